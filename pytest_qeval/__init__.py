@@ -1,0 +1,10 @@
+"""May I ship this quantized code model? A pytest run answers.
+
+Importing this package imports neither pytest nor torch.
+"""
+
+from __future__ import annotations
+
+__all__ = ["__version__"]
+
+__version__ = "0.1.0"

@@ -1,0 +1,75 @@
+"""The exception tree: what can go wrong in a way that a user can mend.
+
+    QEvalError
+    ├── UsageError              the command line or a file it names cannot be used
+    │   ├── UnknownNameError    no such recipe, benchmark, engine …
+    │   ├── RecipeError         a recipe that cannot be read or applied
+    │   ├── GateError           a gate that cannot be read
+    │   ├── ModelSourceError    no such model, or not one that can be loaded here
+    │   ├── DataError           a benchmark or samples file that cannot be read
+    │   └── MissingPackageError an extra that is not installed
+    ├── SandboxError            programs cannot be executed safely on this machine
+    └── EngineError             the engine died or cannot go on
+
+Every message says what was found, what was expected and what to do. A `UsageError` ends the session with exit status 4
+before any model is loaded; a bug keeps its traceback and is never one of these.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "DataError",
+    "EngineError",
+    "GateError",
+    "MissingPackageError",
+    "ModelSourceError",
+    "QEvalError",
+    "RecipeError",
+    "SandboxError",
+    "UnknownNameError",
+    "UsageError",
+]
+
+
+class QEvalError(Exception):
+    """Anything that went wrong and that the user can mend."""
+
+
+class UsageError(QEvalError):
+    """The command line, an ini key or a file named there cannot be used."""
+
+
+class UnknownNameError(UsageError):
+    """A name that no registry knows; the message suggests the nearest ones."""
+
+
+class RecipeError(UsageError):
+    """A recipe that cannot be parsed or that does not fit the model."""
+
+
+class GateError(UsageError):
+    """A gate expression that cannot be parsed."""
+
+
+class ModelSourceError(UsageError):
+    """A model that does not exist, is no model, or does not fit in memory."""
+
+
+class DataError(UsageError):
+    """A benchmark or samples file that is missing, broken or not the expected one."""
+
+
+class MissingPackageError(UsageError):
+    """A package that an optional part needs; the message names the extra to install."""
+
+    def __init__(self, package: str, *, extra: str, purpose: str) -> None:
+        """Name the missing `package`, the `extra` that brings it and what it is needed for."""
+        super().__init__(f"{purpose} needs the package {package!r}: pip install 'pytest-qeval[{extra}]'")
+
+
+class SandboxError(QEvalError):
+    """No sandbox of the wanted strength can be started, or a sandbox died twice on one program."""
+
+
+class EngineError(QEvalError):
+    """The engine cannot go on; finished completions are kept."""

@@ -1,0 +1,1 @@
+"""What the answer does when it is run: programs judged in sandboxes."""

@@ -1,0 +1,231 @@
+"""The values that travel through the whole program, frozen and plain.
+
+A problem is asked, a completion answers it, a program is executed, a record keeps what happened. Everything here can be
+turned into JSON-ready dicts (`to_dict`) and back (`from_dict`), so that a record may ride on a test report between
+processes and be read again from `records.jsonl`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, get_args
+
+__all__ = [
+    "EXECUTION_STATUSES",
+    "Case",
+    "Completion",
+    "Estimate",
+    "Execution",
+    "ExecutionStatus",
+    "FinishReason",
+    "Json",
+    "Outcome",
+    "Problem",
+    "Program",
+    "Quantity",
+    "Record",
+    "Sample",
+    "Undefined",
+    "quantity_to_dict",
+]
+
+Json = dict[str, Any]
+"""A JSON object: plain dicts, lists, strings, numbers, booleans and None."""
+
+ExecutionStatus = Literal["passed", "failed", "error", "syntax", "timeout", "memory", "truncated", "empty", "tampered"]
+"""What became of one program.
+
+passed: `check` returned. failed: an assertion of the test did not hold. error: the program raised. syntax: it does not
+compile. timeout, memory: a limit was hit. truncated: generation ended at the token limit and the program did not pass.
+empty: the completion holds no code. tampered: the program tried to forge its result or killed its judge.
+"""
+EXECUTION_STATUSES: tuple[ExecutionStatus, ...] = get_args(ExecutionStatus)
+
+FinishReason = Literal["stop", "eos", "length", "replay"]
+"""Why generation ended: a stop string, the end-of-sequence token, the token limit, or read from a file."""
+
+Outcome = Literal["solved", "unsolved"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One benchmark problem in HumanEval's fields."""
+
+    benchmark: str
+    task_id: str
+    """The benchmark's own id, such as `HumanEval/0`."""
+    prompt: str
+    """What the model is asked to continue, exactly as it is given to the tokenizer."""
+    entry_point: str
+    """Name of the function that `prompt` begins and `test` calls."""
+    test: str
+    """Source that defines `check(candidate)`."""
+    canonical_solution: str
+    """A completion that is known to pass."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One question to one recipe: what a pytest item stands for."""
+
+    recipe: str
+    benchmark: str
+    task_id: str
+    perturbation: str | None = None
+    seed: int = 0
+
+    @property
+    def label(self) -> str:
+        """The problem and how it is disturbed, without the recipe: `HumanEval/0-butter_fingers-s0`."""
+        return self.task_id if self.perturbation is None else f"{self.task_id}-{self.perturbation}-s{self.seed}"
+
+    def __repr__(self) -> str:
+        """Be as short as the label: pytest and Allure print the repr of parameters."""
+        return self.label
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """What an engine generated for one prompt, cut at the first stop string."""
+
+    text: str
+    n_tokens: int
+    """Generated tokens, the stop string's and the end-of-sequence token included."""
+    finish_reason: FinishReason
+    ttft_s: float | None = None
+    """Seconds from the request's admission to the batch (its prefill begins) to its first token."""
+    duration_s: float | None = None
+    """Seconds from admission to the last token, in a batch shared with other requests."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A completion made executable, together with the test that judges it."""
+
+    prelude: str
+    """Trusted source (the prompt): the test may call helper functions that it defines."""
+    code: str
+    """Untrusted source: prompt and completion joined."""
+    test: str
+    """Trusted source that defines `check(candidate)`."""
+    entry_point: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """What happened when a program was executed."""
+
+    status: ExecutionStatus
+    duration_s: float
+    """Seconds of wall clock in the sandbox; 0.0 where nothing had to be executed."""
+    detail: str = ""
+    """One line: exception type and message, the limit that was hit, or empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """The i-th completion of a case, and its execution."""
+
+    completion: Completion
+    program_sha256: str
+    execution: Execution
+
+    def to_dict(self) -> Json:
+        """Give the flat form of DESIGN's `records.jsonl`."""
+        row = asdict(self.completion)
+        row["completion"] = row.pop("text")
+        return {**row, "program_sha256": self.program_sha256, "execution": asdict(self.execution)}
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Sample:
+        """Read what `to_dict` wrote."""
+        names = ("n_tokens", "finish_reason", "ttft_s", "duration_s")
+        return cls(
+            completion=Completion(text=row["completion"], **{name: row[name] for name in names}),
+            program_sha256=row["program_sha256"],
+            execution=Execution(**row["execution"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Everything known about one finished case."""
+
+    case: Case
+    samples: tuple[Sample, ...]
+    worker: str = "main"
+    measurements: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def n_solved(self) -> int:
+        """How many samples passed."""
+        return sum(sample.execution.status == "passed" for sample in self.samples)
+
+    @property
+    def outcome(self) -> Outcome:
+        """`solved` when at least one sample passed: with one greedy sample this is the problem's own outcome."""
+        return "solved" if self.n_solved else "unsolved"
+
+    @property
+    def reason(self) -> str:
+        """Why the case is unsolved: the first sample's status and detail; empty when it is solved."""
+        if self.n_solved:
+            return ""
+        execution = self.samples[0].execution
+        return f"{execution.status}: {execution.detail}" if execution.detail else execution.status
+
+    def to_dict(self) -> Json:
+        """Give one line of `records.jsonl`, made of plain values only (execnet refuses anything else)."""
+        return {
+            "type": "record",
+            "benchmark": self.case.benchmark,
+            "task_id": self.case.task_id,
+            "recipe": self.case.recipe,
+            "perturbation": self.case.perturbation,
+            "seed": self.case.seed,
+            "samples": [sample.to_dict() for sample in self.samples],
+            "outcome": self.outcome,
+            "worker": self.worker,
+            "measurements": dict(self.measurements),
+        }
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Record:
+        """Read one line of `records.jsonl`."""
+        names = ("recipe", "benchmark", "task_id", "perturbation", "seed")
+        return cls(
+            case=Case(**{name: row[name] for name in names}),
+            samples=tuple(Sample.from_dict(sample) for sample in row["samples"]),
+            worker=row["worker"],
+            measurements=dict(row["measurements"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A number that never travels alone."""
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    method: str
+    confidence: float = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undefined:
+    """Not measurable, and why."""
+
+    reason: str
+
+
+Quantity = Estimate | Undefined
+
+
+def quantity_to_dict(quantity: Quantity) -> Json:
+    """Give the report's form: all fields of an estimate, or `{"undefined": reason}`."""
+    if isinstance(quantity, Undefined):
+        return {"undefined": quantity.reason}
+    return asdict(quantity)

@@ -1,0 +1,1 @@
+"""Whether it may ship: gates, and what their evidence is worth."""
