@@ -15,6 +15,7 @@ __all__ = [
     "EXECUTION_STATUSES",
     "Case",
     "Completion",
+    "EngineProgress",
     "Estimate",
     "Execution",
     "ExecutionStatus",
@@ -67,9 +68,8 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One question to one recipe: what a pytest item stands for."""
+    """One question, the same for every recipe: a problem, and how it is disturbed."""
 
-    recipe: str
     benchmark: str
     task_id: str
     perturbation: str | None = None
@@ -77,7 +77,7 @@ class Case:
 
     @property
     def label(self) -> str:
-        """The problem and how it is disturbed, without the recipe: `HumanEval/0-butter_fingers-s0`."""
+        """The part of a test id that names the case: `HumanEval/0`, `HumanEval/0-butter_fingers-s0`."""
         return self.task_id if self.perturbation is None else f"{self.task_id}-{self.perturbation}-s{self.seed}"
 
     def __repr__(self) -> str:
@@ -90,13 +90,27 @@ class Completion:
     """What an engine generated for one prompt, cut at the first stop string."""
 
     text: str
-    n_tokens: int
-    """Generated tokens, the stop string's and the end-of-sequence token included."""
+    n_tokens: int | None
+    """Generated tokens, the stop string's and the end-of-sequence token included; None when they are not known."""
     finish_reason: FinishReason
     ttft_s: float | None = None
     """Seconds from the request's admission to the batch (its prefill begins) to its first token."""
     duration_s: float | None = None
     """Seconds from admission to the last token, in a batch shared with other requests."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineProgress:
+    """Where an engine stands; counts are of completions (requests × samples), since the engine was made."""
+
+    finished: int
+    total: int
+    new_tokens: int
+    """Tokens generated so far, unfinished rows included."""
+    prompt_tokens: int
+    """Prompt tokens prefilled so far."""
+    busy_s: float
+    """Seconds spent inside `step`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,8 +164,9 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """Everything known about one finished case."""
+    """Everything known about one case that one recipe has finished."""
 
+    recipe: str
     case: Case
     samples: tuple[Sample, ...]
     worker: str = "main"
@@ -181,7 +196,7 @@ class Record:
             "type": "record",
             "benchmark": self.case.benchmark,
             "task_id": self.case.task_id,
-            "recipe": self.case.recipe,
+            "recipe": self.recipe,
             "perturbation": self.case.perturbation,
             "seed": self.case.seed,
             "samples": [sample.to_dict() for sample in self.samples],
@@ -193,8 +208,9 @@ class Record:
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> Record:
         """Read one line of `records.jsonl`."""
-        names = ("recipe", "benchmark", "task_id", "perturbation", "seed")
+        names = ("benchmark", "task_id", "perturbation", "seed")
         return cls(
+            recipe=row["recipe"],
             case=Case(**{name: row[name] for name in names}),
             samples=tuple(Sample.from_dict(sample) for sample in row["samples"]),
             worker=row["worker"],

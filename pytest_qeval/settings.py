@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-__all__ = ["ExecutionSettings", "GenerationSettings", "ModelSettings", "Settings"]
+__all__ = ["ISOLATIONS", "ExecutionSettings", "GenerationSettings", "IsolationName", "ModelSettings", "Settings"]
 
 IsolationName = Literal["auto", "bwrap", "namespace", "process"]
+ISOLATIONS: tuple[IsolationName, ...] = get_args(IsolationName)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,8 @@ class Settings:
     gates: tuple[str, ...] = ()
     require_proof: bool = False
     strict: bool = False
-    output: Path = Path(".qeval")
+    output: Path | None = None
+    """Where reports are written; None makes a new folder under `.qeval`."""
     generation: GenerationSettings = field(default_factory=GenerationSettings)
     execution: ExecutionSettings = field(default_factory=ExecutionSettings)
 

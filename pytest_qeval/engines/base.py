@@ -6,13 +6,15 @@ advance with it, and when nobody waits any more nothing is generated.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pytest_qeval.schema import Completion
+from pytest_qeval.quantize.recipe import Recipe
+from pytest_qeval.schema import Completion, EngineProgress, Json
+from pytest_qeval.settings import Settings
 
-__all__ = ["Engine", "EngineProgress", "Finished", "Request"]
+__all__ = ["Engine", "EngineProgress", "EngineSource", "Finished", "ModelEngine", "Request", "StreamTimes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,8 @@ class Request:
     prompt: str
     stops: tuple[str, ...] = ()
     """Generation ends before the first of these strings, wherever the token borders fall."""
+    task_id: str = ""
+    """The problem's own id: a replay answers by it, a model ignores it."""
     n_samples: int = 1
     seed: int = 0
     """Seeds the request's own generators, so that its samples do not depend on its neighbours in the batch."""
@@ -40,17 +44,15 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EngineProgress:
-    """Where an engine stands; counts are of completions (requests × samples), since the engine was made."""
+class StreamTimes:
+    """A single stream measured alone, after a warm-up: rounds of one prefill and then one token after the other."""
 
-    finished: int
-    total: int
-    new_tokens: int
-    """Tokens generated so far, unfinished rows included."""
     prompt_tokens: int
-    """Prompt tokens prefilled so far."""
-    busy_s: float
-    """Seconds spent inside `step`."""
+    new_tokens: int
+    prefill_s: tuple[float, ...]
+    """One value a round."""
+    decode_s: tuple[float, ...]
+    """Seconds per token, one value a token, all rounds."""
 
 
 class Engine(Protocol):
@@ -79,3 +81,32 @@ class Engine(Protocol):
     def close(self) -> None:
         """Give the model's memory back; unfinished requests are dropped. Calling it twice is fine."""
         ...
+
+
+class ModelEngine(Engine, Protocol):
+    """An engine that has a model in this process, and can say what it is and how fast a single stream is."""
+
+    def facts(self) -> Json:
+        """Give those fields of `RecipeFacts` that only the loaded model knows, by name."""
+        ...
+
+    def measure_stream(self, *, prompt_tokens: int = 128, new_tokens: int = 32, rounds: int = 3) -> StreamTimes:
+        """Measure prefill and decoding of one prompt at a time; queued requests wait meanwhile."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSource:
+    """An engine before it is loaded: what the registry holds."""
+
+    name: str
+    summary: str
+    """One line for `--qeval-list engines`."""
+    check: Callable[[Settings], Json]
+    """Find the model without loading it and give the report's `run.model`.
+
+    Raises:
+        ModelSourceError: when there is no such model, or it cannot be loaded here.
+    """
+    open: Callable[[Settings, Recipe], ModelEngine]
+    """Load the model and apply the recipe."""

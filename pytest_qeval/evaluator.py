@@ -1,0 +1,139 @@
+"""The pipeline of one recipe: prompts into the engine, programs into sandboxes, records out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Protocol
+
+from pytest_qeval.benchmarks.base import Benchmark
+from pytest_qeval.engines.base import Engine, EngineProgress, Request
+from pytest_qeval.errors import EngineError
+from pytest_qeval.schema import Case, Completion, Execution, Program, Record, Sample
+
+__all__ = ["Evaluator", "Executor"]
+
+
+class Executor(Protocol):
+    """What the evaluator needs of a sandbox pool."""
+
+    def submit(self, program: Program) -> Future[Execution]:
+        """Execute a program as soon as a sandbox is free."""
+        ...
+
+
+@dataclass(slots=True)
+class _Open:
+    """A case on its way: which samples are generated, which are being executed."""
+
+    case: Case
+    benchmark: Benchmark
+    n_samples: int
+    programs: dict[int, tuple[Completion, str, Future[Execution]]] = field(default_factory=dict)
+
+    @property
+    def generated(self) -> bool:
+        return len(self.programs) == self.n_samples
+
+
+class Evaluator:
+    """Generates ahead for all submitted cases, and hands out the record of whichever case is asked for.
+
+    Nothing runs in the background but the sandboxes: the engine advances only inside `evaluate`.
+    """
+
+    def __init__(
+        self,
+        *,
+        recipe: str,
+        engine: Engine,
+        executor: Executor,
+        benchmark: Callable[[str], Benchmark],
+        n_samples: Callable[[Case], int],
+        seed: int = 0,
+        worker: str = "main",
+        on_progress: Callable[[EngineProgress], None] = lambda _: None,
+    ) -> None:
+        """Join an engine and an executor; `benchmark` finds a benchmark by name, `n_samples` is asked per case."""
+        self._recipe = recipe
+        self._engine = engine
+        self._executor = executor
+        self._benchmark = benchmark
+        self._n_samples = n_samples
+        self._seed = seed
+        self._worker = worker
+        self._on_progress = on_progress
+        self._open: dict[str, _Open] = {}
+
+    def submit(self, cases: Iterable[Case]) -> None:
+        """Queue cases for generation, in this order; a case that is already queued is left alone."""
+        requests = []
+        for case in cases:
+            key = _key(case)
+            if key in self._open:
+                continue
+            benchmark = self._benchmark(case.benchmark)
+            waiting = _Open(case=case, benchmark=benchmark, n_samples=self._n_samples(case))
+            self._open[key] = waiting
+            requests.append(
+                Request(
+                    key=key,
+                    prompt=benchmark.prompt(benchmark.problems[case.task_id]),
+                    stops=benchmark.stops,
+                    task_id=case.task_id,
+                    n_samples=waiting.n_samples,
+                    seed=self._seed,
+                )
+            )
+        if requests:
+            self._engine.submit(requests)
+
+    def evaluate(self, case: Case) -> Record:
+        """Step the engine until the case is generated, wait for its executions, and join them.
+
+        All other queued cases advance as well; their programs are executed meanwhile.
+
+        Raises:
+            EngineError: when the engine has nothing left to do and the case is still not generated.
+        """
+        self.submit([case])
+        waiting = self._open[_key(case)]
+        while not waiting.generated:
+            self._step()
+            progress = self._engine.progress
+            if not waiting.generated and progress.finished == progress.total:
+                raise EngineError(f"the engine is idle, but {case.label} is not generated")
+        samples = (self._sample(*waiting.programs[index]) for index in range(waiting.n_samples))
+        return Record(recipe=self._recipe, case=case, samples=tuple(samples), worker=self._worker)
+
+    def _step(self) -> None:
+        for finished in self._engine.step():
+            waiting = self._open[finished.key]
+            future, digest = self._execute(waiting, finished.completion)
+            waiting.programs[finished.index] = (finished.completion, digest, future)
+        self._on_progress(self._engine.progress)
+
+    def _execute(self, waiting: _Open, completion: Completion) -> tuple[Future[Execution], str]:
+        benchmark = waiting.benchmark
+        program = benchmark.program(benchmark.problems[waiting.case.task_id], completion.text)
+        digest = sha256(program.code.encode("utf-8", "surrogatepass")).hexdigest()
+        if benchmark.is_empty(completion.text):
+            future: Future[Execution] = Future()
+            future.set_result(Execution(status="empty", duration_s=0.0, detail="the completion holds no code"))
+            return future, digest
+        return self._executor.submit(program), digest
+
+    @staticmethod
+    def _sample(completion: Completion, digest: str, future: Future[Execution]) -> Sample:
+        execution = future.result()
+        if completion.finish_reason == "length" and execution.status in {"failed", "error", "syntax", "empty"}:
+            # It never came to its end: blame the token limit, and keep what the fragment did.
+            detail = f"{execution.status} at the token limit: {execution.detail}".rstrip(": ")
+            execution = replace(execution, status="truncated", detail=detail)
+        return Sample(completion=completion, program_sha256=digest, execution=execution)
+
+
+def _key(case: Case) -> str:
+    return f"{case.benchmark}:{case.label}"

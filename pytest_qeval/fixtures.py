@@ -1,0 +1,64 @@
+"""The fixture `qeval`: callable on a case, one loaded recipe at a time behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_qeval.schema import Case, Record
+
+if TYPE_CHECKING:
+    from pytest_qeval.results import StreamFacts
+    from pytest_qeval.runtime import RecipeRun, Runtime  # noqa: F401 - named in the stash key below
+
+__all__ = ["RECORD", "RUNTIME", "QEval", "qeval", "qeval_recipe"]
+
+RUNTIME = pytest.StashKey["Runtime"]()
+"""On the config of every process that runs tests, when the plugin is active."""
+RECORD = pytest.StashKey[Record]()
+"""On an item, once its case is evaluated."""
+
+
+class QEval:
+    """Evaluates cases with the recipe that the test was parametrized with."""
+
+    def __init__(self, run: RecipeRun, item: pytest.Item) -> None:
+        """Bind a loaded recipe to a test item."""
+        self._run = run
+        self._item = item
+
+    @property
+    def recipe(self) -> str:
+        """Name of the recipe."""
+        return self._run.recipe
+
+    def __call__(self, case: Case) -> Record:
+        """Generate, execute, and give the record; the test's own outcome follows from it afterwards.
+
+        A case that the model does not solve is an observation: the test is shown as unsolved and fails nothing.
+        """
+        record = self._run.evaluate(case)
+        self._item.stash[RECORD] = record
+        return record
+
+    def measure_stream(self) -> StreamFacts:
+        """Measure prefill and decoding of a single stream; skips the test when samples are replayed."""
+        if self._run.replays:
+            pytest.skip("a replay of samples has no speed to measure")
+        return self._run.measure_stream()
+
+
+@pytest.fixture(scope="session")
+def qeval_recipe(request: pytest.FixtureRequest) -> Iterator[RecipeRun]:
+    """Load the recipe that the test is parametrized with, and close it before the next one is loaded."""
+    run = request.config.stash[RUNTIME].open(request.param)
+    yield run
+    run.close()
+
+
+@pytest.fixture
+def qeval(qeval_recipe: RecipeRun, request: pytest.FixtureRequest) -> QEval:
+    """Evaluate cases with the recipe at hand; call it with the fixture `case`."""
+    return QEval(qeval_recipe, request.node)

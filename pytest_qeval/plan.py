@@ -1,0 +1,89 @@
+"""What will be asked, and by which worker: pure functions from settings and names to cases and shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from math import floor
+
+from pytest_qeval.benchmarks.base import Benchmark
+from pytest_qeval.schema import Case
+from pytest_qeval.settings import Settings
+
+__all__ = ["cases_of", "default_suites", "shares"]
+
+
+def cases_of(benchmark: Benchmark, *, limit: int | None, tasks: Iterable[str] | None = None) -> tuple[Case, ...]:
+    """Give a benchmark's cases in its own order.
+
+    Args:
+        benchmark: whose problems.
+        limit: only the first so many; None for all.
+        tasks: only these task ids (a replay knows no others); None for all.
+    """
+    wanted = benchmark.problems.keys() if tasks is None else benchmark.problems.keys() & set(tasks)
+    chosen = (task_id for task_id in benchmark.problems if task_id in wanted)
+    return tuple(Case(benchmark=benchmark.name, task_id=task_id) for task_id in islice(chosen, limit))
+
+
+def default_suites(settings: Settings, replayed: Iterable[str] = ()) -> tuple[str, ...]:
+    """Choose the suites of a run that names none: by the model, or by the task ids of the samples that are replayed."""
+    if settings.suites:
+        return settings.suites
+    if settings.completions:
+        return ("micro",) if any(task_id.startswith("micro/") for task_id in replayed) else ("humaneval",)
+    return ("micro", "efficiency") if settings.model.name == "demo" else ("humaneval", "efficiency")
+
+
+def shares(recipes: Sequence[str | None], n_workers: int, *, together: bool) -> tuple[tuple[int, ...], ...]:
+    """Deal test items out to workers, each share in the items' order.
+
+    A recipe costs a load and fills a batch, so by default it stays on as few workers as possible: with fewer workers
+    than recipes each worker gets whole recipes, with more the items of one recipe are cut into runs. `together` cuts
+    every recipe the same way instead, so that one worker sees a case under all recipes and can tell a regression.
+    Ordinary tests (recipe None) are cut into runs like a recipe.
+
+    Args:
+        recipes: each item's recipe, in collection order.
+        n_workers: number of shares, at least 1.
+        together: keep the same cases of all recipes on one worker.
+
+    Returns:
+        For every worker the indices of its items.
+    """
+    groups: dict[str | None, list[int]] = {}
+    for index, recipe in enumerate(recipes):
+        groups.setdefault(recipe, []).append(index)
+    ordinary = groups.pop(None, [])
+    dealt: list[list[int]] = [[] for _ in range(n_workers)]
+    if together:
+        for indices in groups.values():
+            _deal(indices, dealt)
+    elif n_workers <= len(groups):
+        for indices in sorted(groups.values(), key=len, reverse=True):
+            min(dealt, key=len).extend(indices)
+    elif groups:
+        workers = iter(dealt)
+        for indices, count in zip(groups.values(), _crews(groups, n_workers), strict=True):
+            _deal(indices, list(islice(workers, count)))
+    _deal(ordinary, dealt)
+    return tuple(tuple(sorted(share)) for share in dealt)
+
+
+def _deal(indices: Sequence[int], workers: Sequence[list[int]]) -> None:
+    """Cut a run of items into equal parts, one a worker."""
+    bounds = [round(i * len(indices) / len(workers)) for i in range(len(workers) + 1)]
+    for worker, start, stop in zip(workers, bounds, bounds[1:], strict=False):
+        worker.extend(indices[start:stop])
+
+
+def _crews(groups: Mapping[str | None, Sequence[int]], n_workers: int) -> list[int]:
+    """Give every recipe at least one worker and the rest in proportion to its items (largest remainder)."""
+    total = sum(map(len, groups.values()))
+    spare = n_workers - len(groups)
+    quotas = [spare * len(indices) / total for indices in groups.values()]
+    crews = [1 + floor(quota) for quota in quotas]
+    by_remainder = sorted(range(len(quotas)), key=lambda i: quotas[i] - floor(quotas[i]), reverse=True)
+    for i in by_remainder[: n_workers - sum(crews)]:
+        crews[i] += 1
+    return crews

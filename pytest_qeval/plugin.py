@@ -1,0 +1,42 @@
+"""The pytest plugin: hooks, one call each, that do nothing without a model or a samples file.
+
+An active session registers two more objects with hooks: a `Performer` wherever tests are run, and a `Controller` where
+the session is reported.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_qeval.activation import activate
+from pytest_qeval.collection import check, parametrize
+from pytest_qeval.fixtures import qeval, qeval_recipe
+from pytest_qeval.listing import list_names
+from pytest_qeval.options import add_options
+
+__all__ = ["qeval", "qeval_recipe"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare options and ini keys."""
+    add_options(parser)
+
+
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Answer `--qeval-list` and stop."""
+    return list_names(config)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Become active when there is something to evaluate."""
+    activate(config)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Turn recipes and problems into test cases."""
+    parametrize(metafunc)
+
+
+def pytest_collection_modifyitems(config: pytest.Config) -> None:
+    """End the session with status 4 when a benchmark could not be read."""
+    check(config)

@@ -1,0 +1,67 @@
+"""The cost part of the terminal summary: one row a quantity, one column a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pytest_qeval.results import Efficiency, Percentiles, Summary
+
+__all__ = ["cost_rows"]
+
+_Cell = Callable[[Efficiency], str | None]
+
+
+def cost_rows(summary: Summary) -> list[list[str]]:
+    """Give the rows that hold at least one number; simulated recipes' speeds stand in parentheses."""
+    columns = list(summary.efficiency.values())
+    simulated = {name for name, facts in summary.recipes.items() if facts.execution == "simulated"}
+    rows = [
+        [f"  {label}", *(_shown(cell(costs), hidden=costs.recipe in simulated) for costs in columns)]
+        for label, cell in _ROWS
+    ]
+    return [row for row in rows if any(cell != "–" for cell in row[1:])]
+
+
+def _shown(text: str | None, *, hidden: bool) -> str:
+    if text is None:
+        return "–"
+    return f"({text})" if hidden else text
+
+
+def _spread(of: Callable[[Efficiency], Percentiles | None], *, scale: float = 1000.0, digits: int = 0) -> _Cell:
+    def cell(costs: Efficiency) -> str | None:
+        spread = of(costs)
+        if spread is None:
+            return None
+        return " / ".join(f"{scale * value:.{digits}f}" for value in (spread.p50, spread.p90, spread.p99))
+
+    return cell
+
+
+def _size(size: float | None) -> str | None:
+    if size is None:
+        return None
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:  # noqa: PLR2004 - decimal units, as on a disk's label
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.2f} GB"
+
+
+def _number(value: float | None, digits: str) -> str | None:
+    return None if value is None else format(value, digits)
+
+
+_ROWS: Sequence[tuple[str, _Cell]] = (
+    ("throughput, tokens/s", lambda c: _number(c.throughput, ".0f")),
+    ("generated tokens", lambda c: str(c.new_tokens) if c.new_tokens else None),
+    ("TTFT, ms (p50 / p90 / p99)", _spread(lambda c: c.ttft_s)),
+    ("time per token in the batch, ms", _spread(lambda c: c.tpot_s)),
+    ("single stream, ms per token", _spread(lambda c: c.decode_s, digits=1)),
+    ("single stream, prefill ms", _spread(lambda c: c.prefill_s)),
+    ("model in memory", lambda c: _size(c.model_bytes)),
+    ("peak memory of the process", lambda c: _size(c.peak_memory_bytes)),
+    ("energy of generating, Wh", lambda c: _number(c.energy.energy_wh, ".3g")),
+    ("emissions, gCO2e", lambda c: _number(c.energy.emissions_g, ".3g")),
+    ("energy per solved problem, mWh", lambda c: _number(c.wh_per_solved and 1000 * c.wh_per_solved, ".3g")),
+)

