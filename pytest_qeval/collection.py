@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_qeval.errors import QEvalError, UsageError
-from pytest_qeval.fixtures import RECORD, RUNTIME
-from pytest_qeval.schema import Case
+from pytest_qeval.fixtures import RUNTIME
+from pytest_qeval.schema import Case, Record
 
 if TYPE_CHECKING:
     from pytest_qeval.runtime import Runtime
@@ -87,15 +87,14 @@ def _case_of(item: pytest.Item) -> Case | None:
     return case if isinstance(case, Case) else None
 
 
-def conclude(item: pytest.Item, runtime: Runtime) -> None:
+def conclude(record: Record, runtime: Runtime) -> None:
     """End the test of an unsolved case as an expected failure; under `--qeval-strict` a regression fails.
 
     Raises:
         pytest.xfail.Exception: with the reason that the record gives.
         pytest.fail.Exception: for a regression, when the user wants those to fail.
     """
-    record = item.stash.get(RECORD, None)
-    if record is None or record.outcome == "solved":
+    if record.outcome == "solved":
         return
     baseline = runtime.settings.baseline
     base = runtime.outcomes.get((baseline, record.case)) if baseline and baseline != record.recipe else None

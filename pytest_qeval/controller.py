@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,8 +30,15 @@ _LOOKS: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
 class Controller:
     """Hooks between pytest and a `Session`."""
 
-    def __init__(self, session: Session, *, distributed: bool) -> None:
-        """Take the session; `distributed` says that workers collect and run the tests."""
+    def __init__(self, session: Session, *, distributed: bool, allure: Path | None) -> None:
+        """Take the session.
+
+        Args:
+            session: what is told and asked.
+            distributed: whether workers collect and run the tests.
+            allure: where Allure results are written, if they are.
+        """
+        self._allure = allure
         self.session = session
         self._distributed = distributed
 
@@ -66,6 +74,10 @@ class Controller:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Conclude; a broken gate turns success into failure."""
         holds = self.session.finish()
+        if self._allure:
+            from pytest_qeval.report.allure import write_gates  # noqa: PLC0415 - an extra
+
+            write_gates(self._allure, self.session.gates)
         if not holds and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_qeval.collection import conclude
-from pytest_qeval.schema import Json
+from pytest_qeval.fixtures import RECORD
+from pytest_qeval.schema import Json, Record
 from pytest_qeval.sharing import plan_ahead
 
 if TYPE_CHECKING:
@@ -24,9 +25,10 @@ _ATTRIBUTE = "qeval"
 class Performer:
     """Hooks between pytest's items and a `Runtime`."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        """Take what this process works with."""
+    def __init__(self, runtime: Runtime, *, allure: bool) -> None:
+        """Take what this process works with; `allure` says that Allure results are written."""
         self._runtime = runtime
+        self._allure = allure
 
     @pytest.hookimpl
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -37,7 +39,17 @@ class Performer:
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
         """Let an unsolved case end as an expected failure, after the test function is through."""
         yield
-        conclude(item, self._runtime)
+        record = item.stash.get(RECORD, None)
+        if record is not None:
+            self._describe(record)
+            conclude(record, self._runtime)
+
+    def _describe(self, record: Record) -> None:
+        if self._allure:
+            from pytest_qeval.report.allure import describe_case  # noqa: PLC0415 - an extra
+
+            problems = self._runtime.benchmark(record.case.benchmark).problems
+            describe_case(record, problems[record.case.task_id])
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self) -> Generator[None, TestReport, TestReport]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
@@ -64,6 +65,7 @@ class Session:
         self._planned = list(planned)
         if self._journal is None and planned:
             self._journal = Journal(self.output / "records.jsonl")
+            _point_at(self.output)
             self._journal.write({"type": "run", **asdict(self._run), "planned": len(planned)})
 
     def add(self, message: Json) -> None:
@@ -139,3 +141,13 @@ class Session:
             )
             text = "".join(json.dumps(row) + "\n" for row in rows)
             (self.output / name).write_text(text, encoding="utf-8")
+
+
+def _point_at(output: Path) -> None:
+    """Let `latest`, beside the runs under `.qeval`, point at this one; a folder of the user's own gets no such link."""
+    if output.parent.name != ".qeval":
+        return
+    link = output.parent / "latest"
+    with suppress(OSError):  # a file system without links, or another run that was faster: nobody depends on it
+        link.unlink(missing_ok=True)
+        link.symlink_to(output.name)

@@ -16,6 +16,9 @@ __all__ = ["ShareScheduling"]
 class ShareScheduling(LoadScheduling):  # type: ignore[misc] # xdist is an extra that may be absent
     """Deals shares out by `plan.shares`; what a crashed worker leaves is dealt out as xdist does it."""
 
+    collection: list[str] | None
+    maxschedchunk: int | None
+
     def __init__(
         self, config: pytest.Config, log: Any, *, recipes: Callable[[], list[str | None]], together: bool
     ) -> None:

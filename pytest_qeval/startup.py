@@ -48,7 +48,7 @@ def start(config: pytest.Config, settings: Settings) -> None:
         if distributed:
             _distribute(config, settings, controller)
     if not distributed:
-        config.pluginmanager.register(Performer(runtime), "qeval-performer")
+        config.pluginmanager.register(Performer(runtime, allure=_allure_folder(config) is not None), "qeval-performer")
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args = [str(path) for path in _suite_files(default_suites(settings, runtime.samples or ()))]
 
@@ -71,7 +71,12 @@ def _controller(config: pytest.Config, settings: Settings) -> Controller:
     )
     output = settings.output or _new_folder(config.invocation_params.dir / ".qeval", run_id(settings, now))
     session = Session(settings, header, output=output, clock=monotonic)
-    return Controller(session, distributed=is_distributed(config))
+    return Controller(session, distributed=is_distributed(config), allure=_allure_folder(config))
+
+
+def _allure_folder(config: pytest.Config) -> Path | None:
+    folder = config.getoption("allure_report_dir", None)
+    return Path(folder) if folder else None
 
 
 def _model(settings: Settings) -> Json:

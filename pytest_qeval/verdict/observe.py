@@ -80,5 +80,5 @@ def _single(value: float, method: str) -> Estimate:
 def _negated(delta: Quantity) -> Quantity:
     if isinstance(delta, Undefined):
         return delta
-    low, high = (None if end is None else -end for end in (delta.high, delta.low))
-    return Estimate(value=-delta.value, low=low, high=high, n=delta.n, method=delta.method, confidence=delta.confidence)
+    low, high = (None if end is None else 0.0 - end for end in (delta.high, delta.low))
+    return Estimate(value=0.0 - delta.value, low=low, high=high, n=delta.n, method=delta.method, confidence=delta.confidence)

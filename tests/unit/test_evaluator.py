@@ -1,0 +1,187 @@
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+import pytest
+
+from pytest_qeval.benchmarks.base import Benchmark
+from pytest_qeval.engines.base import EngineProgress, Finished, Request
+from pytest_qeval.errors import EngineError
+from pytest_qeval.evaluator import Evaluator
+from pytest_qeval.schema import Case, Completion, Execution, FinishReason, Problem, Program
+
+PROBLEMS = {
+    f"b/{number}": Problem(
+        benchmark="b",
+        task_id=f"b/{number}",
+        prompt=f"def f{number}():\n",
+        entry_point=f"f{number}",
+        test="def check(candidate): pass",
+        canonical_solution="    return 1\n",
+    )
+    for number in range(6)
+}
+BENCHMARK = Benchmark(name="b", version="1", sha256="0" * 64, problems=PROBLEMS)
+CASES = [Case(benchmark="b", task_id=task_id) for task_id in PROBLEMS]
+
+
+class FakeEngine:
+    """Finishes two completions a step, the last submitted first: an order that nobody may rely on."""
+
+    def __init__(self, text: str = "    return 1\n", finish_reason: FinishReason = "stop") -> None:
+        self.requests: list[Request] = []
+        self.steps = 0
+        self._todo: list[Finished] = []
+        self._total = 0
+        self._text, self._reason = text, finish_reason
+
+    def submit(self, requests: Sequence[Request]) -> None:
+        self.requests += requests
+        for request in requests:
+            for index in range(request.n_samples):
+                completion = Completion(text=self._text, n_tokens=3, finish_reason=self._reason)
+                self._todo.append(Finished(key=request.key, index=index, completion=completion))
+                self._total += 1
+
+    def step(self) -> Sequence[Finished]:
+        self.steps += 1
+        finished, self._todo = self._todo[-2:], self._todo[:-2]
+        return finished
+
+    @property
+    def progress(self) -> EngineProgress:
+        finished = self._total - len(self._todo)
+        return EngineProgress(finished=finished, total=self._total, new_tokens=0, prompt_tokens=0, busy_s=0.0)
+
+    def close(self) -> None:
+        pass
+
+
+class FakeExecutor:
+    """Executes nothing and answers what it was told to."""
+
+    def __init__(self, execution: Execution) -> None:
+        self.programs: list[Program] = []
+        self._execution = execution
+
+    def submit(self, program: Program) -> Future[Execution]:
+        self.programs.append(program)
+        future: Future[Execution] = Future()
+        future.set_result(self._execution)
+        return future
+
+
+PASSED = Execution(status="passed", duration_s=0.01)
+FAILED = Execution(status="failed", duration_s=0.01, detail="assert f() == 2")
+
+
+def evaluator(engine: FakeEngine, executor: FakeExecutor, n_samples: int = 1) -> Evaluator:
+    return Evaluator(
+        recipe="int8",
+        engine=engine,
+        executor=executor,
+        benchmark=lambda _: BENCHMARK,
+        n_samples=lambda _: n_samples,
+    )
+
+
+def test_planned_cases_are_generated_together() -> None:
+    """Asking for the first case steps the engine; by then the others are there and need no further step."""
+    engine, executor = FakeEngine(), FakeExecutor(PASSED)
+    subject = evaluator(engine, executor)
+    subject.submit(CASES)
+
+    records = [subject.evaluate(case) for case in CASES]
+
+    assert [record.case for record in records] == CASES
+    assert engine.steps == 3
+    assert len(executor.programs) == 6
+
+
+def test_a_case_that_nobody_planned_is_generated_when_asked_for() -> None:
+    """A replacement worker gets items that it did not know of."""
+    engine = FakeEngine()
+
+    record = evaluator(engine, FakeExecutor(PASSED)).evaluate(CASES[3])
+
+    assert (record.outcome, len(engine.requests)) == ("solved", 1)
+
+
+def test_a_case_is_submitted_once() -> None:
+    """Planning and asking do not double the work."""
+    engine = FakeEngine()
+    subject = evaluator(engine, FakeExecutor(PASSED))
+    subject.submit(CASES)
+    subject.submit(CASES)
+    subject.evaluate(CASES[0])
+
+    assert len(engine.requests) == len(CASES)
+
+
+def test_samples_keep_their_order() -> None:
+    """Whatever finishes first, sample i is the i-th of the record."""
+    record = evaluator(FakeEngine(), FakeExecutor(FAILED), n_samples=5).evaluate(CASES[0])
+
+    assert len(record.samples) == 5
+    assert record.n_solved == 0
+    assert record.reason == "failed: assert f() == 2"
+
+
+def test_the_program_keeps_trusted_and_untrusted_text_apart() -> None:
+    """The test is never joined to what the model wrote."""
+    executor = FakeExecutor(PASSED)
+    evaluator(FakeEngine(), executor).evaluate(CASES[2])
+
+    assert executor.programs == [
+        Program(
+            prelude="def f2():\n",
+            code="def f2():\n    return 1\n",
+            test="def check(candidate): pass",
+            entry_point="f2",
+        )
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "\n\n   ", "    # only thoughts\n", "\n"])
+def test_a_completion_without_code_is_not_executed(text: str) -> None:
+    """A docstring alone is a valid function; it must not pass for one that the model wrote."""
+    executor = FakeExecutor(PASSED)
+    record = evaluator(FakeEngine(text), executor).evaluate(CASES[0])
+
+    assert record.samples[0].execution.status == "empty"
+    assert executor.programs == []
+
+
+@pytest.mark.parametrize("text", ["    pass\n", "    return (", "    '''open", "x", "    \x00"])
+def test_whatever_holds_code_is_executed(text: str) -> None:
+    """Broken code is judged by the sandbox, not by us."""
+    executor = FakeExecutor(FAILED)
+    evaluator(FakeEngine(text), executor).evaluate(CASES[0])
+
+    assert len(executor.programs) == 1
+
+
+@pytest.mark.parametrize(
+    ("execution", "status"),
+    [
+        (FAILED, "truncated"),
+        (Execution(status="syntax", duration_s=0.0, detail="line 3"), "truncated"),
+        (Execution(status="timeout", duration_s=5.0), "timeout"),
+        (PASSED, "passed"),
+    ],
+)
+def test_the_token_limit_is_blamed_only_for_what_it_can_cause(execution: Execution, status: str) -> None:
+    """A completion that was cut and passes has passed; a cut one that fails was truncated."""
+    record = evaluator(FakeEngine(finish_reason="length"), FakeExecutor(execution)).evaluate(CASES[0])
+
+    assert record.samples[0].execution.status == status
+
+
+def test_an_idle_engine_is_a_fault_and_no_endless_loop() -> None:
+    """An engine that lost a request is reported as dead."""
+    engine = FakeEngine()
+    subject = evaluator(engine, FakeExecutor(PASSED))
+    subject.submit(CASES)
+    engine._todo.clear()
+
+    with pytest.raises(EngineError, match="the engine is idle"):
+        subject.evaluate(CASES[0])

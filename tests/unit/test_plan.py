@@ -1,0 +1,73 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_qeval.benchmarks.base import Benchmark
+from pytest_qeval.plan import cases_of, default_suites, shares
+from pytest_qeval.schema import Problem
+from pytest_qeval.settings import ModelSettings, Settings
+
+RECIPES = st.lists(st.sampled_from([None, "auto", "int8", "w2a16"]), max_size=60)
+
+
+def benchmark(*task_ids: str) -> Benchmark:
+    problems = {
+        task_id: Problem(benchmark="b", task_id=task_id, prompt="", entry_point="f", test="", canonical_solution="pass")
+        for task_id in task_ids
+    }
+    return Benchmark(name="b", version="1", sha256="0" * 64, problems=problems)
+
+
+def settings(model: str, *suites: str) -> Settings:
+    return Settings(model=ModelSettings(name=model), recipes=("int8",), baseline="auto", suites=suites)
+
+
+@given(RECIPES, st.integers(1, 8), st.booleans())
+def test_every_item_is_dealt_once(recipes: list[str | None], n_workers: int, together: bool) -> None:
+    """Shares are a partition of the items, each in the items' order."""
+    dealt = shares(recipes, n_workers, together=together)
+
+    assert len(dealt) == n_workers
+    assert sorted(index for share in dealt for index in share) == list(range(len(recipes)))
+    assert all(list(share) == sorted(share) for share in dealt)
+
+
+@given(st.integers(1, 40), st.integers(2, 6))
+def test_with_enough_workers_each_loads_one_recipe(n_cases: int, n_workers: int) -> None:
+    """A recipe costs a load: two recipes on two or more workers never meet on one."""
+    recipes = ["auto"] * n_cases + ["int8"] * n_cases
+
+    dealt = shares(recipes, n_workers, together=False)
+
+    assert all(len({recipes[index] for index in share}) <= 1 for share in dealt)
+
+
+@given(st.integers(1, 40), st.integers(1, 6))
+def test_together_keeps_a_case_on_one_worker(n_cases: int, n_workers: int) -> None:
+    """The worker that sees a case under the candidate has seen it under the baseline before."""
+    dealt = shares(["auto"] * n_cases + ["int8"] * n_cases, n_workers, together=True)
+
+    for share in dealt:
+        assert {index % n_cases for index in share if index >= n_cases} == {i for i in share if i < n_cases}
+
+
+def test_fewer_workers_than_recipes_share_them_whole() -> None:
+    """Three recipes on two workers: the largest alone, the other two together."""
+    recipes = ["a"] * 4 + ["b"] * 2 + ["c"] * 2
+
+    assert shares(recipes, 2, together=False) == ((0, 1, 2, 3), (4, 5, 6, 7))
+
+
+def test_cases_keep_the_order_and_the_limit() -> None:
+    """A limit takes the first problems; unknown tasks of a samples file are no cases."""
+    found = benchmark("b/2", "b/0", "b/1")
+
+    assert [case.task_id for case in cases_of(found, limit=2)] == ["b/2", "b/0"]
+    assert [case.task_id for case in cases_of(found, limit=None, tasks=["b/1", "x"])] == ["b/1"]
+    assert cases_of(found, limit=None, tasks=[]) == ()
+
+
+def test_default_suites_follow_the_model() -> None:
+    """The embedded model gets micro, any other one HumanEval, both with efficiency; names win."""
+    assert default_suites(settings("demo")) == ("micro", "efficiency")
+    assert default_suites(settings("org/model")) == ("humaneval", "efficiency")
+    assert default_suites(settings("demo", "humaneval")) == ("humaneval",)
