@@ -23,7 +23,7 @@ _LOOKS: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
     "solved": ("passed", ".", ("SOLVED", {"green": True})),
     "unsolved": ("unsolved", "u", ("UNSOLVED", {"yellow": True})),
     "regressed": ("regressed", "R", ("REGRESSED", {"red": True})),
-    "fixed": ("fixed", "F", ("FIXED", {"green": True, "bold": True})),
+    "fixed": ("fixed", "+", ("FIXED", {"green": True, "bold": True})),
 }
 
 

@@ -64,6 +64,8 @@ class RecipeFacts:
     device: str | None = None
     decoding: str | None = None
     """`continuous batch`, or plain `generate` and why."""
+    batch_size: int | None = None
+    """Rows that are decoded together."""
     parameters: int | None = None
     quantized_layers: int | None = None
     quantized_share: float | None = None

@@ -78,9 +78,9 @@ def _result(facts: RecipeFacts | None, result: BenchmarkResult) -> list[str]:
 def _kind(facts: RecipeFacts | None) -> str:
     if facts is None:
         return "not loaded"
-    words = [facts.scheme or facts.dtype or "", "" if facts.execution == "full precision" else facts.execution]
-    words.append("baseline" if facts.role == "baseline" else "")
-    return " ".join(word for word in words if word)
+    exact = facts.execution == "full precision"
+    words = (facts.dtype if exact else facts.scheme, None if exact else facts.execution)
+    return " ".join(word for word in (*words, "baseline" if facts.role == "baseline" else None) if word)
 
 
 def _quantity(quantity: Quantity) -> tuple[str, str]:

@@ -31,7 +31,7 @@ def test_a_samples_file_is_scored(run: Run, pytester: pytest.Pytester, samples: 
     result = run(*mode, "--qeval-completions", str(samples), "--qeval-output", "out")
 
     assert result.ret == pytest.ExitCode.OK
-    result.stdout.fnmatch_lines(["*micro*pass@1*", "*replay*75.0%*6/8*2 failed*", "*2 unsolved, 6 passed*"])
+    result.stdout.fnmatch_lines(["*micro*pass@1*", "*replay*75.0%*6/8*2 failed*", "*6 passed, 2 unsolved*"])
     results = report_of(pytester)["benchmarks"]["micro"]["results"]["replay"]
     assert (results["solved"], results["unsolved"], results["missing"]) == (6, 2, 0)
     assert results["task_ids"]["unsolved"] == ["micro/3", "micro/7"]
@@ -129,7 +129,7 @@ def test_a_users_own_suite_gets_the_record(run: Run, pytester: pytest.Pytester, 
     result = run("--qeval-completions", str(samples), "test_mine.py")
 
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["*2 unsolved, 7 passed*"])
+    result.stdout.fnmatch_lines(["*7 passed, 2 unsolved*"])
 
 
 def test_a_suite_without_a_model_is_skipped_with_a_reason(run: Run, pytester: pytest.Pytester) -> None:

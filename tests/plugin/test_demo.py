@@ -1,0 +1,129 @@
+"""The main job on the embedded model: baseline and candidates, one verdict, in all three modes."""
+
+import json
+from collections.abc import Callable
+
+import jsonschema
+import pytest
+
+from pytest_qeval.report.json import SCHEMA_PATH
+from pytest_qeval.schema import Json
+
+Run = Callable[..., pytest.RunResult]
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def read_report(pytester: pytest.Pytester, folder: str = "out") -> Json:
+    report: Json = json.loads((pytester.path / folder / "report.json").read_text(encoding="utf-8"))
+    jsonschema.validate(report, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
+    return report
+
+
+def test_the_main_job(run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
+    """Baseline and int8 are loaded, asked, compared and judged; every part of the report is there."""
+    result = run(
+        *mode, "--qeval-model", "demo", "--qeval-recipe", "int8", "--qeval-limit", "6", "--qeval-output", "out",
+        "--qeval-gate", "model_bytes ratio <= 0.6",
+    )  # fmt: skip
+
+    assert result.ret == pytest.ExitCode.OK
+    report = read_report(pytester)
+    assert (report["run"]["planned"], report["run"]["missing"], report["verdict"]) == (12, 0, "pass")
+    assert list(report["recipes"]) == ["auto", "int8"]
+    assert report["recipes"]["int8"]["execution"] == "native"
+    assert report["recipes"]["int8"]["quantized_share"] > 0.5
+    assert report["recipes"]["int8"]["decoding"] == "continuous batch"
+    costs = report["efficiency"]["int8"]
+    assert costs["generation"]["new_tokens"] > 0
+    assert costs["latency"]["ttft_s"]["n"] == 6
+    assert costs["decode"]["latency_per_token_s"]["n"] > 0
+    assert costs["memory"]["peak_bytes"] > costs["memory"]["model_bytes"] > 0
+    if mode == ("-n2",):
+        assert "workers share the machine" in costs["energy"]["undefined"]
+    else:
+        assert costs["energy"]["energy_wh"] > 0
+        assert costs["energy"]["provenance"] in {"measured", "estimated"}
+
+
+def test_two_workers_give_the_same_completions(run: Run, pytester: pytest.Pytester) -> None:
+    """Whoever decodes a case, and beside which neighbours: in float32 the greedy text is the same."""
+
+    def completions(folder: str, *mode: str) -> dict[str, str]:
+        run(
+            *mode, "--qeval-model", "demo", "--qeval-recipe", "fp32", "--qeval-baseline", "none",
+            "--qeval-suite", "micro", "--qeval-limit", "8", "--qeval-output", folder,
+        )  # fmt: skip
+        lines = (pytester.path / folder / "samples.jsonl").read_text(encoding="utf-8").splitlines()
+        return {row["task_id"]: row["completion"] for row in map(json.loads, lines)}
+
+    assert completions("one", "-p", "no:xdist") == completions("two", "-n2")
+
+
+def test_a_broken_recipe_is_seen_and_fails_the_gate(run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
+    """Two bits are too few: regressions are shown, proved, and the exit status says so."""
+    result = run(
+        *mode, "--qeval-model", "demo", "--qeval-recipe", "w2a16", "--qeval-suite", "micro", "--qeval-limit", "24",
+        "--qeval-output", "out", "--qeval-gate", "pass@1 drop <= 10pt",
+    )  # fmt: skip
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    comparison = read_report(pytester)["benchmarks"]["micro"]["comparisons"]["w2a16"]
+    assert comparison["evidence"] == "worse"
+    assert len(comparison["regressed"]) >= 5
+    result.stdout.fnmatch_lines(["*W2A16 simulated*", "*verdict: FAIL*", "*regressed*"])
+
+
+def test_strict_fails_regressed_cases(run: Run, mode: tuple[str, ...]) -> None:
+    """With --qeval-strict a regression is a failed test, also when workers share the cases."""
+    result = run(
+        *mode, "--qeval-model", "demo", "--qeval-recipe", "w2a16", "--qeval-suite", "micro", "--qeval-limit", "8",
+        "--qeval-strict",
+    )  # fmt: skip
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["FAILED *w2a16-micro/*regressed: auto solved it, w2a16 did not*"])
+
+
+def test_samples_are_seeded(run: Run, pytester: pytest.Pytester) -> None:
+    """Sampling gives n completions a problem, the same ones for the same seed."""
+
+    def samples(folder: str, seed: str) -> str:
+        run(
+            "--qeval-model", "demo", "--qeval-recipe", "fp32", "--qeval-baseline", "none", "--qeval-suite", "micro",
+            "--qeval-limit", "2", "--qeval-samples", "3", "--qeval-temperature", "0.8", "--qeval-seed", seed,
+            "--qeval-output", folder,
+        )  # fmt: skip
+        return (pytester.path / folder / "samples.jsonl").read_text(encoding="utf-8")
+
+    first = samples("a", "1")
+
+    assert len(first.splitlines()) == 6
+    assert samples("b", "1") == first
+    assert samples("c", "2") != first
+
+
+def test_ini_keys_work_like_options(run: Run, pytester: pytest.Pytester) -> None:
+    """A project keeps its recipes and gates in its ini file."""
+    pytester.makeini("[pytest]\nqeval_recipe = int8\nqeval_limit = 2\nqeval_gate =\n    regressed <= 0\n    nonsense\n")
+    result = run("--qeval-model", "demo")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*cannot read the gate 'nonsense'*"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "lines"),
+    [
+        ("recipes", ["auto *", "int8 *", "w2a16 *"]),
+        ("benchmarks", ["humaneval *", "micro *"]),
+        ("engines", ["transformers *"]),
+    ],
+)
+def test_lists(run: Run, kind: str, lines: list[str]) -> None:
+    """--qeval-list prints names with a line each and runs nothing."""
+    result = run("--qeval-list", kind)
+
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(lines)
+    result.stdout.no_fnmatch_line("*test session starts*")

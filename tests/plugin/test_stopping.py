@@ -1,0 +1,76 @@
+"""Stopping early, by Ctrl-C or a timeout, loses nothing and leaves nothing."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+Run = Callable[..., pytest.RunResult]
+
+SUITE = """
+import time
+import pytest
+
+@pytest.mark.qeval("micro")
+def test_mine(qeval, case):
+    qeval(case)
+    if case.task_id == "micro/2":
+        {}
+"""
+
+
+def finished(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [row["task_id"] for row in rows if row["type"] == "record"]
+
+
+def test_ctrl_c_leaves_no_child_and_keeps_every_finished_case(pytester: pytest.Pytester, samples: Path) -> None:
+    """The two cases before the one in flight are in the journal, the report says what is missing, no process stays."""
+    pytester.makepyfile(test_mine=SUITE.format("time.sleep(60)"))
+    command = [
+        sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--qeval-completions", str(samples),
+        "--qeval-output", "out", "test_mine.py",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, cwd=pytester.path, stdout=subprocess.PIPE, text=True)
+    children: set[psutil.Process] = set()
+    while len(finished(pytester.path / "out" / "records.jsonl")) < 2:
+        children |= set(psutil.Process(process.pid).children(recursive=True))
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(0.5)
+    children |= set(psutil.Process(process.pid).children(recursive=True))
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+
+    assert process.returncode == pytest.ExitCode.INTERRUPTED
+    assert finished(pytester.path / "out" / "records.jsonl") == ["micro/0", "micro/1"]
+    assert "6 of 8 cases are missing" in output
+    assert children
+    _, alive = psutil.wait_procs(list(children), timeout=10)
+    assert not alive
+
+
+def test_a_timeout_fails_its_case_and_the_others_go_on(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
+    """pytest-timeout ends one test; it is a fault, so its case is missing, and everything else is evaluated."""
+    pytester.makepyfile(test_mine=SUITE.format("time.sleep(60)"))
+    result = run("--timeout=3", "--qeval-completions", str(samples), "test_mine.py")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*1 failed, 5 passed, 2 unsolved*"])
+
+
+def test_exitfirst_is_pytests_own(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
+    """-x stops at a fault, not at an unsolved problem."""
+    pytester.makepyfile(test_mine=SUITE.replace("micro/2", "micro/5").format("raise RuntimeError('broken')"))
+    result = run("-x", "--qeval-completions", str(samples), "test_mine.py")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*1 failed, 4 passed, 1 unsolved*"])
