@@ -21,8 +21,8 @@ def settings(model: str, *suites: str) -> Settings:
     return Settings(model=ModelSettings(name=model), recipes=("int8",), baseline="auto", suites=suites)
 
 
-@given(RECIPES, st.integers(1, 8), st.booleans())
-def test_every_item_is_dealt_once(recipes: list[str | None], n_workers: int, together: bool) -> None:
+@given(recipes=RECIPES, n_workers=st.integers(1, 8), together=st.booleans())
+def test_every_item_is_dealt_once(*, recipes: list[str | None], n_workers: int, together: bool) -> None:
     """Shares are a partition of the items, each in the items' order."""
     dealt = shares(recipes, n_workers, together=together)
 
