@@ -1,0 +1,87 @@
+"""Measure what one trivial program costs in a pool of sandboxes.
+
+    python benchmarks/sandbox.py [--programs 400] [--workers 2] [bwrap namespace process]
+
+Prints, for each isolation that works here: the time to build the pool and judge its first program, the median and the
+90th percentile of the time that one program occupies its sandbox (clean-up included), and the pool's throughput.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from concurrent.futures import Future
+from typing import NamedTuple, get_args
+
+from pytest_qeval.errors import SandboxError
+from pytest_qeval.execution.sandbox import SandboxPool
+from pytest_qeval.schema import Execution, Program
+from pytest_qeval.settings import ExecutionSettings, IsolationName
+
+_TRIVIAL = Program(
+    prelude='def add(a, b):\n    """Add."""\n',
+    code="def add(a, b):\n    return a + b\n",
+    test="def check(candidate):\n    assert candidate(1, 2) == 3\n",
+    entry_point="add",
+)
+
+
+class _Cost(NamedTuple):
+    start_s: float
+    elapsed_s: float
+    latencies_s: list[float]
+    """From the verdict before it in the same sandbox to its own."""
+
+
+def measure(isolation: IsolationName, *, programs: int, workers: int) -> _Cost:
+    """Judge `programs` trivial programs after a warm-up of every worker."""
+    begun = time.perf_counter()
+    with SandboxPool(ExecutionSettings(isolation=isolation, workers=workers)) as pool:
+        pool.submit(_TRIVIAL).result()
+        start_s = time.perf_counter() - begun
+        _drain([pool.submit(_TRIVIAL) for _ in range(10 * workers)])
+        begun = time.perf_counter()
+        finished: list[float] = []
+        futures = [pool.submit(_TRIVIAL) for _ in range(programs)]
+        for future in futures:
+            future.add_done_callback(lambda _: finished.append(time.perf_counter()))
+        _drain(futures)
+        elapsed_s = time.perf_counter() - begun
+    gaps = sorted(finished)
+    # With n workers always busy, a program occupies its worker from the n-th last verdict to its own.
+    return _Cost(start_s, elapsed_s, [b - a for a, b in zip(gaps, gaps[workers:], strict=False)])
+
+
+def _drain(futures: list[Future[Execution]]) -> None:
+    statuses = {future.result().status for future in futures}
+    if statuses != {"passed"}:
+        raise SystemExit(f"a trivial program did not pass: {statuses}")
+
+
+def main() -> None:
+    """Print one line per isolation."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("isolations", nargs="*", metavar="ISOLATION", default=["bwrap", "namespace", "process"])
+    parser.add_argument("--programs", type=int, default=400)
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    print(f"{options.programs} trivial programs, {options.workers} workers")
+    for isolation in options.isolations:
+        if isolation not in get_args(IsolationName):
+            parser.error(f"unknown isolation {isolation!r}")
+        try:
+            cost = measure(isolation, programs=options.programs, workers=options.workers)
+        except SandboxError as error:
+            print(f"{isolation:10} not available: {error}")
+            continue
+        median_s, p90_s = statistics.median(cost.latencies_s), statistics.quantiles(cost.latencies_s, n=10)[-1]
+        print(
+            f"{isolation:10} start {cost.start_s * 1e3:5.0f} ms   in a sandbox: median {median_s * 1e3:5.1f} ms, "
+            f"p90 {p90_s * 1e3:5.1f} ms   pool: {options.programs / cost.elapsed_s:5.0f} programs/s, "
+            f"{cost.elapsed_s / options.programs * 1e3:4.1f} ms per program"
+        )
+
+
+if __name__ == "__main__":
+    main()

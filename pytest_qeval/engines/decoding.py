@@ -1,0 +1,118 @@
+"""The continuous batch: prompts join as rows become free, rows leave as soon as they are finished."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+
+import torch
+
+from pytest_qeval.engines.decoder import Decoder, pick_group
+from pytest_qeval.engines.forward import Prefilled, RowModel
+from pytest_qeval.engines.rows import Row, Text, Unit
+from pytest_qeval.settings import GenerationSettings
+
+__all__ = ["BatchShape", "ContinuousBatch"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchShape:
+    """How wide the batch is and how prompts are gathered for it."""
+
+    rows: int
+    """Sequences that are decoded together."""
+    group_prompts: int = 8
+    """Prompts that are prefilled together at most; also how many rows must be free before decoding pauses for it."""
+    group_tokens: int = 1024
+    """Padded tokens of one prefill at most, unless one prompt alone is longer."""
+    window: int = 32
+    """Prompts at the head of the queue among which a group of similar lengths is sought."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ready:
+    """A sample whose prompt is prefilled and that waits for a free row."""
+
+    unit: Unit
+    prefilled: Prefilled
+    admitted_at: float
+
+
+class ContinuousBatch(Decoder):
+    """Decodes a queue of requests through a model, many rows at a time."""
+
+    def __init__(
+        self, model: RowModel, text: Text, generation: GenerationSettings, *, shape: BatchShape, context: int
+    ) -> None:
+        """Take the model with its cache, the tokenizer's side, what the user asked for, and the context in tokens."""
+        super().__init__(text, generation, context=context)
+        self._model = model
+        self._shape = shape
+        self._restart()
+
+    def _restart(self) -> None:
+        self._waiting: deque[tuple[Unit, ...]] = deque()
+        self._ready: deque[_Ready] = deque()
+        self._live: list[Row] = []
+
+    def _enqueue(self, units: tuple[Unit, ...]) -> None:
+        self._waiting.append(units)
+
+    def _work(self) -> None:
+        free = self._shape.rows - len(self._live)
+        wanted = min(self._shape.group_prompts, len(self._waiting), self._shape.rows)
+        if self._waiting and not self._ready and free >= wanted:
+            self._prefill(wanted)
+        elif self._live:
+            self._decode()
+        self._join()
+
+    def _prefill(self, count: int) -> None:
+        started = time.perf_counter()
+        window = list(self._waiting)[: self._shape.window]
+        picked = pick_group(
+            [len(units[0].prompt_ids) for units in window], count=count, tokens=self._shape.group_tokens
+        )
+        group = [window[at] for at in picked]
+        prefilled = self._model.prefill([units[0].prompt_ids for units in group])
+        for at in reversed(picked):
+            del self._waiting[at]
+        for units, prompt in zip(group, prefilled, strict=True):
+            self._prompt_tokens += prompt.prefix.length
+            self._ready.extend(_Ready(unit=unit, prefilled=prompt, admitted_at=started) for unit in units)
+
+    def _join(self) -> None:
+        """Let prefilled samples take free rows; their first token comes from the prompt's own logits."""
+        count = min(self._shape.rows - len(self._live), len(self._ready))
+        if not count:
+            return
+        joining = [self._ready.popleft() for _ in range(count)]
+        rows = [self._row(ready.unit, ready.admitted_at) for ready in joining]
+        tokens = self._choose(torch.stack([ready.prefilled.logits for ready in joining]), rows)
+        for ready, row, token in zip(joining, rows, tokens, strict=True):
+            self._append(row, token)
+            if row.reason:
+                self._finish(row)
+                continue
+            prefix = ready.prefilled.prefix
+            self._model.cache.place(len(self._live), prefix, capacity=prefix.length + row.unit.max_new_tokens)
+            self._live.append(row)
+
+    def _decode(self) -> None:
+        logits = self._model.advance([row.cached_tokens for row in self._live], [row.ids[-1:] for row in self._live])
+        for row, token in zip(self._live, self._choose(logits[:, -1], self._live), strict=True):
+            self._append(row, token)
+        self._leave()
+
+    def _leave(self) -> None:
+        """Take finished rows out; the last live row moves into each hole, so that rows stay contiguous."""
+        for at in range(len(self._live) - 1, -1, -1):
+            row = self._live[at]
+            if not row.reason:
+                continue
+            self._finish(row)
+            last = self._live.pop()
+            if last is not row:
+                self._model.cache.move(len(self._live), at, length=last.cached_tokens)
+                self._live[at] = last

@@ -1,0 +1,52 @@
+"""How the next token is chosen from logits: the largest, or a seeded draw that knows nothing of the batch."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import torch
+
+__all__ = ["choose", "sample_rng"]
+
+_NUCLEUS_CANDIDATES = 512
+"""Tokens looked at first for top-p; sorting a vocabulary of 152k for each token would cost more than the model."""
+
+
+def sample_rng(session_seed: int, request_seed: int, index: int) -> random.Random:
+    """Give the source of randomness of one sample: the same numbers whatever its neighbours or the batch width."""
+    return random.Random(f"{session_seed}/{request_seed}/{index}")  # noqa: S311 # sampling, not cryptography
+
+
+def choose(logits: torch.Tensor, rngs: Sequence[random.Random], *, temperature: float, top_p: float) -> list[int]:
+    """Choose one token per row of `logits` ([rows, vocabulary], any float dtype).
+
+    Temperature 0 takes the largest logit, the lowest id among equals. Otherwise every row spends exactly one number
+    of its own generator on the inverse of its cumulative distribution.
+    """
+    if temperature == 0.0:
+        # max, not argmax: the same answer, four times faster for bfloat16 on a CPU (torch 2.13)
+        return list(map(int, logits.max(dim=-1).indices.tolist()))
+    probabilities = torch.softmax(logits.float() / temperature, dim=-1)
+    draws = torch.tensor([rng.random() for rng in rngs], device=logits.device)
+    if top_p < 1.0:
+        return _draw_nucleus(probabilities, draws, top_p)
+    return _invert(probabilities, draws).tolist()
+
+
+def _draw_nucleus(probabilities: torch.Tensor, draws: torch.Tensor, top_p: float) -> list[int]:
+    count = min(_NUCLEUS_CANDIDATES, probabilities.shape[-1])
+    top, tokens = probabilities.topk(count, dim=-1)
+    if bool((top.sum(dim=-1) < top_p).any()):
+        top, tokens = probabilities.sort(dim=-1, descending=True)
+    before = top.cumsum(dim=-1) - top
+    # the smallest set whose mass reaches top_p: every token before which less than top_p has been gathered
+    nucleus = top.masked_fill(before >= top_p, 0.0)
+    return tokens.gather(1, _invert(nucleus, draws)[:, None]).squeeze(1).tolist()
+
+
+def _invert(weights: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
+    mass = weights.cumsum(dim=-1)
+    target = draws[:, None] * mass[:, -1:]
+    # right=True skips tokens without mass; rounding may reach past the end
+    return torch.searchsorted(mass, target, right=True).squeeze(1).clamp_(max=weights.shape[-1] - 1)

@@ -1,0 +1,137 @@
+"""Where a model comes from: what `--qeval-model` names, checked before anything is downloaded or loaded."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pytest_qeval.engines.hub import find_on_hub
+from pytest_qeval.engines.weights import check_gguf, check_safetensors
+from pytest_qeval.errors import ModelSourceError
+from pytest_qeval.settings import ModelSettings
+
+__all__ = ["ModelSource", "resolve"]
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
+_PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSource:
+    """A model that was found, and how it is addressed."""
+
+    kind: Literal["hub", "directory", "gguf", "demo"]
+    name: str
+    """As the user wrote it: what reports call the model."""
+    path: Path | None = None
+    """Directory or GGUF file to load from; None for a hub model that has to be fetched."""
+    revision: str | None = None
+    """Hub revision, exactly as asked for; None for local models and for the default branch."""
+
+    @property
+    def location(self) -> str:
+        """What `from_pretrained` takes: the local directory, or the hub id."""
+        if self.path is None:
+            return self.name
+        return str(self.path.parent if self.kind == "gguf" else self.path)
+
+
+def resolve(settings: ModelSettings) -> ModelSource:
+    """Find what `settings.name` stands for: `demo`, a directory, a GGUF file, or a model on the hub, in this order.
+
+    Raises:
+        ModelSourceError: when there is no such model, or it is none that can be loaded; nothing has been downloaded but
+            a hub model's config.
+    """
+    path = Path(settings.name).expanduser()
+    if settings.name == "demo":
+        source = ModelSource(kind="demo", name="demo", path=Path(__file__).parents[1] / "demo" / "model")
+    elif path.is_dir():
+        source = ModelSource(kind="directory", name=settings.name, path=path)
+    elif path.is_file():
+        source = ModelSource(kind="gguf", name=settings.name, path=path)
+    elif _looks_like_path(settings.name):
+        raise ModelSourceError(_no_such_path(path))
+    else:
+        return _resolve_hub(settings)
+    if settings.revision is not None:
+        raise ModelSourceError(
+            f"revision {settings.revision!r} was given for the local model {settings.name!r}. Only models from the hub "
+            "have revisions: leave --qeval-revision out, or name a hub id."
+        )
+    _check_local(source)
+    return source
+
+
+def _resolve_hub(settings: ModelSettings) -> ModelSource:
+    if not _HUB_ID.fullmatch(settings.name):
+        raise ModelSourceError(
+            f"{settings.name!r} is no model: expected `demo`, a directory, a .gguf file, or a hub id such as "
+            "'Qwen/Qwen2.5-Coder-0.5B-Instruct'."
+        )
+    found = find_on_hub(settings.name, settings.revision)
+    _check_config(found.config, settings.name)
+    return ModelSource(kind="hub", name=settings.name, path=found.snapshot, revision=settings.revision)
+
+
+def _looks_like_path(name: str) -> bool:
+    return name.startswith(("/", "./", "../", "~", ".")) or name.endswith((".gguf", "/")) or name.count("/") > 1
+
+
+def _no_such_path(path: Path) -> str:
+    parent = path.parent
+    if not parent.is_dir():
+        return f"there is no model at {path}: the directory {parent} does not exist either."
+    near = difflib.get_close_matches(path.name, (entry.name for entry in parent.iterdir()), n=2, cutoff=0.5)
+    guess = f" Did you mean {' or '.join(str(parent / name) for name in near)}?" if near else ""
+    return f"there is no model at {path}.{guess} Expected a directory with config.json and weights, or a .gguf file."
+
+
+def _check_local(source: ModelSource) -> None:
+    path = source.path
+    if path is None or not path.exists():
+        raise ModelSourceError(f"the model {source.name!r} is not installed: {path} does not exist.")
+    if source.kind == "gguf":
+        check_gguf(path)
+        return
+    _check_config(_read_config(path), str(path))
+    if any((path / name).is_file() for name in _PICKLED) and not any(path.glob("*.safetensors")):
+        raise ModelSourceError(
+            f"{path} holds weights in pickle form only (pytorch_model.bin), which may run code when they are loaded. "
+            "Convert them: AutoModelForCausalLM.from_pretrained(…).save_pretrained(…) writes safetensors."
+        )
+    check_safetensors(path)
+
+
+def _read_config(directory: Path) -> Mapping[str, Any]:
+    file = directory / "config.json"
+    if not file.is_file():
+        ggufs = sorted(entry.name for entry in directory.glob("*.gguf"))
+        hint = f" It holds {ggufs[0]}: name that file itself." if ggufs else ""
+        raise ModelSourceError(f"{directory} is no model directory: it has no config.json.{hint}")
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelSourceError(f"{file} is not JSON ({error}): fetch the model again.") from error
+    if not isinstance(config, dict):
+        raise ModelSourceError(f"{file} holds no JSON object: fetch the model again.")
+    return config
+
+
+def _check_config(config: Mapping[str, Any], name: str) -> None:
+    """Refuse what no causal language model is; an unknown `model_type` is left to transformers to judge."""
+    architectures = [str(architecture) for architecture in config.get("architectures") or ()]
+    kind = f"{', '.join(architectures) or config.get('model_type', 'unknown')}"
+    if config.get("is_encoder_decoder"):
+        raise ModelSourceError(f"{name} is an encoder-decoder model ({kind}), which is not supported yet: {_EXPECTED}.")
+    if architectures and not any(architecture.endswith(_CAUSAL) for architecture in architectures):
+        raise ModelSourceError(f"{name} is no causal language model ({kind}), which is not supported yet: {_EXPECTED}.")
+
+
+_CAUSAL = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+_EXPECTED = "expected a decoder-only model such as Qwen2ForCausalLM"

@@ -1,0 +1,180 @@
+"""The `transformers` engine: a Hugging Face model, loaded once per recipe and decoded ahead."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import psutil
+import torch
+
+from pytest_qeval.engines.base import EngineProgress, Finished, Request, StreamTimes
+from pytest_qeval.engines.decoder import Decoder
+from pytest_qeval.engines.decoding import BatchShape, ContinuousBatch
+from pytest_qeval.engines.fit import check_memory
+from pytest_qeval.engines.forward import RowModel, context_length
+from pytest_qeval.engines.generating import GenerateQueue
+from pytest_qeval.engines.loading import Loaded, load
+from pytest_qeval.engines.rows import Text
+from pytest_qeval.engines.sources import ModelSource
+from pytest_qeval.engines.stream import measure_stream
+from pytest_qeval.errors import EngineError
+from pytest_qeval.quantize.apply import ExecutionKind
+from pytest_qeval.quantize.recipe import Recipe
+from pytest_qeval.schema import Json
+from pytest_qeval.settings import GenerationSettings, ModelSettings
+
+__all__ = ["EngineDescription", "TransformersEngine"]
+
+_CLOSED = "the engine is closed: its model has been given back."
+_ROWS = {"cpu": 64, "cuda": 128}
+_ROW_TOKENS = 1024
+"""Tokens that a row is expected to need at most, for choosing the batch's width by memory."""
+_CACHE_SHARE = 0.5
+"""Share of the free memory that the key/value cache may plan with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineDescription:
+    """What was loaded, and how: the engine's part of the report."""
+
+    execution: ExecutionKind
+    quantized_layers: int
+    quantized_share: float
+    """Of the model's parameters, 0 to 1."""
+    model_bytes: int
+    bits_per_weight: float
+    """All bytes of the model, scales and unquantized layers included, per parameter."""
+    load_s: float
+    quantize_s: float
+    dtype: str
+    device: str
+    decoding: str
+    """`continuous batch`, or `generate: ` and the reason."""
+    parameters: int
+
+
+class TransformersEngine:
+    """Implements `ModelEngine` with a model of Hugging Face transformers."""
+
+    def __init__(
+        self, *, source: ModelSource, recipe: Recipe, model: ModelSettings, generation: GenerationSettings
+    ) -> None:
+        """Load the model and quantize it; afterwards the engine is ready to answer.
+
+        Raises:
+            ModelSourceError: when the model cannot be loaded or does not fit in memory.
+            RecipeError: when the recipe does not fit the model.
+        """
+        if model.device in {"auto", "cpu"} and not torch.cuda.is_available():
+            check_memory(source, recipe.dtype)
+        loaded = load(source, recipe, device=model.device, threads=model.threads)
+        self._loaded: Loaded | None = loaded
+        rows = model.batch_size or _default_rows(loaded)
+        self._decoder: Decoder | None = _decoder(loaded, generation, rows)
+        self._progress = self._decoder.progress
+        self._description = _describe(loaded)
+
+    def submit(self, requests: Sequence[Request]) -> None:
+        """Append requests to the queue; see `Engine.submit`.
+
+        Raises:
+            EngineError: after `close`.
+        """
+        self._open().submit(requests)
+
+    def step(self) -> Sequence[Finished]:
+        """Prefill a group of prompts or decode one token of every row; see `Engine.step`.
+
+        Raises:
+            EngineError: after `close`.
+        """
+        return self._open().step()
+
+    @property
+    def progress(self) -> EngineProgress:
+        """Counts so far; they stay readable after `close`."""
+        return self._decoder.progress if self._decoder else self._progress
+
+    @property
+    def description(self) -> EngineDescription:
+        """What was loaded, and how."""
+        return self._description
+
+    def facts(self) -> Json:
+        """Give the description as plain values; see `ModelEngine.facts`."""
+        return asdict(self._description)
+
+    def measure_stream(self, *, prompt_tokens: int = 128, new_tokens: int = 32, rounds: int = 3) -> StreamTimes:
+        """Time one sequence alone: prefill and decoding, after a warm-up round. Does not touch the queue.
+
+        Raises:
+            EngineError: after `close`.
+        """
+        if self._loaded is None:
+            raise EngineError(_CLOSED)
+        model = self._loaded.model
+        return measure_stream(model, prompt_tokens=prompt_tokens, new_tokens=new_tokens, rounds=rounds)
+
+    def close(self) -> None:
+        """Give the model's memory back to the operating system; unfinished requests are dropped."""
+        if self._decoder is None:
+            return
+        self._progress = self._decoder.progress
+        self._decoder = self._loaded = None
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        _trim_heap()
+
+    def _open(self) -> Decoder:
+        if self._decoder is None:
+            raise EngineError(_CLOSED)
+        return self._decoder
+
+
+def _decoder(loaded: Loaded, generation: GenerationSettings, rows: int) -> Decoder:
+    text = Text(loaded.tokenizer, loaded.eos_ids)
+    context = context_length(loaded.model)
+    if loaded.not_continuous:
+        return GenerateQueue(loaded.model, text, generation, rows=rows, context=context)
+    model = RowModel(loaded.model, rows=rows)
+    return ContinuousBatch(model, text, generation, shape=BatchShape(rows=rows), context=context)
+
+
+def _describe(loaded: Loaded) -> EngineDescription:
+    quantization = loaded.quantization
+    return EngineDescription(
+        execution=quantization.execution,
+        quantized_layers=quantization.quantized_layers,
+        quantized_share=quantization.quantized_share,
+        model_bytes=loaded.model_bytes,
+        bits_per_weight=8 * loaded.model_bytes / quantization.parameters,
+        load_s=loaded.load_s,
+        quantize_s=quantization.duration_s,
+        dtype=loaded.dtype,
+        device=str(loaded.model.device),
+        decoding=f"generate: {loaded.not_continuous}" if loaded.not_continuous else "continuous batch",
+        parameters=quantization.parameters,
+    )
+
+
+def _default_rows(loaded: Loaded) -> int:
+    """Choose the batch's width: as wide as pays, unless the cache would not fit."""
+    config = loaded.model.config.get_text_config(decoder=True)
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    token_bytes = 2 * config.num_hidden_layers * heads * head_dim * loaded.model.dtype.itemsize
+    device = loaded.model.device
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    fitting = int(_CACHE_SHARE * free / (token_bytes * _ROW_TOKENS))
+    return max(1, min(_ROWS.get(device.type, 64), fitting))
+
+
+def _trim_heap() -> None:
+    """Hand freed heap pages back, so that the next recipe's memory is measured from a clean start (glibc only)."""
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)

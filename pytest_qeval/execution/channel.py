@@ -1,0 +1,74 @@
+"""Frames over a socket: a length, then one encoded value. Used between plugin, worker, judge and solver alike."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from typing import Any
+
+from pytest_qeval.execution.codec import MAX_BYTES, CodecError, decode, encode
+
+__all__ = ["Channel"]
+
+_LENGTH = struct.Struct(">I")
+# Room for the tuple around the largest value that may be sent.
+_MAX_FRAME = MAX_BYTES + 2**16
+
+
+class Channel:
+    """One end of a private socket pair."""
+
+    __slots__ = ("sock",)
+
+    def __init__(self, sock: socket.socket) -> None:
+        """Speak over `sock`, which is closed together with the channel."""
+        self.sock = sock
+
+    def send(self, *values: object) -> None:
+        """Send `values` as one frame."""
+        self.sock.sendall(self.frame(*values))
+
+    @staticmethod
+    def frame(*values: object) -> bytes:
+        """Give the bytes of one frame."""
+        payload = encode(values)
+        return _LENGTH.pack(len(payload)) + payload
+
+    def receive(self) -> tuple[Any, ...]:
+        """Wait for one frame.
+
+        Raises:
+            EOFError: when the other end is closed before a frame is complete.
+            CodecError: for bytes that are no frame.
+        """
+        (length,) = _LENGTH.unpack(self._exactly(_LENGTH.size))
+        if length > _MAX_FRAME:
+            raise CodecError(f"a frame of {length} bytes")
+        values = decode(self._exactly(length))
+        if type(values) is not tuple or not values:
+            raise CodecError("a frame that holds no tuple")
+        return values
+
+    def is_quiet(self) -> bool:
+        """Tell whether nothing is waiting to be read: neither bytes nor the end of the stream."""
+        with contextlib.suppress(BlockingIOError):
+            self.sock.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK)
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close this end."""
+        self.sock.close()
+
+    def _exactly(self, count: int) -> bytes:
+        block = bytearray()
+        while len(block) < count:
+            try:
+                part = self.sock.recv(min(count - len(block), 2**18))
+            except ConnectionResetError:
+                part = b""
+            if not part:
+                raise EOFError("the other end is closed")
+            block += part
+        return bytes(block)

@@ -1,0 +1,147 @@
+"""The plugin's view of one worker: start it, let it judge one program at a time, end it without a trace."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+from typing import Any
+
+from pytest_qeval.execution.channel import Channel
+from pytest_qeval.execution.codec import CodecError
+from pytest_qeval.execution.launch import Isolation, worker_environment
+from pytest_qeval.execution.outcome import Report, interpret
+from pytest_qeval.schema import Execution, Program
+from pytest_qeval.settings import ExecutionSettings
+
+__all__ = ["WorkerClient", "WorkerLostError", "try_isolation"]
+
+_START_TIMEOUT_S = 30.0
+# A worker reports a timeout itself; when it is this late, it hangs.
+_GRACE_S = 15.0
+_END_TIMEOUT_S = 3.0
+_NONCE_BYTES = 16
+
+
+class WorkerLostError(Exception):
+    """A worker did not start, died, hung, or spoke nonsense."""
+
+
+class WorkerClient:
+    """One worker process; to be used by one thread, which must live as long as the worker (it dies with its thread)."""
+
+    def __init__(self, isolation: Isolation, settings: ExecutionSettings) -> None:
+        """Start the worker and wait until it is ready.
+
+        Raises:
+            WorkerLostError: with what the worker said before it ended.
+        """
+        self._settings = settings
+        self._control, theirs = socket.socketpair()
+        self._scratch = tempfile.mkdtemp(prefix="pytest-qeval-") if isolation.name == "process" else ""
+        with theirs, tempfile.TemporaryFile() as messages:
+            try:
+                command = isolation.command(isolation.profile(settings, self._scratch))
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=messages,
+                    env=worker_environment(),
+                    cwd="/",
+                    start_new_session=True,  # Ctrl-C is for the plugin alone
+                )
+            except OSError as error:
+                self._forget()
+                raise WorkerLostError(str(error)) from error
+            theirs.close()  # ours would never see the end of the stream
+            try:
+                self.abilities: dict[str, bool] = self._receive(_START_TIMEOUT_S)[1]
+            except WorkerLostError as error:
+                self.close()
+                messages.seek(0)
+                said = messages.read().decode(errors="replace").strip().splitlines()
+                raise WorkerLostError(said[-1] if said else str(error)) from None
+
+    def run(self, program: Program) -> Execution:
+        """Let the program be judged.
+
+        Raises:
+            WorkerLostError: when the worker has to be replaced.
+        """
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        request = Channel.frame(nonce, program.prelude, program.code, program.test, program.entry_point)
+        ours, theirs = socket.socketpair()
+        with ours:
+            with theirs:
+                self._send_descriptor(theirs)
+            ours.settimeout(self._settings.timeout_s + _GRACE_S)
+            with contextlib.suppress(OSError):  # the judge died; the report will say how
+                ours.sendall(request)
+            report = Report.parse(self._receive(self._settings.timeout_s + _GRACE_S))
+            ours.setblocking(False)  # noqa: FBT003 - whoever could still write is dead
+            return interpret(report, _read_reply(ours), nonce, self._settings)
+
+    def hang_up(self) -> None:
+        """End the conversation from any thread: the worker ends, and `run` raises `WorkerLostError`."""
+        with contextlib.suppress(OSError):
+            self._control.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """End the worker and whatever runs inside it."""
+        self.hang_up()
+        try:
+            self._process.wait(_END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._control.close()
+        if self._scratch:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _send_descriptor(self, sock: socket.socket) -> None:
+        try:
+            socket.send_fds(self._control, [b"j"], [sock.fileno()])
+        except OSError as error:
+            raise WorkerLostError(str(error)) from error
+
+    def _receive(self, timeout_s: float) -> tuple[Any, ...]:
+        self._control.settimeout(timeout_s)
+        try:
+            return Channel(self._control).receive()
+        except TimeoutError:
+            raise WorkerLostError(f"the worker did not answer within {timeout_s:g} s") from None
+        except (EOFError, OSError, CodecError) as error:
+            raise WorkerLostError(f"the worker ended: {error}") from error
+
+
+def try_isolation(isolation: Isolation) -> str | None:
+    """Start a worker; give the reason why it does not work, or None."""
+    try:
+        client = WorkerClient(isolation, ExecutionSettings())
+    except WorkerLostError as error:
+        return str(error)
+    try:
+        probe = Program(prelude="", code="def f(): return 1", test="def check(f): assert f() == 1", entry_point="f")
+        execution = client.run(probe)
+    except WorkerLostError as error:
+        return str(error)
+    finally:
+        client.close()
+    return None if execution.status == "passed" else f"a program that must pass: {execution.status} {execution.detail}"
+
+
+def _read_reply(sock: socket.socket) -> tuple[Any, ...] | None:
+    """Read what a dead judge has said; None when it said nothing."""
+    try:
+        return Channel(sock).receive()
+    except (EOFError, OSError):
+        return None
+    except CodecError as error:
+        return (b"", "tampered", str(error))

@@ -1,0 +1,75 @@
+"""Remove what a program left behind where no namespace does it: processes and files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import stat
+import time
+from pathlib import Path
+
+__all__ = ["kill_children", "kill_everybody_else", "remove_contents"]
+
+_PATIENCE_S = 2.0
+
+
+def kill_everybody_else() -> None:
+    """Kill every other process of the process tree that the caller's namespace shows, and reap the caller's own."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)
+    _reap(0)
+
+
+def kill_children() -> None:
+    """Kill and reap all children, also those that become children while others die (the caller is a subreaper)."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while _reap(os.WNOHANG) and time.monotonic() < deadline:
+        for pid in _children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _reap(options: int) -> bool:
+    """Reap dead children; tell whether others are alive."""
+    try:
+        while os.waitpid(-1, options)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _children() -> list[int]:
+    found = []
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                # "pid (name) state ppid …"; the name may hold spaces and parentheses
+                fields = (
+                    Path(entry.path, "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+                )
+                if int(fields[1]) == os.getpid():
+                    found.append(int(entry.name))
+    return found
+
+
+def remove_contents(directory: str) -> None:
+    """Empty `directory`, however deep and however forbidding its tree is.
+
+    Subdirectories are emptied by moving what they hold up to the top, so that neither the length of paths nor the
+    depth of recursion grows with the tree.
+    """
+    serial = 0
+    while entries := list(os.scandir(directory)):
+        for entry in entries:
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.path)  # noqa: PTH108 - names that need not be valid text
+                continue
+            os.chmod(entry.path, stat.S_IRWXU)  # noqa: PTH101
+            for inner in list(os.scandir(entry.path)):
+                serial += 1
+                if inner.is_dir(follow_symlinks=False):
+                    os.chmod(inner.path, stat.S_IRWXU)  # noqa: PTH101 - renaming a directory writes its `..`
+                os.rename(inner.path, f"{directory}/removed-{os.getpid()}-{serial}")  # noqa: PTH104
+            os.rmdir(entry.path)  # noqa: PTH106

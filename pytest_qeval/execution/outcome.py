@@ -1,0 +1,94 @@
+"""What came of a program, from what its judge said and what the worker saw: a pure function."""
+
+from __future__ import annotations
+
+import hmac
+import math
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_qeval.errors import SandboxError
+from pytest_qeval.execution.judge import FAULT
+from pytest_qeval.execution.proxy import LOST
+from pytest_qeval.schema import EXECUTION_STATUSES, Execution
+from pytest_qeval.settings import ExecutionSettings
+
+__all__ = ["Report", "interpret"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a worker saw from outside."""
+
+    timed_out: bool
+    duration_s: float
+    judge_code: int
+    """Exit code, or minus the signal."""
+    solver_code: int | None = None
+    """The same for a solver that ended by itself; None where it was still alive."""
+    solver_cpu_s: float = 0.0
+    solver_peak_bytes: int = 0
+
+    @classmethod
+    def parse(cls, frame: Sequence[Any]) -> Report:
+        """Read a worker's frame."""
+        timed_out, duration_s, judge_code, end = frame
+        solver_code, solver_cpu_s, solver_peak_bytes = end or (None, 0.0, 0)
+        return cls(
+            timed_out=timed_out,
+            duration_s=duration_s,
+            judge_code=judge_code,
+            solver_code=solver_code,
+            solver_cpu_s=solver_cpu_s,
+            solver_peak_bytes=solver_peak_bytes,
+        )
+
+
+def interpret(report: Report, reply: Sequence[Any] | None, nonce: bytes, settings: ExecutionSettings) -> Execution:
+    """Give the execution.
+
+    Raises:
+        SandboxError: when the fault is the harness's own.
+    """
+    status, detail = _verdict(report, reply, nonce, settings)
+    if status == FAULT or status not in EXECUTION_STATUSES:
+        raise SandboxError(f"The sandbox cannot run programs: {detail}")
+    return Execution(status=status, duration_s=report.duration_s, detail=detail)
+
+
+def _verdict(report: Report, reply: Sequence[Any] | None, nonce: bytes, settings: ExecutionSettings) -> tuple[Any, str]:
+    if report.timed_out:
+        return "timeout", f"no result within {settings.timeout_s:g} s"
+    match reply:
+        case (bytes(token), str(status), str(detail)) if hmac.compare_digest(token, nonce):
+            return (status, detail) if status != LOST else _verdict_of_end(report, settings)
+        case None:
+            return "tampered", f"the judge ended with {_describe(report.judge_code)} before it gave a verdict"
+        case _:
+            return "tampered", "a verdict without the right nonce"
+
+
+def _verdict_of_end(report: Report, settings: ExecutionSettings) -> tuple[str, str]:
+    """Say what a solver's end means when it ended before `check` returned."""
+    code = report.solver_code
+    if code is None:
+        return "tampered", "the program closed the channel to its judge"
+    if code >= 0:
+        return "error", f"exited with status {code} before check returned"
+    cpu_limit_s = math.ceil(settings.timeout_s) + 1
+    if -code == signal.SIGXCPU or (-code == signal.SIGKILL and report.solver_cpu_s >= cpu_limit_s):
+        return "timeout", f"used {report.solver_cpu_s:.1f} s of CPU time"
+    if -code == signal.SIGKILL and report.solver_peak_bytes >= settings.memory_bytes // 2:
+        return "memory", f"killed while it used {report.solver_peak_bytes // 2**20} MiB"  # the machine's memory ended
+    return "error", f"{_describe(code)} before check returned"
+
+
+def _describe(code: int) -> str:
+    if code >= 0:
+        return f"status {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"

