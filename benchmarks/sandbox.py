@@ -3,12 +3,14 @@
     python benchmarks/sandbox.py [--programs 400] [--workers 2] [bwrap namespace process]
 
 Prints, for each isolation that works here: the time to build the pool and judge its first program, the median and the
-90th percentile of the time that one program occupies its sandbox (clean-up included), and the pool's throughput.
+90th percentile of the time that one program occupies its sandbox (clean-up included), the pool's throughput, and the
+CPU time of all processes of the sandboxes, which a busy machine does not change much.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import statistics
 import time
 from concurrent.futures import Future
@@ -29,6 +31,8 @@ _TRIVIAL = Program(
 
 class _Cost(NamedTuple):
     start_s: float
+    cpu_s: float
+    """Everything that the workers and their children have used, their start included."""
     elapsed_s: float
     latencies_s: list[float]
     """From the verdict before it in the same sandbox to its own."""
@@ -36,6 +40,7 @@ class _Cost(NamedTuple):
 
 def measure(isolation: IsolationName, *, programs: int, workers: int) -> _Cost:
     """Judge `programs` trivial programs after a warm-up of every worker."""
+    cpu_before_s = _cpu_of_children_s()
     begun = time.perf_counter()
     with SandboxPool(ExecutionSettings(isolation=isolation, workers=workers)) as pool:
         pool.submit(_TRIVIAL).result()
@@ -50,7 +55,13 @@ def measure(isolation: IsolationName, *, programs: int, workers: int) -> _Cost:
         elapsed_s = time.perf_counter() - begun
     gaps = sorted(finished)
     # With n workers always busy, a program occupies its worker from the n-th last verdict to its own.
-    return _Cost(start_s, elapsed_s, [b - a for a, b in zip(gaps, gaps[workers:], strict=False)])
+    cpu_s = _cpu_of_children_s() - cpu_before_s
+    return _Cost(start_s, cpu_s, elapsed_s, [b - a for a, b in zip(gaps, gaps[workers:], strict=False)])
+
+
+def _cpu_of_children_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _drain(futures: list[Future[Execution]]) -> None:
@@ -75,12 +86,19 @@ def main() -> None:
         except SandboxError as error:
             print(f"{isolation:10} not available: {error}")
             continue
-        median_s, p90_s = statistics.median(cost.latencies_s), statistics.quantiles(cost.latencies_s, n=10)[-1]
-        print(
-            f"{isolation:10} start {cost.start_s * 1e3:5.0f} ms   in a sandbox: median {median_s * 1e3:5.1f} ms, "
-            f"p90 {p90_s * 1e3:5.1f} ms   pool: {options.programs / cost.elapsed_s:5.0f} programs/s, "
-            f"{cost.elapsed_s / options.programs * 1e3:4.1f} ms per program"
-        )
+        print(f"{isolation:10} {describe(cost, options.programs)}")
+
+
+def describe(cost: _Cost, programs: int) -> str:
+    """Give the figures of one isolation in one line."""
+    median_s, p90_s = statistics.median(cost.latencies_s), statistics.quantiles(cost.latencies_s, n=10)[-1]
+    # bubblewrap does not wait for its children, so their CPU time is counted nowhere
+    cpu = f", {cost.cpu_s / programs * 1e3:.1f} ms of CPU" if cost.cpu_s / programs > 1e-3 else ""  # noqa: PLR2004
+    return (
+        f"start {cost.start_s * 1e3:5.0f} ms   in a sandbox: median {median_s * 1e3:5.1f} ms, p90 {p90_s * 1e3:5.1f} ms"
+        f"   pool: {programs / cost.elapsed_s:4.0f} programs/s, {cost.elapsed_s / programs * 1e3:.1f} ms per program"
+        f"{cpu}"
+    )
 
 
 if __name__ == "__main__":

@@ -131,7 +131,7 @@ class Training:
         """Start anew, or go on from the checkpoint that the folder holds."""
         torch.manual_seed(seed)
         self.folder, self.steps, self.seed, self.step, self.seconds = folder, steps, seed, 0, 0.0
-        self.tokenizer = train_tokenizer(one.source for one in islice(documents(seed), TOKENIZER_DOCUMENTS))
+        self.tokenizer = self._load_tokenizer()
         self.model = build_model(self.tokenizer)
         self.forward = torch.compile(self.model, dynamic=True) if compiled else self.model
         matrices = [parameter for parameter in self.model.parameters() if parameter.ndim > 1]
@@ -149,6 +149,15 @@ class Training:
     def checkpoint(self) -> Path:
         """Return the path of the checkpoint."""
         return self.folder / "checkpoint.pt"
+
+    def _load_tokenizer(self) -> Tokenizer:
+        """Return the checkpoint's own tokenizer, or train one and keep it: ids must not change under the weights."""
+        path = self.folder / "tokenizer.json"
+        if self.checkpoint.exists():
+            return Tokenizer.from_file(str(path))
+        tokenizer = train_tokenizer(one.source for one in islice(documents(self.seed), TOKENIZER_DOCUMENTS))
+        tokenizer.save(str(path))
+        return tokenizer
 
     def save_checkpoint(self) -> None:
         """Write the checkpoint beside its place first, then move it there."""

@@ -10,6 +10,7 @@ from itertools import groupby
 import torch
 
 from pytest_qeval.engines.base import EngineProgress, Finished, Request
+from pytest_qeval.engines.drafting import Drafter
 from pytest_qeval.engines.rows import Row, Text, Unit
 from pytest_qeval.engines.sampling import choose, sample_rng
 from pytest_qeval.settings import GenerationSettings
@@ -97,7 +98,7 @@ class Decoder(ABC):
 
     def _row(self, unit: Unit, admitted_at: float) -> Row:
         rng = sample_rng(self._generation.seed, unit.request.seed, unit.index)
-        return Row(unit=unit, rng=rng, admitted_at=admitted_at)
+        return Row(unit=unit, rng=rng, drafter=Drafter(unit.prompt_ids), admitted_at=admitted_at)
 
     def _choose(self, logits: torch.Tensor, rows: Sequence[Row]) -> list[int]:
         settings = self._generation
@@ -107,6 +108,7 @@ class Decoder(ABC):
     def _append(self, row: Row, token: int) -> None:
         self._new_tokens += 1
         self._text.append(row, token)
+        row.drafter.append(token)
 
     def _finish(self, row: Row) -> None:
         self._outbox.append(self._text.finish(row))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from pytest_qeval.engines.decoder import Decoder, pick_group
+from pytest_qeval.engines.drafting import LONGEST_DRAFT, draft_length
 from pytest_qeval.engines.forward import Prefilled, RowModel
 from pytest_qeval.engines.rows import Row, Text, Unit
 from pytest_qeval.settings import GenerationSettings
@@ -96,14 +98,42 @@ class ContinuousBatch(Decoder):
                 self._finish(row)
                 continue
             prefix = ready.prefilled.prefix
-            self._model.cache.place(len(self._live), prefix, capacity=prefix.length + row.unit.max_new_tokens)
+            capacity = prefix.length + row.unit.max_new_tokens + LONGEST_DRAFT
+            self._model.cache.place(len(self._live), prefix, capacity=capacity)
             self._live.append(row)
 
     def _decode(self) -> None:
-        logits = self._model.advance([row.cached_tokens for row in self._live], [row.ids[-1:] for row in self._live])
-        for row, token in zip(self._live, self._choose(logits[:, -1], self._live), strict=True):
-            self._append(row, token)
+        """Advance every row by a token, or by several where it guessed them right."""
+        guesses = self._guess()
+        padded = max(map(len, guesses))
+        fed = [
+            [row.ids[-1], *guess, *[0] * (padded - len(guess))] for row, guess in zip(self._live, guesses, strict=True)
+        ]
+        self._confirm(self._model.advance([row.cached_tokens for row in self._live], fed), guesses)
         self._leave()
+
+    def _guess(self) -> list[list[int]]:
+        """Guess tokens for every row; all empty where guessing would not pay."""
+        guesses = [row.drafter.draft() for row in self._live]
+        rates = [row.drafter.rate for row, guess in zip(self._live, guesses, strict=True) if guess]
+        length = draft_length(rates, len(self._live))
+        return [guess[:length] for guess in guesses]
+
+    def _confirm(self, logits: torch.Tensor, guesses: Sequence[Sequence[int]]) -> None:
+        """Append what the model chooses ([rows, queries, vocabulary]), as far as each row's guess was the same."""
+        confirmed = [0] * len(guesses)
+        active = list(range(len(guesses)))
+        for at in range(logits.shape[1]):
+            chosen = logits[:, at] if len(active) == len(guesses) else logits[active, at]
+            tokens = self._choose(chosen, [self._live[row] for row in active])
+            for row, token in zip(active, tokens, strict=True):
+                self._append(self._live[row], token)
+                confirmed[row] += at < len(guesses[row]) and guesses[row][at] == token
+            active = [row for row in active if confirmed[row] > at and not self._live[row].reason]
+            if not active:
+                break
+        for live, guess, count in zip(self._live, guesses, confirmed, strict=True):
+            live.drafter.learn(count, len(guess))
 
     def _leave(self) -> None:
         """Take finished rows out; the last live row moves into each hole, so that rows stay contiguous."""

@@ -14,6 +14,7 @@ import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from transformers.utils import logging as transformers_logging
 
+from pytest_qeval.engines.attention import use_grouped_attention
 from pytest_qeval.engines.compat import why_not_continuous
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import ModelSourceError
@@ -74,6 +75,7 @@ def load(source: ModelSource, recipe: Recipe, *, device: str = "auto", threads: 
     eos_ids = _eos_ids(model, tokenizer)
     # Only these: penalties and sampling settings that ship with a model would change what is measured.
     model.generation_config = GenerationConfig(eos_token_id=list(eos_ids) or None, pad_token_id=next(iter(eos_ids), 0))
+    use_grouped_attention(model)
     not_continuous = why_not_continuous(model)
     float_bytes = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
     quantization = quantize_(model, recipe)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from pytest_qeval.engines.base import EngineSource, ModelEngine
+from pytest_qeval.engines.fingerprint import weights_sha256
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.errors import MissingPackageError
 from pytest_qeval.quantize.recipe import Recipe
@@ -20,7 +21,12 @@ def check(settings: Settings) -> Json:
         if find_spec(package) is None:
             raise MissingPackageError(package, extra="transformers", purpose="running a model")
     source = resolve(settings.model)
-    return {"id": source.name, "source": source.kind, "revision": source.revision}
+    return {
+        "id": source.name,
+        "source": source.kind,
+        "revision": source.revision,
+        "weights_sha256": weights_sha256(source),
+    }
 
 
 def open_engine(settings: Settings, recipe: Recipe) -> ModelEngine:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_qeval.engines.base import Finished, Request
+from pytest_qeval.engines.drafting import Drafter
 from pytest_qeval.schema import Completion, FinishReason
 
 __all__ = ["Row", "Text", "Unit"]
@@ -38,6 +39,7 @@ class Row:
 
     unit: Unit
     rng: random.Random
+    drafter: Drafter
     admitted_at: float
     """`time.perf_counter` when its prefill began."""
     ids: list[int] = field(default_factory=list)

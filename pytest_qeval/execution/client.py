@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import shutil
 import socket
 import subprocess
 import tempfile
+from pathlib import Path
 from typing import Any
 
 from pytest_qeval.execution.channel import Channel
 from pytest_qeval.execution.codec import CodecError
 from pytest_qeval.execution.launch import Isolation, worker_environment
+from pytest_qeval.execution.leftovers import remove_contents
 from pytest_qeval.execution.outcome import Report, interpret
 from pytest_qeval.schema import Execution, Program
 from pytest_qeval.settings import ExecutionSettings
 
 __all__ = ["WorkerClient", "WorkerLostError", "try_isolation"]
 
-_START_TIMEOUT_S = 30.0
+# From the start, or from the last report: a program may have left very many files to remove.
+_READY_TIMEOUT_S = 120.0
 # A worker reports a timeout itself; when it is this late, it hangs.
 _GRACE_S = 15.0
 _END_TIMEOUT_S = 3.0
@@ -40,6 +42,7 @@ class WorkerClient:
             WorkerLostError: with what the worker said before it ended.
         """
         self._settings = settings
+        self._is_ready = True
         self._control, theirs = socket.socketpair()
         self._scratch = tempfile.mkdtemp(prefix="pytest-qeval-") if isolation.name == "process" else ""
         with theirs, tempfile.TemporaryFile() as messages:
@@ -59,7 +62,7 @@ class WorkerClient:
                 raise WorkerLostError(str(error)) from error
             theirs.close()  # ours would never see the end of the stream
             try:
-                self.abilities: dict[str, bool] = self._receive(_START_TIMEOUT_S)[1]
+                self.abilities: dict[str, bool] = self._receive(_READY_TIMEOUT_S)[1]
             except WorkerLostError as error:
                 self.close()
                 messages.seek(0)
@@ -72,6 +75,9 @@ class WorkerClient:
         Raises:
             WorkerLostError: when the worker has to be replaced.
         """
+        if not self._is_ready:
+            self._receive(_READY_TIMEOUT_S)
+        self._is_ready = False
         nonce = secrets.token_bytes(_NONCE_BYTES)
         request = Channel.frame(nonce, program.prelude, program.code, program.test, program.entry_point)
         ours, theirs = socket.socketpair()
@@ -102,8 +108,9 @@ class WorkerClient:
 
     def _forget(self) -> None:
         self._control.close()
-        if self._scratch:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+        if self._scratch and Path(self._scratch).is_dir():  # a killed worker could not remove it
+            remove_contents(self._scratch)
+            Path(self._scratch).rmdir()
 
     def _send_descriptor(self, sock: socket.socket) -> None:
         try:

@@ -6,6 +6,7 @@ therefore never take part in a comparison, and no code runs while a value is bei
 
 from __future__ import annotations
 
+import builtins
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -101,13 +102,20 @@ def _int_bytes(value: int) -> bytes:
     return value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
 
 
+def _class_name(kind: type) -> str:
+    name: str = kind.__name__
+    if vars(builtins).get(name) is not kind:
+        raise UnsupportedValueError(f"a class {name}")
+    return name
+
+
 def _to_builtin(value: Any) -> object:
     """Give the builtin value that `value` holds, read with the builtin's own methods, never with overridden ones."""
     kind = type(value)
     if kind.__module__ == "numpy" and hasattr(value, "tolist"):
         return value.tolist()
     for base, convert in _BASES:
-        if isinstance(value, base):
+        if issubclass(kind, base):  # not isinstance, which believes an object's own __class__
             return convert(value)
     if isinstance(value, _DICT_VIEWS):  # views equal sets in honest programs
         return set(value)
@@ -124,6 +132,7 @@ _SCALARS: dict[type, tuple[bytes, Callable[[Any], bytes]]] = {
     bytes: (b"b", bytes),
     bytearray: (b"y", bytes),
     Decimal: (b"m", lambda value: str(value).encode()),
+    type: (b"k", lambda value: _class_name(value).encode()),
 }
 _CONTAINERS: dict[type, tuple[bytes, Callable[[Any], Sequence[object]]]] = {
     list: (b"l", list),
@@ -217,6 +226,13 @@ def _decode_fraction(items: list[Any]) -> Fraction:
     return Fraction(numerator, denominator)
 
 
+def _decode_class(data: bytes) -> type:
+    kind = vars(builtins).get(data.decode("ascii"))
+    if type(kind) is not type:
+        raise CodecError("not the name of a builtin class")
+    return kind
+
+
 def _expect_int(value: object) -> int:
     if type(value) is not int:
         raise CodecError("an integer was expected")
@@ -232,6 +248,7 @@ _DECODED_SCALARS: dict[bytes, Callable[[bytes], Any]] = {
     b"b": bytes,
     b"y": bytearray,
     b"m": lambda data: Decimal(data.decode("ascii")),
+    b"k": _decode_class,
 }
 _DECODED_CONTAINERS: dict[bytes, Callable[[list[Any]], Any]] = {
     b"l": list,

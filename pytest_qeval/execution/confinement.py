@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
@@ -77,15 +76,12 @@ def prepare_file_rules(profile: Profile, abilities: Abilities) -> int | None:
 
 
 def confine(profile: Profile, abilities: Abilities, file_rules: int | None) -> None:
-    """Confine the calling process, for ever, and change into a fresh temporary directory."""
+    """Confine the calling process, for ever, and change into its empty temporary directory."""
     if abilities.nested:
         linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWIPC)
         linux.mount_tmpfs(profile.scratch, profile.limits.scratch_bytes)
-        scratch = profile.scratch
-    else:
-        scratch = tempfile.mkdtemp(prefix="program-", dir=profile.scratch)
-    os.chdir(scratch)
-    os.environ["HOME"] = os.environ["TMPDIR"] = tempfile.tempdir = scratch
+    os.chdir(profile.scratch)
+    os.environ["HOME"] = os.environ["TMPDIR"] = profile.scratch
     os.umask(0o077)
     profile.limits.apply(bound_processes=profile.isolation != "process")
     linux.drop_capabilities()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import reprlib
+import sys
 import types
 from typing import Any
 
@@ -65,11 +66,20 @@ def _check(proxy: SolverProxy, prelude: str, test: str, entry_point: str) -> Non
             exec(compiled, namespace)  # noqa: S102 - the benchmark's own source
     body = compile(test, "<test>", "exec", dont_inherit=True)
     for name in _names_of(body) - namespace.keys() - vars(builtins).keys():
-        namespace[name] = proxy.function(name)  # a test may also call functions that only the program defines
+        namespace[name] = _supply(name, proxy)
     candidate = proxy.function(entry_point)
     namespace[entry_point] = candidate
     exec(body, namespace)  # noqa: S102 - the benchmark's own source
-    namespace["check"](candidate)
+    check = namespace["check"]
+    namespace[entry_point] = candidate  # again: the function itself may be called `check`, as in MBPP/56
+    check(candidate)
+
+
+def _supply(name: str, proxy: SolverProxy) -> object:
+    """Give what a test may mean by a name that only the program defines: a module it imports, or a function."""
+    if name in sys.modules and name in sys.stdlib_module_names:  # nothing is imported for the sake of a name
+        return sys.modules[name]
+    return proxy.function(name)
 
 
 def compile_prelude(source: str) -> types.CodeType | None:

@@ -34,8 +34,6 @@ class Isolation:
     """One way of starting a worker."""
 
     name: str
-    provides: str
-    """What it guarantees, for people."""
     wrap: Callable[[Profile], list[str]]
     """The command that a worker's own command line is appended to."""
 
@@ -123,17 +121,14 @@ ISOLATIONS: dict[str, Isolation] = {
     for isolation in (
         Isolation(
             name="bwrap",
-            provides="bubblewrap: no network, no files but libraries, own process tree, limits",
             wrap=_wrap_in_bubblewrap,
         ),
         Isolation(
             name="namespace",
-            provides="user namespaces: no network, no files but libraries, own process tree, limits",
             wrap=_wrap_in_nothing,
         ),
         Isolation(
             name="process",
-            provides="process limits; system call filter and Landlock where the kernel has them",
             wrap=_wrap_in_nothing,
         ),
     )

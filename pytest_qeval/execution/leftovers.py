@@ -66,10 +66,15 @@ def remove_contents(directory: str) -> None:
             if not entry.is_dir(follow_symlinks=False):
                 os.unlink(entry.path)  # noqa: PTH108 - names that need not be valid text
                 continue
-            os.chmod(entry.path, stat.S_IRWXU)  # noqa: PTH101
+            _permit(entry)
             for inner in list(os.scandir(entry.path)):
                 serial += 1
                 if inner.is_dir(follow_symlinks=False):
-                    os.chmod(inner.path, stat.S_IRWXU)  # noqa: PTH101 - renaming a directory writes its `..`
+                    _permit(inner)  # renaming a directory writes its `..`
                 os.rename(inner.path, f"{directory}/removed-{os.getpid()}-{serial}")  # noqa: PTH104
             os.rmdir(entry.path)  # noqa: PTH106
+
+
+def _permit(directory: os.DirEntry[str]) -> None:
+    if directory.stat(follow_symlinks=False).st_mode & stat.S_IRWXU != stat.S_IRWXU:
+        os.chmod(directory.path, stat.S_IRWXU)  # noqa: PTH101

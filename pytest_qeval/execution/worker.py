@@ -104,18 +104,20 @@ class _Worker:
         self.file_rules = prepare_file_rules(profile, self.abilities)
 
     def serve(self) -> None:
+        """Say that a solver is ready, take a program, report; clean up when the plugin no longer waits for it."""
         channel = Channel(self.control)
-        channel.send("ready", self.abilities.to_dict())
-        while True:
-            solver = self.start_solver()
-            try:
-                job = self.receive_job()
-                report = self.run(job, solver) if job else None
-            finally:
-                self.clean_up(solver)
-            if report is None:
-                return
-            channel.send(*report)
+        with contextlib.suppress(ConnectionError):  # the plugin has hung up
+            while True:
+                solver = self.start_solver()
+                try:
+                    channel.send("ready", self.abilities.to_dict())
+                    job = self.receive_job()
+                    report = self.run(job, solver) if job else None
+                    if report is None:
+                        return
+                    channel.send(*report)
+                finally:
+                    self.clean_up(solver)
 
     def receive_job(self) -> socket.socket | None:
         """Wait for the descriptor over which the plugin will speak to a judge; None when the plugin is gone."""

@@ -18,6 +18,12 @@ from pytest_qeval.quantize.simulated import packed_bytes, round_weight
 
 __all__ = ["ExecutionKind", "LayerRecord", "Quantization", "quantize_"]
 
+_Names = tuple[str, ...]
+"""Every name of one module: it may hang at several places."""
+
+_FAMILIES = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
+"""Layers that get the same input in Llama, Qwen, Mistral, Gemma, StarCoder2 and their kin. Only speed depends on it."""
+
 ExecutionKind = Literal["native", "simulated", "full precision"]
 """native: an integer kernel computes. simulated: rounded weights, floating-point arithmetic: speed and size are not
 those of the scheme. full precision: nothing was rounded."""
@@ -83,8 +89,8 @@ class Quantization:
 def quantize_(model: nn.Module, recipe: Recipe) -> Quantization:
     """Quantize the model's linear layers in place and say what was done.
 
-    Every layer is replaced before the next one is touched, so that memory peaks at the model plus one layer. Embeddings
-    and norms are never touched, and neither is an output layer that shares its weight with an embedding.
+    Layers that share an input are replaced before the next ones are touched: memory peaks at the model plus these.
+    Embeddings and norms are never touched, and neither is an output layer that shares its weight with an embedding.
 
     Raises:
         RecipeError: The model has no `nn.Linear` that the recipe does not keep, or nothing here computes its scheme.
@@ -116,16 +122,29 @@ def _execution(recipe: Recipe) -> ExecutionKind:
 
 
 def _quantize_layers(model: nn.Module, recipe: Recipe, scheme: WeightScheme) -> tuple[LayerRecord, ...]:
-    """Quantize one linear layer after the other, holding none of them longer than its turn."""
+    """Quantize one group of linear layers after the other, holding none of them longer than its turn."""
     quantize = _simulate if _execution(recipe) == "simulated" else _replace
     places = _linear_places(model)
     kept = {names for names in places if _is_kept(model, names, recipe)}
     if len(kept) == len(places):
         raise RecipeError(_nothing_to_quantize(model, recipe, n_linear=len(places)))
-    return tuple(_record_kept(model, names) if names in kept else quantize(model, names, scheme) for names in places)
+    records = {names: _record_kept(model, names) for names in kept}
+    for group in _siblings([names for names in places if names not in kept]):
+        records |= quantize(model, group, scheme)
+    return tuple(records[names] for names in places)
 
 
-def _linear_places(model: nn.Module) -> list[tuple[str, ...]]:
+def _siblings(places: list[_Names]) -> list[list[_Names]]:
+    """Group the layers that a parent feeds the same tensor, by the names that most architectures give them."""
+    groups: dict[tuple[str, ...], list[_Names]] = {}
+    for names in places:
+        parent, _, leaf = names[0].rpartition(".")
+        family = next((family for family in _FAMILIES if leaf in family), None)
+        groups.setdefault((parent, *family) if family and len(names) == 1 else names, []).append(names)
+    return list(groups.values())
+
+
+def _linear_places(model: nn.Module) -> list[_Names]:
     """List the names of every linear layer; one that hangs at several places has several.
 
     Subclasses of `nn.Linear` are left alone: they compute something of their own, or are read by others (the output
@@ -138,7 +157,7 @@ def _linear_places(model: nn.Module) -> list[tuple[str, ...]]:
     return [tuple(group) for group in names.values()]
 
 
-def _is_kept(model: nn.Module, names: tuple[str, ...], recipe: Recipe) -> bool:
+def _is_kept(model: nn.Module, names: _Names, recipe: Recipe) -> bool:
     """Whether a pattern names the layer, or something that is no linear layer shares its weight."""
     leaves = {name.rpartition(".")[2] for name in names}
     if any(fnmatchcase(name, pattern) for pattern in recipe.kept for name in leaves.union(names)):
@@ -161,35 +180,38 @@ def _nothing_to_quantize(model: nn.Module, recipe: Recipe, *, n_linear: int) -> 
     )
 
 
-def _record_kept(model: nn.Module, names: tuple[str, ...]) -> LayerRecord:
+def _record_kept(model: nn.Module, names: _Names) -> LayerRecord:
     weight = _linear_at(model, names).weight
     return _record(names, weight, bits=8 * weight.element_size(), bytes_after=weight.nbytes, kept=True)
 
 
-def _simulate(model: nn.Module, names: tuple[str, ...], scheme: WeightScheme) -> LayerRecord:
-    """Round a layer's weight; a new tensor takes its place, because the old one may be a mapped file."""
-    weight = _linear_at(model, names).weight
-    weight.data = round_weight(weight.data, scheme)
-    return _record(names, weight, bits=scheme.bits, bytes_after=packed_bytes(weight, scheme))
+def _simulate(model: nn.Module, group: list[_Names], scheme: WeightScheme) -> dict[_Names, LayerRecord]:
+    """Round weights; a new tensor takes the place of each, because the old one may be a mapped file."""
+    records = {}
+    for names in group:
+        weight = _linear_at(model, names).weight
+        weight.data = round_weight(weight.data, scheme)
+        records[names] = _record(names, weight, bits=scheme.bits, bytes_after=packed_bytes(weight, scheme))
+    return records
 
 
-def _replace(model: nn.Module, names: tuple[str, ...], scheme: WeightScheme) -> LayerRecord:
-    """Put an `Int8Linear` at every place of a layer."""
-    linear = _linear_at(model, names)
-    int8 = Int8Linear(linear.weight, linear.bias)
-    for name in names:
-        parent, _, leaf = name.rpartition(".")
-        setattr(model.get_submodule(parent), leaf, int8)
-    return _record(names, linear.weight, bits=scheme.bits, bytes_after=int8.packed_bytes)
+def _replace(model: nn.Module, group: list[_Names], scheme: WeightScheme) -> dict[_Names, LayerRecord]:
+    """Put an `Int8Linear` at every place of every layer of a group."""
+    linears = [_linear_at(model, names) for names in group]
+    records = {}
+    for names, linear, int8 in zip(group, linears, Int8Linear.from_linears(linears), strict=True):
+        for name in names:
+            parent, _, leaf = name.rpartition(".")
+            setattr(model.get_submodule(parent), leaf, int8)
+        records[names] = _record(names, linear.weight, bits=scheme.bits, bytes_after=int8.weight_bytes)
+    return records
 
 
-def _linear_at(model: nn.Module, names: tuple[str, ...]) -> nn.Linear:
+def _linear_at(model: nn.Module, names: _Names) -> nn.Linear:
     return cast("nn.Linear", model.get_submodule(names[0]))
 
 
-def _record(
-    names: tuple[str, ...], weight: torch.Tensor, *, bits: int, bytes_after: int, kept: bool = False
-) -> LayerRecord:
+def _record(names: _Names, weight: torch.Tensor, *, bits: int, bytes_after: int, kept: bool = False) -> LayerRecord:
     rows, columns = weight.shape
     return LayerRecord(
         name=names[0],

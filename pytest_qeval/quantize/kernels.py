@@ -23,7 +23,7 @@ class Int8Kernel(Protocol):
     def product(self, values: torch.Tensor) -> torch.Tensor:
         """Give float32 `(values @ weight.T) * weight_scales`, `[rows, out_features]`, from int8 `[rows, in_features]`.
 
-        The sum over `in_features` is an exact int32; there is at least one row.
+        The sum over `in_features` is an exact int32; there is at least one row; `values` may be overwritten.
         """
         ...
 
@@ -44,7 +44,7 @@ class OneDnnKernel:
         The operator gets uint8 with zero point 128, which is the same number: the weight is packed for that, and int8
         rows fall back to a reference loop 50 times slower where a layer is too small for AMX (oneDNN 3, 128 × 896).
         """
-        shifted = values.view(torch.uint8).bitwise_xor(128)
+        shifted = values.view(torch.uint8).bitwise_xor_(128)
         product: torch.Tensor = torch.ops.onednn.qlinear_pointwise(
             shifted, 1.0, 128, self._packed, self._scales, self._zeros, None, 1.0, 0, torch.float32, "none", [], ""
         )
@@ -88,7 +88,7 @@ def onednn_is_exact() -> bool:
     values = torch.full((3, 64), 127, dtype=torch.int8)
     scales = torch.tensor([[1.0], [0.5]])
     try:
-        product = OneDnnKernel(values[:2], scales).product(values)
+        product = OneDnnKernel(values[:2], scales).product(values.clone())
     except (AttributeError, RuntimeError):
         return False
     return torch.equal(product, (64 * 127 * 127 * scales.T).expand(3, 2))

@@ -93,13 +93,13 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def battle(isolation: IsolationName, victim: Path) -> Iterator[_Battle]:
+def battle(isolation: IsolationName, victim: Path, scratch: Path) -> Iterator[_Battle]:
     """Run every attack that this isolation claims to withstand, an honest program after each."""
     provided = _abilities(isolation)
     with _listeners(victim.parent / "unix") as names:
-        constants = {**names, "VICTIM": str(victim), "TMP": tempfile.gettempdir()}
+        constants = {**names, "VICTIM": str(victim), "TMP": str(scratch)}
         tools = _TOOLS + "".join(f"{name} = {value!r}\n" for name, value in constants.items())
-        settings = ExecutionSettings(isolation=isolation, timeout_s=_TIMEOUT_S, memory_bytes=_MEMORY_BYTES, workers=3)
+        settings = ExecutionSettings(isolation=isolation, timeout_s=_TIMEOUT_S, memory_bytes=_MEMORY_BYTES, workers=4)
         with SandboxPool(settings) as pool:
             futures = {}
             honest = []
@@ -111,6 +111,15 @@ def battle(isolation: IsolationName, victim: Path) -> Iterator[_Battle]:
             executions = {name: future.result() for name, future in futures.items()}
             finished = tuple(future.result() for future in honest)
         yield _Battle(executions, finished, tuple(_survivors()))
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give the directory in which our temporary directories are made."""
+    path = tmp_path_factory.mktemp("scratch")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(path))
+        yield path
 
 
 @pytest.fixture(scope="module", params=["bwrap", "namespace", "process"])
@@ -180,13 +189,13 @@ def test_honest_programs_between_attacks_pass(battle: _Battle) -> None:
     assert [found for found in battle.honest if found.status != "passed"] == []
 
 
-def test_attacks_leave_nothing_behind(battle: _Battle, victim: Path) -> None:
+def test_attacks_leave_nothing_behind(battle: _Battle, victim: Path, scratch: Path) -> None:
     """Neither processes nor files; and what was there is as it was."""
     assert battle.survivors == ()
     assert victim.read_text(encoding="utf-8") == "precious"
     places = (Path.home(), Path(__file__).parent, *map(Path, ("/", "/tmp", "/var/tmp", "/usr", "/etc", "/dev/shm")))  # noqa: S108
     assert [place for place in places if (place / _MARKER).exists()] == []
-    assert list(Path(tempfile.gettempdir()).glob("pytest-qeval-*/program-*")) == []
+    assert list(scratch.iterdir()) == []
 
 
 def test_plain_processes_withstand_what_the_kernel_lets_them(isolation: IsolationName, battle: _Battle) -> None:

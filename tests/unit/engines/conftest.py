@@ -34,8 +34,8 @@ _LINES = [
 def tokenizer() -> Any:
     """A byte-level BPE of 320 tokens, of which many are parts of multi-byte characters."""
     backend = Tokenizer(models.BPE())
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment] # no setter
-    backend.decoder = decoders.ByteLevel()  # type: ignore[assignment] # no setter type
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=320,
         special_tokens=["<eos>", "<file_sep>"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,13 +10,15 @@ from typing import Any
 import pytest
 import torch
 
+from pytest_qeval.engines.attention import use_grouped_attention
 from pytest_qeval.engines.base import Finished, Request
 from pytest_qeval.engines.compat import why_not_continuous
 from pytest_qeval.engines.decoder import Decoder, pick_group
 from pytest_qeval.engines.decoding import BatchShape, ContinuousBatch
+from pytest_qeval.engines.drafting import Drafter, draft_length
 from pytest_qeval.engines.forward import RowModel, context_length
 from pytest_qeval.engines.generating import GenerateQueue
-from pytest_qeval.engines.rows import Text
+from pytest_qeval.engines.rows import Row, Text, Unit
 from pytest_qeval.schema import Completion
 from pytest_qeval.settings import GenerationSettings
 
@@ -27,7 +30,7 @@ SAMPLED = GenerationSettings(max_new_tokens=16, temperature=0.8, top_p=0.9, seed
 
 def prompts(count: int, seed: int = 0) -> list[str]:
     """Make prompts of very different lengths, with multi-byte characters."""
-    rng = random.Random(seed)
+    rng = random.Random(seed)  # noqa: S311
     words = ["def add", "(a, b)", ":\n    ", "return ", "größer", "日本語", "🎉", "x", " + 1", "print("]
     return ["".join(rng.choices(words, k=rng.randint(1, 9))) for _ in range(count)]
 
@@ -75,13 +78,24 @@ def expected_text(tokenizer: Any, ids: Sequence[int]) -> str:
     return str(tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
+def with_attention(model: Any, name: str) -> Any:
+    """Give a copy of a model that attends by transformers' `sdpa` or `eager`, or by ours."""
+    model = copy.deepcopy(model)
+    model.set_attn_implementation("sdpa" if name == "grouped" else name)
+    if name == "grouped":
+        use_grouped_attention(model)
+        assert model.config._attn_implementation == "qeval_grouped"
+    return model
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "grouped", "eager"])
 @pytest.mark.parametrize("rows", [1, 2, 5])
 @pytest.mark.parametrize("family", CONTINUOUS)
 def test_greedy_completions_equal_generate_one_by_one(
-    family: str, rows: int, make_model: Callable[[str], Any], tokenizer: Any
+    family: str, rows: int, attention: str, make_model: Callable[[str], Any], tokenizer: Any
 ) -> None:
     """Whatever the batch width and whoever the neighbours are."""
-    model, texts = make_model(family), prompts(9, seed=rows)
+    model, texts = with_attention(make_model(family), attention), prompts(9, seed=rows)
     results = run(batch(model, tokenizer, rows=rows), requests_for(texts))
     for at, text in enumerate(texts):
         ids = generated_alone(model, tokenizer, text)
@@ -96,7 +110,7 @@ def test_any_pattern_of_joining_and_leaving_gives_the_same(
     seed: int, make_model: Callable[[str], Any], tokenizer: Any
 ) -> None:
     """Requests that are submitted while others are being decoded change nobody's completion."""
-    rng = random.Random(seed)
+    rng = random.Random(seed)  # noqa: S311
     model, texts = make_model("llama"), prompts(12, seed=seed)
     requests = requests_for(texts, stops=("a",))
     alone = run(batch(model, tokenizer, rows=1), requests)
@@ -148,11 +162,10 @@ def test_a_special_token_can_be_a_stop_string(tokenizer: Any) -> None:
     assert text.finish(row).completion.text == "abc"
 
 
-def make_row(**fields: Any) -> Any:
-    from pytest_qeval.engines.rows import Row, Unit
-
+def make_row(**fields: Any) -> Row:
     unit = Unit(request=Request(key="r", prompt="p", **fields), index=0, prompt_ids=(5,), max_new_tokens=99)
-    return Row(unit=unit, rng=random.Random(0), admitted_at=0.0)
+    rng = random.Random(0)  # noqa: S311
+    return Row(unit=unit, rng=rng, drafter=Drafter(()), admitted_at=0.0)
 
 
 def test_a_prompt_that_fills_the_context_is_finished_empty(make_model: Callable[[str], Any], tokenizer: Any) -> None:
@@ -256,7 +269,7 @@ def test_an_exception_in_mid_step_loses_nothing(
     while decoder.progress.finished < decoder.progress.total:
         try:
             _collect(results, decoder.step())
-        except exception:
+        except exception:  # noqa: PERF203
             interruptions += 1
     assert interruptions >= 1
     assert {key: one.text for key, one in results.items()} == {key: one.text for key, one in wanted.items()}
@@ -285,6 +298,31 @@ def test_groups_have_similar_lengths_and_hold_the_first(
     lengths: list[int], count: int, tokens: int, expected: list[int]
 ) -> None:
     assert pick_group(lengths, count=count, tokens=tokens) == expected
+
+
+def test_a_guess_repeats_what_followed_the_last_time() -> None:
+    """Also beyond the end of what is there, with the period of the repetition."""
+    drafter = Drafter([1, 2, 3, 9, 1, 2, 3])
+    assert drafter.draft() == [9, 1, 2, 3, 9, 1, 2]
+    drafter.append(5)
+    assert drafter.draft() == []
+
+
+def test_guesses_are_as_long_as_they_pay() -> None:
+    """Wide batches and rows that guess badly decode plainly; few rows in a loop take the longest guess."""
+    assert draft_length([0.3] * 64, 64) == 0
+    assert draft_length([0.0], 1) == 0
+    assert draft_length([1.0, 1.0], 2) == 7
+    assert draft_length([], 3) == 0
+
+
+def test_rates_learn_from_confirmed_and_refuted_guesses() -> None:
+    """What follows the first wrong guess says nothing."""
+    good, bad = Drafter([]), Drafter([])
+    good.learn(4, 4)
+    bad.learn(0, 4)
+    assert good.rate == pytest.approx(1 - 0.5 * 0.7**4)
+    assert bad.rate == pytest.approx(0.35)
 
 
 def generate_queue(model: Any, tokenizer: Any, generation: GenerationSettings = GREEDY) -> GenerateQueue:

@@ -1,0 +1,54 @@
+"""Attention over shared key/value heads without copying them: the step's largest cost after the matrix products.
+
+Several query heads share one key/value head in most models. Torch's kernels for CPUs want as many of these as of those,
+and transformers makes copies (older versions always, 5.23 where a row has several queries). Here the queries of a group
+stand below each other instead, as if they were more positions: with 64 rows of 300 tokens, Qwen2.5-0.5B's heads and one
+thread 3.2 ms a layer instead of 35.6 (torch 2.13, bfloat16).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+
+__all__ = ["use_grouped_attention"]
+
+_NAME = "qeval_grouped"
+
+
+def use_grouped_attention(model: Any) -> None:
+    """Let a model that uses torch's attention use it through `_grouped`; others are left as they are."""
+    if getattr(model.config, "_attn_implementation", None) != "sdpa":
+        return
+    AttentionInterface.register(_NAME, _grouped)
+    AttentionMaskInterface.register(_NAME, sdpa_mask)
+    model.set_attn_implementation(_NAME)
+
+
+def _grouped(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attend as transformers' `sdpa` does: query [rows, heads, queries, head_dim], result [rows, queries, heads, …]."""
+    rows, heads, queries, _ = query.shape
+    shared, columns = key.shape[1], key.shape[2]
+    ours = attention_mask is not None and attention_mask.shape[1] == 1 and heads > shared and queries < columns
+    if attention_mask is None or not ours or kwargs.get("softcap") or kwargs.get("position_bias") is not None:
+        result: tuple[torch.Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+        return result
+    group = heads // shared
+    mask = attention_mask
+    if queries > 1:
+        mask = mask[:, :, None].expand(-1, 1, group, queries, columns).reshape(-1, 1, group * queries, columns)
+    stacked = query.reshape(rows, shared, group * queries, query.shape[-1])
+    output = scaled_dot_product_attention(stacked, key, value, attn_mask=mask, scale=kwargs.get("scaling"))
+    return output.reshape(rows, heads, queries, -1).transpose(1, 2).contiguous(), None

@@ -1,0 +1,134 @@
+"""How far a candidate's next-token distributions are from the baseline's, on the same text.
+
+Answers of two models can agree by luck and differ by a comma; distributions over given text show what quantization
+did to every single choice, with thousands of observations from a few problems.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+__all__ = [
+    "Divergence",
+    "LogitsFunction",
+    "ScoredText",
+    "SequenceDivergence",
+    "causal_logits",
+    "compare_logits",
+    "measure_divergence",
+    "solution_text",
+]
+
+_CHUNK_ELEMENTS = 2**22
+"""Logits at a time: 32 MB in float64, 27 positions of a vocabulary of 152 thousand."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredText:
+    """Tokens that both models are shown, and which of them count."""
+
+    token_ids: tuple[int, ...]
+    counted: tuple[bool, ...]
+    """Per token: whether its prediction counts. The first token is predicted by nobody and never counts."""
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """Where the predictions are made that count: one position before each counted token."""
+        return tuple(index - 1 for index, counts in enumerate(self.counted) if counts and index > 0)
+
+
+class LogitsFunction(Protocol):
+    """A model as this module sees it."""
+
+    def __call__(self, token_ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """Give logits `[len(positions), vocabulary]` after int64 `token_ids` `[tokens]`, at int64 `positions`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SequenceDivergence:
+    """The divergence over one text: sums, so that any grouping can be averaged or resampled."""
+
+    total_kl: float
+    """Nats, summed over the counted tokens."""
+    n_same_top1: int
+    n_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Divergence:
+    """The divergence of a candidate from its baseline over several texts; every token weighs the same."""
+
+    sequences: tuple[SequenceDivergence, ...]
+
+    @property
+    def n_tokens(self) -> int:
+        """How many predictions were compared."""
+        return sum(sequence.n_tokens for sequence in self.sequences)
+
+    @property
+    def mean_kl(self) -> float:
+        """Mean Kullback-Leibler divergence in nats per token, at least 0; NaN without tokens or with NaN logits."""
+        total = sum(sequence.total_kl for sequence in self.sequences)
+        return total / self.n_tokens if self.n_tokens else float("nan")
+
+    @property
+    def same_top1(self) -> float:
+        """Share of predictions whose most likely token is the baseline's, 0 to 1; NaN without tokens."""
+        same = sum(sequence.n_same_top1 for sequence in self.sequences)
+        return same / self.n_tokens if self.n_tokens else float("nan")
+
+
+def compare_logits(baseline: torch.Tensor, candidate: torch.Tensor) -> SequenceDivergence:
+    """Compare logits `[positions, vocabulary]` of two models at the same positions.
+
+    KL(p ‖ q) = Σ_v p_v (log p_v - log q_v) with p the baseline's and q the candidate's softmax, in float64 (Kullback
+    and Leibler, "On information and sufficiency", 1951; as a measure of quantization: Dutta et al., arXiv 2407.09141,
+    whose "flips" are seen here as top-1 choices that changed). Rows are taken a few at a time.
+    """
+    total, same = 0.0, 0
+    rows = max(1, _CHUNK_ELEMENTS // max(1, baseline.shape[-1]))
+    for start in range(0, baseline.shape[0], rows):
+        p, q = baseline[start : start + rows], candidate[start : start + rows]
+        same += int((p.argmax(-1) == q.argmax(-1)).sum())
+        log_p = p.to(torch.float64).log_softmax(-1)
+        log_ratio = log_p - q.to(torch.float64).log_softmax(-1)
+        # A token that the baseline excludes (logit -inf) contributes 0, the limit of x log x.
+        total += float((log_p.exp() * log_ratio.masked_fill_(log_p == -torch.inf, 0.0)).sum())
+    return SequenceDivergence(total_kl=total, n_same_top1=same, n_tokens=baseline.shape[0])
+
+
+def measure_divergence(baseline: LogitsFunction, candidate: LogitsFunction, texts: Iterable[ScoredText]) -> Divergence:
+    """Show both models the same texts (teacher forcing) and compare what they would have said next.
+
+    Texts without a counted token are skipped. Needs both models at hand; `compare_logits` works on kept logits.
+    """
+    sequences = []
+    for text in texts:
+        if not text.positions:
+            continue
+        ids, positions = torch.tensor(text.token_ids), torch.tensor(text.positions)
+        sequences.append(compare_logits(baseline(ids, positions), candidate(ids, positions)))
+    return Divergence(sequences=tuple(sequences))
+
+
+def causal_logits(model: Any, *, device: str = "cpu") -> LogitsFunction:
+    """Adapt a Hugging Face causal language model; only the wanted positions go through its output layer."""
+
+    @torch.inference_mode()
+    def logits(token_ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        wanted = positions.to(device)
+        result: torch.Tensor = model(token_ids[None].to(device), use_cache=False, logits_to_keep=wanted).logits[0]
+        return result
+
+    return logits
+
+
+def solution_text(prompt_ids: Sequence[int], solution_ids: Sequence[int]) -> ScoredText:
+    """Show a prompt and its solution; the solution's tokens count."""
+    counted = (False,) * len(prompt_ids) + (True,) * len(solution_ids)
+    return ScoredText(token_ids=(*prompt_ids, *solution_ids), counted=counted)

@@ -1,0 +1,325 @@
+"""What `--qeval-model` may name, and what is said when it names something else. No network, no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import struct
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import gguf
+import huggingface_hub
+import huggingface_hub.errors
+import numpy as np
+import pytest
+
+from pytest_qeval.engines.fit import check_memory, estimate_bytes
+from pytest_qeval.engines.identity import weights_sha256
+from pytest_qeval.engines.sources import ModelSource, resolve
+from pytest_qeval.errors import ModelSourceError
+from pytest_qeval.settings import ModelSettings
+
+ERRORS = huggingface_hub.errors
+# the HTTP client that huggingface_hub uses: httpx in version 1, httpx2 in version 2
+HTTP: Any = importlib.import_module(ERRORS.HfHubHTTPError.__mro__[1].__module__.partition(".")[0])
+CAUSAL = {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"}
+
+
+def find(name: Path | str, **fields: Any) -> ModelSource:
+    return resolve(ModelSettings(name=str(name), **fields))
+
+
+def write_safetensors(file: Path, shapes: Mapping[str, tuple[int, ...]], *, dtype: str = "BF16") -> None:
+    """Write a file of zeros: a header's length, the header, the data."""
+    size, end, header = {"BF16": 2, "F32": 4}[dtype], 0, {}
+    for name, shape in shapes.items():
+        begin, end = end, end + size * int(np.prod(shape))
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+    raw = json.dumps({"__metadata__": {"format": "pt"}, **header}).encode()
+    file.write_bytes(struct.pack("<Q", len(raw)) + raw + bytes(end))
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A model directory of 1200 elements in two tensors."""
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "config.json").write_text(json.dumps(CAUSAL))
+    write_safetensors(path / "model.safetensors", {"a": (10, 100), "b": (200,)})
+    return path
+
+
+@pytest.fixture
+def gguf_file(tmp_path: Path) -> Path:
+    """A GGUF file of 1200 elements with metadata of every shape."""
+    file = tmp_path / "model.gguf"
+    writer = gguf.GGUFWriter(str(file), "llama")
+    writer.add_context_length(128)
+    writer.add_array("words", ["one", "two", "three"])
+    writer.add_array("numbers", [1, 2, 3])
+    writer.add_float64("ratio", 0.5)
+    writer.add_bool("flag", val=True)
+    writer.add_tensor("a", np.zeros((10, 100), dtype=np.float32))
+    writer.add_tensor("b", np.zeros(200, dtype=np.float16))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return file
+
+
+def test_a_directory_is_found(directory: Path) -> None:
+    assert find(directory) == ModelSource(kind="directory", name=str(directory), path=directory)
+    assert find(directory).location == str(directory)
+
+
+def test_a_gguf_file_is_found(gguf_file: Path) -> None:
+    assert find(gguf_file) == ModelSource(kind="gguf", name=str(gguf_file), path=gguf_file)
+    assert find(gguf_file).location == str(gguf_file.parent)
+
+
+def test_the_demo_is_a_directory_of_the_package() -> None:
+    source = find("demo")
+    assert (source.kind, source.path is not None and source.path.parts[-2:]) == ("demo", ("demo", "model"))
+
+
+def test_shards_are_found_through_their_index(directory: Path) -> None:
+    """And a shard that is missing is named."""
+    (directory / "model.safetensors").unlink()
+    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+    (directory / "model.safetensors.index.json").write_text(json.dumps(index))
+    write_safetensors(directory / "model-1.safetensors", {"a": (5, 4)})
+    with pytest.raises(ModelSourceError, match=r"lacks 1 of 2 weight files.*model-2\.safetensors"):
+        find(directory)
+    write_safetensors(directory / "model-2.safetensors", {"b": (3,)}, dtype="F32")
+    assert estimate_bytes(find(directory), "checkpoint") == 20 * 2 + 3 * 4
+
+
+def _drop_weights(directory: Path) -> None:
+    (directory / "model.safetensors").unlink()
+
+
+def _pickle_weights(directory: Path) -> None:
+    (directory / "model.safetensors").rename(directory / "pytorch_model.bin")
+
+
+def _cut_data(directory: Path) -> None:
+    file = directory / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-7])
+
+
+def _cut_header(directory: Path) -> None:
+    file = directory / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:20])
+
+
+def _cut_length(directory: Path) -> None:
+    (directory / "model.safetensors").write_bytes(b"abc")
+
+
+def _garble_header(directory: Path) -> None:
+    (directory / "model.safetensors").write_bytes(struct.pack("<Q", 8) + b"no json!" + bytes(100))
+
+
+def _garble_index(directory: Path) -> None:
+    (directory / "model.safetensors.index.json").write_text("[]")
+
+
+def _drop_config(directory: Path) -> None:
+    (directory / "config.json").unlink()
+
+
+def _leave_gguf(directory: Path) -> None:
+    (directory / "config.json").unlink()
+    (directory / "tiny.gguf").write_bytes(b"GGUF")
+
+
+def _garble_config(directory: Path) -> None:
+    (directory / "config.json").write_text("{")
+
+
+def _list_config(directory: Path) -> None:
+    (directory / "config.json").write_text("[]")
+
+
+def _encoder_decoder(directory: Path) -> None:
+    config = {"architectures": ["T5ForConditionalGeneration"], "is_encoder_decoder": True}
+    (directory / "config.json").write_text(json.dumps(config))
+
+
+def _encoder(directory: Path) -> None:
+    (directory / "config.json").write_text(json.dumps({"architectures": ["BertForMaskedLM"]}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (_drop_weights, "no weights: expected model.safetensors"),
+        (_pickle_weights, "pickle form only"),
+        (_cut_data, "cut short by 7 bytes"),
+        (_cut_header, "header is cut short"),
+        (_cut_length, "header is cut short"),
+        (_garble_header, "header is not JSON"),
+        (_garble_index, "no weight index"),
+        (_drop_config, "no config.json"),
+        (_leave_gguf, "no config.json.* It holds tiny.gguf"),
+        (_garble_config, "not JSON"),
+        (_list_config, "no JSON object"),
+        (_encoder_decoder, r"encoder-decoder model \(T5ForConditionalGeneration\), which is not supported yet"),
+        (_encoder, r"no causal language model \(BertForMaskedLM\), which is not supported yet"),
+    ],
+)
+def test_a_broken_directory_is_refused(directory: Path, damage: Callable[[Path], None], message: str) -> None:
+    """Before anything is loaded, saying what is wrong with it."""
+    damage(directory)
+    with pytest.raises(ModelSourceError, match=message):
+        find(directory)
+
+
+def test_a_file_that_is_no_gguf_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "weights.gguf"
+    file.write_bytes(b"PK\x03\x04zip")
+    with pytest.raises(ModelSourceError, match=r"no GGUF file: it begins with b'PK"):
+        find(file)
+
+
+def test_a_missing_path_suggests_its_neighbours(directory: Path) -> None:
+    with pytest.raises(ModelSourceError, match=r"Did you mean .*/model\?"):
+        find(directory.with_name("modle"))
+    with pytest.raises(ModelSourceError, match=r"the directory .*/nowhere does not exist either"):
+        find(directory.parent / "nowhere" / "model")
+
+
+@pytest.mark.parametrize("name", ["./model", "~/no/such", "org/name/more", "model.gguf", "../x"])
+def test_what_looks_like_a_path_is_never_asked_of_the_hub(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", None)
+    with pytest.raises(ModelSourceError):
+        find(name)
+
+
+def test_what_is_neither_path_nor_id_is_refused() -> None:
+    with pytest.raises(ModelSourceError, match="is no model: expected `demo`"):
+        find("two words")
+
+
+def test_a_revision_of_a_local_model_is_refused(directory: Path) -> None:
+    with pytest.raises(ModelSourceError, match="revision 'main' was given for the local model"):
+        find(directory, revision="main")
+
+
+def _response(status: int) -> Any:
+    return HTTP.Response(status, request=HTTP.Request("GET", "https://hub.example"))
+
+
+def _raise(error: Exception) -> Callable[..., Any]:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ERRORS.RepositoryNotFoundError("404", response=_response(404)), "there is no model 'org/name' on the hub"),
+        (ERRORS.GatedRepoError("403", response=_response(403)), "is gated: accept its licence"),
+        (ERRORS.RevisionNotFoundError("404", response=_response(404)), "has no revision 'v9'"),
+    ],
+    ids=["missing", "gated", "revision"],
+)
+def test_the_hubs_refusals_are_explained(error: Exception, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", _raise(error))
+    with pytest.raises(ModelSourceError, match=message):
+        find("org/name", revision="v9")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        HTTP.ConnectError("Name or service not known"),
+        ERRORS.OfflineModeIsEnabled("HF_HUB_OFFLINE=1"),
+        ERRORS.HfHubHTTPError("503", response=_response(503)),
+    ],
+    ids=["connection", "offline mode", "server error"],
+)
+def test_without_a_hub_its_cache_is_asked(error: Exception, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cached model is used from where it lies; otherwise the message names what works offline."""
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", _raise(error))
+    with pytest.raises(ModelSourceError, match=r"cannot be reached.* `demo`, the embedded model"):
+        find("org/name-that-is-not-cached")
+
+    def cached(_: str, name: str, *, local_files_only: bool, **__: Any) -> str:
+        assert local_files_only
+        return str(directory / name)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", cached)
+    source = find("org/name", revision="v1")
+    assert source == ModelSource(kind="hub", name="org/name", path=directory, revision="v1")
+
+
+def test_a_hub_model_is_found_by_its_config_alone(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *_, **__: None)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *_, **__: str(directory / "config.json"))
+    assert find("org/name") == ModelSource(kind="hub", name="org/name")
+    assert find("org/name").location == "org/name"
+    missing = ERRORS.RemoteEntryNotFoundError("404", response=_response(404))
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", _raise(missing))
+    with pytest.raises(ModelSourceError, match=r"has no config\.json"):
+        find("org/name")
+
+
+def test_memory_is_estimated_from_headers(directory: Path, gguf_file: Path) -> None:
+    """The stored types for `checkpoint`, the asked-for type otherwise; a GGUF file is unpacked."""
+    safetensors, packed = find(directory), find(gguf_file)
+    assert [estimate_bytes(safetensors, dtype) for dtype in ("checkpoint", "float32", "bfloat16")] == [2400, 4800, 2400]
+    assert [estimate_bytes(packed, dtype) for dtype in ("checkpoint", "float32", "bfloat16")] == [4800, 4800, 2400]
+
+
+def test_memory_of_a_hub_model_is_asked_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And unknown where the hub does not answer."""
+    source = ModelSource(kind="hub", name="org/name")
+    metadata = type("Metadata", (), {"parameter_count": {"BF16": 1000, "F32": 10}})
+    monkeypatch.setattr(huggingface_hub.HfApi, "get_safetensors_metadata", lambda *_, **__: metadata)
+    assert estimate_bytes(source, "checkpoint") == 2040
+    monkeypatch.setattr(huggingface_hub.HfApi, "get_safetensors_metadata", _raise(HTTP.ConnectError("no")))
+    assert estimate_bytes(source, "checkpoint") is None
+    check_memory(source, "checkpoint", available_bytes=0)
+
+
+def test_a_model_that_does_not_fit_is_refused_with_numbers(directory: Path) -> None:
+    source = find(directory)
+    check_memory(source, "float32", available_bytes=4800)
+    with pytest.raises(ModelSourceError, match=r"needs about 0\.0 GiB .*float32.*choose the recipe bf16"):
+        check_memory(source, "float32", available_bytes=4799)
+
+
+def test_a_gguf_file_cut_within_its_header_is_refused(gguf_file: Path) -> None:
+    gguf_file.write_bytes(gguf_file.read_bytes()[:60])
+    with pytest.raises(ModelSourceError, match="cut short within its header"):
+        estimate_bytes(find(gguf_file), "float32")
+
+
+def test_weights_are_identified_by_all_their_bytes(directory: Path, gguf_file: Path) -> None:
+    """A single file by what `sha256sum` prints; too large or not fetched yet is None, never a partial hash."""
+    whole = (directory / "model.safetensors").read_bytes()
+    assert weights_sha256(find(directory)) == hashlib.sha256(whole).hexdigest()
+    assert weights_sha256(find(gguf_file)) == hashlib.sha256(gguf_file.read_bytes()).hexdigest()
+    assert weights_sha256(find(directory), limit_bytes=len(whole) - 1) is None
+    assert weights_sha256(ModelSource(kind="hub", name="org/name")) is None
+    write_safetensors(directory / "more.safetensors", {"c": (1,)})
+    more = (directory / "more.safetensors").read_bytes()
+    assert weights_sha256(find(directory)) == hashlib.sha256(whole + more).hexdigest()
+
+
+def test_finding_a_model_imports_no_torch() -> None:
+    code = "import sys, pytest_qeval.engines.fit; print('torch' in sys.modules, 'transformers' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
