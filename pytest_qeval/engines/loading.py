@@ -65,6 +65,7 @@ def load(source: ModelSource, recipe: Recipe, *, device: str = "auto", threads: 
     with _quiet():
         try:
             model, tokenizer = _from_pretrained(source, recipe.dtype, choose_device(device))
+            use_grouped_attention(model)
         except (OSError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ModelSourceError(
@@ -75,7 +76,6 @@ def load(source: ModelSource, recipe: Recipe, *, device: str = "auto", threads: 
     eos_ids = _eos_ids(model, tokenizer)
     # Only these: penalties and sampling settings that ship with a model would change what is measured.
     model.generation_config = GenerationConfig(eos_token_id=list(eos_ids) or None, pad_token_id=next(iter(eos_ids), 0))
-    use_grouped_attention(model)
     not_continuous = why_not_continuous(model)
     float_bytes = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
     quantization = quantize_(model, recipe)

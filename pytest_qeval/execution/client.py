@@ -15,6 +15,7 @@ from pytest_qeval.execution.codec import CodecError
 from pytest_qeval.execution.launch import Isolation, worker_environment
 from pytest_qeval.execution.leftovers import remove_contents
 from pytest_qeval.execution.outcome import Report, interpret
+from pytest_qeval.execution.patience import MAX_FACTOR
 from pytest_qeval.schema import Execution, Program
 from pytest_qeval.settings import ExecutionSettings
 
@@ -84,10 +85,11 @@ class WorkerClient:
         with ours:
             with theirs:
                 self._send_descriptor(theirs)
-            ours.settimeout(self._settings.timeout_s + _GRACE_S)
+            patience_s = MAX_FACTOR * self._settings.timeout_s + _GRACE_S
+            ours.settimeout(patience_s)
             with contextlib.suppress(OSError):  # the judge died; the report will say how
                 ours.sendall(request)
-            report = Report.parse(self._receive(self._settings.timeout_s + _GRACE_S))
+            report = Report.parse(self._receive(patience_s))
             ours.setblocking(False)  # noqa: FBT003 - whoever could still write is dead
             return interpret(report, _read_reply(ours), nonce, self._settings)
 

@@ -17,7 +17,7 @@ class Limits:
     """Limits of one program."""
 
     timeout_s: float
-    """Wall clock, enforced by the worker; CPU time, enforced by the kernel, is a little more."""
+    """Wall clock, enforced by the worker (see `patience`); CPU time, enforced by the kernel, is a little more."""
     memory_bytes: int
     """Address space."""
     file_bytes: int = 16 * 2**20

@@ -30,6 +30,7 @@ from pytest_qeval.execution.confinement import (
 )
 from pytest_qeval.execution.judge import judge
 from pytest_qeval.execution.leftovers import kill_children, kill_everybody_else, remove_contents
+from pytest_qeval.execution.patience import CHECK_S, MAX_FACTOR, cpu_time_s, is_starved
 from pytest_qeval.execution.solver import serve
 
 __all__ = ["main"]
@@ -170,7 +171,7 @@ class _Worker:
             self.become_judge(job, solver)
         job.close()
         solver.channel.close()
-        ending = self.wait_for(pid)
+        ending = self.wait_for(pid, solver.pid)
         os.kill(pid, signal.SIGKILL)  # not reaped yet: the id is still the judge's own
         _, judge_status = os.waitpid(pid, 0)
         lost = ending == "judged" and os.waitstatus_to_exitcode(judge_status) == _SOLVER_LOST
@@ -180,19 +181,26 @@ class _Worker:
         duration_s = time.monotonic() - started
         return ending == "timeout", duration_s, os.waitstatus_to_exitcode(judge_status), solver_end
 
-    def wait_for(self, pid: int) -> str:
-        """Wait until the process is dead, its time is up, or the plugin hangs up."""
-        pidfd = os.pidfd_open(pid)
+    def wait_for(self, judge_pid: int, solver_pid: int) -> str:
+        """Wait until the judge is dead, the time of both is up, or the plugin hangs up."""
+        limit_s = self.profile.limits.timeout_s
+        pidfd = os.pidfd_open(judge_pid)
         try:
             poll = select.poll()
             poll.register(pidfd, select.POLLIN)
             poll.register(self.control, select.POLLIN)
-            events = {fd for fd, _ in poll.poll(self.profile.limits.timeout_s * 1000)}
+            waited_s, total_s, used_s = limit_s, limit_s, 0.0
+            while not (events := {fd for fd, _ in poll.poll(waited_s * 1000)}):
+                before_s, used_s = used_s, cpu_time_s(judge_pid, solver_pid)
+                gained_s = used_s - before_s
+                starved = is_starved(used_s=used_s, gained_s=gained_s, waited_s=waited_s, limit_s=limit_s)
+                if not starved or total_s >= MAX_FACTOR * limit_s:
+                    return "timeout"
+                waited_s = CHECK_S
+                total_s += waited_s
         finally:
             os.close(pidfd)
-        if self.control.fileno() in events:
-            return "hung up"
-        return "judged" if events else "timeout"
+        return "hung up" if self.control.fileno() in events else "judged"
 
     def clean_up(self, solver: _Solver) -> None:
         """Kill whatever is left of a program and remove its files."""

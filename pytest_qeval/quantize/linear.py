@@ -12,8 +12,9 @@ from pytest_qeval.quantize.kernels import kernel_for
 
 __all__ = ["Int8Linear", "Int8Siblings"]
 
-_CHUNK_ROWS = 512
-"""Rows at a time, which bounds the float32 copies before and after the product (10 MB for 512 × 4864)."""
+_CHUNK_ELEMENTS = 2**21
+"""Elements of the float32 copies before and after the product (8 MB): malloc gets larger ones from the system page by
+page every time, and smaller ones mean that the weights are read more often (`benchmarks/linear.py`)."""
 
 
 class Int8Siblings(nn.Module):
@@ -65,8 +66,9 @@ class Int8Siblings(nn.Module):
         if x.numel() == 0:
             return outs
         rows = x.reshape(-1, self.in_features)
-        for start in range(0, rows.shape[0], _CHUNK_ROWS):
-            chunk = slice(start, start + _CHUNK_ROWS)
+        n_rows = max(1, _CHUNK_ELEMENTS // max(self.in_features, sum(self.sizes)))
+        for start in range(0, rows.shape[0], n_rows):
+            chunk = slice(start, start + n_rows)
             values, scales = quantize_rows(rows[chunk])
             product = self._kernel.product(values).mul_(scales)
             if self.bias is not None:

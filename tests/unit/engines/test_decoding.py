@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import pytest
@@ -67,11 +68,18 @@ def requests_for(texts: Sequence[str], **fields: Any) -> list[Request]:
     return [Request(key=f"r{at}", prompt=text, **fields) for at, text in enumerate(texts)]
 
 
-def generated_alone(model: Any, tokenizer: Any, prompt: str, *, max_new_tokens: int = 24) -> list[int]:
+@pytest.fixture(scope="session")
+def generated_alone(make_model: Callable[[str], Any], tokenizer: Any) -> Callable[[str, str], list[int]]:
     """Give the tokens that plain `generate` makes of one prompt, the end-of-sequence token included."""
-    ids = torch.tensor([tokenizer(prompt).input_ids])
-    out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=max_new_tokens, do_sample=False)
-    return list(map(int, out[0, ids.shape[1] :]))
+
+    @cache
+    def generate(family: str, prompt: str) -> list[int]:
+        ids = torch.tensor([tokenizer(prompt).input_ids])
+        mask = torch.ones_like(ids)
+        out = make_model(family).generate(ids, attention_mask=mask, max_new_tokens=24, do_sample=False)
+        return list(map(int, out[0, ids.shape[1] :]))
+
+    return generate
 
 
 def expected_text(tokenizer: Any, ids: Sequence[int]) -> str:
@@ -92,13 +100,19 @@ def with_attention(model: Any, name: str) -> Any:
 @pytest.mark.parametrize("rows", [1, 2, 5])
 @pytest.mark.parametrize("family", CONTINUOUS)
 def test_greedy_completions_equal_generate_one_by_one(
-    family: str, rows: int, attention: str, make_model: Callable[[str], Any], tokenizer: Any
+    *,
+    family: str,
+    rows: int,
+    attention: str,
+    make_model: Callable[[str], Any],
+    tokenizer: Any,
+    generated_alone: Callable[[str, str], list[int]],
 ) -> None:
     """Whatever the batch width and whoever the neighbours are."""
-    model, texts = with_attention(make_model(family), attention), prompts(9, seed=rows)
+    model, texts = with_attention(make_model(family), attention), prompts(9)
     results = run(batch(model, tokenizer, rows=rows), requests_for(texts))
     for at, text in enumerate(texts):
-        ids = generated_alone(model, tokenizer, text)
+        ids = generated_alone(family, text)
         completion = results[f"r{at}", 0]
         assert completion.text == expected_text(tokenizer, ids)
         assert completion.n_tokens == len(ids)
@@ -125,11 +139,14 @@ def test_any_pattern_of_joining_and_leaving_gives_the_same(
 
 @pytest.mark.parametrize("decoder_kind", ["continuous", "generate"])
 def test_stop_strings_are_found_across_token_borders(
-    decoder_kind: str, make_model: Callable[[str], Any], tokenizer: Any
+    decoder_kind: str,
+    make_model: Callable[[str], Any],
+    tokenizer: Any,
+    generated_alone: Callable[[str, str], list[int]],
 ) -> None:
     """Every substring of what would be generated works as a stop, and the text ends before its first occurrence."""
     model = make_model("llama")
-    whole = expected_text(tokenizer, generated_alone(model, tokenizer, "def add"))
+    whole = expected_text(tokenizer, generated_alone("llama", "def add"))
     stops = [whole[at : at + length] for at in range(3, len(whole) - 4, 3) for length in (1, 2, 4)]
     stops = [stop for stop in stops if "\ufffd" not in stop]
     assert len(stops) > 5, "the random model generates too little text for this test"
@@ -332,13 +349,13 @@ def generate_queue(model: Any, tokenizer: Any, generation: GenerationSettings = 
 
 @pytest.mark.parametrize("family", ["mistral", "llama"])
 def test_the_fall_back_equals_generate_one_by_one(
-    family: str, make_model: Callable[[str], Any], tokenizer: Any
+    family: str, make_model: Callable[[str], Any], tokenizer: Any, generated_alone: Callable[[str, str], list[int]]
 ) -> None:
     """With left padding, and with prompts and completions longer than a sliding window."""
     model, texts = make_model(family), prompts(7)
     results = run(generate_queue(model, tokenizer), requests_for(texts))
     for at, text in enumerate(texts):
-        ids = generated_alone(model, tokenizer, text)
+        ids = generated_alone(family, text)
         assert results[f"r{at}", 0].text == expected_text(tokenizer, ids)
         assert results[f"r{at}", 0].n_tokens == len(ids)
 

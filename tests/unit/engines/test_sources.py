@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
 import struct
@@ -19,7 +18,6 @@ import numpy as np
 import pytest
 
 from pytest_qeval.engines.fit import check_memory, estimate_bytes
-from pytest_qeval.engines.identity import weights_sha256
 from pytest_qeval.engines.sources import ModelSource, resolve
 from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.settings import ModelSettings
@@ -305,18 +303,6 @@ def test_a_gguf_file_cut_within_its_header_is_refused(gguf_file: Path) -> None:
     gguf_file.write_bytes(gguf_file.read_bytes()[:60])
     with pytest.raises(ModelSourceError, match="cut short within its header"):
         estimate_bytes(find(gguf_file), "float32")
-
-
-def test_weights_are_identified_by_all_their_bytes(directory: Path, gguf_file: Path) -> None:
-    """A single file by what `sha256sum` prints; too large or not fetched yet is None, never a partial hash."""
-    whole = (directory / "model.safetensors").read_bytes()
-    assert weights_sha256(find(directory)) == hashlib.sha256(whole).hexdigest()
-    assert weights_sha256(find(gguf_file)) == hashlib.sha256(gguf_file.read_bytes()).hexdigest()
-    assert weights_sha256(find(directory), limit_bytes=len(whole) - 1) is None
-    assert weights_sha256(ModelSource(kind="hub", name="org/name")) is None
-    write_safetensors(directory / "more.safetensors", {"c": (1,)})
-    more = (directory / "more.safetensors").read_bytes()
-    assert weights_sha256(find(directory)) == hashlib.sha256(whole + more).hexdigest()
 
 
 def test_finding_a_model_imports_no_torch() -> None:

@@ -1,0 +1,162 @@
+"""Measure linear layers side by side: which int8 product for how many rows, and what is worth doing around it.
+
+    python benchmarks/linear.py
+
+Shapes are those of Qwen2.5-Coder-0.5B. Weights are cycled through some hundred megabytes, so that each is read from
+memory as in a decoding model. Variants take turns; medians, in microseconds. See `recipes.py` for a quiet machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from pytest_qeval.quantize import linear
+from pytest_qeval.quantize.grid import quantize_rows
+from pytest_qeval.quantize.kernels import IntMmKernel, OneDnnKernel
+from pytest_qeval.quantize.linear import Int8Linear
+
+SHAPES = ((4864, 896), (896, 4864), (896, 896), (128, 896))
+"""(out_features, in_features): up, down, query, key"""
+ROWS = (1, 8, 16, 64, 128, 512, 1024)
+COLD_BYTES = 300e6
+BF16 = torch.bfloat16
+
+Variants = Mapping[str, Callable[[], object]]
+
+
+def cycled(make: Callable[[], Any], n_bytes: int) -> Callable[[], Any]:
+    """Give a function that returns the next of so many weights that none is still in a cache."""
+    copies = itertools.cycle([make() for _ in range(min(64, max(2, int(COLD_BYTES / n_bytes))))])
+    return lambda: next(copies)
+
+
+def race(variants: Variants, *, seconds: float = 1.0) -> dict[str, float]:
+    """Time variants in turns for about so long; medians in microseconds."""
+    times: dict[str, list[float]] = {name: [] for name in variants}
+    for call in variants.values():
+        call()
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(next(iter(times.values()))) < 9:
+        for name, call in variants.items():
+            start = time.perf_counter()
+            call()
+            times[name].append(1e6 * (time.perf_counter() - start))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def print_table(first: str, rows: Mapping[str, Mapping[str, float]]) -> None:
+    """Print a Markdown table."""
+    titles = [first, *next(iter(rows.values()))]
+    print(f"| {' | '.join(titles)} |\n|{' --- |' * len(titles)}")
+    for name, values in rows.items():
+        print(f"| {name} | {' | '.join(f'{value:.0f}' for value in values.values())} |")
+    print(flush=True)
+
+
+def onednn_int8_rows(kernel: Any, values: torch.Tensor) -> torch.Tensor:
+    """Call oneDNN's product with int8 rows: the variant that was not taken."""
+    product: torch.Tensor = torch.ops.onednn.qlinear_pointwise(
+        values,
+        1.0,
+        0,
+        kernel._packed,
+        kernel._scales,
+        kernel._zeros,
+        None,
+        1.0,
+        0,
+        torch.float32,
+        "none",
+        [],
+        "",  # noqa: SLF001
+    )
+    return product
+
+
+def kernel_variants(outputs: int, columns: int, rows: int) -> Variants:
+    """Prepare the products of one shape; the last variant is the whole layer, activations quantized."""
+    x = torch.randn(rows, columns, dtype=BF16)
+    values, _ = quantize_rows(x)
+    elements = outputs * columns
+    floats = {
+        dtype: cycled(partial(torch.randn, outputs, columns, dtype=dtype), elements * dtype.itemsize)
+        for dtype in (torch.float32, BF16)
+    }
+    quantized = partial(lambda: quantize_rows(torch.randn(outputs, columns)))
+    int_mm, onednn = (cycled(lambda k=kernel: k(*quantized()), elements) for kernel in (IntMmKernel, OneDnnKernel))
+    layer = cycled(lambda: int8_layers((outputs,), columns)[0], elements)
+    return {
+        "fp32": lambda: nn.functional.linear(x.float(), floats[torch.float32]()),
+        "bf16": lambda: nn.functional.linear(x, floats[BF16]()),
+        "_int_mm": lambda: int_mm().product(values),
+        "onednn, int8 rows": lambda: onednn_int8_rows(onednn(), values),
+        "onednn, uint8 rows": lambda: onednn().product(values.clone()),
+        "Int8Linear": lambda: layer()(x),
+    }
+
+
+def int8_layers(sizes: tuple[int, ...], columns: int) -> list[Int8Linear]:
+    """Make random layers that are fed the same tensor."""
+    return Int8Linear.from_linears([nn.Linear(columns, size, bias=False, dtype=BF16) for size in sizes])
+
+
+def sibling_variants(sizes: tuple[int, ...], rows: int) -> Variants:
+    """Prepare layers that share an input, quantized one by one and together."""
+    x = torch.randn(rows, 896, dtype=BF16)
+    n_bytes = 896 * sum(sizes)
+    alone = cycled(lambda: [int8_layers((size,), 896)[0] for size in sizes], n_bytes)
+    together = cycled(lambda: int8_layers(sizes, 896), n_bytes)
+    return {
+        "one by one": lambda: [layer(x) for layer in alone()],
+        "together": lambda: [layer(x) for layer in together()],
+    }
+
+
+def chunk_variants(rows: int) -> Variants:
+    """Prepare the feed-forward layers under several chunk sizes."""
+    x, y = (torch.randn(rows, columns, dtype=BF16) for columns in (896, 4864))
+    wide, down = (
+        cycled(lambda: int8_layers((4864, 4864), 896), 8 << 20),
+        cycled(lambda: int8_layers((896,), 4864), 4 << 20),
+    )
+
+    def run(elements: int) -> None:
+        linear._CHUNK_ELEMENTS = elements  # noqa: SLF001
+        for layer in wide():
+            layer(x)
+        down()[0](y)
+
+    return {f"2^{power} elements": partial(run, 2**power) for power in range(18, 25)}
+
+
+def main() -> None:
+    """Print three tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=None)
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads; microseconds\n")
+    with torch.inference_mode():
+        for outputs, columns in SHAPES:
+            print(f"Weight {outputs} × {columns}\n")
+            print_table("rows", {str(rows): race(kernel_variants(outputs, columns, rows)) for rows in ROWS})
+        print("Query, key, value and gate, up: layers that share an input\n")
+        families = {"q, k, v": (896, 128, 128), "gate, up": (4864, 4864)}
+        cells = {f"{name}; {rows}": sibling_variants(sizes, rows) for name, sizes in families.items() for rows in ROWS}
+        print_table("layers; rows", {name: race(variants) for name, variants in cells.items()})
+        print("Gate, up and down by chunk size\n")
+        print_table("rows", {str(rows): race(chunk_variants(rows), seconds=3.0) for rows in (128, 512, 1024)})
+
+
+if __name__ == "__main__":
+    main()
