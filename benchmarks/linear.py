@@ -28,6 +28,7 @@ SHAPES = ((4864, 896), (896, 4864), (896, 896), (128, 896))
 """(out_features, in_features): up, down, query, key"""
 ROWS = (1, 8, 16, 64, 128, 512, 1024)
 COLD_BYTES = 300e6
+MIN_ROUNDS = 9
 BF16 = torch.bfloat16
 
 Variants = Mapping[str, Callable[[], object]]
@@ -45,7 +46,7 @@ def race(variants: Variants, *, seconds: float = 1.0) -> dict[str, float]:
     for call in variants.values():
         call()
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(next(iter(times.values()))) < 9:
+    while time.perf_counter() < end or len(next(iter(times.values()))) < MIN_ROUNDS:
         for name, call in variants.items():
             start = time.perf_counter()
             call()
@@ -62,45 +63,45 @@ def print_table(first: str, rows: Mapping[str, Mapping[str, float]]) -> None:
     print(flush=True)
 
 
-def onednn_int8_rows(kernel: Any, values: torch.Tensor) -> torch.Tensor:
-    """Call oneDNN's product with int8 rows: the variant that was not taken."""
-    product: torch.Tensor = torch.ops.onednn.qlinear_pointwise(
-        values,
-        1.0,
-        0,
-        kernel._packed,
-        kernel._scales,
-        kernel._zeros,
-        None,
-        1.0,
-        0,
-        torch.float32,
-        "none",
-        [],
-        "",  # noqa: SLF001
-    )
+def onednn_int8_rows(outputs: int, columns: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Prepare oneDNN's product with rows in int8: the variant that was not taken."""
+    packed = torch.ops.onednn.qlinear_prepack(torch.randint(-127, 128, (outputs, columns), dtype=torch.int8), None)
+    scales, zeros = torch.ones(outputs), torch.zeros(1, dtype=torch.int64)
+
+    def product(values: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = torch.ops.onednn.qlinear_pointwise(
+            values, 1.0, 0, packed, scales, zeros, None, 1.0, 0, torch.float32, "none", [], ""
+        )
+        return result
+
     return product
+
+
+def kernel(make: type[IntMmKernel | OneDnnKernel], outputs: int, columns: int) -> IntMmKernel | OneDnnKernel:
+    """Pack random weights for a kernel."""
+    return make(*quantize_rows(torch.randn(outputs, columns)))
 
 
 def kernel_variants(outputs: int, columns: int, rows: int) -> Variants:
     """Prepare the products of one shape; the last variant is the whole layer, activations quantized."""
     x = torch.randn(rows, columns, dtype=BF16)
     values, _ = quantize_rows(x)
-    elements = outputs * columns
-    floats = {
-        dtype: cycled(partial(torch.randn, outputs, columns, dtype=dtype), elements * dtype.itemsize)
+    x_float, elements = x.float(), outputs * columns
+    floats, halves = (
+        cycled(partial(torch.randn, outputs, columns, dtype=dtype), elements * dtype.itemsize)
         for dtype in (torch.float32, BF16)
-    }
-    quantized = partial(lambda: quantize_rows(torch.randn(outputs, columns)))
-    int_mm, onednn = (cycled(lambda k=kernel: k(*quantized()), elements) for kernel in (IntMmKernel, OneDnnKernel))
-    layer = cycled(lambda: int8_layers((outputs,), columns)[0], elements)
+    )
+    int_mm = cycled(partial(kernel, IntMmKernel, outputs, columns), elements)
+    onednn = cycled(partial(kernel, OneDnnKernel, outputs, columns), elements)
+    int8_rows = cycled(partial(onednn_int8_rows, outputs, columns), elements)
+    layer = cycled(partial(int8_layers, (outputs,), columns), elements)
     return {
-        "fp32": lambda: nn.functional.linear(x.float(), floats[torch.float32]()),
-        "bf16": lambda: nn.functional.linear(x, floats[BF16]()),
+        "fp32": lambda: nn.functional.linear(x_float, floats()),
+        "bf16": lambda: nn.functional.linear(x, halves()),
         "_int_mm": lambda: int_mm().product(values),
-        "onednn, int8 rows": lambda: onednn_int8_rows(onednn(), values),
+        "onednn, int8 rows": lambda: int8_rows()(values),
         "onednn, uint8 rows": lambda: onednn().product(values.clone()),
-        "Int8Linear": lambda: layer()(x),
+        "Int8Linear": lambda: layer()[0](x),
     }
 
 
@@ -113,7 +114,7 @@ def sibling_variants(sizes: tuple[int, ...], rows: int) -> Variants:
     """Prepare layers that share an input, quantized one by one and together."""
     x = torch.randn(rows, 896, dtype=BF16)
     n_bytes = 896 * sum(sizes)
-    alone = cycled(lambda: [int8_layers((size,), 896)[0] for size in sizes], n_bytes)
+    alone = cycled(lambda: [layer for size in sizes for layer in int8_layers((size,), 896)], n_bytes)
     together = cycled(lambda: int8_layers(sizes, 896), n_bytes)
     return {
         "one by one": lambda: [layer(x) for layer in alone()],

@@ -21,6 +21,7 @@ from pytest_qeval.fixtures import RUNTIME
 from pytest_qeval.performer import Performer
 from pytest_qeval.plan import default_suites
 from pytest_qeval.report.progress import ProgressLine
+from pytest_qeval.rootdir import check_rootdir
 from pytest_qeval.run_header import make_header, run_id
 from pytest_qeval.runtime import Runtime
 from pytest_qeval.schema import Json
@@ -37,6 +38,8 @@ def start(config: pytest.Config, settings: Settings) -> None:
     Raises:
         QEvalError: for whatever the user can mend, before anything is loaded.
     """
+    if not config.getoption("inifilename", None):
+        check_rootdir(config.inipath, config.invocation_params.dir)
     runtime = Runtime(
         settings, worker=worker_name(config), n_workers=worker_count(config), on_progress=_progress(config)
     )

@@ -10,6 +10,8 @@ __all__ = ["QuantizedRows", "quantize_rows"]
 
 _SMALLEST_SCALE = torch.finfo(torch.float32).tiny
 """A row of zeros (or of denormals) gets this scale instead of one that cannot be divided by."""
+_CHEAP_COPY = 2**18
+"""Elements of a float32 matrix (1 MB) up to which a call costs more than a copy."""
 
 
 class QuantizedRows(NamedTuple):
@@ -29,9 +31,14 @@ def quantize_rows(matrix: torch.Tensor, *, bits: int = 8) -> QuantizedRows:
     element moves by more than half a scale. A row with NaN or infinity gets a scale that is not finite, and integers
     that mean nothing.
     """
-    # One float32 copy that is then changed in place, and no copy for the magnitudes: fewer page faults, which made
-    # prefill 3 to 8 % faster. `amax` of float32 is also three times faster than that of bfloat16 (torch 2.13).
-    floats = matrix.detach().to(torch.float32, copy=True)
-    largest = torch.maximum(floats.amax(-1, keepdim=True), floats.amin(-1, keepdim=True).neg_())
-    scales = largest.div_(2 ** (bits - 1) - 1).clamp_min_(_SMALLEST_SCALE)
+    # One float32 copy that is then changed in place: `amax` of float32 is three times faster than that of bfloat16.
+    floats = matrix.to(torch.float32, copy=True)
+    scales = _largest(floats).div_(2 ** (bits - 1) - 1).clamp_min_(_SMALLEST_SCALE)
     return QuantizedRows(floats.div_(scales).round_().to(torch.int8), scales)
+
+
+def _largest(floats: torch.Tensor) -> torch.Tensor:
+    """Give every row's largest magnitude: in two calls, or without the page faults of another large copy."""
+    if floats.numel() <= _CHEAP_COPY:
+        return floats.abs().amax(-1, keepdim=True)
+    return torch.maximum(floats.amax(-1, keepdim=True), floats.amin(-1, keepdim=True).neg_())

@@ -20,10 +20,10 @@ page every time, and smaller ones mean that the weights are read more often (`be
 class Int8Siblings(nn.Module):
     """Linear layers that are fed the same tensor, multiplied at once when the first of them is called.
 
-    Query, key and value, or gate and up: one quantization of the input and one product instead of two or three, which
-    made these layers 1.3 to 1.7 times faster (0.5 B parameters, 1 to 512 rows; `benchmarks/linear.py`). A layer that
-    is called with another tensor is computed for itself, so that sharing is never a condition of being right. Not
-    thread-safe, like the key/value cache beside it.
+    Query, key and value, or gate and up: one quantization of the input and one product instead of two or three. That
+    made the former twice as fast, the latter 1.2 to 1.4 times up to 128 rows and no faster at 512 (0.5 B parameters;
+    `benchmarks/linear.py`). A layer that is called with another tensor is computed for that one, so that sharing is no
+    condition of being right. Not thread-safe, like the key/value cache beside it.
     """
 
     bias: torch.Tensor | None
@@ -33,7 +33,7 @@ class Int8Siblings(nn.Module):
         super().__init__()
         self.sizes = tuple(weight.shape[0] for weight in weights)
         self.in_features = weights[0].shape[1]
-        rows = [quantize_rows(weight) for weight in weights]
+        rows = [quantize_rows(weight.detach()) for weight in weights]
         self._kernel = kernel_for(torch.cat([row.values for row in rows]), torch.cat([row.scales for row in rows]))
         self.register_buffer("bias", _joined(biases, self.sizes), persistent=False)
         self._source: torch.Tensor | None = None
@@ -62,20 +62,27 @@ class Int8Siblings(nn.Module):
 
     def _multiply(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Compute every layer's output."""
-        outs = [x.new_empty((*x.shape[:-1], size)) for size in self.sizes]
-        if x.numel() == 0:
-            return outs
-        rows = x.reshape(-1, self.in_features)
+        rows = x.detach().reshape(-1, self.in_features)
         n_rows = max(1, _CHUNK_ELEMENTS // max(self.in_features, sum(self.sizes)))
-        for start in range(0, rows.shape[0], n_rows):
-            chunk = slice(start, start + n_rows)
-            values, scales = quantize_rows(rows[chunk])
-            product = self._kernel.product(values).mul_(scales)
-            if self.bias is not None:
-                product.add_(self.bias)
-            for out, part in zip(outs, product.split_with_sizes(self.sizes, -1), strict=True):
-                out.view(-1, out.shape[-1])[chunk].copy_(part)
-        return outs
+        if rows.shape[0] == 0:
+            outs = [rows.new_empty(0, size) for size in self.sizes]
+        elif rows.shape[0] <= n_rows:  # every call counts where there is one row
+            outs = [part.to(x.dtype).contiguous() for part in self._parts(rows)]
+        else:
+            outs = [rows.new_empty(rows.shape[0], size) for size in self.sizes]
+            for start in range(0, rows.shape[0], n_rows):
+                chunk = slice(start, start + n_rows)
+                for out, part in zip(outs, self._parts(rows[chunk]), strict=True):
+                    out[chunk].copy_(part)
+        return [out.view(*x.shape[:-1], out.shape[-1]) for out in outs]
+
+    def _parts(self, rows: torch.Tensor) -> Sequence[torch.Tensor]:
+        """Compute every layer's float32 output for some rows."""
+        values, scales = quantize_rows(rows)
+        product = self._kernel.product(values).mul_(scales)
+        if self.bias is not None:
+            product.add_(self.bias)
+        return product.split_with_sizes(self.sizes, -1) if len(self.sizes) > 1 else (product,)
 
 
 class Int8Linear(nn.Module):

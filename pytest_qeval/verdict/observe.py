@@ -81,4 +81,6 @@ def _negated(delta: Quantity) -> Quantity:
     if isinstance(delta, Undefined):
         return delta
     low, high = (None if end is None else 0.0 - end for end in (delta.high, delta.low))
-    return Estimate(value=0.0 - delta.value, low=low, high=high, n=delta.n, method=delta.method, confidence=delta.confidence)
+    return Estimate(
+        value=0.0 - delta.value, low=low, high=high, n=delta.n, method=delta.method, confidence=delta.confidence
+    )
