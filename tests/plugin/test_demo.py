@@ -82,7 +82,7 @@ def test_strict_fails_regressed_cases(run: Run, mode: tuple[str, ...]) -> None:
     )  # fmt: skip
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["FAILED *w2a16-micro/*regressed: auto solved it, w2a16 did not*"])
+    result.stdout.fnmatch_lines(["FAILED *w2a16-micro/*regressed: auto solved it*"])
 
 
 def test_samples_are_seeded(run: Run, pytester: pytest.Pytester) -> None:
