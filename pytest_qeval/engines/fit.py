@@ -50,6 +50,6 @@ def check_memory(source: ModelSource, dtype: Dtype, *, available_bytes: int | No
     halve = " choose the recipe bf16, which needs half;" if dtype == "float32" else ""
     raise ModelSourceError(
         f"{source.name} needs about {needed / 2**30:.1f} GiB for its weights ({dtype} precision), and "
-        f"{available / 2**30:.1f} GiB of memory are free. Close other programs;{halve} choose a smaller model; or run "
-        "it on another machine behind --qeval-engine openai."
+        f"{available / 2**30:.1f} GiB of memory are free. Close other programs;{halve} choose a smaller model; or "
+        "evaluate it on a machine with more."
     )

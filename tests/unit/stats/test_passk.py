@@ -32,6 +32,6 @@ def test_known_values(n: int, c: int, k: int, expected: float) -> None:
 
 @pytest.mark.parametrize(("n", "c", "k"), [(1, 0, 2), (3, 4, 1), (3, -1, 1), (3, 1, 0)])
 def test_undefined_inputs_are_refused(n: int, c: int, k: int) -> None:
-    """k above n has no estimate: it is refused instead of silently left out."""
+    """K above n has no estimate: it is refused instead of silently left out."""
     with pytest.raises(ValueError, match="needs 1 <= k <= n"):
         pass_at_k(n, c, k)
