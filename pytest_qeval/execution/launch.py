@@ -17,7 +17,15 @@ from pytest_qeval.execution.limits import Limits
 from pytest_qeval.execution.namespace import DEVICES
 from pytest_qeval.settings import ExecutionSettings
 
-__all__ = ["ISOLATIONS", "Isolation", "hidden_paths", "import_paths", "readable_paths", "worker_environment"]
+__all__ = [
+    "ISOLATIONS",
+    "Isolation",
+    "hidden_paths",
+    "import_paths",
+    "private_scratch",
+    "readable_paths",
+    "worker_environment",
+]
 
 # What a Python interpreter needs from the system: shared libraries, time zones, names of users.
 _SYSTEM_PATHS = (
@@ -39,10 +47,11 @@ class Isolation:
 
     def profile(self, settings: ExecutionSettings, scratch: str) -> Profile:
         """Give what a worker is told: `scratch` is used where the isolation has no file system of its own."""
+        readable = tuple(readable_paths())
         return Profile(
             isolation=self.name,
-            scratch=scratch if self.name == "process" else "/tmp",  # noqa: S108 - a private one, inside
-            readable=(readable := tuple(readable_paths())),
+            scratch=scratch if self.name == "process" else private_scratch(readable),
+            readable=readable,
             hidden=tuple(hidden_paths(readable)),
             import_paths=tuple(import_paths()),
             limits=Limits(timeout_s=settings.timeout_s, memory_bytes=settings.memory_bytes),
@@ -52,6 +61,14 @@ class Isolation:
         """Give the command line of a worker: a clean interpreter, without site, cwd or user directories on its path."""
         python = [str(Path(sys.executable).resolve()), "-S", "-s", "-B", "-c", _START, str(_ROOT)]
         return [*self.wrap(profile), *python, profile.to_json()]
+
+
+def private_scratch(readable: Iterable[str]) -> str:
+    """Give the place of the private temporary directory inside: `/tmp`, unless that would cover what must be readable.
+
+    A virtual environment below `/tmp` is ordinary in CI.
+    """
+    return "/scratch" if any(path.startswith("/tmp/") for path in readable) else "/tmp"  # noqa: S108 - a private one
 
 
 def import_paths() -> list[str]:

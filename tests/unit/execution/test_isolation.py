@@ -11,7 +11,7 @@ import pytest
 from pytest_qeval.errors import SandboxError
 from pytest_qeval.execution import launch
 from pytest_qeval.execution.isolation import choose_isolation
-from pytest_qeval.execution.launch import ISOLATIONS, Isolation
+from pytest_qeval.execution.launch import ISOLATIONS, Isolation, private_scratch
 from pytest_qeval.settings import ExecutionSettings, IsolationName
 
 
@@ -121,3 +121,9 @@ def test_the_inner_side_imports_nothing_but_the_standard_library() -> None:
     )
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['__main__'] []"
+
+
+def test_the_private_directory_covers_nothing_that_is_needed() -> None:
+    """An environment below /tmp stays readable; everybody else finds the usual place."""
+    assert private_scratch(["/usr", "/home/u/venv"]) == "/tmp"  # noqa: S108
+    assert private_scratch(["/usr", "/tmp/ci/venv"]) == "/scratch"  # noqa: S108
