@@ -18,6 +18,7 @@ from pytest_qeval.engines.attention import use_grouped_attention
 from pytest_qeval.engines.compat import why_not_continuous
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import ModelSourceError
+from pytest_qeval.measure.footprint import measure_footprint
 from pytest_qeval.quantize.apply import Quantization, quantize_
 from pytest_qeval.quantize.recipe import Dtype, Recipe
 
@@ -77,8 +78,8 @@ def load(source: ModelSource, recipe: Recipe, *, device: str = "auto", threads: 
     # Only these: penalties and sampling settings that ship with a model would change what is measured.
     model.generation_config = GenerationConfig(eos_token_id=list(eos_ids) or None, pad_token_id=next(iter(eos_ids), 0))
     not_continuous = why_not_continuous(model)
-    float_bytes = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
     quantization = quantize_(model, recipe)
+    simulated = quantization.saved_bytes if quantization.execution == "simulated" else 0
     return Loaded(
         model=model,
         tokenizer=tokenizer,
@@ -86,7 +87,7 @@ def load(source: ModelSource, recipe: Recipe, *, device: str = "auto", threads: 
         not_continuous=not_continuous,
         quantization=quantization,
         load_s=load_s,
-        model_bytes=float_bytes - quantization.saved_bytes,
+        model_bytes=measure_footprint(model, simulated_savings_bytes=simulated).model_bytes,
     )
 
 
