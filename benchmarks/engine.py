@@ -26,7 +26,7 @@ from pytest_qeval.engines.base import Request
 from pytest_qeval.engines.loading import Loaded, load
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.engines.transformers import continuous_batch
-from pytest_qeval.quantize.recipe import RECIPES
+from pytest_qeval.quantize.builtin import RECIPES
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 
 

@@ -59,14 +59,26 @@ def _cases(metafunc: pytest.Metafunc) -> Sequence[Case]:
 
 
 def check(config: pytest.Config) -> None:
-    """End the session when a benchmark could not be read.
+    """End the session when a benchmark could not be read, or a recipe would be calibrated on its problems.
 
     Raises:
         pytest.UsageError: before anything is run; exit status 4.
     """
-    error = config.stash.get(_ERROR, None)
+    error = config.stash.get(_ERROR, None) or _overlap(config.stash.get(RUNTIME, None))
     if error is not None:
         raise pytest.UsageError(str(error)) from error
+
+
+def _overlap(runtime: Runtime | None) -> QEvalError | None:
+    if runtime is None:
+        return None
+    from pytest_qeval.recipes_of_run import check_overlap  # noqa: PLC0415 - only for active sessions
+
+    try:
+        check_overlap(runtime.settings, runtime.benchmarks)
+    except QEvalError as error:
+        return error
+    return None
 
 
 def recipe_of(item: pytest.Item) -> str | None:

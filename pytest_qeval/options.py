@@ -10,13 +10,21 @@ from typing import Any, TypeVar
 
 import pytest
 
-from pytest_qeval import registry
-from pytest_qeval.errors import DataError, UsageError
-from pytest_qeval.settings import ISOLATIONS, ExecutionSettings, GenerationSettings, ModelSettings, Settings
+from pytest_qeval.errors import DataError, UnknownNameError, UsageError
+from pytest_qeval.quantize.catalogue import find_recipe
+from pytest_qeval.quantize.grammar import expand_braces
+from pytest_qeval.settings import (
+    ISOLATIONS,
+    CalibrationSettings,
+    ExecutionSettings,
+    GenerationSettings,
+    ModelSettings,
+    Settings,
+)
 
 __all__ = ["OPTIONS", "SUITES", "Option", "add_options", "read_settings"]
 
-SUITES = ("humaneval", "micro", "efficiency")
+SUITES = ("humaneval", "micro", "efficiency", "sensitivity")
 _T = TypeVar("_T")
 
 
@@ -45,12 +53,31 @@ OPTIONS = (
         "without it and without --qeval-completions this plugin does nothing",
     ),
     Option(name="revision", metavar="R", help="hub revision of the model"),
-    Option(name="recipe", metavar="R", repeatable=True, help="what to do to the model, such as int8; repeatable"),
+    Option(
+        name="recipe",
+        metavar="R",
+        repeatable=True,
+        help="what to do to the model: a name (int8), a scheme (w4a16-g128; w{8,6,4}a16 is three), another package's "
+        "configuration (torchao:Int8WeightOnlyConfig) or a *.toml file; repeatable",
+    ),
     Option(
         name="baseline",
         metavar="B",
-        help="what to compare with: 'auto' (the checkpoint's own precision; the default), 'none', or a recipe",
+        help="what to compare with: 'auto' (the checkpoint's own precision; the default), 'none', a recipe, or the "
+        "model that a quantized checkpoint was made from",
     ),
+    Option(
+        name="calibration",
+        metavar="SOURCE",
+        help="texts for static activations: 'stdlib' (Python's standard library; the default), a *.jsonl file, or a "
+        "data set of the hub (owner/name:split)",
+    ),
+    Option(
+        name="allow-overlap",
+        flag=True,
+        help="accept calibration texts that are those of the benchmark under test",
+    ),
+    Option(name="export", metavar="DIR", help="write every candidate's quantized checkpoint to DIR/<recipe>"),
     Option(name="suite", metavar="S", repeatable=True, help=f"what to run: {', '.join(SUITES)}, all; repeatable"),
     Option(name="limit", metavar="N", help="take the first N problems of every benchmark"),
     Option(name="samples", metavar="N", help="completions per problem (default 1)"),
@@ -107,7 +134,7 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--qeval-list",
         dest="qeval_list",
-        choices=("benchmarks", "recipes", "engines"),
+        choices=("benchmarks", "recipes", "quantizers", "engines"),
         help="print what there is, one line each, and exit",
     )
 
@@ -124,7 +151,7 @@ def read_settings(config: pytest.Config) -> Settings | None:
         raise UsageError("--qeval-model and --qeval-completions exclude each other: run a model, or replay samples.")
     if not (model or completions):
         return None
-    recipes, baseline = _replayed(values) if completions else _recipes(values)
+    recipes = _replayed(values) if completions else _recipes(values)
     return Settings(
         model=ModelSettings(
             name=model or str(completions),
@@ -134,8 +161,7 @@ def read_settings(config: pytest.Config) -> Settings | None:
             threads=values.positive("threads"),
             batch_size=values.positive("batch-size"),
         ),
-        recipes=recipes,
-        baseline=baseline,
+        **recipes,
         suites=_suites(values.texts("suite")),
         limit=values.positive("limit"),
         completions=_existing(completions, "--qeval-completions") if completions else None,
@@ -144,6 +170,11 @@ def read_settings(config: pytest.Config) -> Settings | None:
         require_proof=values.flag("require-proof"),
         strict=values.flag("strict"),
         output=_output(values.text("output"), config.invocation_params.dir),
+        export=_output(values.text("export"), config.invocation_params.dir),
+        calibration=CalibrationSettings(
+            source=values.text("calibration") or CalibrationSettings().source,
+            allow_overlap=values.flag("allow-overlap"),
+        ),
         generation=_generation(values),
         execution=_execution(values),
     )
@@ -185,23 +216,49 @@ class _Values:
         return self.number(name, int, lambda value: value > 0, "a whole number above 0")
 
 
-def _recipes(values: _Values) -> tuple[tuple[str, ...], str | None]:
-    recipes = tuple(dict.fromkeys(values.texts("recipe"))) or ("auto",)
-    baseline = values.text("baseline") or "auto"
-    for name in recipes if baseline == "none" else (*recipes, baseline):
-        registry.load("recipes", name)
-    others = tuple(name for name in recipes if name != baseline)
+def _recipes(values: _Values) -> dict[str, Any]:
+    """Find every recipe; what there is of `Settings` about them."""
+    files: dict[str, str] = {}
+    for text in [text for given in values.texts("recipe") for text in expand_braces(given)] or ["auto"]:
+        name = find_recipe(text).name
+        if files.setdefault(name, text) != text:
+            raise UsageError(
+                f"two recipes are called {name!r}: {files[name]} and {text}. Give one of them another name."
+            )
+    baseline, original = _baseline(values.text("baseline") or "auto", files)
+    others = tuple(name for name in files if name != baseline)
     # Nothing to compare a recipe with but itself: it is evaluated on its own.
-    return (others, baseline) if others and baseline != "none" else (recipes, None)
+    compared = bool(others) and baseline is not None
+    return {
+        "recipes": others if compared else tuple(files),
+        "baseline": baseline if compared else None,
+        "original": original,
+        "recipe_files": {name: text for name, text in files.items() if name != text},
+    }
 
 
-def _replayed(values: _Values) -> tuple[tuple[str, ...], str | None]:
-    for name in ("recipe", "samples", "revision", "engine"):
+def _baseline(text: str, files: dict[str, str]) -> tuple[str | None, str | None]:
+    """Give the baseline's recipe, and the model that it is applied to where that is another one."""
+    if text == "none":
+        return None, None
+    try:
+        name = find_recipe(text).name
+    except UnknownNameError:
+        if "/" in text or Path(text).exists():
+            return "original", text
+        raise
+    if files.setdefault(name, text) != text:
+        raise UsageError(f"two recipes are called {name!r}: {files[name]} and {text}. Give one of them another name.")
+    return name, None
+
+
+def _replayed(values: _Values) -> dict[str, Any]:
+    for name in ("recipe", "samples", "revision", "engine", "export", "calibration"):
         if values.text(name):
             raise UsageError(f"--qeval-{name} needs a model; --qeval-completions replays what was generated before.")
     if values.text("baseline") not in {None, "none"}:
         raise UsageError("--qeval-baseline needs a model; a replay of one samples file has nothing to compare with.")
-    return ("replay",), None
+    return {"recipes": ("replay",), "baseline": None}
 
 
 def _suites(names: Sequence[str]) -> tuple[str, ...]:

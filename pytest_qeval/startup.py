@@ -20,13 +20,14 @@ from pytest_qeval.execution.isolation import choose_isolation
 from pytest_qeval.fixtures import RUNTIME
 from pytest_qeval.performer import Performer
 from pytest_qeval.plan import default_suites
+from pytest_qeval.recipes_of_run import check_calibration, settle_recipes
 from pytest_qeval.report.progress import ProgressLine
 from pytest_qeval.rootdir import check_rootdir
 from pytest_qeval.run_header import make_header, run_id
 from pytest_qeval.runtime import Runtime
 from pytest_qeval.schema import Json
 from pytest_qeval.session import Session
-from pytest_qeval.settings import Settings
+from pytest_qeval.settings import ModelSettings, Settings
 from pytest_qeval.sharing import Distributor, is_distributed, worker_count, worker_name
 
 __all__ = ["start"]
@@ -40,6 +41,8 @@ def start(config: pytest.Config, settings: Settings) -> None:
     """
     if not config.getoption("inifilename", None):
         check_rootdir(config.inipath, config.invocation_params.dir)
+    settings = settle_recipes(settings)
+    check_calibration(settings)
     runtime = Runtime(
         settings, worker=worker_name(config), n_workers=worker_count(config), on_progress=_progress(config)
     )
@@ -67,7 +70,8 @@ def _controller(config: pytest.Config, settings: Settings) -> Controller:
     now = datetime.now(timezone.utc)
     header = make_header(
         settings,
-        model=_model(settings),
+        model=_model(settings, settings.model),
+        baseline_model=_model(settings, settings.model_of("original")) if settings.original else None,
         sandbox=choose_isolation(settings.execution.isolation).name,
         arguments=[str(argument) for argument in config.invocation_params.args],
         now=now,
@@ -82,12 +86,12 @@ def _allure_folder(config: pytest.Config) -> Path | None:
     return Path(folder) if folder else None
 
 
-def _model(settings: Settings) -> Json:
+def _model(settings: Settings, model: ModelSettings) -> Json:
     """Check that the model is there, without loading it."""
     if settings.completions:
         return {"id": settings.completions.name, "source": "samples"}
     source: EngineSource = registry.load("engines", settings.model.engine)
-    return source.check(settings)
+    return source.check(model)
 
 
 def _new_folder(parent: Path, name: str) -> Path:

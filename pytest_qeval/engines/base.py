@@ -12,7 +12,7 @@ from typing import Protocol
 
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.schema import Completion, EngineProgress, Json
-from pytest_qeval.settings import Settings
+from pytest_qeval.settings import ModelSettings, Settings
 
 __all__ = ["Engine", "EngineProgress", "EngineSource", "Finished", "ModelEngine", "Request", "StreamTimes"]
 
@@ -102,11 +102,13 @@ class EngineSource:
     name: str
     summary: str
     """One line for `--qeval-list engines`."""
-    check: Callable[[Settings], Json]
+    check: Callable[[ModelSettings], Json]
     """Find the model without loading it and give the report's `run.model`.
 
     Raises:
         ModelSourceError: when there is no such model, or it cannot be loaded here.
     """
-    open: Callable[[Settings, Recipe], ModelEngine]
-    """Load the model and apply the recipe."""
+    stored: Callable[[ModelSettings], str]
+    """Say how a checkpoint is already quantized: `gptq`, `gguf` …; empty where it is stored in floating point."""
+    open: Callable[[Settings, Recipe, ModelSettings], ModelEngine]
+    """Load a model and apply a recipe."""

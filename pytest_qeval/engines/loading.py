@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
-from transformers.utils import logging as transformers_logging
+from transformers import GenerationConfig
 
 from pytest_qeval.engines.attention import use_grouped_attention
+from pytest_qeval.engines.calibrating import Calibration, Reader, Watch
+from pytest_qeval.engines.checkpoint import from_pretrained, stored_checkpoint
 from pytest_qeval.engines.compat import why_not_continuous
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.measure.footprint import measure_footprint
-from pytest_qeval.quantize.apply import Quantization, quantize_
-from pytest_qeval.quantize.recipe import Dtype, Recipe
+from pytest_qeval.measure.memory import PeakMemory
+from pytest_qeval.quantize.apply import NO_RANGES, quantize_
+from pytest_qeval.quantize.corpus import CalibrationTexts
+from pytest_qeval.quantize.export import Exporter
+from pytest_qeval.quantize.quantization import Quantization
+from pytest_qeval.quantize.recipe import Recipe
 
 __all__ = ["Loaded", "choose_device", "load"]
 
@@ -29,6 +32,8 @@ __all__ = ["Loaded", "choose_device", "load"]
 class Loaded:
     """A model ready to answer, and what was done to it."""
 
+    recipe: Recipe
+    """As asked for, or the one that an exported checkpoint holds."""
     model: Any
     tokenizer: Any
     eos_ids: tuple[int, ...]
@@ -36,6 +41,12 @@ class Loaded:
     not_continuous: str
     """Why the continuous batch cannot carry the model; empty when it can."""
     quantization: Quantization
+    quantize_peak_bytes: int | None
+    """Highest resident size of the process while quantizing, the model included; None where nobody tells."""
+    calibration: Calibration | None
+    """What static activations were observed on; None for recipes that have none."""
+    disk_bytes: int | None
+    """Of the exported checkpoint's weight files; None where nothing was exported."""
     load_s: float
     """Seconds from the call to the model in memory, tokenizer included, quantization not."""
     model_bytes: int
@@ -47,7 +58,15 @@ class Loaded:
         return str(self.model.dtype).removeprefix("torch.")
 
 
-def load(source: ModelSource, recipe: Recipe, *, device: str = "auto", threads: int | None = None) -> Loaded:
+def load(
+    source: ModelSource,
+    recipe: Recipe,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    texts: CalibrationTexts | None = None,
+    export: Path | None = None,
+) -> Loaded:
     """Load a model and its tokenizer, and apply a recipe.
 
     Args:
@@ -55,6 +74,8 @@ def load(source: ModelSource, recipe: Recipe, *, device: str = "auto", threads: 
         recipe: Precision and quantization.
         device: A torch device, or `auto`: CUDA where there is one, else the CPU.
         threads: CPU threads for torch, in the whole process; None leaves torch's own choice.
+        texts: What to calibrate on; given if and only if the recipe needs it.
+        export: Where to write the quantized checkpoint, if anywhere.
 
     Raises:
         ModelSourceError: when transformers cannot load it.
@@ -63,32 +84,49 @@ def load(source: ModelSource, recipe: Recipe, *, device: str = "auto", threads: 
     if threads is not None:
         torch.set_num_threads(threads)
     started = time.perf_counter()
-    with _quiet():
-        try:
-            model, tokenizer = _from_pretrained(source, recipe.dtype, choose_device(device))
-            use_grouped_attention(model)
-        except (OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise ModelSourceError(
-                f"transformers {transformers.__version__} cannot load {source.name}: {reason}"
-            ) from error
+    exported = stored_checkpoint(source)
+    recipe = exported.recipe if exported else recipe
+    model, tokenizer = from_pretrained(source, recipe.dtype, choose_device(device), exported)
+    use_grouped_attention(model)
     model.eval().requires_grad_(requires_grad=False)
     load_s = time.perf_counter() - started
     eos_ids = _eos_ids(model, tokenizer)
     # Only these: penalties and sampling settings that ship with a model would change what is measured.
     model.generation_config = GenerationConfig(eos_token_id=list(eos_ids) or None, pad_token_id=next(iter(eos_ids), 0))
     not_continuous = why_not_continuous(model)
-    quantization = quantize_(model, recipe)
-    simulated = quantization.saved_bytes if quantization.execution == "simulated" else 0
+    reader = Reader(model, tokenizer, texts, recipe.calibration, eos_ids) if texts and recipe.calibration else None
+    ranges = exported.ranges if exported else NO_RANGES
+    if reader and recipe.needs_calibration:
+        watch = Watch(model, recipe)
+        reader.show(watch, continuous=not not_continuous)
+        ranges = watch.ranges()
+    exporter = Exporter(model, recipe) if export else None
+    memory = PeakMemory()
+    quantization = quantize_(
+        model,
+        recipe,
+        ranges=ranges,
+        rounding=exported.round if exported else exporter.round if exporter else None,
+        show_texts=partial(reader.show, continuous=not not_continuous) if reader else _show_nothing,
+    )
+    quantize_peak_bytes = memory.read()
     return Loaded(
+        recipe=recipe,
         model=model,
         tokenizer=tokenizer,
         eos_ids=eos_ids,
         not_continuous=not_continuous,
         quantization=quantization,
+        quantize_peak_bytes=quantize_peak_bytes,
+        calibration=reader.calibration(ranges) if reader else None,
+        disk_bytes=exporter.write(export, model.config, tokenizer, ranges) if exporter and export else None,
         load_s=load_s,
-        model_bytes=measure_footprint(model, simulated_savings_bytes=simulated).model_bytes,
+        model_bytes=measure_footprint(model, simulated_savings_bytes=quantization.simulated_savings_bytes).model_bytes,
     )
+
+
+def _show_nothing() -> None:
+    """Stand in for calibration where a recipe asks for none."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -110,30 +148,6 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def _from_pretrained(source: ModelSource, dtype: Dtype, device: torch.device) -> tuple[Any, Any]:
-    where: dict[str, Any] = {"pretrained_model_name_or_path": source.location}
-    if source.kind == "hub" and source.path is None:
-        where["revision"] = source.revision
-    extra: dict[str, Any] = {}
-    if source.kind == "gguf" and source.path is not None:
-        where["gguf_file"] = source.path.name
-        if hasattr(transformers, "GgufConfig"):  # newer transformers keep the blocks packed unless told otherwise
-            extra["quantization_config"] = transformers.GgufConfig(dequantize=True)
-    torch_dtype = _torch_dtype(source, dtype, where)
-    tokenizer = AutoTokenizer.from_pretrained(**where)
-    model = AutoModelForCausalLM.from_pretrained(**where, **extra, dtype=torch_dtype, device_map={"": device})
-    return model, tokenizer
-
-
-def _torch_dtype(source: ModelSource, dtype: Dtype, where: dict[str, Any]) -> torch.dtype:
-    if dtype != "checkpoint":
-        return torch.float32 if dtype == "float32" else torch.bfloat16
-    if source.kind == "gguf":
-        return torch.float32  # its blocks state no floating-point type
-    stated = getattr(AutoConfig.from_pretrained(**where), "dtype", None)
-    return stated if isinstance(stated, torch.dtype) else torch.float32
-
-
 def _eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
     text_config = model.config.get_text_config(decoder=True)
     stated = (getattr(model.generation_config, "eos_token_id", None), getattr(text_config, "eos_token_id", None))
@@ -141,19 +155,3 @@ def _eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
         if ids is not None:
             return tuple(ids) if isinstance(ids, (list, tuple)) else (int(ids),)
     return ()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep progress bars, advice and warnings of the loader off the terminal, and put everything back."""
-    verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 from pytest_qeval.engines.base import EngineSource, ModelEngine
 from pytest_qeval.engines.fingerprint import weights_sha256
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.errors import MissingPackageError
+from pytest_qeval.quantize.corpus import calibration_texts
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.schema import Json
-from pytest_qeval.settings import Settings
+from pytest_qeval.settings import ModelSettings, Settings, file_stem
 
 __all__ = ["TRANSFORMERS"]
 
 
-def check(settings: Settings) -> Json:
+def check(model: ModelSettings) -> Json:
     """Find the model and say what it is; see `EngineSource.check`."""
     for package in ("torch", "transformers"):
         if find_spec(package) is None:
             raise MissingPackageError(package, extra="transformers", purpose="running a model")
-    source = resolve(settings.model)
+    source = resolve(model)
     return {
         "id": source.name,
         "source": source.kind,
@@ -29,18 +33,46 @@ def check(settings: Settings) -> Json:
     }
 
 
-def open_engine(settings: Settings, recipe: Recipe) -> ModelEngine:
-    """Load the model and apply the recipe; see `EngineSource.open`."""
-    from pytest_qeval.engines.transformers import TransformersEngine  # noqa: PLC0415 - imports torch
+def stored(model: ModelSettings) -> str:
+    """Say how a checkpoint is already quantized; see `EngineSource.stored`."""
+    return resolve(model).stored
 
+
+def open_engine(settings: Settings, recipe: Recipe, model: ModelSettings) -> ModelEngine:
+    """Load the model and apply the recipe; see `EngineSource.open`."""
+    with _no_warnings():  # where torchao is installed, it says which kernels of other devices it cannot load
+        from pytest_qeval.engines.transformers import TransformersEngine  # noqa: PLC0415 - imports torch
+
+    plan, seed = recipe.calibration, settings.generation.seed
+    texts = None
+    if plan is not None:
+        source = settings.calibration.source
+        texts = calibration_texts(source, samples=plan.samples, characters=plan.characters, seed=seed)
     return TransformersEngine(
-        source=resolve(settings.model), recipe=recipe, model=settings.model, generation=settings.generation
+        source=resolve(model),
+        recipe=recipe,
+        model=model,
+        generation=settings.generation,
+        texts=texts,
+        export=settings.export / file_stem(recipe.name) if settings.export and recipe.quantizes else None,
     )
+
+
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    """Keep warnings that are logged off the terminal."""
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.WARNING))
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 TRANSFORMERS = EngineSource(
     name="transformers",
     summary="Hugging Face transformers in this process, decoding all cases of a recipe in one continuous batch",
     check=check,
+    stored=stored,
     open=open_engine,
 )

@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +32,8 @@ class ModelSource:
     """Directory or GGUF file to load from; None for a hub model that has to be fetched."""
     revision: str | None = None
     """Hub revision, exactly as asked for; None for local models and for the default branch."""
+    stored: str = ""
+    """How the checkpoint is quantized already (`gguf`, or its config's `quant_method`); empty for floating point."""
 
     @property
     def location(self) -> str:
@@ -64,8 +66,7 @@ def resolve(settings: ModelSettings) -> ModelSource:
             f"revision {settings.revision!r} was given for the local model {settings.name!r}. Only models from the hub "
             "have revisions: leave --qeval-revision out, or name a hub id."
         )
-    _check_local(source)
-    return source
+    return replace(source, stored=_check_local(source))
 
 
 def _resolve_hub(settings: ModelSettings) -> ModelSource:
@@ -76,7 +77,14 @@ def _resolve_hub(settings: ModelSettings) -> ModelSource:
         )
     found = find_on_hub(settings.name, settings.revision)
     _check_config(found.config, settings.name)
-    return ModelSource(kind="hub", name=settings.name, path=found.snapshot, revision=settings.revision)
+    return ModelSource(
+        kind="hub", name=settings.name, path=found.snapshot, revision=settings.revision, stored=_stored(found.config)
+    )
+
+
+def _stored(config: Mapping[str, Any]) -> str:
+    quantization = config.get("quantization_config")
+    return str(quantization.get("quant_method", "unknown")) if isinstance(quantization, Mapping) else ""
 
 
 def _looks_like_path(name: str) -> bool:
@@ -92,20 +100,23 @@ def _no_such_path(path: Path) -> str:
     return f"there is no model at {path}.{guess} Expected a directory with config.json and weights, or a .gguf file."
 
 
-def _check_local(source: ModelSource) -> None:
+def _check_local(source: ModelSource) -> str:
+    """Refuse what cannot be loaded; say how it is quantized already."""
     path = source.path
     if path is None or not path.exists():
         raise ModelSourceError(f"the model {source.name!r} is not installed: {path} does not exist.")
     if source.kind == "gguf":
         check_gguf(path)
-        return
-    _check_config(_read_config(path), str(path))
+        return "gguf"
+    config = _read_config(path)
+    _check_config(config, str(path))
     if any((path / name).is_file() for name in _PICKLED) and not any(path.glob("*.safetensors")):
         raise ModelSourceError(
             f"{path} holds weights in pickle form only (pytorch_model.bin), which may run code when they are loaded. "
             "Convert them: AutoModelForCausalLM.from_pretrained(…).save_pretrained(…) writes safetensors."
         )
     check_safetensors(path)
+    return _stored(config)
 
 
 def _read_config(directory: Path) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ import gc
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import psutil
 import torch
@@ -22,7 +23,8 @@ from pytest_qeval.engines.rows import Text
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.engines.stream import measure_stream
 from pytest_qeval.errors import EngineError
-from pytest_qeval.quantize.apply import ExecutionKind
+from pytest_qeval.quantize.corpus import CalibrationTexts
+from pytest_qeval.quantize.quantization import ExecutionKind, Quantization
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.schema import Json
 from pytest_qeval.settings import GenerationSettings, ModelSettings
@@ -52,6 +54,17 @@ class EngineDescription:
     """All bytes of the model, scales and unquantized layers included, per parameter."""
     load_s: float
     quantize_s: float
+    """Of rounding the weights, calibration not included."""
+    quantize_peak_bytes: int | None
+    """Highest resident size of the process meanwhile, the model included; None where the system does not tell."""
+    calibration: Json | None
+    """What static activations were observed on: source, texts_sha256, seed, samples, tokens, duration_s."""
+    layers: tuple[Json, ...]
+    """Every linear layer: name, shape, bits, granularity, kept, bytes_before, bytes_after, execution."""
+    disk_bytes: int | None
+    """Of the exported checkpoint's weight files; None where nothing was exported."""
+    notes: tuple[str, ...]
+    """What a reader of the speed has to know, such as why there is no speed-up."""
     dtype: str
     device: str
     decoding: str
@@ -63,9 +76,18 @@ class TransformersEngine:
     """Implements `ModelEngine` with a model of Hugging Face transformers."""
 
     def __init__(
-        self, *, source: ModelSource, recipe: Recipe, model: ModelSettings, generation: GenerationSettings
+        self,
+        *,
+        source: ModelSource,
+        recipe: Recipe,
+        model: ModelSettings,
+        generation: GenerationSettings,
+        texts: CalibrationTexts | None = None,
+        export: Path | None = None,
     ) -> None:
-        """Load the model and quantize it; afterwards the engine is ready to answer.
+        """Load the model and quantize it, calibrated on `texts`; afterwards the engine is ready to answer.
+
+        With `export`, the quantized checkpoint is written to that folder.
 
         Raises:
             ModelSourceError: when the model cannot be loaded or does not fit in memory.
@@ -73,7 +95,7 @@ class TransformersEngine:
         """
         if model.device in {"auto", "cpu"} and not torch.cuda.is_available():
             check_memory(source, recipe.dtype)
-        loaded = load(source, recipe, device=model.device, threads=model.threads)
+        loaded = load(source, recipe, device=model.device, threads=model.threads, texts=texts, export=export)
         self._loaded: Loaded | None = loaded
         rows = model.batch_size or _default_rows(loaded)
         self._decoder: Decoder | None = _decoder(loaded, generation, rows)
@@ -166,11 +188,34 @@ def _describe(loaded: Loaded) -> EngineDescription:
         bits_per_weight=8 * loaded.model_bytes / quantization.parameters,
         load_s=loaded.load_s,
         quantize_s=quantization.duration_s,
+        quantize_peak_bytes=loaded.quantize_peak_bytes if quantization.layers else None,
+        calibration=_calibration_facts(loaded),
+        layers=_layer_facts(quantization),
+        disk_bytes=loaded.disk_bytes,
+        notes=_notes(loaded),
         dtype=loaded.dtype,
         device=str(loaded.model.device),
         decoding=f"generate: {loaded.not_continuous}" if loaded.not_continuous else "continuous batch",
         parameters=quantization.parameters,
     )
+
+
+def _layer_facts(quantization: Quantization) -> tuple[Json, ...]:
+    """Give the layers as plain values; their notes are said once, for all of them."""
+    rows = (asdict(layer) for layer in quantization.layers)
+    return tuple({name: value for name, value in row.items() if name != "note"} for row in rows)
+
+
+def _calibration_facts(loaded: Loaded) -> Json | None:
+    if loaded.calibration is None:
+        return None
+    return {name: value for name, value in asdict(loaded.calibration).items() if name != "ranges"}
+
+
+def _notes(loaded: Loaded) -> tuple[str, ...]:
+    """Say why layers are no faster, and when calibration has seen too little."""
+    few = loaded.calibration is not None and loaded.calibration.samples == 1
+    return (*loaded.quantization.notes, *(["calibrated on a single text: static scales are a guess"] if few else []))
 
 
 def _default_rows(loaded: Loaded) -> int:

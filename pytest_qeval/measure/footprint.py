@@ -5,7 +5,7 @@ Needs no torch: it asks the model for what every `torch.nn.Module` has.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -46,8 +46,9 @@ class Footprint:
 def measure_footprint(model: Module, *, simulated_savings_bytes: int = 0) -> Footprint:
     """Count a model's bytes and parameters.
 
-    Modules that hide their weights in a kernel's own layout say so by two integers, `packed_bytes` and
-    `packed_parameters` (`quantize.linear.Int8Siblings`).
+    Modules that hold more than their parameters and buffers, such as weights in a kernel's own layout, say so by two
+    integers, `packed_bytes` and `packed_parameters` (`quantize.linear.Int8Siblings`). Tensors that are made of other
+    tensors, such as torchao's, count as what they are made of.
 
     Args:
         model: Any `torch.nn.Module`.
@@ -56,13 +57,23 @@ def measure_footprint(model: Module, *, simulated_savings_bytes: int = 0) -> Foo
     """
     parameters = _distinct(model.parameters())
     packed = [module for module in model.modules() if hasattr(module, "packed_bytes")]
-    held = _distinct([*parameters, *model.buffers()])
+    held = _distinct(part for tensor in (*parameters, *model.buffers()) for part in _parts(tensor))
     return Footprint(
         model_bytes=sum(tensor.nbytes for tensor in held)
         + sum(module.packed_bytes for module in packed)
         - simulated_savings_bytes,
         parameters=sum(tensor.numel() for tensor in parameters) + sum(module.packed_parameters for module in packed),
     )
+
+
+def _parts(tensor: Any) -> Iterator[Any]:
+    """Give the tensors that hold a tensor's values, by the protocol that torch has for subclasses; mostly itself."""
+    if not hasattr(tensor, "__tensor_flatten__"):
+        yield tensor
+        return
+    names, _ = tensor.__tensor_flatten__()
+    for name in names:
+        yield from _parts(getattr(tensor, name))
 
 
 def _distinct(tensors: Iterable[Any]) -> list[Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
+from weakref import WeakSet
 
 __all__ = ["PeakMemory"]
 
@@ -14,23 +16,35 @@ _RESET_PEAK = "5"  # proc(5): writing 5 resets VmHWM to the current resident siz
 class PeakMemory:
     """The highest resident size since this object was made.
 
-    Linux only: elsewhere there is no high-water mark that can be reset, and `read` gives None.
+    Linux only: elsewhere there is no high-water mark that can be reset, and `read` gives None. There is one mark for
+    all objects: whichever is made later resets it, and the earlier ones remember what it was.
     """
+
+    _alive: ClassVar[WeakSet[PeakMemory]] = WeakSet()
 
     def __init__(self) -> None:
         """Reset the high-water mark."""
+        self._before = 0
+        mark = _high_water()
+        for earlier in self._alive:
+            earlier._before = max(earlier._before, mark or 0)  # noqa: SLF001 - of the same class
         try:
             _CLEAR.write_text(_RESET_PEAK)
         except OSError:
             self._resettable = False
         else:
             self._resettable = True
+            self._alive.add(self)
 
     def read(self) -> int | None:
         """Give the high-water mark in bytes, or None where it cannot be had."""
-        if not self._resettable:
-            return None
-        for line in _STATUS.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
+        mark = _high_water() if self._resettable else None
+        return None if mark is None else max(mark, self._before)
+
+
+def _high_water() -> int | None:
+    try:
+        lines = _STATUS.read_text(encoding="ascii").splitlines()
+    except OSError:
         return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)

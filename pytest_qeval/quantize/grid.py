@@ -1,4 +1,4 @@
-"""Symmetric integer grids: the arithmetic that native and simulated quantization share."""
+"""Integer grids for activations: the arithmetic that native and simulated quantization share."""
 
 from __future__ import annotations
 
@@ -6,21 +6,28 @@ from typing import NamedTuple
 
 import torch
 
-__all__ = ["QuantizedRows", "quantize_rows"]
+__all__ = ["SMALLEST_SCALE", "QuantizedRows", "affine_scale", "quantize_rows", "round_rows"]
 
-_SMALLEST_SCALE = torch.finfo(torch.float32).tiny
+SMALLEST_SCALE = torch.finfo(torch.float32).tiny
 """A row of zeros (or of denormals) gets this scale instead of one that cannot be divided by."""
 _CHEAP_COPY = 2**18
 """Elements of a float32 matrix (1 MB) up to which a call costs more than a copy."""
 
 
 class QuantizedRows(NamedTuple):
-    """A matrix as integers and one scale per row: `matrix ≈ values * scales`."""
+    """A matrix as integers: `matrix ≈ (values - offsets) * scales`."""
 
     values: torch.Tensor
-    """int8 `[rows, columns]`, within -(2^(bits-1) - 1) … 2^(bits-1) - 1."""
+    """int8 `[rows, columns]`; symmetric grids of b bits use -(2^(b-1) - 1) … 2^(b-1) - 1, others one value more."""
     scales: torch.Tensor
-    """float32 `[rows, 1]`, positive."""
+    """float32 `[rows, 1]`, or `[1, 1]` for the whole matrix; positive."""
+    offsets: torch.Tensor | None = None
+    """float32, shaped like `scales`: the integer that stands for zero; None where zero itself does."""
+
+    def dequantize(self) -> torch.Tensor:
+        """Give the float32 matrix that the integers stand for."""
+        floats = self.values.float()
+        return floats.sub_(self.offsets).mul_(self.scales) if self.offsets is not None else floats.mul_(self.scales)
 
 
 def quantize_rows(matrix: torch.Tensor, *, bits: int = 8) -> QuantizedRows:
@@ -33,8 +40,31 @@ def quantize_rows(matrix: torch.Tensor, *, bits: int = 8) -> QuantizedRows:
     """
     # One float32 copy that is then changed in place: `amax` of float32 is three times faster than that of bfloat16.
     floats = matrix.to(torch.float32, copy=True)
-    scales = _largest(floats).div_(2 ** (bits - 1) - 1).clamp_min_(_SMALLEST_SCALE)
+    scales = _largest(floats).div_(2 ** (bits - 1) - 1).clamp_min_(SMALLEST_SCALE)
     return QuantizedRows(floats.div_(scales).round_().to(torch.int8), scales)
+
+
+def affine_scale(low: torch.Tensor, high: torch.Tensor, *, bits: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Give scale and zero point of the grid -2^(bits-1) … 2^(bits-1) - 1 over `low` … `high`.
+
+    The asymmetric quantizer of Krishnamoorthi (arXiv 1806.08342), section 2.1: the range is widened to hold zero, and
+    zero falls on an integer. Shapes are those of the arguments, which are float32.
+    """
+    low, high = low.clamp_max(0.0), high.clamp_min(0.0)
+    # Halves first: the span of a row between -3e38 and 3e38 is no float32.
+    scale = (high / 2 - low / 2).div_((2**bits - 1) / 2).clamp_min_(SMALLEST_SCALE)
+    offset = (-(2 ** (bits - 1)) - low / scale).round_()
+    return scale, offset
+
+
+def round_rows(
+    matrix: torch.Tensor, scales: torch.Tensor, offsets: torch.Tensor | None = None, *, bits: int
+) -> QuantizedRows:
+    """Round a matrix `[rows, columns]` with given scales and offsets; what lies beyond the grid is clipped to it."""
+    floats = matrix.to(torch.float32, copy=True).div_(scales).round_()
+    last = 2 ** (bits - 1) - 1
+    floats = floats.clamp_(-last, last) if offsets is None else floats.add_(offsets).clamp_(-last - 1, last)
+    return QuantizedRows(floats.to(torch.int8), scales, offsets)
 
 
 def _largest(floats: torch.Tensor) -> torch.Tensor:

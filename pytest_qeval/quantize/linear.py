@@ -1,4 +1,4 @@
-"""Linear layers computed in int8: weights once per output channel, activations per token as they come."""
+"""Linear layers computed in int8: integer weights, integer activations, an int32 sum."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from pytest_qeval.quantize.grid import quantize_rows
+from pytest_qeval.quantize.activations import ActivationQuantizer
+from pytest_qeval.quantize.grid import QuantizedRows
 from pytest_qeval.quantize.kernels import kernel_for
+from pytest_qeval.quantize.weights import QuantizedWeight
 
 __all__ = ["Int8Linear", "Int8Siblings"]
 
@@ -28,13 +30,23 @@ class Int8Siblings(nn.Module):
 
     bias: torch.Tensor | None
 
-    def __init__(self, weights: Sequence[torch.Tensor], biases: Sequence[torch.Tensor | None]) -> None:
-        """Quantize and pack floating-point `weights` `[out_features, in_features]`; they are not kept."""
+    weight_sums: torch.Tensor | None
+
+    def __init__(
+        self,
+        weights: Sequence[QuantizedWeight],
+        biases: Sequence[torch.Tensor | None],
+        activations: ActivationQuantizer,
+    ) -> None:
+        """Pack quantized `weights`, one scale per output feature each; they are not kept."""
         super().__init__()
-        self.sizes = tuple(weight.shape[0] for weight in weights)
-        self.in_features = weights[0].shape[1]
-        rows = [quantize_rows(weight.detach()) for weight in weights]
-        self._kernel = kernel_for(torch.cat([row.values for row in rows]), torch.cat([row.scales for row in rows]))
+        self.sizes = tuple(weight.values.shape[0] for weight in weights)
+        self.in_features = weights[0].values.shape[1]
+        values, scales = torch.cat([w.values for w in weights]), torch.cat([w.scales for w in weights])
+        sums = None if activations.scheme.symmetric else values.sum(1, dtype=torch.int32).float().mul_(scales[:, 0])
+        self._kernel = kernel_for(values, scales)
+        self._activations = activations
+        self.register_buffer("weight_sums", sums, persistent=False)
         self.register_buffer("bias", _joined(biases, self.sizes), persistent=False)
         self._source: torch.Tensor | None = None
         self._version = 0
@@ -63,23 +75,26 @@ class Int8Siblings(nn.Module):
     def _multiply(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Compute every layer's output."""
         rows = x.detach().reshape(-1, self.in_features)
+        if rows.numel() == 0:
+            return [rows.new_zeros(*x.shape[:-1], size) for size in self.sizes]
+        quantize = self._activations.prepare(rows)
         n_rows = max(1, _CHUNK_ELEMENTS // max(self.in_features, sum(self.sizes)))
-        if rows.shape[0] == 0:
-            outs = [rows.new_empty(0, size) for size in self.sizes]
-        elif rows.shape[0] <= n_rows:  # every call counts where there is one row
-            outs = [part.to(x.dtype).contiguous() for part in self._parts(rows)]
+        if rows.shape[0] <= n_rows:  # every call counts where there is one row
+            outs = [part.to(x.dtype).contiguous() for part in self._parts(quantize(rows))]
         else:
             outs = [rows.new_empty(rows.shape[0], size) for size in self.sizes]
             for start in range(0, rows.shape[0], n_rows):
                 chunk = slice(start, start + n_rows)
-                for out, part in zip(outs, self._parts(rows[chunk]), strict=True):
+                for out, part in zip(outs, self._parts(quantize(rows[chunk])), strict=True):
                     out[chunk].copy_(part)
         return [out.view(*x.shape[:-1], out.shape[-1]) for out in outs]
 
-    def _parts(self, rows: torch.Tensor) -> Sequence[torch.Tensor]:
+    def _parts(self, rows: QuantizedRows) -> Sequence[torch.Tensor]:
         """Compute every layer's float32 output for some rows."""
-        values, scales = quantize_rows(rows)
-        product = self._kernel.product(values).mul_(scales)
+        product = self._kernel.product(rows.values)
+        if rows.offsets is not None and self.weight_sums is not None:  # Σ (x - z) w = Σ x w - z Σ w
+            product = product.addcmul_(rows.offsets, self.weight_sums, value=-1.0)
+        product = product.mul_(rows.scales)
         if self.bias is not None:
             product.add_(self.bias)
         return product.split_with_sizes(self.sizes, -1) if len(self.sizes) > 1 else (product,)
@@ -88,10 +103,13 @@ class Int8Siblings(nn.Module):
 class Int8Linear(nn.Module):
     """`nn.Linear` in real int8 arithmetic, for inference.
 
-    y = (x_int8 @ w_int8ᵀ) · scale_channel · scale_row + bias, with an int32 sum and float32 scales: W8A8 with
-    per-channel weights and dynamic per-token activations, both symmetric. Since every row has its own scale, a token's
-    output does not depend on what else is in the batch. A row with NaN or infinity gives a row that is not finite.
+    y = ((x_int8 - zero_point) @ w_int8ᵀ) · scale_channel · scale_row + bias, with an int32 sum and float32 scales.
+    Where every row has its own scale (per_token), a token's output does not depend on what else is in the batch, and a
+    row with NaN or infinity gives a row that is not finite.
     """
+
+    weight = None
+    """There is none in floating point; T5 asks before it casts."""
 
     def __init__(self, siblings: Int8Siblings, index: int) -> None:
         """Be layer `index` of `siblings`."""
@@ -101,10 +119,15 @@ class Int8Linear(nn.Module):
         self.in_features, self.out_features = siblings.in_features, siblings.sizes[index]
 
     @classmethod
-    def from_linears(cls, linears: Sequence[nn.Linear]) -> list[Int8Linear]:
-        """Quantize layers that are usually fed the same tensor, or a single one."""
-        siblings = Int8Siblings([linear.weight for linear in linears], [linear.bias for linear in linears])
-        return [cls(siblings, index) for index in range(len(linears))]
+    def together(
+        cls,
+        weights: Sequence[QuantizedWeight],
+        biases: Sequence[torch.Tensor | None],
+        activations: ActivationQuantizer,
+    ) -> list[Int8Linear]:
+        """Make layers that are usually fed the same tensor, or a single one."""
+        siblings = Int8Siblings(weights, biases, activations)
+        return [cls(siblings, index) for index in range(len(weights))]
 
     @property
     def weight_bytes(self) -> int:

@@ -1,28 +1,37 @@
-"""Simulated quantization: weights rounded to an integer grid and kept in floating point.
+"""Simulated quantization: values rounded to an integer grid and kept in floating point.
 
 What the model answers is that of the quantized model, so accuracy is valid; its speed and its size are not, since the
-matrix products stay in floating point. Schemes without a fast kernel are evaluated like this.
+matrix products stay in floating point. Schemes without a kernel are evaluated like this.
 """
 
 from __future__ import annotations
 
 import torch
+from torch import nn
 
-from pytest_qeval.quantize.grid import quantize_rows
-from pytest_qeval.quantize.recipe import WeightScheme
+from pytest_qeval.quantize.activations import ActivationQuantizer
 
-__all__ = ["packed_bytes", "round_weight"]
-
-
-def round_weight(weight: torch.Tensor, scheme: WeightScheme) -> torch.Tensor:
-    """Round a weight `[out_features, in_features]` to the scheme's grid; shape and dtype stay.
-
-    The result is `integer * scale`, rounded once more to the weight's own dtype.
-    """
-    integers, scales = quantize_rows(weight, bits=scheme.bits)
-    return (integers * scales).to(weight.dtype)
+__all__ = ["SimulatedLinear"]
 
 
-def packed_bytes(weight: torch.Tensor, scheme: WeightScheme) -> int:
-    """Count the bytes that the weight would need in packed storage: its integers, and a float32 scale per channel."""
-    return -(-weight.numel() * scheme.bits // 8) + 4 * weight.shape[0]
+class SimulatedLinear(nn.Module):
+    """`nn.Linear` whose weight is rounded already and whose inputs are rounded at every call."""
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, activations: ActivationQuantizer) -> None:
+        """Take a rounded `weight` `[out_features, in_features]` in the dtype that it is multiplied in."""
+        super().__init__()
+        self.out_features, self.in_features = weight.shape
+        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.bias = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
+        self._activations = activations
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map `[..., in_features]` to `[..., out_features]` in the same dtype."""
+        rows = x.reshape(-1, self.in_features)
+        if rows.numel():
+            rows = self._activations.prepare(rows)(rows).dequantize().to(x.dtype)
+        return nn.functional.linear(rows, self.weight, self.bias).view(*x.shape[:-1], self.out_features)
+
+    def extra_repr(self) -> str:
+        """Say the shape, as `nn.Linear` does."""
+        return f"in_features={self.in_features}, out_features={self.out_features}"

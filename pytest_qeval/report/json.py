@@ -44,7 +44,7 @@ def _verdict(gates: Sequence[GateResult]) -> str:
 def _recipe(facts: RecipeFacts) -> Json:
     row = asdict(facts)
     del row["name"]
-    return {**row, "kept": list(facts.kept)}
+    return {**row, **{name: list(row[name]) for name in ("kept", "layers", "notes")}}
 
 
 def _benchmark(summary: Summary, name: str) -> Json:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
 from pytest_qeval.measure.footprint import Footprint, measure_footprint
 from pytest_qeval.quantize.apply import quantize_
-from pytest_qeval.quantize.recipe import INT8
+from pytest_qeval.quantize.builtin import INT8
 
 
 def test_parameters_and_buffers_are_counted() -> None:
@@ -37,6 +39,43 @@ def test_packed_weights_are_counted() -> None:
     assert after.parameters == before.parameters
     assert after.model_bytes == quantized.bytes_after + 4 * 192
     assert after.model_bytes < before.model_bytes
+
+
+class Hiding(nn.Module):
+    """Holds a packed weight of 64 values in 40 bytes."""
+
+    packed_bytes, packed_parameters = 40, 64
+
+
+def test_what_modules_say_of_themselves_is_counted() -> None:
+    model = nn.Sequential(nn.Linear(8, 8, bias=False), Hiding())
+    assert measure_footprint(model) == Footprint(model_bytes=4 * 64 + 40, parameters=64 + 64)
+
+
+class Wrapping:
+    """Stands for 64 floats, and holds int8 values, a scale and an offset for them, as quantized tensors do."""
+
+    nbytes = 4 * 64
+
+    def __init__(self, **parts: Any) -> None:
+        vars(self).update(parts)
+
+    def data_ptr(self) -> int:
+        return 0
+
+    def numel(self) -> int:
+        return 64
+
+    def __tensor_flatten__(self) -> tuple[list[str], None]:
+        return list(vars(self)), None
+
+
+def test_a_tensor_made_of_others_counts_as_they_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, scale, offset = torch.zeros(8, 8, dtype=torch.int8), torch.ones(8, 1), torch.zeros(8, 1, dtype=torch.int8)
+    weight = Wrapping(values=values, grid=Wrapping(scale=scale, offset=offset))
+    model = nn.Linear(8, 8)
+    monkeypatch.setattr(model, "parameters", lambda: [weight])
+    assert measure_footprint(model) == Footprint(model_bytes=64 + 4 * 8 + 8, parameters=64)
 
 
 def test_bits_per_weight() -> None:

@@ -15,7 +15,8 @@ from pytest_qeval.errors import RecipeError
 from pytest_qeval.quantize import apply
 from pytest_qeval.quantize.apply import quantize_
 from pytest_qeval.quantize.linear import Int8Linear
-from pytest_qeval.quantize.recipe import AUTO, INT8, W2A16, ActivationScheme, Recipe, WeightScheme
+from pytest_qeval.quantize.builtin import AUTO, INT8, W2A16
+from pytest_qeval.quantize.recipe import ActivationScheme, Recipe, WeightScheme
 
 TOKENS = torch.arange(24).reshape(2, 12)
 

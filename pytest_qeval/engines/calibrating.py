@@ -1,0 +1,214 @@
+"""Calibration: a model in full precision continues texts, and every layer's inputs are watched on the way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from pytest_qeval.engines.base import Request
+from pytest_qeval.engines.decoding import BatchShape, ContinuousBatch
+from pytest_qeval.engines.forward import RowModel, context_length
+from pytest_qeval.engines.rows import Text
+from pytest_qeval.errors import EngineError, RecipeError
+from pytest_qeval.quantize.activations import StaticRange
+from pytest_qeval.quantize.apply import family_of
+from pytest_qeval.quantize.clip import clip_histogram, range_of_histogram
+from pytest_qeval.quantize.corpus import CalibrationTexts
+from pytest_qeval.quantize.observers import Histogram
+from pytest_qeval.quantize.places import Place, plan_places
+from pytest_qeval.quantize.recipe import ActivationScheme, CalibrationPlan, Recipe
+from pytest_qeval.settings import GenerationSettings
+
+__all__ = ["Calibration", "Reader", "Watch"]
+
+_ROWS = 32
+"""Texts that are continued together."""
+_PREFILL_TOKENS = 1024
+"""Padded tokens that are watched together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """What was found, and on what."""
+
+    ranges: Mapping[str, StaticRange]
+    """By name of the layer, for every layer with static activations."""
+    source: str
+    texts_sha256: str
+    seed: int
+    samples: int
+    tokens: int
+    """Watched: of the texts and of what was generated after them."""
+    duration_s: float
+
+
+class Watch:
+    """One histogram per input that static layers share, filled while the model runs."""
+
+    def __init__(self, model: Any, recipe: Recipe) -> None:
+        """Look for the layers that the recipe gives static activations."""
+        self.places = [place for place in plan_places(model, recipe) if _static(place)]
+        self.histograms: dict[tuple[str, ...], Histogram] = {}
+        self._model = model
+        self._mask: torch.Tensor | None = None
+
+    @contextmanager
+    def __call__(self, real: torch.Tensor | None = None) -> Iterator[None]:
+        """Watch; `real` `[batch, tokens]` marks what is no padding."""
+        families = {family_of(place): place for place in self.places}
+        hooks = [self._hook(family, place, real) for family, place in families.items()]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _hook(self, family: tuple[str, ...], place: Place, real: torch.Tensor | None) -> Any:
+        histogram = self.histograms.setdefault(family, Histogram())
+
+        def watch(_: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+            x = inputs[0].detach()
+            if real is not None and x.shape[:-1] == real.shape:
+                x = x[real]
+            try:
+                histogram.add(x)
+            except EngineError as error:
+                raise EngineError(f"layer {place.name}: {error}") from error
+
+        return place.find(self._model).register_forward_pre_hook(watch)
+
+    def ranges(self) -> dict[str, StaticRange]:
+        """Conclude: one range per layer."""
+        missing = [place.name for place in self.places if not self.histograms[family_of(place)].n_values]
+        if missing:
+            raise RecipeError(
+                f"calibration never reached {missing[0]}: keep that layer, or choose dynamic activations."
+            )
+        return {place.name: _range(self.histograms[family_of(place)], _scheme(place)) for place in self.places}
+
+
+class Reader:
+    """Runs a model over texts and over what it says after them.
+
+    Statistics have to cover the prompts and the generated tokens, as in the study. A causal model is first let
+    generate, and then shown text and continuation at once: it computes the same there, many tokens at a time. Any other
+    model generates while it is watched.
+    """
+
+    def __init__(
+        self, model: Any, tokenizer: Any, texts: CalibrationTexts, plan: CalibrationPlan, eos_ids: tuple[int, ...]
+    ) -> None:
+        """Take a model in full precision."""
+        self._model = model
+        self._tokenizer = tokenizer
+        self._texts = texts
+        self._plan = plan
+        self._eos_ids = eos_ids
+        self._sequences: list[tuple[int, ...]] = []
+        self._duration_s = 0.0
+        self.tokens = 0
+        """Shown so far."""
+
+    def show(self, watch: Watch | None = None, *, continuous: bool) -> None:
+        """Run the model over everything, watched or not; unwatched, one text at a time and without padding.
+
+        Args:
+            watch: Looks at the inputs of layers.
+            continuous: Whether the continuous batch can carry the model; else `generate` is called text by text.
+
+        Raises:
+            EngineError: when activations are not finite.
+        """
+        started = time.perf_counter()
+        if not continuous:
+            self.tokens = sum(self._generate(text, watch) for text in self._texts.texts)
+        else:
+            self._sequences = self._sequences or _continued(
+                self._model, Text(self._tokenizer, self._eos_ids), self._texts.texts, self._plan.new_tokens
+            )
+            groups = _groups(self._sequences) if watch else ([sequence] for sequence in self._sequences)
+            self.tokens = sum(self._read(group, watch) for group in groups)
+        self._duration_s += time.perf_counter() - started
+
+    def calibration(self, ranges: Mapping[str, StaticRange]) -> Calibration:
+        """Say what was done, with the ranges that came of it."""
+        return Calibration(
+            ranges=ranges,
+            source=self._texts.source,
+            texts_sha256=self._texts.sha256,
+            seed=self._texts.seed,
+            samples=len(self._texts.texts),
+            tokens=self.tokens,
+            duration_s=self._duration_s,
+        )
+
+    @torch.inference_mode()
+    def _read(self, group: Sequence[Sequence[int]], watch: Watch | None) -> int:
+        """Run sequences through the model, padded on the right, where a causal model never looks."""
+        ids = torch.zeros((len(group), max(map(len, group))), dtype=torch.long, device=self._model.device)
+        real = torch.zeros_like(ids, dtype=torch.bool)
+        for row, sequence in enumerate(group):
+            ids[row, : len(sequence)] = torch.tensor(sequence)
+            real[row, : len(sequence)] = True
+        with watch(real) if watch else nullcontext():
+            self._model(input_ids=ids, use_cache=False)
+        return int(real.sum())
+
+    @torch.inference_mode()
+    def _generate(self, text: str, watch: Watch | None) -> int:
+        ids = self._tokenizer(text, return_tensors="pt").input_ids.to(self._model.device)
+        with watch() if watch else nullcontext():
+            out = self._model.generate(ids, do_sample=False, max_new_tokens=self._plan.new_tokens)
+        return int(out.shape[1])
+
+
+def _continued(model: Any, text: Text, texts: Sequence[str], new_tokens: int) -> list[tuple[int, ...]]:
+    """Give every text's tokens, with those that the model would greedily put behind them."""
+    batch = ContinuousBatch(
+        RowModel(model, rows=_ROWS),
+        text,
+        GenerationSettings(max_new_tokens=new_tokens),
+        shape=BatchShape(rows=_ROWS),
+        context=context_length(model),
+    )
+    batch.submit([Request(key=str(at), prompt=prompt, stops=()) for at, prompt in enumerate(texts)])
+    completions: dict[int, str] = {}
+    while batch.progress.finished < batch.progress.total:
+        completions.update({int(one.key): one.completion.text for one in batch.step()})
+    # Encoded afresh: token borders may fall otherwise where a text ends, which is one way more to say the same.
+    return text.encode([prompt + completions[at] for at, prompt in enumerate(texts)])
+
+
+def _groups(sequences: Iterable[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
+    """Put sequences of similar length together."""
+    group: list[tuple[int, ...]] = []
+    for sequence in sorted(sequences, key=len):
+        if group and len(sequence) * (len(group) + 1) > _PREFILL_TOKENS:
+            yield group
+            group = []
+        group.append(sequence)
+    if group:
+        yield group
+
+
+def _static(place: Place) -> bool:
+    return place.rule is not None and place.rule.activations is not None and not place.rule.activations.dynamic
+
+
+def _scheme(place: Place) -> ActivationScheme:
+    assert place.rule is not None  # noqa: S101 - `_static` has looked
+    assert place.rule.activations is not None  # noqa: S101
+    return place.rule.activations
+
+
+def _range(histogram: Histogram, scheme: ActivationScheme) -> StaticRange:
+    if scheme.symmetric:
+        limit = clip_histogram(histogram, bits=scheme.bits, clip=scheme.clip, percentile=scheme.percentile)
+        return StaticRange(low=-limit, high=limit)
+    low, high = range_of_histogram(histogram, bits=scheme.bits, clip=scheme.clip, percentile=scheme.percentile)
+    return StaticRange(low=low, high=high)

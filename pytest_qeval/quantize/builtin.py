@@ -1,0 +1,69 @@
+"""The recipes that have a name, as constants that the entry points in `pyproject.toml` point to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from pytest_qeval.quantize.grammar import parse_recipe
+from pytest_qeval.quantize.recipe import Recipe
+
+__all__ = [
+    "AS_IS",
+    "AUTO",
+    "BF16",
+    "FP32",
+    "INT4",
+    "INT8",
+    "INT8_STATIC",
+    "ORIGINAL",
+    "RECIPES",
+    "STUDY_DYNAMIC",
+    "STUDY_STATIC",
+    "W2A16",
+]
+
+
+def _alias(name: str, scheme: str, summary: str = "") -> Recipe:
+    """Name a scheme; without a summary it keeps its own."""
+    recipe = parse_recipe(scheme)
+    return replace(recipe, name=name, summary=summary or recipe.summary)
+
+
+AUTO = Recipe(name="auto", summary="the checkpoint in the precision it is stored in; the default baseline")
+FP32 = Recipe(name="fp32", summary="32-bit floating point; the slowest, for comparison", dtype="float32")
+BF16 = Recipe(name="bf16", summary="bfloat16 weights and activations, whatever the checkpoint is", dtype="bfloat16")
+INT8 = _alias("int8", "w8a8", "int8 weights per channel, int8 activations per token, computed in int8; lm_head kept")
+INT8_STATIC = _alias("int8-static", "w8a8-static-mse")
+INT4 = _alias("int4", "w4a16-g128")
+W2A16 = _alias(
+    "w2a16",
+    "w2a16",
+    "weights rounded to three values per channel, computed in float; expected to fail, to see a gate break",
+)
+STUDY_STATIC = _alias(
+    "study-static",
+    "w8a8-static-mse-n500",
+    "what the study by Wei et al. (FSE 2023) calibrates: W8A8, weights per channel abs-max, activations per tensor "
+    "from histograms clipped by MSE, lm_head kept, 500 texts of 512 characters",
+)
+STUDY_DYNAMIC = Recipe(
+    name="study-dynamic",
+    summary="torch's stock dynamic quantization, the dynamic branch of the study by Wei et al. (FSE 2023): W8A8, "
+    "weights per tensor, lm_head included",
+    dtype="float32",
+    kept=(),
+    quantizer="torch",
+    config="quantize_dynamic",
+)
+ORIGINAL = Recipe(
+    name="original",
+    summary="the model that --qeval-baseline names, in the precision it is stored in: what a quantized checkpoint was",
+)
+AS_IS = Recipe(name="as-is", summary="a checkpoint that is already quantized, as it is")
+
+_LISTED = (AUTO, FP32, BF16, INT8, INT8_STATIC, INT4, W2A16, STUDY_STATIC, STUDY_DYNAMIC, AS_IS, ORIGINAL)
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.name: recipe for recipe in _LISTED})
+"""The recipes by name, in the order in which they are listed."""

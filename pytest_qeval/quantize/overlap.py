@@ -1,0 +1,98 @@
+"""Whether calibration texts contain benchmark problems.
+
+A model calibrated on the problems it is then judged on looks better than it is, so texts are compared before they are
+used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+__all__ = ["NGRAM_TOKENS", "Overlap", "find_overlap"]
+
+NGRAM_TOKENS = 13
+"""The n-gram size of Brown et al., "Language models are few-shot learners" (arXiv 2005.14165), appendix C."""
+
+_ENOUGH = 0.5
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+
+_Gram = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlap:
+    """A text that is, or contains, or is part of a benchmark problem."""
+
+    text: int
+    """Index of the text."""
+    task_id: str
+    share: float
+    """Of the distinct n-grams of the shorter one, 0.5 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Code:
+    """A text or a problem, without the whitespace that does not matter here."""
+
+    line: str
+    """Its tokens, each between blanks: part of another line exactly where the tokens are part of the other's."""
+    grams: frozenset[_Gram]
+    """Distinct n-grams; none where there are too few tokens."""
+
+
+def find_overlap(texts: Sequence[str], problems: Iterable[tuple[str, str]]) -> Overlap | None:
+    """Give the first text that overlaps with a problem, and the problem it shares most with; None if there is none.
+
+    Texts are compared as tokens: words, and symbols one by one, so that neither indentation nor line breaks matter. Two
+    overlap when at least half of the distinct 13-grams of the one with fewer occur in the other. Brown et al. (see
+    `NGRAM_TOKENS`) discard what shares a single one; half of them passes idioms, and still catches texts that are cut
+    or prefixed. One of fewer than 13 tokens overlaps when the other contains it as a whole.
+
+    Args:
+        texts: calibration texts.
+        problems: task ids, each with all that must not be seen, such as prompt and reference solution.
+    """
+    task_ids, codes = [], []
+    for task_id, problem in problems:
+        task_ids.append(task_id)
+        codes.append(_read(problem))
+    index = _index(codes)
+    for number, text in enumerate(texts):
+        shares = dict(_shares(_read(text), codes, index))
+        if shares:
+            best = max(shares, key=lambda problem: shares[problem])
+            return Overlap(text=number, task_id=task_ids[best], share=shares[best])
+    return None
+
+
+def _read(text: str) -> _Code:
+    tokens = _TOKEN.findall(text)
+    grams = zip(*(tokens[start:] for start in range(NGRAM_TOKENS)), strict=False)
+    return _Code(line=f" {' '.join(tokens)} ", grams=frozenset(grams))
+
+
+def _index(codes: Sequence[_Code]) -> dict[_Gram, list[int]]:
+    """Say for each n-gram which problems have it."""
+    index: dict[_Gram, list[int]] = {}
+    for number, code in enumerate(codes):
+        for gram in code.grams:
+            index.setdefault(gram, []).append(number)
+    return index
+
+
+def _shares(text: _Code, codes: Sequence[_Code], index: dict[_Gram, list[int]]) -> Iterator[tuple[int, float]]:
+    """Yield every problem that overlaps with a text, and how much of the shorter one is shared."""
+    if not text.line.strip():
+        return
+    common = Counter(chain.from_iterable(index.get(gram, ()) for gram in text.grams))
+    for number, code in enumerate(codes):
+        if text.grams and code.grams:
+            share = common[number] / min(len(text.grams), len(code.grams))
+        else:
+            share = float(text.line in code.line or code.line in text.line)
+        if share >= _ENOUGH:
+            yield number, share

@@ -1,0 +1,106 @@
+"""Which recipes a run can have, given the checkpoint and the calibration texts: settled before anything is loaded."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+
+from pytest_qeval import registry
+from pytest_qeval.benchmarks.base import Benchmark
+from pytest_qeval.engines.base import EngineSource
+from pytest_qeval.errors import DataError, UsageError
+from pytest_qeval.quantize.catalogue import find_recipe
+from pytest_qeval.quantize.corpus import CalibrationTexts, calibration_texts
+from pytest_qeval.quantize.overlap import find_overlap
+from pytest_qeval.quantize.recipe import Recipe
+from pytest_qeval.settings import Settings
+
+__all__ = ["check_calibration", "check_overlap", "settle_recipes"]
+
+
+def settle_recipes(settings: Settings) -> Settings:
+    """Let a checkpoint that is already quantized be evaluated as it is, and refuse to quantize it once more.
+
+    Raises:
+        UsageError: for a recipe that the checkpoint does not allow.
+        ModelSourceError: when there is no such model.
+    """
+    if settings.completions:
+        return settings
+    source: EngineSource = registry.load("engines", settings.model.engine)
+    stored = source.stored(settings.model)
+    name = settings.model.name
+    if not stored:
+        if "as-is" in settings.all_recipes:
+            raise UsageError(
+                f"{name} is stored in floating point, and as-is is for checkpoints that are quantized: choose auto."
+            )
+        return settings
+    if settings.recipes == ("auto",):
+        settings = replace(settings, recipes=("as-is",))
+    if settings.recipes == ("as-is",) and settings.baseline == "auto":
+        settings = replace(settings, baseline=None)  # it would be the very same model
+    others = [recipe for recipe in settings.all_recipes if recipe not in {"as-is", "original"}]
+    if others and stored != "gguf":  # whose blocks can be unpacked to floating point
+        raise UsageError(
+            f"{name} is already quantized ({stored}) and cannot be given the recipe {others[0]}. Leave --qeval-recipe "
+            "out to evaluate it as it is, and name the model it was made from by --qeval-baseline to compare."
+        )
+    return settings
+
+
+def check_calibration(settings: Settings) -> None:
+    """Make sure that there are texts for every recipe that is calibrated; warn where there is only one.
+
+    Raises:
+        DataError: when the texts cannot be had.
+    """
+    for recipe, texts in _calibrated(settings):
+        if len(texts.texts) == 1:
+            warnings.warn(
+                pytest.PytestWarning(f"{recipe.name} is calibrated on a single text: its static scales are a guess."),
+                stacklevel=1,
+            )
+
+
+def check_overlap(settings: Settings, benchmarks: Iterable[Benchmark]) -> None:
+    """Refuse calibration texts that are problems of the benchmarks under test.
+
+    Raises:
+        DataError: naming text and problem.
+    """
+    if settings.calibration.allow_overlap:
+        return
+    calibrated = _calibrated(settings)
+    if not calibrated:
+        return
+    problems = [
+        (problem.task_id, problem.prompt + problem.canonical_solution)
+        for benchmark in benchmarks
+        for problem in benchmark.problems.values()
+    ]
+    for recipe, texts in calibrated:
+        overlap = find_overlap(texts.texts, problems)
+        if overlap is not None:
+            raise DataError(
+                f"calibration text {overlap.text + 1} of {texts.source} for {recipe.name} overlaps with "
+                f"{overlap.task_id} ({overlap.share:.0%} of the shorter one's 13-grams): scales fitted to the benchmark "
+                "flatter the recipe. Calibrate on other texts (--qeval-calibration stdlib), or accept it with "
+                "--qeval-allow-overlap."
+            )
+
+
+def _calibrated(settings: Settings) -> list[tuple[Recipe, CalibrationTexts]]:
+    found = []
+    for name in () if settings.completions else settings.all_recipes:
+        recipe = find_recipe(settings.recipe_files.get(name, name))
+        if recipe.calibration:
+            plan, source = recipe.calibration, settings.calibration.source
+            seed = settings.generation.seed
+            found.append(
+                (recipe, calibration_texts(source, samples=plan.samples, characters=plan.characters, seed=seed))
+            )
+    return found
