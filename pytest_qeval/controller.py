@@ -51,7 +51,7 @@ class Controller:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Take the plan, unless workers collect."""
         if not self._distributed:
-            self.session.plan([(recipe, case) for recipe, case in plan_of(session.items) if recipe and case])
+            self.session.plan([(recipe, case) for recipe, case in plan_of(session.items) if recipe])
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: TestReport) -> None:

@@ -10,7 +10,7 @@ import pytest
 from pytest_qeval.schema import Case, Record
 
 if TYPE_CHECKING:
-    from pytest_qeval.results import StreamFacts
+    from pytest_qeval.results import SensitivityFacts, StreamFacts
     from pytest_qeval.runtime import RecipeRun, Runtime  # noqa: F401 - named in the stash key below
 
 __all__ = ["RECORD", "RUNTIME", "QEval", "qeval", "qeval_recipe"]
@@ -49,10 +49,21 @@ class QEval:
             pytest.skip("a replay of samples has no speed to measure")
         return self._run.measure_stream()
 
+    def measure_sensitivity(self, benchmark: str | None = None) -> SensitivityFacts:
+        """Quantize one block at a time, and rank the blocks by what that does to the model.
+
+        Args:
+            benchmark: Whose solutions the models are compared on; by default `micro` for the embedded model, and
+                `humaneval` for any other. `--qeval-limit` says how many, 20 by default.
+        """
+        if not self._run.quantizes:
+            pytest.skip(f"{self.recipe} quantizes nothing")
+        return self._run.measure_sensitivity(benchmark or self._run.default_benchmark)
+
 
 @pytest.fixture(scope="session")
 def qeval_recipe(request: pytest.FixtureRequest) -> Iterator[RecipeRun]:
-    """Load the recipe that the test is parametrized with, and close it before the next one is loaded."""
+    """Give the recipe that the test is parametrized with, and close it before the next one is loaded."""
     run = request.config.stash[RUNTIME].open(request.param)
     yield run
     run.close()
@@ -61,4 +72,6 @@ def qeval_recipe(request: pytest.FixtureRequest) -> Iterator[RecipeRun]:
 @pytest.fixture
 def qeval(qeval_recipe: RecipeRun, request: pytest.FixtureRequest) -> QEval:
     """Evaluate cases with the recipe at hand; call it with the fixture `case`."""
+    if "case" in request.fixturenames:
+        qeval_recipe.load()  # so that a model that cannot be loaded is an error of the set-up
     return QEval(qeval_recipe, request.node)

@@ -10,7 +10,7 @@ from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.schema import Case
 from pytest_qeval.settings import Settings
 
-__all__ = ["cases_of", "default_suites", "shares"]
+__all__ = ["cases_of", "default_benchmark", "default_suites", "shares"]
 
 
 def cases_of(benchmark: Benchmark, *, limit: int | None, tasks: Iterable[str] | None = None) -> tuple[Case, ...]:
@@ -32,7 +32,12 @@ def default_suites(settings: Settings, replayed: Iterable[str] = ()) -> tuple[st
         return settings.suites
     if settings.completions:
         return ("micro",) if any(task_id.startswith("micro/") for task_id in replayed) else ("humaneval",)
-    return ("micro", "efficiency") if settings.model.name == "demo" else ("humaneval", "efficiency")
+    return (default_benchmark(settings), "efficiency")
+
+
+def default_benchmark(settings: Settings) -> str:
+    """Choose what is asked of a model where nothing else is said."""
+    return "micro" if settings.model.name == "demo" else "humaneval"
 
 
 def shares(recipes: Sequence[str | None], n_workers: int, *, together: bool) -> tuple[tuple[int, ...], ...]:

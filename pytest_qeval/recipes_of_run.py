@@ -87,8 +87,8 @@ def check_overlap(settings: Settings, benchmarks: Iterable[Benchmark]) -> None:
         if overlap is not None:
             raise DataError(
                 f"calibration text {overlap.text + 1} of {texts.source} for {recipe.name} overlaps with "
-                f"{overlap.task_id} ({overlap.share:.0%} of the shorter one's 13-grams): scales fitted to the benchmark "
-                "flatter the recipe. Calibrate on other texts (--qeval-calibration stdlib), or accept it with "
+                f"{overlap.task_id} (13-grams in common: {overlap.share:.0%}). Scales fitted to the benchmark flatter "
+                "the recipe: calibrate on other texts (--qeval-calibration stdlib), or accept it with "
                 "--qeval-allow-overlap."
             )
 

@@ -13,6 +13,7 @@ from pytest_qeval.schema import Json, Quantity, quantity_to_dict
 
 __all__ = [
     "BenchmarkResult",
+    "BlockSensitivity",
     "Comparison",
     "Efficiency",
     "EnergyFacts",
@@ -23,6 +24,7 @@ __all__ = [
     "RecipeFacts",
     "Role",
     "RunHeader",
+    "SensitivityFacts",
     "StreamFacts",
     "Summary",
 ]
@@ -159,6 +161,36 @@ class StreamFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BlockSensitivity:
+    """What quantizing one block alone does to the model."""
+
+    name: str
+    layers: int
+    """Linear layers of the block that were quantized."""
+    kl: float
+    """Mean Kullback-Leibler divergence from the untouched model, nats per token."""
+    same_top1: float
+    """Share of tokens whose most likely choice stayed the same, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensitivityFacts:
+    """A model's blocks under one recipe, each quantized alone; the most sensitive first."""
+
+    recipe: str
+    texts: int
+    tokens: int
+    """Solution tokens over which the divergence is a mean."""
+    duration_s: float
+    blocks: tuple[BlockSensitivity, ...]
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> SensitivityFacts:
+        """Read what `asdict` wrote, perhaps through JSON."""
+        return cls(**{**row, "blocks": tuple(BlockSensitivity(**block) for block in row["blocks"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Percentiles:
     """Spread of a latency, in seconds."""
 
@@ -262,6 +294,8 @@ class Summary:
     efficiency: Mapping[str, Efficiency]
     benchmarks: Mapping[str, Json] = field(default_factory=dict)
     """Name to version, sha256 and number of problems."""
+    sensitivity: Mapping[str, SensitivityFacts] = field(default_factory=dict)
+    """By recipe, where it was measured."""
 
     @property
     def missing(self) -> int:

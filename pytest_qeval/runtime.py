@@ -14,13 +14,17 @@ from pytest_qeval.evaluator import Evaluator
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.measure.energy import EnergyMeter
 from pytest_qeval.measure.memory import PeakMemory
-from pytest_qeval.plan import cases_of
+from pytest_qeval.plan import cases_of, default_benchmark
 from pytest_qeval.quantize.catalogue import find_recipe
-from pytest_qeval.results import EnergyFacts, GenerationFacts, RecipeFacts, Role, StreamFacts
+from pytest_qeval.quantize.recipe import Recipe
+from pytest_qeval.results import EnergyFacts, GenerationFacts, RecipeFacts, Role, SensitivityFacts, StreamFacts
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.settings import Settings
 
 __all__ = ["RecipeRun", "Runtime"]
+
+_SENSITIVITY_PROBLEMS = 20
+"""Whose solutions blocks are compared on, unless `--qeval-limit` says otherwise: about a thousand tokens."""
 
 OnProgress = Callable[[str, EngineProgress], None]
 
@@ -100,10 +104,12 @@ class Runtime:
             self._planned.setdefault(recipe, []).append(case)
 
     def open(self, recipe: str) -> RecipeRun:
-        """Load a recipe and queue its planned cases."""
-        run = RecipeRun(self, recipe)
-        run.evaluator.submit(self._planned.get(recipe, ()))
-        return run
+        """Give a recipe's run, with nothing loaded yet."""
+        return RecipeRun(self, recipe)
+
+    def planned(self, recipe: str) -> Sequence[Case]:
+        """Give the cases that this process will be asked for under a recipe."""
+        return self._planned.get(recipe, ())
 
     def post(self, message: Json) -> None:
         """Leave a message for the session."""
@@ -121,25 +127,54 @@ class Runtime:
 
 
 class RecipeRun:
-    """A recipe while it is loaded: its engine, and what its generation costs."""
+    """A recipe that is being evaluated: its engine, once it is needed, and what its generation costs."""
 
     def __init__(self, runtime: Runtime, recipe: str) -> None:
-        """Load and quantize the model, or read the samples."""
+        """Name the recipe; nothing is loaded yet."""
         self.recipe = recipe
         self._runtime = runtime
         self._memory = PeakMemory()
-        self.engine = self._load()
+        self._engine: ReplayEngine | ModelEngine | None = None
+        self._evaluator: Evaluator | None = None
+        self._failure: Exception | None = None
         self._metering = False
         self._energy: list[EnergyFacts] = []
-        self.evaluator = Evaluator(
-            recipe=recipe,
-            engine=self.engine,
+
+    def load(self) -> None:
+        """Load and quantize the model, or read the samples, and queue the planned cases; once.
+
+        Raises:
+            QEvalError: when that fails; again at every call, without trying again.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if self._engine is None:
+            try:
+                self._engine = self._load()
+            except Exception as error:
+                self._failure = error
+                raise
+            self._evaluator = self._evaluating(self._engine)
+            self._evaluator.submit(self._runtime.planned(self.recipe))
+
+    @property
+    def engine(self) -> ReplayEngine | ModelEngine:
+        """What answers; loaded when it is asked for first."""
+        self.load()
+        assert self._engine is not None  # noqa: S101 - just loaded
+        return self._engine
+
+    def _evaluating(self, engine: ReplayEngine | ModelEngine) -> Evaluator:
+        runtime = self._runtime
+        return Evaluator(
+            recipe=self.recipe,
+            engine=engine,
             executor=runtime.pool,
             benchmark=runtime.benchmark,
             n_samples=self._n_samples,
             seed=runtime.settings.generation.seed,
             worker=runtime.worker,
-            on_progress=lambda progress: runtime.on_progress(recipe, progress),
+            on_progress=lambda progress: runtime.on_progress(self.recipe, progress),
         )
 
     def _load(self) -> ReplayEngine | ModelEngine:
@@ -149,17 +184,31 @@ class RecipeRun:
             facts = RecipeFacts(name=self.recipe, role=role, summary="completions from a samples file")
             self._runtime.post({"type": "recipe", **asdict(facts)})
             return ReplayEngine(self._runtime.samples)
-        recipe = find_recipe(settings.recipe_files.get(self.recipe, self.recipe))
-        source: EngineSource = registry.load("engines", settings.model.engine)
+        recipe, source = self._definition()
         engine = source.open(settings, recipe, settings.model_of(self.recipe))
         facts = RecipeFacts(name=self.recipe, role=role, **{**recipe.to_dict(), **engine.facts()})
         self._runtime.post({"type": "recipe", **asdict(facts)})
         return engine
 
+    def _definition(self) -> tuple[Recipe, EngineSource]:
+        settings = self._runtime.settings
+        recipe = find_recipe(settings.recipe_files.get(self.recipe, self.recipe))
+        return recipe, registry.load("engines", settings.model.engine)
+
     @property
     def replays(self) -> bool:
         """Whether completions are read from a file, so that there is no speed to measure."""
-        return isinstance(self.engine, ReplayEngine)
+        return self._runtime.settings.completions is not None
+
+    @property
+    def default_benchmark(self) -> str:
+        """What is asked where a suite works on any benchmark."""
+        return default_benchmark(self._runtime.settings)
+
+    @property
+    def quantizes(self) -> bool:
+        """Whether the recipe rounds anything."""
+        return not self.replays and self._definition()[0].quantizes
 
     def _n_samples(self, case: Case) -> int:
         samples = self._runtime.samples
@@ -167,8 +216,10 @@ class RecipeRun:
 
     def evaluate(self, case: Case) -> Record:
         """Give the record of one case, and leave it as a message."""
+        self.load()
+        assert self._evaluator is not None  # noqa: S101 - just loaded
         self._meter()
-        record = self.evaluator.evaluate(case)
+        record = self._evaluator.evaluate(case)
         self._meter()
         self._runtime.outcomes[self.recipe, case] = record
         self._runtime.post(record.to_dict())
@@ -179,6 +230,20 @@ class RecipeRun:
         assert not isinstance(self.engine, ReplayEngine)  # noqa: S101 - the fixture skips such a test
         facts = StreamFacts(recipe=self.recipe, **asdict(self.engine.measure_stream()))
         self._runtime.post({"type": "stream", **asdict(facts)})
+        return facts
+
+    def measure_sensitivity(self, benchmark: str) -> SensitivityFacts:
+        """Quantize one block at a time and compare on a benchmark's solutions; leave the ranking as a message.
+
+        Works on a model of its own, whether or not this recipe's is loaded.
+        """
+        problems = list(self._runtime.benchmark(benchmark).problems.values())
+        limit = self._runtime.settings.limit or _SENSITIVITY_PROBLEMS
+        solved = [(problem.prompt, problem.canonical_solution) for problem in problems[:limit]]
+        settings = self._runtime.settings
+        recipe, source = self._definition()
+        facts = source.sensitivity(settings, recipe, settings.model_of(self.recipe), solved)
+        self._runtime.post({"type": "sensitivity", **asdict(facts), "recipe": self.recipe})
         return facts
 
     def _meter(self) -> None:
@@ -195,11 +260,13 @@ class RecipeRun:
 
     def close(self) -> None:
         """Give the model's memory back and leave what generating cost as a message."""
-        progress = self.engine.progress
+        if self._engine is None:
+            return
+        progress = self._engine.progress
         if self._metering:
             self._energy.append(self._runtime.meter.stop())
-        self.engine.close()
-        if isinstance(self.engine, ReplayEngine):
+        self._engine.close()
+        if isinstance(self._engine, ReplayEngine):
             return
         facts = GenerationFacts(
             recipe=self.recipe,

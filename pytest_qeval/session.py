@@ -13,7 +13,15 @@ from pytest_qeval.journal import Journal
 from pytest_qeval.report.json import report_dict
 from pytest_qeval.report.summary import Material, summarise
 from pytest_qeval.report.terminal import Line, lines
-from pytest_qeval.results import GateResult, GenerationFacts, RecipeFacts, RunHeader, StreamFacts, Summary
+from pytest_qeval.results import (
+    GateResult,
+    GenerationFacts,
+    RecipeFacts,
+    RunHeader,
+    SensitivityFacts,
+    StreamFacts,
+    Summary,
+)
 from pytest_qeval.schema import Case, Json, Outcome, Record
 from pytest_qeval.settings import Settings, file_stem
 from pytest_qeval.verdict.gates import parse_gates
@@ -27,8 +35,8 @@ FullOutcome = Literal["solved", "unsolved", "regressed", "fixed"]
 class Session:
     """One evaluation, on the process that reports (never in a worker).
 
-    Messages are plain dicts with a `type`: `record`, `recipe`, `generation`, `stream` and `benchmark`; they come in any
-    order and from any worker.
+    Messages are plain dicts with a `type`: `record`, `recipe`, `generation`, `stream`, `sensitivity` and `benchmark`;
+    they come in any order and from any worker.
     """
 
     def __init__(self, settings: Settings, run: RunHeader, *, output: Path, clock: Callable[[], float]) -> None:
@@ -48,6 +56,7 @@ class Session:
         self._recipes: dict[str, RecipeFacts] = {}
         self._generation: list[GenerationFacts] = []
         self._streams: list[StreamFacts] = []
+        self._sensitivity: dict[str, SensitivityFacts] = {}
         self._benchmarks: dict[str, Json] = {}
         self._journal: Journal | None = None
         self.summary: Summary | None = None
@@ -60,13 +69,16 @@ class Session:
         yield f"{self._run.model['id']} · {', '.join(settings.recipes)}{against} · sandbox {self._run.sandbox}"
         yield f"reports go to {self.output}"
 
-    def plan(self, planned: Sequence[tuple[str, Case]]) -> None:
-        """Take the cases that survived collection: the denominator of every result. The journal begins here."""
-        self._planned = list(planned)
+    def plan(self, planned: Sequence[tuple[str, Case | None]]) -> None:
+        """Take what survived collection; its cases are the denominator of every result. The journal begins here.
+
+        A recipe without a case is measured in some other way, such as its single stream.
+        """
+        self._planned = [(recipe, case) for recipe, case in planned if case]
         if self._journal is None and planned:
             self._journal = Journal(self.output / "records.jsonl")
             _point_at(self.output)
-            self._journal.write({"type": "run", **asdict(self._run), "planned": len(planned)})
+            self._journal.write({"type": "run", **asdict(self._run), "planned": len(self._planned)})
 
     def add(self, message: Json) -> None:
         """Take one message and append it to the journal."""
@@ -83,6 +95,9 @@ class Session:
                 self._generation.append(GenerationFacts.from_dict(body))
             case "stream":
                 self._streams.append(StreamFacts.from_dict(body))
+            case "sensitivity":
+                facts = SensitivityFacts.from_dict(body)
+                self._sensitivity[facts.recipe] = facts
             case "benchmark":
                 self._benchmarks[body.pop("name")] = body
 
@@ -108,6 +123,7 @@ class Session:
                 recipes=self._recipes_in_order(),
                 generation=self._generation,
                 streams=self._streams,
+                sensitivity=self._sensitivity,
                 benchmarks=self._benchmarks,
             )
         )

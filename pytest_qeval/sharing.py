@@ -65,7 +65,7 @@ class Distributor:
         Args:
             folder: an empty folder in which workers leave what they collected.
             together: see `plan.shares`.
-            announce: called once with the planned (recipe, case) pairs.
+            announce: called once with the planned (recipe, case or None) pairs.
         """
         self._folder = folder
         self._together = together
@@ -86,7 +86,7 @@ class Distributor:
             path = self._folder / f"{node.workerinput['workerid']}.json"
             rows = json.loads(path.read_text(encoding="utf-8"))
             self.plan = [(recipe, Case(**case) if case else None) for recipe, case in rows]
-            self._announce([(recipe, case) for recipe, case in self.plan if recipe and case])
+            self._announce([(recipe, case) for recipe, case in self.plan if recipe])
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> LoadScheduling | None:

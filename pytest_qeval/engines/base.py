@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pytest_qeval.quantize.recipe import Recipe
+from pytest_qeval.results import SensitivityFacts
 from pytest_qeval.schema import Completion, EngineProgress, Json
 from pytest_qeval.settings import ModelSettings, Settings
 
@@ -112,3 +113,5 @@ class EngineSource:
     """Say how a checkpoint is already quantized: `gptq`, `gguf` …; empty where it is stored in floating point."""
     open: Callable[[Settings, Recipe, ModelSettings], ModelEngine]
     """Load a model and apply a recipe."""
+    sensitivity: Callable[[Settings, Recipe, ModelSettings, Sequence[tuple[str, str]]], SensitivityFacts]
+    """Quantize one block at a time, and compare on prompts and their solutions."""

@@ -16,6 +16,7 @@ from pytest_qeval.engines.calibrating import Calibration, Reader, Watch
 from pytest_qeval.engines.checkpoint import from_pretrained, stored_checkpoint
 from pytest_qeval.engines.compat import why_not_continuous
 from pytest_qeval.engines.sources import ModelSource
+from pytest_qeval.engines.weights import gguf_tensors, safetensors_tensors
 from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.measure.footprint import measure_footprint
 from pytest_qeval.measure.memory import PeakMemory
@@ -24,6 +25,7 @@ from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.export import Exporter
 from pytest_qeval.quantize.quantization import Quantization
 from pytest_qeval.quantize.recipe import Recipe
+from pytest_qeval.quantize.stored import describe_gguf, describe_stored, scheme_of
 
 __all__ = ["Loaded", "choose_device", "load"]
 
@@ -51,6 +53,8 @@ class Loaded:
     """Seconds from the call to the model in memory, tokenizer included, quantization not."""
     model_bytes: int
     """Parameters and buffers; where execution is simulated, what they would take when packed."""
+    scheme: str
+    """`W8A8` and the like; what its files say for a checkpoint that is quantized already."""
 
     @property
     def dtype(self) -> str:
@@ -110,6 +114,9 @@ def load(
         show_texts=partial(reader.show, continuous=not not_continuous) if reader else _show_nothing,
     )
     quantize_peak_bytes = memory.read()
+    as_it_is = source.stored if recipe.name == "as-is" else ""
+    if as_it_is:
+        quantization = _described(source, model)
     return Loaded(
         recipe=recipe,
         model=model,
@@ -121,8 +128,25 @@ def load(
         calibration=reader.calibration(ranges) if reader else None,
         disk_bytes=exporter.write(export, model.config, tokenizer, ranges) if exporter and export else None,
         load_s=load_s,
-        model_bytes=measure_footprint(model, simulated_savings_bytes=quantization.simulated_savings_bytes).model_bytes,
+        model_bytes=_model_bytes(source, model, quantization, as_it_is=bool(as_it_is)),
+        scheme=scheme_of(as_it_is, quantization) if as_it_is else recipe.scheme,
     )
+
+
+def _described(source: ModelSource, model: Any) -> Quantization:
+    """Say what a checkpoint's own quantization is."""
+    if source.kind == "gguf" and source.path is not None:
+        return describe_gguf(source.path)
+    config = getattr(model.config, "quantization_config", {})
+    return describe_stored(model, source.stored, config if isinstance(config, dict) else config.to_dict())
+
+
+def _model_bytes(source: ModelSource, model: Any, quantization: Quantization, *, as_it_is: bool) -> int:
+    """Count what the model takes; where a quantized checkpoint is computed in floating point, what its files take."""
+    if as_it_is and quantization.execution == "simulated" and source.path is not None:
+        return (gguf_tensors if source.kind == "gguf" else safetensors_tensors)(source.path).stored_bytes
+    savings = 0 if as_it_is else quantization.simulated_savings_bytes
+    return measure_footprint(model, simulated_savings_bytes=savings).model_bytes
 
 
 def _show_nothing() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 
@@ -11,8 +11,9 @@ from pytest_qeval.engines.base import EngineSource, ModelEngine
 from pytest_qeval.engines.fingerprint import weights_sha256
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.errors import MissingPackageError
-from pytest_qeval.quantize.corpus import calibration_texts
+from pytest_qeval.quantize.corpus import CalibrationTexts, calibration_texts
 from pytest_qeval.quantize.recipe import Recipe
+from pytest_qeval.results import SensitivityFacts
 from pytest_qeval.schema import Json
 from pytest_qeval.settings import ModelSettings, Settings, file_stem
 
@@ -43,19 +44,38 @@ def open_engine(settings: Settings, recipe: Recipe, model: ModelSettings) -> Mod
     with _no_warnings():  # where torchao is installed, it says which kernels of other devices it cannot load
         from pytest_qeval.engines.transformers import TransformersEngine  # noqa: PLC0415 - imports torch
 
-    plan, seed = recipe.calibration, settings.generation.seed
-    texts = None
-    if plan is not None:
-        source = settings.calibration.source
-        texts = calibration_texts(source, samples=plan.samples, characters=plan.characters, seed=seed)
     return TransformersEngine(
         source=resolve(model),
         recipe=recipe,
         model=model,
         generation=settings.generation,
-        texts=texts,
+        texts=_texts(settings, recipe),
         export=settings.export / file_stem(recipe.name) if settings.export and recipe.quantizes else None,
     )
+
+
+def sensitivity(
+    settings: Settings, recipe: Recipe, model: ModelSettings, solved: Sequence[tuple[str, str]]
+) -> SensitivityFacts:
+    """Quantize one block at a time; see `EngineSource.sensitivity`."""
+    with _no_warnings():
+        from pytest_qeval.engines.sensitivity import measure_sensitivity  # noqa: PLC0415 - imports torch
+    return measure_sensitivity(
+        resolve(model),
+        recipe,
+        solved,
+        device=model.device,
+        threads=model.threads,
+        texts=_texts(settings, recipe),
+    )
+
+
+def _texts(settings: Settings, recipe: Recipe) -> CalibrationTexts | None:
+    plan, seed = recipe.calibration, settings.generation.seed
+    if plan is None:
+        return None
+    source = settings.calibration.source
+    return calibration_texts(source, samples=plan.samples, characters=plan.characters, seed=seed)
 
 
 @contextmanager
@@ -75,4 +95,5 @@ TRANSFORMERS = EngineSource(
     check=check,
     stored=stored,
     open=open_engine,
+    sensitivity=sensitivity,
 )

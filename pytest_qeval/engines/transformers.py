@@ -45,6 +45,11 @@ _CACHE_SHARE = 0.5
 class EngineDescription:
     """What was loaded, and how: the engine's part of the report."""
 
+    scheme: str
+    weights: Json | None
+    activations: Json | None
+    kept: tuple[str, ...]
+    """These four as the recipe says, or, for a checkpoint that is quantized already, as it says itself."""
     execution: ExecutionKind
     quantized_layers: int
     quantized_share: float
@@ -180,7 +185,12 @@ def _decoder(loaded: Loaded, generation: GenerationSettings, rows: int) -> Decod
 
 def _describe(loaded: Loaded) -> EngineDescription:
     quantization = loaded.quantization
+    recipe = loaded.recipe.to_dict()
     return EngineDescription(
+        scheme=loaded.scheme,
+        weights=recipe["weights"],
+        activations=recipe["activations"],
+        kept=tuple(recipe["kept"]),
         execution=quantization.execution,
         quantized_layers=quantization.quantized_layers,
         quantized_share=quantization.quantized_share,

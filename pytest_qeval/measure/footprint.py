@@ -53,7 +53,7 @@ def measure_footprint(model: Module, *, simulated_savings_bytes: int = 0) -> Foo
     Args:
         model: Any `torch.nn.Module`.
         simulated_savings_bytes: What packed storage would save where quantization is simulated
-            (`Quantization.saved_bytes`); the result is then simulated too and must be called so.
+            (`Quantization.simulated_savings_bytes`); the result is then simulated too and must be called so.
     """
     parameters = _distinct(model.parameters())
     packed = [module for module in model.modules() if hasattr(module, "packed_bytes")]

@@ -51,6 +51,7 @@ def quantize_(
     ranges: Mapping[str, StaticRange] = NO_RANGES,
     rounding: Rounding | None = None,
     show_texts: Callable[[], None] = lambda: None,
+    within: str = "",
 ) -> Quantization:
     """Quantize the model's linear layers in place and say what was done.
 
@@ -64,6 +65,8 @@ def quantize_(
         rounding: Where integers come from; by default weights are rounded as the recipe says.
         show_texts: Runs the model over calibration texts; for quantizers of other packages that observe them.
 
+        within: Only layers whose names begin so; for this package's own schemes.
+
     Raises:
         RecipeError: The model has no linear layer that the recipe does not keep.
     """
@@ -74,7 +77,9 @@ def quantize_(
         return done
     parameters = sum(parameter.numel() for parameter in model.parameters())
     records: dict[str, LayerRecord] = {}
-    places = plan_places(model, recipe) if recipe.quantizes else []
+    places = (
+        [place for place in plan_places(model, recipe) if place.name.startswith(within)] if recipe.quantizes else []
+    )
     for place in places:
         if place.kept:
             records[place.name] = record_kept(place, model)

@@ -65,7 +65,7 @@ def _apply(model: nn.Module, recipe: Recipe, _: Callable[[], None]) -> Quantizat
 
 
 def _check_dtype(weights: dict[str, torch.Tensor], recipe: Recipe) -> None:
-    import torch  # noqa: PLC0415 - as above
+    import torch  # noqa: PLC0415 - imported lazily by contract
 
     other = next((item for item in weights.items() if item[1].dtype != torch.float32), None)
     if other:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pytest_qeval.results import Efficiency, Percentiles, Summary
+from pytest_qeval.results import Efficiency, Percentiles, RecipeFacts, Summary
 
 __all__ = ["cost_rows"]
 
@@ -15,11 +15,36 @@ def cost_rows(summary: Summary) -> list[list[str]]:
     """Give the rows that hold at least one number; simulated recipes' speeds stand in parentheses."""
     columns = list(summary.efficiency.values())
     simulated = {name for name, facts in summary.recipes.items() if facts.execution == "simulated"}
-    rows = [
+    rows = [[f"  {label}", *(cell(facts) or "–" for facts in summary.recipes.values())] for label, cell in _DONE]
+    rows += [
         [f"  {label}", *(_shown(cell(costs), hidden=costs.recipe in simulated) for costs in columns)]
         for label, cell in _ROWS
     ]
     return [row for row in rows if any(cell != "–" for cell in row[1:])]
+
+
+def _quantized(facts: RecipeFacts) -> str | None:
+    if not facts.quantized_layers:
+        return None
+    return f"{facts.quantized_layers} ({facts.quantized_share or 0:.0%})"
+
+
+def _bits(facts: RecipeFacts) -> str | None:
+    return None if facts.bits_per_weight is None else f"{facts.bits_per_weight:.1f}"
+
+
+def _seconds(facts: RecipeFacts) -> str | None:
+    if not facts.quantized_layers or facts.quantize_s is None:
+        return None
+    calibrating = f" + {facts.calibration['duration_s']:.0f} calibrating" if facts.calibration else ""
+    return f"{facts.quantize_s:.1f}{calibrating}"
+
+
+_DONE: Sequence[tuple[str, Callable[[RecipeFacts], str | None]]] = (
+    ("quantized layers (share of parameters)", _quantized),
+    ("bits per weight, whole model", _bits),
+    ("quantizing, s", _seconds),
+)
 
 
 def _shown(text: str | None, *, hidden: bool) -> str:

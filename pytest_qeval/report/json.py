@@ -7,7 +7,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pytest_qeval.results import BenchmarkResult, Comparison, Efficiency, GateResult, RecipeFacts, Summary
+from pytest_qeval.results import (
+    BenchmarkResult,
+    Comparison,
+    Efficiency,
+    GateResult,
+    RecipeFacts,
+    SensitivityFacts,
+    Summary,
+)
 from pytest_qeval.schema import Json, quantity_to_dict
 
 __all__ = ["SCHEMA", "SCHEMA_PATH", "report_dict"]
@@ -31,8 +39,15 @@ def report_dict(summary: Summary, gates: Sequence[GateResult]) -> Json:
         "recipes": {name: _recipe(facts) for name, facts in summary.recipes.items()},
         "benchmarks": {name: _benchmark(summary, name) for name in dict.fromkeys(r.benchmark for r in summary.results)},
         "efficiency": {name: _efficiency(costs) for name, costs in summary.efficiency.items()},
+        "sensitivity": {name: _sensitivity(facts) for name, facts in summary.sensitivity.items()},
         "gates": [gate.to_dict() for gate in gates],
     }
+
+
+def _sensitivity(facts: SensitivityFacts) -> Json:
+    row = asdict(facts)
+    del row["recipe"]
+    return {**row, "blocks": list(row["blocks"])}
 
 
 def _verdict(gates: Sequence[GateResult]) -> str:

@@ -13,6 +13,7 @@ from pytest_qeval.results import (
     GenerationFacts,
     RecipeFacts,
     RunHeader,
+    SensitivityFacts,
     StreamFacts,
     Summary,
 )
@@ -43,6 +44,7 @@ class Material:
     generation: Sequence[GenerationFacts] = ()
     streams: Sequence[StreamFacts] = ()
     benchmarks: Mapping[str, Json] = field(default_factory=dict)
+    sensitivity: Mapping[str, SensitivityFacts] = field(default_factory=dict)
 
 
 def summarise(material: Material) -> Summary:
@@ -74,6 +76,7 @@ def summarise(material: Material) -> Summary:
             for name, facts in material.recipes.items()
         },
         benchmarks=material.benchmarks,
+        sensitivity=material.sensitivity,
     )
 
 

@@ -8,12 +8,13 @@ from typing import Literal, NamedTuple
 
 from pytest_qeval.report.cost_table import cost_rows
 from pytest_qeval.report.table import align
-from pytest_qeval.results import BenchmarkResult, Comparison, GateResult, RecipeFacts, Summary
+from pytest_qeval.results import BenchmarkResult, Comparison, GateResult, RecipeFacts, SensitivityFacts, Summary
 from pytest_qeval.schema import Quantity, Undefined
 
 __all__ = ["Line", "lines"]
 
 _FLIPS_SHOWN = 12
+_BLOCKS_SHOWN = 8
 _EVIDENCE = {
     "worse": "worse: the whole interval lies below −{margin} pt",
     "not worse": "not worse: the whole interval lies above −{margin} pt",
@@ -38,6 +39,9 @@ def lines(summary: Summary, gates: Sequence[GateResult], *, output: Path) -> Ite
     if rows:
         yield Line("")
         yield from _costs(summary, rows)
+    for facts in summary.sensitivity.values():
+        yield Line("")
+        yield from _sensitivity(facts)
     yield Line("")
     yield from _gates(summary, gates)
     yield Line(f"report: {output / 'report.json'}")
@@ -129,11 +133,28 @@ def _costs(summary: Summary, rows: Sequence[Sequence[str]]) -> Iterator[Line]:
     notes = {
         costs.energy.undefined or f"{costs.energy.provenance}: {costs.energy.method}"
         for costs in summary.efficiency.values()
+        if costs.new_tokens
     }
     yield from (Line(f"  energy {note}") for note in sorted(notes))
     for name, facts in summary.recipes.items():
+        yield from (Line(f"  {name}: {note}", "yellow") for note in facts.notes)
         if facts.decoding and facts.decoding != "continuous batch":
             yield Line(f"  {name} was decoded by {facts.decoding}", "yellow")
+
+
+def _sensitivity(facts: SensitivityFacts) -> Iterator[Line]:
+    yield Line(
+        f"sensitivity to {facts.recipe}: each block quantized alone, {facts.tokens} tokens of {facts.texts} solutions"
+    )
+    shown = facts.blocks[:_BLOCKS_SHOWN]
+    rows = [["  block", "KL, nats", "same top-1", "layers"]]
+    rows += [[f"  {block.name}", f"{block.kl:.2g}", f"{block.same_top1:.1%}", str(block.layers)] for block in shown]
+    yield from (Line(text) for text in align(rows, right=True))
+    if len(facts.blocks) > len(shown):
+        least = facts.blocks[-1]
+        yield Line(
+            f"  … {len(facts.blocks) - len(shown)} more down to {least.name} ({least.kl:.2g}); all are in the report"
+        )
 
 
 def _gates(summary: Summary, gates: Sequence[GateResult]) -> Iterator[Line]:

@@ -37,13 +37,18 @@ def make_llama(*, tied: bool = False, dtype: torch.dtype = torch.float32) -> Any
     return LlamaForCausalLM(config).to(dtype).eval()
 
 
+def quantize(model: Any, config: str) -> Any:
+    """Apply a recipe, which shows no texts."""
+    return BITSANDBYTES.apply(model, BITSANDBYTES.recipe(config), lambda: pytest.fail("texts are shown"))
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize(("config", "error"), [("int8", 0.05), ("nf4", 0.3), ("fp4", 0.3)])
 def test_the_quantized_model_stays_close(config: str, error: float, dtype: torch.dtype) -> None:
     model = make_llama(dtype=dtype)
     with torch.inference_mode():
         expected = model(TOKENS).logits
-        BITSANDBYTES.apply(model, BITSANDBYTES.recipe(config))
+        quantize(model, config)
         actual = model(TOKENS).logits
     assert actual.dtype == dtype
     assert 0 < float((actual - expected).float().norm() / expected.float().norm()) < error
@@ -53,14 +58,14 @@ def test_biases_are_kept() -> None:
     model = nn.Sequential(nn.Linear(64, 32)).eval()
     with torch.inference_mode():
         expected = model(torch.zeros(1, 64))
-        BITSANDBYTES.apply(model, BITSANDBYTES.recipe("nf4"))
+        quantize(model, "nf4")
         assert torch.equal(model(torch.zeros(1, 64)), expected)
 
 
 @pytest.mark.parametrize(("config", "kind"), [("int8", "Linear8bitLt"), ("nf4", "Linear4bit"), ("fp4", "Linear4bit")])
 def test_every_linear_layer_but_the_head_is_replaced(config: str, kind: str) -> None:
     model = make_llama()
-    result = BITSANDBYTES.apply(model, BITSANDBYTES.recipe(config))
+    result = quantize(model, config)
     kinds = {name: type(module) for name, module in model.named_modules() if isinstance(module, nn.Linear)}
     assert kinds.pop("lm_head") is nn.Linear
     assert {kind.__name__ for kind in kinds.values()} == {kind}
@@ -76,7 +81,7 @@ def test_every_linear_layer_but_the_head_is_replaced(config: str, kind: str) -> 
     ],
 )
 def test_a_record_says_what_is_held(config: str, bits: int, granularity: str, size: int) -> None:
-    result = BITSANDBYTES.apply(make_llama(), BITSANDBYTES.recipe(config))
+    result = quantize(make_llama(), config)
     layer = next(layer for layer in result.layers if layer.name == "model.layers.1.mlp.up_proj")
     assert (layer.shape, layer.bits, layer.granularity) == ((192, 64), bits, granularity)
     assert (layer.bytes_before, layer.bytes_after) == (4 * 192 * 64, size)
@@ -89,7 +94,7 @@ def test_the_footprint_counts_what_is_held(config: str) -> None:
     """Before and after the first use, which moves things inside the layers."""
     model = make_llama()
     before = measure_footprint(model)
-    result = BITSANDBYTES.apply(model, BITSANDBYTES.recipe(config))
+    result = quantize(model, config)
     after = measure_footprint(model)
     with torch.inference_mode():
         model(TOKENS)
@@ -100,14 +105,14 @@ def test_the_footprint_counts_what_is_held(config: str) -> None:
 
 def test_a_tied_head_is_kept() -> None:
     model = make_llama(tied=True)
-    BITSANDBYTES.apply(model, BITSANDBYTES.recipe("nf4"))
+    quantize(model, "nf4")
     assert model.lm_head.weight is model.model.embed_tokens.weight
 
 
 def test_a_layer_with_two_names_is_replaced_at_both() -> None:
     shared = nn.Linear(64, 64)
     model: Any = nn.Sequential(nn.Sequential(shared), shared)
-    result = BITSANDBYTES.apply(model, BITSANDBYTES.recipe("nf4"))
+    result = quantize(model, "nf4")
     assert model[1] is model[0][0]
     assert type(model[1]) is not nn.Linear
     assert len(result.layers) == 1
@@ -115,7 +120,7 @@ def test_a_layer_with_two_names_is_replaced_at_both() -> None:
 
 def test_a_product_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     model = make_llama()
-    BITSANDBYTES.apply(model, BITSANDBYTES.recipe("int8"))
+    quantize(model, "int8")
     caplog.clear()
     with torch.inference_mode():
         model(TOKENS)
@@ -125,7 +130,7 @@ def test_a_product_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
 def test_layers_of_gpt_2_are_kept_and_recorded() -> None:
     """Their weight lies the other way round."""
     model = nn.Sequential(Conv1D(64, 32), nn.Linear(64, 64))
-    first, second = BITSANDBYTES.apply(model, BITSANDBYTES.recipe("nf4")).layers
+    first, second = quantize(model, "nf4").layers
     assert type(model[0]) is Conv1D
     assert (first.kept, first.shape, first.bytes_after) == (True, (64, 32), 4 * 64 * 32)
     assert not second.kept
@@ -134,7 +139,7 @@ def test_layers_of_gpt_2_are_kept_and_recorded() -> None:
 def test_a_model_of_other_layers_is_refused_with_what_it_has() -> None:
     model = GPT2LMHeadModel(GPT2Config(n_layer=1, n_embd=16, n_head=2, vocab_size=20, n_positions=8))
     with pytest.raises(RecipeError, match=r"GPT2LMHeadModel has none that it does not keep .*4 Conv1D"):
-        BITSANDBYTES.apply(model, BITSANDBYTES.recipe("nf4"))
+        quantize(model, "nf4")
 
 
 def test_an_unknown_data_type_is_refused_with_a_guess() -> None:

@@ -1,0 +1,120 @@
+"""Sensitivity: which block of a model suffers most when it alone is quantized."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from pytest_qeval.engines.calibrating import Reader, Watch
+from pytest_qeval.engines.checkpoint import from_pretrained
+from pytest_qeval.engines.loading import choose_device
+from pytest_qeval.engines.sources import ModelSource
+from pytest_qeval.errors import RecipeError
+from pytest_qeval.measure.divergence import (
+    Divergence,
+    ScoredText,
+    SequenceDivergence,
+    causal_logits,
+    compare_logits,
+    solution_text,
+)
+from pytest_qeval.quantize.apply import NO_RANGES, quantize_
+from pytest_qeval.quantize.corpus import CalibrationTexts
+from pytest_qeval.quantize.places import plan_places
+from pytest_qeval.quantize.recipe import Recipe
+from pytest_qeval.results import BlockSensitivity, SensitivityFacts
+
+__all__ = ["block_names", "measure_sensitivity"]
+
+
+def measure_sensitivity(
+    source: ModelSource,
+    recipe: Recipe,
+    solved: Sequence[tuple[str, str]],
+    *,
+    device: str,
+    threads: int | None,
+    texts: CalibrationTexts | None = None,
+) -> SensitivityFacts:
+    """Quantize one block after the other, everything else in full precision, and compare with the untouched model.
+
+    The Kullback-Leibler divergence is teacher-forced: both models are shown a prompt and its solution, and the
+    solution's tokens count. Memory peaks at the model, one block and the logits of the texts.
+
+    Args:
+        source: The model.
+        recipe: One of this package's own schemes.
+        solved: Prompts and their solutions.
+        device: As `--qeval-device`.
+        threads: CPU threads for torch; None leaves its own choice.
+        texts: What static activations are calibrated on.
+
+    Raises:
+        RecipeError: when the recipe is another package's, or quantizes nothing in any block.
+    """
+    if recipe.quantizer:
+        raise RecipeError(f"{recipe.name}: sensitivity takes this package's own schemes, such as int8 or w4a16-g128.")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    started = time.perf_counter()
+    model, tokenizer = from_pretrained(source, recipe.dtype, choose_device(device), None)
+    model.eval().requires_grad_(requires_grad=False)
+    ranges = NO_RANGES
+    if texts and recipe.calibration:
+        watch = Watch(model, recipe)
+        reader = Reader(model, tokenizer, texts, recipe.calibration, ())
+        reader.show(watch, continuous=True)
+        ranges = watch.ranges()
+    scored = [solution_text(*tokenizer([prompt, solution]).input_ids) for prompt, solution in solved]
+    baseline = list(_logits(model, scored))
+    blocks = []
+    for name, count in block_names(model, recipe).items():
+        parent, _, leaf = name.rpartition(".")
+        holder, original = model.get_submodule(parent), model.get_submodule(name)
+        setattr(holder, leaf, copy.deepcopy(original))
+        quantize_(model, recipe, ranges=ranges, within=f"{name}.")
+        pairs = zip(baseline, _logits(model, scored), strict=True)
+        divergence = Divergence(sequences=tuple(_compared(*pair) for pair in pairs))
+        setattr(holder, leaf, original)
+        blocks.append(BlockSensitivity(name=name, layers=count, kl=divergence.mean_kl, same_top1=divergence.same_top1))
+    return SensitivityFacts(
+        recipe=recipe.name,
+        texts=len(scored),
+        tokens=sum(sum(text.counted) for text in scored),
+        duration_s=time.perf_counter() - started,
+        blocks=tuple(sorted(blocks, key=lambda block: -block.kl)),
+    )
+
+
+def block_names(model: nn.Module, recipe: Recipe) -> dict[str, int]:
+    """Name the blocks that the recipe touches, each with how many of its layers are quantized.
+
+    A block is an element of an outermost `nn.ModuleList` (a decoder layer, an encoder layer); a quantized layer outside
+    of all lists, such as the output layer, is a block of its own.
+    """
+    lists = [name for name, module in model.named_modules() if isinstance(module, nn.ModuleList)]
+    outermost = [name for name in lists if not any(name.startswith(f"{other}.") for other in lists)]
+    blocks: dict[str, int] = {}
+    for place in plan_places(model, recipe):
+        if place.kept:
+            continue
+        inside = next((name for name in outermost if place.name.startswith(f"{name}.")), None)
+        index = place.name[len(inside) + 1 :].partition(".")[0] if inside is not None else ""
+        name = f"{inside}.{index}" if inside is not None else place.name
+        blocks[name] = blocks.get(name, 0) + 1
+    return blocks
+
+
+def _logits(model: Any, texts: Iterable[ScoredText]) -> Iterable[torch.Tensor]:
+    logits = causal_logits(model, device=str(model.device))
+    for text in texts:
+        yield logits(torch.tensor(text.token_ids), torch.tensor(text.positions))
+
+
+def _compared(baseline: torch.Tensor, candidate: torch.Tensor) -> SequenceDivergence:
+    return compare_logits(baseline, candidate)
