@@ -3,7 +3,7 @@
     python benchmarks/recipes.py ~/models/Qwen2.5-Coder-0.5B-Instruct
 
 Every recipe is loaded beside the baseline (`auto`, the checkpoint's own precision), measured and let go. Timed rounds
-run baseline and recipe in turns, and ratios are taken round by round, so that a machine that slows down slows down both.
+run baseline and recipe in turns, and ratios are taken round by round, so that a slow moment is one of both.
 On Linux, `nice` does not keep other sessions off the cores (autogroup): measure on an idle machine, or let the run have
 its own group, as in `setsid -w sh -c 'echo -15 > /proc/self/autogroup; exec python benchmarks/recipes.py MODEL'`.
 Speeds of simulated recipes are not measured: they are not the recipe's.

@@ -18,7 +18,7 @@ from pytest_qeval.quantize.overlap import find_overlap
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.settings import Settings
 
-__all__ = ["check_calibration", "check_overlap", "settle_recipes"]
+__all__ = ["check_calibration", "check_export", "check_overlap", "settle_recipes"]
 
 
 def settle_recipes(settings: Settings) -> Settings:
@@ -64,6 +64,27 @@ def check_calibration(settings: Settings) -> None:
                 pytest.PytestWarning(f"{recipe.name} is calibrated on a single text: its static scales are a guess."),
                 stacklevel=1,
             )
+
+
+def check_export(settings: Settings) -> None:
+    """Make sure that what is to be exported can be.
+
+    Raises:
+        UsageError: when a recipe is another package's to write, or when there is nothing to write.
+    """
+    if settings.export is None:
+        return
+    recipes = [find_recipe(settings.recipe_files.get(name, name)) for name in settings.all_recipes]
+    foreign = next((recipe for recipe in recipes if recipe.quantizer), None)
+    if foreign is not None:
+        raise UsageError(
+            f"--qeval-export writes this package's own schemes, such as int8 or w4a16-g128; {foreign.name} is "
+            f"{foreign.quantizer}'s to write. Leave one of the two out."
+        )
+    if not any(recipe.quantizes for recipe in recipes):
+        raise UsageError(
+            "--qeval-export has nothing to write: no recipe of this run quantizes. Add --qeval-recipe int8."
+        )
 
 
 def check_overlap(settings: Settings, benchmarks: Iterable[Benchmark]) -> None:

@@ -20,7 +20,7 @@ from pytest_qeval.execution.isolation import choose_isolation
 from pytest_qeval.fixtures import RUNTIME
 from pytest_qeval.performer import Performer
 from pytest_qeval.plan import default_suites
-from pytest_qeval.recipes_of_run import check_calibration, settle_recipes
+from pytest_qeval.recipes_of_run import check_calibration, check_export, settle_recipes
 from pytest_qeval.report.progress import ProgressLine
 from pytest_qeval.rootdir import check_rootdir
 from pytest_qeval.run_header import make_header, run_id
@@ -42,6 +42,7 @@ def start(config: pytest.Config, settings: Settings) -> None:
     if not config.getoption("inifilename", None):
         check_rootdir(config.inipath, config.invocation_params.dir)
     settings = settle_recipes(settings)
+    check_export(settings)
     check_calibration(settings)
     runtime = Runtime(
         settings, worker=worker_name(config), n_workers=worker_count(config), on_progress=_progress(config)

@@ -101,36 +101,50 @@ class Reader:
     """
 
     def __init__(
-        self, model: Any, tokenizer: Any, texts: CalibrationTexts, plan: CalibrationPlan, eos_ids: tuple[int, ...]
+        self,
+        model: Any,
+        tokenizer: Any,
+        texts: CalibrationTexts,
+        plan: CalibrationPlan,
+        *,
+        eos_ids: tuple[int, ...],
+        continuous: bool,
     ) -> None:
-        """Take a model in full precision."""
+        """Let a model continue the texts, in full precision and unwatched.
+
+        Args:
+            model: In full precision.
+            tokenizer: Its tokenizer.
+            texts: What it is shown.
+            plan: How much it generates after each text.
+            eos_ids: Tokens that end a sequence.
+            continuous: Whether the continuous batch can carry the model; else it generates when it is shown the texts.
+        """
+        started = time.perf_counter()
         self._model = model
         self._tokenizer = tokenizer
         self._texts = texts
         self._plan = plan
-        self._eos_ids = eos_ids
-        self._sequences: list[tuple[int, ...]] = []
-        self._duration_s = 0.0
+        self._sequences = (
+            _continued(model, Text(tokenizer, eos_ids), texts.texts, plan.new_tokens) if continuous else None
+        )
+        self._duration_s = time.perf_counter() - started
         self.tokens = 0
         """Shown so far."""
 
-    def show(self, watch: Watch | None = None, *, continuous: bool) -> None:
+    def show(self, watch: Watch | None = None) -> None:
         """Run the model over everything, watched or not; unwatched, one text at a time and without padding.
 
         Args:
             watch: Looks at the inputs of layers.
-            continuous: Whether the continuous batch can carry the model; else `generate` is called text by text.
 
         Raises:
             EngineError: when activations are not finite.
         """
         started = time.perf_counter()
-        if not continuous:
+        if self._sequences is None:
             self.tokens = sum(self._generate(text, watch) for text in self._texts.texts)
         else:
-            self._sequences = self._sequences or _continued(
-                self._model, Text(self._tokenizer, self._eos_ids), self._texts.texts, self._plan.new_tokens
-            )
             groups = _groups(self._sequences) if watch else ([sequence] for sequence in self._sequences)
             self.tokens = sum(self._read(group, watch) for group in groups)
         self._duration_s += time.perf_counter() - started

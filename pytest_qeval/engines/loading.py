@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,11 +97,14 @@ def load(
     # Only these: penalties and sampling settings that ship with a model would change what is measured.
     model.generation_config = GenerationConfig(eos_token_id=list(eos_ids) or None, pad_token_id=next(iter(eos_ids), 0))
     not_continuous = why_not_continuous(model)
-    reader = Reader(model, tokenizer, texts, recipe.calibration, eos_ids) if texts and recipe.calibration else None
+    reader = None
+    if texts and recipe.calibration:
+        plan, continuous = recipe.calibration, not not_continuous
+        reader = Reader(model, tokenizer, texts, plan, eos_ids=eos_ids, continuous=continuous)
     ranges = exported.ranges if exported else NO_RANGES
     if reader and recipe.needs_calibration:
         watch = Watch(model, recipe)
-        reader.show(watch, continuous=not not_continuous)
+        reader.show(watch)
         ranges = watch.ranges()
     exporter = Exporter(model, recipe) if export else None
     memory = PeakMemory()
@@ -111,7 +113,7 @@ def load(
         recipe,
         ranges=ranges,
         rounding=exported.round if exported else exporter.round if exporter else None,
-        show_texts=partial(reader.show, continuous=not not_continuous) if reader else _show_nothing,
+        show_texts=reader.show if reader else _show_nothing,
     )
     quantize_peak_bytes = memory.read()
     as_it_is = source.stored if recipe.name == "as-is" else ""

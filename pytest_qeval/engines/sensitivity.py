@@ -12,6 +12,7 @@ from torch import nn
 
 from pytest_qeval.engines.calibrating import Reader, Watch
 from pytest_qeval.engines.checkpoint import from_pretrained
+from pytest_qeval.engines.compat import why_not_continuous
 from pytest_qeval.engines.loading import choose_device
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import RecipeError
@@ -67,8 +68,10 @@ def measure_sensitivity(
     ranges = NO_RANGES
     if texts and recipe.calibration:
         watch = Watch(model, recipe)
-        reader = Reader(model, tokenizer, texts, recipe.calibration, ())
-        reader.show(watch, continuous=True)
+        reader = Reader(
+            model, tokenizer, texts, recipe.calibration, eos_ids=(), continuous=not why_not_continuous(model)
+        )
+        reader.show(watch)
         ranges = watch.ranges()
     scored = [solution_text(*tokenizer([prompt, solution]).input_ids) for prompt, solution in solved]
     baseline = list(_logits(model, scored))

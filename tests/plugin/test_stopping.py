@@ -1,6 +1,8 @@
 """Stopping early, by Ctrl-C or a timeout, loses nothing and leaves nothing."""
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -53,6 +55,36 @@ def test_ctrl_c_leaves_no_child_and_keeps_every_finished_case(pytester: pytest.P
     assert process.returncode == pytest.ExitCode.INTERRUPTED
     assert finished(pytester.path / "out" / "records.jsonl") == ["micro/0", "micro/1"]
     assert "6 of 8 cases are missing" in output
+    assert children
+    _, alive = psutil.wait_procs(list(children), timeout=10)
+    assert not alive
+
+
+@pytest.mark.parametrize("mode", [(), ("-n2",)], ids=["alone", "-n2"])
+def test_ctrl_c_while_a_model_generates_leaves_no_child(pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
+    """As in a terminal, the whole process group is interrupted, in the midst of generation: the journal stays whole."""
+    command = [
+        *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *mode),
+        *("--qeval-model", "demo", "--qeval-recipe", "int8", "--qeval-suite", "micro"),
+        *("--qeval-batch-size", "1", "--qeval-threads", "1", "--qeval-output", "out"),
+    ]
+    process = subprocess.Popen(
+        command, cwd=pytester.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    journal = pytester.path / "out" / "records.jsonl"
+    children: set[psutil.Process] = set()
+    while len(finished(journal)) < 3:
+        assert process.poll() is None
+        children |= set(psutil.Process(process.pid).children(recursive=True))
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+
+    assert process.returncode == pytest.ExitCode.INTERRUPTED
+    missing = re.search(r"(\d+) of 178 cases are missing", output)
+    assert missing
+    assert len(finished(journal)) == 178 - int(missing[1]) < 178
+    assert json.loads((pytester.path / "out" / "report.json").read_text())["run"]["missing"] == int(missing[1])
     assert children
     _, alive = psutil.wait_procs(list(children), timeout=10)
     assert not alive

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from unittest import mock
 
 import pytest
 import torch
@@ -10,40 +12,117 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from pytest_qeval.quantize import kernels, linear
+from pytest_qeval.quantize import activations, kernels, linear
+from pytest_qeval.quantize.activations import ActivationQuantizer, StaticRange
 from pytest_qeval.quantize.grid import quantize_rows
 from pytest_qeval.quantize.kernels import Int8Kernel, IntMmKernel, OneDnnKernel, kernel_for, onednn_is_exact
 from pytest_qeval.quantize.linear import Int8Linear
+from pytest_qeval.quantize.recipe import ActivationScheme, WeightScheme
+from pytest_qeval.quantize.weights import QuantizedWeight, quantize_weight
 
 needs_onednn = pytest.mark.skipif(not onednn_is_exact(), reason="no exact oneDNN int8 product on this CPU")
 KERNELS = [pytest.param(OneDnnKernel, marks=needs_onednn, id="onednn"), pytest.param(IntMmKernel, id="int_mm")]
 MakeKernel = Callable[[torch.Tensor, torch.Tensor], Int8Kernel]
 SIZES = st.integers(1, 70)
+DTYPES = [torch.float32, torch.bfloat16, torch.float16]
+TOKEN = ActivationScheme()
+SCHEMES = {
+    "token": TOKEN,
+    "tensor": ActivationScheme(granularity="per_tensor"),
+    "static": ActivationScheme(granularity="per_tensor", dynamic=False),
+}
 
 
-def int8(weight: torch.Tensor, bias: torch.Tensor | None = None) -> Int8Linear:
+def quantizer(scheme: ActivationScheme = TOKEN) -> ActivationQuantizer:
+    """Give a static scheme the range of most random numbers, which clips some."""
+    low = -2.5 if scheme.symmetric else -1.5
+    return ActivationQuantizer(scheme, None if scheme.dynamic else StaticRange(low=low, high=2.5))
+
+
+def quantized(weight: torch.Tensor, scheme: WeightScheme | None = None) -> QuantizedWeight:
+    """Round a weight, by default to 8 bits per channel."""
+    return quantize_weight(weight.detach().clone(), scheme or WeightScheme(bits=8))
+
+
+def int8(weight: torch.Tensor, bias: torch.Tensor | None = None, scheme: ActivationScheme = TOKEN) -> Int8Linear:
     """Quantize one layer."""
-    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, dtype=weight.dtype)
-    layer.weight.data = weight
+    return Int8Linear.together([quantized(weight)], [bias], quantizer(scheme))[0]
+
+
+def assert_exact(
+    out: torch.Tensor, x: torch.Tensor, weight: QuantizedWeight, bias: torch.Tensor | None, scheme: ActivationScheme
+) -> None:
+    """Compare with int64 sums and float64 scales.
+
+    Allowed is the rounding of the output's dtype; and that of float32 before it, relative to the parts that are added:
+    the product, what the zero point takes from it, and the bias may cancel.
+    """
+    rows = x.reshape(-1, x.shape[-1])
+    values, scales, offsets = quantizer(scheme).prepare(rows)(rows)
+    both = scales.double() * weight.scales.double().T
+    integers = values.long() @ weight.values.long().T
+    parts = integers.abs()
+    if offsets is not None:
+        shift = offsets.long() * weight.values.long().sum(1)
+        integers, parts = integers - shift, parts + shift.abs()
+    expected, magnitude = integers * both, parts * both
     if bias is not None:
-        layer.bias.data = bias
-    return Int8Linear.from_linears([layer])[0]
+        expected, magnitude = expected + bias.double(), magnitude + bias.double().abs()
+    info = torch.finfo(out.dtype)
+    error = (out.reshape(expected.shape).double() - expected).abs()
+    allowed = info.eps / 2 * expected.abs() + 5e-7 * magnitude + info.smallest_normal * info.eps + 1e-37
+    assert out.dtype == x.dtype
+    assert bool((error <= allowed).all()), (error / allowed).max()
 
 
-def exact(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-    """Compute the layer with int64 sums and float64 scales."""
-    (x_int, x_scales), (w_int, w_scales) = quantize_rows(x), quantize_rows(weight)
-    product = (x_int.long() @ w_int.long().T) * x_scales.double() * w_scales.double().T
-    return product if bias is None else product + bias.double()
+def decorated(x: torch.Tensor, kind: str) -> torch.Tensor:
+    """Give the same rows or worse ones."""
+    if kind == "outliers":
+        x[0, 0] = 1000
+    elif kind == "zeros":
+        x[-1] = 0
+    elif kind == "denormals":
+        x[0] = x[0].clamp(-1, 1) * torch.finfo(x.dtype).smallest_normal / 4
+    elif kind == "positive":
+        x.abs_()
+    elif kind == "strided":
+        x = (
+            torch.stack([x, x], dim=1)
+            .flatten()[:: 2 if x.shape[1] == 1 else 1]
+            .as_strided(x.shape, (2 * x.shape[1], 1))
+        )
+    elif kind == "transposed":
+        x = x.t().contiguous().t()
+    elif kind == "expanded":
+        x = x[:1].expand(x.shape)
+    return x
 
 
-def assert_close(actual: torch.Tensor, expected: torch.Tensor) -> None:
-    """Allow the rounding of the output's dtype, and of float32 before it."""
-    relative = {torch.float32: 1e-6, torch.bfloat16: 2**-8, torch.float16: 2**-10}[actual.dtype]
-    # A bias can cancel the product: its rounding is relative to the parts, which are about as large as the row.
-    largest = expected.abs().amax(-1, keepdim=True)
-    error = (actual.double() - expected).abs()
-    assert bool((error <= relative * expected.abs() + 1e-6 * largest + 1e-30).all()), error.max()
+KINDS = ["plain", "outliers", "zeros", "denormals", "positive", "strided", "transposed", "expanded"]
+
+
+@pytest.mark.parametrize("make", KERNELS)
+@pytest.mark.parametrize("symmetric", [True, False], ids=["sym", "asym"])
+@pytest.mark.parametrize("kind", SCHEMES)
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_a_layer_agrees_with_integer_arithmetic(
+    kind: str, make: MakeKernel, data: st.DataObject, *, symmetric: bool
+) -> None:
+    """Whatever the shape, the bits, the granularity, the layout of the input and its dtype."""
+    rows, columns, outputs = (data.draw(SIZES) for _ in range(3))
+    scheme = replace(SCHEMES[kind], symmetric=symmetric, bits=data.draw(st.integers(4, 8)))
+    dtype = data.draw(st.sampled_from(DTYPES))
+    rng = torch.Generator().manual_seed(data.draw(st.integers(0, 2**31)))
+    weight, bias = torch.randn(outputs, columns, generator=rng), torch.randn(outputs, generator=rng).to(dtype)
+    weight[data.draw(st.integers(0, outputs - 1))] = 0
+    granularity = data.draw(st.sampled_from(["per_channel", "per_tensor"]))
+    integers = quantized(weight.to(dtype), WeightScheme(bits=data.draw(st.integers(2, 8)), granularity=granularity))
+    x = decorated(torch.randn(rows, columns, generator=rng).to(dtype), data.draw(st.sampled_from(KINDS)))
+    given_bias = bias if data.draw(st.booleans()) else None
+    with mock.patch.object(linear, "kernel_for", make):
+        (layer,) = Int8Linear.together([integers], [given_bias], quantizer(scheme))
+    assert_exact(layer(x), x, integers, given_bias, scheme)
 
 
 @pytest.mark.parametrize("make", KERNELS)
@@ -64,25 +143,14 @@ def test_kernels_do_not_saturate(make: MakeKernel, rows: int) -> None:
     assert torch.equal(product, torch.full((rows, 128), -127.0 * 127 * 896))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-@settings(max_examples=30, deadline=None)
-@given(rows=SIZES, columns=SIZES, outputs=SIZES, seed=st.integers(0, 2**31), biased=st.booleans())
-def test_a_layer_agrees_with_integer_arithmetic(
-    dtype: torch.dtype, rows: int, columns: int, outputs: int, seed: int, *, biased: bool
-) -> None:
-    rng = torch.Generator().manual_seed(seed)
-    x, weight = (torch.randn(n, columns, generator=rng).to(dtype) for n in (rows, outputs))
-    x[0, 0] = 100  # an outlier
-    weight[-1] = 0
-    bias = torch.randn(outputs, generator=rng).to(dtype) if biased else None
-    assert_close(int8(weight, bias)(x), exact(x, weight, bias))
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("values", [[0.0, 0.0, 0.0], [1e-42, -1e-41, 0.0], [3e38, -1.0, 2e-3]])
-def test_extreme_rows_are_computed(dtype: torch.dtype, values: list[float]) -> None:
+@pytest.mark.parametrize("symmetric", [True, False], ids=["sym", "asym"])
+@pytest.mark.parametrize("kind", SCHEMES)
+@pytest.mark.parametrize("values", [[0.0, 0.0, 0.0], [1e-42, -1e-41, 0.0], [3e38, -1.0, 2e-3]], ids=str)
+def test_extreme_rows_are_computed(values: list[float], kind: str, dtype: torch.dtype, *, symmetric: bool) -> None:
+    scheme = replace(SCHEMES[kind], symmetric=symmetric)
     x, weight = torch.tensor([values, [1.0, 2.0, 3.0]], dtype=dtype), 0.01 * torch.ones(2, 3, dtype=dtype)
-    assert_close(int8(weight)(x), exact(x, weight))
+    assert_exact(int8(weight, None, scheme)(x), x, quantized(weight), None, scheme)
 
 
 def test_a_row_does_not_depend_on_its_batch() -> None:
@@ -90,9 +158,10 @@ def test_a_row_does_not_depend_on_its_batch() -> None:
     assert torch.equal(layer(x)[7], layer(x[7:8])[0])
 
 
+@pytest.mark.parametrize("symmetric", [True, False], ids=["sym", "asym"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_rows_that_are_not_finite_stay_so_and_spoil_no_other(value: float) -> None:
-    layer, x = int8(torch.randn(16, 8)), torch.randn(3, 8)
+def test_rows_that_are_not_finite_stay_so_and_spoil_no_other(value: float, *, symmetric: bool) -> None:
+    layer, x = int8(torch.randn(16, 8), None, replace(TOKEN, symmetric=symmetric)), torch.randn(3, 8)
     clean = layer(x.clone())
     x[1, 2] = value
     out = layer(x)
@@ -100,34 +169,59 @@ def test_rows_that_are_not_finite_stay_so_and_spoil_no_other(value: float) -> No
     assert torch.equal(out[[0, 2]], clean[[0, 2]])
 
 
+@pytest.mark.parametrize("symmetric", [True, False], ids=["sym", "asym"])
+@pytest.mark.parametrize("kind", SCHEMES)
 @pytest.mark.parametrize("shape", [(0, 8), (2, 0, 8), (8,), (2, 3, 8)], ids=str)
-def test_leading_dimensions_are_kept(shape: tuple[int, ...]) -> None:
-    assert int8(torch.randn(5, 8))(torch.randn(shape)).shape == (*shape[:-1], 5)
+def test_leading_dimensions_are_kept(shape: tuple[int, ...], kind: str, *, symmetric: bool) -> None:
+    """An empty batch, which has no range, too."""
+    layer = int8(torch.randn(5, 8), torch.randn(5), replace(SCHEMES[kind], symmetric=symmetric))
+    assert layer(torch.randn(shape)).shape == (*shape[:-1], 5)
 
 
-def test_inputs_and_weights_need_not_be_contiguous() -> None:
-    x, weight = torch.randn(8, 6).T, torch.randn(8, 5).T
-    assert_close(int8(weight)(x), exact(x, weight))
+def test_weights_need_not_be_contiguous() -> None:
+    x, weight = torch.randn(6, 8), torch.randn(8, 5).T
+    for make in (kernel_for, IntMmKernel):
+        with mock.patch.object(linear, "kernel_for", make):
+            (layer,) = Int8Linear.together(
+                [quantize_weight(weight.bfloat16(), WeightScheme(bits=8))], [None], quantizer()
+            )
+        assert_exact(layer(x), x, quantized(weight.bfloat16()), None, TOKEN)
 
 
-def test_long_inputs_are_computed_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    layer, x = int8(torch.randn(9, 12), torch.randn(9)), torch.randn(23, 12)
+@pytest.mark.parametrize("symmetric", [True, False], ids=["sym", "asym"])
+@pytest.mark.parametrize("kind", SCHEMES)
+def test_long_inputs_are_computed_in_chunks(kind: str, monkeypatch: pytest.MonkeyPatch, *, symmetric: bool) -> None:
+    """Which changes nothing, also where all rows share a scale."""
+    layer = int8(torch.randn(9, 12), torch.randn(9), replace(SCHEMES[kind], symmetric=symmetric))
+    x = torch.randn(23, 12) * torch.arange(1.0, 24).unsqueeze(1)
     whole = layer(x)
     monkeypatch.setattr(linear, "_CHUNK_ELEMENTS", 5 * 12)
     assert torch.equal(layer(x.clone()), whole)
 
 
-def make_siblings() -> tuple[list[nn.Linear], list[Int8Linear]]:
+@pytest.mark.parametrize("bits", range(2, 9))
+def test_weights_of_few_bits_are_held_and_multiplied_as_int8(bits: int) -> None:
+    weight, x = quantized(torch.randn(64, 32), WeightScheme(bits=bits)), torch.randn(3, 32)
+    (layer,) = Int8Linear.together([weight], [None], quantizer())
+    assert layer.weight_bytes >= 64 * 32 + 4 * 64
+    assert_exact(layer(x), x, weight, None, TOKEN)
+
+
+def make_siblings(scheme: ActivationScheme = TOKEN) -> tuple[list[nn.Linear], list[Int8Linear]]:
     """Quantize three layers together, one of them with a bias."""
     layers = [nn.Linear(12, 20), nn.Linear(12, 4, bias=False), nn.Linear(12, 7, bias=False)]
-    return layers, Int8Linear.from_linears(layers)
+    weights, biases = [quantized(layer.weight) for layer in layers], [layer.bias for layer in layers]
+    return layers, Int8Linear.together(weights, biases, quantizer(scheme))
 
 
-def test_siblings_compute_what_each_would_compute_alone() -> None:
-    layers, siblings = make_siblings()
+@pytest.mark.parametrize("symmetric", [True, False], ids=["sym", "asym"])
+@pytest.mark.parametrize("kind", SCHEMES)
+def test_siblings_compute_what_each_would_compute_alone(kind: str, *, symmetric: bool) -> None:
+    scheme = replace(SCHEMES[kind], symmetric=symmetric)
+    layers, siblings = make_siblings(scheme)
     x = torch.randn(5, 12)
     for layer, sibling in zip(layers, siblings, strict=True):
-        assert torch.equal(sibling(x), Int8Linear.from_linears([layer])[0](x))
+        assert torch.equal(sibling(x), int8(layer.weight, layer.bias, scheme)(x))
 
 
 def test_siblings_share_one_product(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +232,7 @@ def test_siblings_share_one_product(monkeypatch: pytest.MonkeyPatch) -> None:
         return quantize_rows(matrix, bits=bits)
 
     _, siblings = make_siblings()
-    monkeypatch.setattr(linear, "quantize_rows", counted)
+    monkeypatch.setattr(activations, "quantize_rows", counted)
     x = torch.randn(5, 12)
     for sibling in siblings:
         sibling(x)
@@ -183,7 +277,7 @@ def test_shares_of_the_packed_bytes_add_up() -> None:
 
 def test_without_an_exact_kernel_another_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "onednn_is_exact", lambda: False)
-    assert isinstance(kernel_for(*quantize_rows(torch.randn(3, 4))), IntMmKernel)
+    assert isinstance(kernel_for(*quantize_rows(torch.randn(3, 4))[:2]), IntMmKernel)
 
 
 def test_a_torch_without_the_operator_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
