@@ -1,4 +1,4 @@
-"""Measure linear layers side by side: which int8 product for how many rows, and what is worth doing around it.
+"""Measure linear layers side by side: which product for how many rows, and what is worth doing around it.
 
     python benchmarks/linear.py
 
@@ -20,13 +20,20 @@ import torch
 from torch import nn
 
 from pytest_qeval.quantize import linear
+from pytest_qeval.quantize.activations import ActivationQuantizer
 from pytest_qeval.quantize.grid import quantize_rows
 from pytest_qeval.quantize.kernels import IntMmKernel, OneDnnKernel
 from pytest_qeval.quantize.linear import Int8Linear
+from pytest_qeval.quantize.recipe import ActivationScheme, WeightScheme
+from pytest_qeval.quantize.weight_only import Int4Kernel, Int8PackKernel
+from pytest_qeval.quantize.weights import QuantizedWeight, quantize_weight
 
 SHAPES = ((4864, 896), (896, 4864), (896, 896), (128, 896))
 """(out_features, in_features): up, down, query, key"""
 ROWS = (1, 8, 16, 64, 128, 512, 1024)
+WEIGHT_ONLY_ROWS = (1, 8, 16, 32, 64, 128, 512)
+INT8 = WeightScheme(bits=8)
+INT4 = WeightScheme(bits=4, granularity="per_group", group_size=128)
 COLD_BYTES = 300e6
 MIN_ROUNDS = 9
 BF16 = torch.bfloat16
@@ -79,13 +86,19 @@ def onednn_int8_rows(outputs: int, columns: int) -> Callable[[torch.Tensor], tor
 
 def kernel(make: type[IntMmKernel | OneDnnKernel], outputs: int, columns: int) -> IntMmKernel | OneDnnKernel:
     """Pack random weights for a kernel."""
-    return make(*quantize_rows(torch.randn(outputs, columns)))
+    weight = random_weight(outputs, columns)
+    return make(weight.values, weight.scales)
+
+
+def random_weight(outputs: int, columns: int, scheme: WeightScheme = INT8) -> QuantizedWeight:
+    """Quantize random weights."""
+    return quantize_weight(torch.randn(outputs, columns, dtype=BF16), scheme)
 
 
 def kernel_variants(outputs: int, columns: int, rows: int) -> Variants:
     """Prepare the products of one shape; the last variant is the whole layer, activations quantized."""
     x = torch.randn(rows, columns, dtype=BF16)
-    values, _ = quantize_rows(x)
+    values = quantize_rows(x).values
     x_float, elements = x.float(), outputs * columns
     floats, halves = (
         cycled(partial(torch.randn, outputs, columns, dtype=dtype), elements * dtype.itemsize)
@@ -107,7 +120,21 @@ def kernel_variants(outputs: int, columns: int, rows: int) -> Variants:
 
 def int8_layers(sizes: tuple[int, ...], columns: int) -> list[Int8Linear]:
     """Make random layers that are fed the same tensor."""
-    return Int8Linear.from_linears([nn.Linear(columns, size, bias=False, dtype=BF16) for size in sizes])
+    weights = [random_weight(size, columns) for size in sizes]
+    return Int8Linear.together(weights, [None] * len(sizes), ActivationQuantizer(ActivationScheme()))
+
+
+def weight_only_variants(outputs: int, columns: int, rows: int) -> Variants:
+    """Prepare products with packed weights: 8 bits per channel, and 4 bits in groups of 128."""
+    x, elements = torch.randn(rows, columns, dtype=BF16), outputs * columns
+    halves = cycled(partial(torch.randn, outputs, columns, dtype=BF16), 2 * elements)
+    int8 = cycled(lambda: Int8PackKernel(random_weight(outputs, columns)), elements)
+    int4 = cycled(lambda: Int4Kernel(random_weight(outputs, columns, INT4), BF16), elements // 2)
+    return {
+        "bf16": lambda: nn.functional.linear(x, halves()),
+        "Int8PackKernel": lambda: int8().product(x),
+        "Int4Kernel": lambda: int4().product(x),
+    }
 
 
 def sibling_variants(sizes: tuple[int, ...], rows: int) -> Variants:
@@ -140,7 +167,7 @@ def chunk_variants(rows: int) -> Variants:
 
 
 def main() -> None:
-    """Print three tables."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=None)
     arguments = parser.parse_args()
@@ -151,6 +178,10 @@ def main() -> None:
         for outputs, columns in SHAPES:
             print(f"Weight {outputs} × {columns}\n")
             print_table("rows", {str(rows): race(kernel_variants(outputs, columns, rows)) for rows in ROWS})
+        for outputs, columns in SHAPES:
+            print(f"Weight {outputs} × {columns}, activations in bfloat16\n")
+            kernels = {str(rows): race(weight_only_variants(outputs, columns, rows)) for rows in WEIGHT_ONLY_ROWS}
+            print_table("rows", kernels)
         print("Query, key, value and gate, up: layers that share an input\n")
         families = {"q, k, v": (896, 128, 128), "gate, up": (4864, 4864)}
         cells = {f"{name}; {rows}": sibling_variants(sizes, rows) for name, sizes in families.items() for rows in ROWS}

@@ -259,6 +259,8 @@ class Efficiency:
     decode_s: Percentiles | None
     """Seconds per token of a single stream, batch 1."""
     stream_prompt_tokens: int | None
+    no_speed_up: str = ""
+    """In which measured ways a native candidate is slower than the baseline; empty where it is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

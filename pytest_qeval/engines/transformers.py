@@ -135,7 +135,8 @@ class TransformersEngine:
 
     def facts(self) -> Json:
         """Give the description as plain values; see `ModelEngine.facts`."""
-        return asdict(self._description)
+        row = asdict(self._description)
+        return {**row, **{name: list(row[name]) for name in ("kept", "layers", "notes")}}
 
     def measure_stream(self, *, prompt_tokens: int = 128, new_tokens: int = 32, rounds: int = 3) -> StreamTimes:
         """Time one sequence alone: prefill and decoding, after a warm-up round. Does not touch the queue.

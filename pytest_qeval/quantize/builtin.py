@@ -35,8 +35,16 @@ AUTO = Recipe(name="auto", summary="the checkpoint in the precision it is stored
 FP32 = Recipe(name="fp32", summary="32-bit floating point; the slowest, for comparison", dtype="float32")
 BF16 = Recipe(name="bf16", summary="bfloat16 weights and activations, whatever the checkpoint is", dtype="bfloat16")
 INT8 = _alias("int8", "w8a8", "int8 weights per channel, int8 activations per token, computed in int8; lm_head kept")
-INT8_STATIC = _alias("int8-static", "w8a8-static-mse")
-INT4 = _alias("int4", "w4a16-g128")
+INT8_STATIC = _alias(
+    "int8-static",
+    "w8a8-static-mse",
+    "int8 weights per channel, int8 activations per tensor with calibrated scales, computed in int8; lm_head kept",
+)
+INT4 = _alias(
+    "int4",
+    "w4a16-g128",
+    "4-bit weights in groups of 128, activations in floating point; fastest for a single stream; lm_head kept",
+)
 W2A16 = _alias(
     "w2a16",
     "w2a16",
@@ -45,13 +53,11 @@ W2A16 = _alias(
 STUDY_STATIC = _alias(
     "study-static",
     "w8a8-static-mse-n500",
-    "what the study by Wei et al. (FSE 2023) calibrates: W8A8, weights per channel abs-max, activations per tensor "
-    "from histograms clipped by MSE, lm_head kept, 500 texts of 512 characters",
+    "the static recipe of Wei et al. (FSE 2023): W8A8, activations per tensor clipped by MSE over 500 texts",
 )
 STUDY_DYNAMIC = Recipe(
     name="study-dynamic",
-    summary="torch's stock dynamic quantization, the dynamic branch of the study by Wei et al. (FSE 2023): W8A8, "
-    "weights per tensor, lm_head included",
+    summary="the dynamic recipe of Wei et al. (FSE 2023): torch's stock W8A8, weights per tensor, lm_head included",
     dtype="float32",
     kept=(),
     quantizer="torch",
@@ -59,9 +65,11 @@ STUDY_DYNAMIC = Recipe(
 )
 ORIGINAL = Recipe(
     name="original",
-    summary="the model that --qeval-baseline names, in the precision it is stored in: what a quantized checkpoint was",
+    summary="the model that --qeval-baseline names, in its own precision; not chosen by hand",
 )
-AS_IS = Recipe(name="as-is", summary="a checkpoint that is already quantized, as it is")
+AS_IS = Recipe(
+    name="as-is", summary="a checkpoint that is quantized already, as it is; the default for such a checkpoint"
+)
 
 _LISTED = (AUTO, FP32, BF16, INT8, INT8_STATIC, INT4, W2A16, STUDY_STATIC, STUDY_DYNAMIC, AS_IS, ORIGINAL)
 

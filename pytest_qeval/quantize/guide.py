@@ -89,9 +89,9 @@ files. `--qeval-baseline MODEL` names the model it was made from, to compare wit
 | anything else | anything else | rounded, then computed in floating point | simulated |
 
 Weights of fewer than 8 bits with integer activations are held in 8. Weight-only recipes pay where few rows are decoded
-at a time; wide batches and prefill are slower than bfloat16, which has matrix units of its own on newer processors. The
-report says so beside every recipe that it is true of. On CUDA, integer recipes use `torch._int_mm`; for weight-only ones
-take torchao's.
+at a time; wide batches and prefill are slower than bfloat16, which has matrix units of its own on new processors. The
+report says so beside every recipe that it is true of. On CUDA, integer recipes use `torch._int_mm`; for weight-only
+ones take torchao's.
 
 Calibration shows the model `--qeval-calibration` texts (the Python standard library by default) and lets it go on for
 32 tokens after each; both are observed. Texts that are problems of the benchmark under test are refused.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pytest_qeval.results import Efficiency, EnergyFacts, GenerationFacts, Percentiles, RecipeFacts, StreamFacts
 from pytest_qeval.schema import Completion, Record
 
-__all__ = ["efficiency", "percentiles"]
+__all__ = ["efficiency", "no_speed_up", "percentiles"]
 
 
 def efficiency(
@@ -38,6 +38,20 @@ def efficiency(
         decode_s=percentiles(value for stream in streams for value in stream.decode_s),
         stream_prompt_tokens=streams[0].prompt_tokens if streams else None,
     )
+
+
+def no_speed_up(costs: Efficiency, baseline: Efficiency) -> str:
+    """Say in which measured ways a recipe is slower than the baseline; empty where it is not.
+
+    A single stream is compared by the median time per token, the batch by tokens per second.
+    """
+    slower = []
+    if costs.decode_s and baseline.decode_s and costs.decode_s.p50 > baseline.decode_s.p50:
+        ours, theirs = 1000 * costs.decode_s.p50, 1000 * baseline.decode_s.p50
+        slower.append(f"single stream {ours:.1f} ms per token against {theirs:.1f}")
+    if costs.throughput and baseline.throughput and costs.throughput < baseline.throughput:
+        slower.append(f"batch {costs.throughput:.0f} tokens/s against {baseline.throughput:.0f}")
+    return "; ".join(slower)
 
 
 def percentiles(values: Iterable[float]) -> Percentiles | None:

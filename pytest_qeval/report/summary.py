@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from pytest_qeval.report.costs import efficiency
+from pytest_qeval.report.costs import efficiency, no_speed_up
 from pytest_qeval.results import (
     BenchmarkResult,
     Comparison,
+    Efficiency,
     GenerationFacts,
     RecipeFacts,
     RunHeader,
@@ -66,18 +67,26 @@ def summarise(material: Material) -> Summary:
             for (benchmark, recipe), cases in groups.items()
             if baseline and recipe != baseline and (benchmark, baseline) in groups
         ),
-        efficiency={
-            name: efficiency(
-                facts,
-                [record for record in material.records if record.recipe == name],
-                [generation for generation in material.generation if generation.recipe == name],
-                [stream for stream in material.streams if stream.recipe == name],
-            )
-            for name, facts in material.recipes.items()
-        },
+        efficiency=_efficiencies(material, baseline),
         benchmarks=material.benchmarks,
         sensitivity=material.sensitivity,
     )
+
+
+def _efficiencies(material: Material, baseline: str | None) -> Mapping[str, Efficiency]:
+    costs = {
+        name: efficiency(
+            facts,
+            [record for record in material.records if record.recipe == name],
+            [generation for generation in material.generation if generation.recipe == name],
+            [stream for stream in material.streams if stream.recipe == name],
+        )
+        for name, facts in material.recipes.items()
+    }
+    native = [name for name, facts in material.recipes.items() if facts.execution == "native" and name != baseline]
+    if baseline in costs:
+        costs |= {name: replace(costs[name], no_speed_up=no_speed_up(costs[name], costs[baseline])) for name in native}
+    return costs
 
 
 def _result(benchmark: str, recipe: str, cases: Sequence[Case], found: _Found) -> BenchmarkResult:

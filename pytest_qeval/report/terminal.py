@@ -136,6 +136,9 @@ def _costs(summary: Summary, rows: Sequence[Sequence[str]]) -> Iterator[Line]:
         if costs.new_tokens
     }
     yield from (Line(f"  energy {note}") for note in sorted(notes))
+    for name, costs in summary.efficiency.items():
+        if costs.no_speed_up:
+            yield Line(f"  {name}: no speed-up on this device: {costs.no_speed_up}", "yellow")
     for name, facts in summary.recipes.items():
         yield from (Line(f"  {name}: {note}", "yellow") for note in facts.notes)
         if facts.decoding and facts.decoding != "continuous batch":

@@ -77,7 +77,7 @@ def test_a_directory_is_found(directory: Path) -> None:
 
 
 def test_a_gguf_file_is_found(gguf_file: Path) -> None:
-    assert find(gguf_file) == ModelSource(kind="gguf", name=str(gguf_file), path=gguf_file)
+    assert find(gguf_file) == ModelSource(kind="gguf", name=str(gguf_file), path=gguf_file, stored="gguf")
     assert find(gguf_file).location == str(gguf_file.parent)
 
 

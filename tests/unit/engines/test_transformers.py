@@ -64,6 +64,15 @@ def test_a_model_answers_and_says_what_it_is(save: Callable[[str], Path], make_m
     known = {"load_s": 0, "quantize_s": 0, "model_bytes": 0, "bits_per_weight": pytest.approx(32, rel=0.01)}
     assert {**facts, **known} == {
         **known,
+        "scheme": "full precision",
+        "weights": None,
+        "activations": None,
+        "kept": [],
+        "layers": [],
+        "notes": [],
+        "calibration": None,
+        "disk_bytes": None,
+        "quantize_peak_bytes": None,
         "execution": "full precision",
         "quantized_layers": 0,
         "quantized_share": 0.0,

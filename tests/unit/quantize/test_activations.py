@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -19,8 +21,12 @@ KINDS = ["token", "tensor", "static"]
 
 def quantizer(kind: str, *, bits: int = 8, symmetric: bool = True, static: StaticRange = RANGE) -> ActivationQuantizer:
     """Make the quantizer of a scheme, `static` where it needs a range."""
-    granularity = "per_token" if kind == "token" else "per_tensor"
-    scheme = ActivationScheme(bits=bits, granularity=granularity, dynamic=kind != "static", symmetric=symmetric)
+    scheme = ActivationScheme(
+        bits=bits,
+        granularity="per_token" if kind == "token" else "per_tensor",
+        dynamic=kind != "static",
+        symmetric=symmetric,
+    )
     return ActivationQuantizer(scheme, static if kind == "static" else None)
 
 
@@ -112,8 +118,10 @@ def test_a_static_scale_does_not_depend_on_the_rows() -> None:
 
 def test_a_grid_is_a_scale_and_an_integer_for_zero() -> None:
     scheme = ActivationScheme(granularity="per_tensor", dynamic=False, symmetric=False)
-    assert StaticRange(low=-1.0, high=4.1).grid(scheme) == (pytest.approx(5.1 / 255), -78)
-    assert RANGE.grid(ActivationScheme(granularity="per_tensor", dynamic=False)) == (pytest.approx(3 / 127), None)
+    scale, zero = StaticRange(low=-1.0, high=4.1).grid(scheme)
+    symmetric_scale, none = RANGE.grid(replace(scheme, symmetric=True))
+    assert (scale, symmetric_scale) == pytest.approx((5.1 / 255, 3 / 127))
+    assert (zero, none) == (-78, None)
 
 
 @pytest.mark.parametrize("kind", KINDS)

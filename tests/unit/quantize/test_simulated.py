@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -19,8 +21,12 @@ KINDS = ["token", "tensor", "static"]
 
 def quantizer(kind: str = "token", *, bits: int = 8, symmetric: bool = True) -> ActivationQuantizer:
     """Make the quantizer of a scheme; a static one clips some random numbers."""
-    granularity = "per_token" if kind == "token" else "per_tensor"
-    scheme = ActivationScheme(bits=bits, granularity=granularity, dynamic=kind != "static", symmetric=symmetric)
+    scheme = ActivationScheme(
+        bits=bits,
+        granularity="per_token" if kind == "token" else "per_tensor",
+        dynamic=kind != "static",
+        symmetric=symmetric,
+    )
     return ActivationQuantizer(scheme, StaticRange(low=-1.5, high=2.0) if kind == "static" else None)
 
 
@@ -35,8 +41,8 @@ def test_a_simulated_layer_computes_what_a_native_one_does(kind: str, data: st.D
     x, floats = (torch.randn(size, columns, generator=rng) for size in (rows, outputs))
     x[0, 0] = data.draw(st.sampled_from([0.0, 1.0, 100.0, 1e-42]))
     bias = torch.randn(outputs, generator=rng) if data.draw(st.booleans()) else None
-    granularity = data.draw(st.sampled_from(["per_channel", "per_tensor"]))
-    weight = quantize_weight(floats, WeightScheme(bits=data.draw(st.integers(2, 8)), granularity=granularity))
+    scheme = data.draw(st.sampled_from([WeightScheme(bits=8), WeightScheme(bits=8, granularity="per_tensor")]))
+    weight = quantize_weight(floats, replace(scheme, bits=data.draw(st.integers(2, 8))))
     activations = quantizer(kind, bits=data.draw(st.integers(4, 8)), symmetric=symmetric)
     (native,) = Int8Linear.together([weight], [bias], activations)
     simulated = SimulatedLinear(weight.dequantize(torch.float32), bias, activations)

@@ -67,14 +67,12 @@ def random_rows(seed: int, rows: int, columns: int, dtype: torch.dtype) -> torch
     features=st.integers(1, 70),
     blocks=st.integers(1, 9),
     seed=st.integers(0, 2**31),
-    granularity=st.sampled_from(["per_channel", "per_tensor"]),
+    scheme=st.sampled_from([WeightScheme(bits=8), WeightScheme(bits=8, granularity="per_tensor")]),
 )
 def test_8_bits_agree_with_a_product_in_float64(
-    dtype: torch.dtype, rows: int, features: int, blocks: int, seed: int, granularity: str
+    *, dtype: torch.dtype, rows: int, features: int, blocks: int, seed: int, scheme: WeightScheme
 ) -> None:
     """The sum is rounded to the dtype, and so is its product with the scale."""
-    assert granularity in {"per_channel", "per_tensor"}
-    scheme = WeightScheme(bits=8, granularity="per_tensor" if granularity == "per_tensor" else "per_channel")
     weight = random_weight(seed, features, 16 * blocks, dtype, scheme)
     x = random_rows(seed, rows, 16 * blocks, dtype)
     product = pack(weight, 8, dtype).product(x)
@@ -94,7 +92,7 @@ def test_8_bits_agree_with_a_product_in_float64(
     seed=st.integers(0, 2**31),
 )
 def test_4_bits_agree_with_a_product_in_float64(
-    dtype: torch.dtype, rows: int, features: int, group: int | None, groups: int, seed: int
+    *, dtype: torch.dtype, rows: int, features: int, group: int | None, groups: int, seed: int
 ) -> None:
     """Weights are rounded to the dtype, and so is the sum."""
     scheme, columns = grouped(group) if group else CHANNEL[4], (group or 32) * groups
@@ -115,25 +113,44 @@ def test_every_weight_is_read_from_its_place(bits: int, scheme: WeightScheme, ro
     """Rows with a single 1 give the dequantized weight's columns, exactly."""
     weight = random_weight(0, 128, 256, dtype, scheme)
     kernel = pack(weight, bits, dtype)
-    product = torch.cat([kernel.product(part.contiguous()) for part in torch.eye(256, dtype=dtype).split(rows)])
+    product = torch.cat([kernel.product(part.contiguous()) for part in torch.split(torch.eye(256, dtype=dtype), rows)])
     assert torch.equal(product, weight.dequantize(dtype).t())
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("bits", [4, 8])
-def test_kernels_are_used_up_to_their_thresholds(
-    bits: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("rows", "packed"), [(1, True), (8, True), (9, False)])
+def test_torchs_kernel_multiplies_8_bits_at_few_rows(
+    rows: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch, *, packed: bool
 ) -> None:
-    """Beyond, the weight is unpacked and torch's ordinary product is faster."""
-    name = {4: "_INT4_ROWS", 8: "_INT8_ROWS"}[bits]
-    weight = random_weight(1, 64, 64, dtype, CHANNEL[bits])
-    kernel, x = pack(weight, bits, dtype), random_rows(1, 64, 64, dtype)
-    wide = kernel.product(x)
-    monkeypatch.setattr(weight_only, name, 64)
-    narrow = kernel.product(x)
-    torch.testing.assert_close(narrow, wide, rtol=0.02, atol=0.05 if dtype == torch.bfloat16 else 1e-4)
-    monkeypatch.setattr(weight_only, name, 0)
-    assert torch.equal(kernel.product(x), wide)
+    """Beyond, a cast and an ordinary product are faster."""
+    kernel, calls = pack(random_weight(1, 64, 64, dtype, CHANNEL[8]), 8, dtype), list[int]()
+    original = torch._weight_int8pack_mm
+
+    def counted(*arguments: torch.Tensor) -> torch.Tensor:
+        calls.append(arguments[0].shape[0])
+        return original(*arguments)
+
+    monkeypatch.setattr(torch, "_weight_int8pack_mm", counted)
+    kernel.product(random_rows(1, rows, 64, dtype))
+    assert calls == ([rows] if packed else [])
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(("rows", "packed"), [(1, True), (48, True), (49, False)])
+def test_torchs_kernel_multiplies_4_bits_at_few_rows(
+    rows: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch, *, packed: bool
+) -> None:
+    """Beyond, unpacking and an ordinary product are faster."""
+    kernel, calls = pack(random_weight(1, 64, 64, dtype, CHANNEL[4]), 4, dtype), list[torch.dtype]()
+    original = Int4Kernel.unpack
+
+    def counted(self: Int4Kernel, dtype: torch.dtype) -> torch.Tensor:
+        calls.append(dtype)
+        return original(self, dtype)
+
+    monkeypatch.setattr(Int4Kernel, "unpack", counted)
+    kernel.product(random_rows(1, rows, 64, dtype))
+    assert calls == ([] if packed else [dtype])
 
 
 @pytest.mark.parametrize(
@@ -220,16 +237,12 @@ def turned(rows: int, dtype: torch.dtype) -> torch.Tensor:
     return torch.randn(64, rows).to(dtype).t()
 
 
+NOT_CONTIGUOUS = pytest.mark.xfail(strict=True, raises=RuntimeError, reason="rows are not made contiguous")
+
+
 @pytest.mark.parametrize(
     ("bits", "rows"),
-    [
-        (4, 60),
-        (8, 60),
-        (4, 4),
-        pytest.param(
-            8, 4, marks=pytest.mark.xfail(strict=True, raises=RuntimeError, reason="rows are not made contiguous")
-        ),
-    ],
+    [(4, 60), (8, 60), pytest.param(4, 5, marks=NOT_CONTIGUOUS), pytest.param(8, 5, marks=NOT_CONTIGUOUS)],
 )
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_inputs_need_not_be_contiguous(bits: int, rows: int, dtype: torch.dtype) -> None:

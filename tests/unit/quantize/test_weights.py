@@ -56,7 +56,7 @@ def squared_error(weight: torch.Tensor, scheme: WeightScheme) -> torch.Tensor:
 @given(bits=BITS, seed=st.integers(0, 2**31), rows=st.integers(1, 6), columns=st.integers(1, 70))
 @settings(max_examples=12, deadline=None)
 def test_what_is_not_clipped_moves_by_at_most_half_a_scale(
-    scheme: WeightScheme, clip: str, dtype: torch.dtype, bits: int, seed: int, rows: int, columns: int
+    *, scheme: WeightScheme, clip: str, dtype: torch.dtype, bits: int, seed: int, rows: int, columns: int
 ) -> None:
     """Under minmax nothing is clipped; whatever is takes an end of the grid."""
     scheme = replace(scheme, bits=bits)
@@ -89,7 +89,7 @@ def test_shapes_and_types(scheme: WeightScheme, dtype: torch.dtype) -> None:
 def test_one_scale_serves_a_whole_tensor(clip: str) -> None:
     weight = random_weight(3, 9, 40)
     scales = quantize_weight(weight.clone(), replace(TENSOR, clip="minmax" if clip == "minmax" else "mse")).scales
-    assert len(scales.unique()) == 1
+    assert len(set(scales.flatten().tolist())) == 1
     assert scales[0].item() == pytest.approx(weight.abs().max().item() / 127) or clip == "mse"
 
 
@@ -104,7 +104,7 @@ def test_every_channel_has_the_scale_of_its_own_largest_weight() -> None:
 @given(group=st.integers(8, 40), columns=st.integers(1, 100), bits=BITS, seed=st.integers(0, 2**31))
 @settings(max_examples=15, deadline=None)
 def test_a_group_is_quantized_as_if_it_were_alone(
-    clip: str, dtype: torch.dtype, group: int, columns: int, bits: int, seed: int
+    *, clip: str, dtype: torch.dtype, group: int, columns: int, bits: int, seed: int
 ) -> None:
     """So is a last one that is shorter; and a group larger than the row is the row."""
     scheme = WeightScheme(
@@ -112,7 +112,7 @@ def test_a_group_is_quantized_as_if_it_were_alone(
     )
     weight = random_weight(seed, 4, columns, dtype)
     whole = quantize_weight(weight.clone(), scheme)
-    alone = [quantize_weight(part.clone(), scheme) for part in weight.split(group, dim=1)]
+    alone = [quantize_weight(part.clone(), scheme) for part in torch.split(weight, group, dim=1)]
     assert torch.equal(whole.values, torch.cat([part.values for part in alone], dim=1))
     assert torch.equal(whole.scales, torch.cat([part.scales for part in alone], dim=1))
     assert torch.equal(
