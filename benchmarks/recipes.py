@@ -42,7 +42,7 @@ CONTEXT_TOKENS = 128
 RECIPES = (
     *("fp32", "bf16", "w8a8", "w8a8-tensor", "w8a8-dynamic-tensor", "w8a8-dynamic-asym"),
     *("w8a8-static", "w8a8-static-mse", "w8a8-static-entropy", "w8a8-static-p99"),
-    *("w8a8-static-mse-n{1,16}", "study-static", "study-dynamic"),
+    *("w8a8-static-mse-n1", "study-static", "study-dynamic"),
     *("w8a{6,4}", "w{8,6}a16", "w{4,3,2}a16-g128", "w{4,3}a16-g128-mse", "w4a16", "w8a8+lm_head"),
     *("torchao:Int8DynamicActivationInt8WeightConfig", "torchao:SmoothQuantConfig", "bnb:nf4", "bnb:int8"),
 )
@@ -62,8 +62,10 @@ class Workload:
 WORKLOADS = (
     Workload(title="decode B=1", batch=1, tokens=CONTEXT_TOKENS, rounds=31, decodes=True),
     Workload(title="decode B=16", batch=16, tokens=CONTEXT_TOKENS, rounds=11, decodes=True),
-    Workload(title="decode B=64", batch=64, tokens=CONTEXT_TOKENS, rounds=7, decodes=True),
     Workload(title="prefill 1×512", batch=1, tokens=512, rounds=7, decodes=False),
+)
+WIDE_WORKLOADS = (
+    Workload(title="decode B=64", batch=64, tokens=CONTEXT_TOKENS, rounds=7, decodes=True),
     Workload(title="prefill 8×128", batch=8, tokens=128, rounds=5, decodes=False),
 )
 Round = Callable[[], float]
@@ -76,6 +78,7 @@ class Bench:
     def __init__(self, arguments: argparse.Namespace) -> None:
         """Load the baseline, and keep its logits."""
         self.arguments = arguments
+        self.workloads = WORKLOADS + (WIDE_WORKLOADS if arguments.wide else ())
         self.source = resolve(ModelSettings(name=arguments.model))
         self.humaneval: Benchmark = registry.load("benchmarks", "humaneval").load(None)
         self.pool = SandboxPool(ExecutionSettings())
@@ -160,9 +163,9 @@ def _greedy(model: Any, ids: torch.Tensor, cache: Any) -> torch.Tensor:
 def speeds(bench: Bench, loaded: Loaded) -> Mapping[str, str]:
     """Give each workload's ratio to the baseline, and the median time."""
     if loaded.quantization.execution == "simulated":
-        return dict.fromkeys((workload.title for workload in WORKLOADS), "–")
+        return dict.fromkeys((workload.title for workload in bench.workloads), "–")
     cells = {}
-    for workload in WORKLOADS:
+    for workload in bench.workloads:
         times = bench.race(loaded, workload)
         ratio = statistics.median(theirs / ours for theirs, ours in times)
         cells[workload.title] = f"{ratio:.2f}× ({statistics.median(ours for _, ours in times):.0f} ms)"
@@ -208,6 +211,7 @@ def main() -> None:
     parser.add_argument("model", help="directory of a Hugging Face causal language model")
     parser.add_argument("--divergence", type=int, default=40, help="HumanEval problems for the divergence")
     parser.add_argument("--problems", type=int, default=82, help="HumanEval problems that are solved; 0 for none")
+    parser.add_argument("--wide", action="store_true", help="time wide batches too")
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--recipes", nargs="+", default=list(RECIPES))
     arguments = parser.parse_args()

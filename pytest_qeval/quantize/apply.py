@@ -16,6 +16,7 @@ from pytest_qeval.errors import RecipeError
 from pytest_qeval.quantize.activations import ActivationQuantizer, StaticRange
 from pytest_qeval.quantize.kernels import onednn_is_exact
 from pytest_qeval.quantize.linear import Int8Linear
+from pytest_qeval.quantize.mapped import MappedFiles
 from pytest_qeval.quantize.places import AnyLinear, Place, plan_places, record_kept, weight_of
 from pytest_qeval.quantize.quantization import ExecutionKind, LayerRecord, Quantization
 from pytest_qeval.quantize.quantizer import Quantizer
@@ -33,6 +34,8 @@ NO_RANGES: Mapping[str, StaticRange] = MappingProxyType({})
 
 _FAMILIES = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 """Layers that get the same input in Llama, Qwen, Mistral, Gemma, StarCoder2 and their kin. Only speed depends on it."""
+
+_FEW_ROWS = "{bits}-bit weights pay at up to about 8 rows; wider batches and prefill are slower than bfloat16"
 
 
 class _Built(NamedTuple):
@@ -83,8 +86,9 @@ def quantize_(
     for place in places:
         if place.kept:
             records[place.name] = record_kept(place, model)
+    files = MappedFiles()
     for group in _siblings([place for place in places if not place.kept]):
-        records |= _quantize_group(model, group, ranges, rounding or _round)
+        records |= _quantize_group(model, group, ranges, rounding or _round, files)
     return Quantization(
         layers=tuple(records[place.name] for place in places),
         parameters=parameters,
@@ -100,10 +104,11 @@ def family_of(place: Place) -> tuple[str, ...]:
 
 
 def _siblings(places: Sequence[Place]) -> list[list[Place]]:
-    """Group the layers that share their input and their scheme."""
+    """Group the layers that share integer inputs and their scheme; nothing else is gained by being together."""
     groups: dict[tuple[object, ...], list[Place]] = {}
     for place in places:
-        groups.setdefault((family_of(place), place.rule), []).append(place)
+        family = family_of(place) if _rule(place).activations else place.names
+        groups.setdefault((family, place.rule), []).append(place)
     return list(groups.values())
 
 
@@ -117,20 +122,27 @@ def _rule(place: Place) -> LayerRule:
 
 
 def _quantize_group(
-    model: nn.Module, group: Sequence[Place], ranges: Mapping[str, StaticRange], rounding: Rounding
+    model: nn.Module,
+    group: Sequence[Place],
+    ranges: Mapping[str, StaticRange],
+    rounding: Rounding,
+    files: MappedFiles,
 ) -> dict[str, LayerRecord]:
     """Round the weights of layers that share their input, and put what computes with them in their places."""
     layers = [place.find(model) for place in group]
-    weights = [rounding(place, weight_of(layer)) for place, layer in zip(group, layers, strict=True)]
+    floats = [weight_of(layer) for layer in layers]
+    weights = [rounding(place, weight) for place, weight in zip(group, floats, strict=True)]
     rule = _rule(group[0])
     built = (
-        _integers(group[0], rule, layers, weights, ranges) if rule.activations else _weights_only(rule, layers, weights)
+        _integers(group[0], rule, layers, weights, ranges)
+        if rule.activations
+        else _weight_only(rule, layers[0], weights[0])
     )
     records = {}
-    for place, old, new, size in zip(group, layers, built.layers, built.bytes_after, strict=True):
+    for place, weight, new, size in zip(group, floats, built.layers, built.bytes_after, strict=True):
         if new is not None:
             place.put(model, new)
-        weight = weight_of(old)
+        files.release(weight)
         records[place.name] = LayerRecord(
             name=place.name,
             shape=(weight.shape[0], weight.shape[1]),
@@ -179,27 +191,17 @@ def _int8_note(rule: LayerRule, layer: AnyLinear) -> str:
     return "no speed-up on this CPU: it has no fast int8 product (VNNI)" if slow else held
 
 
-def _weights_only(rule: LayerRule, layers: Sequence[AnyLinear], weights: Sequence[QuantizedWeight]) -> _Built:
-    """Make layers of integer weights and floating-point activations, each by itself: nothing is gained together."""
-    made: list[nn.Module | None] = []
-    sizes: list[int] = []
-    for layer, weight in zip(layers, weights, strict=True):
-        kernel = weight_only_kernel(weight, bits=rule.weights.bits, dtype=layer.weight.dtype)
-        if kernel is None:
-            made.append(None)
-            sizes.append(packed_bytes(weight_of(layer), rule.weights))
-            _overwrite(layer, weight)
-        else:
-            made.append(WeightOnlyLinear(weight, kernel, layer.bias))
-            sizes.append(kernel.nbytes)
-    if any(layer is None for layer in made):
-        where = layers[0].weight.device.type
-        reason = f"no {where} kernel multiplies {_granularity(rule.weights)} weights of {rule.weights.bits} bits here"
-        return _Built(made, sizes, "simulated", f"{reason}: simulated in floating point")
-    reason = (
-        f"{rule.weights.bits}-bit weights pay at up to about 8 rows; wider batches and prefill are slower than bfloat16"
-    )
-    return _Built(made, sizes, "native", reason)
+def _weight_only(rule: LayerRule, layer: AnyLinear, weight: QuantizedWeight) -> _Built:
+    """Make a layer of integer weights and floating-point activations."""
+    kernel = weight_only_kernel(weight, bits=rule.weights.bits, dtype=layer.weight.dtype)
+    if kernel is not None:
+        made = WeightOnlyLinear(weight, kernel, layer.bias)
+        return _Built([made], [kernel.nbytes], "native", _FEW_ROWS.format(bits=rule.weights.bits))
+    size = packed_bytes(weight_of(layer), rule.weights)
+    _overwrite(layer, weight)
+    where = layer.weight.device.type
+    kind = f"{_granularity(rule.weights)} weights of {rule.weights.bits} bits"
+    return _Built([None], [size], "simulated", f"no {where} kernel multiplies {kind} here: simulated in floating point")
 
 
 def _overwrite(layer: AnyLinear, weight: QuantizedWeight) -> None:

@@ -69,14 +69,7 @@ def test_a_package_that_is_missing_is_named(tmp_path: Path, method: str, config:
     assert "\n" not in message
 
 
-@pytest.mark.parametrize(
-    "method",
-    [
-        "bitsandbytes",
-        "torchao",
-        pytest.param("compressed-tensors", marks=pytest.mark.xfail(strict=True, reason="there is no such extra")),
-    ],
-)
+@pytest.mark.parametrize("method", ["bitsandbytes", "torchao", "compressed-tensors"])
 def test_an_extra_that_is_named_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     """What the message says to install can be installed."""
     path = quantized_by(method, tmp_path / "model")

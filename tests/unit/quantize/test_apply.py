@@ -33,11 +33,12 @@ from pytest_qeval.quantize.places import find_places, weight_of
 from pytest_qeval.quantize.quantization import Quantization
 from pytest_qeval.quantize.recipe import LayerRule, Recipe, WeightScheme
 from pytest_qeval.quantize.simulated import SimulatedLinear
-from pytest_qeval.quantize.weight_only import WeightOnlyLinear, weight_only_kernel
-from pytest_qeval.quantize.weights import QuantizedWeight, packed_bytes, quantize_weight, round_weight
+from pytest_qeval.quantize.weight_only import WeightOnlyLinear
+from pytest_qeval.quantize.weights import QuantizedWeight, packed_bytes, round_weight
 
 TOKENS = torch.arange(24).reshape(2, 12)
 DTYPES = [torch.float32, torch.bfloat16]
+AVX512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
 Make = Callable[..., Any]
 
 
@@ -108,7 +109,7 @@ def logits(model: Any) -> torch.Tensor:
 
 def distance(actual: torch.Tensor, expected: torch.Tensor) -> float:
     """Give the relative error."""
-    return float((actual - expected).norm() / expected.norm())
+    return float((actual - expected).detach().norm() / expected.detach().norm())
 
 
 class Ranges(dict[str, StaticRange]):
@@ -323,8 +324,12 @@ def test_subclasses_of_linear_are_left_alone() -> None:
     assert [layer.name for layer in quantize_(model, INT8).layers] == ["second"]
 
 
-@pytest.mark.parametrize("scheme", ["w8a8", "w8a16", "w3a16"])
-@pytest.mark.xfail(strict=True, reason="rounding the first of two layers overwrites the float32 weight they share")
+OVERWRITTEN = pytest.mark.xfail(strict=True, reason="rounding the first layer overwrites the float32 weight they share")
+
+
+@pytest.mark.parametrize(
+    "scheme", [pytest.param("w8a8", marks=OVERWRITTEN), pytest.param("w8a16", marks=OVERWRITTEN), "w3a16"]
+)
 def test_two_layers_may_share_a_weight(scheme: str) -> None:
     first, second = nn.Linear(16, 16, bias=False), nn.Linear(16, 16, bias=False)
     second.weight = first.weight
@@ -369,13 +374,11 @@ def test_a_record_says_what_became_of_a_layer(scheme: str, dtype: torch.dtype, m
     monkeypatch.setattr(apply, "onednn_is_exact", lambda: True)
     recipe, layer = parse_recipe(scheme), nn.Linear(64, 128, dtype=dtype)
     assert recipe.weights is not None
-    weight = quantize_weight(layer.weight.detach().clone(), recipe.weights)
     new, done = single(layer, scheme)
     (record,) = done.layers
     granularity, execution, note = RECORDS[scheme]
-    kernel = weight_only_kernel(weight, bits=recipe.weights.bits, dtype=dtype)
-    if recipe.activations is None and (kernel is None) != (execution == "simulated"):
-        pytest.skip("this CPU has no such kernel")
+    if recipe.weights.bits == 4 and recipe.activations is None and not AVX512:
+        pytest.skip("this CPU packs 4 bits otherwise")
     assert (record.name, record.shape, record.bits, record.kept) == ("first", (128, 64), recipe.weights.bits, False)
     assert (record.granularity, record.execution) == (granularity, execution)
     assert record.note.startswith(note)
@@ -402,12 +405,11 @@ def test_a_cpu_without_a_fast_product_is_named(monkeypatch: pytest.MonkeyPatch) 
     assert done.notes == ("no speed-up on this CPU: it has no fast int8 product (VNNI)",)
 
 
+@pytest.mark.skipif(not AVX512, reason="this CPU packs 4 bits otherwise")
 @pytest.mark.xfail(strict=True, reason="a group of which one layer is simulated is recorded as simulated throughout")
 def test_layers_with_and_without_a_kernel_are_recorded_one_by_one() -> None:
     """What is packed already is no saving that is only simulated."""
     model = Attention(nn.Linear(64, 64), nn.Linear(64, 32))
-    if weight_only_kernel(quantize_weight(torch.randn(64, 64), _group(32, 4)), bits=4, dtype=torch.float32) is None:
-        pytest.fail("this CPU has no such kernel")
     done = quantize_(model, parse_recipe("w4a16-g32"))
     assert [type(layer) for layer in model.children()] == [WeightOnlyLinear, nn.Linear]
     assert [layer.execution for layer in done.layers] == ["native", "simulated"]

@@ -47,7 +47,7 @@ def test_a_simulated_layer_computes_what_a_native_one_does(kind: str, data: st.D
     (native,) = Int8Linear.together([weight], [bias], activations)
     simulated = SimulatedLinear(weight.dequantize(torch.float32), bias, activations)
     rounded = activations.prepare(x)(x)
-    sizes = rounded.values.abs().double() * rounded.scales
+    sizes = rounded.values.double().abs() * rounded.scales
     if rounded.offsets is not None:
         sizes += rounded.offsets.abs() * rounded.scales
     magnitude = sizes @ weight.dequantize(torch.float64).abs().t() + (0 if bias is None else bias.abs())
