@@ -11,6 +11,7 @@ from typing import Literal
 
 from pytest_qeval.journal import Journal
 from pytest_qeval.report.json import report_dict
+from pytest_qeval.report.layers import layers_csv
 from pytest_qeval.report.summary import Material, summarise
 from pytest_qeval.report.terminal import Line, lines
 from pytest_qeval.results import (
@@ -144,6 +145,8 @@ class Session:
         assert self.summary is not None  # noqa: S101 - `finish` has just made it
         text = json.dumps(report_dict(self.summary, self.gates), indent=2, ensure_ascii=False, allow_nan=False)
         (self.output / "report.json").write_text(text + "\n", encoding="utf-8")
+        if table := layers_csv(self._recipes_in_order().values()):
+            (self.output / "layers.csv").write_text(table, encoding="utf-8")
 
     def _write_samples(self) -> None:
         recipes = list(dict.fromkeys(recipe for recipe, _ in self._planned))

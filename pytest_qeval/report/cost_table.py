@@ -44,6 +44,7 @@ _DONE: Sequence[tuple[str, Callable[[RecipeFacts], str | None]]] = (
     ("quantized layers (share of parameters)", _quantized),
     ("bits per weight, whole model", _bits),
     ("quantizing, s", _seconds),
+    ("exported checkpoint", lambda facts: _size(facts.disk_bytes)),
 )
 
 
