@@ -16,7 +16,6 @@ from pytest_qeval.engines.forward import RowModel, context_length
 from pytest_qeval.engines.rows import Text
 from pytest_qeval.errors import EngineError, RecipeError
 from pytest_qeval.quantize.activations import StaticRange
-from pytest_qeval.quantize.apply import family_of
 from pytest_qeval.quantize.clip import clip_histogram, range_of_histogram
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.observers import Histogram
@@ -48,29 +47,25 @@ class Calibration:
 
 
 class Watch:
-    """One histogram per input that static layers share, filled while the model runs."""
+    """One histogram per static layer, of its inputs, filled while the model runs."""
 
     def __init__(self, model: Any, recipe: Recipe) -> None:
         """Look for the layers that the recipe gives static activations."""
-        self.places = [place for place in plan_places(model, recipe) if _static(place)]
-        self.histograms: dict[tuple[str, ...], Histogram] = {}
+        self._places = [place for place in plan_places(model, recipe) if _static(place)]
+        self._histograms = [Histogram() for _ in self._places]
         self._model = model
-        self._mask: torch.Tensor | None = None
 
     @contextmanager
     def __call__(self, real: torch.Tensor | None = None) -> Iterator[None]:
         """Watch; `real` `[batch, tokens]` marks what is no padding."""
-        families = {family_of(place): place for place in self.places}
-        hooks = [self._hook(family, place, real) for family, place in families.items()]
+        hooks = [self._hook(*pair, real) for pair in zip(self._places, self._histograms, strict=True)]
         try:
             yield
         finally:
             for hook in hooks:
                 hook.remove()
 
-    def _hook(self, family: tuple[str, ...], place: Place, real: torch.Tensor | None) -> Any:
-        histogram = self.histograms.setdefault(family, Histogram())
-
+    def _hook(self, place: Place, histogram: Histogram, real: torch.Tensor | None) -> Any:
         def watch(_: Any, inputs: tuple[torch.Tensor, ...]) -> None:
             x = inputs[0].detach()
             if real is not None and x.shape[:-1] == real.shape:
@@ -83,13 +78,17 @@ class Watch:
         return place.find(self._model).register_forward_pre_hook(watch)
 
     def ranges(self) -> dict[str, StaticRange]:
-        """Conclude: one range per layer."""
-        missing = [place.name for place in self.places if not self.histograms[family_of(place)].n_values]
-        if missing:
-            raise RecipeError(
-                f"calibration never reached {missing[0]}: keep that layer, or choose dynamic activations."
-            )
-        return {place.name: _range(self.histograms[family_of(place)], _scheme(place)) for place in self.places}
+        """Conclude: one range per layer.
+
+        Raises:
+            RecipeError: when a layer has never been called.
+        """
+        found = {}
+        for place, histogram in zip(self._places, self._histograms, strict=True):
+            if not histogram.n_values:
+                raise RecipeError(f"calibration never reached {place.name}: keep it, or choose dynamic activations.")
+            found[place.name] = _range(histogram, _scheme(place))
+        return found
 
 
 class Reader:

@@ -45,7 +45,9 @@ class ActivationQuantizer:
         self._fixed: _Round | None = None
         if static is not None:
             scale, offset = static.grid(scheme)
-            self._fixed = self._with(torch.tensor([[scale]]), None if offset is None else torch.tensor([[offset]]))
+            self._fixed = self._with(
+                torch.tensor([[scale]]), None if offset is None else torch.tensor([[float(offset)]])
+            )
 
     def prepare(self, rows: torch.Tensor) -> _Round:
         """Give what rounds any part of `rows` `[rows, columns]`; what all rows share is computed here, once.

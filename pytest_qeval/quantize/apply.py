@@ -25,7 +25,7 @@ from pytest_qeval.quantize.simulated import SimulatedLinear
 from pytest_qeval.quantize.weight_only import WeightOnlyLinear, weight_only_kernel
 from pytest_qeval.quantize.weights import QuantizedWeight, packed_bytes, quantize_weight
 
-__all__ = ["NO_RANGES", "Rounding", "family_of", "quantize_"]
+__all__ = ["NO_RANGES", "Rounding", "quantize_"]
 
 Rounding = Callable[[Place, torch.Tensor], QuantizedWeight]
 """Gives a layer's integers, from its floating-point weight `[out_features, in_features]` or from elsewhere."""
@@ -87,7 +87,7 @@ def quantize_(
         if place.kept:
             records[place.name] = record_kept(place, model)
     files = MappedFiles()
-    for group in _siblings([place for place in places if not place.kept]):
+    for group in _siblings(model, [place for place in places if not place.kept], ranges):
         records |= _quantize_group(model, group, ranges, rounding or _round, files)
     return Quantization(
         layers=tuple(records[place.name] for place in places),
@@ -96,19 +96,21 @@ def quantize_(
     )
 
 
-def family_of(place: Place) -> tuple[str, ...]:
+def _family(place: Place) -> tuple[str, ...]:
     """Give a key that layers share when their parent feeds them the same tensor, by the names of most architectures."""
     parent, _, leaf = place.name.rpartition(".")
     family = next((family for family in _FAMILIES if leaf in family), None)
     return (parent, *family) if family and len(place.names) == 1 else place.names
 
 
-def _siblings(places: Sequence[Place]) -> list[list[Place]]:
+def _siblings(model: nn.Module, places: Sequence[Place], ranges: Mapping[str, StaticRange]) -> list[list[Place]]:
     """Group the layers that share integer inputs and their scheme; nothing else is gained by being together."""
     groups: dict[tuple[object, ...], list[Place]] = {}
     for place in places:
-        family = family_of(place) if _rule(place).activations else place.names
-        groups.setdefault((family, place.rule), []).append(place)
+        family = _family(place) if _rule(place).activations else place.names
+        weight = place.find(model).weight
+        shape = weight.shape[0] if isinstance(place.find(model), Conv1D) else weight.shape[1]
+        groups.setdefault((family, place.rule, shape, weight.dtype, ranges.get(place.name)), []).append(place)
     return list(groups.values())
 
 
@@ -171,7 +173,7 @@ def _integers(
     activations = ActivationQuantizer(rule.activations, None if rule.activations.dynamic else ranges[first.name])
     biases = [layer.bias for layer in layers]
     if weights[0].scales.shape[1] == 1:
-        made = Int8Linear.together(weights, biases, activations)
+        made = Int8Linear.together(weights, biases, activations, layers[0].weight.dtype)
         return _Built(made, [layer.weight_bytes for layer in made], "native", _int8_note(rule, layers[0]))
     dtype = layers[0].weight.dtype
     return _Built(
@@ -195,7 +197,7 @@ def _weight_only(rule: LayerRule, layer: AnyLinear, weight: QuantizedWeight) -> 
     """Make a layer of integer weights and floating-point activations."""
     kernel = weight_only_kernel(weight, bits=rule.weights.bits, dtype=layer.weight.dtype)
     if kernel is not None:
-        made = WeightOnlyLinear(weight, kernel, layer.bias)
+        made = WeightOnlyLinear(weight, kernel, layer.bias, layer.weight.dtype)
         return _Built([made], [kernel.nbytes], "native", _FEW_ROWS.format(bits=rule.weights.bits))
     size = packed_bytes(weight_of(layer), rule.weights)
     _overwrite(layer, weight)

@@ -109,11 +109,12 @@ class Int8Linear(nn.Module):
     """
 
     weight = None
-    """There is none in floating point; T5 asks before it casts."""
+    """There is none in floating point: T5 would cast to its dtype, which `forward` does by itself."""
 
-    def __init__(self, siblings: Int8Siblings, index: int) -> None:
-        """Be layer `index` of `siblings`."""
+    def __init__(self, siblings: Int8Siblings, index: int, dtype: torch.dtype | None = None) -> None:
+        """Be layer `index` of `siblings`, with outputs in `dtype`, or in that of the inputs."""
         super().__init__()
+        self._dtype = dtype
         self.siblings = siblings
         self.index = index
         self.in_features, self.out_features = siblings.in_features, siblings.sizes[index]
@@ -124,10 +125,11 @@ class Int8Linear(nn.Module):
         weights: Sequence[QuantizedWeight],
         biases: Sequence[torch.Tensor | None],
         activations: ActivationQuantizer,
+        dtype: torch.dtype | None = None,
     ) -> list[Int8Linear]:
-        """Make layers that are usually fed the same tensor, or a single one."""
+        """Make layers that are usually fed the same tensor, or a single one, with outputs in `dtype`."""
         siblings = Int8Siblings(weights, biases, activations)
-        return [cls(siblings, index) for index in range(len(weights))]
+        return [cls(siblings, index, dtype) for index in range(len(weights))]
 
     @property
     def weight_bytes(self) -> int:
@@ -137,8 +139,9 @@ class Int8Linear(nn.Module):
         return after - before
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map `[..., in_features]` in float32, bfloat16 or float16 to `[..., out_features]` in the same dtype."""
-        return self.siblings.output(x, self.index)
+        """Map `[..., in_features]` to `[..., out_features]` in the layer's own dtype."""
+        same = self._dtype is None or x.dtype == self._dtype
+        return self.siblings.output(x if same else x.to(self._dtype), self.index)
 
     def extra_repr(self) -> str:
         """Say the shape, as `nn.Linear` does."""

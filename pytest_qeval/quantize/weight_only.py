@@ -18,6 +18,10 @@ from pytest_qeval.quantize.weights import QuantizedWeight
 
 __all__ = ["Int4Kernel", "Int8PackKernel", "WeightOnlyKernel", "WeightOnlyLinear", "int4_group", "weight_only_kernel"]
 
+_INT8_COLUMNS = 16
+"""Of which torch's int8 kernel reads a multiple, whether or not there are as many."""
+_ALIGNMENT = 64
+"""Bytes, of the address at which torch's kernels may expect their rows."""
 _INT8_ROWS = 8
 """Rows up to which torch's int8 kernel is faster than a cast and a product."""
 _INT4_ROWS = 48
@@ -46,11 +50,12 @@ class Int8PackKernel:
         """Keep a weight of one scale per output feature."""
         self._values = weight.values.contiguous()
         self._scales = weight.scales.flatten().contiguous()
+        self._rows = 0 if weight.values.shape[1] % _INT8_COLUMNS else _INT8_ROWS
         self.nbytes = self._values.nbytes + self._scales.nbytes
 
     def product(self, rows: torch.Tensor) -> torch.Tensor:
         """See `WeightOnlyKernel.product`; scales come last, because the kernel would round them to the rows' dtype."""
-        if rows.shape[0] <= _INT8_ROWS:
+        if rows.shape[0] <= self._rows:
             ones = torch.ones_like(self._scales, dtype=rows.dtype)
             product = torch._weight_int8pack_mm(rows, self._values, ones)  # noqa: SLF001 - its one name
         else:
@@ -104,12 +109,19 @@ class WeightOnlyLinear(nn.Module):
     """`nn.Linear` with packed weights, for inference: inputs, products and outputs are floating point."""
 
     weight = None
-    """There is none in floating point; T5 asks before it casts."""
+    """There is none in floating point: T5 would cast to its dtype, which `forward` does by itself."""
     bias: torch.Tensor | None
 
-    def __init__(self, weight: QuantizedWeight, kernel: WeightOnlyKernel, bias: torch.Tensor | None) -> None:
-        """Compute with a kernel made of `weight`, which is not kept."""
+    def __init__(
+        self,
+        weight: QuantizedWeight,
+        kernel: WeightOnlyKernel,
+        bias: torch.Tensor | None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        """Compute in `dtype`, or in that of the inputs, with a kernel made of `weight`, which is not kept."""
         super().__init__()
+        self._dtype = dtype
         self.out_features, self.in_features = weight.values.shape
         self._kernel = kernel
         self.register_buffer("bias", None if bias is None else bias.detach(), persistent=False)
@@ -125,10 +137,14 @@ class WeightOnlyLinear(nn.Module):
         return self.out_features * self.in_features + (0 if self.bias is None else self.bias.numel())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map `[..., in_features]` to `[..., out_features]` in the same dtype."""
+        """Map `[..., in_features]` to `[..., out_features]` in the layer's own dtype."""
+        x = x if self._dtype is None else x.to(self._dtype)
         if x.numel() == 0:
             return x.new_zeros(*x.shape[:-1], self.out_features)
-        out = self._kernel.product(x.reshape(-1, self.in_features))
+        rows = x.reshape(-1, self.in_features).contiguous()
+        if rows.data_ptr() % _ALIGNMENT:
+            rows = rows.clone()
+        out = self._kernel.product(rows)
         if self.bias is not None:
             out.add_(self.bias)
         return out.view(*x.shape[:-1], self.out_features)

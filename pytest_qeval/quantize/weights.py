@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -45,14 +46,15 @@ def quantize_weight(weight: torch.Tensor, scheme: WeightScheme) -> QuantizedWeig
     columns = weight.shape[1]
     group = min(scheme.group_size or columns, columns)
     values = torch.empty(weight.shape, dtype=torch.int8, device=weight.device)
-    whole = _limit(weight, scheme) if scheme.granularity == "per_tensor" else None
+    whole = _limit(weight, scheme) if scheme.granularity == "per_tensor" and weight.numel() else None
     scales = []
     for rows in _chunks(weight):
-        part = weight[rows].float()
-        limits = whole.expand(part.shape[0], 1) if whole is not None else _group_limits(part, scheme, group)
-        part_scales = (limits / (2 ** (scheme.bits - 1) - 1)).clamp_min_(SMALLEST_SCALE)
-        if scheme.granularity == "per_group":
-            part_scales = part_scales.to(weight.dtype).float().clamp_min_(_smallest(weight.dtype))
+        part = weight[rows].to(torch.float32, copy=True)
+        part_scales = (
+            _scales(whole.expand(part.shape[0], 1), scheme)
+            if whole is not None
+            else _group_scales(part, scheme, group, weight.dtype)
+        )
         last = 2 ** (scheme.bits - 1) - 1
         values[rows] = part.div_(_repeated(part_scales, group, columns)).round_().clamp_(-last, last).to(torch.int8)
         scales.append(part_scales)
@@ -86,15 +88,40 @@ def _limit(weight: torch.Tensor, scheme: WeightScheme) -> torch.Tensor:
     return clip_rows(weight.reshape(1, -1), bits=scheme.bits, clip=scheme.clip, percentile=scheme.percentile)
 
 
-def _group_limits(part: torch.Tensor, scheme: WeightScheme, group: int) -> torch.Tensor:
-    """Give one limit per group, `[rows, groups]`; a shorter last group is looked at on its own."""
+def _scales(limits: torch.Tensor, scheme: WeightScheme) -> torch.Tensor:
+    return limits.div(2 ** (scheme.bits - 1) - 1).clamp_min_(SMALLEST_SCALE)
+
+
+def _group_scales(part: torch.Tensor, scheme: WeightScheme, group: int, dtype: torch.dtype) -> torch.Tensor:
+    """Give one scale per group, `[rows, groups]`; a shorter last group is looked at on its own."""
     rows, columns = part.shape
     whole = columns // group
     pieces = [part[:, : whole * group].reshape(rows * whole, group)]
     if columns % group:
         pieces.append(part[:, whole * group :])
-    limits = [clip_rows(p, bits=scheme.bits, clip=scheme.clip, percentile=scheme.percentile) for p in pieces]
-    return torch.cat([limit.reshape(rows, -1) for limit in limits], dim=1)
+    return torch.cat([_row_scales(piece, scheme, dtype).reshape(rows, -1) for piece in pieces], dim=1)
+
+
+def _row_scales(rows: torch.Tensor, scheme: WeightScheme, dtype: torch.dtype) -> torch.Tensor:
+    """Give every row's scale `[rows, 1]`, for a per_group scheme one that `dtype` can hold.
+
+    Rounding the scale can cost what searching for it has gained: then the one of minmax is taken.
+    """
+    scales = _scales(clip_rows(rows, bits=scheme.bits, clip=scheme.clip, percentile=scheme.percentile), scheme)
+    if scheme.granularity != "per_group" or dtype == torch.float32:
+        return scales
+    scales = scales.to(dtype).float().clamp_min_(_smallest(dtype))
+    if scheme.clip != "mse":
+        return scales
+    plain = _row_scales(rows, replace(scheme, clip="minmax"), dtype)
+    better = _squared_error(rows, scales, scheme) <= _squared_error(rows, plain, scheme)
+    return torch.where(better, scales, plain)
+
+
+def _squared_error(rows: torch.Tensor, scales: torch.Tensor, scheme: WeightScheme) -> torch.Tensor:
+    last = 2 ** (scheme.bits - 1) - 1
+    moved = rows.div(scales).round_().clamp_(-last, last).mul_(scales).sub_(rows)
+    return moved.square_().sum(-1, keepdim=True)
 
 
 def _repeated(scales: torch.Tensor, group: int, columns: int) -> torch.Tensor:

@@ -160,7 +160,6 @@ def test_scales_and_offsets_are_floats(kind: str, *, symmetric: bool) -> None:
         assert rounded.offsets.dtype == torch.float32
 
 
-@pytest.mark.xfail(strict=True, reason="the zero point of a static scheme is made as int64")
 def test_offsets_of_a_static_grid_are_floats() -> None:
     offsets = quantize("static", torch.randn(3, 4), symmetric=False).offsets
     assert offsets is not None

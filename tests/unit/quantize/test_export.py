@@ -291,11 +291,17 @@ def change(**values: Any) -> Callable[[Path], None]:
 
 
 def write(name: str, content: bytes) -> Callable[[Path], None]:
-    return lambda path: (path / name).write_bytes(content) and None
+    def apply(path: Path) -> None:
+        (path / name).write_bytes(content)
+
+    return apply
 
 
 def cut(name: str) -> Callable[[Path], None]:
-    return lambda path: (path / name).write_bytes((path / name).read_bytes()[:-100]) and None
+    def apply(path: Path) -> None:
+        (path / name).write_bytes((path / name).read_bytes()[:-100])
+
+    return apply
 
 
 def remove(name: str) -> Callable[[Path], None]:

@@ -62,13 +62,11 @@ def test_rows_that_are_packed_in_pieces_are_the_same(bits: int, monkeypatch: pyt
 @pytest.mark.parametrize("bits", range(2, 9))
 def test_the_words_are_those_of_compressed_tensors(bits: int, columns: int) -> None:
     """Its own packing function gives the very same words."""
-    pytest.importorskip("compressed_tensors", reason="the package compressed-tensors is not installed")
-    from compressed_tensors.compressors.pack_quantized.helpers import (  # noqa: PLC0415 - not always there
-        pack_to_int32,
-        unpack_from_int32,
+    helpers = pytest.importorskip(
+        "compressed_tensors.compressors.pack_quantized.helpers",
+        reason="the package compressed-tensors is not installed",
     )
-
     values = random_values(5, columns, bits)
     words = pack(values, bits)
-    assert torch.equal(words, pack_to_int32(values, bits))
-    assert torch.equal(unpack_from_int32(words, bits, values.shape), unpack(words, bits, columns))
+    assert torch.equal(words, helpers.pack_to_int32(values, bits))
+    assert torch.equal(helpers.unpack_from_int32(words, bits, values.shape), unpack(words, bits, columns))

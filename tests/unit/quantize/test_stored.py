@@ -197,7 +197,7 @@ def write_gguf(file: Path, kind: str, *, embedding: str = "F32") -> Path:
     writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
     writer.add_vocab_size(config["vocab_size"])
     _add_tokenizer(writer)
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config["num_hidden_layers"])
+    names: Any = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config["num_hidden_layers"])
     for name, tensor in load_file(demo() / "model.safetensors").items():
         array = tensor.numpy()
         if "q_proj" in name or "k_proj" in name:  # llama.cpp interleaves the halves of a head
