@@ -127,3 +127,29 @@ def test_lists(run: Run, kind: str, lines: list[str]) -> None:
     assert result.ret == 0
     result.stdout.fnmatch_lines(lines)
     result.stdout.no_fnmatch_line("*test session starts*")
+
+
+def test_sensitivity_ranks_every_block(run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
+    """Nothing is generated and only the untouched model is loaded; the baseline has nothing to rank."""
+    result = run(
+        *mode, "--qeval-model", "demo", "--qeval-recipe", "w2a16", "--qeval-suite", "sensitivity",
+        "--qeval-limit", "3", "--qeval-output", "out", "-rs",
+    )  # fmt: skip
+
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*auto quantizes nothing*", "*sensitivity to w2a16*", "*1 passed, 1 skipped*"])
+    report = read_report(pytester)
+    assert len(report["sensitivity"]["w2a16"]["blocks"]) == 7
+    assert report["sensitivity"]["w2a16"]["texts"] == 3
+    assert (report["recipes"], report["run"]["planned"]) == ({}, 0)
+
+
+def test_efficiency_alone_is_reported(run: Run, pytester: pytest.Pytester) -> None:
+    """A session without a single case has a report all the same, and a table of layers."""
+    run("--qeval-model", "demo", "--qeval-recipe", "int8", "--qeval-suite", "efficiency", "--qeval-output", "out")
+
+    report = read_report(pytester)
+    assert report["efficiency"]["int8"]["decode"]["latency_per_token_s"]["n"] > 0
+    table = (pytester.path / "out" / "layers.csv").read_text(encoding="utf-8").splitlines()
+    assert len(table) == 1 + len(report["recipes"]["int8"]["layers"])
+    assert "int8,lm_head," in "\n".join(table)
