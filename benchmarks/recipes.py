@@ -60,9 +60,9 @@ class Workload:
 
 
 WORKLOADS = (
-    Workload(title="decode B=1", batch=1, tokens=CONTEXT_TOKENS, rounds=31, decodes=True),
-    Workload(title="decode B=16", batch=16, tokens=CONTEXT_TOKENS, rounds=11, decodes=True),
-    Workload(title="prefill 1×512", batch=1, tokens=512, rounds=7, decodes=False),
+    Workload(title="decode B=1", batch=1, tokens=CONTEXT_TOKENS, rounds=21, decodes=True),
+    Workload(title="decode B=16", batch=16, tokens=CONTEXT_TOKENS, rounds=7, decodes=True),
+    Workload(title="prefill 1×512", batch=1, tokens=512, rounds=3, decodes=False),
 )
 WIDE_WORKLOADS = (
     Workload(title="decode B=64", batch=64, tokens=CONTEXT_TOKENS, rounds=7, decodes=True),
@@ -210,7 +210,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="directory of a Hugging Face causal language model")
     parser.add_argument("--divergence", type=int, default=40, help="HumanEval problems for the divergence")
-    parser.add_argument("--problems", type=int, default=82, help="HumanEval problems that are solved; 0 for none")
+    parser.add_argument("--problems", type=int, default=60, help="HumanEval problems that are solved; 0 for none")
     parser.add_argument("--wide", action="store_true", help="time wide batches too")
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--recipes", nargs="+", default=list(RECIPES))
