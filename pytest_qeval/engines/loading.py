@@ -91,7 +91,9 @@ def load(
     recipe = exported.recipe if exported else recipe
     model, tokenizer = from_pretrained(source, recipe.dtype, choose_device(device), exported)
     use_grouped_attention(model)
-    model.eval().requires_grad_(requires_grad=False)
+    # Weights keep requires_grad: without it, torch's matmul copies the output layer for every row of a slice of hidden
+    # states (2.13, on a CPU: 5 s instead of 1 s for a prefill of 8 × 128). Inference mode records no graph anyway.
+    model.eval()
     load_s = time.perf_counter() - started
     eos_ids = _eos_ids(model, tokenizer)
     # Only these: penalties and sampling settings that ship with a model would change what is measured.

@@ -64,7 +64,7 @@ def measure_sensitivity(
         torch.set_num_threads(threads)
     started = time.perf_counter()
     model, tokenizer = from_pretrained(source, recipe.dtype, choose_device(device), None)
-    model.eval().requires_grad_(requires_grad=False)
+    model.eval()
     ranges = NO_RANGES
     if texts and recipe.calibration:
         watch = Watch(model, recipe)
