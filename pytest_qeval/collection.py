@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +14,7 @@ from pytest_qeval.schema import Case, Record
 if TYPE_CHECKING:
     from pytest_qeval.runtime import Runtime
 
-__all__ = ["MARKER", "check", "conclude", "parametrize", "plan_of", "recipe_of"]
+__all__ = ["MARKER", "check", "conclude", "overlap", "parametrize", "plan_of", "recipe_of"]
 
 MARKER = "qeval(benchmark): ask the problems of this benchmark; the test takes the fixtures `qeval` and `case`"
 _ERROR = pytest.StashKey[QEvalError]()
@@ -58,24 +58,27 @@ def _cases(metafunc: pytest.Metafunc) -> Sequence[Case]:
         return []
 
 
-def check(config: pytest.Config) -> None:
+def check(config: pytest.Config, items: list[pytest.Item]) -> None:
     """End the session when a benchmark could not be read, or a recipe would be calibrated on its problems.
 
     Raises:
         pytest.UsageError: before anything is run; exit status 4.
     """
-    error = config.stash.get(_ERROR, None) or _overlap(config.stash.get(RUNTIME, None))
+    error = config.stash.get(_ERROR, None)
+    runtime = config.stash.get(RUNTIME, None)
+    if error is None and runtime is not None and not hasattr(config, "workerinput"):
+        error = overlap(runtime, [case.benchmark for _, case in plan_of(items) if case])
     if error is not None:
+        items.clear()  # what is not run is not planned either
         raise pytest.UsageError(str(error)) from error
 
 
-def _overlap(runtime: Runtime | None) -> QEvalError | None:
-    if runtime is None:
-        return None
+def overlap(runtime: Runtime, benchmarks: Iterable[str]) -> QEvalError | None:
+    """Say which calibration text is a problem of the benchmarks under test, if one is."""
     from pytest_qeval.recipes_of_run import check_overlap  # noqa: PLC0415 - only for active sessions
 
     try:
-        check_overlap(runtime.settings, runtime.benchmarks)
+        check_overlap(runtime.settings, [runtime.benchmark(name) for name in dict.fromkeys(benchmarks)])
     except QEvalError as error:
         return error
     return None

@@ -43,14 +43,16 @@ class Controller:
         self._distributed = distributed
 
     @pytest.hookimpl
-    def pytest_report_header(self) -> list[str]:
-        """Say what will be run before it is collected."""
+    def pytest_report_header(self, config: pytest.Config) -> list[str]:
+        """Say what will be run before it is collected, if it will."""
+        if config.option.collectonly:
+            return []
         return [f"qeval: {line}" for line in self.session.header()]
 
     @pytest.hookimpl
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Take the plan, unless workers collect."""
-        if not self._distributed:
+        """Take the plan, unless workers collect or nothing is to be run: then there is nothing to report either."""
+        if not self._distributed and not session.config.option.collectonly:
             self.session.plan([(recipe, case) for recipe, case in plan_of(session.items) if recipe])
 
     @pytest.hookimpl(tryfirst=True)

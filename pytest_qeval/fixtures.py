@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_qeval.errors import QEvalError
 from pytest_qeval.schema import Case, Record
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class QEval:
                 `humaneval` for any other. `--qeval-limit` says how many, 20 by default.
         """
         if not self._run.quantizes:
-            pytest.skip(f"{self.recipe} quantizes nothing")
+            pytest.skip(f"{self.recipe} quantizes nothing by a scheme of this package")
         return self._run.measure_sensitivity(benchmark or self._run.default_benchmark)
 
 
@@ -73,5 +74,8 @@ def qeval_recipe(request: pytest.FixtureRequest) -> Iterator[RecipeRun]:
 def qeval(qeval_recipe: RecipeRun, request: pytest.FixtureRequest) -> QEval:
     """Evaluate cases with the recipe at hand; call it with the fixture `case`."""
     if "case" in request.fixturenames:
-        qeval_recipe.load()  # so that a model that cannot be loaded is an error of the set-up
+        try:
+            qeval_recipe.load()  # here, so that a model that cannot be loaded is an error of the set-up
+        except QEvalError as error:
+            pytest.fail(str(error), pytrace=False)
     return QEval(qeval_recipe, request.node)

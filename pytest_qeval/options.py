@@ -20,12 +20,15 @@ from pytest_qeval.settings import (
     GenerationSettings,
     ModelSettings,
     Settings,
+    file_stem,
 )
 
 __all__ = ["OPTIONS", "SUITES", "Option", "add_options", "read_settings"]
 
 SUITES = ("humaneval", "micro", "efficiency", "sensitivity")
 _T = TypeVar("_T")
+_RESERVED = ("auto", "as-is", "original")
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +149,7 @@ def read_settings(config: pytest.Config) -> Settings | None:
         UsageError: for anything that cannot work, before a model is touched.
     """
     values = _Values(config)
-    model, completions = values.text("model"), values.text("completions")
+    model, completions = values.text("model"), values.file("completions")
     if model and completions:
         raise UsageError("--qeval-model and --qeval-completions exclude each other: run a model, or replay samples.")
     if not (model or completions):
@@ -165,16 +168,13 @@ def read_settings(config: pytest.Config) -> Settings | None:
         suites=_suites(values.texts("suite")),
         limit=values.positive("limit"),
         completions=_existing(completions, "--qeval-completions") if completions else None,
-        data=_folder(values.text("data")),
+        data=_folder(values.file("data")),
         gates=tuple(values.texts("gate")),
         require_proof=values.flag("require-proof"),
         strict=values.flag("strict"),
-        output=_output(values.text("output"), config.invocation_params.dir),
-        export=_output(values.text("export"), config.invocation_params.dir),
-        calibration=CalibrationSettings(
-            source=values.text("calibration") or CalibrationSettings().source,
-            allow_overlap=values.flag("allow-overlap"),
-        ),
+        output=_output(values.file("output"), config.invocation_params.dir),
+        export=_output(values.file("export"), config.invocation_params.dir),
+        calibration=CalibrationSettings(source=_calibration_source(values), allow_overlap=values.flag("allow-overlap")),
         generation=_generation(values),
         execution=_execution(values),
     )
@@ -196,6 +196,19 @@ class _Values:
 
     def texts(self, name: str) -> Sequence[str]:
         return list(self._raw(name) or ())
+
+    def path(self, text: str, name: str = "recipe") -> str:
+        """Resolve a path: against the ini file's folder if it was written there, else against the current one."""
+        path = Path(text).expanduser()
+        written_in_ini = self._config.getoption(f"qeval_{name.replace('-', '_')}") is None
+        if path.is_absolute() or not written_in_ini or self._config.inipath is None:
+            return str(path)
+        return str(self._config.inipath.parent / path)
+
+    def file(self, name: str) -> str | None:
+        """Give an option's path as `path` resolves it; None where there is none."""
+        text = self.text(name)
+        return self.path(text, name) if text else None
 
     def flag(self, name: str) -> bool:
         return bool(self._raw(name))
@@ -220,12 +233,8 @@ def _recipes(values: _Values) -> dict[str, Any]:
     """Find every recipe; what there is of `Settings` about them."""
     files: dict[str, str] = {}
     for text in [text for given in values.texts("recipe") for text in expand_braces(given)] or ["auto"]:
-        name = find_recipe(text).name
-        if files.setdefault(name, text) != text:
-            raise UsageError(
-                f"two recipes are called {name!r}: {files[name]} and {text}. Give one of them another name."
-            )
-    baseline, original = _baseline(values.text("baseline") or "auto", files)
+        _register(files, values.path(text) if text.endswith(".toml") else text)
+    baseline, original = _baseline(values, files)
     others = tuple(name for name in files if name != baseline)
     # Nothing to compare a recipe with but itself: it is evaluated on its own.
     compared = bool(others) and baseline is not None
@@ -237,19 +246,35 @@ def _recipes(values: _Values) -> dict[str, Any]:
     }
 
 
-def _baseline(text: str, files: dict[str, str]) -> tuple[str | None, str | None]:
+def _baseline(values: _Values, files: dict[str, str]) -> tuple[str | None, str | None]:
     """Give the baseline's recipe, and the model that it is applied to where that is another one."""
+    text = values.text("baseline") or "auto"
     if text == "none":
         return None, None
+    toml = text.endswith(".toml")
+    if not toml and (text == "demo" or "/" in text or Path(text).expanduser().exists()):
+        return "original", text
     try:
-        name = find_recipe(text).name
-    except UnknownNameError:
-        if "/" in text or Path(text).exists():
-            return "original", text
-        raise
-    if files.setdefault(name, text) != text:
-        raise UsageError(f"two recipes are called {name!r}: {files[name]} and {text}. Give one of them another name.")
-    return name, None
+        return _register(files, values.path(text, "baseline") if toml else text), None
+    except UnknownNameError as error:
+        raise UnknownNameError(f"--qeval-baseline {text} names neither a recipe nor a model: {error}") from error
+
+
+def _register(files: dict[str, str], text: str) -> str:
+    """Note a recipe under its name, and give the name; two of one name, or of one file name, are refused."""
+    name = find_recipe(text).name
+    if name == "original" or (name in _RESERVED and text != name):
+        raise UsageError(
+            f"no recipe can be given the name {name!r}, which has a meaning of its own; to compare with another model, "
+            "name that model: --qeval-baseline MODEL."
+        )
+    if len(name) > _LONGEST_NAME:
+        raise UsageError(f"the recipe's name {name[:40]!r}… is longer than {_LONGEST_NAME} characters: shorten it.")
+    for other, defined in files.items():
+        if (other == name and defined != text) or (other != name and file_stem(other) == file_stem(name)):
+            raise UsageError(f"two recipes are called {name!r}: {defined} and {text}. Give one of them another name.")
+    files[name] = text
+    return name
 
 
 def _replayed(values: _Values) -> dict[str, Any]:
@@ -259,6 +284,11 @@ def _replayed(values: _Values) -> dict[str, Any]:
     if values.text("baseline") not in {None, "none"}:
         raise UsageError("--qeval-baseline needs a model; a replay of one samples file has nothing to compare with.")
     return {"recipes": ("replay",), "baseline": None}
+
+
+def _calibration_source(values: _Values) -> str:
+    source = values.text("calibration") or CalibrationSettings().source
+    return values.path(source, "calibration") if source.endswith(".jsonl") else source
 
 
 def _suites(names: Sequence[str]) -> tuple[str, ...]:

@@ -37,6 +37,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     parametrize(metafunc)
 
 
-def pytest_collection_modifyitems(config: pytest.Config) -> None:
-    """End the session with status 4 when a benchmark could not be read."""
-    check(config)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """End the session with status 4 when a benchmark could not be read, or recipes are calibrated on it."""
+    check(config, items)

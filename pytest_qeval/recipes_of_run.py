@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import replace
-
-import pytest
+from pathlib import Path
 
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.engines.base import EngineSource
+from pytest_qeval.engines.sources import resolve
 from pytest_qeval.errors import DataError, UsageError
 from pytest_qeval.quantize.catalogue import find_recipe
 from pytest_qeval.quantize.corpus import CalibrationTexts, calibration_texts
 from pytest_qeval.quantize.overlap import find_overlap
-from pytest_qeval.quantize.recipe import Recipe
-from pytest_qeval.settings import Settings
+from pytest_qeval.quantize.recipe import EXPORT_FILE, Recipe
+from pytest_qeval.settings import CalibrationSettings, Settings, file_stem
 
-__all__ = ["check_calibration", "check_export", "check_overlap", "settle_recipes"]
+__all__ = ["check_calibration", "check_export", "check_overlap", "check_suites", "settle_recipes"]
 
 
 def settle_recipes(settings: Settings) -> Settings:
@@ -52,39 +51,75 @@ def settle_recipes(settings: Settings) -> Settings:
     return settings
 
 
-def check_calibration(settings: Settings) -> None:
-    """Make sure that there are texts for every recipe that is calibrated; warn where there is only one.
+def check_calibration(settings: Settings) -> list[str]:
+    """Make sure that there are texts for every recipe that is calibrated; give what is worth a warning.
 
     Raises:
         DataError: when the texts cannot be had.
+        UsageError: when a source is named and nothing is calibrated.
     """
-    for recipe, texts in _calibrated(settings):
-        if len(texts.texts) == 1:
-            warnings.warn(
-                pytest.PytestWarning(f"{recipe.name} is calibrated on a single text: its static scales are a guess."),
-                stacklevel=1,
-            )
+    calibrated = _calibrated(settings)
+    if settings.calibration != CalibrationSettings() and not calibrated:
+        raise UsageError(
+            "--qeval-calibration and --qeval-allow-overlap have nothing to calibrate: only static activations need it, "
+            "as in --qeval-recipe w8a8-static-mse."
+        )
+    return [
+        f"{recipe.name} is calibrated on a single text: its static scales are a guess."
+        for recipe, texts in calibrated
+        if len(texts.texts) == 1
+    ]
+
+
+def check_suites(settings: Settings) -> None:
+    """Make sure that a run for sensitivity alone has a recipe whose sensitivity there is.
+
+    Raises:
+        UsageError: when it has none.
+    """
+    if settings.suites != ("sensitivity",):
+        return
+    recipes = [find_recipe(settings.recipe_files.get(name, name)) for name in settings.all_recipes]
+    if not any(recipe.quantizes and not recipe.quantizer for recipe in recipes):
+        raise UsageError(
+            "--qeval-suite sensitivity quantizes one block at a time and needs a recipe of this package's own schemes: "
+            "add --qeval-recipe int8, or w4a16-g128."
+        )
 
 
 def check_export(settings: Settings) -> None:
     """Make sure that what is to be exported can be.
 
     Raises:
-        UsageError: when a recipe is another package's to write, or when there is nothing to write.
+        UsageError: when a recipe is another package's to write, when there is nothing to write, or nowhere to.
     """
     if settings.export is None:
         return
-    recipes = [find_recipe(settings.recipe_files.get(name, name)) for name in settings.all_recipes]
+    recipes = [find_recipe(settings.recipe_files.get(name, name)) for name in settings.recipes]
     foreign = next((recipe for recipe in recipes if recipe.quantizer), None)
     if foreign is not None:
         raise UsageError(
             f"--qeval-export writes this package's own schemes, such as int8 or w4a16-g128; {foreign.name} is "
             f"{foreign.quantizer}'s to write. Leave one of the two out."
         )
-    if not any(recipe.quantizes for recipe in recipes):
-        raise UsageError(
-            "--qeval-export has nothing to write: no recipe of this run quantizes. Add --qeval-recipe int8."
-        )
+    quantizing = [recipe for recipe in recipes if recipe.quantizes]
+    if not quantizing:
+        raise UsageError("--qeval-export has nothing to write: no recipe of this run quantizes, as int8 would.")
+    for recipe in quantizing:
+        _check_folder(settings.export / file_stem(recipe.name), settings)
+
+
+def _check_folder(folder: Path, settings: Settings) -> None:
+    """Refuse a folder that holds anything but an earlier export, and one that cannot be made."""
+    models = [resolve(settings.model_of(recipe)).path for recipe in settings.all_recipes]
+    if any(path is not None and path.resolve() == folder.resolve() for path in models):
+        raise UsageError(f"--qeval-export would overwrite the model under test, {folder}: name another folder.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / EXPORT_FILE).is_file():
+        raise UsageError(f"--qeval-export: {folder} is not empty and holds no earlier export: name another folder.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--qeval-export: {folder} cannot be made ({error.strerror}): name another folder.") from error
 
 
 def check_overlap(settings: Settings, benchmarks: Iterable[Benchmark]) -> None:

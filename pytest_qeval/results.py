@@ -259,7 +259,9 @@ class Efficiency:
     decode_s: Percentiles | None
     """Seconds per token of a single stream, batch 1."""
     stream_prompt_tokens: int | None
-    no_speed_up: str = ""
+    simulated: bool
+    """Rounded, then computed in float: every number but `model_bytes` and `new_tokens` is the simulation's."""
+    slower: str = ""
     """In which measured ways a native candidate is slower than the baseline; empty where it is not."""
 
 
@@ -290,7 +292,12 @@ class Summary:
     duration_s: float
     planned: int
     received: int
+    candidates: tuple[str, ...]
+    """Recipes that gates judge, whether or not they were loaded; at least one."""
+    baseline: str | None
+    """The recipe that candidates are compared with, if any, whether or not it was loaded."""
     recipes: Mapping[str, RecipeFacts]
+    """Those that were loaded."""
     results: tuple[BenchmarkResult, ...]
     comparisons: tuple[Comparison, ...]
     efficiency: Mapping[str, Efficiency]
@@ -303,13 +310,3 @@ class Summary:
     def missing(self) -> int:
         """Planned cases that never reported."""
         return self.planned - self.received
-
-    @property
-    def candidates(self) -> tuple[str, ...]:
-        """Recipes that gates judge."""
-        return tuple(name for name, facts in self.recipes.items() if facts.role == "candidate")
-
-    @property
-    def baseline(self) -> str | None:
-        """The recipe that candidates are compared with, if any."""
-        return next((name for name, facts in self.recipes.items() if facts.role == "baseline"), None)

@@ -67,11 +67,6 @@ class Runtime:
             self._samples = read_samples(self.settings.completions)
         return self._samples
 
-    @property
-    def benchmarks(self) -> Sequence[Benchmark]:
-        """The benchmarks that have been read so far."""
-        return list(self._benchmarks.values())
-
     def benchmark(self, name: str) -> Benchmark:
         """Read a benchmark once.
 
@@ -207,8 +202,11 @@ class RecipeRun:
 
     @property
     def quantizes(self) -> bool:
-        """Whether the recipe rounds anything."""
-        return not self.replays and self._definition()[0].quantizes
+        """Whether the recipe rounds anything by a scheme of this package."""
+        if self.replays:
+            return False
+        recipe, _ = self._definition()
+        return recipe.quantizes and not recipe.quantizer
 
     def _n_samples(self, case: Case) -> int:
         samples = self._runtime.samples

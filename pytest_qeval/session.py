@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
+from pytest_qeval.errors import UsageError
 from pytest_qeval.journal import Journal
 from pytest_qeval.report.json import report_dict
 from pytest_qeval.report.layers import layers_csv
@@ -41,13 +43,15 @@ class Session:
     """
 
     def __init__(self, settings: Settings, run: RunHeader, *, output: Path, clock: Callable[[], float]) -> None:
-        """Read the gates and open the journal.
+        """Read the gates and make sure that reports can be written, without writing anything yet.
 
         Raises:
             GateError: for a gate that cannot be read.
+            UsageError: for an output folder that cannot be made.
         """
         self._settings = settings
         self._gates = parse_gates(settings.gates, has_baseline=settings.baseline is not None)
+        _probe(output)
         self._run = run
         self._clock = clock
         self._started = clock()
@@ -121,6 +125,8 @@ class Session:
                 duration_s=self._clock() - self._started,
                 planned=self._planned,
                 records=list(self._records.values()),
+                candidates=self._settings.recipes,
+                baseline=self._settings.baseline,
                 recipes=self._recipes_in_order(),
                 generation=self._generation,
                 streams=self._streams,
@@ -160,6 +166,19 @@ class Session:
             )
             text = "".join(json.dumps(row) + "\n" for row in rows)
             (self.output / name).write_text(text, encoding="utf-8")
+
+
+def _probe(output: Path) -> None:
+    """Try to write where the folder is, or would be made."""
+    try:
+        nearest = next(folder for folder in (output, *output.parents) if folder.exists() or folder.is_symlink())
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"reports cannot be written to {output}: {error.strerror}. "
+            "Name a folder that can be made and written to by --qeval-output."
+        ) from error
 
 
 def _point_at(output: Path) -> None:

@@ -25,7 +25,7 @@ ISOLATIONS: tuple[IsolationName, ...] = get_args(IsolationName)
 
 def file_stem(recipe: str) -> str:
     """Spell a recipe's name so that any file system takes it: `torchao_Int8WeightOnlyConfig`."""
-    return re.sub(r"[^\w.+-]+", "_", recipe)
+    return re.sub(r"[^\w.+-]+", "_", recipe).lstrip(".") or "_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_qeval.collection import plan_of
+from pytest_qeval.collection import overlap, plan_of
 from pytest_qeval.plan import shares
 from pytest_qeval.schema import Case
 
@@ -59,16 +59,16 @@ def plan_ahead(config: pytest.Config, runtime: Runtime, items: Sequence[pytest.I
 class Distributor:
     """The controller's side: hooks of xdist, registered only when work is distributed."""
 
-    def __init__(self, folder: Path, *, together: bool, announce: Any) -> None:
+    def __init__(self, folder: Path, runtime: Runtime, *, announce: Any) -> None:
         """Prepare.
 
         Args:
             folder: an empty folder in which workers leave what they collected.
-            together: see `plan.shares`.
+            runtime: of this process, which runs no test itself.
             announce: called once with the planned (recipe, case or None) pairs.
         """
         self._folder = folder
-        self._together = together
+        self._runtime = runtime
         self._announce = announce
         self._n_nodes = 0
         self.plan: list[tuple[str | None, Case | None]] | None = None
@@ -86,6 +86,9 @@ class Distributor:
             path = self._folder / f"{node.workerinput['workerid']}.json"
             rows = json.loads(path.read_text(encoding="utf-8"))
             self.plan = [(recipe, Case(**case) if case else None) for recipe, case in rows]
+            error = overlap(self._runtime, [case.benchmark for _, case in self.plan if case])
+            if error is not None:
+                pytest.exit(f"ERROR: {error}", returncode=pytest.ExitCode.USAGE_ERROR)
             self._announce([(recipe, case) for recipe, case in self.plan if recipe])
 
     @pytest.hookimpl(optionalhook=True)
@@ -95,7 +98,7 @@ class Distributor:
             return None
         from pytest_qeval.share_scheduling import ShareScheduling  # noqa: PLC0415 - needs xdist, which is an extra
 
-        return ShareScheduling(config, log, recipes=self._recipes, together=self._together)
+        return ShareScheduling(config, log, recipes=self._recipes, together=self._runtime.settings.strict)
 
     def _recipes(self) -> list[str | None]:
         return [recipe for recipe, _ in self.plan or ()]

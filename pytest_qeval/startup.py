@@ -16,11 +16,12 @@ import pytest
 from pytest_qeval import registry
 from pytest_qeval.controller import Controller
 from pytest_qeval.engines.base import EngineProgress, EngineSource
+from pytest_qeval.errors import UsageError
 from pytest_qeval.execution.isolation import choose_isolation
 from pytest_qeval.fixtures import RUNTIME
 from pytest_qeval.performer import Performer
 from pytest_qeval.plan import default_suites
-from pytest_qeval.recipes_of_run import check_calibration, check_export, settle_recipes
+from pytest_qeval.recipes_of_run import check_calibration, check_export, check_suites, settle_recipes
 from pytest_qeval.report.progress import ProgressLine
 from pytest_qeval.rootdir import check_rootdir
 from pytest_qeval.run_header import make_header, run_id
@@ -42,8 +43,10 @@ def start(config: pytest.Config, settings: Settings) -> None:
     if not config.getoption("inifilename", None):
         check_rootdir(config.inipath, config.invocation_params.dir)
     settings = settle_recipes(settings)
+    check_suites(settings)
     check_export(settings)
-    check_calibration(settings)
+    for warning in check_calibration(settings):
+        _warn(config, warning)
     runtime = Runtime(
         settings, worker=worker_name(config), n_workers=worker_count(config), on_progress=_progress(config)
     )
@@ -53,17 +56,27 @@ def start(config: pytest.Config, settings: Settings) -> None:
         controller = _controller(config, settings)
         config.pluginmanager.register(controller, "qeval-controller")
         if distributed:
-            _distribute(config, settings, controller)
+            _distribute(config, runtime, controller)
     if not distributed:
         config.pluginmanager.register(Performer(runtime, allure=_allure_folder(config) is not None), "qeval-performer")
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args = [str(path) for path in _suite_files(default_suites(settings, runtime.samples or ()))]
 
 
-def _distribute(config: pytest.Config, settings: Settings, controller: Controller) -> None:
+def _warn(config: pytest.Config, text: str) -> None:
+    """Warn once, whatever the number of workers; where warnings are errors, this is one of usage."""
+    if hasattr(config, "workerinput"):
+        return
+    try:
+        config.issue_config_time_warning(pytest.PytestWarning(text), stacklevel=2)
+    except pytest.PytestWarning as error:
+        raise UsageError(f"{error} (a warning that was made an error)") from None
+
+
+def _distribute(config: pytest.Config, runtime: Runtime, controller: Controller) -> None:
     folder = Path(tempfile.mkdtemp(prefix="qeval-"))
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
-    distributor = Distributor(folder, together=settings.strict, announce=controller.session.plan)
+    distributor = Distributor(folder, runtime, announce=controller.session.plan)
     config.pluginmanager.register(distributor, "qeval-distributor")
 
 

@@ -16,6 +16,7 @@ from pytest_qeval.engines.forward import RowModel, context_length
 from pytest_qeval.engines.rows import Text
 from pytest_qeval.errors import EngineError, RecipeError
 from pytest_qeval.quantize.activations import StaticRange
+from pytest_qeval.quantize.apply import NO_RANGES
 from pytest_qeval.quantize.clip import clip_histogram, range_of_histogram
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.observers import Histogram
@@ -23,7 +24,7 @@ from pytest_qeval.quantize.places import Place, plan_places
 from pytest_qeval.quantize.recipe import ActivationScheme, CalibrationPlan, Recipe
 from pytest_qeval.settings import GenerationSettings
 
-__all__ = ["Calibration", "Reader", "Watch"]
+__all__ = ["Calibration", "Reader", "Watch", "observed_ranges"]
 
 _ROWS = 32
 """Texts that are continued together."""
@@ -68,8 +69,9 @@ class Watch:
     def _hook(self, place: Place, histogram: Histogram, real: torch.Tensor | None) -> Any:
         def watch(_: Any, inputs: tuple[torch.Tensor, ...]) -> None:
             x = inputs[0].detach()
-            if real is not None and x.shape[:-1] == real.shape:
-                x = x[real]
+            x = x.reshape(-1, x.shape[-1])  # some models flatten batch and position themselves
+            if real is not None and x.shape[0] == real.numel():
+                x = x[real.flatten()]
             try:
                 histogram.add(x)
             except EngineError as error:
@@ -174,27 +176,44 @@ class Reader:
 
     @torch.inference_mode()
     def _generate(self, text: str, watch: Watch | None) -> int:
-        ids = self._tokenizer(text, return_tensors="pt").input_ids.to(self._model.device)
+        room = max(1, context_length(self._model) - self._plan.new_tokens)
+        ids = self._tokenizer(text, return_tensors="pt").input_ids[:, :room].to(self._model.device)
         with watch() if watch else nullcontext():
             out = self._model.generate(ids, do_sample=False, max_new_tokens=self._plan.new_tokens)
-        return int(out.shape[1])
+        return int(out.shape[1]) - 1  # the last token is chosen and never read
+
+
+def observed_ranges(model: Any, recipe: Recipe, reader: Reader) -> Mapping[str, StaticRange]:
+    """Watch a model read, and give the range of every layer with static activations; none where there are none.
+
+    Raises:
+        EngineError: when activations are not finite.
+        RecipeError: when a static layer has never been called.
+    """
+    if not recipe.needs_calibration:
+        return NO_RANGES
+    watch = Watch(model, recipe)
+    reader.show(watch)
+    return watch.ranges()
 
 
 def _continued(model: Any, text: Text, texts: Sequence[str], new_tokens: int) -> list[tuple[int, ...]]:
     """Give every text's tokens, with those that the model would greedily put behind them."""
+    context = context_length(model)
     batch = ContinuousBatch(
         RowModel(model, rows=_ROWS),
         text,
         GenerationSettings(max_new_tokens=new_tokens),
         shape=BatchShape(rows=_ROWS),
-        context=context_length(model),
+        context=context,
     )
     batch.submit([Request(key=str(at), prompt=prompt, stops=()) for at, prompt in enumerate(texts)])
     completions: dict[int, str] = {}
     while batch.progress.finished < batch.progress.total:
         completions.update({int(one.key): one.completion.text for one in batch.step()})
     # Encoded afresh: token borders may fall otherwise where a text ends, which is one way more to say the same.
-    return text.encode([prompt + completions[at] for at, prompt in enumerate(texts)])
+    sequences = text.encode([prompt + completions[at] for at, prompt in enumerate(texts)])
+    return [sequence[:context] for sequence in sequences]
 
 
 def _groups(sequences: Iterable[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:

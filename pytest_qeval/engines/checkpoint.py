@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, redirect_stderr
+from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from transformers.utils import logging as transformers_logging
 
 from pytest_qeval.engines.sources import ModelSource
@@ -18,6 +21,11 @@ from pytest_qeval.quantize.export import FILE, StoredCheckpoint, read_checkpoint
 from pytest_qeval.quantize.recipe import Dtype
 
 __all__ = ["from_pretrained", "stored_checkpoint"]
+
+_HELD = ("weight", "qweight", "weight_packed")
+"""What quantized layers call their weights; beside them their formats have names of their own."""
+_NAMED = 3
+"""How many missing tensors a message names."""
 
 
 def from_pretrained(
@@ -32,7 +40,7 @@ def from_pretrained(
         exported: What `stored_checkpoint` found: its integers as floats make the model, to be quantized by them again.
 
     Raises:
-        ModelSourceError: when transformers cannot load it.
+        ModelSourceError: when transformers cannot load it, or would make up weights that are not in the files.
         MissingPackageError: when the checkpoint's quantization needs a package that is not installed.
     """
     with _quiet():
@@ -42,8 +50,8 @@ def from_pretrained(
             return _from_files(source, dtype, device)
         except ImportError as error:
             raise _missing_package(source, error) from error
-        except (OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise ModelSourceError(
                 f"transformers {transformers.__version__} cannot load {source.name}: {reason}"
             ) from error
@@ -63,10 +71,19 @@ def stored_checkpoint(source: ModelSource) -> StoredCheckpoint | None:
 def _from_exported(source: ModelSource, exported: StoredCheckpoint, device: torch.device) -> tuple[Any, Any]:
     config = AutoConfig.from_pretrained(source.location)
     dtype = _stated(config)
-    del config.quantization_config
-    state = exported.state_dict(dtype)
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    try:
+        state = exported.state_dict(dtype)
+    except KeyError as error:
+        raise ModelSourceError(f"{source.name} holds no integers for {error}: export it again.") from error
     architecture = AutoModelForCausalLM._model_mapping[type(config)]  # noqa: SLF001 - the auto class takes no state dict
-    model = architecture.from_pretrained(None, config=config, state_dict=state, dtype=dtype, device_map={"": device})
+    model, found = architecture.from_pretrained(
+        None, config=config, state_dict=state, dtype=dtype, device_map={"": device}, output_loading_info=True
+    )
+    _check_whole(source, found["missing_keys"])
+    if (Path(source.location) / "generation_config.json").is_file():
+        model.generation_config = GenerationConfig.from_pretrained(source.location)
     return model, AutoTokenizer.from_pretrained(source.location)
 
 
@@ -81,8 +98,30 @@ def _from_files(source: ModelSource, dtype: Dtype, device: torch.device) -> tupl
             extra["quantization_config"] = transformers.GgufConfig(dequantize=True)
     torch_dtype = _torch_dtype(source, dtype, where)
     tokenizer = AutoTokenizer.from_pretrained(**where)
-    model = AutoModelForCausalLM.from_pretrained(**where, **extra, dtype=torch_dtype, device_map={"": device})
+    # a bar of the unpacking of GGUF files is no bar of transformers', and cannot be switched off as those are
+    with redirect_stderr(io.StringIO()) if source.kind == "gguf" else nullcontext():
+        model, found = AutoModelForCausalLM.from_pretrained(
+            **where, **extra, dtype=torch_dtype, device_map={"": device}, output_loading_info=True
+        )
+    _check_whole(source, _missing(source, found))
     return model, tokenizer
+
+
+def _missing(source: ModelSource, found: Mapping[str, Collection[str]]) -> list[str]:
+    """Give the tensors that are not in the files; of a quantized checkpoint only weights, whatever else it calls so."""
+    missing = found["missing_keys"]
+    return [name for name in missing if not source.stored or name.rpartition(".")[2] in _HELD]
+
+
+def _check_whole(source: ModelSource, missing: Collection[str]) -> None:
+    """Refuse a model of which transformers has drawn weights at random, which it only mentions in its log."""
+    if missing:
+        names = sorted(missing)
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        raise ModelSourceError(
+            f"the weight files of {source.name} lack {', '.join(names[:_NAMED])}{more}, which its config asks for: "
+            "fetch or export the model again."
+        )
 
 
 def _torch_dtype(source: ModelSource, dtype: Dtype, where: dict[str, Any]) -> torch.dtype:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from transformers import GenerationConfig
 
 from pytest_qeval.engines.attention import use_grouped_attention
-from pytest_qeval.engines.calibrating import Calibration, Reader, Watch
+from pytest_qeval.engines.calibrating import Calibration, Reader, observed_ranges
 from pytest_qeval.engines.checkpoint import from_pretrained, stored_checkpoint
 from pytest_qeval.engines.compat import why_not_continuous
 from pytest_qeval.engines.sources import ModelSource
@@ -20,6 +20,7 @@ from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.measure.footprint import measure_footprint
 from pytest_qeval.measure.memory import PeakMemory
 from pytest_qeval.quantize.apply import NO_RANGES, quantize_
+from pytest_qeval.quantize.bitsandbytes import hidden_bytes
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.export import Exporter
 from pytest_qeval.quantize.quantization import Quantization
@@ -27,6 +28,8 @@ from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.quantize.stored import describe_gguf, describe_stored, scheme_of
 
 __all__ = ["Loaded", "choose_device", "load"]
+
+_TWICE_ROUNDED = "made from a GGUF file's blocks unpacked to floating point"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,10 +107,8 @@ def load(
         plan, continuous = recipe.calibration, not not_continuous
         reader = Reader(model, tokenizer, texts, plan, eos_ids=eos_ids, continuous=continuous)
     ranges = exported.ranges if exported else NO_RANGES
-    if reader and recipe.needs_calibration:
-        watch = Watch(model, recipe)
-        reader.show(watch)
-        ranges = watch.ranges()
+    if reader:
+        ranges = observed_ranges(model, recipe, reader)
     exporter = Exporter(model, recipe) if export else None
     memory = PeakMemory()
     quantization = quantize_(
@@ -118,9 +119,11 @@ def load(
         show_texts=reader.show if reader else _show_nothing,
     )
     quantize_peak_bytes = memory.read()
-    as_it_is = source.stored if recipe.name == "as-is" else ""
+    as_it_is = "" if exported or recipe.quantizes else source.stored
     if as_it_is:
         quantization = _described(source, model)
+    elif source.kind == "gguf":
+        quantization = _made_from_gguf(quantization)
     return Loaded(
         recipe=recipe,
         model=model,
@@ -130,7 +133,7 @@ def load(
         quantization=quantization,
         quantize_peak_bytes=quantize_peak_bytes,
         calibration=reader.calibration(ranges) if reader else None,
-        disk_bytes=exporter.write(export, model.config, tokenizer, ranges) if exporter and export else None,
+        disk_bytes=exporter.write(export, model, tokenizer, ranges) if exporter and export else None,
         load_s=load_s,
         model_bytes=_model_bytes(source, model, quantization, as_it_is=bool(as_it_is)),
         scheme=scheme_of(as_it_is, quantization) if as_it_is else recipe.scheme,
@@ -140,17 +143,27 @@ def load(
 def _described(source: ModelSource, model: Any) -> Quantization:
     """Say what a checkpoint's own quantization is."""
     if source.kind == "gguf" and source.path is not None:
-        return describe_gguf(source.path)
+        return describe_gguf(source.path, itemsize=model.dtype.itemsize)
     config = getattr(model.config, "quantization_config", {})
     return describe_stored(model, source.stored, config if isinstance(config, dict) else config.to_dict())
+
+
+def _made_from_gguf(quantization: Quantization) -> Quantization:
+    """Say of every quantized layer that its floating point was rounded before."""
+    layers = (
+        layer if layer.kept else replace(layer, note="; ".join(filter(None, (layer.note, _TWICE_ROUNDED))))
+        for layer in quantization.layers
+    )
+    return replace(quantization, layers=tuple(layers))
 
 
 def _model_bytes(source: ModelSource, model: Any, quantization: Quantization, *, as_it_is: bool) -> int:
     """Count what the model takes; where a quantized checkpoint is computed in floating point, what its files take."""
     if as_it_is and quantization.execution == "simulated" and source.path is not None:
         return (gguf_tensors if source.kind == "gguf" else safetensors_tensors)(source.path).stored_bytes
-    savings = 0 if as_it_is else quantization.simulated_savings_bytes
-    return measure_footprint(model, simulated_savings_bytes=savings).model_bytes
+    if as_it_is:
+        return measure_footprint(model).model_bytes + sum(hidden_bytes(module) for module in model.modules())
+    return measure_footprint(model, simulated_savings_bytes=quantization.simulated_savings_bytes).model_bytes
 
 
 def _show_nothing() -> None:

@@ -50,7 +50,9 @@ def open_engine(settings: Settings, recipe: Recipe, model: ModelSettings) -> Mod
         model=model,
         generation=settings.generation,
         texts=_texts(settings, recipe),
-        export=settings.export / file_stem(recipe.name) if settings.export and recipe.quantizes else None,
+        export=settings.export / file_stem(recipe.name)
+        if settings.export and recipe.quantizes and recipe.name in settings.recipes
+        else None,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_qeval.engines.calibrating import Reader, Watch
+from pytest_qeval.engines.calibrating import Reader, observed_ranges
 from pytest_qeval.engines.checkpoint import from_pretrained
 from pytest_qeval.engines.compat import why_not_continuous
 from pytest_qeval.engines.loading import choose_device
@@ -19,7 +19,6 @@ from pytest_qeval.errors import RecipeError
 from pytest_qeval.measure.divergence import (
     Divergence,
     ScoredText,
-    SequenceDivergence,
     causal_logits,
     compare_logits,
     solution_text,
@@ -67,12 +66,9 @@ def measure_sensitivity(
     model.eval()
     ranges = NO_RANGES
     if texts and recipe.calibration:
-        watch = Watch(model, recipe)
-        reader = Reader(
-            model, tokenizer, texts, recipe.calibration, eos_ids=(), continuous=not why_not_continuous(model)
-        )
-        reader.show(watch)
-        ranges = watch.ranges()
+        continuous = not why_not_continuous(model)
+        reader = Reader(model, tokenizer, texts, recipe.calibration, eos_ids=(), continuous=continuous)
+        ranges = observed_ranges(model, recipe, reader)
     scored = [solution_text(*tokenizer([prompt, solution]).input_ids) for prompt, solution in solved]
     baseline = list(_logits(model, scored))
     blocks = []
@@ -80,9 +76,10 @@ def measure_sensitivity(
         parent, _, leaf = name.rpartition(".")
         holder, original = model.get_submodule(parent), model.get_submodule(name)
         setattr(holder, leaf, copy.deepcopy(original))
-        quantize_(model, recipe, ranges=ranges, within=f"{name}.")
+        done = quantize_(model, recipe, ranges=ranges, within=name)
+        assert done.quantized_layers == count  # noqa: S101 - a block that stayed as it is would rank as harmless
         pairs = zip(baseline, _logits(model, scored), strict=True)
-        divergence = Divergence(sequences=tuple(_compared(*pair) for pair in pairs))
+        divergence = Divergence(sequences=tuple(compare_logits(*pair) for pair in pairs))
         setattr(holder, leaf, original)
         blocks.append(BlockSensitivity(name=name, layers=count, kl=divergence.mean_kl, same_top1=divergence.same_top1))
     return SensitivityFacts(
@@ -117,7 +114,3 @@ def _logits(model: Any, texts: Iterable[ScoredText]) -> Iterable[torch.Tensor]:
     logits = causal_logits(model, device=str(model.device))
     for text in texts:
         yield logits(torch.tensor(text.token_ids), torch.tensor(text.positions))
-
-
-def _compared(baseline: torch.Tensor, candidate: torch.Tensor) -> SequenceDivergence:
-    return compare_logits(baseline, candidate)

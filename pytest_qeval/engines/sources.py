@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pytest_qeval.engines.hub import find_on_hub
 from pytest_qeval.engines.weights import check_gguf, check_safetensors
 from pytest_qeval.errors import ModelSourceError
+from pytest_qeval.quantize.recipe import EXPORT_FILE
 from pytest_qeval.settings import ModelSettings
 
 __all__ = ["ModelSource", "resolve"]
@@ -33,7 +34,8 @@ class ModelSource:
     revision: str | None = None
     """Hub revision, exactly as asked for; None for local models and for the default branch."""
     stored: str = ""
-    """How the checkpoint is quantized already (`gguf`, or its config's `quant_method`); empty for floating point."""
+    """How the checkpoint is quantized already: `gguf`, its config's `quant_method`, or `qeval` for an export of ours
+    whose config says nothing; empty for floating point."""
 
     @property
     def location(self) -> str:
@@ -116,7 +118,7 @@ def _check_local(source: ModelSource) -> str:
             "Convert them: AutoModelForCausalLM.from_pretrained(…).save_pretrained(…) writes safetensors."
         )
     check_safetensors(path)
-    return _stored(config)
+    return _stored(config) or ("qeval" if (path / EXPORT_FILE).is_file() else "")
 
 
 def _read_config(directory: Path) -> Mapping[str, Any]:

@@ -35,7 +35,7 @@ NO_RANGES: Mapping[str, StaticRange] = MappingProxyType({})
 _FAMILIES = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 """Layers that get the same input in Llama, Qwen, Mistral, Gemma, StarCoder2 and their kin. Only speed depends on it."""
 
-_FEW_ROWS = "{bits}-bit weights pay at up to about 8 rows; wider batches and prefill are slower than bfloat16"
+_FEW_ROWS = "{bits}-bit weights pay at up to about 8 rows at a time; wider batches and prefill are slower than {dtype}"
 
 
 class _Built(NamedTuple):
@@ -68,7 +68,7 @@ def quantize_(
         rounding: Where integers come from; by default weights are rounded as the recipe says.
         show_texts: Runs the model over calibration texts; for quantizers of other packages that observe them.
 
-        within: Only layers whose names begin so; for this package's own schemes.
+        within: Only this layer, or the layers of this module; for this package's own schemes.
 
     Raises:
         RecipeError: The model has no linear layer that the recipe does not keep.
@@ -80,9 +80,7 @@ def quantize_(
         return done
     parameters = sum(parameter.numel() for parameter in model.parameters())
     records: dict[str, LayerRecord] = {}
-    places = (
-        [place for place in plan_places(model, recipe) if place.name.startswith(within)] if recipe.quantizes else []
-    )
+    places = [place for place in plan_places(model, recipe) if _is_within(place, within)] if recipe.quantizes else []
     for place in places:
         if place.kept:
             records[place.name] = record_kept(place, model)
@@ -94,6 +92,10 @@ def quantize_(
         parameters=parameters,
         duration_s=time.perf_counter() - start,
     )
+
+
+def _is_within(place: Place, module: str) -> bool:
+    return not module or place.name == module or place.name.startswith(f"{module}.")
 
 
 def _family(place: Place) -> tuple[str, ...]:
@@ -198,7 +200,8 @@ def _weight_only(rule: LayerRule, layer: AnyLinear, weight: QuantizedWeight) -> 
     kernel = weight_only_kernel(weight, bits=rule.weights.bits, dtype=layer.weight.dtype)
     if kernel is not None:
         made = WeightOnlyLinear(weight, kernel, layer.bias, layer.weight.dtype)
-        return _Built([made], [kernel.nbytes], "native", _FEW_ROWS.format(bits=rule.weights.bits))
+        note = _FEW_ROWS.format(bits=rule.weights.bits, dtype=str(layer.weight.dtype).removeprefix("torch."))
+        return _Built([made], [kernel.nbytes], "native", note)
     size = packed_bytes(weight_of(layer), rule.weights)
     _overwrite(layer, weight)
     where = layer.weight.device.type

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from pytest_qeval.quantize.places import Place
 
-__all__ = ["BITSANDBYTES"]
+__all__ = ["BITSANDBYTES", "hidden_bytes"]
 
 _SUMMARIES = {
     "nf4": "4-bit NormalFloat weights by bitsandbytes, blocks of 64; computed in the model's floating-point type",
@@ -73,7 +73,7 @@ def _replace(model: nn.Module, place: Place, config: str) -> LayerRecord:
     rows, columns = weight.shape
     layer = _int8(linear, weight) if config == "int8" else _four_bits(linear, weight, config)
     place.put(model, layer)
-    hidden = layer.weight.SCB.nbytes if config == "int8" else _state_bytes(layer.weight.quant_state)
+    hidden = hidden_bytes(layer)
     layer.packed_bytes = hidden
     layer.packed_parameters = rows * columns - layer.weight.numel()
     on_cpu = weight.device.type == "cpu"
@@ -130,9 +130,24 @@ def _finished(layer: Any, linear: Any) -> Any:
     return layer.train(linear.training)
 
 
+def hidden_bytes(layer: Any) -> int:
+    """Bytes of the scales, and of the table that 4-bit codes are looked up in: no parameters, but parts of the weight.
+
+    0 for a layer that bitsandbytes has not quantized.
+    """
+    weight = getattr(layer, "weight", None)
+    rows = getattr(weight, "SCB", None)
+    if rows is None:  # the first product moves it
+        rows = getattr(getattr(layer, "state", None), "SCB", None)
+    return _state_bytes(getattr(weight, "quant_state", None)) + (0 if rows is None else int(rows.nbytes))
+
+
 def _state_bytes(state: Any) -> int:
-    """Bytes of the scales and of the table that the codes are looked up in."""
-    return int(state.absmax.nbytes + state.code.nbytes)
+    """Bytes of scales and table, and of those of the scales where these are quantized too."""
+    if state is None:
+        return 0
+    parts = [part for part in (state.absmax, state.code, state.offset) if part is not None]
+    return sum(int(part.nbytes) for part in parts) + _state_bytes(state.state2)
 
 
 BITSANDBYTES = Quantizer(

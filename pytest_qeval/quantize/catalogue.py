@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_qeval import registry
-from pytest_qeval.errors import UnknownNameError
+from pytest_qeval.errors import RecipeError, UnknownNameError
 from pytest_qeval.quantize.grammar import looks_like_scheme, parse_recipe
 from pytest_qeval.quantize.quantizer import Quantizer
 from pytest_qeval.quantize.recipe import Recipe
@@ -27,6 +27,8 @@ def find_recipe(name: str) -> Recipe:
         RecipeError: when it is, and cannot be read.
         MissingPackageError: when it needs a package that is not installed.
     """
+    if not name.strip():
+        raise RecipeError("a recipe without a name: expected one such as 'int8'.")
     if name.endswith(".toml"):
         return read_recipe_file(name)
     quantizer, colon, config = name.partition(":")

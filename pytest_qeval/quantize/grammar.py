@@ -270,5 +270,7 @@ def expand_braces(text: str) -> list[str]:
         raise RecipeError(f"recipe {text!r} has a brace without its partner, or one in another; write 'w{{8,4}}a16'.")
     if "" in pieces[1::2]:
         raise RecipeError(f"recipe {text!r} has braces with nothing between them; write 'w{{8,4}}a16'.")
-    alternatives = (piece.split(",") if place % 2 else [piece] for place, piece in enumerate(pieces))
+    alternatives = (
+        [choice.strip() for choice in piece.split(",")] if place % 2 else [piece] for place, piece in enumerate(pieces)
+    )
     return ["".join(choice) for choice in itertools.product(*alternatives)]

@@ -9,6 +9,7 @@ from pytest_qeval.errors import RecipeError
 from pytest_qeval.schema import Json
 
 __all__ = [
+    "EXPORT_FILE",
     "ActivationScheme",
     "CalibrationPlan",
     "ClipMethod",
@@ -25,6 +26,9 @@ ClipMethod = Literal["minmax", "mse", "entropy", "percentile"]
 """How large a value the last step of the grid stands for: `minmax` the largest there is, `mse` the one that moves all
 values least (mean squared error), `entropy` the one that keeps their distribution best (Kullback-Leibler divergence),
 `percentile` the one that so many per cent of the magnitudes do not exceed. Whatever is larger is clipped."""
+
+EXPORT_FILE = "qeval.json"
+"""What makes a folder an exported checkpoint of this program: its recipe lies there."""
 
 _BITS = range(2, 9)
 _ACTIVATION_BITS = range(4, 9)

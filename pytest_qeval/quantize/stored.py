@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from pytest_qeval.errors import MissingPackageError
+from pytest_qeval.quantize.bitsandbytes import hidden_bytes
 from pytest_qeval.quantize.quantization import ExecutionKind, LayerRecord, Quantization
+from pytest_qeval.quantize.torchao import bits_of, parts_of
 
 __all__ = ["describe_gguf", "describe_stored", "scheme_of"]
 
 _GGUF_FLOATS = {"F32", "F16", "BF16", "F64"}
-_UNPACKED = {
-    "gguf": "the file's blocks are unpacked to floating point",
-    "compressed-tensors": "transformers unpacks compressed-tensors checkpoints to floating point",
-}
+_UNPACKED = {"compressed-tensors": "transformers unpacks compressed-tensors checkpoints to floating point"}
 """Formats that are held and multiplied in floating point here."""
 
 
@@ -29,8 +30,9 @@ def describe_stored(model: nn.Module, method: str, config: Mapping[str, Any]) ->
         method: The config's `quant_method`.
         config: The checkpoint's `quantization_config`.
     """
+    itemsize = _itemsize(model)
     records = tuple(
-        _record(name, module, method, config) for name, module in model.named_modules() if _is_linear(module)
+        _record(name, module, method, config, itemsize) for name, module in model.named_modules() if _is_linear(module)
     )
     linear = sum(record.shape[0] * record.shape[1] for record in records)
     layers = {id(module.weight) for module in model.modules() if _is_linear(module) and hasattr(module, "weight")}
@@ -44,8 +46,12 @@ def describe_stored(model: nn.Module, method: str, config: Mapping[str, Any]) ->
     return Quantization(layers=records, parameters=linear + others, duration_s=0.0)
 
 
-def describe_gguf(file: Path) -> Quantization:
+def describe_gguf(file: Path, *, itemsize: int = 4) -> Quantization:
     """Describe a GGUF file by its own list of tensors: matrices that are not floating point are quantized layers.
+
+    Args:
+        file: The GGUF file.
+        itemsize: Bytes of each number that it is unpacked to.
 
     Raises:
         MissingPackageError: without the package gguf.
@@ -56,7 +62,7 @@ def describe_gguf(file: Path) -> Quantization:
         raise MissingPackageError("gguf", extra="transformers", purpose="a GGUF file") from error
     tensors = GGUFReader(file).tensors
     matrices = [tensor for tensor in tensors if len(tensor.shape) == 2]  # noqa: PLR2004 - matrices
-    records = tuple(_gguf_record(tensor) for tensor in matrices)
+    records = tuple(_gguf_record(tensor, itemsize) for tensor in matrices)
     return Quantization(layers=records, parameters=sum(int(tensor.n_elements) for tensor in tensors), duration_s=0.0)
 
 
@@ -70,21 +76,32 @@ def scheme_of(method: str, quantization: Quantization) -> str:
     return f"{method}, {bits:.2g} bits"
 
 
-def _gguf_record(tensor: Any) -> LayerRecord:
+def _gguf_record(tensor: Any, itemsize: int) -> LayerRecord:
     columns, rows = (int(size) for size in tensor.shape)
     kind = tensor.tensor_type.name
     kept = kind in _GGUF_FLOATS
     return LayerRecord(
         name=str(tensor.name),
         shape=(rows, columns),
-        bits=round(8 * int(tensor.n_bytes) / (rows * columns)),
+        bits=_gguf_bits(kind),
         kept=kept,
-        bytes_before=4 * rows * columns,
+        bytes_before=itemsize * rows * columns,
         bytes_after=int(tensor.n_bytes),
-        granularity="" if kept else kind,
         execution="full precision" if kept else "simulated",
-        note="" if kept else f"no speed-up: {_UNPACKED['gguf']}",
+        note="" if kept else f"no speed-up: the file's {kind} blocks are unpacked to floating point",
     )
+
+
+def _gguf_bits(kind: str) -> int:
+    """Read the bits of a weight from a type's name, scales not counted: 6 of `Q6_K`, 4 of `IQ4_XS`."""
+    return int(re.findall(r"\d+", kind)[0])
+
+
+def _itemsize(model: nn.Module) -> int:
+    """Give the bytes of a number in the model's floating-point type."""
+    floats = (parameter.element_size() for parameter in model.parameters() if parameter.is_floating_point())
+    dtype = getattr(model, "dtype", None)
+    return dtype.itemsize if isinstance(dtype, torch.dtype) else next(floats, 4)
 
 
 def _is_linear(module: nn.Module) -> bool:
@@ -93,24 +110,30 @@ def _is_linear(module: nn.Module) -> bool:
     )
 
 
-def _record(name: str, module: Any, method: str, config: Mapping[str, Any]) -> LayerRecord:
+def _record(name: str, module: Any, method: str, config: Mapping[str, Any], itemsize: int) -> LayerRecord:
     scheme = getattr(module, "quantization_scheme", None)  # of compressed-tensors
     kept = scheme is None if method == "compressed-tensors" else _is_plain(module)
-    held = sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))
-    bits = 8 * module.weight.element_size() if kept else _bits(scheme, config)
+    held = _held_bytes(module)
     size = module.in_features * module.out_features
+    bits = 8 * module.weight.element_size() if kept else _bits(module, scheme, config) or 8 * held // size
     execution: ExecutionKind = "full precision" if kept else "simulated" if method in _UNPACKED else "native"
     return LayerRecord(
         name=name,
         shape=(module.out_features, module.in_features),
         bits=bits,
         kept=kept,
-        bytes_before=held if kept else 2 * size,
+        bytes_before=held if kept else itemsize * size,
         bytes_after=-(-size * bits // 8) if execution == "simulated" else held,
-        granularity="" if kept else method,
         execution=execution,
         note=f"no speed-up: {_UNPACKED[method]}" if execution == "simulated" else "",
     )
+
+
+def _held_bytes(module: nn.Module) -> int:
+    """Count a layer's weight and scales, wherever they are, without its bias."""
+    tensors = (*module.named_parameters(), *module.named_buffers())
+    held = sum(part.nbytes for name, tensor in tensors if name != "bias" for part in parts_of(tensor))
+    return held + hidden_bytes(module)
 
 
 def _is_plain(module: nn.Module) -> bool:
@@ -119,13 +142,14 @@ def _is_plain(module: nn.Module) -> bool:
     return type(module) is nn.Linear and weight is not None and not hasattr(weight, "__tensor_flatten__")
 
 
-def _bits(scheme: Any, config: Mapping[str, Any]) -> int:
-    """Find the bits per weight; 8 or 4 is all that most formats know."""
+def _bits(module: nn.Module, scheme: Any, config: Mapping[str, Any]) -> int | None:
+    """Find the bits per weight; None where neither the layer nor the config says them."""
     weights = getattr(scheme, "weights", None)
     if weights is not None:
         return int(weights.num_bits)
-    if isinstance(config.get("bits"), int):
-        return int(config["bits"])
-    if config.get("load_in_4bit"):
-        return 4
-    return 4 if "4" in str(config.get("quant_type", "")) else 8
+    weight = getattr(module, "weight", None)
+    if hasattr(weight, "__tensor_flatten__"):
+        return bits_of(weight)
+    if config.get("load_in_4bit") or config.get("load_in_8bit"):
+        return 4 if config.get("load_in_4bit") else 8
+    return config["bits"] if isinstance(config.get("bits"), int) else None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pytest_qeval.quantize.places import Place
 
-__all__ = ["TORCHAO"]
+__all__ = ["TORCHAO", "bits_of", "parts_of"]
 
 _EAGER = "computed by torchao in eager mode, which may be slower than the floating point it replaces on a CPU"
 
@@ -118,8 +118,8 @@ def _record(model: nn.Module, place: Place, bytes_before: int) -> LayerRecord:
     from pytest_qeval.quantize.places import weight_of  # noqa: PLC0415 - imports torch
 
     weight: Any = weight_of(place.find(model))
-    parts = [getattr(weight, name) for name in weight.__tensor_flatten__()[0]]
-    bits = _bits(weight, parts[0])
+    parts = list(parts_of(weight))
+    bits = bits_of(weight)
     return LayerRecord(
         name=place.name,
         shape=(weight.shape[0], weight.shape[1]),
@@ -133,10 +133,20 @@ def _record(model: nn.Module, place: Place, bytes_before: int) -> LayerRecord:
     )
 
 
-def _bits(weight: Any, values: torch.Tensor) -> int:
-    """Bits per weight: those of the type that torchao rounded to, or else what one takes."""
-    target = re.search(r"int(\d)", str(getattr(weight, "target_dtype", "")))
-    return int(target[1]) if target else 8 * values.nbytes // weight.numel()
+def parts_of(tensor: Any) -> Iterator[torch.Tensor]:
+    """Give the tensors that a tensor of torchao's is made of, its values first; of any other, itself."""
+    if not hasattr(tensor, "__tensor_flatten__"):
+        yield tensor
+        return
+    for name in tensor.__tensor_flatten__()[0]:
+        yield from parts_of(getattr(tensor, name))
+
+
+def bits_of(weight: Any) -> int:
+    """Give the bits per weight of the type that torchao rounded to, or else of the class, or else what one takes."""
+    stated = (str(getattr(weight, "target_dtype", "")), type(weight).__name__)
+    found = next(filter(None, (re.search(r"[Ii]nt(\d)", text) for text in stated)), None)
+    return int(found[1]) if found else 8 * next(parts_of(weight)).nbytes // weight.numel()
 
 
 def _granularity(weight: Any) -> str:

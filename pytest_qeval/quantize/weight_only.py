@@ -19,7 +19,7 @@ from pytest_qeval.quantize.weights import QuantizedWeight
 __all__ = ["Int4Kernel", "Int8PackKernel", "WeightOnlyKernel", "WeightOnlyLinear", "int4_group", "weight_only_kernel"]
 
 _INT8_COLUMNS = 16
-"""Of which torch's int8 kernel reads a multiple, whether or not there are as many."""
+"""Of which torch's int8 kernel reads a multiple, whether or not there are as many: others it is not given."""
 _ALIGNMENT = 64
 """Bytes, of the address at which torch's kernels may expect their rows."""
 _INT8_ROWS = 8
@@ -47,15 +47,14 @@ class Int8PackKernel:
     """8 bits, one scale per output feature: `torch._weight_int8pack_mm`, or a cast and a product."""
 
     def __init__(self, weight: QuantizedWeight) -> None:
-        """Keep a weight of one scale per output feature."""
+        """Keep a weight of one scale per output feature and a multiple of 16 columns."""
         self._values = weight.values.contiguous()
         self._scales = weight.scales.flatten().contiguous()
-        self._rows = 0 if weight.values.shape[1] % _INT8_COLUMNS else _INT8_ROWS
         self.nbytes = self._values.nbytes + self._scales.nbytes
 
     def product(self, rows: torch.Tensor) -> torch.Tensor:
         """See `WeightOnlyKernel.product`; scales come last, because the kernel would round them to the rows' dtype."""
-        if rows.shape[0] <= self._rows:
+        if rows.shape[0] <= _INT8_ROWS:
             ones = torch.ones_like(self._scales, dtype=rows.dtype)
             product = torch._weight_int8pack_mm(rows, self._values, ones)  # noqa: SLF001 - its one name
         else:
@@ -155,10 +154,11 @@ class WeightOnlyLinear(nn.Module):
 
 
 def weight_only_kernel(weight: QuantizedWeight, *, bits: int, dtype: torch.dtype) -> WeightOnlyKernel | None:
-    """Pack a weight for torch's kernel; None where there is none for its bits, groups, dtype, device or this CPU."""
+    """Pack a weight for torch's kernel; None where there is none for its shape, bits, dtype, device or this CPU."""
     if weight.values.device.type != "cpu" or dtype == torch.float16:
         return None  # sums of 8-bit products overflow half precision
-    if bits == 8 and weight.scales.shape[1] == 1 and _int8_works(dtype):  # noqa: PLR2004 - the bits of int8
+    columns = weight.values.shape[1]
+    if bits == 8 and weight.scales.shape[1] == 1 and columns % _INT8_COLUMNS == 0 and _int8_works(dtype):  # noqa: PLR2004 - the bits of int8
         return Int8PackKernel(weight)
     if bits == 4 and int4_group(weight) is not None and _int4_works(dtype):  # noqa: PLR2004 - the bits of int4
         return Int4Kernel(weight, dtype)

@@ -12,14 +12,10 @@ _Cell = Callable[[Efficiency], str | None]
 
 
 def cost_rows(summary: Summary) -> list[list[str]]:
-    """Give the rows that hold at least one number; simulated recipes' speeds stand in parentheses."""
+    """Give the rows that hold at least one number; parentheses say that it was measured on a simulation."""
     columns = list(summary.efficiency.values())
-    simulated = {name for name, facts in summary.recipes.items() if facts.execution == "simulated"}
     rows = [[f"  {label}", *(cell(facts) or "–" for facts in summary.recipes.values())] for label, cell in _DONE]
-    rows += [
-        [f"  {label}", *(_shown(cell(costs), hidden=costs.recipe in simulated) for costs in columns)]
-        for label, cell in _ROWS
-    ]
+    rows += [[f"  {label}", *(_shown(cell, costs) for costs in columns)] for label, cell in _ROWS]
     return [row for row in rows if any(cell != "–" for cell in row[1:])]
 
 
@@ -48,10 +44,11 @@ _DONE: Sequence[tuple[str, Callable[[RecipeFacts], str | None]]] = (
 )
 
 
-def _shown(text: str | None, *, hidden: bool) -> str:
+def _shown(cell: _Cell, costs: Efficiency) -> str:
+    text = cell(costs)
     if text is None:
         return "–"
-    return f"({text})" if hidden else text
+    return f"({text})" if costs.simulated and cell is not _model else text
 
 
 def _spread(of: Callable[[Efficiency], Percentiles | None], *, scale: float = 1000.0, digits: int = 0) -> _Cell:
@@ -74,6 +71,12 @@ def _size(size: float | None) -> str | None:
     return f"{size:.2f} GB"
 
 
+def _model(costs: Efficiency) -> str | None:
+    """Give what the weights take; where they are only simulated, what they would: that is the recipe's own."""
+    size = _size(costs.model_bytes)
+    return f"{size} packed" if size and costs.simulated else size
+
+
 def _number(value: float | None, digits: str) -> str | None:
     return None if value is None else format(value, digits)
 
@@ -85,7 +88,7 @@ _ROWS: Sequence[tuple[str, _Cell]] = (
     ("time per token in the batch, ms", _spread(lambda c: c.tpot_s)),
     ("single stream, ms per token", _spread(lambda c: c.decode_s, digits=1)),
     ("single stream, prefill ms", _spread(lambda c: c.prefill_s)),
-    ("model in memory", lambda c: _size(c.model_bytes)),
+    ("model in memory", _model),
     ("peak memory of the process", lambda c: _size(c.peak_memory_bytes)),
     ("energy of generating, Wh", lambda c: _number(c.energy.energy_wh, ".3g")),
     ("emissions, gCO2e", lambda c: _number(c.energy.emissions_g, ".3g")),

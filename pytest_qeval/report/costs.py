@@ -7,7 +7,12 @@ from collections.abc import Iterable, Sequence
 from pytest_qeval.results import Efficiency, EnergyFacts, GenerationFacts, Percentiles, RecipeFacts, StreamFacts
 from pytest_qeval.schema import Completion, Record
 
-__all__ = ["efficiency", "no_speed_up", "percentiles"]
+__all__ = ["efficiency", "percentiles", "slower"]
+
+_SLOWER = 1.03
+"""A recipe that takes more than this many times as long is called slower; up to 3 % are not told from noise."""
+_BATCH_TOKENS = 200
+"""Generated tokens below which a batch is over too soon to be compared."""
 
 
 def efficiency(
@@ -37,21 +42,34 @@ def efficiency(
         prefill_s=percentiles(value for stream in streams for value in stream.prefill_s),
         decode_s=percentiles(value for stream in streams for value in stream.decode_s),
         stream_prompt_tokens=streams[0].prompt_tokens if streams else None,
+        simulated=facts.execution == "simulated",
     )
 
 
-def no_speed_up(costs: Efficiency, baseline: Efficiency) -> str:
+def slower(costs: Efficiency, baseline: Efficiency) -> str:
     """Say in which measured ways a recipe is slower than the baseline; empty where it is not.
 
-    A single stream is compared by the median time per token, the batch by tokens per second.
+    A single stream is compared by the median time per token, the batch by tokens per second; only a recipe that is
+    slower both ways is said to have no speed-up.
     """
-    slower = []
-    if costs.decode_s and baseline.decode_s and costs.decode_s.p50 > baseline.decode_s.p50:
-        ours, theirs = 1000 * costs.decode_s.p50, 1000 * baseline.decode_s.p50
-        slower.append(f"single stream {ours:.1f} ms per token against {theirs:.1f}")
-    if costs.throughput and baseline.throughput and costs.throughput < baseline.throughput:
-        slower.append(f"batch {costs.throughput:.0f} tokens/s against {baseline.throughput:.0f}")
-    return "; ".join(slower)
+    stream, batch = _slower_stream(costs, baseline), _slower_batch(costs, baseline)
+    if stream and batch:
+        return f"no speed-up on this device, slower than {baseline.recipe}: {stream}; {batch}"
+    return f"slower than {baseline.recipe}: {stream or batch}" if stream or batch else ""
+
+
+def _slower_stream(costs: Efficiency, baseline: Efficiency) -> str:
+    if not costs.decode_s or not baseline.decode_s or costs.decode_s.p50 <= _SLOWER * baseline.decode_s.p50:
+        return ""
+    return f"single stream {1000 * costs.decode_s.p50:.1f} ms per token against {1000 * baseline.decode_s.p50:.1f}"
+
+
+def _slower_batch(costs: Efficiency, baseline: Efficiency) -> str:
+    if min(costs.new_tokens, baseline.new_tokens) < _BATCH_TOKENS or not costs.throughput or not baseline.throughput:
+        return ""
+    if baseline.throughput <= _SLOWER * costs.throughput:
+        return ""
+    return f"batch {costs.throughput:.0f} tokens/s against {baseline.throughput:.0f}"
 
 
 def percentiles(values: Iterable[float]) -> Percentiles | None:

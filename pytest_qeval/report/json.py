@@ -107,7 +107,8 @@ def _efficiency(costs: Efficiency) -> dict[str, Any]:
         "decode": {"latency_per_token_s": row["decode_s"]},
         "memory": {"model_bytes": costs.model_bytes, "peak_bytes": costs.peak_memory_bytes},
         "energy": _energy(row, costs),
-        "no_speed_up": costs.no_speed_up,
+        "simulated": costs.simulated,
+        "slower": costs.slower,
     }
 
 

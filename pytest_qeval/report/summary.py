@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pytest_qeval.report.costs import efficiency, no_speed_up
+from pytest_qeval.report.costs import efficiency, slower
 from pytest_qeval.results import (
     BenchmarkResult,
     Comparison,
@@ -41,7 +41,11 @@ class Material:
     planned: Sequence[tuple[str, Case]]
     """(recipe, case) for every collected case."""
     records: Sequence[Record]
+    candidates: Sequence[str]
+    """Recipes that were asked for, whether or not they were loaded."""
+    baseline: str | None
     recipes: Mapping[str, RecipeFacts]
+    """Those that were loaded."""
     generation: Sequence[GenerationFacts] = ()
     streams: Sequence[StreamFacts] = ()
     benchmarks: Mapping[str, Json] = field(default_factory=dict)
@@ -54,12 +58,14 @@ def summarise(material: Material) -> Summary:
     groups: dict[tuple[str, str], list[Case]] = {}
     for recipe, case in material.planned:
         groups.setdefault((case.benchmark, recipe), []).append(case)
-    baseline = next((name for name, facts in material.recipes.items() if facts.role == "baseline"), None)
+    baseline = material.baseline
     return Summary(
         run=material.run,
         duration_s=material.duration_s,
         planned=len(material.planned),
         received=len(found.keys() & set(material.planned)),
+        candidates=tuple(material.candidates),
+        baseline=baseline,
         recipes=material.recipes,
         results=tuple(_result(*key, cases, found) for key, cases in groups.items()),
         comparisons=tuple(
@@ -67,13 +73,13 @@ def summarise(material: Material) -> Summary:
             for (benchmark, recipe), cases in groups.items()
             if baseline and recipe != baseline and (benchmark, baseline) in groups
         ),
-        efficiency=_efficiencies(material, baseline),
+        efficiency=_efficiencies(material),
         benchmarks=material.benchmarks,
         sensitivity=material.sensitivity,
     )
 
 
-def _efficiencies(material: Material, baseline: str | None) -> Mapping[str, Efficiency]:
+def _efficiencies(material: Material) -> Mapping[str, Efficiency]:
     costs = {
         name: efficiency(
             facts,
@@ -83,10 +89,11 @@ def _efficiencies(material: Material, baseline: str | None) -> Mapping[str, Effi
         )
         for name, facts in material.recipes.items()
     }
-    native = [name for name, facts in material.recipes.items() if facts.execution == "native" and name != baseline]
-    if baseline in costs:
-        costs |= {name: replace(costs[name], no_speed_up=no_speed_up(costs[name], costs[baseline])) for name in native}
-    return costs
+    base = costs.get(material.baseline or "")
+    if base is None or base.simulated:
+        return costs
+    native = [name for name in material.candidates if name in costs and material.recipes[name].execution == "native"]
+    return costs | {name: replace(costs[name], slower=slower(costs[name], base)) for name in native}
 
 
 def _result(benchmark: str, recipe: str, cases: Sequence[Case], found: _Found) -> BenchmarkResult:

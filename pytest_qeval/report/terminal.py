@@ -126,9 +126,9 @@ def _flips(word: str, labels: Sequence[str]) -> Iterator[Line]:
 
 def _costs(summary: Summary, rows: Sequence[Sequence[str]]) -> Iterator[Line]:
     yield from (Line(text) for text in align([["cost", *summary.efficiency], *rows], right=True))
-    if any(facts.execution == "simulated" for facts in summary.recipes.values()):
+    if any(costs.simulated for costs in summary.efficiency.values()):
         yield Line(
-            "  (…) simulated: rounded, then computed in float; speed, memory and energy say nothing of the recipe"
+            "  (…) simulated: rounded, then computed in float; speed, peak memory and energy are not the recipe's"
         )
     notes = {
         costs.energy.undefined or f"{costs.energy.provenance}: {costs.energy.method}"
@@ -137,8 +137,8 @@ def _costs(summary: Summary, rows: Sequence[Sequence[str]]) -> Iterator[Line]:
     }
     yield from (Line(f"  energy {note}") for note in sorted(notes))
     for name, costs in summary.efficiency.items():
-        if costs.no_speed_up:
-            yield Line(f"  {name}: no speed-up on this device: {costs.no_speed_up}", "yellow")
+        if costs.slower:
+            yield Line(f"  {name}: {costs.slower}", "yellow")
     for name, facts in summary.recipes.items():
         yield from (Line(f"  {name}: {note}", "yellow") for note in facts.notes)
         if facts.decoding and facts.decoding != "continuous batch":

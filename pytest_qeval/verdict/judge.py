@@ -13,10 +13,10 @@ __all__ = ["judge"]
 
 
 def judge(gates: Sequence[Gate], summary: Summary, *, require_proof: bool) -> tuple[GateResult, ...]:
-    """Judge every gate for every candidate (and every benchmark that it is about).
+    """Judge every gate for every candidate that was asked for (and every benchmark that it is about).
 
-    A gate that cannot be judged, for want of results, of a baseline or of a single missing case, is broken: silence
-    must not pass for success.
+    A gate that cannot be judged, for want of a recipe that was never loaded, of results, of a baseline or of a single
+    missing case, is broken: silence must not pass for success.
     """
     return tuple(
         _judge(gate, summary, recipe, benchmark, require_proof=require_proof)

@@ -13,12 +13,16 @@ __all__ = ["observe"]
 
 def observe(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
     """Give the number that a gate is about, or say why there is none."""
+    needed = (recipe, summary.baseline) if gate.compares else (recipe,)
+    absent = next((name for name in needed if name not in summary.recipes), None)
+    if absent is not None:
+        return Undefined(reason=f"{absent} was never loaded")
     if gate.k is not None:
         return _pass_at(gate.k, gate.form, summary, recipe, benchmark)
     if gate.metric == "regressed":
         comparison = next(_comparisons(summary, recipe, benchmark), None)
         if comparison is None:
-            return Undefined(reason=f"no comparison with a baseline on {benchmark}")
+            return Undefined(reason=f"no comparison with a baseline on {benchmark or 'any benchmark'}")
         return _single(len(comparison.regressed), "count")
     return _cost_of(gate, summary, recipe)
 
@@ -62,6 +66,8 @@ def _comparisons(summary: Summary, recipe: str, benchmark: str | None) -> Iterat
 def _cost(metric: str, costs: Efficiency | None) -> Quantity:
     if costs is None:
         return Undefined(reason=f"no {metric} was measured")
+    if costs.simulated and metric != "model_bytes":
+        return Undefined(reason=f"simulated: its {metric} is not the recipe's")
     value = {
         "throughput": costs.throughput,
         "energy": costs.energy.energy_wh,

@@ -141,21 +141,14 @@ OVERLAP = "*calibration text 1 of overlap.jsonl for w8a8-static-n2 overlaps with
 
 
 def test_calibration_on_the_benchmark_is_refused(
-    request: pytest.FixtureRequest,
-    run: Run,
-    pytester: pytest.Pytester,
-    mode: tuple[str, ...],
-    overlapping: Sequence[str],
+    run: Run, pytester: pytest.Pytester, mode: tuple[str, ...], overlapping: Sequence[str]
 ) -> None:
     """Whoever has collected the problems: one process, or workers."""
-    if mode == ("-n2",):
-        request.applymarker(pytest.mark.xfail(strict=True, reason="workers die of it, and the controller of them"))
     result = run(*mode, *overlapping)
 
     check_refusal(result, pytester, OVERLAP)
 
 
-@pytest.mark.xfail(strict=True, reason="the run is refused while it is collected, and reported as if it had run")
 def test_calibration_on_the_benchmark_leaves_no_report(
     run: Run, pytester: pytest.Pytester, overlapping: Sequence[str]
 ) -> None:
@@ -174,7 +167,6 @@ def test_an_overlap_can_be_allowed(run: Run, overlapping: Sequence[str]) -> None
     result.stdout.fnmatch_lines(["*test_micro*w8a8-static-n2-micro/0*"])
 
 
-@pytest.mark.xfail(strict=True, reason="the warning passes through pytest_configure as it is")
 def test_a_single_text_is_warned_of_where_warnings_are_errors(run: Run) -> None:
     """As one sentence, and not as a fault of the program."""
     result = run(
@@ -252,7 +244,6 @@ def check_calibrated(facts: Json) -> None:
     assert sum(layer["bits"] == 8 for layer in facts["layers"]) == facts["quantized_layers"] == 49
 
 
-@pytest.mark.xfail(strict=True, reason="only what has a slash or exists as a path is taken for a model")
 def test_the_embedded_model_can_be_the_original(run: Run, pytester: pytest.Pytester) -> None:
     """`demo` names a model wherever a model is named."""
     config = json.loads((ORIGINAL / "config.json").read_text(encoding="utf-8"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,13 @@ import pytest
 
 from pytest_qeval.benchmarks.micro import MICRO
 from pytest_qeval.errors import DataError, ModelSourceError, UsageError
-from pytest_qeval.recipes_of_run import check_calibration, check_export, check_overlap, settle_recipes
+from pytest_qeval.recipes_of_run import (
+    check_calibration,
+    check_export,
+    check_overlap,
+    check_suites,
+    settle_recipes,
+)
 from pytest_qeval.settings import CalibrationSettings, ModelSettings, Settings
 
 BENCHMARK = MICRO.load(None)
@@ -31,7 +36,7 @@ def settings_of(model: Path | str = "demo", **fields: Any) -> Settings:
 
 def checkpoint(path: Path, method: str = "") -> Path:
     """Write a directory that is a checkpoint as far as its config and header tell."""
-    path.mkdir()
+    path.mkdir(parents=True)
     config: dict[str, Any] = {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
     if method:
         config["quantization_config"] = {"quant_method": method}
@@ -175,16 +180,45 @@ def problem_text(at: int) -> str:
 
 def test_a_single_text_is_warned_of(harmless: CalibrationSettings) -> None:
     """The run goes on; its numbers are to be taken with care."""
-    with pytest.warns(pytest.PytestWarning, match=r"^w8a8-static-n1 is calibrated on a single text: its static scales"):
-        check_calibration(settings_of(recipes=("w8a8-static-n1",), calibration=harmless))
+    warnings = check_calibration(settings_of(recipes=("w8a8-static-n1",), calibration=harmless))
+    assert warnings == ["w8a8-static-n1 is calibrated on a single text: its static scales are a guess."]
 
 
-@pytest.mark.parametrize("recipe", ["w8a8-static-n2", "int8"])
-def test_more_texts_are_not_warned_of(harmless: CalibrationSettings, recipe: str) -> None:
-    """Nor a recipe that is not calibrated."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        check_calibration(settings_of(recipes=(recipe,), calibration=harmless))
+def test_more_texts_are_not_warned_of(harmless: CalibrationSettings) -> None:
+    assert check_calibration(settings_of(recipes=("w8a8-static-n2",), calibration=harmless)) == []
+
+
+def test_texts_for_nothing_are_refused(harmless: CalibrationSettings) -> None:
+    """Who names a source expects it to be used."""
+    assert check_calibration(settings_of(recipes=("int8",))) == []
+    with pytest.raises(UsageError, match="have nothing to calibrate"):
+        check_calibration(settings_of(recipes=("int8",), calibration=harmless))
+
+
+@pytest.mark.parametrize("recipes", [("auto",), ("study-dynamic",), ("torchao:Int8WeightOnlyConfig",)])
+def test_sensitivity_alone_needs_a_scheme_of_this_package(recipes: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError, match="add --qeval-recipe int8"):
+        check_suites(settings_of(recipes=recipes, suites=("sensitivity",)))
+    check_suites(settings_of(recipes=(*recipes, "int8"), suites=("sensitivity",)))
+    check_suites(settings_of(recipes=recipes, suites=("micro", "sensitivity")))
+
+
+def test_an_export_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    """Neither the model under test nor anybody's files are overwritten; an earlier export is."""
+    model = checkpoint(tmp_path / "out" / "int8")
+    for name, sentence in ((model, "would overwrite the model under test"), ("demo", "holds no earlier export")):
+        with pytest.raises(UsageError, match=sentence):
+            check_export(settings_of(name, recipes=("int8",), export=tmp_path / "out"))
+    (tmp_path / "out" / "int8" / "qeval.json").touch()
+    check_export(settings_of(recipes=("int8",), export=tmp_path / "out"))
+
+
+def test_an_export_needs_a_place_and_something_to_write(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"cannot be made \(Not a directory\)"):
+        check_export(settings_of(recipes=("int8",), export=tmp_path / "file"))
+    with pytest.raises(UsageError, match="nothing to write"):
+        check_export(settings_of(recipes=("fp32",), export=tmp_path / "out"))
 
 
 @pytest.mark.parametrize("recipe", ["w8a8-static-n5", "int8-static"])
@@ -195,9 +229,8 @@ def test_too_few_texts_are_refused(harmless: CalibrationSettings, recipe: str) -
 
 
 def test_the_baseline_is_calibrated_too(tmp_path: Path) -> None:
-    """A missing file is missed for whoever needs it, and for nobody else."""
+    """A missing file is missed for whoever needs it."""
     calibration = CalibrationSettings(source=str(tmp_path / "none.jsonl"))
-    check_calibration(settings_of(recipes=("int8",), baseline="auto", calibration=calibration))
     with pytest.raises(DataError, match="cannot read calibration texts from"):
         check_calibration(settings_of(recipes=("int8",), baseline="w8a8-static-n2", calibration=calibration))
 
@@ -207,8 +240,8 @@ def test_a_recipe_from_a_file_is_read_there(tmp_path: Path, harmless: Calibratio
     file = tmp_path / "mine.toml"
     file.write_text('scheme = "w8a8-static"\n[calibration]\nsamples = 1\n', encoding="utf-8")
     settings = settings_of(recipes=("mine",), recipe_files={"mine": str(file)}, calibration=harmless)
-    with pytest.warns(pytest.PytestWarning, match="mine is calibrated on a single text"):
-        check_calibration(settings)
+    (warning,) = check_calibration(settings)
+    assert warning.startswith("mine is calibrated on a single text")
 
 
 def test_texts_that_are_problems_are_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from pytest_qeval.engines import checkpoint
@@ -129,7 +130,6 @@ def test_an_export_keeps_its_floating_point_type(tmp_path: Path, stated: str, dt
     assert torch.equal(again.model.model.norm.weight, first.model.model.norm.weight)
 
 
-@pytest.mark.xfail(strict=True, reason="transformers' report of missing weights is silenced")
 def test_a_weight_that_is_not_there_is_refused(tmp_path: Path) -> None:
     """A layer of random numbers is no model; transformers only warns."""
     shutil.copytree(DEMO.location, tmp_path / "model")
@@ -140,6 +140,40 @@ def test_a_weight_that_is_not_there_is_refused(tmp_path: Path) -> None:
         from_pretrained(find(tmp_path / "model"), "checkpoint", CPU, None)
 
 
+def test_the_first_missing_tensors_are_named(tmp_path: Path) -> None:
+    """Three of them, and how many more; a tied output layer is not missing."""
+    shutil.copytree(DEMO.location, tmp_path / "model")
+    file = tmp_path / "model" / "config.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**content, "num_hidden_layers": content["num_hidden_layers"] + 1}), encoding="utf-8")
+    with pytest.raises(ModelSourceError) as refusal:
+        from_pretrained(find(tmp_path / "model"), "checkpoint", CPU, None)
+    message = str(refusal.value)
+    assert message.startswith(f"the weight files of {tmp_path / 'model'} lack model.layers.7.input_layernorm.weight, ")
+    assert " and 6 more, which its config asks for" in message
+    assert "lm_head" not in message
+
+
+def test_a_quantized_checkpoint_may_call_other_things_missing(exported: Path) -> None:
+    """Scales, zero points and group indices have as many names as there are formats; weights are weights."""
+    names = ["a.weight", "b.g_idx", "c.weight_packed", "d.bias", "e.qweight"]
+    source = find(exported)
+    assert source.stored == "compressed-tensors"
+    assert checkpoint._missing(source, {"missing_keys": names}) == ["a.weight", "c.weight_packed", "e.qweight"]
+    assert checkpoint._missing(DEMO, {"missing_keys": names}) == names
+
+
+def test_a_stored_weight_that_is_not_there_is_refused(exported: Path) -> None:
+    """Also where another package reads the checkpoint."""
+    pytest.importorskip("compressed_tensors", reason="the package compressed-tensors is not installed")
+    (exported / FILE).unlink()
+    file = exported / "model.safetensors"
+    tensors = {name: tensor.clone() for name, tensor in load_file(file).items() if "layers.3.mlp.up" not in name}
+    save_file(tensors, file, {"format": "pt"})
+    with pytest.raises(ModelSourceError):
+        from_pretrained(find(exported), "checkpoint", CPU, None)
+
+
 def test_loading_an_export_says_nothing(exported: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """No bars and no advice."""
     capfd.readouterr()
@@ -147,7 +181,7 @@ def test_loading_an_export_says_nothing(exported: Path, capfd: pytest.CaptureFix
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("build", [ValueError, OSError], ids=["ValueError", "OSError"])
+@pytest.mark.parametrize("build", [ValueError, OSError, RuntimeError, SafetensorError])
 def test_what_transformers_refuses_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch, build: Callable[[str], Exception]
 ) -> None:

@@ -52,7 +52,7 @@ def test_encoder_and_decoder_have_blocks() -> None:
 
 def test_only_layers_within_the_block_are_quantized() -> None:
     model = llama()
-    done = quantize_(model, find_recipe("int8"), within="model.layers.1.")
+    done = quantize_(model, find_recipe("int8"), within="model.layers.1")
     assert {layer.name.split(".")[2] for layer in done.layers} == {"1"}
     assert type(model.model.layers[0].mlp.up_proj) is torch.nn.Linear
 
@@ -78,3 +78,11 @@ def test_static_recipes_are_calibrated_first() -> None:
 def test_another_package_s_recipes_are_refused() -> None:
     with pytest.raises(RecipeError, match="study-dynamic: sensitivity takes this package's own schemes"):
         measure("study-dynamic")
+
+
+def test_an_output_layer_alone_is_really_quantized() -> None:
+    """A layer that stayed as it was would rank as harmless."""
+    model = llama()
+    done = quantize_(model, find_recipe("w2a16+lm_head"), within="lm_head")
+    assert [layer.name for layer in done.layers if not layer.kept] == ["lm_head"]
+    assert quantize_(llama(), find_recipe("int8"), within="model.layers.1").quantized_layers == 7

@@ -301,7 +301,7 @@ def test_rules_treat_single_layers_otherwise(llama: Any) -> None:
 
 
 def test_only_the_layers_of_one_part_may_be_quantized(llama: Any) -> None:
-    done = quantize_(llama, INT8, within="model.layers.1.")
+    done = quantize_(llama, INT8, within="model.layers.1")
     assert {layer.name.rpartition(".")[0] for layer in done.layers} == {
         "model.layers.1.self_attn",
         "model.layers.1.mlp",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pytest_qeval.report.summary import Material
 from pytest_qeval.results import EnergyFacts, GenerationFacts, RecipeFacts, RunHeader
@@ -86,6 +87,8 @@ def session(baseline: str, candidate: str, *, planned: int | None = None) -> Mat
             for number, letter in enumerate(letters)
             if letter != " "
         ],
+        candidates=("int8",),
+        baseline="auto",
         recipes={"auto": BASELINE, "int8": INT8},
         generation=[
             generation("auto", tokens=100, busy_s=2.0, energy_wh=0.4),
@@ -93,3 +96,9 @@ def session(baseline: str, candidate: str, *, planned: int | None = None) -> Mat
         ],
         benchmarks={"micro": {"version": "1", "sha256": "0" * 64, "problems": n}},
     )
+
+
+def simulating(material: Material, recipe: str) -> Material:
+    """Let a recipe of a session be rounded, but computed in float."""
+    facts = replace(material.recipes[recipe], execution="simulated")
+    return replace(material, recipes={**material.recipes, recipe: facts})

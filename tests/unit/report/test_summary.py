@@ -8,11 +8,11 @@ import pytest
 from pytest_qeval.report.json import SCHEMA_PATH, report_dict
 from pytest_qeval.report.summary import Material, summarise
 from pytest_qeval.report.terminal import lines
-from pytest_qeval.results import BlockSensitivity, SensitivityFacts, StreamFacts
+from pytest_qeval.results import BlockSensitivity, SensitivityFacts
 from pytest_qeval.schema import Estimate
 from pytest_qeval.verdict.gates import parse_gate
 from pytest_qeval.verdict.judge import judge
-from tests.unit.report.builders import INT8, generation, session
+from tests.unit.report.builders import INT8, session
 
 
 @pytest.fixture
@@ -129,33 +129,6 @@ def test_the_terminal_tells_the_whole_story(material: Material, tmp_path_factory
         f"report: {output / 'report.json'}",
     ]
     assert [line for line in text if line in expected] == expected
-
-
-def test_a_native_recipe_that_is_slower_says_so(material: Material) -> None:
-    """In both ways that were measured; a simulated one has no speed to speak of."""
-
-    def stream(recipe: str, seconds: float) -> StreamFacts:
-        times = (seconds, seconds)
-        return StreamFacts(recipe=recipe, prompt_tokens=8, new_tokens=2, prefill_s=(0.1,), decode_s=times)
-
-    slow = replace(
-        material,
-        generation=[
-            generation("auto", tokens=100, busy_s=1.0, energy_wh=None),
-            generation("int8", tokens=100, busy_s=2.0, energy_wh=None),
-        ],
-        streams=[stream("auto", 0.01), stream("int8", 0.02)],
-    )
-    said = "single stream 20.0 ms per token against 10.0; batch 50 tokens/s against 100"
-    assert summarise(slow).efficiency["int8"].no_speed_up == said
-    shown = [line.text for line in lines(summarise(slow), (), output=Path())]
-    assert f"  int8: no speed-up on this device: {said}" in shown
-    simulated = replace(slow, recipes={**slow.recipes, "int8": replace(INT8, execution="simulated")})
-    assert summarise(simulated).efficiency["int8"].no_speed_up == ""
-
-
-def test_a_faster_recipe_has_nothing_to_say(material: Material) -> None:
-    assert summarise(material).efficiency["int8"].no_speed_up == ""
 
 
 def test_the_most_sensitive_blocks_are_shown_first(material: Material) -> None:

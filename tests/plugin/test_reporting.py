@@ -1,0 +1,62 @@
+"""What is reported when there is little to report: nothing run, nothing loaded, nowhere to write."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., pytest.RunResult]
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def test_a_gate_without_a_result_is_broken(run: Run, pytester: pytest.Pytester) -> None:
+    """Sensitivity loads no recipe, so that what was promised of one cannot be judged."""
+    result = run(
+        "--qeval-model", "demo", "--qeval-recipe", "w2a16", "--qeval-suite", "sensitivity", "--qeval-limit", "1",
+        "--qeval-output", "out", "--qeval-gate", "pass@1 drop <= 2pt",
+    )  # fmt: skip
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*FAIL*w2a16 was never loaded*", "verdict: FAIL, 1 of 1 gates broken"])
+    assert json.loads((pytester.path / "out" / "report.json").read_text(encoding="utf-8"))["verdict"] == "fail"
+
+
+def test_collecting_alone_reports_nothing(
+    run: Run, pytester: pytest.Pytester, samples: Path, mode: tuple[str, ...]
+) -> None:
+    """`--collect-only` writes no folder, moves no link, judges no gate: the exit status is pytest's."""
+    folder = pytester.mkdir(".qeval")
+    (folder / "latest").symlink_to("earlier")
+    result = run(*mode, "--collect-only", "--qeval-completions", str(samples), "--qeval-gate", "pass@1 >= 1")
+
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*test_micro*replay-micro/0*"])
+    result.stdout.no_fnmatch_line("*verdict*")
+    result.stdout.no_fnmatch_line("*qeval: *")
+    assert [path.name for path in folder.iterdir()] == ["latest"]
+    assert (folder / "latest").readlink() == Path("earlier")
+
+
+@pytest.mark.parametrize("output", ["afile", "afile/x", "afile/x/y"])
+def test_an_output_folder_that_cannot_be_made_is_a_mistake(
+    run: Run, pytester: pytest.Pytester, samples: Path, output: str
+) -> None:
+    """One sentence and exit status 4, before anything is run."""
+    pytester.path.joinpath("afile").write_text("mine", encoding="utf-8")
+    result = run("--qeval-completions", str(samples), "--qeval-output", output)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*reports cannot be written to */{output}: Not a directory.*--qeval-output*"])
+    for stream in (result.stderr, result.stdout):
+        stream.no_fnmatch_line("*Traceback*")
+        stream.no_fnmatch_line("*INTERNALERROR*")
+
+
+def test_looking_for_the_output_folder_leaves_nothing(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
+    """A folder that can be made is made when there is something to write."""
+    result = run("--collect-only", "-q", "--qeval-completions", str(samples), "--qeval-output", "new/out")
+
+    assert result.ret == pytest.ExitCode.OK
+    assert sorted(path.name for path in pytester.path.iterdir()) == [samples.name]
