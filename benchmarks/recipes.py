@@ -12,9 +12,11 @@ Speeds of simulated recipes are not measured: they are not the recipe's.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import gc
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -228,6 +230,8 @@ def main() -> None:
             print(f"| {' | '.join(row)} |\n|{' --- |' * len(row)}")
         print(f"| {' | '.join(row.values())} |", flush=True)
         gc.collect()
+        if sys.platform == "linux":
+            ctypes.CDLL(None).malloc_trim(0)  # or the heap keeps a model's worth of pages per recipe
     bench.pool.close()
 
 

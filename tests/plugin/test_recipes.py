@@ -143,10 +143,15 @@ OVERLAP = "*calibration text 1 of overlap.jsonl for w8a8-static-n2 overlaps with
 def test_calibration_on_the_benchmark_is_refused(
     run: Run, pytester: pytest.Pytester, mode: tuple[str, ...], overlapping: Sequence[str]
 ) -> None:
-    """Whoever has collected the problems: one process, or workers."""
+    """Whoever has collected the problems: one process, or workers, whose controller then says so."""
     result = run(*mode, *overlapping)
 
-    check_refusal(result, pytester, OVERLAP)
+    if mode == ("-n2",):
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stdout.fnmatch_lines([f"*ERROR: {OVERLAP[1:-1]}*"])
+        assert not (pytester.path / ".qeval").exists()
+    else:
+        check_refusal(result, pytester, OVERLAP)
 
 
 def test_calibration_on_the_benchmark_leaves_no_report(

@@ -165,12 +165,20 @@ def test_torchs_kernel_multiplies_4_bits_at_few_rows(
         (4, CHANNEL[4], (64, 33)),
         (3, CHANNEL[3], (64, 64)),
         (8, grouped(32, 8), (64, 64)),
+        (8, CHANNEL[8], (64, 40)),
     ],
-    ids=["odd features", "half a block", "g33", "g16", "last group shorter", "odd row", "3 bits", "8 bits in groups"],
+    ids=[
+        *("odd features", "half a block", "g33", "g16", "last group shorter", "odd row", "3 bits", "8 bits in groups"),
+        "40 columns",
+    ],
 )
-def test_what_fits_no_kernel_gets_none(bits: int, scheme: WeightScheme, shape: tuple[int, int]) -> None:
-    weight = random_weight(2, *shape, torch.float32, scheme)
-    assert weight_only_kernel(weight, bits=bits, dtype=torch.float32) is None
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_what_fits_no_kernel_gets_none(
+    bits: int, scheme: WeightScheme, shape: tuple[int, int], dtype: torch.dtype
+) -> None:
+    """Such a layer is simulated: what no kernel reads as integers is not called native."""
+    weight = random_weight(2, *shape, dtype, scheme)
+    assert weight_only_kernel(weight, bits=bits, dtype=dtype) is None
 
 
 @pytest.mark.parametrize("bits", [4, 8])
