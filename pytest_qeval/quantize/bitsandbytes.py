@@ -146,8 +146,9 @@ def _state_bytes(state: Any) -> int:
     """Bytes of scales and table, and of those of the scales where these are quantized too."""
     if state is None:
         return 0
-    parts = [part for part in (state.absmax, state.code, state.offset) if part is not None]
-    return sum(int(part.nbytes) for part in parts) + _state_bytes(state.state2)
+    # some are deleted when the scales of scales are resolved for a CPU's kernel
+    parts = [getattr(state, name, None) for name in ("absmax", "code", "offset")]
+    return sum(int(part.nbytes) for part in parts if part is not None) + _state_bytes(getattr(state, "state2", None))
 
 
 BITSANDBYTES = Quantizer(

@@ -126,12 +126,12 @@ def test_bitsandbytes_is_described(nf4: Path, original: torch.Tensor) -> None:
 
 
 def test_bitsandbytes_scales_are_counted(nf4: Path) -> None:
-    """A scale in float32 for every 64 weights is a fifth of a bit each: what is held is what the file holds."""
+    """A scale for every 64 weights; where the CPU has a kernel for it, the first product makes it two bytes of four."""
     loaded = load_as_is(nf4)
     stored = sum(tensor.nbytes for tensor in load_file(nf4 / "model.safetensors").values())
-    assert loaded.model_bytes == pytest.approx(stored, rel=0.02)
+    assert loaded.model_bytes == pytest.approx(stored, rel=0.04)
     layer = loaded.quantization.layers[0]
-    assert layer.bytes_after >= 128 * 128 // 2 + 4 * 128 * 128 // 64
+    assert layer.bytes_after >= 128 * 128 // 2 + 2 * 128 * 128 // 64 + 4 * 16
 
 
 def test_torchao_is_described(int8: Path, original: torch.Tensor) -> None:
@@ -286,7 +286,8 @@ def test_gguf_is_described_whatever_its_recipe_is_called(tmp_path: Path, recipe:
     source = resolve(ModelSettings(name=str(write_gguf(tmp_path / "demo.gguf", "Q4_0"))))
     loaded = load(source, find_recipe(recipe), device="cpu")
     assert (loaded.scheme, loaded.quantization.execution) == ("gguf, 4 bits", "simulated")
-    assert loaded.quantization.layers[0].bytes_before == loaded.model.dtype.itemsize * 128 * 128
+    layer = next(layer for layer in loaded.quantization.layers if not layer.kept)
+    assert layer.bytes_before == loaded.model.dtype.itemsize * layer.shape[0] * layer.shape[1]
 
 
 def test_unpacking_says_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -307,11 +308,11 @@ def test_gguf_bits_are_in_the_types_name(kind: str, bits: int) -> None:
 
 
 def test_quantized_scales_of_bitsandbytes_are_counted(save: Save) -> None:
-    """A byte for every 64 weights, and scales for these."""
+    """At least a byte for every 64 weights, and the table."""
     pytest.importorskip("bitsandbytes", reason="the bitsandbytes extra is not installed")
     config = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True)
     layer = load_as_is(save("double", config)).quantization.layers[0]
-    assert layer.bytes_after >= 128 * 128 // 2 + 128 * 128 // 64 + 256 * 4
+    assert layer.bytes_after >= 128 * 128 // 2 + 128 * 128 // 64 + 4 * 16
     assert (layer.bits, layer.bytes_before) == (4, 4 * 128 * 128)
 
 
