@@ -17,8 +17,8 @@ from transformers.utils import logging as transformers_logging
 
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import MissingPackageError, ModelSourceError
-from pytest_qeval.quantize.export import FILE, StoredCheckpoint, read_checkpoint
-from pytest_qeval.quantize.recipe import Dtype
+from pytest_qeval.quantize.exported import StoredCheckpoint, read_checkpoint
+from pytest_qeval.quantize.recipe import EXPORT_FILE, Dtype
 
 __all__ = ["from_pretrained", "stored_checkpoint"]
 
@@ -63,7 +63,7 @@ def stored_checkpoint(source: ModelSource) -> StoredCheckpoint | None:
     Raises:
         ModelSourceError: when it is not whole.
     """
-    if source.path is None or not (source.path / FILE).is_file():
+    if source.path is None or not (source.path / EXPORT_FILE).is_file():
         return None
     return read_checkpoint(source.path)
 

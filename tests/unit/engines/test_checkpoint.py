@@ -19,7 +19,7 @@ from pytest_qeval.engines.loading import load
 from pytest_qeval.engines.sources import ModelSource, resolve
 from pytest_qeval.errors import MissingPackageError, ModelSourceError
 from pytest_qeval.quantize.builtin import AS_IS, INT8
-from pytest_qeval.quantize.export import FILE
+from pytest_qeval.quantize.recipe import EXPORT_FILE
 from pytest_qeval.settings import ModelSettings
 
 CPU = torch.device("cpu")
@@ -92,7 +92,7 @@ def test_only_what_this_program_wrote_is_read_as_such(exported: Path) -> None:
     found = stored_checkpoint(find(exported))
     assert found is not None
     assert found.recipe == INT8
-    (exported / FILE).unlink()
+    (exported / EXPORT_FILE).unlink()
     assert stored_checkpoint(find(exported)) is None
 
 
@@ -166,7 +166,7 @@ def test_a_quantized_checkpoint_may_call_other_things_missing(exported: Path) ->
 def test_a_stored_weight_that_is_not_there_is_refused(exported: Path) -> None:
     """Also where another package reads the checkpoint."""
     pytest.importorskip("compressed_tensors", reason="the package compressed-tensors is not installed")
-    (exported / FILE).unlink()
+    (exported / EXPORT_FILE).unlink()
     file = exported / "model.safetensors"
     tensors = {name: tensor.clone() for name, tensor in load_file(file).items() if "layers.3.mlp.up" not in name}
     save_file(tensors, file, {"format": "pt"})

@@ -26,8 +26,10 @@ from pytest_qeval.quantize import export as export_module
 from pytest_qeval.quantize.builtin import AS_IS
 from pytest_qeval.quantize.catalogue import find_recipe
 from pytest_qeval.quantize.corpus import CalibrationTexts
-from pytest_qeval.quantize.export import FILE, Exporter, read_checkpoint
-from pytest_qeval.quantize.recipe import Recipe
+from pytest_qeval.quantize.export import Exporter
+from pytest_qeval.quantize.exported import read_checkpoint
+from pytest_qeval.quantize.folders import take_place
+from pytest_qeval.quantize.recipe import EXPORT_FILE, Recipe
 from pytest_qeval.settings import ModelSettings
 
 TEXTS = CalibrationTexts(
@@ -340,7 +342,7 @@ def test_a_folder_that_cannot_be_taken_leaves_the_earlier_export(
     original = Path.rename
 
     def rename(self: Path, target: Path) -> Path:
-        if target.name == "out" and (self / FILE).is_file() and '"bits": 3' in (self / FILE).read_text():
+        if target.name == "out" and (self / EXPORT_FILE).is_file() and '"bits": 3' in (self / EXPORT_FILE).read_text():
             raise PermissionError(13, "not allowed")
         return original(self, target)
 
@@ -370,14 +372,14 @@ def test_two_exports_at_once_both_end_well(tmp_path: Path) -> None:
         for round_ in range(40):
             made = tmp_path / f"made-{at}-{round_}"
             made.mkdir()
-            for name in (FILE, "a", "b"):
+            for name in (EXPORT_FILE, "a", "b"):
                 (made / name).write_text(f"{at}", encoding="utf-8")
-            export_module._take_place(made, tmp_path / "out")
+            take_place(made, tmp_path / "out", mark=EXPORT_FILE)
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(take, range(3)))
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
-    assert len({(tmp_path / "out" / name).read_text(encoding="utf-8") for name in (FILE, "a", "b")}) == 1
+    assert len({(tmp_path / "out" / name).read_text(encoding="utf-8") for name in (EXPORT_FILE, "a", "b")}) == 1
 
 
 def test_another_packages_recipe_is_refused() -> None:
@@ -391,8 +393,8 @@ def change(**values: Any) -> Callable[[Path], None]:
     """Change keys of qeval.json."""
 
     def apply(path: Path) -> None:
-        content = json.loads((path / FILE).read_text(encoding="utf-8"))
-        (path / FILE).write_text(json.dumps({**content, **values}), encoding="utf-8")
+        content = json.loads((path / EXPORT_FILE).read_text(encoding="utf-8"))
+        (path / EXPORT_FILE).write_text(json.dumps({**content, **values}), encoding="utf-8")
 
     return apply
 
@@ -454,10 +456,10 @@ def forget_quantization(path: Path) -> None:
 
 LAYER = "model.layers.0.mlp.up_proj"
 BROKEN: Mapping[str, Callable[[Path], None]] = {
-    "cut short": cut(FILE),
-    "empty": write(FILE, b""),
-    "a list": write(FILE, b"[]"),
-    "not UTF-8": write(FILE, b"\xff\xfe"),
+    "cut short": cut(EXPORT_FILE),
+    "empty": write(EXPORT_FILE, b""),
+    "a list": write(EXPORT_FILE, b"[]"),
+    "not UTF-8": write(EXPORT_FILE, b"\xff\xfe"),
     "no recipe": change(recipe={}),
     "unknown scheme": change(recipe={"weights": {"bits": 99}, "calibration": None}),
     "ranges are numbers": change(ranges={"a": 3}),
@@ -530,6 +532,6 @@ def test_a_newer_version_is_refused(export: Callable[[str], Exported], tmp_path:
     """With what to do about it."""
     message = load_broken(export, tmp_path / "broken", change(version=2))
     assert message == (
-        f"{tmp_path / 'broken' / FILE} is of version 2, and this program reads version 1: "
+        f"{tmp_path / 'broken' / EXPORT_FILE} is of version 2, and this program reads version 1: "
         "use the newer pytest-qeval that wrote it."
     )

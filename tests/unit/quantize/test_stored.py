@@ -21,8 +21,8 @@ from pytest_qeval.engines.sources import resolve
 from pytest_qeval.quantize import stored
 from pytest_qeval.quantize.builtin import AS_IS, FP32
 from pytest_qeval.quantize.catalogue import find_recipe
-from pytest_qeval.quantize.export import FILE
 from pytest_qeval.quantize.quantization import LayerRecord, Quantization
+from pytest_qeval.quantize.recipe import EXPORT_FILE
 from pytest_qeval.quantize.stored import describe_gguf, describe_stored, scheme_of
 from pytest_qeval.settings import ModelSettings
 
@@ -170,7 +170,7 @@ def test_compressed_tensors_is_described(tmp_path: Path, scheme: str, bits: int)
     """Without what only this program writes: unpacked by transformers, and therefore no faster."""
     pytest.importorskip("compressed_tensors", reason="the package compressed-tensors is not installed")
     load(resolve(ModelSettings(name="demo")), find_recipe(scheme), device="cpu", export=tmp_path)
-    (tmp_path / FILE).unlink()
+    (tmp_path / EXPORT_FILE).unlink()
     loaded = load_as_is(tmp_path)
     check_layers(loaded, bits=bits, execution="simulated")
     assert loaded.scheme == f"compressed-tensors, {bits} bits"
