@@ -64,7 +64,7 @@ pattern = "down_proj"
 scheme = "w8a16"
 ```
 
-`pytest --qeval-suite sensitivity` says which blocks are worth more bits.
+`pytest --qeval-model=MODEL --qeval-recipe w4a16-g128 --qeval-suite sensitivity` says which blocks are worth more bits.
 
 ## By another package
 
@@ -84,8 +84,8 @@ files. `--qeval-baseline MODEL` names the model it was made from, to compare wit
 | weights | activations | on a CPU | report |
 | --- | --- | --- | --- |
 | 2 to 8 bits, one scale per output feature or per tensor | 4 to 8 bits | int8 products, summed in int32 | native |
-| 8 bits, one scale per output feature or per tensor | floating point | int8 kernel to 8 rows, then a cast | native |
-| 4 bits, groups of 32·n, output features 64·n | floating point | int4 kernel to 48 rows, then unpacking | native |
+| 8 bits, one scale per output feature, 16·n inputs | bfloat16, float32 | int8 kernel to 8 rows, then a cast | native |
+| 4 bits, whole groups of 32·n, 64·n outputs, AVX-512 | bfloat16, float32 | int4 kernel to 48 rows, then unpacking | native |
 | anything else | anything else | rounded, then computed in floating point | simulated |
 
 Weights of fewer than 8 bits with integer activations are held in 8. Weight-only recipes pay where few rows are decoded
@@ -97,7 +97,8 @@ Calibration shows the model `--qeval-calibration` texts (the Python standard lib
 32 tokens after each; both are observed. Texts that are problems of the benchmark under test are refused.
 
 `--qeval-export DIR` writes the quantized checkpoint in the compressed-tensors format, which transformers reads with the
-package of that name. Loaded again by `--qeval-model DIR/<recipe>`, it gives the same logits to the last bit.
+package of that name. Loaded again by `--qeval-model=DIR/<recipe>`, it gives the same logits to the last bit. GPT-2's
+layers, and groups that do not fill a row, have no place in that format: such an export is for this program alone.
 """
 
 
