@@ -119,7 +119,7 @@ def read_recipe_file(path: Path | str) -> Recipe:
 
 def _load(path: Path) -> Mapping[str, Any]:
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8"))
+        content: Mapping[str, Any] = tomllib.loads(path.read_bytes().decode("utf-8"))
     except OSError as error:
         raise RecipeError(f"recipe file {str(path)!r} cannot be opened: {error.strerror}.") from None
     except UnicodeDecodeError as error:
@@ -128,6 +128,7 @@ def _load(path: Path) -> Mapping[str, Any]:
         ) from None
     except ValueError as error:  # TOMLDecodeError, or what `int` says about a number of thousands of digits
         raise RecipeError(f"recipe file {str(path)!r} is no valid TOML: {error}.") from None
+    return content
 
 
 def _kept(table: _Table, base: Recipe) -> tuple[str, ...]:
