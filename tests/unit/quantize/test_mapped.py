@@ -71,3 +71,17 @@ def test_elsewhere_nothing_is_released(monkeypatch: pytest.MonkeyPatch) -> None:
     tensor = torch.ones(PAGES * mmap.PAGESIZE)
     MappedFiles().release(tensor)
     assert bool((tensor == 1).all())
+
+
+def test_quantizing_gives_back_every_weight_that_it_replaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And none that stays: the output layer is kept."""
+    config = LlamaConfig(
+        hidden_size=64, intermediate_size=128, num_hidden_layers=1, num_attention_heads=4, vocab_size=512
+    )
+    model = LlamaForCausalLM(config)
+    layers = [module for module in model.model.modules() if type(module) is torch.nn.Linear]
+    expected = {layer.weight.data_ptr() for layer in layers}
+    released: set[int] = set()
+    monkeypatch.setattr(MappedFiles, "release", lambda _, tensor: released.add(tensor.data_ptr()))
+    quantize_(model, INT8)
+    assert released == expected
