@@ -19,19 +19,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_qeval.quantize import linear
+from pytest_qeval.quantize import linear, weight_only
 from pytest_qeval.quantize.activations import ActivationQuantizer
 from pytest_qeval.quantize.grid import quantize_rows
 from pytest_qeval.quantize.kernels import IntMmKernel, OneDnnKernel
 from pytest_qeval.quantize.linear import Int8Linear
 from pytest_qeval.quantize.recipe import ActivationScheme, WeightScheme
-from pytest_qeval.quantize.weight_only import Int4Kernel, Int8PackKernel
+from pytest_qeval.quantize.weight_only import Int4Kernel, Int8PackKernel, WeightOnlyKernel
 from pytest_qeval.quantize.weights import QuantizedWeight, quantize_weight
 
 SHAPES = ((4864, 896), (896, 4864), (896, 896), (128, 896))
 """(out_features, in_features): up, down, query, key"""
 ROWS = (1, 8, 16, 64, 128, 512, 1024)
-WEIGHT_ONLY_ROWS = (1, 8, 16, 32, 64, 128, 512)
+WEIGHT_ONLY_ROWS = (1, 8, 12, 16, 32, 64, 96, 128, 512)
 INT8 = WeightScheme(bits=8)
 INT4 = WeightScheme(bits=4, granularity="per_group", group_size=128)
 COLD_BYTES = 300e6
@@ -125,15 +125,22 @@ def int8_layers(sizes: tuple[int, ...], columns: int) -> list[Int8Linear]:
 
 
 def weight_only_variants(outputs: int, columns: int, rows: int) -> Variants:
-    """Prepare products with packed weights: 8 bits per channel, and 4 bits in groups of 128."""
+    """Prepare products with packed weights (8 bits per channel, 4 bits in groups of 128), by the kernel and unpacked."""
     x, elements = torch.randn(rows, columns, dtype=BF16), outputs * columns
     halves = cycled(partial(torch.randn, outputs, columns, dtype=BF16), 2 * elements)
     int8 = cycled(lambda: Int8PackKernel(random_weight(outputs, columns)), elements)
     int4 = cycled(lambda: Int4Kernel(random_weight(outputs, columns, INT4), BF16), elements // 2)
+
+    def run(make: Callable[[], WeightOnlyKernel], last_packed_row: int) -> None:
+        weight_only._INT8_ROWS = weight_only._INT4_ROWS = last_packed_row  # noqa: SLF001
+        make().product(x)
+
     return {
         "bf16": lambda: nn.functional.linear(x, halves()),
-        "Int8PackKernel": lambda: int8().product(x),
-        "Int4Kernel": lambda: int4().product(x),
+        "int8, packed": partial(run, int8, rows),
+        "int8, unpacked": partial(run, int8, 0),
+        "int4, packed": partial(run, int4, rows),
+        "int4, unpacked": partial(run, int4, 0),
     }
 
 

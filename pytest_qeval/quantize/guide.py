@@ -85,7 +85,7 @@ files. `--qeval-baseline MODEL` names the model it was made from, to compare wit
 | --- | --- | --- | --- |
 | 2 to 8 bits, one scale per output feature or per tensor | 4 to 8 bits | int8 products, summed in int32 | native |
 | 8 bits, one scale per output feature, 16·n inputs | bfloat16, float32 | int8 kernel to 8 rows, then floats | native |
-| 4 bits, groups of 32·n, 64·n outputs, AVX-512 | bfloat16, float32 | int4 kernel to 48 rows, then floats | native |
+| 4 bits, groups of 32·n, 64·n outputs, AVX-512 | bfloat16, float32 | int4 kernel to 96 rows, then floats | native |
 | anything else | anything else | rounded, then computed in floating point | simulated |
 
 Weights of fewer than 8 bits with integer activations are held in 8. Weight-only recipes pay where few rows are decoded

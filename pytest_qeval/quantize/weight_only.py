@@ -24,7 +24,7 @@ _ALIGNMENT = 64
 """Bytes, of the address at which torch's kernels may expect their rows."""
 _INT8_ROWS = 8
 """Rows up to which torch's int8 kernel is faster than a cast and a product."""
-_INT4_ROWS = 48
+_INT4_ROWS = 96
 """Rows up to which torch's int4 kernel is faster than unpacking and a product."""
 _INT4_GROUPS = (256, 128, 64, 32)
 """Group sizes of torch's int4 kernel."""
