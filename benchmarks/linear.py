@@ -125,7 +125,7 @@ def int8_layers(sizes: tuple[int, ...], columns: int) -> list[Int8Linear]:
 
 
 def weight_only_variants(outputs: int, columns: int, rows: int) -> Variants:
-    """Prepare products with packed weights (8 bits per channel, 4 bits in groups of 128), by the kernel and unpacked."""
+    """Prepare products with packed weights (8 bits per channel, 4 in groups of 128), by the kernel and unpacked."""
     x, elements = torch.randn(rows, columns, dtype=BF16), outputs * columns
     halves = cycled(partial(torch.randn, outputs, columns, dtype=BF16), 2 * elements)
     int8 = cycled(lambda: Int8PackKernel(random_weight(outputs, columns)), elements)
