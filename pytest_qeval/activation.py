@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_qeval.collection import MARKER
+from pytest_qeval.collection import MARKERS
+from pytest_qeval.command_line import read_settings
 from pytest_qeval.errors import QEvalError
-from pytest_qeval.options import read_settings
 
 __all__ = ["activate"]
 
@@ -17,7 +17,8 @@ def activate(config: pytest.Config) -> None:
     Raises:
         pytest.UsageError: for whatever the user can mend, before anything is loaded.
     """
-    config.addinivalue_line("markers", MARKER)
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
     try:
         settings = read_settings(config)
         if settings is not None:

@@ -12,11 +12,28 @@ from pytest_qeval.fixtures import RUNTIME
 from pytest_qeval.schema import Case, Record
 
 if TYPE_CHECKING:
+    from pytest_qeval.baseline_of_run import Saved
     from pytest_qeval.runtime import Runtime
 
-__all__ = ["MARKER", "check", "conclude", "overlap", "parametrize", "plan_of", "recipe_of"]
+__all__ = [
+    "MARKERS",
+    "SAVED",
+    "check",
+    "conclude",
+    "overlap",
+    "parametrize",
+    "plan_of",
+    "recipe_of",
+    "reuse",
+    "why_left",
+]
 
-MARKER = "qeval(benchmark): ask the problems of this benchmark; the test takes the fixtures `qeval` and `case`"
+MARKERS = (
+    "qeval(benchmark): ask the problems of this benchmark; the test takes the fixtures `qeval` and `case`",
+    "qeval_early: run this test under every recipe before anything is generated",
+)
+SAVED = pytest.StashKey["Saved"]()
+"""On the config, where a baseline is read instead of run."""
 _ERROR = pytest.StashKey[QEvalError]()
 _INACTIVE = "needs --qeval-model or --qeval-completions"
 
@@ -73,6 +90,42 @@ def check(config: pytest.Config, items: list[pytest.Item]) -> None:
         raise pytest.UsageError(str(error)) from error
 
 
+def reuse(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out of the run what a saved baseline has answered, and put early tests first.
+
+    Raises:
+        pytest.UsageError: when the saved baseline that the user named does not have it all.
+    """
+    runtime, saved = config.stash.get(RUNTIME, None), config.stash.get(SAVED, None)
+    if runtime is None or not items:
+        return
+    items.sort(key=lambda item: item.get_closest_marker("qeval_early") is None)
+    if saved is None:
+        return
+    from pytest_qeval.baseline_of_run import missing_from  # noqa: PLC0415 - only for active sessions
+
+    cases = {case for _, case in plan_of(items) if case}
+    facts = {name: {"sha256": runtime.benchmark(name).sha256} for name in {case.benchmark for case in cases}}
+    try:
+        missing = missing_from(saved, cases, facts, runtime.settings)
+    except QEvalError as error:
+        items.clear()
+        raise pytest.UsageError(str(error)) from error
+    runtime.reuse(cases - missing)
+    spared = [item for item in items if _is_answered(item, saved, missing)]
+    if spared:
+        config.hook.pytest_deselected(items=spared)
+        items[:] = [item for item in items if item not in spared]
+
+
+def _is_answered(item: pytest.Item, saved: Saved, missing: set[Case]) -> bool:
+    """Tell whether a saved baseline makes an item of the baseline needless."""
+    if recipe_of(item) != saved.baseline.recipe:
+        return False
+    case = _case_of(item)
+    return saved.named if case is None else case not in missing
+
+
 def overlap(runtime: Runtime, benchmarks: Iterable[str]) -> QEvalError | None:
     """Say which calibration text is a problem of the benchmarks under test, if one is."""
     from pytest_qeval.recipes_of_run import check_overlap  # noqa: PLC0415 - only for active sessions
@@ -100,6 +153,12 @@ def _case_of(item: pytest.Item) -> Case | None:
     callspec = getattr(item, "callspec", None)
     case = callspec.params.get("case") if callspec else None
     return case if isinstance(case, Case) else None
+
+
+def why_left(item: pytest.Item, runtime: Runtime) -> str:
+    """Say why an item's case need not be asked any more; empty where it has to be."""
+    case = _case_of(item)
+    return runtime.decider.why_left(recipe_of(item), case.benchmark) if case and runtime.decider else ""
 
 
 def conclude(record: Record, runtime: Runtime) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import pytest
 
 from pytest_qeval.collection import plan_of
 from pytest_qeval.performer import messages_of
-from pytest_qeval.schema import Record
+from pytest_qeval.schema import Case, Record
 
 if TYPE_CHECKING:
     from _pytest.reports import TestReport
@@ -49,11 +50,19 @@ class Controller:
             return []
         return [f"qeval: {line}" for line in self.session.header()]
 
-    @pytest.hookimpl
+    @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Take the plan, unless workers collect or nothing is to be run: then there is nothing to report either."""
         if not self._distributed and not session.config.option.collectonly:
-            self.session.plan([(recipe, case) for recipe, case in plan_of(session.items) if recipe])
+            self.announce(session.config, [(recipe, case) for recipe, case in plan_of(session.items) if recipe])
+
+    def announce(self, config: pytest.Config, planned: Sequence[tuple[str, Case | None]]) -> None:
+        """Let the session take the plan, and say what it can prove."""
+        self.session.plan(planned)
+        terminal: TerminalReporter | None = config.pluginmanager.getplugin("terminalreporter")
+        if terminal and config.option.verbose >= 0:
+            for line in self.session.prospects():
+                terminal.write_line(f"qeval: {line}")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: TestReport) -> None:

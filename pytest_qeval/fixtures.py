@@ -11,8 +11,10 @@ from pytest_qeval.errors import QEvalError
 from pytest_qeval.schema import Case, Record
 
 if TYPE_CHECKING:
+    from pytest_qeval.measure.divergence_facts import DivergenceFacts
+    from pytest_qeval.recipe_run import RecipeRun
     from pytest_qeval.results import SensitivityFacts, StreamFacts
-    from pytest_qeval.runtime import RecipeRun, Runtime  # noqa: F401 - named in the stash key below
+    from pytest_qeval.runtime import Runtime  # noqa: F401 - named in the stash key below
 
 __all__ = ["RECORD", "RUNTIME", "QEval", "qeval", "qeval_recipe"]
 
@@ -60,6 +62,21 @@ class QEval:
         if not self._run.quantizes:
             pytest.skip(f"{self.recipe} quantizes nothing by a scheme of this package")
         return self._run.measure_sensitivity(benchmark or self._run.default_benchmark)
+
+    def measure_divergence(self, benchmark: str | None = None) -> DivergenceFacts | None:
+        """Compare next-token distributions with the baseline's, on the solutions of a benchmark's problems.
+
+        None for the baseline itself, which cannot diverge; skips the test where there is nothing to compare.
+
+        Args:
+            benchmark: By default `micro` for the embedded model, and `humaneval` for any other.
+        """
+        if self._run.replays:
+            pytest.skip("a replay of samples has no log-probabilities")
+        try:
+            return self._run.measure_divergence(benchmark or self._run.default_benchmark)
+        except QEvalError as error:
+            pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture(scope="session")

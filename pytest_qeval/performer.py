@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_qeval.collection import conclude
+from pytest_qeval.collection import conclude, why_left
 from pytest_qeval.fixtures import RECORD
 from pytest_qeval.schema import Json, Record
 from pytest_qeval.sharing import plan_ahead
@@ -34,6 +34,13 @@ class Performer:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Know every case that survived selection, to generate ahead."""
         plan_ahead(session.config, self._runtime, session.items)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Leave out what a recipe need not be asked any more."""
+        reason = why_left(item, self._runtime)
+        if reason:
+            pytest.skip(reason)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:

@@ -12,6 +12,9 @@ from pytest_qeval.settings import Settings
 
 __all__ = ["cases_of", "default_benchmark", "default_suites", "shares"]
 
+_OF_DIVERGENCE = ("kl", "reverse_kl", "same_top1")
+"""Metrics that the suite `divergence` measures."""
+
 
 def cases_of(benchmark: Benchmark, *, limit: int | None, tasks: Iterable[str] | None = None) -> tuple[Case, ...]:
     """Give a benchmark's cases in its own order.
@@ -26,13 +29,19 @@ def cases_of(benchmark: Benchmark, *, limit: int | None, tasks: Iterable[str] | 
     return tuple(Case(benchmark=benchmark.name, task_id=task_id) for task_id in islice(chosen, limit))
 
 
-def default_suites(settings: Settings, replayed: Iterable[str] = ()) -> tuple[str, ...]:
-    """Choose the suites of a run that names none: by the model, or by the task ids of the samples that are replayed."""
+def default_suites(settings: Settings, *, gated: Iterable[str] = (), replayed: Iterable[str] = ()) -> tuple[str, ...]:
+    """Choose the suites of a run that names none: by the model, or by the task ids of the samples that are replayed.
+
+    The divergence is measured where one of the `gated` metrics is about it, and where a baseline is saved, for others
+    to be compared with.
+    """
     if settings.suites:
         return settings.suites
     if settings.completions:
         return ("micro",) if any(task_id.startswith("micro/") for task_id in replayed) else ("humaneval",)
-    return (default_benchmark(settings), "efficiency")
+    wanted = settings.save_baseline is not None or any(metric in _OF_DIVERGENCE for metric in gated)
+    divergence = ["divergence"] if wanted else []
+    return (*divergence, default_benchmark(settings), "efficiency")
 
 
 def default_benchmark(settings: Settings) -> str:

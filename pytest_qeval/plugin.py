@@ -6,10 +6,13 @@ the session is reported.
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import pytest
 
 from pytest_qeval.activation import activate
-from pytest_qeval.collection import check, parametrize
+from pytest_qeval.collection import check, parametrize, reuse
+from pytest_qeval.comparing import compare_runs
 from pytest_qeval.fixtures import qeval, qeval_recipe
 from pytest_qeval.listing import list_names
 from pytest_qeval.options import add_options
@@ -23,8 +26,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Answer `--qeval-list` and stop."""
-    return list_names(config)
+    """Answer `--qeval-list` or `--qeval-compare`, and stop."""
+    status = list_names(config)
+    return compare_runs(config) if status is None else status
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -37,6 +41,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     parametrize(metafunc)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """End the session with status 4 when a benchmark could not be read, or recipes are calibrated on it."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
+    """End the session with status 4 when a benchmark cannot be asked; leave out what a saved baseline has answered."""
     check(config, items)
+    yield  # pytest selects and sorts
+    reuse(config, items)

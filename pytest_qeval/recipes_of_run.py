@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +16,10 @@ from pytest_qeval.quantize.corpus import CalibrationTexts, calibration_texts
 from pytest_qeval.quantize.overlap import find_overlap
 from pytest_qeval.quantize.recipe import EXPORT_FILE, Recipe
 from pytest_qeval.settings import CalibrationSettings, Settings, file_stem
+from pytest_qeval.verdict.deciding import is_decidable, needs_everything
+from pytest_qeval.verdict.gates import Gate
 
-__all__ = ["check_calibration", "check_export", "check_overlap", "check_suites", "settle_recipes"]
+__all__ = ["check_calibration", "check_early_stop", "check_export", "check_overlap", "check_suites", "settle_recipes"]
 
 
 def settle_recipes(settings: Settings) -> Settings:
@@ -79,11 +81,33 @@ def check_suites(settings: Settings) -> None:
     """
     if settings.suites != ("sensitivity",):
         return
-    recipes = [find_recipe(settings.recipe_files.get(name, name)) for name in settings.all_recipes]
+    recipes = [find_recipe(settings.definition_of(name)) for name in settings.all_recipes]
     if not any(recipe.quantizes and not recipe.quantizer for recipe in recipes):
         raise UsageError(
             "--qeval-suite sensitivity quantizes one block at a time and needs a recipe of this package's own schemes: "
             "add --qeval-recipe int8, or w4a16-g128."
+        )
+
+
+def check_early_stop(settings: Settings, gates: Sequence[Gate], *, distributed: bool) -> None:
+    """Make sure that a run that is to end when it is decided can be decided.
+
+    Raises:
+        UsageError: when no gate can be decided early, one needs everything to be generated, or workers share the work.
+    """
+    if not settings.until_decided:
+        return
+    if distributed:
+        raise UsageError("--qeval-until-decided needs all outcomes in one process: leave -n out, or use -n0.")
+    if not any(is_decidable(gate) for gate in gates):
+        raise UsageError(
+            "--qeval-until-decided needs a gate on solved problems, such as --qeval-gate 'pass@1 drop <= 2pt'."
+        )
+    whole = next((gate for gate in gates if needs_everything(gate)), None)
+    if whole is not None:
+        raise UsageError(
+            f"--qeval-until-decided cannot leave anything out for the gate {whole.expression!r}, which is about the "
+            "cost of the whole run: leave one of the two out."
         )
 
 
@@ -95,7 +119,7 @@ def check_export(settings: Settings) -> None:
     """
     if settings.export is None:
         return
-    recipes = [find_recipe(settings.recipe_files.get(name, name)) for name in settings.recipes]
+    recipes = [find_recipe(settings.definition_of(name)) for name in settings.recipes]
     foreign = next((recipe for recipe in recipes if recipe.quantizer), None)
     if foreign is not None:
         raise UsageError(
@@ -152,7 +176,7 @@ def check_overlap(settings: Settings, benchmarks: Iterable[Benchmark]) -> None:
 def _calibrated(settings: Settings) -> list[tuple[Recipe, CalibrationTexts]]:
     found = []
     for name in () if settings.completions else settings.all_recipes:
-        recipe = find_recipe(settings.recipe_files.get(name, name))
+        recipe = find_recipe(settings.definition_of(name))
         if recipe.calibration:
             plan, source = recipe.calibration, settings.calibration.source
             seed = settings.generation.seed

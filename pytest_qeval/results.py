@@ -15,6 +15,7 @@ __all__ = [
     "BenchmarkResult",
     "BlockSensitivity",
     "Comparison",
+    "ControlExcess",
     "Efficiency",
     "EnergyFacts",
     "Evidence",
@@ -29,7 +30,7 @@ __all__ = [
     "Summary",
 ]
 
-Role = Literal["baseline", "candidate"]
+Role = Literal["baseline", "candidate", "control"]
 Evidence = Literal["worse", "not worse", "unproven"]
 
 
@@ -49,6 +50,8 @@ class RunHeader:
     sandbox: str
     baseline_model: Json | None = None
     """The model that the baseline is, where it is another one."""
+    saved_baseline: Json | None = None
+    """Where the baseline was read from instead of being run: path, started_at, host, differences that were accepted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +225,22 @@ class BenchmarkResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ControlExcess:
+    """A candidate's flips beside those of the baseline's own second run."""
+
+    flips: int
+    """Problems whose outcome under the candidate is not the baseline's."""
+    control_flips: int
+    """Problems whose outcome changed when the baseline was run again."""
+    shared: int
+    """Problems that are both."""
+    excess: Quantity
+    """Share of problems that the candidate flips, minus the share that the control flips."""
+    p: float
+    """Exact McNemar test on the two kinds of flips."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """A candidate against the baseline on one benchmark, over the cases that both finished."""
 
@@ -230,12 +249,22 @@ class Comparison:
     baseline: str
     delta: Quantity
     """Candidate minus baseline pass@1, as a fraction."""
+    relative_drop: Quantity
+    """Lost share of the baseline's pass@1, as a fraction."""
     regressed: tuple[str, ...]
     fixed: tuple[str, ...]
     mcnemar_p: float
+    mcnemar_p_adjusted: float
+    """Benjamini-Hochberg over all candidates and benchmarks of the run."""
+    odds_ratio: Quantity
+    """Regressed to fixed problems."""
     evidence: Evidence
     margin: float
+    """The loss of pass@1 that the evidence is about, as a fraction."""
     detectable_drop: float | None
+    """The smallest loss that so many problems could have proved not to be there, with as many flips as there were."""
+    excess: ControlExcess | None = None
+    """Where a control was run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,6 +334,10 @@ class Summary:
     """Name to version, sha256 and number of problems."""
     sensitivity: Mapping[str, SensitivityFacts] = field(default_factory=dict)
     """By recipe, where it was measured."""
+    divergence: Mapping[str, Mapping[str, Quantity]] = field(default_factory=dict)
+    """By recipe, where it was measured."""
+    decided: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """Why a recipe was left before all cases of a benchmark were asked."""
 
     @property
     def missing(self) -> int:

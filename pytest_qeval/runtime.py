@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from random import Random
 
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import Benchmark, BenchmarkSource
-from pytest_qeval.engines.base import EngineProgress, EngineSource, ModelEngine
-from pytest_qeval.engines.replay import ReplayEngine, read_samples
+from pytest_qeval.engines.base import EngineProgress
+from pytest_qeval.engines.replay import read_samples
 from pytest_qeval.errors import UsageError
-from pytest_qeval.evaluator import Evaluator
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.measure.energy import EnergyMeter
-from pytest_qeval.measure.memory import PeakMemory
-from pytest_qeval.plan import cases_of, default_benchmark
-from pytest_qeval.quantize.catalogue import find_recipe
-from pytest_qeval.quantize.recipe import Recipe
-from pytest_qeval.results import EnergyFacts, GenerationFacts, RecipeFacts, Role, SensitivityFacts, StreamFacts
+from pytest_qeval.measure.topk import Scores
+from pytest_qeval.plan import cases_of
+from pytest_qeval.recipe_run import RecipeRun
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.settings import Settings
+from pytest_qeval.verdict.baseline import Baseline
+from pytest_qeval.verdict.deciding import Decider
+from pytest_qeval.verdict.gates import Gate
 
-__all__ = ["RecipeRun", "Runtime"]
-
-_SENSITIVITY_PROBLEMS = 20
-"""Whose solutions blocks are compared on, unless `--qeval-limit` says otherwise: about a thousand tokens."""
+__all__ = ["Runtime"]
 
 OnProgress = Callable[[str, EngineProgress], None]
 
@@ -35,9 +32,30 @@ class Runtime:
     What others have to know leaves as messages (see `Session`) through `drain`.
     """
 
-    def __init__(self, settings: Settings, *, worker: str, n_workers: int, on_progress: OnProgress) -> None:
-        """Take the settings; `worker` names this process, `n_workers` says how many share the machine."""
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        gates: Sequence[Gate] = (),
+        worker: str,
+        n_workers: int,
+        on_progress: OnProgress,
+        saved: Baseline | None = None,
+    ) -> None:
+        """Take what does not change.
+
+        Args:
+            settings: What the user asked for.
+            gates: What must hold: a run may end when that is known.
+            worker: Name of this process.
+            n_workers: How many processes share the machine.
+            on_progress: Told where a recipe's engine stands.
+            saved: A baseline that is not run, or not wholly.
+        """
         self.settings = settings
+        self._saved = saved
+        self.decider = Decider(settings, gates) if settings.until_decided else None
+        self._scores: dict[str, Scores] = {}
         self.worker = worker
         self.on_progress = on_progress
         shared = f"{n_workers} workers share the machine, whose energy cannot be told apart" if n_workers > 1 else ""
@@ -89,9 +107,58 @@ class Runtime:
             UsageError: when none is left, such as for samples of another benchmark.
         """
         cases = cases_of(self.benchmark(benchmark), limit=self.settings.limit, tasks=self.samples)
+        if self.settings.until_decided:  # or the first so many would speak for easy problems only
+            cases = tuple(Random(self.settings.generation.seed).sample(cases, len(cases)))  # noqa: S311 - no secret
         if not cases:
             raise UsageError(f"{self.settings.completions} holds no completion of a {benchmark} problem.")
         return cases
+
+    def reuse(self, cases: Iterable[Case]) -> None:
+        """Take the saved baseline's answers to these cases."""
+        if self._saved:
+            self.outcomes |= {(self._saved.recipe, case): self._saved.records[case] for case in cases}
+
+    def solved(self, benchmark: str) -> list[tuple[str, str, str]]:
+        """Give task id, prompt and canonical solution of the problems of a benchmark that this run asks."""
+        problems = self.benchmark(benchmark).problems
+        chosen = (problems[case.task_id] for case in self.cases(benchmark))
+        return [(problem.task_id, problem.prompt, problem.canonical_solution) for problem in chosen]
+
+    def scores(self, benchmark: str) -> Scores:
+        """Give the baseline's log-probabilities on a benchmark's solutions, measured once.
+
+        Raises:
+            UsageError: when a saved baseline that the user named has none.
+        """
+        if benchmark not in self._scores:
+            saved = self._saved_scores(benchmark)
+            if saved:
+                self._scores[benchmark] = saved
+            elif self.settings.baseline_file:
+                raise UsageError(
+                    f"{self.settings.baseline_file} holds no log-probabilities on {benchmark}: make it again with "
+                    "--qeval-save-baseline and --qeval-suite divergence."
+                )
+            else:
+                self._measure_scores(benchmark)
+        return self._scores[benchmark]
+
+    def _saved_scores(self, benchmark: str) -> Scores | None:
+        """Look for the log-probabilities on all problems that are asked; fewer would be another mean."""
+        messages = self._saved.messages if self._saved else ()
+        message = next((m for m in messages if m["type"] == "scores" and m["benchmark"] == benchmark), None)
+        scores = message and Scores.from_dict(message)
+        if scores and {task_id for task_id, _, _ in self.solved(benchmark)} <= {*scores.texts, *scores.incomparable}:
+            return scores
+        return None
+
+    def _measure_scores(self, benchmark: str) -> None:
+        baseline = self.settings.baseline or self.settings.recipes[0]
+        run = self.open(baseline)
+        scores = run.score(benchmark)
+        run.close()
+        self._scores[benchmark] = scores
+        self.post({"type": "scores", "recipe": baseline, "benchmark": benchmark, **scores.to_dict()})
 
     def plan(self, planned: Sequence[tuple[str, Case]]) -> None:
         """Take the cases that this process will be asked for, to generate them ahead."""
@@ -110,6 +177,14 @@ class Runtime:
         """Leave a message for the session."""
         self._outbox.append(message)
 
+    def decide(self, recipe: str, benchmark: str) -> None:
+        """See whether a candidate's gates on a benchmark are decided by now; leave it as a message when they are."""
+        if self.decider is None or recipe not in self.settings.recipes:
+            return
+        cases = [case for case in self.planned(recipe) if case.benchmark == benchmark]
+        for decision in self.decider.decide(recipe, benchmark, cases, self.outcomes):
+            self.post({"type": "decision", **decision})
+
     def drain(self) -> list[Json]:
         """Hand over the messages left since the last call."""
         messages, self._outbox = self._outbox, []
@@ -119,160 +194,3 @@ class Runtime:
         """Stop the sandboxes; calling it twice is fine."""
         if self._pool is not None:
             self._pool.close()
-
-
-class RecipeRun:
-    """A recipe that is being evaluated: its engine, once it is needed, and what its generation costs."""
-
-    def __init__(self, runtime: Runtime, recipe: str) -> None:
-        """Name the recipe; nothing is loaded yet."""
-        self.recipe = recipe
-        self._runtime = runtime
-        self._memory = PeakMemory()
-        self._engine: ReplayEngine | ModelEngine | None = None
-        self._evaluator: Evaluator | None = None
-        self._failure: Exception | None = None
-        self._metering = False
-        self._energy: list[EnergyFacts] = []
-
-    def load(self) -> None:
-        """Load and quantize the model, or read the samples, and queue the planned cases; once.
-
-        Raises:
-            QEvalError: when that fails; again at every call, without trying again.
-        """
-        if self._failure is not None:
-            raise self._failure
-        if self._engine is None:
-            try:
-                self._engine = self._load()
-            except Exception as error:
-                self._failure = error
-                raise
-            self._evaluator = self._evaluating(self._engine)
-            self._evaluator.submit(self._runtime.planned(self.recipe))
-
-    @property
-    def engine(self) -> ReplayEngine | ModelEngine:
-        """What answers; loaded when it is asked for first."""
-        self.load()
-        assert self._engine is not None  # noqa: S101 - just loaded
-        return self._engine
-
-    def _evaluating(self, engine: ReplayEngine | ModelEngine) -> Evaluator:
-        runtime = self._runtime
-        return Evaluator(
-            recipe=self.recipe,
-            engine=engine,
-            executor=runtime.pool,
-            benchmark=runtime.benchmark,
-            n_samples=self._n_samples,
-            seed=runtime.settings.generation.seed,
-            worker=runtime.worker,
-            on_progress=lambda progress: runtime.on_progress(self.recipe, progress),
-        )
-
-    def _load(self) -> ReplayEngine | ModelEngine:
-        settings = self._runtime.settings
-        role: Role = "baseline" if self.recipe == settings.baseline else "candidate"
-        if self._runtime.samples is not None:
-            facts = RecipeFacts(name=self.recipe, role=role, summary="completions from a samples file")
-            self._runtime.post({"type": "recipe", **asdict(facts)})
-            return ReplayEngine(self._runtime.samples)
-        recipe, source = self._definition()
-        engine = source.open(settings, recipe, settings.model_of(self.recipe))
-        facts = RecipeFacts(name=self.recipe, role=role, **{**recipe.to_dict(), **engine.facts()})
-        self._runtime.post({"type": "recipe", **asdict(facts)})
-        return engine
-
-    def _definition(self) -> tuple[Recipe, EngineSource]:
-        settings = self._runtime.settings
-        recipe = find_recipe(settings.recipe_files.get(self.recipe, self.recipe))
-        return recipe, registry.load("engines", settings.model.engine)
-
-    @property
-    def replays(self) -> bool:
-        """Whether completions are read from a file, so that there is no speed to measure."""
-        return self._runtime.settings.completions is not None
-
-    @property
-    def default_benchmark(self) -> str:
-        """What is asked where a suite works on any benchmark."""
-        return default_benchmark(self._runtime.settings)
-
-    @property
-    def quantizes(self) -> bool:
-        """Whether the recipe rounds anything by a scheme of this package."""
-        if self.replays:
-            return False
-        recipe, _ = self._definition()
-        return recipe.quantizes and not recipe.quantizer
-
-    def _n_samples(self, case: Case) -> int:
-        samples = self._runtime.samples
-        return self._runtime.settings.generation.n_samples if samples is None else len(samples[case.task_id])
-
-    def evaluate(self, case: Case) -> Record:
-        """Give the record of one case, and leave it as a message."""
-        self.load()
-        assert self._evaluator is not None  # noqa: S101 - just loaded
-        self._meter()
-        record = self._evaluator.evaluate(case)
-        self._meter()
-        self._runtime.outcomes[self.recipe, case] = record
-        self._runtime.post(record.to_dict())
-        return record
-
-    def measure_stream(self) -> StreamFacts:
-        """Measure a single stream of this recipe, and leave the times as a message."""
-        assert not isinstance(self.engine, ReplayEngine)  # noqa: S101 - the fixture skips such a test
-        facts = StreamFacts(recipe=self.recipe, **asdict(self.engine.measure_stream()))
-        self._runtime.post({"type": "stream", **asdict(facts)})
-        return facts
-
-    def measure_sensitivity(self, benchmark: str) -> SensitivityFacts:
-        """Quantize one block at a time and compare on a benchmark's solutions; leave the ranking as a message.
-
-        Works on a model of its own, whether or not this recipe's is loaded.
-        """
-        problems = list(self._runtime.benchmark(benchmark).problems.values())
-        limit = self._runtime.settings.limit or _SENSITIVITY_PROBLEMS
-        solved = [(problem.prompt, problem.canonical_solution) for problem in problems[:limit]]
-        settings = self._runtime.settings
-        recipe, source = self._definition()
-        facts = source.sensitivity(settings, recipe, settings.model_of(self.recipe), solved)
-        self._runtime.post({"type": "sensitivity", **asdict(facts), "recipe": self.recipe})
-        return facts
-
-    def _meter(self) -> None:
-        """Meter while there is something to generate, and only then."""
-        if isinstance(self.engine, ReplayEngine):
-            return
-        progress = self.engine.progress
-        busy = progress.finished < progress.total
-        if busy and not self._metering:
-            self._runtime.meter.start(self.recipe)
-        elif self._metering and not busy:
-            self._energy.append(self._runtime.meter.stop())
-        self._metering = busy
-
-    def close(self) -> None:
-        """Give the model's memory back and leave what generating cost as a message."""
-        if self._engine is None:
-            return
-        progress = self._engine.progress
-        if self._metering:
-            self._energy.append(self._runtime.meter.stop())
-        self._engine.close()
-        if isinstance(self._engine, ReplayEngine):
-            return
-        facts = GenerationFacts(
-            recipe=self.recipe,
-            worker=self._runtime.worker,
-            busy_s=progress.busy_s,
-            new_tokens=progress.new_tokens,
-            prompt_tokens=progress.prompt_tokens,
-            peak_memory_bytes=self._memory.read(),
-            energy=EnergyFacts.total(self._energy),
-        )
-        self._runtime.post({"type": "generation", **asdict(facts)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -11,67 +10,87 @@ from pathlib import Path
 from typing import Literal
 
 from pytest_qeval.errors import UsageError
+from pytest_qeval.gathering import Gathering, Parties, Verdict
 from pytest_qeval.journal import Journal
-from pytest_qeval.report.json import report_dict
-from pytest_qeval.report.layers import layers_csv
-from pytest_qeval.report.summary import Material, summarise
+from pytest_qeval.report.comparison import MARGIN
+from pytest_qeval.report.files import write_report, write_samples
+from pytest_qeval.report.prospects import prospects
 from pytest_qeval.report.terminal import Line, lines
-from pytest_qeval.results import (
-    GateResult,
-    GenerationFacts,
-    RecipeFacts,
-    RunHeader,
-    SensitivityFacts,
-    StreamFacts,
-    Summary,
-)
+from pytest_qeval.results import GateResult, RunHeader
 from pytest_qeval.schema import Case, Json, Outcome, Record
-from pytest_qeval.settings import Settings, file_stem
-from pytest_qeval.verdict.gates import parse_gates
-from pytest_qeval.verdict.judge import judge
+from pytest_qeval.settings import CONTROL, Settings
+from pytest_qeval.verdict.baseline import Baseline, write_baseline
+from pytest_qeval.verdict.baseline_key import benchmark_key, key_of
+from pytest_qeval.verdict.gates import Gate
+from pytest_qeval.verdict.margin import margin_of
 
 __all__ = ["FullOutcome", "Session"]
 
 FullOutcome = Literal["solved", "unsolved", "regressed", "fixed"]
 
+_NOT_IN_JOURNAL = ("scores",)
+"""Megabytes of log-probabilities, which a saved baseline keeps."""
+
 
 class Session:
-    """One evaluation, on the process that reports (never in a worker).
+    """One evaluation, on the process that reports (never in a worker); `Gathering` lists the messages it takes."""
 
-    Messages are plain dicts with a `type`: `record`, `recipe`, `generation`, `stream`, `sensitivity` and `benchmark`;
-    they come in any order and from any worker.
-    """
+    def __init__(
+        self,
+        settings: Settings,
+        run: RunHeader,
+        *,
+        output: Path,
+        clock: Callable[[], float],
+        gates: Sequence[Gate] = (),
+        saved: Baseline | None = None,
+        cache: Path | None = None,
+    ) -> None:
+        """Make sure that reports can be written, without writing anything yet.
 
-    def __init__(self, settings: Settings, run: RunHeader, *, output: Path, clock: Callable[[], float]) -> None:
-        """Read the gates and make sure that reports can be written, without writing anything yet.
+        Args:
+            settings: What the user asked for.
+            run: The header of the report.
+            output: Where reports are written.
+            clock: Seconds that only go forward.
+            gates: What must hold.
+            saved: A baseline that is not run, or not wholly.
+            cache: Where the baseline is kept for the next run.
 
         Raises:
-            GateError: for a gate that cannot be read.
             UsageError: for an output folder that cannot be made.
         """
         self._settings = settings
-        self._gates = parse_gates(settings.gates, has_baseline=settings.baseline is not None)
+        self._gates = tuple(gates)
         _probe(output)
         self._run = run
         self._clock = clock
         self._started = clock()
+        self._saved = saved
+        self._cache = cache
         self.output = output
         self._planned: list[tuple[str, Case]] = []
-        self._records: dict[tuple[str, Case], Record] = {}
-        self._recipes: dict[str, RecipeFacts] = {}
-        self._generation: list[GenerationFacts] = []
-        self._streams: list[StreamFacts] = []
-        self._sensitivity: dict[str, SensitivityFacts] = {}
-        self._benchmarks: dict[str, Json] = {}
+        self._gathering = Gathering()
+        self._of_baseline: list[Json] = []
+        """Messages that a saved baseline keeps."""
         self._journal: Journal | None = None
-        self.summary: Summary | None = None
-        self.gates: tuple[GateResult, ...] = ()
+        self._said: list[Line] = []
+        self._verdict: Verdict | None = None
+
+    @property
+    def gates(self) -> tuple[GateResult, ...]:
+        """The gates, judged; empty before the end."""
+        return self._verdict.gates if self._verdict else ()
 
     def header(self) -> Iterator[str]:
         """Yield what will be run, before it is."""
         settings = self._settings
         against = f", compared with {settings.baseline}" if settings.baseline else ""
         yield f"{self._run.model['id']} · {', '.join(settings.recipes)}{against} · sandbox {self._run.sandbox}"
+        if self._run.saved_baseline:
+            origin = self._run.saved_baseline
+            yield f"the baseline {settings.baseline} is that of {origin['started_at']}, from {origin['path']}"
+            yield from (f"accepted: {difference}" for difference in origin["accepted_differences"])
         yield f"reports go to {self.output}"
 
     def plan(self, planned: Sequence[tuple[str, Case | None]]) -> None:
@@ -80,36 +99,48 @@ class Session:
         A recipe without a case is measured in some other way, such as its single stream.
         """
         self._planned = [(recipe, case) for recipe, case in planned if case]
-        if self._journal is None and planned:
-            self._journal = Journal(self.output / "records.jsonl")
-            _point_at(self.output)
-            self._journal.write({"type": "run", **asdict(self._run), "planned": len(self._planned)})
+        if self._journal is not None or not planned:
+            return
+        reused = self._reused() if self._saved else []
+        self._planned = [*reused, *self._planned]
+        self._journal = Journal(self.output / "records.jsonl")
+        _point_at(self.output)
+        self._journal.write({"type": "run", **asdict(self._run), "planned": len(self._planned)})
+        rows = [{"recipe": recipe, **asdict(case)} for recipe, case in self._planned]
+        self._journal.write({"type": "plan", "cases": rows})
+        if self._saved and reused:
+            streams = (self._saved.recipe, None) not in planned
+            for message in self._saved.messages:
+                if _is_wanted(message, {case for _, case in reused}, streams=streams):
+                    self.add(message)
+
+    def _reused(self) -> list[tuple[str, Case]]:
+        """Give the baseline's cases that are answered already, and asked of others."""
+        assert self._saved is not None  # noqa: S101 - the caller has looked
+        name, records = self._saved.recipe, self._saved.records
+        here = set(self._planned)
+        asked = dict.fromkeys(case for recipe, case in self._planned if recipe != name)
+        return [(name, case) for case in asked if case in records and (name, case) not in here]
+
+    def prospects(self) -> list[str]:
+        """Say what so many problems can prove, before anything is generated."""
+        if self._settings.baseline is None:
+            return []
+        cases = {case for recipe, case in self._planned if recipe in self._settings.recipes}
+        return list(prospects(cases, margin=lambda name: margin_of(self._gates, None, name, default=MARGIN)))
 
     def add(self, message: Json) -> None:
         """Take one message and append it to the journal."""
-        if self._journal is not None:
+        if self._journal is not None and message["type"] not in _NOT_IN_JOURNAL:
             self._journal.write(message)
-        body = {name: value for name, value in message.items() if name != "type"}
-        match message["type"]:
-            case "record":
-                record = Record.from_dict(message)
-                self._records[record.recipe, record.case] = record
-            case "recipe":
-                self._recipes[body["name"]] = RecipeFacts.from_dict(body)
-            case "generation":
-                self._generation.append(GenerationFacts.from_dict(body))
-            case "stream":
-                self._streams.append(StreamFacts.from_dict(body))
-            case "sensitivity":
-                facts = SensitivityFacts.from_dict(body)
-                self._sensitivity[facts.recipe] = facts
-            case "benchmark":
-                self._benchmarks[body.pop("name")] = body
+        if self._kept_recipe() in {message.get("recipe"), message.get("name")}:
+            self._of_baseline.append(message)
+        self._gathering.add(message)
 
     def outcome(self, recipe: str, case: Case, own: Outcome) -> FullOutcome:
         """Say how a case ended, seen beside the baseline as far as that is known by now."""
         baseline = self._settings.baseline
-        base = self._records.get((baseline, case)) if baseline and baseline != recipe else None
+        base = self._gathering.records.get((baseline, case)) if baseline and baseline != recipe else None
         if base is None or base.outcome == own:
             return own
         return "regressed" if own == "unsolved" else "fixed"
@@ -119,53 +150,62 @@ class Session:
         if self._journal is None:
             return True
         self._journal.close()
-        self.summary = summarise(
-            Material(
-                run=self._run,
-                duration_s=self._clock() - self._started,
-                planned=self._planned,
-                records=list(self._records.values()),
-                candidates=self._settings.recipes,
-                baseline=self._settings.baseline,
-                recipes=self._recipes_in_order(),
-                generation=self._generation,
-                streams=self._streams,
-                sensitivity=self._sensitivity,
-                benchmarks=self._benchmarks,
-            )
+        settings = self._settings
+        self._verdict = self._gathering.conclude(
+            run=self._run,
+            duration_s=self._clock() - self._started,
+            planned=self._planned,
+            parties=Parties(
+                candidates=settings.recipes,
+                baseline=settings.baseline,
+                control=CONTROL if settings.control else None,
+            ),
+            gates=self._gates,
+            require_proof=settings.require_proof,
         )
-        self.gates = judge(self._gates, self.summary, require_proof=self._settings.require_proof)
-        self._write_report()
-        self._write_samples()
-        return all(gate.outcome == "pass" for gate in self.gates)
+        write_report(self.output, self._verdict.summary, self._verdict.gates)
+        write_samples(self.output, self._planned, self._gathering.records)
+        self._keep_baseline()
+        return self._verdict.holds
 
     def lines(self) -> Iterator[Line]:
         """Yield the terminal summary; nothing when nothing was planned."""
-        if self.summary is not None:
-            yield from lines(self.summary, self.gates, output=self.output)
+        if self._verdict is not None:
+            yield from lines(self._verdict.summary, self._verdict.gates, output=self.output)
+            yield from self._said
 
-    def _recipes_in_order(self) -> dict[str, RecipeFacts]:
-        return {name: self._recipes[name] for name in self._settings.all_recipes if name in self._recipes}
+    def _kept_recipe(self) -> str | None:
+        """Which recipe is saved, if one is: the baseline, or the only one."""
+        if self._settings.save_baseline is None and self._cache is None:
+            return None
+        return self._settings.baseline or self._settings.recipes[0]
 
-    def _write_report(self) -> None:
-        assert self.summary is not None  # noqa: S101 - `finish` has just made it
-        text = json.dumps(report_dict(self.summary, self.gates), indent=2, ensure_ascii=False, allow_nan=False)
-        (self.output / "report.json").write_text(text + "\n", encoding="utf-8")
-        if table := layers_csv(self._recipes_in_order().values()):
-            (self.output / "layers.csv").write_text(table, encoding="utf-8")
+    def _keep_baseline(self) -> None:
+        """Write the baseline where the user wants it, and into the cache."""
+        recipe, gathered = self._kept_recipe(), self._gathering
+        facts = gathered.recipes.get(recipe or "")
+        if recipe is None or facts is None or not any(name == recipe for name, _ in gathered.records):
+            return
+        baseline = Baseline(
+            recipe=recipe,
+            key={**key_of(self._settings, self._run, facts), **benchmark_key(gathered.benchmarks)},
+            run=asdict(self._run),
+            messages=tuple(self._of_baseline),
+        )
+        if self._settings.save_baseline:
+            write_baseline(self._settings.save_baseline, baseline)
+            answers = sum(name == recipe for name, _ in gathered.records)
+            self._said.append(Line(f"baseline: {self._settings.save_baseline} ({recipe}, {answers} cases)"))
+        if self._cache:
+            with suppress(UsageError):  # a cache that cannot be written is no reason to fail
+                write_baseline(self._cache, self._saved.merged(baseline) if self._saved else baseline)
 
-    def _write_samples(self) -> None:
-        recipes = list(dict.fromkeys(recipe for recipe, _ in self._planned))
-        for recipe in recipes:
-            name = "samples.jsonl" if len(recipes) == 1 else f"samples-{file_stem(recipe)}.jsonl"
-            rows = (
-                {"task_id": case.task_id, "completion": sample.completion.text}
-                for planned, case in self._planned
-                if planned == recipe and (record := self._records.get((recipe, case)))
-                for sample in record.samples
-            )
-            text = "".join(json.dumps(row) + "\n" for row in rows)
-            (self.output / name).write_text(text, encoding="utf-8")
+
+def _is_wanted(message: Json, cases: set[Case], *, streams: bool) -> bool:
+    """Tell whether a saved message belongs to this run."""
+    if message["type"] == "record":
+        return Record.from_dict(message).case in cases
+    return streams or message["type"] != "stream"
 
 
 def _probe(output: Path) -> None:

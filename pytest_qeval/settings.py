@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 __all__ = [
+    "CONTROL",
     "ISOLATIONS",
     "CalibrationSettings",
     "ExecutionSettings",
@@ -20,6 +21,8 @@ __all__ = [
 ]
 
 IsolationName = Literal["auto", "bwrap", "namespace", "process"]
+CONTROL = "control"
+"""Name of the baseline's second run."""
 ISOLATIONS: tuple[IsolationName, ...] = get_args(IsolationName)
 
 
@@ -88,6 +91,16 @@ class Settings:
     suites: tuple[str, ...]
     recipe_files: Mapping[str, str] = field(default_factory=dict)
     """Where a recipe's name is not what defines it: the file that does."""
+    baseline_file: Path | None = None
+    """A saved baseline, which is read instead of run."""
+    baseline_cached: bool = False
+    """Whether the baseline may be taken from the cache, and is kept there."""
+    baseline_force: bool = False
+    """Whether a saved baseline may have been made under other conditions."""
+    save_baseline: Path | None = None
+    """Where the baseline is written to, if it is."""
+    control: bool = False
+    """Whether the baseline is run a second time, in another batch order, as the recipe `control`."""
     original: str | None = None
     """The model that the recipe `original` loads instead, where the baseline is another model."""
     limit: int | None = None
@@ -97,6 +110,8 @@ class Settings:
     gates: tuple[str, ...] = ()
     require_proof: bool = False
     strict: bool = False
+    until_decided: bool = False
+    """Whether a recipe is left when its gates are decided; cases are asked in a random order then."""
     output: Path | None = None
     """Where reports are written; None makes a new folder under `.qeval`."""
     export: Path | None = None
@@ -108,11 +123,16 @@ class Settings:
     @property
     def all_recipes(self) -> tuple[str, ...]:
         """The baseline first, so that a candidate's regressions are known when it is judged; no name twice."""
-        names = (self.baseline, *self.recipes) if self.baseline else self.recipes
-        return tuple(dict.fromkeys(names))
+        first = [self.baseline] if self.baseline else []
+        return tuple(dict.fromkeys([*first, *([CONTROL] if self.control else []), *self.recipes]))
+
+    def definition_of(self, recipe: str) -> str:
+        """Give what defines a recipe: its name, the file that holds it, or for the control the baseline's."""
+        name = self.baseline if recipe == CONTROL and self.baseline else recipe
+        return self.recipe_files.get(name, name)
 
     def model_of(self, recipe: str) -> ModelSettings:
         """Which model a recipe is applied to."""
-        if recipe != "original" or self.original is None:
+        if self.definition_of(recipe) != "original" or self.original is None:
             return self.model
         return replace(self.model, name=self.original, revision=None)

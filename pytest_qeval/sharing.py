@@ -17,7 +17,7 @@ import pytest
 
 from pytest_qeval.collection import overlap, plan_of
 from pytest_qeval.plan import shares
-from pytest_qeval.schema import Case
+from pytest_qeval.schema import Case, Json
 
 if TYPE_CHECKING:
     from xdist.scheduler import LoadScheduling
@@ -59,24 +59,26 @@ def plan_ahead(config: pytest.Config, runtime: Runtime, items: Sequence[pytest.I
 class Distributor:
     """The controller's side: hooks of xdist, registered only when work is distributed."""
 
-    def __init__(self, folder: Path, runtime: Runtime, *, announce: Any) -> None:
+    def __init__(self, folder: Path, runtime: Runtime, *, handed: Json, announce: Any) -> None:
         """Prepare.
 
         Args:
             folder: an empty folder in which workers leave what they collected.
             runtime: of this process, which runs no test itself.
+            handed: what every worker is told.
             announce: called once with the planned (recipe, case or None) pairs.
         """
         self._folder = folder
         self._runtime = runtime
+        self._handed = handed
         self._announce = announce
         self._n_nodes = 0
         self.plan: list[tuple[str | None, Case | None]] | None = None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Give a worker its index and the folder."""
-        node.workerinput["qeval"] = {"folder": str(self._folder), "index": self._n_nodes}
+        """Tell a worker its index, the folder and the saved baseline."""
+        node.workerinput["qeval"] = {**self._handed, "index": self._n_nodes}
         self._n_nodes += 1
 
     @pytest.hookimpl(optionalhook=True)

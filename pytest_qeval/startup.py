@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from time import monotonic
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 
 from pytest_qeval import registry
+from pytest_qeval.baseline_of_run import Saved, cache_path, find_saved, open_saved
+from pytest_qeval.collection import SAVED
 from pytest_qeval.controller import Controller
 from pytest_qeval.engines.base import EngineProgress, EngineSource
 from pytest_qeval.errors import UsageError
@@ -21,7 +24,13 @@ from pytest_qeval.execution.isolation import choose_isolation
 from pytest_qeval.fixtures import RUNTIME
 from pytest_qeval.performer import Performer
 from pytest_qeval.plan import default_suites
-from pytest_qeval.recipes_of_run import check_calibration, check_export, check_suites, settle_recipes
+from pytest_qeval.recipes_of_run import (
+    check_calibration,
+    check_early_stop,
+    check_export,
+    check_suites,
+    settle_recipes,
+)
 from pytest_qeval.report.progress import ProgressLine
 from pytest_qeval.rootdir import check_rootdir
 from pytest_qeval.run_header import make_header, run_id
@@ -30,6 +39,7 @@ from pytest_qeval.schema import Json
 from pytest_qeval.session import Session
 from pytest_qeval.settings import ModelSettings, Settings
 from pytest_qeval.sharing import Distributor, is_distributed, worker_count, worker_name
+from pytest_qeval.verdict.gates import Gate, check_gates, parse_gates
 
 __all__ = ["start"]
 
@@ -47,20 +57,46 @@ def start(config: pytest.Config, settings: Settings) -> None:
     check_export(settings)
     for warning in check_calibration(settings):
         _warn(config, warning)
+    distributed, is_worker = is_distributed(config), hasattr(config, "workerinput")
+    has_baseline = settings.baseline is not None or settings.baseline_file is not None
+    gates = parse_gates(settings.gates, has_baseline=has_baseline)
+    check_gates(gates, candidates=settings.recipes, benchmarks=registry.names("benchmarks"))
+    check_early_stop(settings, gates, distributed=distributed or is_worker)
+    if is_worker:
+        settings, saved = _as_handed(config, settings)
+        session = None
+    else:
+        settings, saved, session = _session(config, settings, gates)
     runtime = Runtime(
-        settings, worker=worker_name(config), n_workers=worker_count(config), on_progress=_progress(config)
+        settings,
+        gates=gates,
+        worker=worker_name(config),
+        n_workers=worker_count(config),
+        on_progress=_progress(config),
+        saved=saved.baseline if saved else None,
     )
     config.stash[RUNTIME] = runtime
-    distributed = is_distributed(config)
-    if not hasattr(config, "workerinput"):
-        controller = _controller(config, settings)
+    if saved:
+        config.stash[SAVED] = saved
+    if session:
+        controller = Controller(session, distributed=distributed, allure=_allure_folder(config))
         config.pluginmanager.register(controller, "qeval-controller")
         if distributed:
-            _distribute(config, runtime, controller)
+            _distribute(config, runtime, controller, saved)
     if not distributed:
         config.pluginmanager.register(Performer(runtime, allure=_allure_folder(config) is not None), "qeval-performer")
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
-        config.args = [str(path) for path in _suite_files(default_suites(settings, runtime.samples or ()))]
+        suites = default_suites(settings, gated=[gate.metric for gate in gates], replayed=runtime.samples or ())
+        config.args = [str(path) for path in _suite_files(suites)]
+
+
+def _as_handed(config: pytest.Config, settings: Settings) -> tuple[Settings, Saved | None]:
+    """Read the saved baseline that the controller has chosen and checked, in a worker."""
+    path = config.workerinput["qeval"]["baseline"]  # type: ignore[attr-defined] # xdist's
+    if path is None:
+        return settings, None
+    saved = open_saved(Path(path), settings)
+    return replace(settings, baseline=saved.baseline.recipe), saved
 
 
 def _warn(config: pytest.Config, text: str) -> None:
@@ -73,14 +109,18 @@ def _warn(config: pytest.Config, text: str) -> None:
         raise UsageError(f"{error} (a warning that was made an error)") from None
 
 
-def _distribute(config: pytest.Config, runtime: Runtime, controller: Controller) -> None:
+def _distribute(config: pytest.Config, runtime: Runtime, controller: Controller, saved: Saved | None) -> None:
     folder = Path(tempfile.mkdtemp(prefix="qeval-"))
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
-    distributor = Distributor(folder, runtime, announce=controller.session.plan)
+    handed = {"folder": str(folder), "baseline": str(saved.path) if saved else None}
+    distributor = Distributor(folder, runtime, handed=handed, announce=lambda plan: controller.announce(config, plan))
     config.pluginmanager.register(distributor, "qeval-distributor")
 
 
-def _controller(config: pytest.Config, settings: Settings) -> Controller:
+def _session(
+    config: pytest.Config, settings: Settings, gates: tuple[Gate, ...]
+) -> tuple[Settings, Saved | None, Session]:
+    """Find the model and the saved baseline, without loading anything, and begin the session."""
     now = datetime.now(timezone.utc)
     header = make_header(
         settings,
@@ -90,9 +130,20 @@ def _controller(config: pytest.Config, settings: Settings) -> Controller:
         arguments=[str(argument) for argument in config.invocation_params.args],
         now=now,
     )
-    output = settings.output or _new_folder(config.invocation_params.dir / ".qeval", run_id(settings, now))
-    session = Session(settings, header, output=output, clock=monotonic)
-    return Controller(session, distributed=is_distributed(config), allure=_allure_folder(config))
+    saved = find_saved(settings, header)
+    if saved:
+        settings = replace(settings, baseline=saved.baseline.recipe)
+        header = replace(header, saved_baseline=saved.facts())
+    session = Session(
+        settings,
+        header,
+        output=settings.output or _new_folder(config.invocation_params.dir / ".qeval", run_id(settings, now)),
+        clock=monotonic,
+        gates=gates,
+        saved=saved.baseline if saved else None,
+        cache=cache_path(settings, header),
+    )
+    return settings, saved, session
 
 
 def _allure_folder(config: pytest.Config) -> Path | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pytest_qeval.measure.topk import Scores
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.results import SensitivityFacts
 from pytest_qeval.schema import Completion, EngineProgress, Json
@@ -93,6 +94,16 @@ class ModelEngine(Engine, Protocol):
 
     def measure_stream(self, *, prompt_tokens: int = 128, new_tokens: int = 32, rounds: int = 3) -> StreamTimes:
         """Measure prefill and decoding of one prompt at a time; queued requests wait meanwhile."""
+        ...
+
+    def score(self, solved: Sequence[tuple[str, str, str]], *, against: Scores | None = None) -> Scores:
+        """Give the log-probabilities of solutions after their prompts: (task id, prompt, solution).
+
+        Without `against` those of the likeliest tokens, with it those of the tokens that another model was asked for.
+
+        Raises:
+            EngineError: when the model cannot be shown text.
+        """
         ...
 
 

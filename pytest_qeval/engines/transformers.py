@@ -20,9 +20,11 @@ from pytest_qeval.engines.forward import RowModel, context_length
 from pytest_qeval.engines.generating import GenerateQueue
 from pytest_qeval.engines.loading import Loaded, load
 from pytest_qeval.engines.rows import Text
+from pytest_qeval.engines.scoring import score
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.engines.stream import measure_stream
 from pytest_qeval.errors import EngineError
+from pytest_qeval.measure.topk import Scores
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.quantization import ExecutionKind, Quantization
 from pytest_qeval.quantize.recipe import Recipe
@@ -148,6 +150,16 @@ class TransformersEngine:
             raise EngineError(_CLOSED)
         model = self._loaded.model
         return measure_stream(model, prompt_tokens=prompt_tokens, new_tokens=new_tokens, rounds=rounds)
+
+    def score(self, solved: Sequence[tuple[str, str, str]], *, against: Scores | None = None) -> Scores:
+        """Show the model solutions after their prompts; see `ModelEngine.score`. Does not touch the queue.
+
+        Raises:
+            EngineError: after `close`, and for a model that is no causal one.
+        """
+        if self._loaded is None:
+            raise EngineError(_CLOSED)
+        return score(self._loaded.model, self._loaded.tokenizer, solved, against=against)
 
     def close(self) -> None:
         """Give the model's memory back to the operating system; unfinished requests are dropped."""

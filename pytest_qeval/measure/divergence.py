@@ -117,13 +117,16 @@ def measure_divergence(baseline: LogitsFunction, candidate: LogitsFunction, text
 
 
 def causal_logits(model: Any, *, device: str = "cpu") -> LogitsFunction:
-    """Adapt a Hugging Face causal language model; only the wanted positions go through its output layer."""
+    """Adapt a Hugging Face causal language model; only the wanted positions go through its output layer.
+
+    A model that passes over this wish gives logits everywhere, of which the wanted are taken.
+    """
 
     @torch.inference_mode()
     def logits(token_ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         wanted = positions.to(device)
         result: torch.Tensor = model(token_ids[None].to(device), use_cache=False, logits_to_keep=wanted).logits[0]
-        return result
+        return result if result.shape[0] == wanted.shape[0] else result[wanted]
 
     return logits
 

@@ -26,7 +26,7 @@ def efficiency(
     busy_s = sum(part.busy_s for part in generation)
     new_tokens = sum(part.new_tokens for part in generation)
     solved = sum(record.n_solved > 0 for record in records)
-    energy = EnergyFacts.total([part.energy for part in generation])
+    energy = EnergyFacts.total([part.energy for part in generation if part.new_tokens])
     return Efficiency(
         recipe=facts.name,
         ttft_s=percentiles(c.ttft_s for c in completions if c.ttft_s is not None),

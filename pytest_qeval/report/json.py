@@ -67,7 +67,10 @@ def _benchmark(summary: Summary, name: str) -> Json:
     comparisons = [comparison for comparison in summary.comparisons if comparison.benchmark == name]
     return {
         **summary.benchmarks.get(name, {}),
-        "results": {result.recipe: _result(result) for result in results},
+        "results": {
+            result.recipe: {**_result(result), "decided": summary.decided.get((result.recipe, name))}
+            for result in results
+        },
         "comparisons": {comparison.recipe: _comparison(comparison) for comparison in comparisons},
     }
 
@@ -86,11 +89,13 @@ def _result(result: BenchmarkResult) -> Json:
 def _comparison(comparison: Comparison) -> Json:
     row = asdict(comparison)
     del row["benchmark"], row["recipe"]
+    excess = comparison.excess and {**row["excess"], "excess": quantity_to_dict(comparison.excess.excess)}
     return {
         **row,
-        "delta": quantity_to_dict(comparison.delta),
+        **{name: quantity_to_dict(getattr(comparison, name)) for name in ("delta", "relative_drop", "odds_ratio")},
         "regressed": list(comparison.regressed),
         "fixed": list(comparison.fixed),
+        "excess": excess,
     }
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from pytest_qeval.measure.divergence_facts import DivergenceFacts
+from pytest_qeval.report.comparison import MARGIN, compare
 from pytest_qeval.report.costs import efficiency, slower
 from pytest_qeval.results import (
     BenchmarkResult,
-    Comparison,
     Efficiency,
     GenerationFacts,
     RecipeFacts,
@@ -20,13 +21,9 @@ from pytest_qeval.results import (
 )
 from pytest_qeval.schema import Case, Json, Quantity, Record
 from pytest_qeval.stats.intervals import mean_of_problems, proportion
-from pytest_qeval.stats.paired import PairedCounts, detectable_drop, difference, evidence_of, mcnemar_p
 from pytest_qeval.stats.passk import pass_at_k
 
-__all__ = ["MARGIN", "Material", "summarise"]
-
-MARGIN = 0.02
-"""The loss of pass@1 that a comparison's evidence is judged against: 2 points."""
+__all__ = ["Material", "summarise"]
 
 _KS = (1, 5, 10, 100)
 _Found = Mapping[tuple[str, Case], Record]
@@ -44,12 +41,18 @@ class Material:
     candidates: Sequence[str]
     """Recipes that were asked for, whether or not they were loaded."""
     baseline: str | None
+    control: str | None = None
     recipes: Mapping[str, RecipeFacts]
     """Those that were loaded."""
     generation: Sequence[GenerationFacts] = ()
     streams: Sequence[StreamFacts] = ()
     benchmarks: Mapping[str, Json] = field(default_factory=dict)
     sensitivity: Mapping[str, SensitivityFacts] = field(default_factory=dict)
+    divergence: Mapping[str, DivergenceFacts] = field(default_factory=dict)
+    margins: Callable[[str, str], float] = lambda _recipe, _benchmark: MARGIN
+    """The loss that evidence is about, by recipe and benchmark."""
+    decided: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """Why a recipe was left before all cases of a benchmark were asked."""
 
 
 def summarise(material: Material) -> Summary:
@@ -58,24 +61,22 @@ def summarise(material: Material) -> Summary:
     groups: dict[tuple[str, str], list[Case]] = {}
     for recipe, case in material.planned:
         groups.setdefault((case.benchmark, recipe), []).append(case)
-    baseline = material.baseline
+    comparisons = compare(groups, found, baseline=material.baseline, control=material.control, margins=material.margins)
     return Summary(
         run=material.run,
         duration_s=material.duration_s,
         planned=len(material.planned),
         received=len(found.keys() & set(material.planned)),
         candidates=tuple(material.candidates),
-        baseline=baseline,
+        baseline=material.baseline,
         recipes=material.recipes,
         results=tuple(_result(*key, cases, found) for key, cases in groups.items()),
-        comparisons=tuple(
-            _comparison(benchmark, recipe, baseline, cases, found)
-            for (benchmark, recipe), cases in groups.items()
-            if baseline and recipe != baseline and (benchmark, baseline) in groups
-        ),
+        comparisons=comparisons,
         efficiency=_efficiencies(material),
         benchmarks=material.benchmarks,
         sensitivity=material.sensitivity,
+        divergence={},
+        decided=material.decided,
     )
 
 
@@ -119,44 +120,3 @@ def _pass_at(records: Sequence[Record]) -> Mapping[int, Quantity]:
         for k in _KS
         if k <= fewest
     }
-
-
-def _comparison(benchmark: str, recipe: str, baseline: str, cases: Iterable[Case], found: _Found) -> Comparison:
-    pairs = list(_pairs(recipe, baseline, cases, found))
-    regressed = [own.case.label for base, own in pairs if base.n_solved and not own.n_solved]
-    fixed = [own.case.label for base, own in pairs if own.n_solved and not base.n_solved]
-    both = sum(bool(base.n_solved and own.n_solved) for base, own in pairs)
-    counts = PairedCounts(
-        both=both,
-        regressed=len(regressed),
-        fixed=len(fixed),
-        neither=len(pairs) - both - len(regressed) - len(fixed),
-    )
-    delta = _delta(pairs, counts)
-    return Comparison(
-        benchmark=benchmark,
-        recipe=recipe,
-        baseline=baseline,
-        delta=delta,
-        regressed=tuple(regressed),
-        fixed=tuple(fixed),
-        mcnemar_p=mcnemar_p(counts),
-        evidence=evidence_of(delta, margin=MARGIN),
-        margin=MARGIN,
-        detectable_drop=detectable_drop(counts.n) if counts.n else None,
-    )
-
-
-def _pairs(recipe: str, baseline: str, cases: Iterable[Case], found: _Found) -> Iterable[tuple[Record, Record]]:
-    for case in cases:
-        own, base = found.get((recipe, case)), found.get((baseline, case))
-        if own and base:
-            yield base, own
-
-
-def _delta(pairs: Sequence[tuple[Record, Record]], counts: PairedCounts) -> Quantity:
-    if all(len(base.samples) == len(own.samples) == 1 for base, own in pairs):
-        return difference(counts)
-    return mean_of_problems(
-        [own.n_solved / len(own.samples) - base.n_solved / len(base.samples) for base, own in pairs]
-    )

@@ -8,7 +8,15 @@ from typing import Literal, NamedTuple
 
 from pytest_qeval.report.cost_table import cost_rows
 from pytest_qeval.report.table import align
-from pytest_qeval.results import BenchmarkResult, Comparison, GateResult, RecipeFacts, SensitivityFacts, Summary
+from pytest_qeval.results import (
+    BenchmarkResult,
+    Comparison,
+    ControlExcess,
+    GateResult,
+    RecipeFacts,
+    SensitivityFacts,
+    Summary,
+)
 from pytest_qeval.schema import Quantity, Undefined
 
 __all__ = ["Line", "lines"]
@@ -60,6 +68,9 @@ def _benchmark(summary: Summary, benchmark: str) -> Iterator[Line]:
     rows = [_head(benchmark, results)]
     rows += [_result(summary.recipes.get(result.recipe), result) for result in results]
     yield from (Line(text) for text in align(rows))
+    for (recipe, name), reason in summary.decided.items():
+        if name == benchmark:
+            yield Line(f"  {recipe} was left early: {reason}")
     for comparison in summary.comparisons:
         if comparison.benchmark == benchmark:
             yield Line("")
@@ -84,7 +95,7 @@ def _kind(facts: RecipeFacts | None) -> str:
         return "not loaded"
     exact = facts.execution == "full precision"
     words = (facts.dtype if exact else facts.scheme, None if exact else facts.execution)
-    return " ".join(word for word in (*words, "baseline" if facts.role == "baseline" else None) if word)
+    return " ".join(word for word in (*words, facts.role if facts.role != "candidate" else None) if word)
 
 
 def _quantity(quantity: Quantity) -> tuple[str, str]:
@@ -104,13 +115,28 @@ def _comparison(comparison: Comparison) -> Iterator[Line]:
     evidence = _EVIDENCE[comparison.evidence].format(margin=f"{100 * comparison.margin:g}")
     colour: dict[str, Literal["green", "red", "yellow"]] = {"worse": "red", "not worse": "green", "unproven": "yellow"}
     yield Line(
-        f"{name} {_points(delta.value)} pt{interval}, McNemar p = {comparison.mcnemar_p:.2g}; {evidence}",
+        f"{name} {_points(delta.value)} pt{interval}, McNemar {_p(comparison)}; {evidence}",
         colour[comparison.evidence],
     )
     if comparison.evidence == "unproven" and comparison.detectable_drop is not None:
-        yield Line(f"    {delta.n} problems can prove a drop of {100 * comparison.detectable_drop:.1f} pt and more")
+        yield Line(f"    {delta.n} problems with as many flips can rule out a drop of {100 * comparison.detectable_drop:.1f} pt")
     yield from _flips("regressed", comparison.regressed)
     yield from _flips("fixed", comparison.fixed)
+    if comparison.excess:
+        yield Line(f"    {_excess(comparison.excess)}")
+
+
+def _p(comparison: Comparison) -> str:
+    p, adjusted = f"{comparison.mcnemar_p:.2g}", f"{comparison.mcnemar_p_adjusted:.2g}"
+    return f"p = {p}" if p == adjusted else f"p = {p} ({adjusted} corrected)"
+
+
+def _excess(excess: ControlExcess) -> str:
+    own = f"{excess.flips} flips, {excess.control_flips} in the control, {excess.shared} in both"
+    share = excess.excess
+    if isinstance(share, Undefined) or share.low is None or share.high is None:
+        return own
+    return f"{own}: {_points(share.value)} pt [{_points(share.low)}, {_points(share.high)}] above the control"
 
 
 def _points(fraction: float) -> str:

@@ -2,28 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from pytest_qeval.results import Evidence, GateResult, Summary
 from pytest_qeval.schema import Quantity, Undefined
+from pytest_qeval.verdict.early import Decision
 from pytest_qeval.verdict.gates import Gate
-from pytest_qeval.verdict.observe import observe
+from pytest_qeval.verdict.observe import METRICS, observe
 
 __all__ = ["judge"]
 
+_NONE_DECIDED: Mapping[tuple[str, str, str | None], Decision] = {}
 
-def judge(gates: Sequence[Gate], summary: Summary, *, require_proof: bool) -> tuple[GateResult, ...]:
-    """Judge every gate for every candidate that was asked for (and every benchmark that it is about).
+
+def judge(
+    gates: Sequence[Gate],
+    summary: Summary,
+    *,
+    require_proof: bool,
+    decided: Mapping[tuple[str, str, str | None], Decision] = _NONE_DECIDED,
+) -> tuple[GateResult, ...]:
+    """Judge every gate for every candidate (and every benchmark) that it is about.
 
     A gate that cannot be judged, for want of a recipe that was never loaded, of results, of a baseline or of a single
     missing case, is broken: silence must not pass for success.
+
+    Args:
+        gates: What was promised.
+        summary: What came out.
+        require_proof: Whether gates that do not say it themselves have to be proven by the interval.
+        decided: How gates ended of which no case is missing but those that could not matter any more, by expression,
+            recipe and benchmark.
     """
-    return tuple(
-        _judge(gate, summary, recipe, benchmark, require_proof=require_proof)
+    subjects = dict.fromkeys(
+        (replace(gate, recipe=None), recipe, benchmark)  # once, though two of a list's patterns may match
         for gate in gates
-        for recipe in summary.candidates
+        for recipe in _recipes(gate, summary)
         for benchmark in _benchmarks(gate, summary)
     )
+    return tuple(
+        _judge(gate, summary, recipe, benchmark, require_proof=require_proof, decided=decided)
+        for gate, recipe, benchmark in subjects
+    )
+
+
+def _recipes(gate: Gate, summary: Summary) -> Sequence[str]:
+    """Name the candidates that a gate is about; where there is none, its own words, which were never loaded."""
+    return [name for name in summary.candidates if gate.judges(name)] or [name for name in (gate.recipe,) if name]
 
 
 def _benchmarks(gate: Gate, summary: Summary) -> Sequence[str | None]:
@@ -34,42 +60,53 @@ def _benchmarks(gate: Gate, summary: Summary) -> Sequence[str | None]:
     return tuple(dict.fromkeys(result.benchmark for result in summary.results)) or (None,)
 
 
-def _judge(gate: Gate, summary: Summary, recipe: str, benchmark: str | None, *, require_proof: bool) -> GateResult:
+def _judge(
+    gate: Gate,
+    summary: Summary,
+    recipe: str,
+    benchmark: str | None,
+    *,
+    require_proof: bool,
+    decided: Mapping[tuple[str, str, str | None], Decision],
+) -> GateResult:
     observed = observe(gate, summary, recipe, benchmark)
-    missing = _missing(summary, recipe, benchmark)
-    value = None if isinstance(observed, Undefined) else observed.value
-    holds = value is not None and gate.holds(value)
-    evidence = _evidence(gate, observed)
-    if isinstance(observed, Undefined):
-        reason = observed.reason
-    elif missing:
-        reason = f"{missing} cases are missing"
-    elif not holds:
-        reason = f"observed {_say(gate, observed.value)}, promised {gate.comparator} {_say(gate, gate.threshold)}"
-    elif require_proof and evidence != "not worse":
-        reason = f"observed {_say(gate, observed.value)} holds, but the interval does not prove it"
-    else:
-        reason = f"observed {_say(gate, observed.value)}"
-    broken = not holds or missing > 0 or (require_proof and evidence != "not worse")
+    missing = sum(_missing(summary, recipe, benchmark)) if gate.needs_cases else 0
+    decision = decided.get((gate.expression, recipe, benchmark)) or _decide(gate, observed, missing)
+    proof = require_proof if gate.require_proof is None else gate.require_proof
+    if proof and decision.outcome == "pass" and decision.evidence != "not worse":
+        decision = replace(
+            decision, outcome="fail", reason=f"{decision.reason} holds, but the interval does not prove it"
+        )
+    why = f"; the promise: {gate.reason}" if gate.reason and decision.outcome == "fail" else ""
     return GateResult(
         expression=gate.expression,
         recipe=recipe,
         benchmark=benchmark,
         observed=observed,
         threshold=gate.threshold,
-        outcome="fail" if broken else "pass",
-        evidence=evidence,
-        reason=reason,
+        outcome=decision.outcome,
+        evidence=decision.evidence,
+        reason=decision.reason + why,
     )
 
 
-def _missing(summary: Summary, recipe: str, benchmark: str | None) -> int:
+def _decide(gate: Gate, observed: Quantity, missing: int) -> Decision:
+    if isinstance(observed, Undefined):
+        return Decision(outcome="fail", evidence="unproven", reason=observed.reason)
+    evidence, said = _evidence(gate, observed), f"observed {_say(gate, observed.value)}"
+    if missing:
+        return Decision(outcome="fail", evidence=evidence, reason=f"{missing} cases are missing")
+    if not gate.holds(observed.value):
+        promised = f"promised {gate.comparator} {_say(gate, gate.threshold)}"
+        return Decision(outcome="fail", evidence=evidence, reason=f"{said}, {promised}")
+    return Decision(outcome="pass", evidence=evidence, reason=said)
+
+
+def _missing(summary: Summary, recipe: str, benchmark: str | None) -> Iterator[int]:
     needed = {recipe, summary.baseline}
-    return sum(
-        result.missing
-        for result in summary.results
-        if result.recipe in needed and (benchmark is None or result.benchmark == benchmark)
-    )
+    for result in summary.results:
+        if result.recipe in needed and (benchmark is None or result.benchmark == benchmark):
+            yield result.missing
 
 
 def _evidence(gate: Gate, observed: Quantity) -> Evidence:
@@ -82,6 +119,8 @@ def _evidence(gate: Gate, observed: Quantity) -> Evidence:
 
 
 def _say(gate: Gate, value: float) -> str:
-    if gate.k is None:
-        return f"{value:.4g}"
-    return f"{100 * value:.1f} pt" if gate.form == "drop" else f"{value:.3f}"
+    if gate.form == "drop":
+        return f"{100 * value:.1f} pt"
+    if gate.form == "relative_drop":
+        return f"{100 * value:.1f} %"
+    return f"{value:.4g}" if not METRICS[gate.metric].units else f"{value:.3f}"

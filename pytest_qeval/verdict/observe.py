@@ -1,14 +1,110 @@
-"""The number that a gate is about, looked up in the summary."""
+"""What a gate can be about: the table of metrics, and where the summary has the number of each.
+
+A further metric is one entry in `METRICS` and one look-up in `observe`; grammar, checks and documentation follow.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
-from pytest_qeval.results import BenchmarkResult, Comparison, Efficiency, Summary
+from pytest_qeval.results import Comparison, Efficiency, Percentiles, Summary
 from pytest_qeval.schema import Estimate, Quantity, Undefined
-from pytest_qeval.verdict.gates import Gate
 
-__all__ = ["observe"]
+if TYPE_CHECKING:  # `gates` reads the table: the other way round there would be a cycle
+    from pytest_qeval.verdict.gates import Gate
+
+__all__ = ["METRICS", "Form", "Metric", "gate_table", "observe"]
+
+Form = Literal["value", "drop", "relative_drop", "ratio"]
+"""value: the candidate's own. drop: baseline minus candidate. relative_drop: 1 − candidate / baseline, a drop in per
+cent. ratio: candidate over baseline."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One thing that a gate can be about."""
+
+    name: str
+    """As in an expression; `@K` stands for `@1`, `@10` and so on."""
+    help: str
+    forms: tuple[Form, ...]
+    units: tuple[str, ...] = ()
+    """Of a share from 0 to 1; empty for everything else."""
+    per_benchmark: bool = False
+    """Whether every benchmark has its own number; otherwise the run has one."""
+    needs_baseline: bool = False
+    """Whether even the candidate's own value comes from a comparison."""
+    needs_cases: bool = True
+    """Whether a case that was not asked, or whose answer was lost, leaves the number unknown."""
+
+
+_COST: tuple[Form, ...] = ("value", "ratio")
+_ENTRIES = (
+    Metric(
+        name="pass@K",
+        help="share of problems solved with K tries",
+        forms=("value", "drop", "relative_drop"),
+        units=("pt", "%"),
+        per_benchmark=True,
+    ),
+    Metric(
+        name="regressed",
+        help="number of problems that the baseline solved and the candidate did not",
+        forms=("value",),
+        per_benchmark=True,
+        needs_baseline=True,
+    ),
+    Metric(
+        name="kl",
+        help="mean Kullback-Leibler divergence KL(baseline ‖ candidate), nats per token",
+        forms=("value",),
+        needs_baseline=True,
+        needs_cases=False,
+    ),
+    Metric(
+        name="reverse_kl",
+        help="mean Kullback-Leibler divergence KL(candidate ‖ baseline), nats per token",
+        forms=("value",),
+        needs_baseline=True,
+        needs_cases=False,
+    ),
+    Metric(
+        name="same_top1",
+        help="share of tokens whose most likely choice is the baseline's",
+        forms=("value",),
+        units=("pt", "%"),
+        needs_baseline=True,
+        needs_cases=False,
+    ),
+    Metric(name="throughput", help="generated tokens per second of the whole batch", forms=_COST),
+    Metric(name="single_stream", help="median seconds per token of a single stream", forms=_COST, needs_cases=False),
+    Metric(name="prefill", help="median seconds to read a single stream's prompt", forms=_COST, needs_cases=False),
+    Metric(name="energy", help="watt-hours of generating", forms=_COST),
+    Metric(name="peak_memory", help="highest resident size of the process in bytes", forms=_COST),
+    Metric(name="model_bytes", help="bytes of the model's weights in memory", forms=_COST, needs_cases=False),
+)
+METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _ENTRIES}
+
+
+def gate_table() -> tuple[str, ...]:
+    """Give the metrics as rows of a Markdown table, head included."""
+    forms = {"value": "value", "drop": "`drop`", "relative_drop": "`drop` in `%`", "ratio": "`ratio`"}
+    rows = (
+        (
+            f"`{metric.name}`",
+            metric.help,
+            ", ".join(forms[form] for form in metric.forms),
+            ", ".join(f"`{unit}`" for unit in metric.units) or "none",
+            "benchmark" if metric.per_benchmark else "run",
+            "always" if metric.needs_baseline else "to compare",
+            "yes" if metric.needs_cases else "no",
+        )
+        for metric in METRICS.values()
+    )
+    head = ("metric", "what it is", "forms", "units", "one number per", "needs a baseline", "needs every case")
+    return tuple(f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows))
 
 
 def observe(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
@@ -17,14 +113,60 @@ def observe(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) ->
     absent = next((name for name in needed if name not in summary.recipes), None)
     if absent is not None:
         return Undefined(reason=f"{absent} was never loaded")
-    if gate.k is not None:
-        return _pass_at(gate.k, gate.form, summary, recipe, benchmark)
-    if gate.metric == "regressed":
-        comparison = next(_comparisons(summary, recipe, benchmark), None)
-        if comparison is None:
-            return Undefined(reason=f"no comparison with a baseline on {benchmark or 'any benchmark'}")
-        return _single(len(comparison.regressed), "count")
-    return _cost_of(gate, summary, recipe)
+    match gate.metric:
+        case "pass@K" if gate.k:
+            return _pass_at(gate.k, gate.form, summary, recipe, benchmark)
+        case "regressed":
+            compared = _comparison(summary, recipe, benchmark)
+            return compared if isinstance(compared, Undefined) else _single(len(compared.regressed), "count")
+        case "kl" | "reverse_kl" | "same_top1":
+            return _divergence(gate.metric, summary, recipe)
+        case _:
+            return _cost_of(gate, summary, recipe)
+
+
+def _pass_at(k: int, form: Form, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
+    own = next(_pass_of(summary, recipe, benchmark, k), None)
+    if own is None:
+        return Undefined(reason=f"no pass@{k} of {recipe} on {benchmark or 'any benchmark'} in this run")
+    if form == "value":
+        return own
+    if k > 1:
+        return _loss(k, form, own, summary, benchmark)
+    compared = _comparison(summary, recipe, benchmark)
+    if isinstance(compared, Undefined):
+        return compared
+    return compared.relative_drop if form == "relative_drop" else _negated(compared.delta)
+
+
+def _loss(k: int, form: Form, own: Quantity, summary: Summary, benchmark: str | None) -> Quantity:
+    """Give the drop of pass@k for k > 1, of which comparisons say nothing."""
+    other = next(_pass_of(summary, summary.baseline or "", benchmark, k), None)
+    if not (isinstance(own, Estimate) and isinstance(other, Estimate)):
+        return Undefined(reason=f"no pass@{k} of the baseline on {benchmark}")
+    if form == "relative_drop" and other.value == 0:
+        return Undefined(reason=f"the baseline's pass@{k} is 0, of which no share can be lost")
+    drop = other.value - own.value
+    value = drop / other.value if form == "relative_drop" else drop
+    return Estimate(value=value, low=None, high=None, n=own.n, method="difference of two estimates")
+
+
+def _pass_of(summary: Summary, recipe: str, benchmark: str | None, k: int) -> Iterator[Quantity]:
+    for result in summary.results:
+        if result.recipe == recipe and result.benchmark == benchmark and k in result.pass_at:
+            yield result.pass_at[k]
+
+
+def _comparison(summary: Summary, recipe: str, benchmark: str | None) -> Comparison | Undefined:
+    for comparison in summary.comparisons:
+        if comparison.recipe == recipe and comparison.benchmark == benchmark:
+            return comparison
+    return Undefined(reason=f"no comparison with a baseline on {benchmark or 'any benchmark'}")
+
+
+def _divergence(metric: str, summary: Summary, recipe: str) -> Quantity:
+    found = summary.divergence.get(recipe, {}).get(metric)
+    return found or Undefined(reason="no divergence was measured: add --qeval-suite divergence")
 
 
 def _cost_of(gate: Gate, summary: Summary, recipe: str) -> Quantity:
@@ -39,30 +181,6 @@ def _cost_of(gate: Gate, summary: Summary, recipe: str) -> Quantity:
     return _single(own.value / other.value, "ratio of two single readings")
 
 
-def _pass_at(k: int, form: str, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
-    results = [r for r in summary.results if r.benchmark == benchmark]
-    own = next(_pass_of(results, recipe, k), None)
-    if own is None:
-        return Undefined(reason=f"no pass@{k} of {recipe} on {benchmark or 'any benchmark'} in this run")
-    if form == "value":
-        return own
-    if k == 1:
-        delta = next((c.delta for c in _comparisons(summary, recipe, benchmark)), None)
-        return _negated(delta) if delta else Undefined(reason=f"no comparison with a baseline on {benchmark}")
-    other = next(_pass_of(results, summary.baseline or "", k), None)
-    if not (isinstance(own, Estimate) and isinstance(other, Estimate)):
-        return Undefined(reason=f"no pass@{k} of the baseline on {benchmark}")
-    return Estimate(value=other.value - own.value, low=None, high=None, n=own.n, method="difference of two estimates")
-
-
-def _pass_of(results: Sequence[BenchmarkResult], recipe: str, k: int) -> Iterator[Quantity]:
-    return (result.pass_at[k] for result in results if result.recipe == recipe and k in result.pass_at)
-
-
-def _comparisons(summary: Summary, recipe: str, benchmark: str | None) -> Iterator[Comparison]:
-    return (c for c in summary.comparisons if c.recipe == recipe and c.benchmark == benchmark)
-
-
 def _cost(metric: str, costs: Efficiency | None) -> Quantity:
     if costs is None:
         return Undefined(reason=f"no {metric} was measured")
@@ -70,6 +188,8 @@ def _cost(metric: str, costs: Efficiency | None) -> Quantity:
         return Undefined(reason=f"simulated: its {metric} is not the recipe's")
     value = {
         "throughput": costs.throughput,
+        "single_stream": _median(costs.decode_s),
+        "prefill": _median(costs.prefill_s),
         "energy": costs.energy.energy_wh,
         "peak_memory": costs.peak_memory_bytes,
         "model_bytes": costs.model_bytes,
@@ -77,6 +197,10 @@ def _cost(metric: str, costs: Efficiency | None) -> Quantity:
     if value is None:
         return Undefined(reason=(metric == "energy" and costs.energy.undefined) or f"no {metric} was measured")
     return _single(value, "single reading")
+
+
+def _median(spread: Percentiles | None) -> float | None:
+    return spread.p50 if spread else None
 
 
 def _single(value: float, method: str) -> Estimate:
@@ -87,6 +211,4 @@ def _negated(delta: Quantity) -> Quantity:
     if isinstance(delta, Undefined):
         return delta
     low, high = (None if end is None else 0.0 - end for end in (delta.high, delta.low))
-    return Estimate(
-        value=0.0 - delta.value, low=low, high=high, n=delta.n, method=delta.method, confidence=delta.confidence
-    )
+    return replace(delta, value=0.0 - delta.value, low=low, high=high)

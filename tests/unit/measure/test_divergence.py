@@ -109,3 +109,12 @@ def test_a_causal_model_gives_logits_at_the_wanted_positions() -> None:
     ids = torch.tensor([1, 5, 3, 2])
     wanted = causal_logits(model)(ids, torch.tensor([1, 3]))
     torch.testing.assert_close(wanted, model(ids[None]).logits[0, [1, 3]].detach())
+
+
+def test_a_model_that_gives_logits_everywhere_is_cut_to_the_wanted_positions() -> None:
+    class Model:
+        def __call__(self, ids: torch.Tensor, **_: Any) -> Any:
+            return type("Output", (), {"logits": torch.arange(ids.numel())[None, :, None].float()})
+
+    wanted = causal_logits(Model())(torch.tensor([1, 5, 3, 2]), torch.tensor([1, 3]))
+    assert wanted.tolist() == [[1.0], [3.0]]

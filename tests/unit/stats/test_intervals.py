@@ -1,7 +1,7 @@
 import pytest
 
 from pytest_qeval.schema import Estimate, Undefined
-from pytest_qeval.stats.intervals import mean_of_problems, proportion
+from pytest_qeval.stats.intervals import mean_of_problems, proportion, ratio_of_sums
 
 
 def test_wilson_interval_of_a_known_case() -> None:
@@ -37,3 +37,45 @@ def test_equal_values_have_no_interval() -> None:
 
     assert isinstance(found, Estimate)
     assert (found.low, found.high) == (None, None)
+
+
+def test_ratio_of_sums_weighs_problems_by_their_denominator() -> None:
+    """Sums are divided, not ratios averaged, and the interval is around that, seeded."""
+    tops, bottoms = [1.0, 0.0, 6.0, 2.0], [10, 1, 20, 40]
+    found = ratio_of_sums(tops, bottoms)
+
+    assert isinstance(found, Estimate)
+    assert found == ratio_of_sums(tops, bottoms)
+    assert found.value == pytest.approx(9 / 71)
+    assert found.low is not None
+    assert found.high is not None
+    assert 0 < found.low < found.value < found.high < 0.3
+
+
+def test_ratio_of_sums_draws_problems_again_with_both_of_their_numbers() -> None:
+    """Where large problems have large sums, the ratio hardly moves: drawn apart, it would swing."""
+    found = ratio_of_sums([10.0, 101.0, 990.0, 9.9], [100, 1000, 10000, 100])
+
+    assert isinstance(found, Estimate)
+    assert found.low is not None
+    assert found.high is not None
+    assert 0.098 < found.low < found.high < 0.102
+
+
+def test_ratio_of_sums_leaves_out_problems_without_anything() -> None:
+    """A problem without tokens neither counts nor divides by zero."""
+    assert ratio_of_sums([3.0, 0.0, 2.0], [10, 0, 9]) == ratio_of_sums([3.0, 2.0], [10, 9])
+    assert isinstance(ratio_of_sums([0.0], [0]), Undefined)
+
+
+def test_ratio_of_sums_has_no_interval_without_spread() -> None:
+    """One problem, or equal ratios, leave nothing to draw again."""
+    for found in (ratio_of_sums([3.0], [10]), ratio_of_sums([1.0, 2.0], [4, 8])):
+        assert isinstance(found, Estimate)
+        assert (found.low, found.high) == (None, None)
+
+
+def test_ratio_of_sums_needs_both_numbers_of_each_problem() -> None:
+    """Lists of different lengths are refused rather than cut."""
+    with pytest.raises(ValueError, match="zip"):
+        ratio_of_sums([1.0, 2.0], [1])

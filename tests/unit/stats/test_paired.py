@@ -1,65 +1,215 @@
+from math import inf, log, sqrt
+
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.stats import binom, multinomial
 
-from pytest_qeval.schema import Estimate, Undefined
-from pytest_qeval.stats.paired import PairedCounts, detectable_drop, difference, evidence_of, mcnemar_p
+from pytest_qeval.schema import Estimate, Quantity, Undefined
+from pytest_qeval.stats.intervals import paired_difference_limits, paired_ratio_limits
+from pytest_qeval.stats.paired import (
+    PairedCounts,
+    adjusted,
+    detectable_drop,
+    difference,
+    evidence_of,
+    mcnemar_p,
+    odds_ratio,
+    paired_mean,
+    problems_needed,
+    relative_drop,
+)
 
+Floats = NDArray[np.float64]
+
+Z = 1.959964
 COUNTS = st.builds(
     PairedCounts,
     both=st.integers(0, 200),
     regressed=st.integers(0, 50),
     fixed=st.integers(0, 50),
     neither=st.integers(0, 200),
-)
+).filter(lambda counts: counts.n > 0)
+BENTUR = PairedCounts(both=1, fixed=1, regressed=7, neither=12)
+"""Airway responsiveness of 21 children, a worked example of Fagerland, Lydersen & Laake (2014)."""
 
 
-def estimate(counts: PairedCounts) -> Estimate:
-    quantity = difference(counts)
+def estimate(quantity: Quantity) -> Estimate:
     assert isinstance(quantity, Estimate)
     return quantity
 
 
-@pytest.mark.parametrize(
-    ("counts", "low", "high"),
-    [
-        # Newcombe 1998, table II, method 10: the published examples (36, 12, 2, 0) and (53, 1, 0, 0).
-        (PairedCounts(both=36, fixed=12, regressed=2, neither=0), 0.0569, 0.3404),
-        (PairedCounts(both=53, fixed=1, regressed=0, neither=0), -0.0496, 0.0977),
-    ],
-)
-def test_interval_equals_the_published_examples(counts: PairedCounts, low: float, high: float) -> None:
-    """Newcombe's own worked examples are reproduced to the printed digits."""
-    found = estimate(counts)
-
-    assert found.low == pytest.approx(low, abs=5e-5)
-    assert found.high == pytest.approx(high, abs=5e-5)
-
-
-@given(COUNTS.filter(lambda counts: counts.n > 0))
-def test_interval_holds_the_difference_and_stays_in_range(counts: PairedCounts) -> None:
-    """The interval contains the observed difference and never leaves [-1, 1]."""
-    found = estimate(counts)
-
+def limits(quantity: Quantity) -> tuple[float, float]:
+    found = estimate(quantity)
     assert found.low is not None
     assert found.high is not None
-    assert -1 <= found.low <= found.value + 1e-12
-    assert found.value - 1e-12 <= found.high <= 1
+    return found.low, found.high
 
 
-@given(COUNTS.filter(lambda counts: counts.n > 0))
+def flips(n: int, *, fixed: int = 0, regressed: int = 0) -> PairedCounts:
+    return PairedCounts(both=n - fixed - regressed, regressed=regressed, fixed=fixed, neither=0)
+
+
+def outcomes(n: int, *, discordance: float, drop: float) -> tuple[Floats, Floats, Floats]:
+    """Give fixed and regressed of all outcomes that are at all likely, and their chances."""
+    chances = [(discordance - drop) / 2, (discordance + drop) / 2, 1 - discordance]
+    fixed, regressed = np.indices((n // 3, n // 3)).reshape(2, -1)
+    each = np.asarray(multinomial.pmf(np.stack([fixed, regressed, n - fixed - regressed], axis=1), n, chances))
+    likely = each > 1e-9
+    return fixed[likely].astype(float), regressed[likely].astype(float), each[likely]
+
+
+def plog(count: int, chance: float) -> float:
+    return count * log(chance) if count and chance > 0 else (-inf if count else 0.0)
+
+
+def likeliest(likelihood: object, low: float, high: float) -> float:
+    assert callable(likelihood)
+    return float(
+        minimize_scalar(lambda x: -likelihood(x), bounds=(low, high), method="bounded", options={"xatol": 1e-11}).x
+    )
+
+
+def z_of_difference(counts: PairedCounts, delta: float) -> float:
+    """Score statistic whose nuisance parameter is found by searching the likelihood, without Tango's formula."""
+    b, c, n = counts.fixed, counts.regressed, counts.n
+
+    def likelihood(q: float) -> float:
+        return plog(b, q + delta) + plog(c, q) + plog(n - b - c, 1 - 2 * q - delta)
+
+    q = likeliest(likelihood, max(0.0, -delta), (1 - delta) / 2)
+    return float((b - c - n * delta) / sqrt(n * (2 * q + delta - delta * delta)))
+
+
+def z_of_ratio(counts: PairedCounts, ratio: float) -> float:
+    """The same for a ratio of pass rates, with two nuisance parameters: the baseline's rate and that of both."""
+    a, b, c, d = counts.both, counts.fixed, counts.regressed, counts.neither
+
+    def likelihood(rate: float, both: float) -> float:
+        own = ratio * rate
+        return plog(a, both) + plog(b, own - both) + plog(c, rate - both) + plog(d, 1 - own - rate + both)
+
+    def best(rate: float) -> float:
+        low, high = max(0.0, (1 + ratio) * rate - 1), rate * min(1.0, ratio)
+        return likeliest(lambda both: likelihood(rate, both), low, high)
+
+    rate = likeliest(lambda rate: likelihood(rate, best(rate)), 0.0, min(1.0, 1 / ratio))
+    variance = counts.n * ratio * ((1 + ratio) * rate - 2 * best(rate))
+    return float(((a + b) - ratio * (a + c)) / sqrt(variance))
+
+
+def test_intervals_equal_the_published_example() -> None:
+    """Tango's limits of a difference and Tang's of a ratio, as printed for the example of Bentur et al."""
+    ratio = tuple(1 - limit for limit in reversed(limits(relative_drop(BENTUR))))
+
+    assert limits(difference(BENTUR)) == pytest.approx((-0.517, -0.026), abs=5e-4)
+    assert ratio == pytest.approx((0.065, 0.907), abs=5e-4)
+
+
+@settings(deadline=None, max_examples=12)
+@given(st.integers(0, 12), st.integers(0, 12), st.integers(1, 60))
+def test_difference_accepts_what_a_search_of_the_likelihood_accepts(fixed: int, regressed: int, same: int) -> None:
+    """A grid of differences: those within ±z by brute force are those inside the interval."""
+    counts = flips(fixed + regressed + same, fixed=fixed, regressed=regressed)
+    low, high = limits(difference(counts))
+
+    for delta in np.linspace(-0.97, 0.97, 23).tolist():
+        if min(abs(delta - low), abs(delta - high)) > 1e-4:
+            assert (low < delta < high) == (abs(z_of_difference(counts, delta)) < Z), delta
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.integers(1, 60), st.integers(1, 12), st.integers(1, 12), st.integers(1, 60))
+def test_relative_drop_ends_where_a_search_of_the_likelihood_does(
+    both: int, fixed: int, regressed: int, neither: int
+) -> None:
+    """At the limits the brute-force score is ±z."""
+    counts = PairedCounts(both=both, fixed=fixed, regressed=regressed, neither=neither)
+    low, high = limits(relative_drop(counts))
+
+    assert z_of_ratio(counts, 1 - high) == pytest.approx(Z, abs=1e-3)
+    assert z_of_ratio(counts, 1 - low) == pytest.approx(-Z, abs=1e-3)
+
+
+@settings(deadline=None, max_examples=30)
+@given(COUNTS)
+def test_interval_holds_the_difference_and_stays_in_range(counts: PairedCounts) -> None:
+    """The interval contains the observed difference and never leaves [-1, 1]."""
+    low, high = limits(difference(counts))
+
+    assert -1 <= low <= estimate(difference(counts)).value + 1e-9
+    assert estimate(difference(counts)).value - 1e-9 <= high <= 1
+
+
+@settings(deadline=None, max_examples=30)
+@given(COUNTS)
 def test_swapping_the_recipes_mirrors_the_interval(counts: PairedCounts) -> None:
     """Candidate against baseline is the negative of baseline against candidate."""
     swapped = PairedCounts(both=counts.both, regressed=counts.fixed, fixed=counts.regressed, neither=counts.neither)
-    found, mirrored = estimate(counts), estimate(swapped)
+    low, high = limits(difference(counts))
 
-    assert found.value == pytest.approx(-mirrored.value)
-    assert found.low == pytest.approx(-(mirrored.high or 0.0))
+    assert limits(difference(swapped)) == pytest.approx((-high, -low), abs=1e-9)
+
+
+@settings(deadline=None, max_examples=30)
+@given(COUNTS.filter(lambda counts: counts.both + counts.regressed > 0))
+def test_both_intervals_agree_on_whether_anything_changed(counts: PairedCounts) -> None:
+    """The relative drop excludes 0 exactly where the difference does, and is never above 1."""
+    low, high = limits(difference(counts))
+    least, most = limits(relative_drop(counts))
+
+    assert (low > 0, high < 0) == (most < 0, least > 0)
+    assert most <= 1
+
+
+def test_no_flips_still_leave_room() -> None:
+    """An identical run of 164 excludes losses above z² / (n + z²), 2.3 points; one problem excludes little."""
+    assert limits(difference(flips(164))) == pytest.approx((-0.022887, 0.022887), abs=1e-6)
+    assert limits(difference(flips(1))) == pytest.approx((-0.793451, 0.793451), abs=1e-6)
+
+
+def test_flips_in_one_direction_reach_the_end() -> None:
+    """Where every problem regressed, the interval begins at -1 and the relative drop ends at 1."""
+    assert limits(difference(flips(10, regressed=10)))[0] == -1
+    assert limits(difference(flips(10, fixed=10)))[1] == 1
+    assert limits(relative_drop(flips(10, regressed=10)))[1] == 1
 
 
 def test_no_pairs_give_no_number() -> None:
-    """Without common problems the difference is undefined, not zero."""
-    assert isinstance(difference(PairedCounts(both=0, regressed=0, fixed=0, neither=0)), Undefined)
+    """Without common problems there is no difference, rather than one of zero."""
+    nothing = Undefined(reason="no problem was evaluated under both recipes")
+
+    assert difference(flips(0)) == relative_drop(flips(0)) == paired_mean([], []) == nothing
+
+
+def test_a_baseline_without_success_has_no_relative_drop() -> None:
+    """Nothing can be said in relation to zero."""
+    assert isinstance(relative_drop(flips(5, fixed=5)), Undefined)
+
+
+@pytest.mark.parametrize(("discordance", "drop"), [(0.04, 0.0), (0.08, 0.02), (0.12, 0.05), (0.12, 0.10)])
+def test_interval_covers_and_words_are_rarely_wrong(discordance: float, drop: float) -> None:
+    """Over all outcomes of 164 problems: 95 % covered, and at most 5 % each of wrong words at the margin itself."""
+    fixed, regressed, chance = outcomes(164, discordance=discordance, drop=drop)
+    low, high = paired_difference_limits(fixed, regressed, 164, confidence=0.95)
+    worse, not_worse = chance[high < -drop].sum(), chance[low > -drop].sum()
+
+    assert 0.03 < worse + not_worse < 0.07
+    assert worse <= 0.05
+    assert not_worse <= 0.05
+
+
+@pytest.mark.parametrize(("discordance", "drop"), [(0.08, 0.0), (0.12, 0.05)])
+def test_relative_drop_covers(discordance: float, drop: float) -> None:
+    """Simulated runs of 164 problems: the interval holds the true relative drop in 93 to 97 %."""
+    lost, won = (discordance + drop) / 2, (discordance - drop) / 2
+    draws = np.random.default_rng(0).multinomial(164, [0.45 - lost, lost, won, 0.55 - won], size=4000)
+    low, high = paired_ratio_limits(draws[:, 0], draws[:, 2], draws[:, 1], 164, confidence=0.95)
+
+    assert 0.93 < np.mean((low <= 1 - drop / 0.45) & (1 - drop / 0.45 <= high)) < 0.97
 
 
 @pytest.mark.parametrize(
@@ -70,10 +220,107 @@ def test_mcnemar_is_the_exact_binomial_test(regressed: int, fixed: int, p: float
     assert mcnemar_p(PairedCounts(both=3, regressed=regressed, fixed=fixed, neither=4)) == pytest.approx(p)
 
 
+@pytest.mark.parametrize(("regressed", "fixed"), [(7, 1), (3, 12), (5, 5)])
+def test_odds_ratio_ends_where_its_tails_are_a_fortieth(regressed: int, fixed: int) -> None:
+    """Clopper and Pearson's limits: as many losses or more, and as few or fewer, have a chance of 2.5 % there."""
+    found = odds_ratio(PairedCounts(both=9, regressed=regressed, fixed=fixed, neither=9))
+    low, high = (odds / (1 + odds) for odds in limits(found))
+
+    assert estimate(found).value == regressed / fixed
+    assert binom.sf(regressed - 1, regressed + fixed, low) == pytest.approx(0.025)
+    assert binom.cdf(regressed, regressed + fixed, high) == pytest.approx(0.025)
+
+
+def test_odds_ratio_without_a_number_says_why() -> None:
+    """Infinite odds keep their lower limit, and no flips have no odds."""
+    assert odds_ratio(flips(20)) == Undefined(reason="no problem flipped, so losses and gains have no ratio")
+    assert odds_ratio(flips(20, regressed=7)) == Undefined(
+        reason="7 regressed and none was fixed, so the odds ratio is infinite; its 95% interval begins at 1.4"
+    )
+
+
+def test_adjusted_p_values_are_those_of_benjamini_and_hochberg() -> None:
+    """The i-th smallest of m is multiplied by m / i and stays below its successors; none is fine."""
+    assert adjusted([0.04, 0.01, 0.5]) == pytest.approx((0.06, 0.03, 0.5))
+    assert adjusted([0.03, 0.031]) == pytest.approx((0.031, 0.031))
+    assert adjusted([]) == ()
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=1, max_size=60))
+def test_one_sample_per_problem_is_the_ordinary_difference(pairs: list[tuple[int, int]]) -> None:
+    """Rates of 0 and 1 give exactly what their flips give."""
+    lost, won = pairs.count((1, 0)), pairs.count((0, 1))
+
+    found = paired_mean([base for base, _ in pairs], [own for _, own in pairs])
+
+    assert found == difference(flips(len(pairs), fixed=won, regressed=lost))
+
+
+def test_identical_rates_prove_as_much_as_identical_outcomes() -> None:
+    """A run that changed nothing can still prove "not worse", however many samples it took."""
+    rates = [0.1, 0.5, 0.9, 1.0] * 41
+
+    assert paired_mean(rates, rates) == difference(flips(164))
+    assert evidence_of(paired_mean(rates, rates), margin=0.025) == "not worse"
+
+
+def test_smaller_steps_give_a_narrower_interval() -> None:
+    """Halving every difference halves value and interval; problems without rates of both are refused."""
+    whole = paired_mean([1.0] * 9 + [0.0] * 91, [0.0] * 6 + [1.0] * 94)
+    half = paired_mean([0.5] * 9 + [0.0] * 91, [0.0] * 6 + [0.5] * 94)
+
+    assert estimate(half).value == pytest.approx(estimate(whole).value / 2)
+    assert limits(half) == pytest.approx(tuple(limit / 2 for limit in limits(whole)))
+    with pytest.raises(ValueError, match="zip"):
+        paired_mean([0.5], [])
+
+
+def test_interval_of_sampled_rates_covers() -> None:
+    """Ten samples per problem of which a tenth is lost: the interval holds the true loss in 93 to 97 %."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(400):
+        rates = rng.beta(0.4, 0.5, size=164)
+        samples = rng.binomial(10, rates) / 10, rng.binomial(10, 0.9 * rates) / 10
+        found.append(limits(paired_mean(samples[0].tolist(), samples[1].tolist())))
+
+    assert 0.93 < sum(low <= -0.1 * 4 / 9 <= high for low, high in found) / len(found) < 0.97
+
+
 def test_detectable_drop_of_humaneval() -> None:
-    """164 problems prove 5.5 points at 8 % discordance; 2 points need about 1,240 problems."""
-    assert detectable_drop(164) == pytest.approx(0.055, abs=5e-4)
-    assert detectable_drop(1237) == pytest.approx(0.02, abs=5e-5)
+    """164 problems prove 6.8 points at 8 % discordance; more problems or fewer flips prove less."""
+    assert detectable_drop(164) == 0.0676
+    assert detectable_drop(500) < detectable_drop(164, discordance=0.04) < 0.0676
+    assert detectable_drop(164, power=0.9) > detectable_drop(164) > detectable_drop(164, confidence=0.9)
+
+
+@pytest.mark.parametrize(("n", "discordance"), [(164, 0.04), (164, 0.08), (164, 0.20), (500, 0.08)])
+def test_detectable_drop_is_detected_in_four_of_five_runs(n: int, discordance: float) -> None:
+    """Of candidates that lost nothing, 78 to 82 % are said to be not worse at the stated margin."""
+    margin = detectable_drop(n, discordance=discordance)
+    fixed, regressed, chance = outcomes(n, discordance=discordance, drop=0.0)
+    low, _ = paired_difference_limits(fixed, regressed, n, confidence=0.95)
+    proven = chance[low > -margin].sum()
+
+    assert 0.78 < proven < 0.82
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(1, 20), st.sampled_from([0.04, 0.08, 0.2]))
+def test_problems_needed_is_the_inverse(percent: int, discordance: float) -> None:
+    """So many problems prove the margin, and one fewer does not."""
+    n = problems_needed(percent / 100, discordance=discordance)
+
+    assert detectable_drop(n, discordance=discordance) <= percent / 100
+    assert detectable_drop(n - 1, discordance=discordance) > percent / 100
+
+
+@pytest.mark.parametrize("margin", [0.0, -0.02, 2.0])
+def test_no_number_of_problems_proves_an_impossible_margin(margin: float) -> None:
+    """A margin that is no fraction above 0 is refused, such as points given as if they were fractions."""
+    with pytest.raises(ValueError, match=f"such as 0.02 for 2 points, not {margin:g}"):
+        problems_needed(margin)
 
 
 @pytest.mark.parametrize(

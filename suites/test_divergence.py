@@ -1,0 +1,8 @@
+"""Divergence: how far a candidate is from the baseline where both are shown the same solutions."""
+
+from pytest_qeval.fixtures import QEval
+
+
+def test_divergence(qeval: QEval) -> None:
+    """Every token of a benchmark's solutions can be compared."""
+    qeval.measure_divergence()

@@ -1,0 +1,147 @@
+"""Scores are kept small and rounded; divergence of what is kept agrees with its formula and bounds the full one."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_qeval.errors import DataError
+from pytest_qeval.measure.topk import Scores, TextScores, compare_scores, digest, kept_log_prob
+
+DISTRIBUTIONS = st.lists(st.floats(1e-6, 1), min_size=6, max_size=6).map(
+    lambda weights: [w / sum(weights) for w in weights]
+)
+
+
+def scores(top: list[float], tail: float, *, reference: float = 0.5, choice: int = 0) -> TextScores:
+    """Make the scores of one token from probabilities."""
+    log = [kept_log_prob(math.log(p)) if p else -100.0 for p in (*top, tail, reference)]
+    return TextScores(
+        task_id="t/0",
+        tokens_sha256="0" * 64,
+        choices=(choice,),
+        top_ids=(tuple(range(len(top))),),
+        top_log_probs=(tuple(log[: len(top)]),),
+        tail_log_probs=(log[-2],),
+        reference_log_probs=(log[-1],),
+    )
+
+
+def full_kl(p: list[float], q: list[float]) -> float:
+    return sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
+
+
+def test_a_hand_computed_value() -> None:
+    """KL of (1/2, 1/4, 1/4) from (1/4, 1/4, 1/2) is ln(2)/4, either way."""
+    found = compare_scores(scores([0.5, 0.25], 0.25), scores([0.25, 0.25], 0.5, reference=0.25, choice=1))
+    assert found.kl == pytest.approx([math.log(2) / 4], abs=1e-5)
+    assert found.reverse_kl == pytest.approx([math.log(2) / 4], abs=1e-5)
+    assert found.same_top1 == (False,)
+    assert found.delta_p == pytest.approx([-0.25], abs=1e-5)
+    assert (found.baseline_log_probs, found.candidate_log_probs) == ((-0.69315,), (-1.38629,))
+
+
+def test_the_directions_differ() -> None:
+    p, q = [0.9, 0.05, 0.05], [0.5, 0.3, 0.2]
+    found = compare_scores(scores(p[:2], p[2]), scores(q[:2], q[2]))
+    assert found.kl == pytest.approx([full_kl(p, q)], abs=1e-4)
+    assert found.reverse_kl == pytest.approx([full_kl(q, p)], abs=1e-4)
+
+
+@settings(deadline=None)
+@given(p=DISTRIBUTIONS, q=DISTRIBUTIONS, k=st.integers(1, 5))
+def test_lumping_gives_a_lower_bound(p: list[float], q: list[float], k: int) -> None:
+    found = compare_scores(scores(p[:k], sum(p[k:])), scores(q[:k], sum(q[k:])))
+    slack = 1e-4 * (1 + max(abs(math.log(a / b)) for a, b in zip(p, q, strict=True)))
+    assert found.kl[0] <= full_kl(p, q) + slack
+    assert found.reverse_kl[0] <= full_kl(q, p) + slack
+
+
+@settings(deadline=None)
+@given(p=DISTRIBUTIONS, q=DISTRIBUTIONS)
+def test_rounding_makes_no_divergence_negative(p: list[float], q: list[float]) -> None:
+    """Rounded probabilities do not sum to 1, for which the plain formula would go below 0."""
+    found = compare_scores(scores(p[:5], p[5]), scores(q[:5], q[5]))
+    assert found.kl[0] >= 0
+    assert found.reverse_kl[0] >= 0
+
+
+@settings(deadline=None)
+@given(p=DISTRIBUTIONS)
+def test_a_model_does_not_diverge_from_itself(p: list[float]) -> None:
+    found = compare_scores(scores(p[:5], p[5]), scores(p[:5], p[5]))
+    assert (found.kl, found.reverse_kl, found.same_top1, found.delta_p) == ((0.0,), (0.0,), (True,), (0.0,))
+
+
+@settings(deadline=None)
+@given(p=DISTRIBUTIONS, shift=st.floats(-9e-6, 9e-6))
+def test_what_rounding_adds_is_of_second_order(p: list[float], shift: float) -> None:
+    """A logarithm that is off by 1e-5 would show as 1e-5 in the plain formula, more than bfloat16 does."""
+    moved = [a * math.exp(shift) for a in p]
+    assert compare_scores(scores(p[:5], p[5]), scores(moved[:5], moved[5])).kl[0] < 1e-9
+
+
+def test_what_a_model_excludes_gives_a_finite_divergence() -> None:
+    """JSON has no infinity."""
+    found = compare_scores(scores([0.5, 0.5], 0.0), scores([1.0, 0.0], 0.0))
+    assert 40 < found.kl[0] < 50
+    assert found.reverse_kl[0] == pytest.approx(math.log(2), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [(-0.693147, -0.69315), (-1e-9, 0.0), (1e-9, 0.0), (-math.inf, -100.0), (-250.0, -100.0)],
+)
+def test_a_log_probability_is_kept_rounded_and_finite(value: float, kept: float) -> None:
+    assert repr(kept_log_prob(value)) == repr(kept)
+
+
+@settings(deadline=None)
+@given(value=st.floats(-120, 0))
+def test_what_is_kept_stays_as_it_is(value: float) -> None:
+    once = kept_log_prob(value)
+    assert kept_log_prob(once) == once == json.loads(json.dumps(once))
+
+
+def test_scores_survive_json() -> None:
+    kept = Scores(k=2, texts={"t/0": scores([0.7, 0.2], 0.1)}, incomparable=("t/1",), duration_s=1.5)
+    assert Scores.from_dict(json.loads(json.dumps(kept.to_dict()))) == kept
+
+
+@pytest.mark.parametrize("name", ["k", "texts", "incomparable", "duration_s"])
+def test_scores_without_a_part_are_refused(name: str) -> None:
+    row = Scores(k=2, texts={}, incomparable=(), duration_s=1.5).to_dict()
+    del row[name]
+    with pytest.raises(
+        DataError, match=r"these are no scores .*: expected k, texts, incomparable, duration_s; measure"
+    ):
+        Scores.from_dict(row)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"choices": []}, {"top_ids": [[0]]}, {"top_ids": [[]], "top_log_probs": [[]]}, {"tail_log_probs": [-1.0, -1.0]}],
+    ids=", ".join,
+)
+def test_tokens_without_their_share_are_refused(damage: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match=r"the scores of t/0 have lists of different lengths: measure them again\."):
+        TextScores.from_dict({**scores([0.7, 0.2], 0.1).to_dict(), **damage})
+
+
+@pytest.mark.parametrize("change", [{"tokens_sha256": "1" * 64}, {"top_ids": ((1, 0),)}], ids=["tokens", "questions"])
+def test_scores_of_something_else_are_not_compared(change: dict[str, Any]) -> None:
+    ours = scores([0.7, 0.2], 0.1)
+    with pytest.raises(DataError, match="the scores of t/0 are of other tokens than the baseline's"):
+        compare_scores(ours, replace(ours, **change))
+
+
+def test_a_digest_tells_tokens_and_borders_apart() -> None:
+    texts = [([1, 2, 3], 1), ([1, 2, 3], 2), ([12, 3], 1), ([1, 23], 1)]
+    assert len({digest(ids, n_prompt) for ids, n_prompt in texts}) == 4
+    assert digest((1, 2, 3), 1) == digest([1, 2, 3], 1)
