@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_qeval.errors import DataError, UsageError
-from pytest_qeval.results import RunHeader
+from pytest_qeval.facts import RunHeader
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.settings import Settings
 from pytest_qeval.verdict.baseline import Baseline, differences, read_baseline, refusal

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_qeval.errors import DataError, QEvalError, UsageError
-from pytest_qeval.results import RunHeader
+from pytest_qeval.facts import RunHeader
 from pytest_qeval.schema import Case, Json
 
 if TYPE_CHECKING:

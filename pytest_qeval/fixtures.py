@@ -11,9 +11,9 @@ from pytest_qeval.errors import QEvalError
 from pytest_qeval.schema import Case, Record
 
 if TYPE_CHECKING:
+    from pytest_qeval.facts import SensitivityFacts, StreamFacts
     from pytest_qeval.measure.divergence_facts import DivergenceFacts
     from pytest_qeval.recipe_run import RecipeRun
-    from pytest_qeval.results import SensitivityFacts, StreamFacts
     from pytest_qeval.runtime import Runtime  # noqa: F401 - named in the stash key below
 
 __all__ = ["RECORD", "RUNTIME", "QEval", "qeval", "qeval_recipe"]

@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pytest_qeval.facts import GenerationFacts, RecipeFacts, RunHeader, SensitivityFacts, StreamFacts
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.report.comparison import MARGIN
 from pytest_qeval.report.summary import Material, summarise
-from pytest_qeval.results import (
-    GateResult,
-    GenerationFacts,
-    RecipeFacts,
-    RunHeader,
-    SensitivityFacts,
-    StreamFacts,
-    Summary,
-)
+from pytest_qeval.results import GateResult, Summary
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.verdict.early import Decision
 from pytest_qeval.verdict.gates import Gate

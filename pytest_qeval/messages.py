@@ -13,9 +13,10 @@ from itertools import chain
 from typing import Any, Literal, TypedDict
 
 from pytest_qeval.errors import DataError
+from pytest_qeval.facts import GenerationFacts, RecipeFacts, RunHeader, SensitivityFacts, StreamFacts
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.measure.topk import Scores, TextScores
-from pytest_qeval.results import Evidence, GenerationFacts, RecipeFacts, RunHeader, SensitivityFacts, StreamFacts
+from pytest_qeval.results import Evidence
 from pytest_qeval.schema import Execution, FinishReason, Json, Outcome
 
 __all__ = ["check_fields", "check_header", "check_message", "check_plain", "decode"]

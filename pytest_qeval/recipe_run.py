@@ -10,13 +10,13 @@ from pytest_qeval import registry
 from pytest_qeval.engines.base import EngineSource, ModelEngine
 from pytest_qeval.engines.replay import ReplayEngine
 from pytest_qeval.evaluator import Evaluator
+from pytest_qeval.facts import EnergyFacts, GenerationFacts, RecipeFacts, Role, SensitivityFacts, StreamFacts
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, divergence_facts
 from pytest_qeval.measure.memory import PeakMemory
 from pytest_qeval.measure.topk import Scores
 from pytest_qeval.plan import default_benchmark
 from pytest_qeval.quantize.catalogue import find_recipe
 from pytest_qeval.quantize.recipe import Recipe
-from pytest_qeval.results import EnergyFacts, GenerationFacts, RecipeFacts, Role, SensitivityFacts, StreamFacts
 from pytest_qeval.schema import Case, Record
 from pytest_qeval.settings import CONTROL
 

@@ -1,196 +1,32 @@
-"""What a session concludes, frozen: facts about recipes, results per benchmark, comparisons, gate results.
+"""What a session concludes, frozen: results per benchmark, comparisons, divergence, costs, gate results.
 
 A `Summary` is a pure function of the run header, the facts and the records; every report is a rendering of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
+from pytest_qeval.facts import EnergyFacts, RecipeFacts, RunHeader, SensitivityFacts
+from pytest_qeval.measure.divergence_facts import DivergenceFacts, ProblemDivergence
 from pytest_qeval.schema import Json, Quantity, quantity_to_dict
 
 __all__ = [
     "BenchmarkResult",
-    "BlockSensitivity",
     "Comparison",
     "ControlExcess",
+    "DivergenceSummary",
     "Efficiency",
-    "EnergyFacts",
     "Evidence",
+    "FlipPrediction",
     "GateResult",
-    "GenerationFacts",
     "Percentiles",
-    "RecipeFacts",
-    "Role",
-    "RunHeader",
-    "SensitivityFacts",
-    "StreamFacts",
     "Summary",
 ]
 
-Role = Literal["baseline", "candidate", "control"]
 Evidence = Literal["worse", "not worse", "unproven"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunHeader:
-    """Who ran what, where: the report's `run` before the counts are known."""
-
-    id: str
-    started_at: str
-    """ISO 8601, UTC."""
-    command: str
-    model: Json
-    engine: str
-    generation: Json
-    versions: Json
-    host: Json
-    sandbox: str
-    baseline_model: Json | None = None
-    """The model that the baseline is, where it is another one."""
-    saved_baseline: Json | None = None
-    """Where the baseline was read from instead of being run: path, started_at, host, differences that were accepted."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecipeFacts:
-    """What a recipe did to the model, known once it is loaded; None where an engine cannot know."""
-
-    name: str
-    role: Role
-    summary: str
-    scheme: str | None = None
-    """`W8A8` and the like; None for full precision and for replays."""
-    weights: Json | None = None
-    activations: Json | None = None
-    kept: tuple[str, ...] = ()
-    execution: Literal["native", "simulated", "full precision", "replay"] = "replay"
-    dtype: str | None = None
-    device: str | None = None
-    decoding: str | None = None
-    """`continuous batch`, or plain `generate` and why."""
-    batch_size: int | None = None
-    """Rows that are decoded together."""
-    parameters: int | None = None
-    quantized_layers: int | None = None
-    quantized_share: float | None = None
-    """Share of the parameters that were quantized, 0 to 1."""
-    model_bytes: int | None = None
-    bits_per_weight: float | None = None
-    load_s: float | None = None
-    quantize_s: float | None = None
-    """Of rounding the weights, calibration not included."""
-    quantize_peak_bytes: int | None = None
-    """Highest resident size of the process while the weights were rounded, the model included."""
-    calibration: Json | None = None
-    """What static activations were observed on: source, texts_sha256, seed, samples, tokens, duration_s."""
-    layers: tuple[Json, ...] = ()
-    """Every linear layer: name, shape, bits, granularity, kept, bytes_before, bytes_after, execution."""
-    disk_bytes: int | None = None
-    """Of the exported checkpoint's weight files; None where nothing was exported."""
-    notes: tuple[str, ...] = ()
-    """What a reader of the speed has to know, such as why there is no speed-up."""
-
-    @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> RecipeFacts:
-        """Read what `asdict` wrote, perhaps through JSON."""
-        return cls(**{**row, **{name: tuple(row[name]) for name in ("kept", "layers", "notes")}})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnergyFacts:
-    """Energy of a recipe's generation; `undefined` says why there is none."""
-
-    energy_wh: float | None = None
-    emissions_g: float | None = None
-    """Grams of CO2 equivalent."""
-    provenance: Literal["measured", "estimated"] | None = None
-    """measured: read from counters. estimated: from a power model."""
-    method: str = ""
-    """Where the numbers come from, such as `cpu: load × TDP; ram: constant; grid: world average`."""
-    undefined: str = ""
-
-    @classmethod
-    def total(cls, parts: Sequence[EnergyFacts]) -> EnergyFacts:
-        """Add up stretches of generation; one that could not be metered makes the total undefined."""
-        if not parts:
-            return cls(undefined="nothing was generated")
-        undefined = next((part for part in parts if part.undefined), None)
-        return undefined or cls(
-            energy_wh=sum(part.energy_wh or 0.0 for part in parts),
-            emissions_g=sum(part.emissions_g or 0.0 for part in parts),
-            provenance=parts[0].provenance,
-            method=parts[0].method,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GenerationFacts:
-    """What generating cost one worker, known when a recipe's engine is closed."""
-
-    recipe: str
-    worker: str
-    busy_s: float
-    new_tokens: int
-    prompt_tokens: int
-    peak_memory_bytes: int | None
-    """Highest resident size of the process while the recipe was loaded; None where the system does not tell."""
-    energy: EnergyFacts
-
-    @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> GenerationFacts:
-        """Read what `asdict` wrote, perhaps through JSON."""
-        return cls(**{**row, "energy": EnergyFacts(**row["energy"])})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamFacts:
-    """A single stream measured on its own: one prompt, then one token after the other."""
-
-    recipe: str
-    prompt_tokens: int
-    new_tokens: int
-    prefill_s: tuple[float, ...]
-    """One value a round."""
-    decode_s: tuple[float, ...]
-    """Seconds per token, one value a token, all rounds."""
-
-    @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> StreamFacts:
-        """Read what `asdict` wrote, perhaps through JSON."""
-        return cls(**{**row, "prefill_s": tuple(row["prefill_s"]), "decode_s": tuple(row["decode_s"])})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlockSensitivity:
-    """What quantizing one block alone does to the model."""
-
-    name: str
-    layers: int
-    """Linear layers of the block that were quantized."""
-    kl: float
-    """Mean Kullback-Leibler divergence from the untouched model, nats per token."""
-    same_top1: float
-    """Share of tokens whose most likely choice stayed the same, 0 to 1."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SensitivityFacts:
-    """A model's blocks under one recipe, each quantized alone; the most sensitive first."""
-
-    recipe: str
-    texts: int
-    tokens: int
-    """Solution tokens over which the divergence is a mean."""
-    duration_s: float
-    blocks: tuple[BlockSensitivity, ...]
-
-    @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> SensitivityFacts:
-        """Read what `asdict` wrote, perhaps through JSON."""
-        return cls(**{**row, "blocks": tuple(BlockSensitivity(**block) for block in row["blocks"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +103,48 @@ class Comparison:
     """Where a control was run."""
 
 
+_MEANS = ("kl", "reverse_kl", "same_top1", "delta_p", "rms_delta_p", "perplexity_ratio")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlipPrediction:
+    """Whether the problems whose outcome changed are those whose solutions diverge most."""
+
+    spearman: Quantity
+    """Rank correlation of a problem's mean KL with whether it flipped, -1 to 1."""
+    p: float | None
+    """Two-sided, of no correlation; None where there is no correlation."""
+    auc: Quantity
+    """Chance that a flipped problem diverges more than an unflipped one, ties half: 0.5 foretells nothing."""
+    flipped: int | None
+    """Problems, regressed or fixed; None when nothing was generated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DivergenceSummary:
+    """A candidate against its baseline over given solutions; every token weighs the same."""
+
+    facts: DivergenceFacts
+    kl: Quantity
+    """KL(baseline ‖ candidate) in nats per token; as the reverse, a lower bound, for rare tokens are one lump."""
+    reverse_kl: Quantity
+    same_top1: Quantity
+    """Share of tokens whose likeliest choice stayed the same, 0 to 1."""
+    delta_p: Quantity
+    """Candidate minus baseline probability of the solution's token, -1 to 1."""
+    rms_delta_p: Quantity
+    perplexity_ratio: Quantity
+    """Candidate to baseline, of the solutions after their prompts; above 1 the candidate finds them less likely."""
+    worst: tuple[ProblemDivergence, ...]
+    """Those with the largest mean KL, at most five, the largest first; none that does not diverge."""
+    prediction: FlipPrediction
+
+    @property
+    def means(self) -> dict[str, Quantity]:
+        """The means by their names in reports and gates."""
+        return {name: getattr(self, name) for name in _MEANS}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Efficiency:
     """What a recipe costs; None and empty where nothing was measured."""
@@ -334,7 +212,7 @@ class Summary:
     """Name to version, sha256 and number of problems."""
     sensitivity: Mapping[str, SensitivityFacts] = field(default_factory=dict)
     """By recipe, where it was measured."""
-    divergence: Mapping[str, Mapping[str, Quantity]] = field(default_factory=dict)
+    divergence: Mapping[str, DivergenceSummary] = field(default_factory=dict)
     """By recipe, where it was measured."""
     decided: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """Why a recipe was left before all cases of a benchmark were asked."""

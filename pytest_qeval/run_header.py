@@ -9,7 +9,7 @@ from datetime import datetime
 from importlib.metadata import distributions
 from pathlib import Path
 
-from pytest_qeval.results import RunHeader
+from pytest_qeval.facts import RunHeader
 from pytest_qeval.schema import Json
 from pytest_qeval.settings import Settings, file_stem
 

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Literal
 
 from pytest_qeval.errors import UsageError
+from pytest_qeval.facts import RunHeader
 from pytest_qeval.gathering import Gathering, Parties, Verdict
 from pytest_qeval.journal import Journal
 from pytest_qeval.report.comparison import MARGIN
 from pytest_qeval.report.files import write_report, write_samples
 from pytest_qeval.report.prospects import prospects
 from pytest_qeval.report.terminal import Line, lines
-from pytest_qeval.results import GateResult, RunHeader
+from pytest_qeval.results import GateResult
 from pytest_qeval.schema import Case, Json, Outcome, Record
 from pytest_qeval.settings import CONTROL, Settings
 from pytest_qeval.verdict.baseline import Baseline, write_baseline

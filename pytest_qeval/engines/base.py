@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pytest_qeval.facts import SensitivityFacts
 from pytest_qeval.measure.topk import Scores
 from pytest_qeval.quantize.recipe import Recipe
-from pytest_qeval.results import SensitivityFacts
 from pytest_qeval.schema import Completion, EngineProgress, Json
 from pytest_qeval.settings import ModelSettings, Settings
 

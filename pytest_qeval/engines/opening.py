@@ -11,9 +11,9 @@ from pytest_qeval.engines.base import EngineSource, ModelEngine
 from pytest_qeval.engines.fingerprint import weights_sha256
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.errors import MissingPackageError
+from pytest_qeval.facts import SensitivityFacts
 from pytest_qeval.quantize.corpus import CalibrationTexts, calibration_texts
 from pytest_qeval.quantize.recipe import Recipe
-from pytest_qeval.results import SensitivityFacts
 from pytest_qeval.schema import Json
 from pytest_qeval.settings import ModelSettings, Settings, file_stem
 

@@ -16,6 +16,7 @@ from pytest_qeval.engines.compat import why_not_continuous
 from pytest_qeval.engines.loading import choose_device
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import RecipeError
+from pytest_qeval.facts import BlockSensitivity, SensitivityFacts
 from pytest_qeval.measure.divergence import (
     Divergence,
     ScoredText,
@@ -27,7 +28,6 @@ from pytest_qeval.quantize.apply import NO_RANGES, quantize_
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.places import plan_places
 from pytest_qeval.quantize.recipe import Recipe
-from pytest_qeval.results import BlockSensitivity, SensitivityFacts
 
 __all__ = ["block_names", "measure_sensitivity"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from pytest_qeval.results import EnergyFacts
+from pytest_qeval.facts import EnergyFacts
 
 __all__ = ["EnergyMeter"]
 

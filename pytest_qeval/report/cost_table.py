@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pytest_qeval.results import Efficiency, Percentiles, RecipeFacts, Summary
+from pytest_qeval.facts import RecipeFacts
+from pytest_qeval.results import Efficiency, Percentiles, Summary
 
 __all__ = ["cost_rows"]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pytest_qeval.results import Efficiency, EnergyFacts, GenerationFacts, Percentiles, RecipeFacts, StreamFacts
+from pytest_qeval.facts import EnergyFacts, GenerationFacts, RecipeFacts, StreamFacts
+from pytest_qeval.results import Efficiency, Percentiles
 from pytest_qeval.schema import Completion, Record
 
 __all__ = ["efficiency", "percentiles", "slower"]

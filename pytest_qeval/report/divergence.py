@@ -4,56 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, ProblemDivergence
 from pytest_qeval.report.table import align
+from pytest_qeval.results import DivergenceSummary, FlipPrediction
 from pytest_qeval.schema import Estimate, Json, Quantity, Undefined, quantity_to_dict
 from pytest_qeval.stats.intervals import ratio_of_sums
 
-__all__ = ["DivergenceSummary", "FlipPrediction", "divergence_dict", "divergence_lines", "summarise_divergence"]
+__all__ = ["divergence_dict", "divergence_lines", "summarise_divergence"]
 
 _WORST = 5
-_MEANS = ("kl", "reverse_kl", "same_top1", "delta_p", "rms_delta_p", "perplexity_ratio")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlipPrediction:
-    """Whether the problems whose outcome changed are those whose solutions diverge most."""
-
-    spearman: Quantity
-    """Rank correlation of a problem's mean KL with whether it flipped, -1 to 1."""
-    p: float | None
-    """Two-sided, of no correlation; None where there is no correlation."""
-    auc: Quantity
-    """Chance that a flipped problem diverges more than an unflipped one, ties half: 0.5 foretells nothing."""
-    flipped: int | None
-    """Problems, regressed or fixed; None when nothing was generated."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DivergenceSummary:
-    """A candidate against its baseline over given solutions; every token weighs the same."""
-
-    facts: DivergenceFacts
-    kl: Quantity
-    """KL(baseline ‖ candidate) in nats per token; as the reverse, a lower bound, for rare tokens are one lump."""
-    reverse_kl: Quantity
-    same_top1: Quantity
-    """Share of tokens whose likeliest choice stayed the same, 0 to 1."""
-    delta_p: Quantity
-    """Candidate minus baseline probability of the solution's token, -1 to 1."""
-    rms_delta_p: Quantity
-    perplexity_ratio: Quantity
-    """Candidate to baseline, of the solutions after their prompts; above 1 the candidate finds them less likely."""
-    worst: tuple[ProblemDivergence, ...]
-    """Those with the largest mean KL, at most five, the largest first; none that does not diverge."""
-    prediction: FlipPrediction
-
-    @property
-    def means(self) -> dict[str, Quantity]:
-        """The means by their names in reports and gates."""
-        return {name: getattr(self, name) for name in _MEANS}
 
 
 def summarise_divergence(

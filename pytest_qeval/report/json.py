@@ -7,15 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pytest_qeval.results import (
-    BenchmarkResult,
-    Comparison,
-    Efficiency,
-    GateResult,
-    RecipeFacts,
-    SensitivityFacts,
-    Summary,
-)
+from pytest_qeval.facts import RecipeFacts, SensitivityFacts
+from pytest_qeval.report.divergence import divergence_dict
+from pytest_qeval.results import BenchmarkResult, Comparison, Efficiency, GateResult, Summary
 from pytest_qeval.schema import Json, quantity_to_dict
 
 __all__ = ["SCHEMA", "SCHEMA_PATH", "report_dict"]
@@ -39,6 +33,7 @@ def report_dict(summary: Summary, gates: Sequence[GateResult]) -> Json:
         "recipes": {name: _recipe(facts) for name, facts in summary.recipes.items()},
         "benchmarks": {name: _benchmark(summary, name) for name in dict.fromkeys(r.benchmark for r in summary.results)},
         "efficiency": {name: _efficiency(costs) for name, costs in summary.efficiency.items()},
+        "divergence": {name: divergence_dict(found) for name, found in summary.divergence.items()},
         "sensitivity": {name: _sensitivity(facts) for name, facts in summary.sensitivity.items()},
         "gates": [gate.to_dict() for gate in gates],
     }

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable
 
-from pytest_qeval.results import RecipeFacts
+from pytest_qeval.facts import RecipeFacts
 
 __all__ = ["layers_csv"]
 

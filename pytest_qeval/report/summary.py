@@ -6,19 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from pytest_qeval.facts import GenerationFacts, RecipeFacts, RunHeader, SensitivityFacts, StreamFacts
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.report.comparison import MARGIN, compare
 from pytest_qeval.report.costs import efficiency, slower
-from pytest_qeval.results import (
-    BenchmarkResult,
-    Efficiency,
-    GenerationFacts,
-    RecipeFacts,
-    RunHeader,
-    SensitivityFacts,
-    StreamFacts,
-    Summary,
-)
+from pytest_qeval.report.divergence import summarise_divergence
+from pytest_qeval.results import BenchmarkResult, Comparison, DivergenceSummary, Efficiency, Summary
 from pytest_qeval.schema import Case, Json, Quantity, Record
 from pytest_qeval.stats.intervals import mean_of_problems, proportion
 from pytest_qeval.stats.passk import pass_at_k
@@ -75,9 +68,23 @@ def summarise(material: Material) -> Summary:
         efficiency=_efficiencies(material),
         benchmarks=material.benchmarks,
         sensitivity=material.sensitivity,
-        divergence={},
+        divergence={
+            name: _divergence(facts, comparisons, found, material.baseline)
+            for name, facts in material.divergence.items()
+        },
         decided=material.decided,
     )
+
+
+def _divergence(
+    facts: DivergenceFacts, comparisons: Sequence[Comparison], found: _Found, baseline: str | None
+) -> DivergenceSummary:
+    """Set the divergence beside the flips on the same benchmark, where anything was generated."""
+    compared = [one for one in comparisons if (one.recipe, one.benchmark) == (facts.recipe, facts.benchmark)]
+    if not compared:
+        return summarise_divergence(facts, None)
+    both = {case.task_id for name, case in found if name == facts.recipe and (baseline, case) in found}
+    return summarise_divergence(facts, {*compared[0].regressed, *compared[0].fixed}, compared=both)
 
 
 def _efficiencies(material: Material) -> Mapping[str, Efficiency]:

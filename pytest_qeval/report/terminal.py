@@ -6,17 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from pytest_qeval.facts import RecipeFacts, SensitivityFacts
 from pytest_qeval.report.cost_table import cost_rows
+from pytest_qeval.report.divergence import divergence_lines
 from pytest_qeval.report.table import align
-from pytest_qeval.results import (
-    BenchmarkResult,
-    Comparison,
-    ControlExcess,
-    GateResult,
-    RecipeFacts,
-    SensitivityFacts,
-    Summary,
-)
+from pytest_qeval.results import BenchmarkResult, Comparison, ControlExcess, GateResult, Summary
 from pytest_qeval.schema import Quantity, Undefined
 
 __all__ = ["Line", "lines"]
@@ -47,6 +41,9 @@ def lines(summary: Summary, gates: Sequence[GateResult], *, output: Path) -> Ite
     if rows:
         yield Line("")
         yield from _costs(summary, rows)
+    for found in summary.divergence.values():
+        yield Line("")
+        yield from map(Line, divergence_lines(found))
     for facts in summary.sensitivity.values():
         yield Line("")
         yield from _sensitivity(facts)
@@ -119,7 +116,8 @@ def _comparison(comparison: Comparison) -> Iterator[Line]:
         colour[comparison.evidence],
     )
     if comparison.evidence == "unproven" and comparison.detectable_drop is not None:
-        yield Line(f"    {delta.n} problems with as many flips can rule out a drop of {100 * comparison.detectable_drop:.1f} pt")
+        within = f"{100 * comparison.detectable_drop:.1f} pt"
+        yield Line(f"    {delta.n} problems with as many flips can rule out a drop of {within}")
     yield from _flips("regressed", comparison.regressed)
     yield from _flips("fixed", comparison.fixed)
     if comparison.excess:

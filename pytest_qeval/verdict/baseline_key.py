@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from pytest_qeval.results import RecipeFacts, RunHeader
+from pytest_qeval.facts import RecipeFacts, RunHeader
 from pytest_qeval.schema import Json
 from pytest_qeval.settings import Settings
 

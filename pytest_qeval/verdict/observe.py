@@ -165,8 +165,10 @@ def _comparison(summary: Summary, recipe: str, benchmark: str | None) -> Compari
 
 
 def _divergence(metric: str, summary: Summary, recipe: str) -> Quantity:
-    found = summary.divergence.get(recipe, {}).get(metric)
-    return found or Undefined(reason="no divergence was measured: add --qeval-suite divergence")
+    found = summary.divergence.get(recipe)
+    return (
+        found.means[metric] if found else Undefined(reason="no divergence was measured: add --qeval-suite divergence")
+    )
 
 
 def _cost_of(gate: Gate, summary: Summary, recipe: str) -> Quantity:

@@ -12,16 +12,9 @@ from typing import Any
 
 import pytest
 
+from pytest_qeval.facts import BlockSensitivity, GenerationFacts, RecipeFacts, RunHeader, SensitivityFacts, StreamFacts
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, ProblemDivergence
 from pytest_qeval.messages import check_header, check_message, check_plain, decode
-from pytest_qeval.results import (
-    BlockSensitivity,
-    GenerationFacts,
-    RecipeFacts,
-    RunHeader,
-    SensitivityFacts,
-    StreamFacts,
-)
 from pytest_qeval.schema import Json, Record
 from tests.unit.report.builders import HEADER, INT8, case, generation, record
 

@@ -231,7 +231,9 @@ def test_what_the_context_has_no_room_for_is_left_out(make_model: Callable[[str]
     assert len(found.texts["cut"].choices) == 128 - asked
 
 
-@pytest.mark.parametrize(("prompt", "solution"), [("print(", "total)\n"), SOLVED[0][1:]], ids=["clean border", "token across"])
+@pytest.mark.parametrize(
+    ("prompt", "solution"), [("print(", "total)\n"), SOLVED[0][1:]], ids=["clean border", "token across"]
+)
 def test_a_solution_does_not_begin_a_sequence_again(
     make_model: Callable[[str], Any], tokenizer: Any, prompt: str, solution: str
 ) -> None:

@@ -19,9 +19,9 @@ from pytest_qeval.engines.loading import choose_device
 from pytest_qeval.engines.sources import ModelSource, resolve
 from pytest_qeval.engines.transformers import TransformersEngine
 from pytest_qeval.errors import EngineError, ModelSourceError
+from pytest_qeval.facts import RecipeFacts
 from pytest_qeval.quantize.builtin import AUTO, BF16, FP32, INT8
 from pytest_qeval.quantize.recipe import Recipe
-from pytest_qeval.results import RecipeFacts
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 
 REQUESTS = [Request(key=f"r{at}", prompt=text) for at, text in enumerate(("def add", "日本語", "x = "))]

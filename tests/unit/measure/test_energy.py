@@ -2,9 +2,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from pytest_qeval.facts import EnergyFacts
 from pytest_qeval.measure import energy
 from pytest_qeval.measure.energy import EnergyMeter
-from pytest_qeval.results import EnergyFacts
 
 
 class FakeTracker:

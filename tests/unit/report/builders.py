@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from pytest_qeval.facts import EnergyFacts, GenerationFacts, RecipeFacts, RunHeader
+from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.report.summary import Material
-from pytest_qeval.results import EnergyFacts, GenerationFacts, RecipeFacts, RunHeader
-from pytest_qeval.schema import Case, Completion, Execution, Record, Sample
+from pytest_qeval.results import DivergenceSummary, FlipPrediction
+from pytest_qeval.schema import Case, Completion, Execution, Quantity, Record, Sample, Undefined
 
 HEADER = RunHeader(
     id="run",
@@ -102,3 +104,24 @@ def simulating(material: Material, recipe: str) -> Material:
     """Let a recipe of a session be rounded, but computed in float."""
     facts = replace(material.recipes[recipe], execution="simulated")
     return replace(material, recipes={**material.recipes, recipe: facts})
+
+
+def divergence(**means: Quantity) -> DivergenceSummary:
+    """Make a divergence of which only some means are known."""
+    unknown = Undefined(reason="not measured")
+    facts = DivergenceFacts(
+        recipe="int8",
+        baseline="auto",
+        benchmark="micro",
+        k=32,
+        problems=(),
+        kl_percentiles={},
+        delta_p_percentiles={},
+        duration_s=1.0,
+        incomparable=0,
+    )
+    names = ("kl", "reverse_kl", "same_top1", "delta_p", "rms_delta_p", "perplexity_ratio")
+    prediction = FlipPrediction(spearman=unknown, p=None, auc=unknown, flipped=None)
+    return DivergenceSummary(
+        facts=facts, worst=(), prediction=prediction, **{name: means.get(name, unknown) for name in names}
+    )

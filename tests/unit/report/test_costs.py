@@ -7,10 +7,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from pytest_qeval.facts import StreamFacts
 from pytest_qeval.report.json import SCHEMA_PATH, report_dict
 from pytest_qeval.report.summary import Material, summarise
 from pytest_qeval.report.terminal import lines
-from pytest_qeval.results import StreamFacts
 from tests.unit.report.builders import generation, session, simulating
 
 STREAM = "single stream 20.0 ms per token against 10.0"

@@ -1,7 +1,7 @@
 """The table of layers says what the facts say."""
 
+from pytest_qeval.facts import RecipeFacts
 from pytest_qeval.report.layers import layers_csv
-from pytest_qeval.results import RecipeFacts
 
 LAYER = {
     "name": "model.layers.0.mlp.up_proj",

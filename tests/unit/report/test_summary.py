@@ -5,10 +5,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from pytest_qeval.facts import BlockSensitivity, SensitivityFacts
 from pytest_qeval.report.json import SCHEMA_PATH, report_dict
 from pytest_qeval.report.summary import Material, summarise
 from pytest_qeval.report.terminal import lines
-from pytest_qeval.results import BlockSensitivity, SensitivityFacts
 from pytest_qeval.schema import Estimate
 from pytest_qeval.verdict.gates import parse_gate
 from pytest_qeval.verdict.judge import judge

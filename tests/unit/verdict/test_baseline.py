@@ -13,19 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_qeval.errors import DataError, UsageError
+from pytest_qeval.facts import BlockSensitivity, GenerationFacts, RecipeFacts, RunHeader, SensitivityFacts, StreamFacts
 from pytest_qeval.measure.topk import Scores, TextScores, compare_scores
 from pytest_qeval.report.json import report_dict
 from pytest_qeval.report.layers import layers_csv
 from pytest_qeval.report.summary import Material, summarise
 from pytest_qeval.report.terminal import lines
-from pytest_qeval.results import (
-    BlockSensitivity,
-    GenerationFacts,
-    RecipeFacts,
-    RunHeader,
-    SensitivityFacts,
-    StreamFacts,
-)
 from pytest_qeval.schema import Json
 from pytest_qeval.verdict import baseline as module
 from pytest_qeval.verdict.baseline import (

@@ -13,7 +13,7 @@ from pytest_qeval.schema import Estimate
 from pytest_qeval.verdict.early import Decision
 from pytest_qeval.verdict.gates import parse_gate
 from pytest_qeval.verdict.judge import judge
-from tests.unit.report.builders import session, simulating
+from tests.unit.report.builders import divergence, session, simulating
 
 
 @pytest.fixture
@@ -165,8 +165,8 @@ def test_a_lost_share_is_said_in_per_cent(material: Material) -> None:
 )
 def test_a_missing_case_breaks_what_depends_on_it(expression: str, reason: str) -> None:
     """Not what is known without any answer, such as the size of the model."""
-    same = {"same_top1": Estimate(value=0.99, low=0.98, high=0.999, n=500, method="bootstrap")}
-    summary = replace(summarise(session("++++", "+++ ")), divergence={"int8": same})
+    same = Estimate(value=0.99, low=0.98, high=0.999, n=500, method="bootstrap")
+    summary = replace(summarise(session("++++", "+++ ")), divergence={"int8": divergence(same_top1=same)})
     (result,) = judge([parse_gate(expression)], summary, require_proof=False)
 
     assert result.reason == reason

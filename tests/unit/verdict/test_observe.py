@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_qeval.results import BenchmarkResult, Comparison, Efficiency, EnergyFacts, Percentiles, Summary
+from pytest_qeval.facts import EnergyFacts
+from pytest_qeval.results import BenchmarkResult, Comparison, Efficiency, Percentiles, Summary
 from pytest_qeval.schema import Estimate, Quantity, Undefined
 from pytest_qeval.verdict.gates import parse_gate
 from pytest_qeval.verdict.observe import METRICS, observe
-from tests.unit.report.builders import BASELINE, HEADER, INT8
+from tests.unit.report.builders import BASELINE, HEADER, INT8, divergence
 
 
 def estimate(value: float, low: float | None = None, high: float | None = None) -> Estimate:
@@ -79,7 +80,9 @@ SUMMARY = Summary(
     results=(result("auto", 0.8), result("int8", 0.6)),
     comparisons=(COMPARISON,),
     efficiency={"auto": costs("auto", 1.0), "int8": costs("int8", 0.5)},
-    divergence={"int8": {"kl": estimate(0.01, 0.005, 0.02), "reverse_kl": estimate(0.02), "same_top1": estimate(0.97)}},
+    divergence={
+        "int8": divergence(kl=estimate(0.01, 0.005, 0.02), reverse_kl=estimate(0.02), same_top1=estimate(0.97))
+    },
 )
 
 
@@ -125,7 +128,7 @@ NO_DIVERGENCE = "no divergence was measured: add --qeval-suite divergence"
     ("expression", "summary", "reason"),
     [
         ("kl <= 1", SILENT, NO_DIVERGENCE),
-        ("same_top1 >= 0", replace(SUMMARY, divergence={"int8": {}}), NO_DIVERGENCE),
+        ("same_top1 >= 0", replace(SUMMARY, divergence={}), NO_DIVERGENCE),
         ("kl <= 1", replace(SUMMARY, recipes={"int8": INT8}), "auto was never loaded"),
         ("pass@1 drop <= 1%", replace(SUMMARY, comparisons=()), "no comparison with a baseline on micro"),
         ("pass@10 drop <= 1%", replace(SUMMARY, results=(result("int8", 1.0),)), "no pass@10 of the baseline on micro"),
