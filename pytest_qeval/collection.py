@@ -20,10 +20,10 @@ __all__ = [
     "SAVED",
     "check",
     "conclude",
-    "overlap",
     "parametrize",
     "plan_of",
     "recipe_of",
+    "refusal_of",
     "reuse",
     "why_left",
 ]
@@ -84,7 +84,7 @@ def check(config: pytest.Config, items: list[pytest.Item]) -> None:
     error = config.stash.get(_ERROR, None)
     runtime = config.stash.get(RUNTIME, None)
     if error is None and runtime is not None and not hasattr(config, "workerinput"):
-        error = overlap(runtime, [case.benchmark for _, case in plan_of(items) if case])
+        error = refusal_of(runtime, [case.benchmark for _, case in plan_of(items) if case])
     if error is not None:
         items.clear()  # what is not run is not planned either
         raise pytest.UsageError(str(error)) from error
@@ -126,12 +126,16 @@ def _is_answered(item: pytest.Item, saved: Saved, missing: set[Case]) -> bool:
     return saved.named if case is None else case not in missing
 
 
-def overlap(runtime: Runtime, benchmarks: Iterable[str]) -> QEvalError | None:
-    """Say which calibration text is a problem of the benchmarks under test, if one is."""
+def refusal_of(runtime: Runtime, benchmarks: Iterable[str]) -> QEvalError | None:
+    """Say why these benchmarks cannot be asked: recipes are calibrated on them, or a gate is about another one."""
     from pytest_qeval.recipes_of_run import check_overlap  # noqa: PLC0415 - only for active sessions
+    from pytest_qeval.verdict.gates import check_gates  # noqa: PLC0415 - as above
 
+    names = list(dict.fromkeys(benchmarks))
     try:
-        check_overlap(runtime.settings, [runtime.benchmark(name) for name in dict.fromkeys(benchmarks)])
+        if names:
+            check_gates(runtime.gates, candidates=runtime.settings.recipes, benchmarks=names)
+        check_overlap(runtime.settings, [runtime.benchmark(name) for name in names])
     except QEvalError as error:
         return error
     return None

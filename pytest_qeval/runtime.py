@@ -53,6 +53,7 @@ class Runtime:
             saved: A baseline that is not run, or not wholly.
         """
         self.settings = settings
+        self.gates = tuple(gates)
         self._saved = saved
         self.decider = Decider(settings, gates) if settings.until_decided else None
         self._scores: dict[str, Scores] = {}

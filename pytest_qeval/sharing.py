@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_qeval.collection import overlap, plan_of
+from pytest_qeval.collection import plan_of, refusal_of
 from pytest_qeval.plan import shares
 from pytest_qeval.schema import Case, Json
 
@@ -88,7 +88,7 @@ class Distributor:
             path = self._folder / f"{node.workerinput['workerid']}.json"
             rows = json.loads(path.read_text(encoding="utf-8"))
             self.plan = [(recipe, Case(**case) if case else None) for recipe, case in rows]
-            error = overlap(self._runtime, [case.benchmark for _, case in self.plan if case])
+            error = refusal_of(self._runtime, [case.benchmark for _, case in self.plan if case])
             if error is not None:
                 pytest.exit(f"ERROR: {error}", returncode=pytest.ExitCode.USAGE_ERROR)
             self._announce([(recipe, case) for recipe, case in self.plan if recipe])

@@ -13,7 +13,7 @@ from pytest_qeval.errors import EngineError
 from pytest_qeval.measure.divergence import LogitsFunction, ScoredText, causal_logits, solution_text
 from pytest_qeval.measure.topk import DEFAULT_K, Scores, TextScores, digest, kept_log_prob
 
-__all__ = ["score", "score_text"]
+__all__ = ["score", "score_text", "solved_text"]
 
 _CHUNK_ELEMENTS = 2**22
 """Logits at a time: 16 MB in float32, 27 tokens of a vocabulary of 152 thousand."""
@@ -68,7 +68,7 @@ def score(
     logits = causal_logits(model, device=str(model.device))
     texts: dict[str, TextScores] = {}
     for task_id, prompt, solution in solved:
-        text = _text(tokenizer, prompt, solution, context_length(model))
+        text = solved_text(tokenizer, prompt, solution, context_length(model))
         known = against.texts.get(task_id) if against else None
         if text.positions and (known.tokens_sha256 == _digest(text) if known else against is None):
             texts[task_id] = score_text(logits, text, task_id=task_id, k=k, known=known)
@@ -93,9 +93,13 @@ def score_text(
         known: The baseline's scores of this text, about whose tokens the model is asked.
 
     Raises:
-        EngineError: when a logit is no number.
+        EngineError: when a logit is no number, or the vocabulary is not the baseline's.
     """
     said = logits(torch.tensor(text.token_ids), torch.tensor(text.positions))
+    if known and said.shape[-1] <= max(map(max, known.top_ids)):
+        raise EngineError(
+            f"{task_id}: the baseline knows more tokens than the {said.shape[-1]} of this model, which is another one."
+        )
     references = torch.tensor([text.token_ids[at + 1] for at in text.positions], device=said.device)
     try:
         parts = list(_chunks(said, references, k, known))
@@ -105,8 +109,8 @@ def score_text(
     return TextScores(task_id=task_id, tokens_sha256=_digest(text), **joined)
 
 
-def _text(tokenizer: Any, prompt: str, solution: str, context: int) -> ScoredText:
-    """Put a solution behind its prompt, whose tokens are those that generation begins with.
+def solved_text(tokenizer: Any, prompt: str, solution: str, context: int) -> ScoredText:
+    """Put a solution behind its prompt, whose tokens are those that generation begins with, and cut at the context.
 
     The solution's own are taken from the text as a whole, where no sequence begins a second time; not where a token
     would reach over the border.

@@ -13,7 +13,9 @@ from torch import nn
 from pytest_qeval.engines.calibrating import Reader, observed_ranges
 from pytest_qeval.engines.checkpoint import from_pretrained
 from pytest_qeval.engines.compat import why_not_continuous
+from pytest_qeval.engines.forward import context_length
 from pytest_qeval.engines.loading import choose_device
+from pytest_qeval.engines.scoring import solved_text
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import RecipeError
 from pytest_qeval.facts import BlockSensitivity, SensitivityFacts
@@ -22,7 +24,6 @@ from pytest_qeval.measure.divergence import (
     ScoredText,
     causal_logits,
     compare_logits,
-    solution_text,
 )
 from pytest_qeval.quantize.apply import NO_RANGES, quantize_
 from pytest_qeval.quantize.corpus import CalibrationTexts
@@ -69,7 +70,8 @@ def measure_sensitivity(
         continuous = not why_not_continuous(model)
         reader = Reader(model, tokenizer, texts, recipe.calibration, eos_ids=(), continuous=continuous)
         ranges = observed_ranges(model, recipe, reader)
-    scored = [solution_text(*tokenizer([prompt, solution]).input_ids) for prompt, solution in solved]
+    context = context_length(model)
+    scored = [solved_text(tokenizer, prompt, solution, context) for prompt, solution in solved]
     baseline = list(_logits(model, scored))
     blocks = []
     for name, count in block_names(model, recipe).items():

@@ -160,6 +160,9 @@ def _costs(summary: Summary, rows: Sequence[Sequence[str]]) -> Iterator[Line]:
         if costs.new_tokens
     }
     yield from (Line(f"  energy {note}") for note in sorted(notes))
+    if summary.run.saved_baseline and summary.baseline in summary.efficiency:
+        then = summary.run.saved_baseline["started_at"]
+        yield Line(f"  {summary.baseline}: costs that were not measured in this run are those of {then}", "yellow")
     for name, costs in summary.efficiency.items():
         if costs.slower:
             yield Line(f"  {name}: {costs.slower}", "yellow")

@@ -128,7 +128,11 @@ def check_gates(
     Raises:
         GateError: for a recipe that is no candidate, or a benchmark that the run does not have.
     """
+    seen: dict[tuple[str, str | None], Gate] = {}
     for gate in gates:
+        twin = seen.setdefault((gate.expression, gate.recipe), gate)
+        if twin.require_proof != gate.require_proof:
+            raise GateError(f"the gate {gate.expression!r} is given twice, with and without proof: leave one out.")
         about = None
         if gate.recipe is not None and not any(map(gate.judges, candidates)):
             about = ("recipe", gate.recipe, candidates, "candidate")

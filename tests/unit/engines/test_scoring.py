@@ -19,7 +19,7 @@ from pytest_qeval.engines.scoring import score, score_text
 from pytest_qeval.errors import EngineError
 from pytest_qeval.measure.divergence import compare_logits, solution_text
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, divergence_facts
-from pytest_qeval.measure.topk import Scores, TextDivergence, TextScores, compare_scores
+from pytest_qeval.measure.topk import Scores, TextDivergence, TextScores, compare_scores, digest
 
 SOLVED = [
     ("t/0", "def add(a, b):\n", "    return a + b\n"),
@@ -258,6 +258,19 @@ def test_a_solution_does_not_begin_a_sequence_again(
     asked, answer = tokenizer([prompt, solution]).input_ids
     assert shown == [[0, *asked, *answer]]
     assert len(found.texts["t"].choices) == len(answer)
+
+
+def test_a_solution_follows_without_the_blank_that_begins_a_text(
+    make_model: Callable[[str], Any], tokenizer: Any
+) -> None:
+    """Sentencepiece puts a blank in front of whatever it is given, special tokens or not."""
+
+    def blank_first(texts: list[str] | str, **_: Any) -> Any:
+        return tokenizer([f" {text}" for text in texts] if isinstance(texts, list) else f" {texts}")
+
+    asked, whole = tokenizer([" print(", " print(total)\n"]).input_ids
+    found = score(make_model("llama"), blank_first, [("t", "print(", "total)\n")])
+    assert found.texts["t"].tokens_sha256 == digest(whole, len(asked))
 
 
 def test_a_token_over_the_border_is_taken_apart(make_model: Callable[[str], Any], tokenizer: Any) -> None:
