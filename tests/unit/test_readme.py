@@ -24,7 +24,7 @@ def test_the_table_of_recipes_is_what_is_installed() -> None:
 
 def test_every_option_named_exists() -> None:
     """An option that was renamed must not live on in the README."""
-    known = {f"--qeval-{option.name}" for option in OPTIONS} | {"--qeval-list"}
+    known = {f"--qeval-{option.name}" for option in OPTIONS} | {"--qeval-list", "--qeval-compare"}
 
     assert set(re.findall(r"--qeval-[a-z-]+[a-z]", TEXT)) <= known
 
@@ -33,7 +33,7 @@ def test_every_gate_shown_can_be_read() -> None:
     """The examples are taken at their word."""
     shown = re.findall(r"^    ((?:\w+:)?[a-z_]+(?:@\d)?(?: \w+)? [<>]=? \S+)", TEXT, flags=re.MULTILINE)
 
-    assert len(shown) == 4
+    assert len(shown) == 6
     assert all(parse_gate(expression).expression == expression for expression in shown)
 
 
