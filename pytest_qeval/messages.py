@@ -7,17 +7,15 @@ what is wrong has to end in a sentence that names the field, not in a traceback 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import chain
-from typing import Any, Literal, TypedDict
+from typing import Any
 
 from pytest_qeval.errors import DataError
-from pytest_qeval.facts import GenerationFacts, RecipeFacts, RunHeader, SensitivityFacts, StreamFacts
-from pytest_qeval.measure.divergence_facts import DivergenceFacts
-from pytest_qeval.measure.topk import Scores, TextScores
-from pytest_qeval.results import Evidence
-from pytest_qeval.schema import Execution, FinishReason, Json, Outcome
+from pytest_qeval.facts import RunHeader
+from pytest_qeval.measure.topk import Scores
+from pytest_qeval.message_shapes import INSIDE, SHAPES, InRun
+from pytest_qeval.schema import Json
 
 __all__ = ["check_fields", "check_header", "check_message", "check_plain", "decode"]
 
@@ -35,132 +33,6 @@ _NAMES = ("recipe", "name", "benchmark")
 """Fields by which messages of any type are sorted, unknown ones included."""
 _SHOWN = 60
 """Characters of a wrong value that a sentence quotes."""
-
-
-class _Sample(TypedDict):
-    """As `Sample.to_dict` writes it."""
-
-    n_tokens: int | None
-    finish_reason: FinishReason
-    ttft_s: float | None
-    duration_s: float | None
-    completion: str
-    program_sha256: str
-    execution: Execution
-
-
-class _Record(TypedDict):
-    """As `Record.to_dict` writes it."""
-
-    benchmark: str
-    task_id: str
-    recipe: str
-    perturbation: str | None
-    seed: int
-    samples: tuple[_Sample, ...]
-    outcome: Outcome
-    worker: str
-    measurements: dict[str, float]
-
-
-class _Benchmark(TypedDict):
-    name: str
-    version: str
-    sha256: str
-    problems: int
-
-
-class _Case(TypedDict):
-    recipe: str
-    benchmark: str
-    task_id: str
-    perturbation: str | None
-    seed: int
-
-
-class _Plan(TypedDict):
-    """What a run was going to ask."""
-
-    cases: tuple[_Case, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Run(RunHeader):
-    planned: int
-
-
-class _Layer(TypedDict):
-    """What `layers.csv` shows of a layer."""
-
-    name: str
-    shape: tuple[int, int]
-    bits: float
-    granularity: str
-    kept: bool
-    execution: str
-    bytes_before: int
-    bytes_after: int
-
-
-class _Calibration(TypedDict):
-    duration_s: float
-
-
-class _InRecipe(TypedDict, total=False):
-    layers: tuple[_Layer, ...]
-    calibration: _Calibration | None
-
-
-class _Model(TypedDict):
-    id: str
-
-
-class _Generation(TypedDict, total=False):
-    temperature: float
-
-
-class _InRun(TypedDict):
-    model: _Model
-    generation: _Generation
-
-
-class _Scores(TypedDict):
-    """As `Scores.to_dict` writes them, and whose they are."""
-
-    recipe: str
-    benchmark: str
-    texts: tuple[TextScores, ...]
-    incomparable: tuple[str, ...]
-    k: int
-    duration_s: float
-
-
-class _Decision(TypedDict):
-    """A `Decision`, and what was decided."""
-
-    gate: str
-    recipe: str
-    benchmark: str
-    outcome: Literal["pass", "fail"]
-    evidence: Evidence
-    reason: str
-
-
-_SHAPES: Mapping[str, type] = {
-    "run": _Run,
-    "plan": _Plan,
-    "record": _Record,
-    "recipe": RecipeFacts,
-    "generation": GenerationFacts,
-    "stream": StreamFacts,
-    "sensitivity": SensitivityFacts,
-    "divergence": DivergenceFacts,
-    "decision": _Decision,
-    "benchmark": _Benchmark,
-}
-"""What each type of message is made of, all of it."""
-_INSIDE: Mapping[str, type] = {"run": _InRun, "recipe": _InRecipe, "scores": _Scores}
-"""What has to be in those parts of a message that may hold more."""
 
 
 def check_message(row: object) -> Json:
@@ -183,10 +55,10 @@ def check_message(row: object) -> Json:
     kind = row["type"]
     check_plain(row)
     body = {name: value for name, value in row.items() if name != "type"}
-    if kind in _INSIDE:
-        _convert(body, _INSIDE[kind])
-    if kind in _SHAPES:
-        body = check_fields(body, _SHAPES[kind])
+    if kind in INSIDE:
+        _convert(body, INSIDE[kind])
+    if kind in SHAPES:
+        body = check_fields(body, SHAPES[kind])
     _check_meaning(kind, body)
     return {"type": kind, **body}
 
@@ -198,7 +70,7 @@ def check_header(row: Json) -> Json:
         ValueError: naming the field.
     """
     check_plain(row)
-    _convert(row, _InRun)
+    _convert(row, InRun)
     return check_fields(row, RunHeader)
 
 

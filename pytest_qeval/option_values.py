@@ -1,0 +1,74 @@
+"""Looking an option up where the user wrote it: on the command line, or in the ini file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from pytest_qeval.errors import UsageError
+
+__all__ = ["Values"]
+
+_T = TypeVar("_T")
+
+
+class Values:
+    """One look-up for both sources: the command line wins over the ini file."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        """Read nothing yet."""
+        self._config = config
+
+    def _raw(self, name: str) -> Any:
+        dest = f"qeval_{name.replace('-', '_')}"
+        value = self._config.getoption(dest)
+        return self._config.getini(dest) if value is None else value
+
+    def text(self, name: str) -> str | None:
+        """Give an option's text; None where it is not given, or empty."""
+        return self._raw(name) or None
+
+    def texts(self, name: str) -> Sequence[str]:
+        """Give what a repeatable option was given."""
+        return list(self._raw(name) or ())
+
+    def path(self, text: str, name: str = "recipe") -> str:
+        """Resolve a path: against the ini file's folder if it was written there, else against the current one."""
+        path = Path(text).expanduser()
+        written_in_ini = self._config.getoption(f"qeval_{name.replace('-', '_')}") is None
+        if path.is_absolute() or not written_in_ini or self._config.inipath is None:
+            return str(path)
+        return str(self._config.inipath.parent / path)
+
+    def file(self, name: str) -> str | None:
+        """Give an option's path as `path` resolves it; None where there is none."""
+        text = self.text(name)
+        return self.path(text, name) if text else None
+
+    def flag(self, name: str) -> bool:
+        """Tell whether an option is given."""
+        return bool(self._raw(name))
+
+    def number(self, name: str, kind: Callable[[str], _T], check: Callable[[_T], bool], expected: str) -> _T | None:
+        """Read a number; None where it is not given.
+
+        Raises:
+            UsageError: for one that cannot be read, or that `check` does not accept; `expected` says what would be.
+        """
+        text = self.text(name)
+        if text is None:
+            return None
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not check(value):
+            raise UsageError(f"--qeval-{name} expects {expected}, not {text!r}.")
+        return value
+
+    def positive(self, name: str) -> int | None:
+        """Read a count."""
+        return self.number(name, int, lambda value: value > 0, "a whole number above 0")
