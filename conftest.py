@@ -22,8 +22,9 @@ def mode(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester) -> Run:
-    """Run pytest in a process of its own, as a user does, in an empty project."""
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run pytest in a process of its own, as a user does, in an empty project and with an empty cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / ".cache"))
 
     def run_pytest(*arguments: str) -> pytest.RunResult:
         return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments, timeout=240)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from pytest_qeval.facts import GenerationFacts, RecipeFacts, RunHeader, SensitivityFacts, StreamFacts
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
@@ -124,7 +124,7 @@ class _Decision(TypedDict):
     gate: str
     recipe: str
     benchmark: str
-    outcome: Literal["pass", fail]
+    outcome: Literal["pass", "fail"]
     evidence: Evidence
     reason: str
 
