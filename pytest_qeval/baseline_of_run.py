@@ -13,7 +13,7 @@ from pytest_qeval.settings import Settings
 from pytest_qeval.verdict.baseline import Baseline, differences, read_baseline, refusal
 from pytest_qeval.verdict.baseline_key import benchmark_key, cache_name, key_of
 
-__all__ = ["Saved", "cache_path", "find_saved", "missing_from", "open_saved"]
+__all__ = ["Saved", "accepted_data", "answered", "cache_path", "find_saved", "open_saved"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ def find_saved(settings: Settings, run: RunHeader) -> Saved | None:
         UsageError: when the named one cannot be read, or was made under other conditions and that is not accepted.
     """
     if settings.baseline_file is None:
-        return _cached(cache_path(settings, run), run)
+        return _cached(cache_path(settings, run))
     saved = open_saved(settings.baseline_file, settings)
     ours = key_of(settings, run)
     if settings.recipes == ("as-is",):  # the baseline is another checkpoint by nature
@@ -68,7 +68,7 @@ def find_saved(settings: Settings, run: RunHeader) -> Saved | None:
     found = differences(ours, saved.baseline.key)
     if found and not settings.baseline_force:
         raise UsageError(refusal(saved.path, found))
-    return _on_this_machine(replace(saved, accepted=found), run)
+    return replace(saved, accepted=found)
 
 
 def open_saved(path: Path, settings: Settings) -> Saved:
@@ -79,25 +79,17 @@ def open_saved(path: Path, settings: Settings) -> Saved:
     return Saved(baseline=baseline, path=path, named=named)
 
 
-def _cached(path: Path | None, run: RunHeader) -> Saved | None:
+def _cached(path: Path | None) -> Saved | None:
     if path is None or not path.is_file():
         return None
     try:
-        baseline = read_baseline(path)
+        return Saved(baseline=read_baseline(path), path=path, named=False)
     except DataError:  # nothing of the user's: it is made again and written over
         return None
-    return _on_this_machine(Saved(baseline=baseline, path=path, named=False), run)
 
 
-def _on_this_machine(saved: Saved, run: RunHeader) -> Saved:
-    """Forget costs that another machine had."""
-    if saved.baseline.run["host"] == run.host:
-        return saved
-    return replace(saved, baseline=saved.baseline.without_costs())
-
-
-def missing_from(saved: Saved, cases: Iterable[Case], benchmarks: Mapping[str, Json], settings: Settings) -> set[Case]:
-    """Give the cases that a saved baseline has no answer to, or to which the question was another one then.
+def answered(saved: Saved, cases: Iterable[Case], benchmarks: Mapping[str, Json], settings: Settings) -> set[Case]:
+    """Give the cases that a saved baseline has answered, where the question was the same then.
 
     Args:
         saved: The baseline.
@@ -108,15 +100,28 @@ def missing_from(saved: Saved, cases: Iterable[Case], benchmarks: Mapping[str, J
     Raises:
         UsageError: when the user named the file, and it does not have them all.
     """
-    found = differences(benchmark_key(benchmarks), saved.baseline.key)
-    if found and saved.named and not settings.baseline_force:
-        raise UsageError(refusal(saved.path, found))
-    changed = set() if saved.named else {name for name in benchmarks if any(f"benchmarks.{name}:" in f for f in found)}
-    missing = {case for case in cases if case not in saved.records or case.benchmark in changed}
-    if missing and saved.named:
-        first = min(missing, key=lambda case: (case.benchmark, case.label))
+    asked = set(cases)
+    changed = {name: found for name in benchmarks if (found := _changed(saved, name, benchmarks[name])) is not None}
+    if saved.named and changed and not settings.baseline_force:
+        raise UsageError(refusal(saved.path, list(changed.values())))
+    there = {case for case in asked if case in saved.records and (saved.named or case.benchmark not in changed)}
+    if saved.named and asked - there:
+        first = min(asked - there, key=lambda case: (case.benchmark, case.label))
         raise UsageError(
-            f"{saved.path} holds no answer to {len(missing)} of the problems that are asked, such as {first.label}: "
-            "make it again with --qeval-save-baseline, or ask fewer (--qeval-limit, -k)."
+            f"{saved.path} holds no answer to {len(asked - there)} of the problems that are asked, such as "
+            f"{first.label}: make it again with --qeval-save-baseline, or ask fewer (--qeval-limit, -k)."
         )
-    return missing
+    return there
+
+
+def accepted_data(saved: Saved, benchmarks: Mapping[str, Json]) -> tuple[str, ...]:
+    """Say how the data of benchmarks differ from what a named baseline was asked, which the user accepts."""
+    if not saved.named:
+        return ()
+    found = (_changed(saved, name, facts) for name, facts in benchmarks.items())
+    return tuple(difference for difference in found if difference)
+
+
+def _changed(saved: Saved, name: str, facts: Json) -> str | None:
+    """Say how a benchmark's data differ from what the baseline was asked; None where they do not."""
+    return next(iter(differences(benchmark_key({name: facts}), saved.baseline.key)), None)

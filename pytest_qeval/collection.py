@@ -9,7 +9,7 @@ import pytest
 
 from pytest_qeval.errors import QEvalError, UsageError
 from pytest_qeval.fixtures import RUNTIME
-from pytest_qeval.schema import Case, Record
+from pytest_qeval.schema import Case, Json, Record
 
 if TYPE_CHECKING:
     from pytest_qeval.baseline_of_run import Saved
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 __all__ = [
     "MARKERS",
     "SAVED",
+    "answered_by",
     "check",
     "conclude",
+    "data_of",
     "parametrize",
     "plan_of",
     "recipe_of",
@@ -46,7 +48,7 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
     if runtime is None:
         _skip(metafunc)
         return
-    recipes = runtime.settings.all_recipes
+    recipes = runtime.settings.run_recipes
     metafunc.parametrize("qeval_recipe", recipes, indirect=True, scope="session", ids=recipes)
     if "case" in metafunc.fixturenames:
         cases = _cases(metafunc)
@@ -91,39 +93,43 @@ def check(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 
 def reuse(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out of the run what a saved baseline has answered, and put early tests first.
+    """Leave out of the run what a cached baseline has answered, and put early tests first.
 
     Raises:
         pytest.UsageError: when the saved baseline that the user named does not have it all.
     """
-    runtime, saved = config.stash.get(RUNTIME, None), config.stash.get(SAVED, None)
+    runtime = config.stash.get(RUNTIME, None)
     if runtime is None or not items:
         return
     items.sort(key=lambda item: item.get_closest_marker("qeval_early") is None)
+    saved = config.stash.get(SAVED, None)
     if saved is None:
         return
-    from pytest_qeval.baseline_of_run import missing_from  # noqa: PLC0415 - only for active sessions
-
-    cases = {case for _, case in plan_of(items) if case}
-    facts = {name: {"sha256": runtime.benchmark(name).sha256} for name in {case.benchmark for case in cases}}
     try:
-        missing = missing_from(saved, cases, facts, runtime.settings)
+        answered = answered_by(saved, runtime, [case for _, case in plan_of(items) if case])
     except QEvalError as error:
+        if hasattr(config, "workerinput"):
+            return  # the controller says it
         items.clear()
         raise pytest.UsageError(str(error)) from error
-    runtime.reuse(cases - missing)
-    spared = [item for item in items if _is_answered(item, saved, missing)]
+    runtime.reuse(answered)
+    spared = [item for item in items if recipe_of(item) == saved.baseline.recipe and _case_of(item) in answered]
     if spared:
         config.hook.pytest_deselected(items=spared)
         items[:] = [item for item in items if item not in spared]
 
 
-def _is_answered(item: pytest.Item, saved: Saved, missing: set[Case]) -> bool:
-    """Tell whether a saved baseline makes an item of the baseline needless."""
-    if recipe_of(item) != saved.baseline.recipe:
-        return False
-    case = _case_of(item)
-    return saved.named if case is None else case not in missing
+def answered_by(saved: Saved, runtime: Runtime, cases: Iterable[Case]) -> set[Case]:
+    """Give the cases that need not be asked of the baseline again; see `baseline_of_run.answered`."""
+    from pytest_qeval.baseline_of_run import answered  # noqa: PLC0415 - only for active sessions
+
+    asked = set(cases)
+    return answered(saved, asked, data_of(runtime, asked), runtime.settings)
+
+
+def data_of(runtime: Runtime, cases: Iterable[Case]) -> dict[str, Json]:
+    """Give the checksums of the benchmarks that cases belong to."""
+    return {name: {"sha256": runtime.benchmark(name).sha256} for name in sorted({case.benchmark for case in cases})}
 
 
 def refusal_of(runtime: Runtime, benchmarks: Iterable[str]) -> QEvalError | None:

@@ -58,7 +58,7 @@ def read_settings(config: pytest.Config) -> Settings | None:
         require_proof=values.flag("require-proof"),
         strict=values.flag("strict"),
         until_decided=values.flag("until-decided"),
-        save_baseline=_output(values.file("save-baseline"), config.invocation_params.dir),
+        save_baseline=_saving(values.file("save-baseline"), config.invocation_params.dir),
         output=_output(values.file("output"), config.invocation_params.dir),
         export=_output(values.file("export"), config.invocation_params.dir),
         calibration=CalibrationSettings(source=_calibration_source(values), allow_overlap=values.flag("allow-overlap")),
@@ -88,7 +88,7 @@ def read_comparison(config: pytest.Config) -> ComparisonSettings:
         UsageError: when a model is named too.
     """
     values = Values(config)
-    if values.text("model") or values.text("completions"):
+    if config.getoption("qeval_model") or config.getoption("qeval_completions"):
         raise UsageError("--qeval-compare reads two finished runs: leave --qeval-model and --qeval-completions out.")
     a, b = (config.invocation_params.dir / path for path in config.getoption("qeval_compare"))
     name = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S-compare")
@@ -101,6 +101,12 @@ def read_comparison(config: pytest.Config) -> ComparisonSettings:
         force=values.flag("baseline-force"),
         output=output or config.invocation_params.dir / ".qeval" / name,
     )
+
+
+def _saving(name: str | None, start: Path) -> Path | None:
+    if name and not name.endswith(".json.gz"):
+        raise UsageError(f"--qeval-save-baseline expects a file that ends in .json.gz, not {name!r}.")
+    return _output(name, start)
 
 
 def _gates(values: Values) -> tuple[str, ...]:

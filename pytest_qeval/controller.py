@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_qeval.collection import plan_of
+from pytest_qeval.baseline_of_run import accepted_data
+from pytest_qeval.collection import SAVED, answered_by, data_of, plan_of
+from pytest_qeval.fixtures import RUNTIME
 from pytest_qeval.performer import messages_of
 from pytest_qeval.schema import Case, Record
 
@@ -57,8 +59,19 @@ class Controller:
             self.announce(session.config, [(recipe, case) for recipe, case in plan_of(session.items) if recipe])
 
     def announce(self, config: pytest.Config, planned: Sequence[tuple[str, Case | None]]) -> None:
-        """Let the session take the plan, and say what it can prove."""
-        self.session.plan(planned)
+        """Let the session take the plan, and say what it can prove.
+
+        Raises:
+            UsageError: when the saved baseline that the user named does not have it all.
+        """
+        saved = config.stash.get(SAVED, None)
+        cases = [case for _, case in planned if case]
+        if saved:
+            runtime = config.stash[RUNTIME]
+            answered = answered_by(saved, runtime, cases)
+            self.session.plan(planned, answered, accepted=accepted_data(saved, data_of(runtime, cases)))
+        else:
+            self.session.plan(planned)
         terminal: TerminalReporter | None = config.pluginmanager.getplugin("terminalreporter")
         if terminal and config.option.verbose >= 0:
             for line in self.session.prospects():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 from pytest_qeval.facts import GenerationFacts, RecipeFacts, RunHeader, SensitivityFacts, StreamFacts
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
@@ -60,6 +60,10 @@ class _Case(TypedDict):
 
 
 class _Plan(TypedDict):
+    candidates: tuple[str, ...]
+    baseline: str | None
+    control: str | None
+    conditions: dict[str, Any]
     """What a run was going to ask."""
 
     cases: tuple[_Case, ...]

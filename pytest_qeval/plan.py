@@ -10,9 +10,9 @@ from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.schema import Case
 from pytest_qeval.settings import Settings
 
-__all__ = ["cases_of", "default_benchmark", "default_suites", "shares"]
+__all__ = ["OF_DIVERGENCE", "cases_of", "default_benchmark", "default_suites", "shares"]
 
-_OF_DIVERGENCE = ("kl", "reverse_kl", "same_top1")
+OF_DIVERGENCE = ("kl", "reverse_kl", "same_top1")
 """Metrics that the suite `divergence` measures."""
 
 
@@ -39,7 +39,7 @@ def default_suites(settings: Settings, *, gated: Iterable[str] = (), replayed: I
         return settings.suites
     if settings.completions:
         return ("micro",) if any(task_id.startswith("micro/") for task_id in replayed) else ("humaneval",)
-    wanted = settings.save_baseline is not None or any(metric in _OF_DIVERGENCE for metric in gated)
+    wanted = settings.save_baseline is not None or any(metric in OF_DIVERGENCE for metric in gated)
     divergence = ["divergence"] if wanted else []
     return (*divergence, default_benchmark(settings), "efficiency")
 

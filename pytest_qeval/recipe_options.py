@@ -10,6 +10,7 @@ from pytest_qeval.option_values import Values
 from pytest_qeval.quantize.catalogue import find_recipe
 from pytest_qeval.quantize.grammar import expand_braces
 from pytest_qeval.settings import file_stem
+from pytest_qeval.verdict.baseline import is_baseline_file
 
 __all__ = ["recipe_settings", "replay_settings"]
 
@@ -28,6 +29,8 @@ def recipe_settings(values: Values) -> dict[str, Any]:
         return {**settings, "recipes": tuple(files), "baseline": None, "recipe_files": _unlike_their_names(files)}
     baseline, original = _baseline(values, files)
     others = tuple(name for name in files if name != baseline)
+    if baseline is None and len(files) > 1 and values.text("save-baseline"):
+        raise UsageError("--qeval-save-baseline: this run has several recipes and no baseline; leave one recipe.")
     # Nothing to compare a recipe with but itself: it is evaluated on its own.
     compared = bool(others) and baseline is not None
     return {
@@ -48,11 +51,15 @@ def _unlike_their_names(files: dict[str, str]) -> dict[str, str]:
 def _saved(values: Values) -> Path | None:
     """Give the saved baseline that is named, if one is; whether it can be read is seen when it is."""
     text = values.text("baseline") or "auto"
-    if text.endswith(".gz"):
+    if is_baseline_file(Path(values.path(text, "baseline"))):
         if values.flag("control"):
             raise UsageError(
                 "--qeval-control runs the baseline twice, and a saved one is not run at all: name the recipe instead, "
                 "as in --qeval-baseline run."
+            )
+        if values.text("save-baseline"):
+            raise UsageError(
+                "--qeval-save-baseline has nothing new to save where --qeval-baseline names a saved one: copy the file."
             )
         return Path(values.path(text, "baseline"))
     if values.flag("baseline-force"):

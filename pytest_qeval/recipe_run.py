@@ -91,6 +91,7 @@ class RecipeRun:
             return ReplayEngine(self._runtime.samples)
         recipe, source = self._definition()
         engine = source.open(settings, recipe, settings.model_of(self.recipe))
+        self._runtime.check_device(engine)
         facts = RecipeFacts(name=self.recipe, role=role, **{**recipe.to_dict(), **engine.facts()})
         self._runtime.post({"type": "recipe", **asdict(facts)})
         return engine
@@ -163,17 +164,23 @@ class RecipeRun:
     def measure_divergence(self, benchmark: str) -> DivergenceFacts | None:
         """Compare with the baseline on a benchmark's solutions, and leave what is found as a message.
 
-        The baseline itself only gets its log-probabilities taken, if nobody has them yet.
+        The baseline itself only gets its log-probabilities taken, if nobody has them yet. None where there is nothing
+        to compare.
         """
         settings = self._runtime.settings
-        baseline = self._runtime.scores(benchmark)
+        if self.recipe == CONTROL:
+            return None  # one text at a time there is no batch order, and nothing to differ in
         if self.recipe == (settings.baseline or settings.recipes[0]):
+            self._runtime.scores(benchmark, own=self)
             return None
+        if settings.baseline is None:
+            return None
+        baseline = self._runtime.scores(benchmark)
         facts = divergence_facts(
             baseline,
             self.score(benchmark, against=baseline),
             recipe=self.recipe,
-            baseline_recipe=str(settings.baseline),
+            baseline_recipe=settings.baseline,
             benchmark=benchmark,
         )
         self._runtime.post({"type": "divergence", **asdict(facts)})

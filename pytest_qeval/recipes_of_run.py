@@ -10,7 +10,8 @@ from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.engines.base import EngineSource
 from pytest_qeval.engines.sources import resolve
-from pytest_qeval.errors import DataError, UsageError
+from pytest_qeval.errors import DataError, GateError, UsageError
+from pytest_qeval.plan import OF_DIVERGENCE
 from pytest_qeval.quantize.catalogue import find_recipe
 from pytest_qeval.quantize.corpus import CalibrationTexts, calibration_texts
 from pytest_qeval.quantize.overlap import find_overlap
@@ -19,7 +20,15 @@ from pytest_qeval.settings import CalibrationSettings, Settings, file_stem
 from pytest_qeval.verdict.deciding import is_decidable, needs_everything
 from pytest_qeval.verdict.gates import Gate
 
-__all__ = ["check_calibration", "check_early_stop", "check_export", "check_overlap", "check_suites", "settle_recipes"]
+__all__ = [
+    "check_calibration",
+    "check_divergence",
+    "check_early_stop",
+    "check_export",
+    "check_overlap",
+    "check_suites",
+    "settle_recipes",
+]
 
 
 def settle_recipes(settings: Settings) -> Settings:
@@ -81,7 +90,7 @@ def check_suites(settings: Settings) -> None:
     """
     if settings.suites != ("sensitivity",):
         return
-    recipes = [find_recipe(settings.definition_of(name)) for name in settings.all_recipes]
+    recipes = [find_recipe(settings.definition_of(name)) for name in settings.run_recipes]
     if not any(recipe.quantizes and not recipe.quantizer for recipe in recipes):
         raise UsageError(
             "--qeval-suite sensitivity quantizes one block at a time and needs a recipe of this package's own schemes: "
@@ -106,9 +115,20 @@ def check_early_stop(settings: Settings, gates: Sequence[Gate], *, distributed: 
     whole = next((gate for gate in gates if needs_everything(gate)), None)
     if whole is not None:
         raise UsageError(
-            f"--qeval-until-decided cannot leave anything out for the gate {whole.expression!r}, which is about the "
-            "cost of the whole run: leave one of the two out."
+            f"--qeval-until-decided cannot leave anything out for the gate {whole.expression!r}, whose number depends "
+            "on every answer: leave one of the two out."
         )
+
+
+def check_divergence(settings: Settings, gates: Sequence[Gate]) -> None:
+    """Make sure that a gate on the divergence can be judged, where the user named the suites.
+
+    Raises:
+        GateError: when none of them measures it.
+    """
+    about = next((gate for gate in gates if gate.metric in OF_DIVERGENCE), None)
+    if about and settings.suites and "divergence" not in settings.suites:
+        raise GateError(f"the gate {about.expression!r} needs the suite divergence: add --qeval-suite divergence.")
 
 
 def check_export(settings: Settings) -> None:
@@ -175,7 +195,7 @@ def check_overlap(settings: Settings, benchmarks: Iterable[Benchmark]) -> None:
 
 def _calibrated(settings: Settings) -> list[tuple[Recipe, CalibrationTexts]]:
     found = []
-    for name in () if settings.completions else settings.all_recipes:
+    for name in () if settings.completions else settings.run_recipes:
         recipe = find_recipe(settings.definition_of(name))
         if recipe.calibration:
             plan, source = recipe.calibration, settings.calibration.source

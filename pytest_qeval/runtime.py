@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from random import Random
 
 from pytest_qeval import registry
+from pytest_qeval.baseline_of_run import Saved
 from pytest_qeval.benchmarks.base import Benchmark, BenchmarkSource
-from pytest_qeval.engines.base import EngineProgress
+from pytest_qeval.engines.base import EngineProgress, ModelEngine
 from pytest_qeval.engines.replay import read_samples
 from pytest_qeval.errors import UsageError
 from pytest_qeval.execution.sandbox import SandboxPool
@@ -17,7 +19,7 @@ from pytest_qeval.plan import cases_of
 from pytest_qeval.recipe_run import RecipeRun
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.settings import Settings
-from pytest_qeval.verdict.baseline import Baseline
+from pytest_qeval.verdict.baseline import refusal
 from pytest_qeval.verdict.deciding import Decider
 from pytest_qeval.verdict.gates import Gate
 
@@ -40,7 +42,7 @@ class Runtime:
         worker: str,
         n_workers: int,
         on_progress: OnProgress,
-        saved: Baseline | None = None,
+        saved: Saved | None = None,
     ) -> None:
         """Take what does not change.
 
@@ -117,7 +119,7 @@ class Runtime:
     def reuse(self, cases: Iterable[Case]) -> None:
         """Take the saved baseline's answers to these cases."""
         if self._saved:
-            self.outcomes |= {(self._saved.recipe, case): self._saved.records[case] for case in cases}
+            self.outcomes |= {(self._saved.baseline.recipe, case): self._saved.records[case] for case in cases}
 
     def solved(self, benchmark: str) -> list[tuple[str, str, str]]:
         """Give task id, prompt and canonical solution of the problems of a benchmark that this run asks."""
@@ -125,8 +127,24 @@ class Runtime:
         chosen = (problems[case.task_id] for case in self.cases(benchmark))
         return [(problem.task_id, problem.prompt, problem.canonical_solution) for problem in chosen]
 
-    def scores(self, benchmark: str) -> Scores:
+    def check_device(self, engine: ModelEngine) -> None:
+        """Make sure that a model has been loaded where the saved baseline's was; which device that is, shows only then.
+
+        Raises:
+            UsageError: when it has not, and the user does not accept that.
+        """
+        there = self._saved.baseline.key.get("device") if self._saved and self._saved.named else None
+        here = engine.facts()["device"]
+        if there and there != here and not self.settings.baseline_force:
+            engine.close()
+            raise UsageError(refusal(self.settings.baseline_file or Path(), [f"device: {here} here, {there} there"]))
+
+    def scores(self, benchmark: str, own: RecipeRun | None = None) -> Scores:
         """Give the baseline's log-probabilities on a benchmark's solutions, measured once.
+
+        Args:
+            benchmark: Whose solutions.
+            own: The baseline's own run, where there is one; else its model is loaded and let go.
 
         Raises:
             UsageError: when a saved baseline that the user named has none.
@@ -141,25 +159,25 @@ class Runtime:
                     "--qeval-save-baseline and --qeval-suite divergence."
                 )
             else:
-                self._measure_scores(benchmark)
+                self._measure_scores(benchmark, own)
         return self._scores[benchmark]
 
     def _saved_scores(self, benchmark: str) -> Scores | None:
         """Look for the log-probabilities on all problems that are asked; fewer would be another mean."""
-        messages = self._saved.messages if self._saved else ()
+        messages = self._saved.baseline.messages if self._saved else ()
         message = next((m for m in messages if m["type"] == "scores" and m["benchmark"] == benchmark), None)
         scores = message and Scores.from_dict(message)
         if scores and {task_id for task_id, _, _ in self.solved(benchmark)} <= {*scores.texts, *scores.incomparable}:
             return scores
         return None
 
-    def _measure_scores(self, benchmark: str) -> None:
-        baseline = self.settings.baseline or self.settings.recipes[0]
-        run = self.open(baseline)
+    def _measure_scores(self, benchmark: str, own: RecipeRun | None) -> None:
+        run = own or self.open(self.settings.baseline or self.settings.recipes[0])
         scores = run.score(benchmark)
-        run.close()
+        if own is None:
+            run.close()
         self._scores[benchmark] = scores
-        self.post({"type": "scores", "recipe": baseline, "benchmark": benchmark, **scores.to_dict()})
+        self.post({"type": "scores", "recipe": run.recipe, "benchmark": benchmark, **scores.to_dict()})
 
     def plan(self, planned: Sequence[tuple[str, Case]]) -> None:
         """Take the cases that this process will be asked for, to generate them ahead."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,15 +13,16 @@ from pytest_qeval.facts import RunHeader
 from pytest_qeval.gathering import Gathering, Parties, Verdict
 from pytest_qeval.journal import Journal
 from pytest_qeval.report.comparison import MARGIN
-from pytest_qeval.report.files import write_report, write_samples
+from pytest_qeval.report.files import check_folder, write_report, write_samples
 from pytest_qeval.report.prospects import prospects
 from pytest_qeval.report.terminal import Line, lines
 from pytest_qeval.results import GateResult
-from pytest_qeval.schema import Case, Json, Outcome, Record
+from pytest_qeval.schema import Case, Json, Outcome
 from pytest_qeval.settings import CONTROL, Settings
-from pytest_qeval.verdict.baseline import Baseline, write_baseline
-from pytest_qeval.verdict.baseline_key import benchmark_key, key_of
+from pytest_qeval.verdict.baseline import Baseline
+from pytest_qeval.verdict.baseline_key import benchmark_key, cost_key, key_of
 from pytest_qeval.verdict.gates import Gate
+from pytest_qeval.verdict.keeping import keeper, replayed
 from pytest_qeval.verdict.margin import margin_of
 
 __all__ = ["FullOutcome", "Session"]
@@ -46,6 +46,7 @@ class Session:
         gates: Sequence[Gate] = (),
         saved: Baseline | None = None,
         cache: Path | None = None,
+        n_workers: int = 1,
     ) -> None:
         """Make sure that reports can be written, without writing anything yet.
 
@@ -57,23 +58,23 @@ class Session:
             gates: What must hold.
             saved: A baseline that is not run, or not wholly.
             cache: Where the baseline is kept for the next run.
+            n_workers: How many processes share the machine.
 
         Raises:
             UsageError: for an output folder that cannot be made.
         """
         self._settings = settings
         self._gates = tuple(gates)
-        _probe(output)
+        check_folder(output)
         self._run = run
         self._clock = clock
         self._started = clock()
         self._saved = saved
-        self._cache = cache
+        self._costs = cost_key(settings, run, n_workers=n_workers)
+        self._keeper = keeper(settings, saved=saved, cache=cache)
         self.output = output
         self._planned: list[tuple[str, Case]] = []
         self._gathering = Gathering()
-        self._of_baseline: list[Json] = []
-        """Messages that a saved baseline keeps."""
         self._journal: Journal | None = None
         self._said: list[Line] = []
         self._verdict: Verdict | None = None
@@ -94,34 +95,69 @@ class Session:
             yield from (f"accepted: {difference}" for difference in origin["accepted_differences"])
         yield f"reports go to {self.output}"
 
-    def plan(self, planned: Sequence[tuple[str, Case | None]]) -> None:
+    def plan(
+        self,
+        planned: Sequence[tuple[str, Case | None]],
+        answered: Collection[Case] = (),
+        *,
+        accepted: Sequence[str] = (),
+    ) -> None:
         """Take what survived collection; its cases are the denominator of every result. The journal begins here.
 
-        A recipe without a case is measured in some other way, such as its single stream.
+        Args:
+            planned: Recipes and cases; a recipe without a case is measured in some other way, as by its single stream.
+            answered: Cases to which the saved baseline has an answer.
+            accepted: How the data were others then, where the user accepts that.
         """
-        self._planned = [(recipe, case) for recipe, case in planned if case]
+        here = [(recipe, case) for recipe, case in planned if case]
         if self._journal is not None or not planned:
+            self._planned = here
             return
-        reused = self._reused() if self._saved else []
-        self._planned = [*reused, *self._planned]
+        origin = self._run.saved_baseline
+        if origin and accepted:
+            both = [*origin["accepted_differences"], *accepted]
+            self._run = replace(self._run, saved_baseline={**origin, "accepted_differences": both})
+        reused = self._reused(here, answered)
+        self._planned = [*reused, *here]
         self._journal = Journal(self.output / "records.jsonl")
         _point_at(self.output)
         self._journal.write({"type": "run", **asdict(self._run), "planned": len(self._planned)})
-        rows = [{"recipe": recipe, **asdict(case)} for recipe, case in self._planned]
-        self._journal.write({"type": "plan", "cases": rows})
-        if self._saved and reused:
+        self._journal.write(self._plan_message())
+        if self._saved and (reused or self._settings.baseline_file):
+            cases = {case for _, case in reused}
+            whole = cases == self._saved.records.keys()
             streams = (self._saved.recipe, None) not in planned
-            for message in self._saved.messages:
-                if _is_wanted(message, {case for _, case in reused}, streams=streams):
-                    self.add(message)
+            for message in replayed(self._saved, self._costs, cases, whole=whole, streams=streams):
+                self._take(message)
 
-    def _reused(self) -> list[tuple[str, Case]]:
+    def _reused(self, here: Sequence[tuple[str, Case]], answered: Collection[Case]) -> list[tuple[str, Case]]:
         """Give the baseline's cases that are answered already, and asked of others."""
-        assert self._saved is not None  # noqa: S101 - the caller has looked
-        name, records = self._saved.recipe, self._saved.records
-        here = set(self._planned)
-        asked = dict.fromkeys(case for recipe, case in self._planned if recipe != name)
-        return [(name, case) for case in asked if case in records and (name, case) not in here]
+        if self._saved is None:
+            return []
+        name, run = self._saved.recipe, set(here)
+        asked = dict.fromkeys(case for recipe, case in here if recipe != name)
+        return [(name, case) for case in asked if case in answered and (name, case) not in run]
+
+    def _plan_message(self) -> Json:
+        """Put down what is needed to judge the journal later, without this session."""
+        parties = self._parties
+        return {
+            "type": "plan",
+            "candidates": list(parties.candidates),
+            "baseline": parties.baseline,
+            "control": parties.control,
+            "conditions": key_of(self._settings, self._run),
+            "cases": [{"recipe": recipe, **asdict(case)} for recipe, case in self._planned],
+        }
+
+    @property
+    def _parties(self) -> Parties:
+        settings = self._settings
+        return Parties(
+            candidates=settings.recipes,
+            baseline=settings.baseline,
+            control=CONTROL if settings.control else None,
+        )
 
     def prospects(self) -> list[str]:
         """Say what so many problems can prove, before anything is generated."""
@@ -132,10 +168,13 @@ class Session:
 
     def add(self, message: Json) -> None:
         """Take one message and append it to the journal."""
+        if self._keeper:
+            self._keeper.add(message)
+        self._take(message)
+
+    def _take(self, message: Json) -> None:
         if self._journal is not None and message["type"] not in _NOT_IN_JOURNAL:
             self._journal.write(message)
-        if self._kept_recipe() in {message.get("recipe"), message.get("name")}:
-            self._of_baseline.append(message)
         self._gathering.add(message)
 
     def outcome(self, recipe: str, case: Case, own: Outcome) -> FullOutcome:
@@ -147,79 +186,46 @@ class Session:
         return "regressed" if own == "unsolved" else "fixed"
 
     def finish(self) -> bool:
-        """Conclude, judge the gates and write every file; True when all gates hold."""
+        """Conclude, judge the gates and write every file; True when all gates hold and everything is written."""
         if self._journal is None:
             return True
         self._journal.close()
-        settings = self._settings
         self._verdict = self._gathering.conclude(
             run=self._run,
             duration_s=self._clock() - self._started,
             planned=self._planned,
-            parties=Parties(
-                candidates=settings.recipes,
-                baseline=settings.baseline,
-                control=CONTROL if settings.control else None,
-            ),
+            parties=self._parties,
             gates=self._gates,
-            require_proof=settings.require_proof,
+            require_proof=self._settings.require_proof,
         )
         write_report(self.output, self._verdict.summary, self._verdict.gates)
         write_samples(self.output, self._planned, self._gathering.records)
-        self._keep_baseline()
-        return self._verdict.holds
+        return self._keep_baseline() and self._verdict.holds
 
     def lines(self) -> Iterator[Line]:
-        """Yield the terminal summary; nothing when nothing was planned."""
+        """Yield the terminal summary; without a plan, only what a gate would otherwise be silent about."""
         if self._verdict is not None:
             yield from lines(self._verdict.summary, self._verdict.gates, output=self.output)
             yield from self._said
+        elif self._gates:
+            yield Line("no gate was judged: no test of the model was selected", "yellow")
 
-    def _kept_recipe(self) -> str | None:
-        """Which recipe is saved, if one is: the baseline, or the only one."""
-        if self._settings.save_baseline is None and self._cache is None:
-            return None
-        return self._settings.baseline or self._settings.recipes[0]
-
-    def _keep_baseline(self) -> None:
-        """Write the baseline where the user wants it, and into the cache."""
-        recipe, gathered = self._kept_recipe(), self._gathering
-        facts = gathered.recipes.get(recipe or "")
-        if recipe is None or facts is None or not any(name == recipe for name, _ in gathered.records):
-            return
-        baseline = Baseline(
-            recipe=recipe,
-            key={**key_of(self._settings, self._run, facts), **benchmark_key(gathered.benchmarks)},
-            run=asdict(self._run),
-            messages=tuple(self._of_baseline),
-        )
-        if self._settings.save_baseline:
-            write_baseline(self._settings.save_baseline, baseline)
-            answers = sum(name == recipe for name, _ in gathered.records)
-            self._said.append(Line(f"baseline: {self._settings.save_baseline} ({recipe}, {answers} cases)"))
-        if self._cache:
-            with suppress(UsageError):  # a cache that cannot be written is no reason to fail
-                write_baseline(self._cache, self._saved.merged(baseline) if self._saved else baseline)
-
-
-def _is_wanted(message: Json, cases: set[Case], *, streams: bool) -> bool:
-    """Tell whether a saved message belongs to this run."""
-    if message["type"] == "record":
-        return Record.from_dict(message).case in cases
-    return streams or message["type"] != "stream"
-
-
-def _probe(output: Path) -> None:
-    """Try to write where the folder is, or would be made."""
-    try:
-        nearest = next(folder for folder in (output, *output.parents) if folder.exists() or folder.is_symlink())
-        with tempfile.TemporaryFile(dir=nearest):
-            pass
-    except OSError as error:
-        raise UsageError(
-            f"reports cannot be written to {output}: {error.strerror}. "
-            "Name a folder that can be made and written to by --qeval-output."
-        ) from error
+    def _keep_baseline(self) -> bool:
+        """Write the baseline where the user wants it, and into the cache; False when the user's cannot be written."""
+        if self._keeper is None:
+            return True
+        conditions = {
+            **key_of(self._settings, self._run),
+            **self._costs,
+            **benchmark_key(self._gathering.benchmarks),
+        }
+        try:
+            said = self._keeper.write(conditions, asdict(self._run), planned=self._planned)
+        except UsageError as error:
+            self._said.append(Line(str(error), "red"))
+            return False
+        self._said += [Line(text) for text in said]
+        return True
 
 
 def _point_at(output: Path) -> None:

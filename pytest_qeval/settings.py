@@ -126,6 +126,11 @@ class Settings:
         first = [self.baseline] if self.baseline else []
         return tuple(dict.fromkeys([*first, *([CONTROL] if self.control else []), *self.recipes]))
 
+    @property
+    def run_recipes(self) -> tuple[str, ...]:
+        """Those that are run: all but a baseline that is read from the file that the user named."""
+        return tuple(name for name in self.all_recipes if self.baseline_file is None or name != self.baseline)
+
     def definition_of(self, recipe: str) -> str:
         """Give what defines a recipe: its name, the file that holds it, or for the control the baseline's."""
         name = self.baseline if recipe == CONTROL and self.baseline else recipe

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_qeval.collection import plan_of, refusal_of
+from pytest_qeval.errors import UsageError
 from pytest_qeval.plan import shares
 from pytest_qeval.schema import Case, Json
 
@@ -89,9 +90,12 @@ class Distributor:
             rows = json.loads(path.read_text(encoding="utf-8"))
             self.plan = [(recipe, Case(**case) if case else None) for recipe, case in rows]
             error = refusal_of(self._runtime, [case.benchmark for _, case in self.plan if case])
-            if error is not None:
-                pytest.exit(f"ERROR: {error}", returncode=pytest.ExitCode.USAGE_ERROR)
-            self._announce([(recipe, case) for recipe, case in self.plan if recipe])
+            try:
+                if error is not None:
+                    raise error
+                self._announce([(recipe, case) for recipe, case in self.plan if recipe])
+            except UsageError as refusal:
+                pytest.exit(f"ERROR: {refusal}", returncode=pytest.ExitCode.USAGE_ERROR)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> LoadScheduling | None:

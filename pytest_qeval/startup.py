@@ -26,6 +26,7 @@ from pytest_qeval.performer import Performer
 from pytest_qeval.plan import default_suites
 from pytest_qeval.recipes_of_run import (
     check_calibration,
+    check_divergence,
     check_early_stop,
     check_export,
     check_suites,
@@ -61,6 +62,7 @@ def start(config: pytest.Config, settings: Settings) -> None:
     has_baseline = settings.baseline is not None or settings.baseline_file is not None
     gates = parse_gates(settings.gates, has_baseline=has_baseline)
     check_gates(gates, candidates=settings.recipes, benchmarks=registry.names("benchmarks"))
+    check_divergence(settings, gates)
     check_early_stop(settings, gates, distributed=distributed or is_worker)
     if is_worker:
         settings, saved = _as_handed(config, settings)
@@ -73,7 +75,7 @@ def start(config: pytest.Config, settings: Settings) -> None:
         worker=worker_name(config),
         n_workers=worker_count(config),
         on_progress=_progress(config),
-        saved=saved.baseline if saved else None,
+        saved=saved,
     )
     config.stash[RUNTIME] = runtime
     if saved:
@@ -142,6 +144,7 @@ def _session(
         gates=gates,
         saved=saved.baseline if saved else None,
         cache=cache_path(settings, header),
+        n_workers=len(config.getoption("tx", None) or [None]),
     )
     return settings, saved, session
 

@@ -1,8 +1,11 @@
 """Divergence: how far a candidate is from the baseline where both are shown the same solutions."""
 
+import pytest
+
 from pytest_qeval.fixtures import QEval
 
 
+@pytest.mark.qeval_early
 def test_divergence(qeval: QEval) -> None:
     """Every token of a benchmark's solutions can be compared."""
     qeval.measure_divergence()

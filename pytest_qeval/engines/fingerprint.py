@@ -1,4 +1,4 @@
-"""Which weights were evaluated: their SHA-256, so that two reports about "the same model" can be told apart."""
+"""Which model was evaluated: SHA-256 of its files, so that two reports about "the same model" can be told apart."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from pathlib import Path
 
 from pytest_qeval.engines.sources import ModelSource
 
-__all__ = ["weights_sha256"]
+__all__ = ["files_sha256", "weights_sha256"]
+
+_BESIDE = (".json", ".txt", ".model", ".jinja", ".tiktoken")
+"""Endings of what lies beside the weights and has a say in every answer: configuration, tokenizer, chat template."""
 
 
 def weights_sha256(source: ModelSource) -> str | None:
@@ -24,6 +27,18 @@ def weights_sha256(source: ModelSource) -> str | None:
         return _digest(files[0])
     listing = "".join(f"{_digest(file)}  {file.name}\n" for file in files)
     return hashlib.sha256(listing.encode()).hexdigest()
+
+
+def files_sha256(source: ModelSource) -> str | None:
+    """Give the digest of everything beside a local model's weights that answers depend on; None where there is nothing.
+
+    It is that of what `sha256sum` prints for the files in the order of their names.
+    """
+    if source.path is None or source.path.is_file():
+        return None
+    files = [path for path in sorted(source.path.iterdir()) if path.suffix in _BESIDE and path.is_file()]
+    listing = "".join(f"{_digest(file)}  {file.name}\n" for file in files)
+    return hashlib.sha256(listing.encode()).hexdigest() if files else None
 
 
 def _digest(file: Path) -> str:

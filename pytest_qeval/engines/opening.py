@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 
 from pytest_qeval.engines.base import EngineSource, ModelEngine
-from pytest_qeval.engines.fingerprint import weights_sha256
+from pytest_qeval.engines.fingerprint import files_sha256, weights_sha256
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.errors import MissingPackageError
 from pytest_qeval.facts import SensitivityFacts
@@ -31,6 +31,7 @@ def check(model: ModelSettings) -> Json:
         "source": source.kind,
         "revision": source.revision,
         "weights_sha256": weights_sha256(source),
+        "files_sha256": files_sha256(source),
     }
 
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from pytest_qeval.results import Comparison, ControlExcess
 from pytest_qeval.schema import Case, Quantity, Record, Undefined
-from pytest_qeval.stats.intervals import ratio_of_sums
 from pytest_qeval.stats.paired import (
     PairedCounts,
     adjusted,
@@ -79,7 +78,7 @@ def _comparison(benchmark: str, recipe: str, baseline: str, pairs: Sequence[_Pai
         recipe=recipe,
         baseline=baseline,
         delta=delta,
-        relative_drop=relative_drop(counts) if greedy else _relative_drop(pairs),
+        relative_drop=relative_drop(counts) if greedy else _relative_drop(pairs, delta),
         regressed=tuple(own.case.label for base, own in pairs if base.n_solved and not own.n_solved),
         fixed=tuple(own.case.label for base, own in pairs if own.n_solved and not base.n_solved),
         mcnemar_p=p,
@@ -110,16 +109,16 @@ def _paired(outcomes: Iterable[tuple[bool, bool]]) -> PairedCounts:
     )
 
 
-def _relative_drop(pairs: Sequence[_Pair]) -> Quantity:
-    """Give 1 − candidate / baseline for several samples per problem."""
-    base, own = [_rate(base) for base, _ in pairs], [_rate(own) for _, own in pairs]
-    if not sum(base):
+def _relative_drop(pairs: Sequence[_Pair], delta: Quantity) -> Quantity:
+    """Give 1 − candidate / baseline for several samples per problem: the difference as a share of the baseline."""
+    base = sum(_rate(base) for base, _ in pairs) / len(pairs) if pairs else 0.0
+    if not base:
         return Undefined(reason="the baseline solved nothing, of which a share could be lost")
-    ratio = ratio_of_sums(own, base)
-    if isinstance(ratio, Undefined):
-        return ratio
-    low, high = (None if end is None else 1.0 - end for end in (ratio.high, ratio.low))
-    return replace(ratio, value=1.0 - ratio.value, low=low, high=high)
+    if isinstance(delta, Undefined):
+        return delta
+    low, high = (None if end is None else 0.0 - end / base for end in (delta.high, delta.low))
+    method = f"{delta.method}, over the baseline's mean"
+    return replace(delta, value=0.0 - delta.value / base, low=low, high=high, method=method)
 
 
 def _pairs(recipe: str, baseline: str, cases: Iterable[Case], found: _Found) -> Iterator[_Pair]:

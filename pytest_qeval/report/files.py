@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pytest_qeval.errors import UsageError
 from pytest_qeval.report.json import report_dict
 from pytest_qeval.report.layers import layers_csv
 from pytest_qeval.results import GateResult, Summary
 from pytest_qeval.schema import Case, Record
 from pytest_qeval.settings import file_stem
 
-__all__ = ["write_report", "write_samples"]
+__all__ = ["check_folder", "write_report", "write_samples"]
+
+
+def check_folder(output: Path) -> None:
+    """Try to write where the folder is, or would be made.
+
+    Raises:
+        UsageError: when reports cannot be written there.
+    """
+    try:
+        nearest = next(folder for folder in (output, *output.parents) if folder.exists() or folder.is_symlink())
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"reports cannot be written to {output}: {error.strerror}. "
+            "Name a folder that can be made and written to by --qeval-output."
+        ) from error
 
 
 def write_report(folder: Path, summary: Summary, gates: Sequence[GateResult]) -> None:

@@ -71,7 +71,7 @@ def _benchmark(summary: Summary, benchmark: str) -> Iterator[Line]:
     for comparison in summary.comparisons:
         if comparison.benchmark == benchmark:
             yield Line("")
-            yield from _comparison(comparison)
+            yield from _comparison(comparison, early=(comparison.recipe, benchmark) in summary.decided)
 
 
 def _head(benchmark: str, results: Sequence[BenchmarkResult]) -> list[str]:
@@ -102,13 +102,18 @@ def _quantity(quantity: Quantity) -> tuple[str, str]:
     return f"{quantity.value:.1%}", interval
 
 
-def _comparison(comparison: Comparison) -> Iterator[Line]:
+def _comparison(comparison: Comparison, *, early: bool) -> Iterator[Line]:
     delta = comparison.delta
     name = f"  {comparison.recipe} against {comparison.baseline}:"
     if isinstance(delta, Undefined):
         yield Line(f"{name} {delta.reason}", "yellow")
         return
     interval = "" if delta.low is None or delta.high is None else f" [{_points(delta.low)}, {_points(delta.high)}]"
+    if early:
+        yield Line(f"{name} {_points(delta.value)} pt over the {delta.n} problems that were asked, the gates decide")
+        yield from _flips("regressed", comparison.regressed)
+        yield from _flips("fixed", comparison.fixed)
+        return
     evidence = _EVIDENCE[comparison.evidence].format(margin=f"{100 * comparison.margin:g}")
     colour: dict[str, Literal["green", "red", "yellow"]] = {"worse": "red", "not worse": "green", "unproven": "yellow"}
     yield Line(

@@ -64,22 +64,24 @@ class Baseline:
         return replace(self, recipe=name, messages=tuple(_renamed(message, name) for message in self.messages))
 
     def merged(self, newer: Baseline) -> Baseline:
-        """Give the newer baseline, with the records of this one for cases that the newer has none of.
+        """Give the newer baseline, with what this one knows and the newer does not; it is as old as its oldest answer.
 
-        What this one's answers cost is kept as long as any of them is; of everything else, what the newer lacks.
+        Answers to a benchmark whose data have changed since are left out. What it took to generate answers of two runs
+        is nobody's cost, and left out as well.
         """
         older = self.renamed(newer.recipe)
-        kept_cases = older.records.keys() - newer.records.keys()
+        changed = {name.partition(".")[2] for name in newer.key if newer.key[name] != older.key.get(name)}
+        cases = {case for case in older.records if case.benchmark not in changed} - newer.records.keys()
         told = {_subject(message) for message in newer.messages}
-
-        def is_kept(message: Json) -> bool:
-            if message["type"] == "record":
-                return Record.from_dict(message).case in kept_cases
-            if message["type"] == "generation":
-                return bool(kept_cases) and message not in newer.messages
-            return _subject(message) not in told
-
-        return replace(newer, messages=(*filter(is_kept, older.messages), *newer.messages))
+        kept = [message for message in older.messages if _is_kept(message, cases, told)]
+        mixed = bool(cases) and bool(newer.records)
+        messages = (message for message in (*kept, *newer.messages) if not (mixed and message["type"] == "generation"))
+        return replace(
+            newer,
+            key={**older.key, **newer.key},
+            run=older.run if cases else newer.run,
+            messages=tuple(messages),
+        )
 
     def without_costs(self) -> Baseline:
         """Give what holds on any machine: the answers, without what they took."""
@@ -149,6 +151,15 @@ def refusal(path: Path, found: Sequence[str]) -> str:
         f"{path} was made under other conditions ({'; '.join(found)}): "
         f"{_REMEDY}, or accept the differences with --qeval-baseline-force."
     )
+
+
+def _is_kept(message: Json, cases: set[Case], told: set[tuple[str, Any]]) -> bool:
+    """Tell whether an older message still says something beside newer ones, which have `told` what they are about."""
+    if message["type"] == "record":
+        return Record.from_dict(message).case in cases
+    if message["type"] == "generation":
+        return bool(cases)
+    return _subject(message) not in told
 
 
 def _said(value: object) -> str:

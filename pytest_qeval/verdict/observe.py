@@ -40,6 +40,8 @@ class Metric:
     """Whether a case that was not asked, or whose answer was lost, leaves the number unknown."""
 
 
+_LEFT_OUT = 0.05
+"""Share of solutions that a divergence may leave out and still speak for all."""
 _COST: tuple[Form, ...] = ("value", "ratio")
 _ENTRIES = (
     Metric(
@@ -166,9 +168,14 @@ def _comparison(summary: Summary, recipe: str, benchmark: str | None) -> Compari
 
 def _divergence(metric: str, summary: Summary, recipe: str) -> Quantity:
     found = summary.divergence.get(recipe)
-    return (
-        found.means[metric] if found else Undefined(reason="no divergence was measured: add --qeval-suite divergence")
-    )
+    if found is None:
+        return Undefined(reason="no divergence was measured: add --qeval-suite divergence")
+    facts = found.facts
+    if facts.baseline != summary.baseline:
+        return Undefined(reason=f"the divergence was measured from {facts.baseline}, not from {summary.baseline}")
+    if facts.incomparable > _LEFT_OUT * (facts.incomparable + len(facts.problems)):
+        return Undefined(reason=f"{facts.incomparable} solutions could not be compared: other tokens, or no room")
+    return found.means[metric]
 
 
 def _cost_of(gate: Gate, summary: Summary, recipe: str) -> Quantity:

@@ -1,0 +1,197 @@
+"""`--qeval-compare A B` says of two finished runs what a run would have said that had both; nothing is run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from pytest_qeval.report.json import SCHEMA_PATH
+from pytest_qeval.schema import Json
+
+Run = Callable[..., pytest.RunResult]
+Journals = tuple[str, str]
+
+pytestmark = pytest.mark.timeout(300)
+
+KEPT, BROKEN = ("--qeval-gate", "regressed <= 2"), ("--qeval-gate", "pass@1 drop <= 5pt")
+WRONG = {1, 4}
+"""Which of six problems the second run does not solve."""
+
+
+def replay(folder: Path, name: str, rows: Sequence[Json], *arguments: str) -> None:
+    """Replay answers in a process of its own; the reports are in a folder of this name."""
+    (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    command = [
+        *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--qeval-completions", f"{name}.jsonl"),
+        *("--qeval-output", name, *arguments),
+    ]
+    subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, micro_rows: Sequence[Json]) -> Path:
+    """Run twice: `a`, which is saved, and `b`, which is compared with it; the folder of both."""
+    folder = tmp_path_factory.mktemp("finished")
+    right = [{"task_id": row["task_id"], "completion": row["canonical_solution"]} for row in micro_rows[:6]]
+    wrong = [{**row, "completion": "    return\n"} if n in WRONG else row for n, row in enumerate(right)]
+    replay(folder, "a", right, "--qeval-save-baseline", "a.json.gz")
+    replay(folder, "b", wrong, "--qeval-baseline", "a.json.gz", *KEPT, *BROKEN)
+    return folder
+
+
+@pytest.fixture
+def journals(finished: Path, pytester: pytest.Pytester) -> Journals:
+    """Write the journals of two runs of one recipe, each on its own, into the empty project."""
+    a, b = ((finished / name / "records.jsonl").read_text(encoding="utf-8") for name in "ab")
+    alone = [line for line in b.splitlines() if '"replay (saved)"' not in line or '"plan"' in line]
+    (pytester.path / "a.jsonl").write_text(a, encoding="utf-8")
+    (pytester.path / "b.jsonl").write_text("\n".join(alone) + "\n", encoding="utf-8")
+    return "a.jsonl", "b.jsonl"
+
+
+@pytest.fixture
+def compare(run: Run, journals: Journals) -> Run:
+    """Compare the two journals."""
+    return lambda *arguments: run("--qeval-compare", *journals, "--qeval-output", "out", *arguments)
+
+
+def read_report(folder: Path) -> Json:
+    report: Json = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    jsonschema.validate(report, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
+    return report
+
+
+def change(path: Path, edit: Callable[[Json], Json | None]) -> None:
+    """Edit the lines of a journal; None leaves one out."""
+    rows = [edit(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows if row), encoding="utf-8")
+
+
+def check_refusal(result: pytest.RunResult, pytester: pytest.Pytester, line: str) -> None:
+    """Exit status 4, one sentence, no report."""
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert [text for text in result.stderr.lines if text.strip()][1:] == []
+    result.stderr.fnmatch_lines([line])
+    assert not (pytester.path / "out").exists()
+
+
+def test_it_is_what_a_session_would_have_said(compare: Run, pytester: pytest.Pytester, finished: Path) -> None:
+    """Results, comparison and gates are equal to the last digit; two runs of one recipe are told apart by name."""
+    result = compare(*KEPT, *BROKEN)
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    live, found = read_report(finished / "b"), read_report(pytester.path / "out")
+    there, here = live["benchmarks"]["micro"], found["benchmarks"]["micro"]
+    assert list(here["results"]) == ["replay (before)", "replay"]
+    assert list(here["results"].values()) == list(there["results"].values())
+    assert here["comparisons"]["replay"].pop("baseline") == "replay (before)"
+    assert there["comparisons"]["replay"].pop("baseline") == "replay (saved)"
+    assert here["comparisons"] == there["comparisons"]
+    assert here["comparisons"]["replay"]["regressed"] == [f"micro/{number}" for number in sorted(WRONG)]
+    assert (found["gates"], found["verdict"]) == (live["gates"], live["verdict"])
+    assert (found["run"]["planned"], found["run"]["missing"]) == (12, 0)
+
+
+def test_the_summary_is_printed_and_the_report_says_where_the_baseline_is_from(
+    compare: Run, pytester: pytest.Pytester, finished: Path
+) -> None:
+    """Without a session around it."""
+    result = compare(*KEPT)
+
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        ["*replay against replay (before): −33.3 pt *", "*2 regressed: micro/1, micro/4", "*verdict: PASS*"]
+    )
+    result.stdout.no_fnmatch_line("*test session starts*")
+    saved = read_report(pytester.path / "out")["run"]["saved_baseline"]
+    before = read_report(finished / "a")["run"]
+    assert (saved["path"], saved["started_at"]) == (str(pytester.path / "a.jsonl"), before["started_at"])
+    assert saved["accepted_differences"] == []
+
+
+@pytest.mark.parametrize(
+    ("gates", "status"),
+    [((), 0), (KEPT, 0), (BROKEN, 1), ((*KEPT, "--qeval-require-proof"), 1)],
+    ids=["none", "kept", "broken", "unproven"],
+)
+def test_gates_decide_the_exit_status(compare: Run, gates: Sequence[str], status: int) -> None:
+    """As in a session, proof included."""
+    assert compare(*gates).ret == status
+
+
+def test_other_settings_of_generation_are_refused_or_accepted(
+    compare: Run, pytester: pytest.Pytester, journals: Journals
+) -> None:
+    """Naming what differs; who accepts it has a report that is marked."""
+    other = {"max_new_tokens": 9, "seed": 3}
+    change(
+        pytester.path / journals[0],
+        lambda row: {**row, "generation": {**row["generation"], **other}} if row["type"] == "run" else row,
+    )
+    differences = ["generation.max_new_tokens: 512 here, 9 there", "generation.seed: 0 here, 3 there"]
+
+    check_refusal(compare(), pytester, f"ERROR: *other conditions: {'; '.join(differences)}. *--qeval-baseline-force.")
+    assert compare("--qeval-baseline-force").ret == pytest.ExitCode.OK
+    assert read_report(pytester.path / "out")["run"]["saved_baseline"]["accepted_differences"] == differences
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["of the baseline", "of the candidate"])
+def test_a_missing_record_breaks_the_gate(
+    compare: Run, pytester: pytest.Pytester, journals: Journals, number: int
+) -> None:
+    """The plan is in the journal: a case that was lost is missing, whoever lost it."""
+    change(
+        pytester.path / journals[number],
+        lambda row: None if row["type"] == "record" and row["task_id"] == "micro/0" else row,
+    )
+    result = compare(*KEPT)
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*FAIL*regressed <= 2*1 cases are missing*"])
+    assert read_report(pytester.path / "out")["run"]["missing"] == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (None, "ERROR: *b.jsonl cannot be read: No such file or directory. Expected the records.jsonl of a run."),
+        ("", "ERROR: *b.jsonl holds no run: *"),
+        ("hello\n", "ERROR: *b.jsonl, line 1: not JSON *"),
+        ('{"task_id": "micro/0", "completion": ""}\n', "ERROR: *b.jsonl, line 1: *"),
+        ('{"type": "plan", "cases": []}\n', "ERROR: *b.jsonl, line 1: expected the run's own line *"),
+    ],
+    ids=["none", "empty", "no JSON", "samples", "no run"],
+)
+def test_a_file_that_is_no_journal_is_refused(
+    compare: Run, pytester: pytest.Pytester, journals: Journals, content: str | None, line: str
+) -> None:
+    """In one sentence that names the file and the line."""
+    path = pytester.path / journals[1]
+    path.unlink()
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+
+    check_refusal(compare(), pytester, line)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("--qeval-model", "demo"), "ERROR: --qeval-compare reads two finished runs: leave --qeval-model *"),
+        (("--qeval-gate", "be good"), "ERROR: cannot read the gate 'be good'*"),
+        (("--qeval-gate", "none.toml"), "ERROR: gate file 'none.toml' cannot be opened*"),
+    ],
+    ids=["a model", "a gate that cannot be read", "no gate file"],
+)
+def test_a_mistake_is_one_sentence(
+    compare: Run, pytester: pytest.Pytester, arguments: Sequence[str], line: str
+) -> None:
+    """As everywhere on the command line."""
+    check_refusal(compare(*arguments), pytester, line)

@@ -1,0 +1,366 @@
+"""A baseline that was saved, or is in the cache, stands in for one that is run; what does not fit is refused."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from pytest_qeval.baseline_of_run import cache_path, find_saved
+from pytest_qeval.errors import DataError, UsageError
+from pytest_qeval.facts import RunHeader
+from pytest_qeval.report.json import SCHEMA_PATH
+from pytest_qeval.schema import Json
+from pytest_qeval.settings import GenerationSettings, ModelSettings, Settings
+from pytest_qeval.verdict.baseline import read_baseline
+
+Run = Callable[..., pytest.RunResult]
+
+pytestmark = pytest.mark.timeout(600)
+
+N = 8
+CONDITIONS = ("--qeval-model", "demo", "--qeval-suite", "micro", "--qeval-recipe", "w2a16")
+GATES = ("--qeval-gate", "pass@1 drop <= 5pt", "--qeval-gate", "regressed <= 9")
+
+
+def asked(problems: int, tokens: int = 24) -> tuple[str, ...]:
+    return (*CONDITIONS, "--qeval-limit", str(problems), "--qeval-max-new-tokens", str(tokens))
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run a baseline and a candidate once; give the folder with `b.json.gz`, `out` and the `cache`."""
+    folder = tmp_path_factory.mktemp("live")
+    command = [
+        *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *asked(N), *GATES),
+        *("--qeval-save-baseline", "b.json.gz", "--qeval-output", "out"),
+    ]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout  # the gate on the drop is broken
+    return folder
+
+
+@pytest.fixture
+def saved(live: Path, pytester: pytest.Pytester) -> Path:
+    """Give a copy of the saved baseline in the empty project."""
+    return Path(shutil.copy(live / "b.json.gz", pytester.path))
+
+
+@pytest.fixture
+def cached(live: Path, pytester: pytest.Pytester, run: Run) -> Path:
+    """Give the one file in the test's own cache: the live run's baseline."""
+    shutil.copytree(live / "cache", pytester.path / ".cache")
+    (path,) = (pytester.path / ".cache" / "pytest-qeval" / "baselines").iterdir()
+    return path
+
+
+def read_report(folder: Path) -> Json:
+    report: Json = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    jsonschema.validate(report, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
+    return report
+
+
+def rewrite(path: Path, change: Callable[[Json], object]) -> None:
+    """Change a saved baseline's content."""
+    document = json.loads(gzip.decompress(path.read_bytes()))
+    change(document)
+    path.write_bytes(gzip.compress(json.dumps(document).encode()))
+
+
+def journal(folder: Path) -> list[Json]:
+    return [json.loads(line) for line in (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def check_refusal(result: pytest.RunResult, pytester: pytest.Pytester, *lines: str) -> None:
+    """Exit status 4, one sentence, nothing run and no report."""
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(lines)
+    for stream in (result.stderr, result.stdout):
+        stream.no_fnmatch_line("*Traceback*")
+        stream.no_fnmatch_line("*INTERNALERROR*")
+    assert not (pytester.path / "out").exists()
+
+
+def test_a_saved_baseline_gives_the_results_of_the_live_one(
+    run: Run, pytester: pytest.Pytester, live: Path, saved: Path, mode: tuple[str, ...]
+) -> None:
+    """Equal to the last digit, though nothing of the baseline is run; the report says where it is from."""
+    result = run(*mode, *asked(N), *GATES, "--qeval-baseline", "b.json.gz", "--qeval-output", "out")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["qeval: the baseline auto is that of *, from b.json.gz"])
+    result.stdout.no_fnmatch_line("*test_micro*auto-micro/*")
+    there, here = read_report(live / "out"), read_report(pytester.path / "out")
+    assert here["benchmarks"] == there["benchmarks"]
+    assert (here["gates"], here["verdict"]) == (there["gates"], there["verdict"])
+    if mode != ("-n2",):  # costs of a process that had the machine for itself are no costs of one of two
+        assert here["recipes"]["auto"] == there["recipes"]["auto"]  # times of loading included: it was not loaded
+        assert here["efficiency"]["auto"] == there["efficiency"]["auto"]
+    assert (here["run"]["planned"], here["run"]["missing"]) == (2 * N, 0)
+    assert here["run"]["saved_baseline"] == {
+        "path": "b.json.gz",
+        "started_at": there["run"]["started_at"],
+        "host": there["run"]["host"],
+        "accepted_differences": [],
+    }
+    assert there["run"]["saved_baseline"] is None
+
+
+def test_the_baselines_items_are_deselected(run: Run, saved: Path) -> None:
+    """What is answered already is no test of this run."""
+    result = run(*asked(N), "--qeval-baseline", "b.json.gz", "--collect-only", "-q")
+
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines([f"{N}/{2 * N} tests collected ({N} deselected)*"])
+    result.stdout.no_fnmatch_line("*auto-micro/*")
+
+
+def test_other_settings_of_generation_are_refused(run: Run, pytester: pytest.Pytester, saved: Path) -> None:
+    """Naming what differs, here and there, and nothing else."""
+    more = ("--qeval-seed", "3", "--qeval-output", "out")
+    result = run(*asked(N, tokens=25), *more, "--qeval-baseline", "b.json.gz")
+
+    check_refusal(
+        result,
+        pytester,
+        "ERROR: b.json.gz was made under other conditions (generation.max_new_tokens: 25 here, 24 there; "
+        "generation.seed: 3 here, 0 there): make the baseline again *--qeval-baseline-force.",
+    )
+
+
+def test_differences_can_be_accepted(run: Run, pytester: pytest.Pytester, saved: Path) -> None:
+    """The run goes on, and its report is marked."""
+    force = ("--qeval-baseline", "b.json.gz", "--qeval-baseline-force", "--qeval-output", "out")
+    result = run(*asked(1, tokens=25), *force)
+
+    assert result.ret == pytest.ExitCode.OK
+    difference = "generation.max_new_tokens: 25 here, 24 there"
+    result.stdout.fnmatch_lines([f"qeval: accepted: {difference}"])
+    assert read_report(pytester.path / "out")["run"]["saved_baseline"]["accepted_differences"] == [difference]
+
+
+def test_problems_that_the_file_lacks_are_refused(run: Run, pytester: pytest.Pytester, saved: Path) -> None:
+    """The baseline is not run for the rest: the user named the file."""
+    result = run(*asked(N + 2), "--qeval-baseline", "b.json.gz", "--qeval-output", "out")
+
+    check_refusal(
+        result, pytester, f"*b.json.gz holds no answer to 2 of the problems*such as micro/{N}:*--qeval-limit*"
+    )
+
+
+def test_data_that_changed_are_refused(run: Run, pytester: pytest.Pytester, saved: Path) -> None:
+    """The same task ids may ask something else."""
+    rewrite(saved, lambda document: document["key"].update({"benchmarks.micro": "00"}))
+    result = run(*asked(N), "--qeval-baseline", "b.json.gz", "--qeval-output", "out")
+
+    check_refusal(result, pytester, "*b.json.gz was made under other conditions (benchmarks.micro: * here, 00 there)*")
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (None, "*b.json.gz cannot be read: No such file or directory.*"),
+        (b"no gzip", "*b.json.gz cannot be read: *--qeval-save-baseline*"),
+        (b"half", "*b.json.gz cannot be read: *--qeval-save-baseline*"),
+        (gzip.compress(b'{"schema": "qeval-baseline/2"}'), "*written by a newer version; update pytest-qeval or *"),
+        (gzip.compress(b'{"schema": "qeval-report/1"}'), "*its schema is 'qeval-report/1', not 'qeval-baseline/1'*"),
+    ],
+    ids=["none", "no gzip", "cut off", "newer", "another file"],
+)
+def test_a_file_that_is_no_baseline_is_refused(
+    run: Run, pytester: pytest.Pytester, saved: Path, content: bytes | None, line: str
+) -> None:
+    """In one sentence that names the file and says what to do."""
+    if content is None:
+        saved.unlink()
+    else:
+        saved.write_bytes(saved.read_bytes()[:-100] if content == b"half" else content)
+    result = run(*asked(N), "--qeval-baseline", "b.json.gz", "--qeval-output", "out")
+
+    check_refusal(result, pytester, line)
+
+
+def test_the_cache_is_used_and_extended(run: Run, pytester: pytest.Pytester, cached: Path) -> None:
+    """A second run says so, and generates of the baseline only what is missing; then the cache has that too."""
+    before = read_baseline(cached)
+    result = run(*asked(N + 1), "--qeval-output", "out")
+
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        [f"qeval: the baseline auto is that of *, from {cached}", f"*{N} deselected / {N + 2} selected"]
+    )
+    report = read_report(pytester.path / "out")
+    assert (report["run"]["planned"], report["run"]["missing"]) == (2 * N + 2, 0)
+    records = [row for row in journal(pytester.path / "out") if row["type"] == "record" and row["recipe"] == "auto"]
+    old = {case.label: record.to_dict() for case, record in before.records.items()}
+    assert {row["task_id"]: row for row in records if row["task_id"] in old} == old
+    assert len(records) == N + 1
+    assert {case.label for case in read_baseline(cached).records} == {*old, f"micro/{N}"}
+
+
+def test_a_broken_cache_is_made_again(run: Run, pytester: pytest.Pytester, cached: Path) -> None:
+    """Without a word: nothing of the user's is lost."""
+    cached.write_bytes(cached.read_bytes()[:-100])
+    result = run(*asked(1), "--qeval-output", "out")
+
+    assert result.ret == pytest.ExitCode.OK
+    for stream in (result.stdout, result.stderr):
+        stream.no_fnmatch_line(f"*{cached.name}*")
+    result.stdout.no_fnmatch_line("*deselected*")
+    assert read_report(pytester.path / "out")["run"]["saved_baseline"] is None
+    assert [case.label for case in read_baseline(cached).records] == ["micro/0"]
+
+
+@pytest.mark.parametrize(("baseline", "deselected"), [("auto", N), ("run", 0)])
+def test_the_cache_can_be_passed_over(run: Run, cached: Path, baseline: str, deselected: int) -> None:
+    """`--qeval-baseline run` always runs it; the default takes what there is."""
+    result = run(*asked(N), "--qeval-baseline", baseline, "--collect-only", "-q")
+
+    said = f" ({deselected} deselected)" if deselected else ""
+    total = f"{2 * N - deselected}/{2 * N}" if deselected else f"{2 * N}"
+    result.stdout.fnmatch_lines([f"{total} tests collected{said} in *"])
+
+
+def test_a_candidate_called_like_the_saved_recipe(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
+    """Replays of two files have one name; the saved one is told apart, and nobody is given the other's answers."""
+    right = pytester.path / "right.jsonl"
+    right.write_text("".join(samples.read_text(encoding="utf-8").splitlines(keepends=True)[:3]), encoding="utf-8")
+    wrong = pytester.path / "wrong.jsonl"
+    rows = [json.loads(line) for line in right.read_text(encoding="utf-8").splitlines()]
+    wrong.write_text(
+        "".join(json.dumps({**row, "completion": "    return\n"}) + "\n" for row in rows), encoding="utf-8"
+    )
+    run("--qeval-completions", "right.jsonl", "--qeval-save-baseline", "b.json.gz", "--qeval-output", "first")
+    result = run("--qeval-completions", "wrong.jsonl", "--qeval-baseline", "b.json.gz", "--qeval-output", "out")
+
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["qeval: wrong.jsonl * replay, compared with replay (saved) *", "*3 regressed*"])
+    benchmark = read_report(pytester.path / "out")["benchmarks"]["micro"]
+    assert {name: found["solved"] for name, found in benchmark["results"].items()} == {"replay (saved)": 3, "replay": 0}
+    assert benchmark["comparisons"]["replay"]["regressed"] == ["micro/0", "micro/1", "micro/2"]
+
+
+def test_a_baseline_can_be_saved_again_from_where_it_was_read(run: Run, pytester: pytest.Pytester, saved: Path) -> None:
+    """Nothing is lost on the way, though nothing of it was run."""
+    answers = pytester.path / "answers.jsonl"
+    answers.write_text('{"task_id": "micro/0", "completion": "    return\\n"}\n', encoding="utf-8")
+    again = ("--qeval-baseline", "b.json.gz", "--qeval-save-baseline", "again.json.gz")
+    result = run("--qeval-completions", "answers.jsonl", *again)
+
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["baseline: *again.json.gz (auto, 1 cases)"])
+    before, after = read_baseline(saved), read_baseline(pytester.path / "again.json.gz")
+    assert after.recipe == "auto"
+    assert all(record == before.records[case] for case, record in after.records.items())
+
+
+def header_of(saved: Path, **changes: object) -> RunHeader:
+    """Make the header of a run under the conditions of the saved one, but for some changes."""
+    return RunHeader(**{**read_baseline(saved).run, **changes})
+
+
+def settings_of(saved: Path | None, **changes: object) -> Settings:
+    settings = Settings(
+        model=ModelSettings(name="demo"),
+        recipes=("w2a16",),
+        baseline=None if saved else "auto",
+        baseline_file=saved,
+        baseline_cached=saved is None,
+        suites=("micro",),
+        generation=GenerationSettings(max_new_tokens=24),
+    )
+    return replace(settings, **changes)  # type: ignore[arg-type]
+
+
+def test_the_report_has_no_costs_of_another_machine(run: Run, pytester: pytest.Pytester, saved: Path) -> None:
+    """Not even of a baseline whose file says nothing wrong but the name of its machine."""
+    rewrite(saved, lambda document: document["run"]["host"].update({"cpu": "another"}))
+    answers = pytester.path / "answers.jsonl"
+    answers.write_text('{"task_id": "micro/0", "completion": "    return\\n"}\n', encoding="utf-8")
+    run("--qeval-completions", "answers.jsonl", "--qeval-baseline", "b.json.gz", "--qeval-output", "out")
+
+    report = read_report(pytester.path / "out")
+    costs = report["efficiency"]["auto"]
+    assert report["run"]["saved_baseline"]["host"]["cpu"] == "another"
+    assert (costs["latency"]["ttft_s"], costs["generation"]["throughput_tokens_per_s"]) == (None, None)
+    assert costs["memory"]["peak_bytes"] is None
+    assert "undefined" in costs["energy"]
+    assert costs["memory"]["model_bytes"] > 0
+    assert report["recipes"]["auto"]["load_s"] is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "cached"),
+    [({}, True), ({"baseline_cached": False}, False), ({"baseline_file": Path("b.json.gz")}, False)],
+    ids=["default", "run", "named"],
+)
+def test_where_a_baseline_is_cached(
+    saved: Path, monkeypatch: pytest.MonkeyPatch, changes: Mapping[str, object], *, cached: bool
+) -> None:
+    """In the user's cache folder, if it is the default one, and nowhere else."""
+    monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
+    settings = settings_of(None)
+    if "baseline_file" in changes:  # as the command line is read
+        settings = settings_of(saved)
+    path = cache_path(replace(settings, **{k: v for k, v in changes.items() if k != "baseline_file"}), header_of(saved))  # type: ignore[arg-type]
+
+    assert (path is not None) == cached
+    assert path is None or path.parent == Path("/caches/pytest-qeval/baselines")
+
+
+def test_the_cache_has_the_live_runs_baseline(live: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under a name that later runs find, whatever their candidate; under other conditions there is none."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(live / "cache"))
+    header = header_of(live / "b.json.gz")
+    found = find_saved(settings_of(None, recipes=("int8",)), header)
+
+    assert found is not None
+    assert (len(found.records), found.named, found.accepted) == (N, False, ())
+    assert find_saved(settings_of(None, generation=GenerationSettings(max_new_tokens=25)), header) is None
+    assert find_saved(settings_of(None, baseline="bf16"), header) is None
+
+
+def test_a_broken_cache_is_no_error_but_a_broken_file_of_the_users_is(
+    live: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody named the one; the other was named."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    header = header_of(live / "b.json.gz")
+    path = cache_path(settings_of(None), header)
+    assert path is not None
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"broken")
+
+    assert find_saved(settings_of(None), header) is None
+    with pytest.raises(DataError, match="cannot be read"):
+        find_saved(settings_of(path), header)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"model": {"id": "demo", "weights_sha256": "00"}}, ["model.weights_sha256"]),
+        ({"engine": "another"}, ["engine"]),
+        ({"versions": {"torch": "1.0"}}, ["versions.torch"]),
+    ],
+    ids=["weights", "engine", "versions"],
+)
+def test_what_else_is_refused(saved: Path, changes: Mapping[str, object], named: Sequence[str]) -> None:
+    """Another model, another engine, another version of what computes."""
+    with pytest.raises(UsageError) as caught:
+        find_saved(settings_of(saved), header_of(saved, **changes))
+    assert all(f"{name}: " in str(caught.value) for name in named)
+
+    accepted = find_saved(settings_of(saved, baseline_force=True), header_of(saved, **changes))
+    assert accepted is not None
+    assert [difference.partition(":")[0] for difference in accepted.accepted] == named
