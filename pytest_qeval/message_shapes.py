@@ -104,7 +104,18 @@ class _Generation(TypedDict, total=False):
     temperature: float
 
 
-class InRun(TypedDict):
+class _Origin(TypedDict):
+    path: str
+    started_at: str
+    host: dict[str, Any]
+    accepted_differences: tuple[str, ...]
+
+
+class _SavedBaseline(TypedDict, total=False):
+    saved_baseline: _Origin | None
+
+
+class InRun(_SavedBaseline):
     """What has to be in a run's header."""
 
     model: _Model

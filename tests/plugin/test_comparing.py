@@ -131,10 +131,14 @@ def test_other_settings_of_generation_are_refused_or_accepted(
 ) -> None:
     """Naming what differs; who accepts it has a report that is marked."""
     other = {"max_new_tokens": 9, "seed": 3}
-    change(
-        pytester.path / journals[0],
-        lambda row: {**row, "generation": {**row["generation"], **other}} if row["type"] == "run" else row,
-    )
+    added = {f"generation.{name}": value for name, value in other.items()}
+    for number, conditions in enumerate([added, {"generation.max_new_tokens": 512, "generation.seed": 0}]):
+        change(
+            pytester.path / journals[number],
+            lambda row, more=conditions: (  # type: ignore[misc]
+                {**row, "conditions": {**row["conditions"], **more}} if row["type"] == "plan" else row
+            ),
+        )
     differences = ["generation.max_new_tokens: 512 here, 9 there", "generation.seed: 0 here, 3 there"]
 
     check_refusal(compare(), pytester, f"ERROR: *other conditions: {'; '.join(differences)}. *--qeval-baseline-force.")
@@ -165,7 +169,7 @@ def test_a_missing_record_breaks_the_gate(
         ("", "ERROR: *b.jsonl holds no run: *"),
         ("hello\n", "ERROR: *b.jsonl, line 1: not JSON *"),
         ('{"task_id": "micro/0", "completion": ""}\n', "ERROR: *b.jsonl, line 1: *"),
-        ('{"type": "plan", "cases": []}\n', "ERROR: *b.jsonl, line 1: expected the run's own line *"),
+        ('{"type": "later"}\n', "ERROR: *b.jsonl, line 1: expected the run's own line *"),
     ],
     ids=["none", "empty", "no JSON", "samples", "no run"],
 )
@@ -195,3 +199,22 @@ def test_a_mistake_is_one_sentence(
 ) -> None:
     """As everywhere on the command line."""
     check_refusal(compare(*arguments), pytester, line)
+
+
+def test_a_decision_against_another_baseline_does_not_count(
+    compare: Run, pytester: pytest.Pytester, journals: Journals
+) -> None:
+    """What a run decided early was decided against its own baseline."""
+    path = pytester.path / journals[1]
+    decision = {
+        "type": "decision",
+        "gate": "regressed <= 0",
+        "recipe": "replay",
+        "benchmark": "micro",
+        "outcome": "pass",
+        "evidence": "unproven",
+        "reason": "kept",
+    }
+    path.write_text(path.read_text(encoding="utf-8") + json.dumps(decision) + "\n", encoding="utf-8")
+
+    assert compare("--qeval-gate", "regressed <= 0").ret == pytest.ExitCode.TESTS_FAILED

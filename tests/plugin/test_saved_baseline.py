@@ -116,12 +116,12 @@ def test_a_saved_baseline_gives_the_results_of_the_live_one(
     assert there["run"]["saved_baseline"] is None
 
 
-def test_the_baselines_items_are_deselected(run: Run, saved: Path) -> None:
-    """What is answered already is no test of this run."""
+def test_a_named_baseline_is_no_test_of_the_run(run: Run, saved: Path) -> None:
+    """What is answered already is not even collected."""
     result = run(*asked(N), "--qeval-baseline", "b.json.gz", "--collect-only", "-q")
 
     assert result.ret == pytest.ExitCode.OK
-    result.stdout.fnmatch_lines([f"{N}/{2 * N} tests collected ({N} deselected)*"])
+    result.stdout.fnmatch_lines([f"{N} tests collected*"])
     result.stdout.no_fnmatch_line("*auto-micro/*")
 
 
@@ -149,13 +149,16 @@ def test_differences_can_be_accepted(run: Run, pytester: pytest.Pytester, saved:
     assert read_report(pytester.path / "out")["run"]["saved_baseline"]["accepted_differences"] == [difference]
 
 
-def test_problems_that_the_file_lacks_are_refused(run: Run, pytester: pytest.Pytester, saved: Path) -> None:
-    """The baseline is not run for the rest: the user named the file."""
-    result = run(*asked(N + 2), "--qeval-baseline", "b.json.gz", "--qeval-output", "out")
+def test_problems_that_the_file_lacks_are_refused(
+    run: Run, pytester: pytest.Pytester, saved: Path, mode: tuple[str, ...]
+) -> None:
+    """The baseline is not run for the rest: the user named the file. Workers see it first, and do not say it."""
+    result = run(*mode, *asked(N + 2), "--qeval-baseline", "b.json.gz", "--qeval-output", "out")
 
-    check_refusal(
-        result, pytester, f"*b.json.gz holds no answer to 2 of the problems*such as micro/{N}:*--qeval-limit*"
-    )
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    said = result.stdout.str() + result.stderr.str()
+    assert f"b.json.gz holds no answer to 2 of the problems that are asked, such as micro/{N}: " in said
+    assert not (pytester.path / "out").exists()
 
 
 def test_data_that_changed_are_refused(run: Run, pytester: pytest.Pytester, saved: Path) -> None:
@@ -250,18 +253,48 @@ def test_a_candidate_called_like_the_saved_recipe(run: Run, pytester: pytest.Pyt
     assert benchmark["comparisons"]["replay"]["regressed"] == ["micro/0", "micro/1", "micro/2"]
 
 
-def test_a_baseline_can_be_saved_again_from_where_it_was_read(run: Run, pytester: pytest.Pytester, saved: Path) -> None:
-    """Nothing is lost on the way, though nothing of it was run."""
-    answers = pytester.path / "answers.jsonl"
-    answers.write_text('{"task_id": "micro/0", "completion": "    return\\n"}\n', encoding="utf-8")
-    again = ("--qeval-baseline", "b.json.gz", "--qeval-save-baseline", "again.json.gz")
-    result = run("--qeval-completions", "answers.jsonl", *again)
+def test_what_was_read_is_not_saved_again(run: Run, saved: Path) -> None:
+    """Its conditions are those of the run that made it, and not of this one."""
+    result = run(*asked(N), "--qeval-baseline", "b.json.gz", "--qeval-save-baseline", "again.json.gz")
 
-    assert result.ret == pytest.ExitCode.OK
-    result.stdout.fnmatch_lines(["baseline: *again.json.gz (auto, 1 cases)"])
-    before, after = read_baseline(saved), read_baseline(pytester.path / "again.json.gz")
-    assert after.recipe == "auto"
-    assert all(record == before.records[case] for case, record in after.records.items())
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --qeval-save-baseline has nothing new to save *"])
+
+
+def test_a_file_is_not_replaced_by_one_that_knows_less(run: Run, saved: Path) -> None:
+    """A run of fewer problems adds to a file of the same conditions."""
+    before = read_baseline(saved)
+    result = run(*asked(2), "--qeval-baseline", "run", "--qeval-save-baseline", "b.json.gz")
+
+    result.stdout.fnmatch_lines([f"baseline: *b.json.gz (auto, {N} cases)"])
+    assert read_baseline(saved).records.keys() == before.records.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("base", "ERROR: --qeval-save-baseline expects a file that ends in .json.gz, not *"),
+        ("/proc/qeval/b.json.gz", "ERROR: the baseline cannot be written to /proc/qeval/b.json.gz: *"),
+    ],
+)
+def test_where_nothing_can_be_saved_is_said_at_once(run: Run, name: str, line: str) -> None:
+    """Not after hours of generating."""
+    result = run(*asked(N), "--qeval-save-baseline", name)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([line])
+
+
+def test_a_saved_baseline_is_one_whatever_it_was(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
+    """A candidate that was saved is the baseline of the run that uses it."""
+    run("--qeval-completions", str(samples), "--qeval-save-baseline", "b.json.gz")
+    run("--qeval-completions", str(samples), "--qeval-baseline", "b.json.gz", "--qeval-output", "out")
+
+    recipes = read_report(pytester.path / "out")["recipes"]
+    assert {name: facts["role"] for name, facts in recipes.items()} == {
+        "replay (saved)": "baseline",
+        "replay": "candidate",
+    }
 
 
 def header_of(saved: Path, **changes: object) -> RunHeader:
@@ -349,7 +382,7 @@ def test_a_broken_cache_is_no_error_but_a_broken_file_of_the_users_is(
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"model": {"id": "demo", "weights_sha256": "00"}}, ["model.weights_sha256"]),
+        ({"model": {"id": "demo", "weights_sha256": "00"}}, ["model.weights_sha256", "model.files_sha256"]),
         ({"engine": "another"}, ["engine"]),
         ({"versions": {"torch": "1.0"}}, ["versions.torch"]),
     ],

@@ -97,7 +97,14 @@ MESSAGES: Sequence[Json] = (
         "reason": "sure",
     },
     {"type": "run", **asdict(HEADER), "planned": 16},
-    {"type": "plan", "cases": [{"recipe": "int8", **asdict(case(0))}]},
+    {
+        "type": "plan",
+        "candidates": ["int8"],
+        "baseline": "auto",
+        "control": None,
+        "conditions": {"engine": "transformers"},
+        "cases": [{"recipe": "int8", **asdict(case(0))}],
+    },
 )
 
 

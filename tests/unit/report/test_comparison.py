@@ -151,3 +151,10 @@ def test_the_excess_is_over_cases_that_all_three_finished() -> None:
     assert found is not None
     assert isinstance(found.excess, Estimate)
     assert (found.excess.n, found.flips, found.control_flips, found.shared) == (2, 1, 1, 1)
+
+
+def test_gains_count_in_the_relative_drop() -> None:
+    """Also where the baseline solved nothing."""
+    found = compared(auto="++ ++ +- --", int8="+- -- -+ +-")["int8"]
+
+    assert value(found.relative_drop) == pytest.approx(1 - 1.5 / 2.5)
