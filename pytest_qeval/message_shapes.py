@@ -6,7 +6,7 @@ Where a message is a dataclass written by `asdict`, the dataclass is its shape; 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
 from pytest_qeval.facts import GenerationFacts, RecipeFacts, RunHeader, SensitivityFacts, StreamFacts
@@ -44,11 +44,13 @@ class _Record(TypedDict):
     measurements: dict[str, float]
 
 
-class _Benchmark(TypedDict):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Benchmark:
     name: str
     version: str
     sha256: str
     problems: int
+    excluded: dict[str, str] = field(default_factory=dict)
 
 
 class _Case(TypedDict):

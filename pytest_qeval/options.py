@@ -11,7 +11,7 @@ from pytest_qeval.settings import ISOLATIONS
 
 __all__ = ["OPTIONS", "SUITES", "Option", "add_options"]
 
-SUITES = ("divergence", "humaneval", "micro", "efficiency", "sensitivity")
+SUITES = ("divergence", "humaneval", "mbpp", "micro", "efficiency", "sensitivity")
 """In the order in which they run."""
 
 

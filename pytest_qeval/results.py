@@ -209,7 +209,7 @@ class Summary:
     comparisons: tuple[Comparison, ...]
     efficiency: Mapping[str, Efficiency]
     benchmarks: Mapping[str, Json] = field(default_factory=dict)
-    """Name to version, sha256 and number of problems."""
+    """Name to version, sha256, number of problems, and those left out with the reasons."""
     sensitivity: Mapping[str, SensitivityFacts] = field(default_factory=dict)
     """By recipe, where it was measured."""
     divergence: Mapping[str, DivergenceSummary] = field(default_factory=dict)

@@ -100,7 +100,7 @@ class Runtime:
             benchmark = source.load(self.settings.data)
             self._benchmarks[name] = benchmark
             facts = {"version": benchmark.version, "sha256": benchmark.sha256, "problems": len(benchmark.problems)}
-            self.post({"type": "benchmark", "name": name, **facts})
+            self.post({"type": "benchmark", "name": name, **facts, "excluded": dict(benchmark.excluded)})
         return self._benchmarks[name]
 
     def cases(self, benchmark: str) -> tuple[Case, ...]:

@@ -1,6 +1,7 @@
 """What a benchmark is: problems, how they are asked, and how a completion becomes a program.
 
-All function-form benchmarks (HumanEval, micro, a user's own JSONL) share this one class and differ only in their data.
+All benchmarks that ask for code (HumanEval, MBPP, micro, a user's own JSONL) share this one class and differ only in
+their data.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import io
 import tokenize
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_qeval.schema import Problem, Program
@@ -46,7 +47,7 @@ _NO_CODE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Benchmark:
-    """Problems in HumanEval's form: a prompt that ends in a docstring, a body to be written, a `check` function."""
+    """Problems in HumanEval's form: a prompt, code that follows it (a body or a whole program), a `check`."""
 
     name: str
     version: str
@@ -55,6 +56,8 @@ class Benchmark:
     problems: Mapping[str, Problem]
     """By task id, in the file's order."""
     stops: tuple[str, ...] = COMPLETION_STOPS
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    """Task ids of the data that are not asked, each with the reason; scores say so."""
 
     def prompt(self, problem: Problem) -> str:
         """Give what the tokenizer gets: the prompt exactly as it is, for a strip alone can halve a score."""

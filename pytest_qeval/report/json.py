@@ -61,6 +61,7 @@ def _benchmark(summary: Summary, name: str) -> Json:
     results = [result for result in summary.results if result.benchmark == name]
     comparisons = [comparison for comparison in summary.comparisons if comparison.benchmark == name]
     return {
+        "excluded": {},
         **summary.benchmarks.get(name, {}),
         "results": {
             result.recipe: {**_result(result), "decided": summary.decided.get((result.recipe, name))}

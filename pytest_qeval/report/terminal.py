@@ -11,7 +11,7 @@ from pytest_qeval.report.cost_table import cost_rows
 from pytest_qeval.report.divergence import divergence_lines
 from pytest_qeval.report.table import align
 from pytest_qeval.results import BenchmarkResult, Comparison, ControlExcess, GateResult, Summary
-from pytest_qeval.schema import Quantity, Undefined
+from pytest_qeval.schema import Json, Quantity, Undefined
 
 __all__ = ["Line", "lines"]
 
@@ -65,6 +65,7 @@ def _benchmark(summary: Summary, benchmark: str) -> Iterator[Line]:
     rows = [_head(benchmark, results)]
     rows += [_result(summary.recipes.get(result.recipe), result) for result in results]
     yield from (Line(text) for text in align(rows))
+    yield from _left_out(benchmark, summary.benchmarks.get(benchmark, {}))
     for (recipe, name), reason in summary.decided.items():
         if name == benchmark:
             yield Line(f"  {recipe} was left early: {reason}")
@@ -72,6 +73,17 @@ def _benchmark(summary: Summary, benchmark: str) -> Iterator[Line]:
         if comparison.benchmark == benchmark:
             yield Line("")
             yield from _comparison(comparison, early=(comparison.recipe, benchmark) in summary.decided)
+
+
+def _left_out(benchmark: str, facts: Json) -> Iterator[Line]:
+    """Say which problems of the data are not asked: a score is one of the others."""
+    by_reason: dict[str, list[str]] = {}
+    for task_id, reason in facts.get("excluded", {}).items():
+        by_reason.setdefault(reason, []).append(task_id)
+    if by_reason:
+        count = sum(map(len, by_reason.values()))
+        named = "; ".join(f"{', '.join(task_ids)} ({reason})" for reason, task_ids in by_reason.items())
+        yield Line(f"  {benchmark}: {count} of {facts['problems'] + count} problems left out: {named}")
 
 
 def _head(benchmark: str, results: Sequence[BenchmarkResult]) -> list[str]:

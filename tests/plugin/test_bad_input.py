@@ -77,6 +77,23 @@ def test_other_data_under_humanevals_name_is_refused(run: Run, pytester: pytest.
     result.stderr.fnmatch_lines(["*is not HumanEval: sha256*"])
 
 
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ('{"text": "", "code": ""', "*mbpp.jsonl, line 1: not JSON*Is the file truncated?"),
+        ('{"text": "", "code": ""}', "*mbpp.jsonl, line 1: expected the text fields test_setup_code."),
+    ],
+)
+def test_a_broken_benchmark_file_names_its_line(run: Run, pytester: pytest.Pytester, content: str, line: str) -> None:
+    """Nothing is loaded and nothing fetched instead: the user meant this file."""
+    pytester.mkdir("data").joinpath("mbpp.jsonl").write_text(content, encoding="utf-8")
+    result = run("--qeval-model", "demo", "--qeval-suite", "mbpp", "--qeval-data", "data")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([line])
+    result.stderr.no_fnmatch_line("*Traceback*")
+
+
 def test_a_suite_that_names_no_benchmark_is_refused(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
     """`case` without the marker is a mistake in the suite, said before anything is run."""
     pytester.makepyfile(test_mine="def test_mine(qeval, case): pass")

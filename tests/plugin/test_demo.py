@@ -116,7 +116,7 @@ def test_ini_keys_work_like_options(run: Run, pytester: pytest.Pytester) -> None
     ("kind", "lines"),
     [
         ("recipes", ["auto *", "int8 *", "w2a16 *"]),
-        ("benchmarks", ["humaneval *", "micro *"]),
+        ("benchmarks", ["humaneval *", "mbpp *", "micro *"]),
         ("engines", ["transformers *"]),
     ],
 )

@@ -77,7 +77,14 @@ MESSAGES: Sequence[Json] = (
     {"type": "stream", **asdict(STREAM)},
     {"type": "sensitivity", **asdict(SENSITIVITY)},
     {"type": "divergence", **asdict(DIVERGENCE)},
-    {"type": "benchmark", "name": "micro", "version": "1", "sha256": "0" * 64, "problems": 89},
+    {
+        "type": "benchmark",
+        "name": "micro",
+        "version": "1",
+        "sha256": "0" * 64,
+        "problems": 89,
+        "excluded": {"micro/9": "no plain value"},
+    },
     {
         "type": "scores",
         "recipe": "int8",
@@ -180,6 +187,7 @@ def test_a_checked_message_makes_the_value_it_was_made_of() -> None:
         ("run", ["model"], {}, "model.id: is missing"),
         ("run", ["generation", "temperature"], "hot", "generation.temperature: expected float, not 'hot'"),
         ("benchmark", ["problems"], "many", "problems: expected int, not 'many'"),
+        ("benchmark", ["excluded", "micro/9"], 3, "excluded[...]: expected str, not int"),
         ("benchmark", ["type"], 3, "type: expected str, not 3"),
     ],
 )
@@ -246,6 +254,9 @@ def test_what_an_older_writer_did_not_know_gets_its_default() -> None:
     row = message("run")
     del row["saved_baseline"], row["baseline_model"]
     assert check_message(row)["saved_baseline"] is None
+    row = message("benchmark")
+    del row["excluded"]
+    assert check_message(row)["excluded"] == {}
 
 
 @pytest.mark.parametrize("row", [None, 3, "record", [], [{"type": "record"}], {}, {"recipe": "int8"}])

@@ -131,6 +131,23 @@ def test_the_terminal_tells_the_whole_story(material: Material, tmp_path_factory
     assert [line for line in text if line in expected] == expected
 
 
+def test_what_a_benchmark_leaves_out_is_told(material: Material) -> None:
+    """A score over fewer problems than the data has says so, in the report and on one line."""
+    excluded = {"micro/90": "too slow", "micro/91": "of a class", "micro/92": "too slow"}
+    facts = {**material.benchmarks["micro"], "excluded": excluded}
+    summary = summarise(replace(material, benchmarks={"micro": facts}))
+    shown = [line.text for line in lines(summary, (), output=Path())]
+
+    assert "  micro: 3 of 11 problems left out: micro/90, micro/92 (too slow); micro/91 (of a class)" in shown
+    report = json.loads(json.dumps(report_dict(summary, ())))
+    assert report["benchmarks"]["micro"]["excluded"] == excluded
+    jsonschema.validate(report, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
+
+
+def test_nothing_is_said_of_a_benchmark_that_is_asked_whole(material: Material) -> None:
+    assert not any("left out" in line.text for line in lines(summarise(material), (), output=Path()))
+
+
 def test_the_most_sensitive_blocks_are_shown_first(material: Material) -> None:
     """A handful on the terminal, all of them in the report."""
     blocks = tuple(BlockSensitivity(name=f"b{i}", layers=7, kl=1 / (i + 1), same_top1=0.5) for i in range(10))

@@ -1,0 +1,105 @@
+"""The sandbox agrees with MBPP about all its problems, in both forms: references pass, stubs fail."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from pytest_qeval.benchmarks import mbpp
+from pytest_qeval.benchmarks.base import Benchmark, BenchmarkSource
+from pytest_qeval.benchmarks.mbpp import EXCLUDED, MBPP, MBPP_ALL, MBPP_FUNCTION
+from pytest_qeval.execution.sandbox import SandboxPool
+from pytest_qeval.report.json import SCHEMA_PATH
+from pytest_qeval.schema import Execution, Problem
+from pytest_qeval.settings import ExecutionSettings
+
+Run = Callable[..., pytest.RunResult]
+
+_DATA = Path(os.environ.get("QEVAL_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
+
+pytestmark = pytest.mark.skipif(
+    not (_DATA / "mbpp.jsonl").is_file(),
+    reason="MBPP's data is not part of this project: let QEVAL_TEST_DATA name a folder with mbpp.jsonl",
+)
+
+
+@pytest.fixture(scope="module", params=[MBPP, MBPP_FUNCTION], ids=lambda source: source.name)
+def benchmark(request: pytest.FixtureRequest) -> Benchmark:
+    """Give both forms in turn."""
+    source: BenchmarkSource = request.param
+    return source.load(_DATA)
+
+
+def _execute(benchmark: Benchmark, answer: Callable[[Problem], str]) -> Mapping[str, Execution]:
+    """Execute every problem with the answer that `answer` gives to it."""
+    with SandboxPool(ExecutionSettings(timeout_s=20.0, workers=2)) as pool:
+        futures = {
+            task_id: pool.submit(benchmark.program(problem, answer(problem)))
+            for task_id, problem in benchmark.problems.items()
+        }
+        return {task_id: future.result() for task_id, future in futures.items()}
+
+
+def _stub(problem: Problem) -> str:
+    body = "    return None\n"
+    return body if problem.prompt.startswith("def ") else f"def {problem.entry_point}(*args):\n{body}"
+
+
+def test_nobody_is_forgotten(benchmark: Benchmark) -> None:
+    """Ids 11 to 510: either asked, or left out with a reason."""
+    wanted = {f"MBPP/{number}" for number in range(11, 511)}
+
+    assert benchmark.problems.keys() | benchmark.excluded.keys() == wanted
+    assert benchmark.excluded == {task_id: EXCLUDED[task_id] for task_id in ("MBPP/123", "MBPP/367")}
+
+
+def test_every_reference_passes(benchmark: Benchmark) -> None:
+    """A harness that fails a correct program measures itself."""
+    executions = _execute(benchmark, lambda problem: problem.canonical_solution)
+
+    assert {task_id: found for task_id, found in executions.items() if found.status != "passed"} == {}
+
+
+def test_no_stub_passes(benchmark: Benchmark) -> None:
+    """A harness that passes a program which answers nothing tests nothing."""
+    executions = _execute(benchmark, _stub)
+
+    assert {task_id for task_id, found in executions.items() if found.status not in {"failed", "error"}} == set()
+
+
+def test_what_is_left_out_has_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Objects of a program's own class cannot be sent to its judge."""
+    monkeypatch.setattr(mbpp, "EXCLUDED", {})
+    benchmark = MBPP_ALL.load(_DATA)
+    program = benchmark.program
+    with SandboxPool(ExecutionSettings(workers=2)) as pool:
+        problems = [benchmark.problems[task_id] for task_id, reason in EXCLUDED.items() if "class" in reason]
+        futures = [pool.submit(program(problem, problem.canonical_solution)) for problem in problems]
+        found = [future.result() for future in futures]
+
+    assert [execution.status for execution in found] == ["failed"] * 3
+    assert all("cannot be compared" in execution.detail for execution in found)
+
+
+def test_a_samples_file_is_scored(run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
+    """The suite asks the problems, and the summary and the report tell what was left out."""
+    problems = list(MBPP.load(_DATA).problems.values())[:6]
+    rows = ({"task_id": problem.task_id, "completion": problem.canonical_solution} for problem in problems)
+    pytester.path.joinpath("answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    result = run(
+        *mode, "--qeval-completions", "answers.jsonl", "--qeval-suite", "mbpp", "--qeval-data", str(_DATA),
+        "--qeval-output", "out",
+    )  # fmt: skip
+
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        ["mbpp*pass@1*", "*replay*100.0%*6/6*", "*mbpp: 2 of 500 problems left out: MBPP/123 (*"]
+    )
+    report = json.loads((pytester.path / "out" / "report.json").read_text(encoding="utf-8"))
+    jsonschema.validate(report, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
+    assert report["benchmarks"]["mbpp"]["excluded"].keys() == {"MBPP/123", "MBPP/367"}
