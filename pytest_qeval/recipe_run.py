@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from math import ceil
 from typing import TYPE_CHECKING
 
 from pytest_qeval import registry
@@ -19,6 +20,7 @@ from pytest_qeval.quantize.catalogue import find_recipe
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.schema import Case, Record
 from pytest_qeval.settings import CONTROL
+from pytest_qeval.stats.sequential import N_LOOKS
 
 if TYPE_CHECKING:
     from pytest_qeval.runtime import Runtime
@@ -58,8 +60,9 @@ class RecipeRun:
                 self._failure = error
                 raise
             self._evaluator = self._evaluating(self._engine)
-            planned = self._runtime.planned(self.recipe)
-            self._evaluator.submit(reversed(planned) if self.recipe == CONTROL else planned)
+            if not self._runtime.may_leave(self.recipe):
+                planned = self._runtime.planned(self.recipe)
+                self._evaluator.submit(reversed(planned) if self.recipe == CONTROL else planned)
 
     @property
     def engine(self) -> ReplayEngine | ModelEngine:
@@ -127,6 +130,8 @@ class RecipeRun:
         """Give the record of one case, and leave it as a message."""
         self.load()
         assert self._evaluator is not None  # noqa: S101 - just loaded
+        if self._runtime.may_leave(self.recipe):
+            self._evaluator.submit(self._portion(case))
         self._meter()
         record = self._evaluator.evaluate(case)
         self._meter()
@@ -134,6 +139,15 @@ class RecipeRun:
         self._runtime.post(record.to_dict())
         self._runtime.decide(self.recipe, case.benchmark)
         return record
+
+    def _portion(self, case: Case) -> Sequence[Case]:
+        """Give the cases between two looks at the evidence, for the next look may end it."""
+        planned = self._runtime.planned(self.recipe)
+        if case not in planned:
+            return [case]
+        size = ceil(len(planned) / N_LOOKS)
+        start = planned.index(case) // size * size
+        return planned[start : start + size]
 
     def measure_stream(self) -> StreamFacts:
         """Measure a single stream of this recipe, and leave the times as a message."""

@@ -196,9 +196,13 @@ class Runtime:
         """Leave a message for the session."""
         self._outbox.append(message)
 
+    def may_leave(self, recipe: str) -> bool:
+        """Tell whether a recipe may be left before all its cases are asked."""
+        return self.decider is not None and recipe in self.settings.recipes
+
     def decide(self, recipe: str, benchmark: str) -> None:
         """See whether a candidate's gates on a benchmark are decided by now; leave it as a message when they are."""
-        if self.decider is None or recipe not in self.settings.recipes:
+        if self.decider is None or not self.may_leave(recipe):
             return
         cases = [case for case in self.planned(recipe) if case.benchmark == benchmark]
         for decision in self.decider.decide(recipe, benchmark, cases, self.outcomes):
