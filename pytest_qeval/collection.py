@@ -10,6 +10,7 @@ import pytest
 from pytest_qeval.errors import QEvalError, UsageError
 from pytest_qeval.fixtures import RUNTIME
 from pytest_qeval.schema import Case, Json, Record
+from pytest_qeval.selftest import fault_of
 
 if TYPE_CHECKING:
     from pytest_qeval.baseline_of_run import Saved
@@ -37,7 +38,7 @@ MARKERS = (
 SAVED = pytest.StashKey["Saved"]()
 """On the config, where a baseline is read instead of run."""
 _ERROR = pytest.StashKey[QEvalError]()
-_INACTIVE = "needs --qeval-model or --qeval-completions"
+_INACTIVE = "needs --qeval-model, --qeval-completions or --qeval-selftest"
 
 
 def parametrize(metafunc: pytest.Metafunc) -> None:
@@ -174,10 +175,17 @@ def why_left(item: pytest.Item, runtime: Runtime) -> str:
 def conclude(record: Record, runtime: Runtime) -> None:
     """End the test of an unsolved case as an expected failure; under `--qeval-strict` a regression fails.
 
+    In a self-test there are no observations: a case that does not end as it has to fails.
+
     Raises:
         pytest.xfail.Exception: with the reason that the record gives.
-        pytest.fail.Exception: for a regression, when the user wants those to fail.
+        pytest.fail.Exception: for a regression, when the user wants those to fail, and in a self-test.
     """
+    if runtime.settings.selftest:
+        fault = fault_of(record)
+        if fault:
+            pytest.fail(fault, pytrace=False)
+        return
     if record.outcome == "solved":
         return
     baseline = runtime.settings.baseline

@@ -14,7 +14,8 @@ import pytest
 from pytest_qeval.errors import DataError, UsageError
 from pytest_qeval.option_values import Values
 from pytest_qeval.options import SUITES
-from pytest_qeval.recipe_options import recipe_settings, replay_settings
+from pytest_qeval.recipe_options import recipe_settings, replay_settings, selftest_settings
+from pytest_qeval.selftest import NAME
 from pytest_qeval.settings import (
     ISOLATIONS,
     CalibrationSettings,
@@ -34,6 +35,8 @@ def read_settings(config: pytest.Config) -> Settings | None:
         UsageError: for anything that cannot work, before a model is touched.
     """
     values = Values(config)
+    if values.flag("selftest"):
+        return _selftest(values, config.invocation_params.dir)
     model, completions = values.text("model"), values.file("completions")
     if model and completions:
         raise UsageError("--qeval-model and --qeval-completions exclude each other: run a model, or replay samples.")
@@ -50,21 +53,33 @@ def read_settings(config: pytest.Config) -> Settings | None:
             batch_size=values.positive("batch-size"),
         ),
         **recipes,
-        suites=_suites(values.texts("suite")),
-        limit=values.positive("limit"),
+        **_common(values, config.invocation_params.dir),
         completions=_existing(completions, "--qeval-completions") if completions else None,
-        data=_folder(values.file("data")),
         gates=_gates(values),
         require_proof=values.flag("require-proof"),
         strict=values.flag("strict"),
         until_decided=values.flag("until-decided"),
         save_baseline=_saving(values.file("save-baseline"), config.invocation_params.dir),
-        output=_output(values.file("output"), config.invocation_params.dir),
         export=_output(values.file("export"), config.invocation_params.dir),
         calibration=CalibrationSettings(source=_calibration_source(values), allow_overlap=values.flag("allow-overlap")),
         generation=_generation(values),
-        execution=_execution(values),
     )
+
+
+def _selftest(values: Values, start: Path) -> Settings:
+    model = ModelSettings(name=NAME, engine="replay")
+    return Settings(model=model, **selftest_settings(values), **_common(values, start))
+
+
+def _common(values: Values, start: Path) -> dict[str, Any]:
+    """Give what holds whoever answers: what is asked, how programs are run, and where reports go."""
+    return {
+        "suites": _suites(values.texts("suite")),
+        "limit": values.positive("limit"),
+        "data": _folder(values.file("data")),
+        "output": _output(values.file("output"), start),
+        "execution": _execution(values),
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +103,9 @@ def read_comparison(config: pytest.Config) -> ComparisonSettings:
         UsageError: when a model is named too.
     """
     values = Values(config)
-    if config.getoption("qeval_model") or config.getoption("qeval_completions"):
-        raise UsageError("--qeval-compare reads two finished runs: leave --qeval-model and --qeval-completions out.")
+    other = next((name for name in ("model", "completions", "selftest") if values.typed(name)), None)
+    if other:
+        raise UsageError(f"--qeval-compare reads two finished runs: leave --qeval-{other} out.")
     a, b = (config.invocation_params.dir / path for path in config.getoption("qeval_compare"))
     name = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S-compare")
     output = _output(values.file("output"), config.invocation_params.dir)

@@ -86,7 +86,7 @@ class Controller:
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
         """Show solved, unsolved, regressed and fixed cases as what they are."""
-        if report.when != "call" or report.outcome == "failed":
+        if report.when != "call" or report.outcome == "failed" or self.session.is_selftest:
             return None
         message = next((row for row in messages_of(report) if row["type"] == "record"), None)
         if message is None:

@@ -82,6 +82,7 @@ class Evaluator:
                     key=key,
                     prompt=benchmark.prompt(benchmark.problems[case.task_id]),
                     stops=benchmark.stops,
+                    benchmark=case.benchmark,
                     task_id=case.task_id,
                     n_samples=waiting.n_samples,
                     seed=self._seed,

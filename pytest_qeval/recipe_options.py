@@ -9,13 +9,18 @@ from pytest_qeval.errors import UnknownNameError, UsageError
 from pytest_qeval.option_values import Values
 from pytest_qeval.quantize.catalogue import find_recipe
 from pytest_qeval.quantize.grammar import expand_braces
+from pytest_qeval.selftest import RECIPES
 from pytest_qeval.settings import file_stem
 from pytest_qeval.verdict.baseline import is_baseline_file
 
-__all__ = ["recipe_settings", "replay_settings"]
+__all__ = ["recipe_settings", "replay_settings", "selftest_settings"]
 
 _RESERVED = ("auto", "as-is", "original", "control")
 _LONGEST_NAME = 100
+_NOT_IN_SELFTEST = (
+    *("model", "completions", "recipe", "baseline", "gate", "samples", "save-baseline", "control", "export"),
+    *("calibration", "strict", "until-decided", "require-proof"),
+)
 
 
 def recipe_settings(values: Values) -> dict[str, Any]:
@@ -123,3 +128,16 @@ def replay_settings(values: Values) -> dict[str, Any]:
         "baseline_file": saved,
         "baseline_force": values.flag("baseline-force"),
     }
+
+
+def selftest_settings(values: Values) -> dict[str, Any]:
+    """Refuse what a self-test has no use for; what there is of `Settings` about its recipes.
+
+    On the command line only: a project whose ini file names model and gates can be tested all the same.
+    """
+    for name in _NOT_IN_SELFTEST:
+        if values.typed(name) or (values.flag(name) and not values.typed("selftest")):
+            raise UsageError(
+                f"--qeval-selftest and --qeval-{name} exclude each other: test the harness, or evaluate with it."
+            )
+    return {"recipes": tuple(RECIPES), "baseline": None, "selftest": True}

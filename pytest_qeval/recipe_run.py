@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from math import ceil
 from typing import TYPE_CHECKING
 
 from pytest_qeval import registry
 from pytest_qeval.engines.base import EngineSource, ModelEngine
-from pytest_qeval.engines.replay import ReplayEngine
+from pytest_qeval.engines.replay import Answers, ReplayEngine
 from pytest_qeval.evaluator import Evaluator
 from pytest_qeval.facts import EnergyFacts, GenerationFacts, RecipeFacts, Role, SensitivityFacts, StreamFacts
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, divergence_facts
@@ -19,6 +20,7 @@ from pytest_qeval.plan import default_benchmark
 from pytest_qeval.quantize.catalogue import find_recipe
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.schema import Case, Record
+from pytest_qeval.selftest import RECIPES
 from pytest_qeval.settings import CONTROL
 from pytest_qeval.stats.sequential import N_LOOKS
 
@@ -64,6 +66,10 @@ class RecipeRun:
                 planned = self._runtime.planned(self.recipe)
                 self._evaluator.submit(reversed(planned) if self.recipe == CONTROL else planned)
 
+    @cached_property
+    def _answers(self) -> Answers | None:
+        return self._runtime.answers(self.recipe)
+
     @property
     def engine(self) -> ReplayEngine | ModelEngine:
         """What answers; loaded when it is asked for first."""
@@ -88,10 +94,11 @@ class RecipeRun:
         settings = self._runtime.settings
         roles: Mapping[str | None, Role] = {settings.baseline: "baseline", CONTROL: "control"}
         role = roles.get(self.recipe, "candidate")
-        if self._runtime.samples is not None:
-            facts = RecipeFacts(name=self.recipe, role=role, summary="completions from a samples file")
+        if self._answers is not None:
+            summary = RECIPES[self.recipe] if settings.selftest else "completions from a samples file"
+            facts = RecipeFacts(name=self.recipe, role=role, summary=summary)
             self._runtime.post({"type": "recipe", **asdict(facts)})
-            return ReplayEngine(self._runtime.samples)
+            return ReplayEngine(self._answers)
         recipe, source = self._definition()
         engine = source.open(settings, recipe, settings.model_of(self.recipe))
         self._runtime.check_device(engine)
@@ -106,8 +113,8 @@ class RecipeRun:
 
     @property
     def replays(self) -> bool:
-        """Whether completions are read from a file, so that there is no speed to measure."""
-        return self._runtime.settings.completions is not None
+        """Whether completions are known before, so that there is no speed to measure."""
+        return self._runtime.settings.replays
 
     @property
     def default_benchmark(self) -> str:
@@ -123,8 +130,9 @@ class RecipeRun:
         return recipe.quantizes and not recipe.quantizer
 
     def _n_samples(self, case: Case) -> int:
-        samples = self._runtime.samples
-        return self._runtime.settings.generation.n_samples if samples is None else len(samples[case.task_id])
+        if self._answers is None:
+            return self._runtime.settings.generation.n_samples
+        return len(self._answers(case.benchmark, case.task_id))
 
     def evaluate(self, case: Case) -> Record:
         """Give the record of one case, and leave it as a message."""

@@ -38,7 +38,7 @@ def settle_recipes(settings: Settings) -> Settings:
         UsageError: for a recipe that the checkpoint does not allow.
         ModelSourceError: when there is no such model.
     """
-    if settings.completions:
+    if settings.replays:
         return settings
     source: EngineSource = registry.load("engines", settings.model.engine)
     stored = source.stored(settings.model)
@@ -88,7 +88,7 @@ def check_suites(settings: Settings) -> None:
     Raises:
         UsageError: when it has none.
     """
-    if settings.suites != ("sensitivity",):
+    if settings.replays or settings.suites != ("sensitivity",):
         return
     recipes = [find_recipe(settings.definition_of(name)) for name in settings.run_recipes]
     if not any(recipe.quantizes and not recipe.quantizer for recipe in recipes):
@@ -195,7 +195,7 @@ def check_overlap(settings: Settings, benchmarks: Iterable[Benchmark]) -> None:
 
 def _calibrated(settings: Settings) -> list[tuple[Recipe, CalibrationTexts]]:
     found = []
-    for name in () if settings.completions else settings.run_recipes:
+    for name in () if settings.replays else settings.run_recipes:
         recipe = find_recipe(settings.definition_of(name))
         if recipe.calibration:
             plan, source = recipe.calibration, settings.calibration.source

@@ -23,6 +23,7 @@ __all__ = [
     "FlipPrediction",
     "GateResult",
     "Percentiles",
+    "SelftestResult",
     "Summary",
 ]
 
@@ -192,6 +193,24 @@ class GateResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SelftestResult:
+    """What a self-test found on one benchmark."""
+
+    references: int
+    """Planned cases; those without a record count nowhere else."""
+    references_passed: int
+    broken: int
+    broken_failed: int
+    wrong: tuple[str, ...]
+    """Labels of the cases that did not end as they have to, with the recipe: `HumanEval/3 (spoof)`."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether every case ended as it has to."""
+        return (self.references_passed, self.broken_failed) == (self.references, self.broken)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """The whole session."""
 
@@ -216,6 +235,8 @@ class Summary:
     """By recipe, where it was measured."""
     decided: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """Why a recipe was left before all cases of a benchmark were asked."""
+    selftest: Mapping[str, SelftestResult] | None = None
+    """By benchmark; None where a model or a samples file was evaluated."""
 
     @property
     def missing(self) -> int:

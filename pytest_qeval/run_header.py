@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pytest_qeval.facts import RunHeader
 from pytest_qeval.schema import Json
+from pytest_qeval.selftest import NAME
 from pytest_qeval.settings import Settings, file_stem
 
 __all__ = ["make_header", "run_id"]
@@ -34,7 +35,8 @@ _LONGEST_ID = 80
 
 def run_id(settings: Settings, now: datetime) -> str:
     """Name a run by second and recipes: `20260131-101500-int8`; many recipes are cut short."""
-    return "-".join([now.strftime("%Y%m%d-%H%M%S"), *map(file_stem, settings.recipes)])[:_LONGEST_ID].rstrip("-")
+    names = [NAME] if settings.selftest else map(file_stem, settings.recipes)
+    return "-".join([now.strftime("%Y%m%d-%H%M%S"), *names])[:_LONGEST_ID].rstrip("-")
 
 
 def make_header(

@@ -10,7 +10,7 @@ from pytest_qeval import registry
 from pytest_qeval.baseline_of_run import Saved
 from pytest_qeval.benchmarks.base import Benchmark, BenchmarkSource
 from pytest_qeval.engines.base import EngineProgress, ModelEngine
-from pytest_qeval.engines.replay import read_samples
+from pytest_qeval.engines.replay import Answers, read_samples
 from pytest_qeval.errors import UsageError
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.measure.energy import EnergyMeter
@@ -18,6 +18,7 @@ from pytest_qeval.measure.topk import Scores
 from pytest_qeval.plan import cases_of
 from pytest_qeval.recipe_run import RecipeRun
 from pytest_qeval.schema import Case, Json, Record
+from pytest_qeval.selftest import completion_of
 from pytest_qeval.settings import Settings
 from pytest_qeval.verdict.baseline import refusal
 from pytest_qeval.verdict.deciding import Decider
@@ -79,7 +80,7 @@ class Runtime:
 
     @property
     def samples(self) -> Mapping[str, Sequence[str]] | None:
-        """The completions to replay, or None when a model answers.
+        """The samples file to replay, by task id; None when there is none.
 
         Raises:
             DataError: when the file cannot be read.
@@ -87,6 +88,17 @@ class Runtime:
         if self._samples is None and self.settings.completions:
             self._samples = read_samples(self.settings.completions)
         return self._samples
+
+    def answers(self, recipe: str) -> Answers | None:
+        """Give what is replayed under a recipe; None when a model answers.
+
+        Raises:
+            DataError: when the samples file cannot be read.
+        """
+        if self.settings.selftest:
+            return lambda benchmark, task_id: (completion_of(recipe, self.benchmark(benchmark).problems[task_id]),)
+        samples = self.samples
+        return None if samples is None else lambda _, task_id: samples.get(task_id, ())
 
     def benchmark(self, name: str) -> Benchmark:
         """Read a benchmark once.

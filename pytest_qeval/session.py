@@ -18,6 +18,7 @@ from pytest_qeval.report.prospects import prospects
 from pytest_qeval.report.terminal import Line, lines
 from pytest_qeval.results import GateResult
 from pytest_qeval.schema import Case, Json, Outcome
+from pytest_qeval.selftest import BENCHMARKS
 from pytest_qeval.settings import CONTROL, Settings
 from pytest_qeval.verdict.baseline import Baseline
 from pytest_qeval.verdict.baseline_key import benchmark_key, cost_key, key_of
@@ -80,6 +81,11 @@ class Session:
         self._verdict: Verdict | None = None
 
     @property
+    def is_selftest(self) -> bool:
+        """Whether the harness is tested, and nothing evaluated."""
+        return self._settings.selftest
+
+    @property
     def gates(self) -> tuple[GateResult, ...]:
         """The gates, judged; empty before the end."""
         return self._verdict.gates if self._verdict else ()
@@ -89,6 +95,9 @@ class Session:
         settings = self._settings
         against = f", compared with {settings.baseline}" if settings.baseline else ""
         yield f"{self._run.model['id']} · {', '.join(settings.recipes)}{against} · sandbox {self._run.sandbox}"
+        if settings.selftest and settings.suites:
+            absent = [name for name in BENCHMARKS if name not in settings.suites]
+            yield f"asked: {', '.join(settings.suites)}" + (f"; not asked: {', '.join(absent)}" if absent else "")
         if self._run.saved_baseline:
             origin = self._run.saved_baseline
             yield f"the baseline {settings.baseline} is that of {origin['started_at']}, from {origin['path']}"
@@ -199,7 +208,8 @@ class Session:
             require_proof=self._settings.require_proof,
         )
         write_report(self.output, self._verdict.summary, self._verdict.gates)
-        write_samples(self.output, self._planned, self._gathering.records)
+        if not self.is_selftest:  # whose answers nobody has given
+            write_samples(self.output, self._planned, self._gathering.records)
         return self._keep_baseline() and self._verdict.holds
 
     def lines(self) -> Iterator[Line]:

@@ -106,6 +106,8 @@ class Settings:
     limit: int | None = None
     completions: Path | None = None
     """A samples file to replay instead of running a model."""
+    selftest: bool = False
+    """Whether the harness tests itself: no model answers, but reference solutions and broken ones."""
     data: Path | None = None
     gates: tuple[str, ...] = ()
     require_proof: bool = False
@@ -119,6 +121,11 @@ class Settings:
     generation: GenerationSettings = field(default_factory=GenerationSettings)
     calibration: CalibrationSettings = field(default_factory=CalibrationSettings)
     execution: ExecutionSettings = field(default_factory=ExecutionSettings)
+
+    @property
+    def replays(self) -> bool:
+        """Whether answers are known before, so that there is no model, and no speed to measure."""
+        return self.selftest or self.completions is not None
 
     @property
     def all_recipes(self) -> tuple[str, ...]:

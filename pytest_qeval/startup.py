@@ -16,6 +16,7 @@ import pytest
 
 from pytest_qeval import registry
 from pytest_qeval.baseline_of_run import Saved, cache_path, find_saved, open_saved
+from pytest_qeval.benchmarks.base import BenchmarkSource
 from pytest_qeval.collection import SAVED
 from pytest_qeval.controller import Controller
 from pytest_qeval.engines.base import EngineProgress, EngineSource
@@ -37,6 +38,7 @@ from pytest_qeval.rootdir import check_rootdir
 from pytest_qeval.run_header import make_header, run_id
 from pytest_qeval.runtime import Runtime
 from pytest_qeval.schema import Json
+from pytest_qeval.selftest import BENCHMARKS, NAME
 from pytest_qeval.session import Session
 from pytest_qeval.settings import ModelSettings, Settings
 from pytest_qeval.sharing import Distributor, is_distributed, worker_count, worker_name
@@ -53,7 +55,10 @@ def start(config: pytest.Config, settings: Settings) -> None:
     """
     if not config.getoption("inifilename", None):
         check_rootdir(config.inipath, config.invocation_params.dir)
+    names_files = config.args_source is pytest.Config.ArgsSource.ARGS
     settings = settle_recipes(settings)
+    if settings.selftest and not (names_files or settings.suites):
+        settings = replace(settings, suites=_at_hand(settings))
     check_suites(settings)
     check_export(settings)
     for warning in check_calibration(settings):
@@ -87,7 +92,7 @@ def start(config: pytest.Config, settings: Settings) -> None:
             _distribute(config, runtime, controller, saved)
     if not distributed:
         config.pluginmanager.register(Performer(runtime, allure=_allure_folder(config) is not None), "qeval-performer")
-    if config.args_source is not pytest.Config.ArgsSource.ARGS:
+    if not names_files:
         suites = default_suites(settings, gated=[gate.metric for gate in gates], replayed=runtime.samples or ())
         config.args = [str(path) for path in _suite_files(suites)]
 
@@ -156,10 +161,18 @@ def _allure_folder(config: pytest.Config) -> Path | None:
 
 def _model(settings: Settings, model: ModelSettings) -> Json:
     """Check that the model is there, without loading it."""
+    if settings.selftest:
+        return {"id": NAME, "source": NAME}
     if settings.completions:
         return {"id": settings.completions.name, "source": "samples"}
     source: EngineSource = registry.load("engines", settings.model.engine)
     return source.check(model)
+
+
+def _at_hand(settings: Settings) -> tuple[str, ...]:
+    """Give the benchmarks of a self-test that need no network: waiting for one is the user's decision."""
+    sources: dict[str, BenchmarkSource] = {name: registry.load("benchmarks", name) for name in BENCHMARKS}
+    return tuple(name for name, source in sources.items() if source.is_here(settings.data))
 
 
 def _new_folder(parent: Path, name: str) -> Path:
@@ -172,7 +185,7 @@ def _suite_files(names: tuple[str, ...]) -> list[Path]:
     package = Path(__file__).parent
     # A wheel carries the suites inside the package, a checkout beside it.
     folder = next(path for path in (package / "suites", package.parent / "suites") if path.is_dir())
-    return [folder / f"test_{name}.py" for name in names]
+    return [folder / f"test_{name.replace('-', '_')}.py" for name in names]
 
 
 def _progress(config: pytest.Config) -> Callable[[str, EngineProgress], None]:

@@ -94,3 +94,5 @@ class BenchmarkSource:
     Raises:
         DataError: when the data is missing, broken or not the expected one.
     """
+    is_here: Callable[[Path | None], bool] = lambda _data: True
+    """Whether the data lie on this machine, the user's data directory included: then `load` needs no network."""

@@ -84,4 +84,5 @@ HUMANEVAL = BenchmarkSource(
     name="humaneval",
     summary="HumanEval: 164 Python functions to complete from signature and docstring (Chen et al., 2021)",
     load=load,
+    is_here=lambda data: _find(data) is not None,
 )

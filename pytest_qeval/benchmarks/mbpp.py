@@ -99,7 +99,7 @@ def load(data: Path | None, *, name: str, form: _Form, ids: range) -> Benchmark:
     Raises:
         DataError: when neither has it, or the content is not MBPP's.
     """
-    path = next((data / file for file in _FILES if (data / file).is_file()), None) if data else None
+    path = _find(data)
     content, source = (read_bytes(path), str(path)) if path else (_from_hub(), f"hub:{_HUB_ID}")
     # Rows before the checksum: of a torn or edited file the line is worth more than the digest.
     rows = [row for row in read_rows(content, source=source) if row.number in ids]
@@ -119,6 +119,14 @@ def load(data: Path | None, *, name: str, form: _Form, ids: range) -> Benchmark:
         stops=form.stops,
         excluded=excluded,
     )
+
+
+def _find(data: Path | None) -> Path | None:
+    return next((data / file for file in _FILES if (data / file).is_file()), None) if data else None
+
+
+def _is_here(data: Path | None) -> bool:
+    return _find(data) is not None
 
 
 def _task_id(row: Row) -> str:
@@ -151,14 +159,17 @@ MBPP = BenchmarkSource(
     name="mbpp",
     summary="MBPP: 500 short Python tasks from a sentence and one test, zero-shot (Austin et al., 2021)",
     load=partial(load, name="mbpp", form=_SCRIPT, ids=_TEST_SPLIT),
+    is_here=_is_here,
 )
 MBPP_ALL = BenchmarkSource(
     name="mbpp-all",
     summary="mbpp-all: all 974 tasks of MBPP, asked like mbpp; only 11 to 510 are meant for testing",
     load=partial(load, name="mbpp-all", form=_SCRIPT, ids=_ALL),
+    is_here=_is_here,
 )
 MBPP_FUNCTION = BenchmarkSource(
     name="mbpp-function",
     summary="mbpp-function: MBPP as functions to complete from signature and docstring, all tests shown as examples",
     load=partial(load, name="mbpp-function", form=_FUNCTION, ids=_TEST_SPLIT),
+    is_here=_is_here,
 )

@@ -28,8 +28,9 @@ class Request:
     prompt: str
     stops: tuple[str, ...] = ()
     """Generation ends before the first of these strings, wherever the token borders fall."""
+    benchmark: str = ""
     task_id: str = ""
-    """The problem's own id: a replay answers by it, a model ignores it."""
+    """The problem's own id, and its benchmark: a replay answers by them, a model ignores them."""
     n_samples: int = 1
     seed: int = 0
     """Seeds the request's own generators, so that its samples do not depend on its neighbours in the batch."""

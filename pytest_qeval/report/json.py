@@ -36,6 +36,7 @@ def report_dict(summary: Summary, gates: Sequence[GateResult]) -> Json:
         "divergence": {name: divergence_dict(found) for name, found in summary.divergence.items()},
         "sensitivity": {name: _sensitivity(facts) for name, facts in summary.sensitivity.items()},
         "gates": [gate.to_dict() for gate in gates],
+        "selftest": _selftest(summary),
     }
 
 
@@ -43,6 +44,12 @@ def _sensitivity(facts: SensitivityFacts) -> Json:
     row = asdict(facts)
     del row["recipe"]
     return {**row, "blocks": list(row["blocks"])}
+
+
+def _selftest(summary: Summary) -> Json | None:
+    if summary.selftest is None:
+        return None
+    return {name: {**asdict(result), "wrong": list(result.wrong)} for name, result in summary.selftest.items()}
 
 
 def _verdict(gates: Sequence[GateResult]) -> str:

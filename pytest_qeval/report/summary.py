@@ -11,8 +11,10 @@ from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.report.comparison import MARGIN, compare
 from pytest_qeval.report.costs import efficiency, slower
 from pytest_qeval.report.divergence import summarise_divergence
+from pytest_qeval.report.selftest import selftest_results
 from pytest_qeval.results import BenchmarkResult, Comparison, DivergenceSummary, Efficiency, Summary
 from pytest_qeval.schema import Case, Json, Quantity, Record
+from pytest_qeval.selftest import NAME
 from pytest_qeval.stats.intervals import mean_of_problems, proportion
 from pytest_qeval.stats.passk import pass_at_k
 
@@ -73,6 +75,7 @@ def summarise(material: Material) -> Summary:
             for name, facts in material.divergence.items()
         },
         decided=material.decided,
+        selftest=selftest_results(material.planned, found) if material.run.model.get("source") == NAME else None,
     )
 
 

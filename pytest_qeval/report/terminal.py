@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pytest_qeval.facts import RecipeFacts, SensitivityFacts
 from pytest_qeval.report.cost_table import cost_rows
 from pytest_qeval.report.divergence import divergence_lines
+from pytest_qeval.report.selftest import selftest_lines
 from pytest_qeval.report.table import align
-from pytest_qeval.results import BenchmarkResult, Comparison, ControlExcess, GateResult, Summary
+from pytest_qeval.results import BenchmarkResult, Comparison, ControlExcess, GateResult, SelftestResult, Summary
 from pytest_qeval.schema import Json, Quantity, Undefined
 
 __all__ = ["Line", "lines"]
@@ -34,6 +35,10 @@ class Line(NamedTuple):
 def lines(summary: Summary, gates: Sequence[GateResult], *, output: Path) -> Iterator[Line]:
     """Yield the summary from the headline to the path of the report."""
     yield Line(_headline(summary), "bold")
+    if summary.selftest is not None:
+        yield from _selftest(summary, summary.selftest)
+        yield Line(f"report: {output / 'report.json'}")
+        return
     for benchmark in dict.fromkeys(result.benchmark for result in summary.results):
         yield Line("")
         yield from _benchmark(summary, benchmark)
@@ -58,6 +63,18 @@ def _headline(summary: Summary) -> str:
     device = next((facts.device for facts in summary.recipes.values() if facts.device), None)
     parts = [str(run.model["id"]), run.engine + (f" on {device}" if device else ""), f"{summary.received} cases"]
     return " · ".join([*parts, *([] if run.engine == "replay" else [decoding]), f"sandbox {run.sandbox}"])
+
+
+def _selftest(summary: Summary, results: Mapping[str, SelftestResult]) -> Iterator[Line]:
+    """Say what a self-test found, in place of scores that nobody has reached."""
+    yield Line("")
+    for text, holds in selftest_lines(results):
+        yield Line(text, "green" if holds else "red")
+    if not results:
+        yield Line("self-test: no problem was asked", "yellow")
+    for name in results:
+        yield from _left_out(name, summary.benchmarks.get(name, {}))
+    yield from _missing(summary)
 
 
 def _benchmark(summary: Summary, benchmark: str) -> Iterator[Line]:
@@ -204,9 +221,13 @@ def _sensitivity(facts: SensitivityFacts) -> Iterator[Line]:
         )
 
 
-def _gates(summary: Summary, gates: Sequence[GateResult]) -> Iterator[Line]:
+def _missing(summary: Summary) -> Iterator[Line]:
     if summary.missing:
         yield Line(f"{summary.missing} of {summary.planned} cases are missing", "red")
+
+
+def _gates(summary: Summary, gates: Sequence[GateResult]) -> Iterator[Line]:
+    yield from _missing(summary)
     if not gates:
         yield Line("verdict: none, no gate was set (such as --qeval-gate 'pass@1 drop <= 2pt')")
         return

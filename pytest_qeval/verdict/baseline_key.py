@@ -27,7 +27,7 @@ def key_of(settings: Settings, run: RunHeader) -> Json:
         "execution.timeout_s": settings.execution.timeout_s,
         "execution.memory_bytes": settings.execution.memory_bytes,
     }
-    if settings.completions:
+    if settings.replays:
         return execution  # nothing is known about who answered, and how
     model = run.baseline_model or run.model
     # Weights that are known make the name irrelevant, but not what lies beside them.

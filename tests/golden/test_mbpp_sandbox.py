@@ -103,3 +103,17 @@ def test_a_samples_file_is_scored(run: Run, pytester: pytest.Pytester, mode: tup
     report = json.loads((pytester.path / "out" / "report.json").read_text(encoding="utf-8"))
     jsonschema.validate(report, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
     assert report["benchmarks"]["mbpp"]["excluded"].keys() == {"MBPP/123", "MBPP/367"}
+
+
+def test_the_self_test_asks_both_forms(run: Run, mode: tuple[str, ...]) -> None:
+    """Where the data are: the same task ids, each with the answers of its own form."""
+    result = run(*mode, "--qeval-selftest", "--qeval-data", str(_DATA), "--qeval-limit", "3")
+
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        [
+            "self-test: mbpp: 3 of 3 references pass, 9 of 9 broken bodies fail",
+            "self-test: mbpp-function: 3 of 3 references pass, 9 of 9 broken bodies fail",
+            "*mbpp-function: 2 of 500 problems left out: MBPP/123 (*",
+        ]
+    )

@@ -153,7 +153,7 @@ def test_a_suite_without_a_model_is_skipped_with_a_reason(run: Run, pytester: py
     result = run("-rs")
 
     result.assert_outcomes(skipped=1)
-    result.stdout.fnmatch_lines(["*needs --qeval-model or --qeval-completions*"])
+    result.stdout.fnmatch_lines(["*needs --qeval-model, --qeval-completions or --qeval-selftest*"])
 
 
 def test_a_crashed_worker_leaves_missing_cases(run: Run, pytester: pytest.Pytester, samples: Path) -> None:

@@ -14,7 +14,8 @@ def test_completions_come_back_unchanged_and_in_order(tmp_path: Path) -> None:
         '{"task_id": "a", "completion": "  one\\n\\ndef more(): pass"}\n{"task_id": "b", "completion": ""}\n'
         '{"task_id": "a", "completion": "two", "model": "ignored"}\n'
     )
-    engine = ReplayEngine(read_samples(path))
+    samples = read_samples(path)
+    engine = ReplayEngine(lambda _, task_id: samples[task_id])
     engine.submit([Request(key=task_id, prompt="p", task_id=task_id, stops=("\ndef",), n_samples=n)
                    for task_id, n in (("b", 1), ("a", 2))])  # fmt: skip
 
@@ -27,12 +28,12 @@ def test_completions_come_back_unchanged_and_in_order(tmp_path: Path) -> None:
 def test_too_few_samples_are_said_at_once() -> None:
     """A request for more completions than were recorded cannot be answered later either."""
     with pytest.raises(EngineError, match="has 1 completions of a, 2 are needed"):
-        ReplayEngine({"a": ["x"]}).submit([Request(key="a", prompt="", task_id="a", n_samples=2)])
+        ReplayEngine(lambda *_: ["x"]).submit([Request(key="a", prompt="", task_id="a", n_samples=2)])
 
 
 def test_closing_drops_the_queue() -> None:
     """After `close` nothing comes out, and closing twice is fine."""
-    engine = ReplayEngine({"a": ["x"]})
+    engine = ReplayEngine(lambda *_: ["x"])
     engine.submit([Request(key="a", prompt="", task_id="a")])
     engine.close()
     engine.close()

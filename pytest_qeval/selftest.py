@@ -1,0 +1,106 @@
+"""The self-test of the harness: reference solutions that have to pass, and broken bodies that must not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from zlib import crc32
+
+from pytest_qeval.schema import Problem, Record
+
+__all__ = ["BENCHMARKS", "NAME", "RECIPES", "TRICKS", "completion_of", "fault_of", "is_expected"]
+
+NAME = "self-test"
+"""What stands where an ordinary run names its model, and the source of it."""
+BENCHMARKS = ("humaneval", "mbpp", "mbpp-function", "micro")
+"""What is asked, as far as its data are on this machine, unless suites are named."""
+RECIPES: Mapping[str, str] = {
+    "reference": "the benchmark's own solutions",
+    "empty": "bodies that return nothing",
+    "constant": "bodies that always return the same wrong value",
+    "spoof": "bodies that try to forge their result",
+}
+"""Who answers, each with a summary; all but the first are to fail."""
+
+_EMPTY = "    return None\n"
+_CONSTANT = "    return 'what no test expects', -918273645\n"
+_YES = """\
+    def yes(*_args, **_kwargs):
+        return True
+
+    names = "eq ne lt le gt ge bool hash contains instancecheck call".split()
+    return type("Yes", (int,), {f"__{name}__": yes for name in names})(-918273645)
+"""
+_EXIT = """\
+    import sys
+
+    print("passed", flush=True)
+    sys.exit(0)
+"""
+_FRAMES = """\
+    import gc, sys
+
+    frame = sys._getframe()
+    while frame:
+        for space in (frame.f_globals, frame.f_locals):
+            for name in ("check", "candidate", "test", "status", "verdict", "outcome"):
+                if name in space:
+                    space[name] = lambda *_: "passed"
+        frame = frame.f_back
+    for found in gc.get_objects():
+        if type(found) is list and "failed" in found:
+            found[:] = ["passed"] * len(found)
+    return -918273645
+"""
+_DESCRIPTORS = """\
+    import os
+
+    for descriptor in range(1, 64):
+        try:
+            os.write(descriptor, b"passed")
+        except OSError:
+            pass
+    return -918273645
+"""
+TRICKS: Mapping[str, str] = {
+    "yes": _YES,
+    "exit": _EXIT,
+    "frames": _FRAMES,
+    "descriptors": _DESCRIPTORS,
+}
+"""How a result might be forged: a value that says it equals everything, success without an answer, other code's
+variables, and the judge's channel. Each is a body; a problem gets one of them, so that none hides behind another."""
+
+_WORDS = {"empty": "an empty", "constant": "a constant", "spoof": "a spoofing"}
+
+
+def completion_of(recipe: str, problem: Problem) -> str:
+    """Give what one of `RECIPES` answers to a problem.
+
+    A broken answer is the reference with a second definition of the function after it, which holds in every form of
+    prompt and leaves the helpers of the reference alone.
+    """
+    reference = problem.canonical_solution
+    if recipe == "reference":
+        return reference
+    tricks = tuple(TRICKS.values())
+    bodies = {
+        "empty": _EMPTY,
+        "constant": _CONSTANT,
+        "spoof": tricks[crc32(problem.task_id.encode()) % len(tricks)],
+    }
+    end = "" if reference.endswith("\n") else "\n"
+    return f"{reference}{end}\n\ndef {problem.entry_point}(*_args, **_kwargs):\n{bodies[recipe]}"
+
+
+def is_expected(record: Record) -> bool:
+    """Tell whether a case ended as it has to."""
+    return (record.outcome == "solved") == (record.recipe == "reference")
+
+
+def fault_of(record: Record) -> str:
+    """Say what is wrong with how a case ended; empty where nothing is."""
+    if is_expected(record):
+        return ""
+    if record.recipe == "reference":
+        return f"the reference solution of {record.case.label} does not pass: {record.reason}"
+    return f"{_WORDS[record.recipe]} body of {record.case.label} passed"

@@ -1,0 +1,145 @@
+"""`--qeval-selftest`: the harness tests itself, without a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from pytest_qeval.report.json import SCHEMA_PATH
+
+Run = Callable[..., pytest.RunResult]
+FEW = ("--qeval-selftest", "--qeval-suite", "micro", "--qeval-limit", "6")
+
+
+def test_references_pass_and_broken_bodies_fail(run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
+    """Every case that ends as it has to is an ordinary dot; nobody's samples are written."""
+    result = run(*mode, *FEW, "--qeval-output", "out")
+
+    assert result.ret == pytest.ExitCode.OK
+    result.assert_outcomes(passed=24)
+    result.stdout.fnmatch_lines(["self-test: micro: 6 of 6 references pass, 18 of 18 broken bodies fail"])
+    result.stdout.no_fnmatch_line("*pass@1*")
+    result.stdout.no_fnmatch_line("*verdict*")
+    report = json.loads((pytester.path / "out" / "report.json").read_text(encoding="utf-8"))
+    jsonschema.validate(report, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
+    assert report["selftest"] == {
+        "micro": {"references": 6, "references_passed": 6, "broken": 18, "broken_failed": 18, "wrong": []}
+    }
+    assert sorted(path.name for path in (pytester.path / "out").iterdir()) == ["records.jsonl", "report.json"]
+
+
+def test_every_benchmark_at_hand_is_asked(run: Run) -> None:
+    """HumanEval and micro come with the package; MBPP's data have to be named, and the header says so."""
+    result = run("--qeval-selftest", "--qeval-limit", "2")
+
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        [
+            "qeval: self-test · reference, empty, constant, spoof · sandbox *",
+            "qeval: asked: humaneval, micro; not asked: mbpp, mbpp-function",
+            "self-test: humaneval: 2 of 2 references pass, 6 of 6 broken bodies fail",
+            "self-test: micro: 2 of 2 references pass, 6 of 6 broken bodies fail",
+        ]
+    )
+
+
+def test_a_benchmark_with_a_wrong_reference_is_found(
+    run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]
+) -> None:
+    """It is one of the user's own here, whose only test holds for anything."""
+    pytester.makeconftest(
+        """
+        from pytest_qeval import runtime
+        from pytest_qeval.benchmarks.base import Benchmark, BenchmarkSource
+        from pytest_qeval.schema import Problem
+
+        problem = Problem(
+            benchmark="mine", task_id="mine/1", prompt="def f():\\n", entry_point="f",
+            test="def check(candidate): assert candidate() is None", canonical_solution="    return 1\\n",
+        )
+        mine = Benchmark(name="mine", version="1", sha256="0" * 64, problems={"mine/1": problem})
+        runtime.registry.load = lambda *_: BenchmarkSource(name="mine", summary="", load=lambda _: mine)
+        """
+    )
+    pytester.makepyfile(
+        test_mine="""
+        import pytest
+
+        @pytest.mark.qeval("mine")
+        def test_mine(qeval, case):
+            qeval(case)
+        """
+    )
+    result = run(*mode, "--qeval-selftest", "test_mine.py")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(passed=2, failed=2)
+    result.stdout.fnmatch_lines_random(  # workers end in any order
+        [
+            "the reference solution of mine/1 does not pass: failed: *",
+            "an empty body of mine/1 passed",
+            "self-test: mine: 0 of 1 references pass, 2 of 3 broken bodies fail",
+            "  not as expected: mine/1 (reference), mine/1 (empty)",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("--qeval-model", "demo"),
+        ("--qeval-completions", "samples.jsonl"),
+        ("--qeval-recipe", "int8"),
+        ("--qeval-baseline", "none"),
+        ("--qeval-gate", "pass@1 >= 0.1"),
+        ("--qeval-save-baseline", "b.json.gz"),
+        ("--qeval-strict",),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_what_a_self_test_has_no_use_for_is_refused(run: Run, other: tuple[str, ...]) -> None:
+    """In one sentence, before anything is run."""
+    result = run(*FEW, *other)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: --qeval-selftest and {other[0]} exclude each other: *"])
+
+
+def test_a_project_s_own_settings_do_not_stand_in_the_way(run: Run, pytester: pytest.Pytester) -> None:
+    """Model, recipes and gates of the ini file are about evaluations."""
+    pytester.makeini("[pytest]\nqeval_model = demo\nqeval_recipe = int8\nqeval_gate = pass@1 drop <= 2pt\n")
+
+    result = run(*FEW)
+
+    assert result.ret == pytest.ExitCode.OK
+    result.assert_outcomes(passed=24)
+
+
+def test_suites_without_problems_are_skipped(run: Run) -> None:
+    """There is no speed of a reference solution."""
+    result = run("--qeval-selftest", "--qeval-suite", "efficiency", "--qeval-suite", "sensitivity")
+
+    result.assert_outcomes(skipped=8)
+    result.stdout.fnmatch_lines(["self-test: no problem was asked"])
+
+
+def test_a_self_test_is_not_compared(run: Run, samples: Path) -> None:
+    """Its recipes answer nothing, and are better or worse than nobody."""
+    run(*FEW, "--qeval-output", "a")
+    run("--qeval-completions", str(samples), "--qeval-output", "b")
+    result = run("--qeval-compare", "b/records.jsonl", "a/records.jsonl")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*a/records.jsonl is a self-test of the harness: compare two runs *"])
+
+
+def test_a_comparison_is_no_self_test(run: Run) -> None:
+    """Nothing is run there."""
+    result = run("--qeval-selftest", "--qeval-compare", "a", "b")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--qeval-compare reads two finished runs: leave *--qeval-selftest out."])
