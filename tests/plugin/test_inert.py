@@ -40,7 +40,8 @@ def test_importing_the_package_imports_neither_pytest_nor_torch() -> None:
 import importlib, pkgutil, sys
 import pytest_qeval
 pytest_side = {"plugin", "activation", "startup", "controller", "performer", "sharing", "share_scheduling",
-               "collection", "fixtures", "options", "listing"}
+               "collection", "fixtures", "options", "listing", "comparing", "command_line", "option_values",
+               "recipe_options"}
 for found in pkgutil.walk_packages(pytest_qeval.__path__, "pytest_qeval."):
     parts = found.name.split(".")
     if parts[1] in pytest_side or parts[1] in {"engines", "quantize", "demo", "runtime"} or parts[-1] == "divergence":
