@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import uuid
 from contextlib import suppress
@@ -13,6 +14,9 @@ __all__ = ["sibling", "take_place"]
 
 _ATTEMPTS = 100
 """At taking a folder's place, which others may take at the same moment."""
+
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
+"""What renaming says when another folder lies there; it may be gone again by the time one looks."""
 
 
 def sibling(directory: Path) -> Path:
@@ -42,8 +46,8 @@ def take_place(made: Path, directory: Path, *, mark: str) -> None:
             directory.rename(aside)
         try:
             made.rename(directory)
-        except OSError:
-            if not directory.is_dir():  # or else another program was faster
+        except OSError as error:
+            if error.errno not in _TAKEN and not directory.is_dir():  # or else another program was faster
                 with suppress(FileNotFoundError):
                     aside.rename(directory)
                 raise
