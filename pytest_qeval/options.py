@@ -149,7 +149,7 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--qeval-list",
         dest="qeval_list",
-        choices=("benchmarks", "recipes", "quantizers", "engines"),
+        choices=("benchmarks", "recipes", "quantizers", "perturbations", "engines"),
         help="print what there is, one line each, and exit",
     )
     group.addoption(
