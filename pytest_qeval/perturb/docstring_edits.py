@@ -64,7 +64,8 @@ def _allowed(
         if (allowed and edit.start < allowed[-1].stop) or prompt[edit.start : edit.stop] == edit.text:
             continue
         new = _words(_made(prompt, [*allowed, edit], span)) - known
-        if not any(prose.is_name(word) or word in forbidden for word in new):
+        # A single letter would read as a variable.
+        if not any(prose.is_name(word) or word in forbidden or len(word) == 1 for word in new):
             allowed.append(edit)
     return allowed
 

@@ -1,4 +1,9 @@
-"""Perturbations of the forms of words: another inflectional form, past tense, future tense."""
+"""Perturbations of the forms of words: another inflectional form, past tense, future tense.
+
+Words changed per prompt, mean over HumanEval, of ReCode (Wang et al., 2022, arXiv:2212.10264; seed 0, with its
+re-spaced punctuation) and of ours: inflection 9.6 and 7.3, past 12.5 and 3.6, future 16.2 and 7.0. Adjectives are left
+alone: the large element is not the largest.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +23,8 @@ from pytest_qeval.perturb.words import FUNCTION_WORDS, IMPERATIVES, in_case_of
 __all__ = ["INFLECTION", "INVARIANT", "TENSE_FUTURE", "TENSE_PAST"]
 
 INVARIANT = "Code, names, literals and examples keep every character, and the docstring's quotes stay where they are."
-SHARE = 0.5
+SHARE = 0.8
+"""Of nouns and verbs that have another form."""
 
 _PAST: Mapping[str, str] = {
     "am": "was", "are": "were", "can": "could", "do": "did", "does": "did", "has": "had", "have": "had", "is": "was",
@@ -79,7 +85,7 @@ def _finite_verb(prompt: str, start: int, word: str) -> str | None:
         known = _lemma(word)
         return lemmas[0] if lemmas and (lemmas[0] in IMPERATIVES or known == (lemmas[0], "VERB")) else None
     if before(prompt, start) in _AFTER:
-        return word if _lemma(word) == (word, "VERB") else None
+        return word if _forms(word, "VERB").get("VB") == word else None
     if word not in IMPERATIVES:
         return None
     so_far = sentence(prompt, start)

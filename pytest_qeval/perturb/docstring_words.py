@@ -1,4 +1,9 @@
-"""Perturbations of single words: a synonym in a word's place or beside it."""
+"""Perturbations of single words: a synonym in a word's place or beside it.
+
+Few words have one that surely fits, so most of those are taken. ReCode (Wang et al., 2022, arXiv:2212.10264) takes half
+of all words that WordNet knows, in any sense. Words changed per prompt, mean over HumanEval's 76 prompts that ReCode
+leaves closed: 4.2 by its substitution and 5.1 by its insertion, both with its re-spaced punctuation, and 1.1 by ours.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +25,8 @@ INVARIANT = (
     "Code, names, literals, examples and technical terms keep every character, and the docstring's quotes stay where "
     "they are."
 )
-SHARE = 0.5
-"""Of the words that have a synonym; ReCode's SynonymSubstitution and SynonymInsertion."""
+SHARE = 0.8
+"""Of the words that have a synonym."""
 
 _NEXT = re.compile(r" +([A-Za-z]+)")
 _PARTICLES = frozenset({"away", "back", "down", "in", "into", "off", "out", "over", "through", "to", "up"})
