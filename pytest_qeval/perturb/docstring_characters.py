@@ -2,7 +2,7 @@
 
 Strengths are ReCode's (Wang et al., 2022, arXiv:2212.10264), counted per letter of prose. ReCode disturbs more of a
 docstring, code included. Levenshtein distance to the prompt in characters, mean over HumanEval, seed 0 of ReCode's
-release and seeds 0 to 4 of ours: slips 10.6 and 6.6, swaps 13.7 and 9.7, case 57.2 and 49.2, blanks 24.3 and 4.6
+release and seeds 0 to 4 of ours: slips 10.6 and 6.6, swaps 13.7 and 9.7, case 57.2 and 49.2, blanks 24.3 and 4.5
 (ReCode also joins lines and takes blanks from examples).
 """
 

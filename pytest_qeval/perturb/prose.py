@@ -19,7 +19,7 @@ from pytest_qeval.perturb.prose_lines import Line, paragraphs
 from pytest_qeval.perturb.prose_marks import Stretch, marked, names_in
 from pytest_qeval.perturb.words import listed
 
-__all__ = ["Prose", "find_prose"]
+__all__ = ["Docstring", "Prose", "find_docstring", "find_prose"]
 
 _LITERAL = re.compile(r"([rRuU]?)(\"\"\"|'''|\"|')(.*)\2", re.DOTALL)
 _CHUNK = re.compile(r"\S+")
@@ -35,6 +35,18 @@ _ENGLISH_TYPES = frozenset(
 )
 _RESERVED = listed("async await def del elif false inf lambda nan none nonlocal null true")
 """Literals, and the keywords that are no words of English."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Docstring:
+    """What stands between a docstring's quotes."""
+
+    start: int
+    """Its place in the prompt."""
+    text: str
+    """As the source writes it, with escape sequences."""
+    code_names: frozenset[str]
+    """All names that the prompt's code uses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +66,11 @@ class Prose:
 @lru_cache(maxsize=2048)  # every perturbation and seed asks about the same prompts
 def find_prose(prompt: str, entry_point: str) -> Prose:
     """Find the prose in the docstring of the function `entry_point`; none where there is no such docstring."""
-    tree = _parsed(prompt)
-    literal = tree and _docstring(prompt, tree, entry_point)
-    if not tree or not literal:
+    docstring = find_docstring(prompt, entry_point)
+    if not docstring:
         return Prose(spans=(), names=frozenset())
-    start, body = literal
-    used = {name.lower() for name in (*_names(tree), *names_in(body))}
+    start, body = docstring.start, docstring.text
+    used = {name.lower() for name in (*docstring.code_names, *names_in(body))}
     names = frozenset(used | (_TYPES - _ENGLISH_TYPES) | _RESERVED)
     spans = [
         Stretch(start + span.start, start + span.stop)
@@ -78,13 +89,15 @@ def _parsed(prompt: str) -> ast.Module | None:
             return None
 
 
-def _docstring(prompt: str, tree: ast.Module, entry_point: str) -> tuple[int, str] | None:
-    """Give where the docstring's inside begins and what it is, as the source writes it.
+def find_docstring(prompt: str, entry_point: str) -> Docstring | None:
+    """Find the docstring of the function `entry_point`; None where there is none.
 
     It is the first string that stands alone in the body: one prompt of HumanEval has an import in front of it. A
     literal in several parts is passed over.
     """
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    tree = _parsed(prompt)
+    nodes = ast.walk(tree) if tree else ()
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     bodies = [node.body for node in functions if node.name == entry_point]
     strings = (
         node.value
@@ -94,9 +107,10 @@ def _docstring(prompt: str, tree: ast.Module, entry_point: str) -> tuple[int, st
     node = next(strings, None)
     source = ast.get_source_segment(prompt, node) if node else None
     found = _LITERAL.fullmatch(source) if source else None
-    if node is None or source is None or found is None or found[2] in found[3]:
+    if tree is None or node is None or found is None or found[2] in found[3]:
         return None
-    return _offset(prompt, node) + found.start(3), found[3]
+    start = _offset(prompt, node) + found.start(3)
+    return Docstring(start=start, text=found[3], code_names=frozenset(_names(tree)))
 
 
 def _offset(prompt: str, node: ast.Constant) -> int:

@@ -54,9 +54,13 @@ def test_the_lexicon_is_made_from_what_was_chosen(wordnet: Path, monkeypatch: py
     assert content["synonyms"] == {
         word: {"VERB": [other]}
         for word, other in {
-            "write": "compose", "writes": "composes", "writing": "composing", "wrote": "composed", "written": "composed",
+            "write": "compose",
+            "writes": "composes",
+            "writing": "composing",
+            "wrote": "composed",
+            "written": "composed",
         }.items()
-    }  # fmt: skip
+    }
     assert content["kinds"] == {"write": "VERB"}
     assert wordnet.joinpath("WORDNET-LICENSE").read_text(encoding="utf-8").startswith("Line 1 of the licence.\nLine 2")
 
