@@ -1,8 +1,8 @@
 """Perturbations of the forms of words: another inflectional form, past tense, future tense.
 
-Words changed per prompt, mean over HumanEval, seed 0 of ReCode's release (Wang et al., 2022, arXiv:2212.10264) and seeds
-0 to 4 of ours: inflection 9.6 and 7.3, past 5.0 and 3.7, future 8.6 and 7.1. Adjectives are left alone: the large element
-is not the largest.
+Words changed per prompt, mean over HumanEval, seed 0 of ReCode's release (Wang et al., 2022, arXiv:2212.10264) and
+seeds 0 to 4 of ours: inflection 9.6 and 7.3, past 5.0 and 3.7, future 8.6 and 7.1. Adjectives are left alone: the large
+element is not the largest.
 """
 
 from __future__ import annotations
