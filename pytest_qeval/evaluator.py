@@ -11,7 +11,7 @@ from typing import Protocol
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.engines.base import Engine, EngineProgress, Request
 from pytest_qeval.errors import EngineError
-from pytest_qeval.schema import Case, Completion, Execution, Program, Record, Sample
+from pytest_qeval.schema import Case, Completion, Execution, Program, PromptStyle, Record, Sample
 
 __all__ = ["Evaluator", "Executor"]
 
@@ -53,6 +53,7 @@ class Evaluator:
         benchmark: Callable[[str], Benchmark],
         n_samples: Callable[[Case], int],
         seed: int = 0,
+        style: PromptStyle = "completion",
         worker: str = "main",
         on_progress: Callable[[EngineProgress], None] = lambda _: None,
     ) -> None:
@@ -63,6 +64,7 @@ class Evaluator:
         self._benchmark = benchmark
         self._n_samples = n_samples
         self._seed = seed
+        self._style: PromptStyle = style
         self._worker = worker
         self._on_progress = on_progress
         self._open: dict[str, _Open] = {}
@@ -77,11 +79,13 @@ class Evaluator:
             benchmark = self._benchmark(case.benchmark)
             waiting = _Open(case=case, benchmark=benchmark, n_samples=self._n_samples(case))
             self._open[key] = waiting
+            prompt = benchmark.prompt(benchmark.problems[case.task_id], self._style)
             requests.append(
                 Request(
                     key=key,
-                    prompt=benchmark.prompt(benchmark.problems[case.task_id]),
-                    stops=benchmark.stops,
+                    prompt=prompt.text,
+                    user=prompt.user,
+                    stops=benchmark.stops_in(self._style),
                     benchmark=case.benchmark,
                     task_id=case.task_id,
                     n_samples=waiting.n_samples,
@@ -118,7 +122,7 @@ class Evaluator:
 
     def _execute(self, waiting: _Open, completion: Completion) -> tuple[Future[Execution], str]:
         benchmark = waiting.benchmark
-        program = benchmark.program(benchmark.problems[waiting.case.task_id], completion.text)
+        program = benchmark.program(benchmark.problems[waiting.case.task_id], completion.text, self._style)
         digest = sha256(program.code.encode("utf-8", "surrogatepass")).hexdigest()
         if benchmark.is_empty(completion.text):
             future: Future[Execution] = Future()

@@ -26,6 +26,9 @@ class Request:
     key: str
     """Unique in the engine's lifetime; comes back with every completion."""
     prompt: str
+    """What the completion follows directly."""
+    user: str | None = None
+    """The user's message, for the model's chat template; `prompt` is the beginning of the answer then."""
     stops: tuple[str, ...] = ()
     """Generation ends before the first of these strings, wherever the token borders fall."""
     benchmark: str = ""
