@@ -140,8 +140,8 @@ def drop_increase(
     The interval is a problem's own, for all its disturbances and samples are one observation. Both drops are ratios, so
     each problem stands for its contribution dᵢ to the difference, linearised in numerators and denominators; Tango's
     score limits are taken for Σ|dᵢ| / s flips of the size s = Σdᵢ² / Σ|dᵢ|, as for several samples of a problem. In
-    simulations (`benchmarks/robust_drop.py`) it covers in 96-100 % of cases where nothing is worse, and with 7.5 points worse in 90,
-    94 and 93 % for 30, 60 and 164 problems; a percentile bootstrap over problems in 63-91 % and in 78-91 %.
+    simulations (`benchmarks/robust_drop.py`) it covers in 96-100 % of cases where nothing is worse, and with 7.5 points
+    worse in 90, 94 and 93 % for 30, 60 and 164 problems; a percentile bootstrap in 63-91 % and in 78-91 %.
 
     Raises:
         ValueError: when there are not as many problems of one as of the other.

@@ -18,8 +18,8 @@ from pytest_qeval.stats.robustness import (
     robust_pass_difference,
 )
 
-# Twelve problems, greedy: undisturbed, then three seeds. By hand: 8 are solved undisturbed; a, b and l are robust, l only
-# when disturbed; c to h are lost; i, j and l are gained.
+# Twelve problems, greedy: undisturbed, then three seeds. By hand: 8 are solved undisturbed; a, b and l are robust, l
+# only when disturbed; c to h are lost; i, j and l are gained.
 TWELVE = {
     "a": "+ +++",
     "b": "+ +++",
