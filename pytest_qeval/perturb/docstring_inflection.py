@@ -1,7 +1,7 @@
 """Perturbations of the forms of words: another inflectional form, past tense, future tense.
 
 Words changed per prompt, mean over HumanEval, seed 0 of ReCode's release (Wang et al., 2022, arXiv:2212.10264) and
-seeds 0 to 4 of ours: inflection 9.6 and 7.3, past 5.0 and 3.7, future 8.6 and 7.1. Adjectives are left alone: the large
+seeds 0 to 4 of ours: inflection 9.6 and 7.2, past 5.0 and 3.7, future 8.6 and 7.1. Adjectives are left alone: the large
 element is not the largest.
 """
 
@@ -34,12 +34,13 @@ _FUTURE: Mapping[str, str] = {
     "am": "will be", "are": "will be", "can": "will be able to", "do": "will", "does": "will", "has": "will have",
     "have": "will have", "is": "will be", "must": "will have to", "should": "will have to",
 }  # fmt: skip
-_INFINITIVE = re.compile(r"\b(?:can|could|may|might|must|shall|should|to|will|would)\b", re.IGNORECASE)
+_INFINITIVE = re.compile(r"\b(?:can|could|may|might|must|not|shall|should|to|will|would)\b", re.IGNORECASE)
+"""After these a verb in its plain form has no tense."""
 _AFTER = frozenset({"i", "they", "we", "who", "you"})
 """After these a verb in its plain form is finite."""
 _NOT = re.compile(" +not\\b")
-_FIXED = frozenset({"floating", "left", "mean", "means"})
-"""What has lost its forms: the left side is not what was left."""
+_FIXED = frozenset({"floating", "left", "mean", "means", "missing", "python"})
+"""What has lost its forms, or has none: the left side is not what was left."""
 _AND = frozenset({"and", "or", "then"})
 
 
@@ -112,7 +113,7 @@ def _tenses(
     for start, word in whole_words(prompt, span):
         lower = word.lower()
         if lower in auxiliaries:
-            # "has to have", "should do": an infinitive has no tense
+            # "has to have", "do not have": an infinitive has no tense
             new = None if _INFINITIVE.fullmatch(before(prompt, start)) else auxiliaries[lower]
         else:
             lemma = None if lower in FUNCTION_WORDS else _finite_verb(prompt, start, lower)

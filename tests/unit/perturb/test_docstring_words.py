@@ -180,6 +180,7 @@ class TestWithLemminflect:
             ("Given one, return another.", "Given one, returned another.", "Given one, will return another."),
             ("You need to find and return it.", "You needed to find and return it.",
              "You will need to find and return it."),
+            ("They do not have it.", "They did not have it.", "They will not have it."),
             ("Do not use it.", "Did not use it.", "Will not use it."),
             ("It has to have the returns of each.", "It had to have the returns of each.",
              "It will have to have the returns of each."),
@@ -190,6 +191,11 @@ class TestWithLemminflect:
         """Verbs in the present and the imperative are conjugated; infinitives, nouns and participles are not."""
         assert disturb(sentence, "tense_past") == past
         assert disturb(sentence, "tense_future") == future
+
+    @pytest.mark.parametrize("sentence", ["The largest of the left.", "The missing mean.", "Of all of them."])
+    def test_some_words_have_no_other_form(self, sentence: str) -> None:
+        """Adjectives, also those that were participles once, function words and terms of statistics."""
+        assert disturb(sentence, "inflection") == sentence
 
     def test_inflection_keeps_the_lemma(self) -> None:
         """Nouns and verbs take other forms of theirs; adjectives and function words stay."""
