@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import starmap
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pytest_qeval.facts import RecipeFacts, SensitivityFacts
 from pytest_qeval.report.cost_table import cost_rows
 from pytest_qeval.report.divergence import divergence_lines
+from pytest_qeval.report.score_report import score_lines
 from pytest_qeval.report.selftest import selftest_lines
 from pytest_qeval.report.table import align
 from pytest_qeval.results import BenchmarkResult, Comparison, ControlExcess, GateResult, SelftestResult, Summary
@@ -42,6 +44,10 @@ def lines(summary: Summary, gates: Sequence[GateResult], *, output: Path) -> Ite
     for benchmark in dict.fromkeys(result.benchmark for result in summary.results):
         yield Line("")
         yield from _benchmark(summary, benchmark)
+    for benchmark in dict.fromkeys(result.benchmark for result in summary.score_results):
+        yield Line("")
+        yield from starmap(Line, score_lines(summary, benchmark, kind=_kind))
+        yield from _left_out(benchmark, summary.benchmarks.get(benchmark, {}))
     rows = cost_rows(summary)
     if rows:
         yield Line("")

@@ -20,7 +20,7 @@ from pathlib import Path
 from pytest_qeval.errors import GateError
 from pytest_qeval.verdict.observe import METRICS, Form, Metric
 
-__all__ = ["Gate", "check_baseline", "check_gates", "did_you_mean", "parse_gate", "parse_gates"]
+__all__ = ["Gate", "check_answers", "check_baseline", "check_gates", "did_you_mean", "parse_gate", "parse_gates"]
 
 _COMPARATORS: Mapping[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -143,6 +143,29 @@ def check_gates(
             raise GateError(
                 f"the gate {gate.expression!r} is about the {kind} {name!r}, which is no {role} of this run. "
                 f"{did_you_mean(name, known)}Possible: {', '.join(known) or 'none'}."
+            )
+
+
+def check_answers(gates: Sequence[Gate], *, executed: Collection[str], scored: Collection[str]) -> None:
+    """Make sure that gates on scores and on solved problems meet benchmarks of their kind.
+
+    Args:
+        gates: What was promised.
+        executed: The benchmarks of the run whose answers are executed.
+        scored: Those whose answers are scored.
+
+    Raises:
+        GateError: for a metric that its benchmark, or every benchmark of the run, does not have.
+    """
+    for gate in gates:
+        if not gate.per_benchmark:
+            continue
+        fitting, others = (scored, executed) if METRICS[gate.metric].of_scores else (executed, scored)
+        if gate.benchmark in others or (gate.benchmark is None and not fitting):
+            kind = "scored" if fitting is scored else "executed"
+            raise GateError(
+                f"the gate {gate.expression!r} needs a benchmark whose answers are {kind}; "
+                f"{gate.benchmark or ', '.join(others)} has none. Those of this run: {', '.join(fitting) or 'none'}."
             )
 
 
