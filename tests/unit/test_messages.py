@@ -84,6 +84,7 @@ MESSAGES: Sequence[Json] = (
         "sha256": "0" * 64,
         "problems": 89,
         "excluded": {"micro/9": "no plain value"},
+        "scored": False,
     },
     {
         "type": "scores",

@@ -177,4 +177,4 @@ def test_the_table_of_the_documentation_has_a_row_for_every_metric() -> None:
 
     assert len(rows) == len(METRICS) + 2
     assert {row.count("|") for row in rows} == {8}
-    assert "| `kl` | mean Kullback-Leibler divergence KL(baseline ‖ candidate), nats per token " in rows[4]
+    assert "| `kl` | mean Kullback-Leibler divergence KL(baseline ‖ candidate), nats per token " in rows[6]
