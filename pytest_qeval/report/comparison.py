@@ -19,6 +19,7 @@ from pytest_qeval.stats.paired import (
     paired_mean,
     relative_drop,
 )
+from pytest_qeval.stats.passk import KS, pass_at_k
 
 __all__ = ["MARGIN", "compare"]
 
@@ -73,7 +74,9 @@ def compare(
 def _comparison(benchmark: str, recipe: str, baseline: str, pairs: Sequence[_Pair], margin: float) -> Comparison:
     counts = _counts(pairs)
     greedy = all(len(base.samples) == len(own.samples) == 1 for base, own in pairs)
-    delta = paired_mean([_rate(base) for base, _ in pairs], [_rate(own) for _, own in pairs])
+    delta = _delta(pairs, 1)
+    fewest = min((len(one.samples) for pair in pairs for one in pair), default=1)
+    more = {k: _delta(pairs, k) for k in KS[1:] if k <= fewest}
     p = mcnemar_p(counts)
     flips = counts.regressed + counts.fixed
     return Comparison(
@@ -81,7 +84,7 @@ def _comparison(benchmark: str, recipe: str, baseline: str, pairs: Sequence[_Pai
         recipe=recipe,
         baseline=baseline,
         delta=delta,
-        relative_drop=relative_drop(counts) if greedy else _relative_drop(pairs, delta),
+        relative_drop=relative_drop(counts) if greedy else _relative_drop(pairs, delta, 1),
         regressed=tuple(own.case.label for base, own in pairs if base.n_solved and not own.n_solved),
         fixed=tuple(own.case.label for base, own in pairs if own.n_solved and not base.n_solved),
         mcnemar_p=p,
@@ -90,11 +93,17 @@ def _comparison(benchmark: str, recipe: str, baseline: str, pairs: Sequence[_Pai
         evidence=evidence_of(delta, margin=margin),
         margin=margin,
         detectable_drop=detectable_drop(counts.n, discordance=max(flips, 1) / counts.n) if pairs and greedy else None,
+        delta_at=more,
+        relative_drop_at={k: _relative_drop(pairs, quantity, k) for k, quantity in more.items()},
     )
 
 
-def _rate(record: Record) -> float:
-    return record.n_solved / len(record.samples)
+def _delta(pairs: Sequence[_Pair], k: int) -> Quantity:
+    return paired_mean([_pass(base, k) for base, _ in pairs], [_pass(own, k) for _, own in pairs])
+
+
+def _pass(record: Record, k: int) -> float:
+    return pass_at_k(len(record.samples), record.n_solved, k)
 
 
 def _counts(pairs: Iterable[_Pair]) -> PairedCounts:
@@ -112,9 +121,9 @@ def _paired(outcomes: Iterable[tuple[bool, bool]]) -> PairedCounts:
     )
 
 
-def _relative_drop(pairs: Sequence[_Pair], delta: Quantity) -> Quantity:
+def _relative_drop(pairs: Sequence[_Pair], delta: Quantity, k: int) -> Quantity:
     """Give 1 − candidate / baseline for several samples per problem: the difference as a share of the baseline."""
-    base = sum(_rate(base) for base, _ in pairs) / len(pairs) if pairs else 0.0
+    base = sum(_pass(base, k) for base, _ in pairs) / len(pairs) if pairs else 0.0
     if not base:
         return Undefined(reason="the baseline solved nothing, of which a share could be lost")
     if isinstance(delta, Undefined):

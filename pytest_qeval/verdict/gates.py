@@ -18,9 +18,18 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pytest_qeval.errors import GateError
+from pytest_qeval.stats.passk import KS
 from pytest_qeval.verdict.observe import METRICS, Form, Metric
 
-__all__ = ["Gate", "check_answers", "check_baseline", "check_gates", "did_you_mean", "parse_gate", "parse_gates"]
+__all__ = [
+    "Gate",
+    "check_baseline",
+    "check_gates",
+    "check_samples",
+    "did_you_mean",
+    "parse_gate",
+    "parse_gates",
+]
 
 _COMPARATORS: Mapping[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -115,6 +124,23 @@ def check_baseline(gate: Gate, *, has_baseline: bool) -> Gate:
     return gate
 
 
+def check_samples(gates: Sequence[Gate], *, n_samples: int) -> None:
+    """Make sure that there will be a pass@k for every gate about one.
+
+    Raises:
+        GateError: for a k that is not reported, or that needs more samples than are drawn.
+    """
+    for gate in gates:
+        if gate.k is not None and gate.k not in KS:
+            listed = ", ".join(map(str, KS))
+            raise GateError(f"the gate {gate.expression!r} asks for a k that is not reported, which are {listed}.")
+        if gate.k is not None and gate.k > n_samples:
+            raise GateError(
+                f"the gate {gate.expression!r} needs {gate.k} samples of every problem, but {n_samples} "
+                f"{'is' if n_samples == 1 else 'are'} drawn: add --qeval-samples {gate.k} --qeval-temperature 0.2."
+            )
+
+
 def check_gates(
     gates: Sequence[Gate], *, candidates: Collection[str], benchmarks: Collection[str] | None = None
 ) -> None:
@@ -143,29 +169,6 @@ def check_gates(
             raise GateError(
                 f"the gate {gate.expression!r} is about the {kind} {name!r}, which is no {role} of this run. "
                 f"{did_you_mean(name, known)}Possible: {', '.join(known) or 'none'}."
-            )
-
-
-def check_answers(gates: Sequence[Gate], *, executed: Collection[str], scored: Collection[str]) -> None:
-    """Make sure that gates on scores and on solved problems meet benchmarks of their kind.
-
-    Args:
-        gates: What was promised.
-        executed: The benchmarks of the run whose answers are executed.
-        scored: Those whose answers are scored.
-
-    Raises:
-        GateError: for a metric that its benchmark, or every benchmark of the run, does not have.
-    """
-    for gate in gates:
-        if not gate.per_benchmark:
-            continue
-        fitting, others = (scored, executed) if METRICS[gate.metric].of_scores else (executed, scored)
-        if gate.benchmark in others or (gate.benchmark is None and not fitting):
-            kind = "scored" if fitting is scored else "executed"
-            raise GateError(
-                f"the gate {gate.expression!r} needs a benchmark whose answers are {kind}; "
-                f"{gate.benchmark or ', '.join(others)} has none. Those of this run: {', '.join(fitting) or 'none'}."
             )
 
 
