@@ -92,8 +92,11 @@ def _fields(row: Mapping[str, Any], where: str) -> tuple[str, str, str]:
         raise DataError(f"{where}: expected code or code_tokens, as in CodeXGLUE's code-to-text files.")
     if row.get("docstring_tokens") is None and row.get("docstring") is None:
         raise DataError(f"{where}: expected docstring or docstring_tokens, as in CodeXGLUE's code-to-text files.")
-    paragraph = " ".join(docstring.strip().partition("\n\n")[0].split())
-    return code or code_tokens, code_tokens, words.removeprefix("r ") if words else paragraph
+    return code or code_tokens, code_tokens, words.removeprefix("r ") or _paragraph(docstring)
+
+
+def _paragraph(docstring: str) -> str:
+    return " ".join(docstring.strip().partition("\n\n")[0].split())
 
 
 def _text(value: object, where: str, name: str) -> str:
@@ -118,8 +121,8 @@ def _undocumented(code: str, row: Mapping[str, Any]) -> str | None:
 
 
 def _says(code: str, row: Mapping[str, Any]) -> bool:
-    """Tell whether code still holds the docstring's first words, however they are broken into lines."""
-    words = str(row.get("docstring") or "").split()[: _TELLING[-1]]
+    """Tell whether code still holds the docstring's first paragraph, or its first words, however broken into lines."""
+    words = _paragraph(row.get("docstring") or "").split()[: _TELLING[-1]]
     return len(words) in _TELLING and " ".join(words) in " ".join(code.split())
 
 

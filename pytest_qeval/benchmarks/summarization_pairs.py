@@ -32,10 +32,13 @@ _TESTS = {"test", "tests", "idle_test", "site-packages", "dist-packages", "lib-d
 _CALIBRATION = {
     *("asyncio", "collections", "concurrent", "email", "html", "http", "importlib"),
     *("json", "logging", "multiprocessing", "urllib", "wsgiref", "xml", "xmlrpc"),
+    "re",  # a module until Python 3.10
 }
-"""Packages of which recipes are calibrated, as they are of the public top-level modules: no problem is from there, or a
+"""Packages that recipes are calibrated on, as they are on the public top-level modules: no problem is from there, or a
 static recipe would have been fitted to what it is then judged on. A test holds the two apart."""
 _TOYS = {"antigravity", "this"}
+_COPIES = {"lib2to3/pgen2/tokenize.py"}
+"""Of public modules."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +89,7 @@ def _found(folder: Path) -> Mapping[str, list[Pair]]:
 
 def _is_left_out(module: str) -> bool:
     parts = module.removesuffix(".py").split("/")
-    if {*parts} & _TESTS or parts[0] in _CALIBRATION | _TOYS or parts[-1].startswith("test_"):
+    if module in _COPIES or {*parts} & _TESTS or parts[0] in _CALIBRATION | _TOYS or parts[-1].startswith("test_"):
         return True
     return len(parts) == 1 and not parts[0].startswith("_") and parts[0] != "turtle"
 
