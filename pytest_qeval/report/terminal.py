@@ -18,7 +18,7 @@ from pytest_qeval.schema import Json, Quantity, Undefined
 
 __all__ = ["Line", "lines"]
 
-_FLIPS_SHOWN = 12
+_LABELS_SHOWN = 12
 _BLOCKS_SHOWN = 8
 _EVIDENCE = {
     "worse": "worse: the whole interval lies below −{margin} pt",
@@ -105,7 +105,7 @@ def _left_out(benchmark: str, facts: Json) -> Iterator[Line]:
         by_reason.setdefault(reason, []).append(task_id)
     if by_reason:
         count = sum(map(len, by_reason.values()))
-        named = "; ".join(f"{', '.join(task_ids)} ({reason})" for reason, task_ids in by_reason.items())
+        named = "; ".join(f"{_some(task_ids)} ({reason})" for reason, task_ids in by_reason.items())
         yield Line(f"  {benchmark}: {count} of {facts['problems'] + count} problems left out: {named}")
 
 
@@ -182,10 +182,13 @@ def _points(fraction: float) -> str:
 
 
 def _flips(word: str, labels: Sequence[str]) -> Iterator[Line]:
-    if not labels:
-        return
-    more = f" … and {len(labels) - _FLIPS_SHOWN} more" if len(labels) > _FLIPS_SHOWN else ""
-    yield Line(f"    {len(labels)} {word}: {', '.join(labels[:_FLIPS_SHOWN])}{more}")
+    if labels:
+        yield Line(f"    {len(labels)} {word}: {_some(labels)}")
+
+
+def _some(labels: Sequence[str]) -> str:
+    more = f" … and {len(labels) - _LABELS_SHOWN} more" if len(labels) > _LABELS_SHOWN else ""
+    return f"{', '.join(labels[:_LABELS_SHOWN])}{more}"
 
 
 def _costs(summary: Summary, rows: Sequence[Sequence[str]]) -> Iterator[Line]:
