@@ -1,8 +1,9 @@
 """Scores between 0 and 1, one a problem: their mean, and what the differences between two recipes prove.
 
-The interval of a mean difference is `paired.paired_mean`. Of 20 to 500 problems of which 5 % to 90 % change, it covers
-the truth in 90 to 100 % of runs, Student's t in 56 to 98 % and a percentile bootstrap in 40 to 95 % (measured 2026-11,
-95 % promised); from 150 problems on in 92 to 98 %. What it misses are mostly losses where only a handful changed.
+The interval of a mean difference is `paired.paired_mean`. Of 20 and 50 problems of which 5 % to 90 % change, it covers
+the truth in 90 to 97 % of runs, Student's t in 58 to 96 % and a percentile bootstrap in 43 to 94 %; of 150 and 500 in
+94 to 95 %, 91 to 95 % and 90 to 95 % (`benchmarks/scores.py`, 95 % promised). What it misses are mostly losses, where
+only a handful changed.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ def mean_score(values: Sequence[float], *, confidence: float = 0.95) -> Quantity
 
     The values vary less than outcomes of 0 and 1 with the same mean m would, as much as those of n·m(1 − m) / s²
     problems; this number stands for n in Wilson's interval (1927), and Student's quantile for the normal one. Scores
-    of sentences are skewed, and there it covers better than t, a percentile bootstrap and BCa: 93 % against 90 %, 89 %
-    and 88 % with 20 problems; with 150 all cover 94 to 95 % (measured 2026-11, 95 % promised).
+    of sentences are skewed, and there it covers better than t or a percentile bootstrap: with 20 problems 94 to 96 %
+    against 91 to 95 % and 90 to 93 %, with 150 all of them 94 to 96 % (`benchmarks/scores.py`, 95 % promised).
     """
     if not values:
         return Undefined(reason="no problem was evaluated")

@@ -129,6 +129,18 @@ def test_several_answers_count_by_their_mean(run: Run, pytester: pytest.Pytester
     assert record.measurements["chrf"] == pytest.approx(0.5)
 
 
+def test_allure_shows_the_sentences_and_their_scores(run: Run, pytester: pytest.Pytester) -> None:
+    """Code, answer and reference are attached; there is no test to show."""
+    samples = write_samples(pytester, "answers.jsonl", SHORTER)
+    run("--qeval-completions", samples, "--alluredir", "allure", "--qeval-limit", "2")
+    rows = [json.loads(path.read_text(encoding="utf-8")) for path in pytester.path.glob("allure/*-result.json")]
+    row = next(row for row in rows if row["name"] == "summarization/1 · replay")
+
+    assert row["status"] == "passed"
+    assert [attached["name"] for attached in row["attachments"]][:3] == ["prompt", "completion", "reference"]
+    assert f"bleu: {smoothed_bleu(SHORTER[1], REFERENCES[1]):.3f}" in row["description"]
+
+
 def test_the_harness_tests_its_scores(run: Run, pytester: pytest.Pytester) -> None:
     """References score 1, whatever else is said scores less."""
     result = run("--qeval-selftest", "--qeval-suite", "summarization", "--qeval-limit", "5", "--qeval-output", "out")
