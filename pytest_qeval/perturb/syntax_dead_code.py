@@ -71,14 +71,15 @@ def _last_places(source: Source, statements: Sequence[_Statement]) -> Iterator[_
     """
     last = statements[-1]
     start = source.start(last.node)
+    is_first = source.is_first_on_line(start)
     inner = [found.node for found in _inside(last.node, last.scope)]
     if inner:  # a block whose first statement is not given any more
         scope = last.node if isinstance(last.node, _Scope) else last.scope
         yield _Place(offset=source.cut, indentation=source.indentation(source.start(inner[0])), scope=scope)
-    elif source.end(last.node) <= source.cut and not isinstance(last.node, _LEAVING):
+    elif source.end(last.node) <= source.cut and not (isinstance(last.node, _LEAVING) and is_first):
         after = source.next_line(source.end(last.node))
         yield _Place(offset=after, indentation=source.indentation(start), scope=last.scope)
-    if source.is_first_on_line(start):
+    if is_first:
         yield _Place(offset=source.line_start(start), indentation=source.indentation(start), scope=last.scope)
 
 

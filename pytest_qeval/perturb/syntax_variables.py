@@ -111,7 +111,7 @@ RENAME_VARIABLE_RANDOM = Perturbation(
     category="syntax",
     level="syntax",
     form="half",
-    summary="most frequent local variable of the given half called by random letters and digits, as many as before",
+    summary="most frequent local variable of the given half called by as many random letters and digits",
     invariant="Parameters and all other names stay; the variable is renamed in the whole function.",
     apply=_renaming(_random),
 )
