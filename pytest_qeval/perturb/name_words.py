@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from pytest_qeval.errors import MissingPackageError
+from pytest_qeval.perturb.lexicon import load_lexicon
 
 __all__ = ["inflections", "other_style", "substituted", "synonyms_of"]
 
@@ -74,7 +75,5 @@ def inflections(word: str) -> Sequence[str]:
 
 
 def synonyms_of(word: str) -> Sequence[str]:
-    """List the synonyms of a word that are one plain word themselves, in the lexicon's order."""
-    from pytest_qeval.perturb.lexicon import synonyms  # noqa: PLC0415 - reads a dictionary that nothing else here needs
-
-    return [other for other in synonyms(word, None) if other != word and other.isalpha() and other.isascii()]
+    """List the synonyms of a word, as any part of speech; terms that carry a task's meaning have none."""
+    return sorted({other for others in load_lexicon().synonyms.get(word, {}).values() for other in others})

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 
 from pytest_qeval.perturb.base import Perturbation
-from pytest_qeval.perturb.name_words import inflections, other_style, substituted
+from pytest_qeval.perturb.name_words import inflections, other_style, substituted, synonyms_of
 from pytest_qeval.perturb.renaming import is_free, renamed
 from pytest_qeval.schema import Problem
 
@@ -16,6 +16,7 @@ __all__ = [
     "NAME_CHANGE_CASE",
     "NAME_INFLECTION",
     "NAME_SWAP_CHARACTERS",
+    "NAME_SYNONYM",
 ]
 
 _TYPO = 0.05
@@ -53,6 +54,10 @@ def _change_case(name: str, rng: random.Random) -> str:
 
 def _inflection(name: str, rng: random.Random) -> str:
     return substituted(name, inflections, rng)
+
+
+def _synonym(name: str, rng: random.Random) -> str:
+    return substituted(name, synonyms_of, rng)
 
 
 def _some(places: list[int], share: float, rng: random.Random) -> list[int]:
@@ -132,4 +137,12 @@ NAME_INFLECTION = Perturbation(
     summary="words of the function name in another inflected form with probability 0.5, at least one",
     invariant=_INVARIANT,
     apply=_renaming(_inflection),
+)
+NAME_SYNONYM = Perturbation(
+    name="name_synonym",
+    category="function name",
+    level="name",
+    summary="words of the function name give way to synonyms with probability 0.5, at least one; terms stay",
+    invariant=_INVARIANT,
+    apply=_renaming(_synonym),
 )

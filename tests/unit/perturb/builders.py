@@ -24,8 +24,9 @@ needs_recode = pytest.mark.skipif(
 
 CODE_PERTURBATIONS = (
     "dead_code_first", "dead_code_last", "doc_to_comments", "for_while", "name_butter_fingers", "name_camel_case",
-    "name_change_case", "name_inflection", "name_swap_characters", "new_line_after_code", "new_line_after_doc",
-    "new_lines", "operand_swap", "rename_variable_naive", "rename_variable_random", "split_lines", "tab_indent",
+    "name_change_case", "name_inflection", "name_swap_characters", "name_synonym", "new_line_after_code",
+    "new_line_after_doc", "new_lines", "operand_swap", "rename_variable_naive", "rename_variable_random",
+    "split_lines", "tab_indent",
 )  # fmt: skip
 
 
