@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from pytest_qeval.perturb.source import Edit, Function, Source, Text, parsed, words_of
+from pytest_qeval.perturb.source import Edit, Function, Source, Text, description, edited, parsed, words_of
 from pytest_qeval.schema import Problem
 
 __all__ = ["is_free", "renamed"]
@@ -32,29 +32,22 @@ def renamed(problem: Problem, name: str) -> Problem | None:
     """Rename the entry point in prompt, canonical solution and test.
 
     Returns:
-        The renamed problem, or None where a reference cannot be placed (inside an f-string) or nothing parses.
+        The renamed problem, or None where a reference cannot be placed (inside an f-string), nothing parses, or the
+        prompt does not tell the name.
     """
     source = Source.of(problem)
-    test = None if source is None else _renamed_test(problem.test, problem.entry_point, name)
-    if source is None or test is None:
+    test = _renamed_test(problem.test, problem.entry_point, name)
+    places = _places(source, problem.entry_point) if source else None
+    if source is None or test is None or places is None:
         return None
-    places = _places(source, problem.entry_point)
-    if places is None:
-        return None
-    if source.docstring:
-        places += _mentions(
-            source.text, source.start(source.docstring), source.end(source.docstring), source.function.name
-        )
+    for told in (source.docstring, description(source.tree)):
+        if told:
+            places += _mentions(source.text, source.start(told), source.end(told), problem.entry_point)
     size = len(problem.entry_point)
-    text = _replaced(source.text, (Edit(start=place, end=place + size, text=name) for place in places))
-    moved = sum(place < source.cut for place in places) * (len(name) - size)
-    return replace(
-        problem,
-        prompt=text[: source.cut + moved],
-        canonical_solution=text[source.cut + moved :],
-        entry_point=name,
-        test=test,
-    )
+    changed = edited(problem, [Edit(start=place, end=place + size, text=name) for place in places])
+    if changed is None or changed.prompt == problem.prompt:
+        return None
+    return replace(changed, entry_point=name, test=test)
 
 
 def _renamed_test(test: str, old: str, new: str) -> str | None:
@@ -67,13 +60,9 @@ def _renamed_test(test: str, old: str, new: str) -> str | None:
     places = _places(Text(text=test, tree=tree), old)
     if places is None:
         return None
-    return _replaced(test, (Edit(start=place, end=place + len(old), text=new) for place in places))
-
-
-def _replaced(text: str, edits: Iterable[Edit]) -> str:
-    for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
-        text = text[: edit.start] + edit.text + text[edit.end :]
-    return text
+    for place in sorted(places, reverse=True):
+        test = test[:place] + new + test[place + len(old) :]
+    return test
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -134,9 +134,9 @@ class Source(Text):
         return description(self.function)
 
 
-def description(function: Function) -> ast.Expr | None:
-    """Give the string that a function begins with, but for imports."""
-    first = next((node for node in function.body if not isinstance(node, ast.Import | ast.ImportFrom)), None)
+def description(block: Function | ast.Module) -> ast.Expr | None:
+    """Give the string that a function or a file begins with, but for imports."""
+    first = next((node for node in block.body if not isinstance(node, ast.Import | ast.ImportFrom)), None)
     if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
         return first
     return None

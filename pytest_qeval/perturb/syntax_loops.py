@@ -12,10 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_qeval.perturb.base import Perturbation
-from pytest_qeval.perturb.source import Edit, Source, first_valid, fresh_name
+from pytest_qeval.perturb.source import Edit, Function, Source, first_valid, fresh_name
 from pytest_qeval.schema import Problem
 
 __all__ = ["FOR_WHILE"]
+
+_NEEDED = frozenset({"bool", "int", "iter", "next", "range"})
+"""Builtins that a rewritten loop relies on: a program that calls something else so is left alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +33,19 @@ class _Head:
 def _for_while(problem: Problem, _rng: random.Random) -> Problem:
     """Rewrite the first loop of the given half that can be."""
     source = Source.of(problem)
-    if source is None:
+    if source is None or _NEEDED & _bound(source):
         return problem
     loops = [node for node in ast.walk(source.function) if isinstance(node, ast.For | ast.While)]
     ordered = sorted(loops, key=source.start)
     return first_valid(problem, (edits for loop in ordered if (edits := _edits(problem, source, loop))))
+
+
+def _bound(source: Source) -> set[str]:
+    """Give the variables, parameters and functions of the program."""
+    nodes = list(ast.walk(source.tree))
+    names = {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+    parameters = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    return names | parameters | {node.name for node in nodes if isinstance(node, Function)}
 
 
 def _edits(problem: Problem, source: Source, loop: ast.For | ast.While) -> list[Edit]:

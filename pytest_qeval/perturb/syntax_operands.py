@@ -24,6 +24,8 @@ _MIRRORED: dict[type[ast.cmpop], str] = {
     ast.IsNot: "is not",
 }
 
+# What only looks. An iterator that both operands exhaust could tell `sum` and its like from that; `list` and `sorted`,
+# to which programs do pass iterators, are not among them.
 _PURE_CALLS = frozenset({
     "abs", "bool", "chr", "float", "int", "isinstance", "len", "max", "min", "ord", "range", "round", "str",
     "sum", "type",

@@ -46,7 +46,7 @@ def _barred(source: Source) -> set[str]:
     barred = {node.id for node in everything if isinstance(node, ast.Name)} - stored
     for node in everything:
         barred.update(_bound_otherwise(node))
-        if isinstance(node, ast.JoinedStr):
+        if isinstance(node, ast.JoinedStr | ast.ClassDef):  # unplaced, or attributes of a class
             barred.update(inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
     outside = [node for node in ast.walk(source.tree) if isinstance(node, ast.Name)]
     inside = {id(node) for node in everything}

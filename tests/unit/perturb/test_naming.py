@@ -93,6 +93,17 @@ def test_the_tests_own_function_stays() -> None:
     assert after.prompt.startswith("def fresh(n):")
 
 
+def test_a_description_in_front_of_the_function_follows() -> None:
+    """MBPP as a script tells the name in the test that it shows; where no prompt tells it, nothing is disturbed."""
+    solution = "def old_name(n):\n    return n\n"
+    before = replace(problem(""), prompt='"""\nassert old_name(1) == 1\n"""\n', canonical_solution=solution)
+    after = renamed(before, "fresh")
+
+    assert after
+    assert source_of(after) == source_of(before).replace("old_name", "fresh")
+    assert renamed(replace(before, prompt='"""\nDo it.\n"""\n'), "fresh") is None
+
+
 def test_inside_other_words_nothing_changes() -> None:
     """`old_name` is neither in `old_names` nor in `my.old_name`, nor a keyword argument called so."""
     rest = "old_names = dict(old_name=n)\nreturn old_names['old_name'] + old_name.__name__.count('old_name')\n"

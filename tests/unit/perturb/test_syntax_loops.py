@@ -120,6 +120,7 @@ def test_names_are_not_taken_away() -> None:
         "x = [i for i in range(n)]\n",  # a comprehension is no loop statement
         "for i in range(n): x = i\n",  # on one line
         "x = n\n",
+        "next = 0\nfor i in range(n):\n    next += i\n",  # what the rewritten loop would call is something else
     ],
 )
 def test_where_there_is_no_loop_nothing_changes(given_half: str) -> None:

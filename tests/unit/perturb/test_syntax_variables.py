@@ -42,6 +42,7 @@ def test_of_equally_frequent_ones_the_first_counts() -> None:
         "x = n\nn = locals()\n",
         "try:\n    n = n\nexcept ValueError as x:\n    n = x\n",
         "global x\nx = n\n",
+        "class A:\n    x = 1\nn = A.x + n\n",
     ],
 )
 def test_what_cannot_be_renamed_everywhere_stays(given_half: str) -> None:
