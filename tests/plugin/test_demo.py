@@ -1,6 +1,7 @@
 """The main job on the embedded model: baseline and candidates, one verdict, in all three modes."""
 
 import json
+import os
 from collections.abc import Callable
 
 import jsonschema
@@ -46,8 +47,25 @@ def test_the_main_job(run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]
         assert costs["energy"]["provenance"] in {"measured", "estimated"}
 
 
-def test_two_workers_give_the_same_completions(run: Run, pytester: pytest.Pytester) -> None:
-    """Whoever decodes a case, and beside which neighbours: in float32 the greedy text is the same."""
+THREADS = """
+import sys
+
+def pytest_unconfigure(config):
+    if hasattr(config, "workerinput"):
+        with open("threads.txt", "a") as file:
+            print(sys.modules["torch"].get_num_threads(), file=file)
+"""
+
+
+def test_two_workers_give_the_same_completions(
+    run: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever decodes a case, and beside which neighbours: in float32 the greedy text is the same.
+
+    And the workers divide the cores, for torch would take all of them in each.
+    """
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    pytester.makeconftest(THREADS)
 
     def completions(folder: str, *mode: str) -> dict[str, str]:
         run(
@@ -58,6 +76,8 @@ def test_two_workers_give_the_same_completions(run: Run, pytester: pytest.Pytest
         return {row["task_id"]: row["completion"] for row in map(json.loads, lines)}
 
     assert completions("one", "-p", "no:xdist") == completions("two", "-n2")
+    share = max(1, len(os.sched_getaffinity(0)) // 2)
+    assert (pytester.path / "threads.txt").read_text(encoding="utf-8").split() == [str(share)] * 2
 
 
 def test_a_broken_recipe_is_seen_and_fails_the_gate(run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
