@@ -111,8 +111,8 @@ def _as_handed(config: pytest.Config, settings: Settings) -> tuple[Settings, Sav
 def _with_own_cores(settings: Settings, n_workers: int) -> Settings:
     """Give a worker its share of the cores, unless the user has divided them.
 
-    Torch would take all of them in every worker, and threads of one that wait busily keep those of another from working:
-    on two cores two workers took four times as long.
+    Torch would take all of them in every worker, and threads that wait busily keep those of another worker from their
+    work: on two cores two workers of the embedded model took twice as long.
     """
     if settings.model.threads or "OMP_NUM_THREADS" in os.environ:
         return settings
