@@ -23,13 +23,16 @@ def mode(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Let the many processes that tests start share bytecode, also where Python is told not to write any.
+def frugal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the many processes that tests start from wasting time: one thread each, and bytecode that they share.
 
-    As container images do. Every process would compile the plugin and all of pytest's plugins anew, which takes longer
-    than most sessions; a folder of this test session leaves no file where none is wanted.
+    The embedded model is too small for a second thread, which only waits, and on a busy machine takes a core to do so.
+    Where Python is told to write no bytecode, as it is in container images, every process would compile the plugin and
+    all of pytest's plugins anew, which takes longer than most sessions; a folder of this test session leaves no file
+    where none is wanted.
     """
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
         if sys.dont_write_bytecode:
             patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
             patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("bytecode")))
