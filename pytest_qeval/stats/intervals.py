@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Limits",
     "mean_of_problems",
+    "normal_quantile",
     "paired_difference_limits",
     "paired_difference_statistic",
     "paired_ratio_limits",
@@ -44,7 +45,7 @@ def proportion(successes: int, n: int, *, confidence: float = 0.95) -> Quantity:
     """
     if n == 0:
         return Undefined(reason="no problem was evaluated")
-    rate, z = successes / n, _z(confidence)
+    rate, z = successes / n, normal_quantile(confidence)
     middle = rate + z * z / (2 * n)
     reach = z * sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
     low, high = ((middle + way * reach) / (1 + z * z / n) for way in (-1, 1))
@@ -116,7 +117,7 @@ def paired_difference_limits(fixed: ArrayLike, regressed: ArrayLike, n: int, *, 
     """
     import numpy as np  # noqa: PLC0415 - as above
 
-    z = _z(confidence)
+    z = normal_quantile(confidence)
     b, c = np.broadcast_arrays(np.asarray(fixed, float), np.asarray(regressed, float))
     observed = (b - c) / n
     one = np.ones_like(observed)
@@ -152,7 +153,7 @@ def paired_ratio_limits(
     """
     import numpy as np  # noqa: PLC0415 - as above
 
-    z = _z(confidence)
+    z = normal_quantile(confidence)
     a, b, c = np.broadcast_arrays(*(np.asarray(values, float) for values in (both, fixed, regressed)))
     x, y, any_solved = a + b, a + c, a + b + c
 
@@ -167,7 +168,7 @@ def paired_ratio_limits(
     return Limits(*(share / (1 - share) for share in shares))
 
 
-def _z(confidence: float) -> float:
+def normal_quantile(confidence: float) -> float:
     """Give how many standard deviations either way hold the share `confidence` of a normal distribution."""
     return NormalDist().inv_cdf((1 + confidence) / 2)
 

@@ -8,11 +8,15 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import NormalDist
 from typing import Literal
 
 from pytest_qeval.schema import Estimate, Quantity, Undefined
-from pytest_qeval.stats.intervals import paired_difference_limits, paired_difference_statistic, paired_ratio_limits
+from pytest_qeval.stats.intervals import (
+    normal_quantile,
+    paired_difference_limits,
+    paired_difference_statistic,
+    paired_ratio_limits,
+)
 
 __all__ = [
     "Evidence",
@@ -34,8 +38,6 @@ Evidence = Literal["worse", "not worse", "unproven"]
 _NO_PAIRS = "no problem was evaluated under both recipes"
 _STEPS_PER_UNIT = 10_000
 """Detectable drops are given in hundredths of a point."""
-_NEGLIGIBLE = 1e-12
-"""Numbers of flips with a smaller chance are left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +61,6 @@ class PairedCounts:
 def mcnemar_p(counts: PairedCounts) -> float:
     """Give the two-sided p-value of the exact McNemar test: regressed ~ Binomial(regressed + fixed, 1/2)."""
     flips = counts.regressed + counts.fixed
-    if flips == 0:
-        return 1.0
     ways = as_uneven = 1  # integers until the end: exact however many flips there are
     for rarer in range(min(counts.regressed, counts.fixed)):
         ways = ways * (flips - rarer) // (rarer + 1)
@@ -167,8 +167,7 @@ def odds_ratio(counts: PairedCounts, *, confidence: float = 0.95) -> Quantity:
     flips = counts.regressed + counts.fixed
     if flips == 0:
         return Undefined(reason="no problem flipped, so losses and gains have no ratio")
-    from scipy.special import betaincinv  # noqa: PLC0415 - scipy takes a quarter of a second; scipy.stats, which has
-    # the interval itself, three times as long
+    from scipy.special import betaincinv  # noqa: PLC0415 - a quarter of a second; scipy.stats takes three times as long
 
     tail = (1 - confidence) / 2
     least = float(betaincinv(counts.regressed, counts.fixed + 1, tail)) if counts.regressed else 0.0
@@ -241,11 +240,11 @@ def _power(n: int, margin: float, *, discordance: float, confidence: float) -> f
     import numpy as np  # noqa: PLC0415 - an inert plugin must not import it
     from scipy.special import bdtrc, gammaln, xlog1py, xlogy  # noqa: PLC0415 - as above
 
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    z = normal_quantile(confidence)
     flips = np.arange(n + 1.0)
     ways = gammaln(n + 1) - gammaln(flips + 1) - gammaln(n - flips + 1)
     chances = np.exp(ways + xlogy(flips, discordance) + xlog1py(n - flips, -discordance))
-    flips, chances = flips[chances > _NEGLIGIBLE], chances[chances > _NEGLIGIBLE]
+    flips, chances = flips[chances > 1e-12], chances[chances > 1e-12]
     low, high = np.zeros_like(flips), flips + 1  # the fewest fixed problems that prove it lie in [low, high]
     while np.any(low < high):
         middle = (low + high) // 2
