@@ -38,6 +38,7 @@ Evidence = Literal["worse", "not worse", "unproven"]
 _NO_PAIRS = "no problem was evaluated under both recipes"
 _STEPS_PER_UNIT = 10_000
 """Detectable drops are given in hundredths of a point."""
+_NEGLIGIBLE = 1e-12  # numbers of flips with a smaller chance are left out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,7 +245,7 @@ def _power(n: int, margin: float, *, discordance: float, confidence: float) -> f
     flips = np.arange(n + 1.0)
     ways = gammaln(n + 1) - gammaln(flips + 1) - gammaln(n - flips + 1)
     chances = np.exp(ways + xlogy(flips, discordance) + xlog1py(n - flips, -discordance))
-    flips, chances = flips[chances > 1e-12], chances[chances > 1e-12]
+    flips, chances = flips[chances > _NEGLIGIBLE], chances[chances > _NEGLIGIBLE]
     low, high = np.zeros_like(flips), flips + 1  # the fewest fixed problems that prove it lie in [low, high]
     while np.any(low < high):
         middle = (low + high) // 2
