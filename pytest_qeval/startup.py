@@ -118,7 +118,8 @@ def _with_own_cores(settings: Settings, n_workers: int) -> Settings:
     """
     if settings.model.threads or "OMP_NUM_THREADS" in os.environ:
         return settings
-    threads = max(1, len(os.sched_getaffinity(0)) // n_workers)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = max(1, cores // n_workers)
     return replace(settings, model=replace(settings.model, threads=threads))
 
 

@@ -40,13 +40,13 @@ def test_a_samples_file_is_scored(run: Run, pytester: pytest.Pytester, samples: 
 def test_a_samples_file_needs_no_heavy_package(
     run: Run, pytester: pytest.Pytester, samples: Path, mode: tuple[str, ...]
 ) -> None:
-    """Scoring eight answers takes no longer than they do: what only models or comparisons need is never imported."""
+    """Scoring eight answers takes no longer than they do: what only models need is never imported."""
     pytester.makeconftest(
         """
         import sys
 
         def pytest_unconfigure():
-            heavy = {"torch", "transformers", "scipy", "numpy", "codecarbon", "datasets"} & sys.modules.keys()
+            heavy = {"torch", "transformers", "codecarbon", "datasets"} & sys.modules.keys()
             if heavy:
                 raise RuntimeError(f"imported: {sorted(heavy)}")
         """
