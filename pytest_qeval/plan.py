@@ -14,6 +14,8 @@ __all__ = ["OF_DIVERGENCE", "cases_of", "default_benchmark", "default_suites", "
 
 OF_DIVERGENCE = ("kl", "reverse_kl", "same_top1")
 """Metrics that the suite `divergence` measures."""
+_FAMILIES = {"HumanEval": "humaneval", "MBPP": "mbpp", "Mbpp": "mbpp-plus", "micro": "micro"}
+"""From how task ids begin to the suite that asks them."""
 
 
 def cases_of(benchmark: Benchmark, *, limit: int | None, tasks: Iterable[str] | None = None) -> tuple[Case, ...]:
@@ -38,10 +40,16 @@ def default_suites(settings: Settings, *, gated: Iterable[str] = (), replayed: I
     if settings.suites:
         return settings.suites
     if settings.completions:
-        return ("micro",) if any(task_id.startswith("micro/") for task_id in replayed) else ("humaneval",)
+        return _suites_of(replayed)
     wanted = settings.save_baseline is not None or any(metric in OF_DIVERGENCE for metric in gated)
     divergence = ["divergence"] if wanted else []
     return (*divergence, default_benchmark(settings), "efficiency")
+
+
+def _suites_of(task_ids: Iterable[str]) -> tuple[str, ...]:
+    """Give the suites whose problems these are; HumanEval where that is not known, which will say what it misses."""
+    families = {task_id.partition("/")[0] for task_id in task_ids}
+    return tuple(suite for family, suite in _FAMILIES.items() if family in families) or ("humaneval",)
 
 
 def default_benchmark(settings: Settings) -> str:
