@@ -38,9 +38,7 @@ class Pool:
         return future
 
 
-@pytest.mark.parametrize(
-    ("reference_s", "limit_s"), [(0.1, 5.0), (1.25, 5.0), (3.0, FACTOR * 3.0), (100.0, LONGEST_S)]
-)
+@pytest.mark.parametrize(("reference_s", "limit_s"), [(0.1, 5.0), (1.25, 5.0), (3.0, FACTOR * 3.0), (100.0, LONGEST_S)])
 def test_a_program_has_four_times_as_long_as_the_reference(reference_s: float, limit_s: float) -> None:
     """Never less than the session's limit, and never more than the longest there is."""
     pool = Pool(reference_s)
@@ -81,6 +79,7 @@ def test_a_fault_while_measuring_is_told_to_whoever_waits() -> None:
 
     class Broken(Pool):
         def submit(self, program: Program) -> Future[Execution]:
+            self.submitted.append(program)
             future: Future[Execution] = Future()
             future.set_exception(SandboxError("no sandbox"))
             return future
@@ -91,7 +90,15 @@ def test_a_fault_while_measuring_is_told_to_whoever_waits() -> None:
         result.result()
 
 
-SLOW = "import time\ndef f():\n    end = time.process_time() + 1.0\n    while time.process_time() < end: pass\n    return 1\n"
+SLOW = """
+import time
+
+def f():
+    end = time.process_time() + 1.0
+    while time.process_time() < end:
+        pass
+    return 1
+"""
 
 
 @pytest.mark.parametrize("isolation", ["auto", "process"])
