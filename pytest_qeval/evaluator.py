@@ -7,11 +7,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Protocol
+from zlib import crc32
 
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.engines.base import Engine, EngineProgress, Request
 from pytest_qeval.errors import EngineError
-from pytest_qeval.schema import Case, Completion, Execution, Program, Record, Sample
+from pytest_qeval.schema import Case, Completion, Execution, Program, PromptStyle, Record, Sample
 
 __all__ = ["Evaluator", "Executor"]
 
@@ -52,7 +53,7 @@ class Evaluator:
         executor: Executor,
         benchmark: Callable[[str], Benchmark],
         n_samples: Callable[[Case], int],
-        seed: int = 0,
+        style: PromptStyle = "completion",
         worker: str = "main",
         on_progress: Callable[[EngineProgress], None] = lambda _: None,
     ) -> None:
@@ -62,7 +63,7 @@ class Evaluator:
         self._executor = executor
         self._benchmark = benchmark
         self._n_samples = n_samples
-        self._seed = seed
+        self._style: PromptStyle = style
         self._worker = worker
         self._on_progress = on_progress
         self._open: dict[str, _Open] = {}
@@ -77,15 +78,17 @@ class Evaluator:
             benchmark = self._benchmark(case.benchmark)
             waiting = _Open(case=case, benchmark=benchmark, n_samples=self._n_samples(case))
             self._open[key] = waiting
+            prompt = benchmark.prompt(benchmark.problems[case.task_id], self._style)
             requests.append(
                 Request(
                     key=key,
-                    prompt=benchmark.prompt(benchmark.problems[case.task_id]),
-                    stops=benchmark.stops,
+                    prompt=prompt.text,
+                    user=prompt.user,
+                    stops=benchmark.stops_in(self._style),
                     benchmark=case.benchmark,
                     task_id=case.task_id,
                     n_samples=waiting.n_samples,
-                    seed=self._seed,
+                    seed=crc32(key.encode()),
                 )
             )
         if requests:
@@ -118,7 +121,7 @@ class Evaluator:
 
     def _execute(self, waiting: _Open, completion: Completion) -> tuple[Future[Execution], str]:
         benchmark = waiting.benchmark
-        program = benchmark.program(benchmark.problems[waiting.case.task_id], completion.text)
+        program = benchmark.program(benchmark.problems[waiting.case.task_id], completion.text, self._style)
         digest = sha256(program.code.encode("utf-8", "surrogatepass")).hexdigest()
         if benchmark.is_empty(completion.text):
             future: Future[Execution] = Future()

@@ -24,6 +24,8 @@ __all__ = [
     "Outcome",
     "Problem",
     "Program",
+    "Prompt",
+    "PromptStyle",
     "Quantity",
     "Record",
     "Sample",
@@ -47,6 +49,9 @@ FinishReason = Literal["stop", "eos", "length", "replay"]
 """Why generation ended: a stop string, the end-of-sequence token, the token limit, or read from a file."""
 
 Outcome = Literal["solved", "unsolved"]
+
+PromptStyle = Literal["completion", "chat"]
+"""completion: the model goes on where the prompt ends. chat: it answers a message, through its own template."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +88,16 @@ class Case:
     def __repr__(self) -> str:
         """Be as short as the label: pytest and Allure print the repr of parameters."""
         return self.label
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """What a model is given."""
+
+    text: str
+    """What the completion follows directly: in the chat style the beginning of the answer, put into its mouth."""
+    user: str | None = None
+    """The user's message in the chat style; None in the completion style."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
+from pytest_qeval.schema import PromptStyle
+
 __all__ = [
     "CONTROL",
     "ISOLATIONS",
@@ -41,7 +43,7 @@ class GenerationSettings:
     top_p: float = 1.0
     max_new_tokens: int = 512
     seed: int = 0
-    prompt_style: Literal["completion"] = "completion"
+    prompt_style: PromptStyle = "completion"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

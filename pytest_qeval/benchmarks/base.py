@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_qeval.schema import Problem, Program
+from pytest_qeval.schema import Problem, Program, Prompt, PromptStyle
 
 __all__ = ["COMPLETION_STOPS", "Benchmark", "BenchmarkSource"]
 
@@ -61,12 +61,19 @@ class Benchmark:
     is_paced: bool = False
     """Whether the time that a program has follows from how long the reference takes on this machine."""
 
-    def prompt(self, problem: Problem) -> str:
+    def prompt(self, problem: Problem, style: PromptStyle = "completion") -> Prompt:
         """Give what the tokenizer gets: the prompt exactly as it is, for a strip alone can halve a score."""
-        return problem.prompt
+        del style
+        return Prompt(text=problem.prompt)
 
-    def program(self, problem: Problem, completion: str) -> Program:
+    def stops_in(self, style: PromptStyle) -> tuple[str, ...]:
+        """Give the strings before which a completion ends."""
+        del style
+        return self.stops
+
+    def program(self, problem: Problem, completion: str, style: PromptStyle = "completion") -> Program:
         """Join prompt and completion; the test stays apart from what is not trusted."""
+        del style
         return Program(
             prelude=problem.prompt,
             code=problem.prompt + completion,

@@ -26,6 +26,9 @@ class Request:
     key: str
     """Unique in the engine's lifetime; comes back with every completion."""
     prompt: str
+    """What the completion follows directly."""
+    user: str | None = None
+    """The user's message, for the model's chat template; `prompt` is the beginning of the answer then."""
     stops: tuple[str, ...] = ()
     """Generation ends before the first of these strings, wherever the token borders fall."""
     benchmark: str = ""
@@ -33,7 +36,7 @@ class Request:
     """The problem's own id, and its benchmark: a replay answers by them, a model ignores them."""
     n_samples: int = 1
     seed: int = 0
-    """Seeds the request's own generators, so that its samples do not depend on its neighbours in the batch."""
+    """Seeds the request's own generators, together with the session's seed: neighbours in the batch do not matter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ def test_all_164_problems_come_from_the_package() -> None:
 
     assert list(benchmark.problems) == [f"HumanEval/{number}" for number in range(164)]
     first = benchmark.problems["HumanEval/0"]
-    assert benchmark.prompt(first) == first.prompt
+    assert benchmark.prompt(first).text == first.prompt
     assert first.prompt.startswith("from typing import List\n\n\ndef has_close_elements")
     assert first.prompt.endswith('"""\n')
 

@@ -124,7 +124,7 @@ def test_the_script_form_shows_the_text_and_the_first_test(load: Load) -> None:
     benchmark = load(MBPP, PLAIN)
     (problem,) = benchmark.problems.values()
 
-    assert benchmark.prompt(problem) == '"""\nWrite a function to double a number.\nassert twice(1) == 2\n"""\n'
+    assert benchmark.prompt(problem).text == '"""\nWrite a function to double a number.\nassert twice(1) == 2\n"""\n'
     assert problem.canonical_solution == "def twice(n):\n\treturn n + n\n"
     assert benchmark.stops == ("\nclass", "\nassert", '\n"""', "\nprint", "\nif", "\n<|/", "\n```")
 
@@ -134,7 +134,7 @@ def test_the_function_form_ends_where_a_body_begins(load: Load) -> None:
     benchmark = load(MBPP_FUNCTION, PLAIN)
     (problem,) = benchmark.problems.values()
 
-    assert benchmark.prompt(problem) == (
+    assert benchmark.prompt(problem).text == (
         "def twice(n):\n"
         '    """\n'
         "    Write a function to double a number.\n"

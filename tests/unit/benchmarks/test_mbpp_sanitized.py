@@ -68,7 +68,7 @@ def test_it_is_asked_like_mbpp(load: Load) -> None:
     assert benchmark.name == "mbpp-sanitized"
     assert list(benchmark.problems) == ["MBPP/11", "MBPP/510"]
     problem = benchmark.problems["MBPP/11"]
-    assert benchmark.prompt(problem) == '"""\nWrite a function to halve a number.\nassert half(2) == 1\n"""\n'
+    assert benchmark.prompt(problem).text == '"""\nWrite a function to halve a number.\nassert half(2) == 1\n"""\n'
     assert problem.canonical_solution == "def half(n):\n  return n / 2 \n"
     assert benchmark.stops == mbpp.SCRIPT_STOPS
 

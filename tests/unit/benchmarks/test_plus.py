@@ -201,7 +201,7 @@ def test_prompts_and_stops_are_those_of_the_originals(load: Load) -> None:
     mbpp_plus = load(row("def f(x):\n  return x", [1]))
 
     assert humaneval.name == "humaneval-plus"
-    assert humaneval.prompt(humaneval.problems["HumanEval/900"]) == BIGGEST["prompt"]
+    assert humaneval.prompt(humaneval.problems["HumanEval/900"]).text == BIGGEST["prompt"]
     assert "\ndef" in humaneval.stops
     assert mbpp_plus.name == "mbpp-plus"
     assert "\ndef" not in mbpp_plus.stops
