@@ -21,7 +21,8 @@ ROW = {
 
 
 def library(told: list[Json] | None = None) -> Library:
-    return Library(None, [].append if told is None else told.append)
+    messages: list[Json] = [] if told is None else told
+    return Library(None, messages.append)
 
 
 def test_a_benchmark_is_called_like_its_file(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -290,12 +291,8 @@ FLOATS = st.floats(allow_nan=False)
 @given(FLOATS, FLOATS, st.floats(0, 1e300, exclude_min=True))
 def test_tolerances_are_numpys(answer: float, expected: float, atol: float) -> None:
     """|a - e| <= atol + rtol |e|, infinities equal to themselves only: `numpy.isclose`."""
-    numpy = pytest.importorskip("numpy")
-
-    with numpy.errstate(all="ignore"):
-        assert plus_check.is_close(answer, expected, atol) == bool(
-            numpy.isclose(answer, expected, rtol=1e-7, atol=atol)
-        )
+    with np.errstate(all="ignore"):
+        assert plus_check.is_close(answer, expected, atol) == bool(np.isclose(answer, expected, rtol=1e-7, atol=atol))
 
 
 @given(st.recursive(FLOATS, lambda inner: st.lists(inner, max_size=3) | st.tuples(inner, inner), max_leaves=6))
