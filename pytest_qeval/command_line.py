@@ -13,7 +13,7 @@ import pytest
 
 from pytest_qeval.errors import DataError, UsageError
 from pytest_qeval.option_values import Values
-from pytest_qeval.options import SUITES, VARIANTS
+from pytest_qeval.options import MORE_SUITES, SUITES
 from pytest_qeval.recipe_options import recipe_settings, replay_settings, selftest_settings
 from pytest_qeval.selftest import NAME
 from pytest_qeval.settings import (
@@ -136,7 +136,7 @@ def _calibration_source(values: Values) -> str:
 
 
 def _suites(names: Sequence[str]) -> tuple[str, ...]:
-    known = (*SUITES, *VARIANTS, "all")
+    known = (*SUITES, *MORE_SUITES, "all")
     unknown = next((name for name in names if name not in known), None)
     if unknown is not None:
         raise UsageError(f"there is no suite {unknown!r}. Available: {', '.join(known)}.")

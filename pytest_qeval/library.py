@@ -8,6 +8,7 @@ from pathlib import Path
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import Benchmark, BenchmarkSource
 from pytest_qeval.benchmarks.own import check_name
+from pytest_qeval.benchmarks.text import TextBenchmark
 from pytest_qeval.errors import UsageError
 from pytest_qeval.schema import Json
 
@@ -63,5 +64,11 @@ class Library:
 
     def _take(self, name: str, benchmark: Benchmark) -> None:
         self._benchmarks[name] = benchmark
-        facts = {"version": benchmark.version, "sha256": benchmark.sha256, "problems": len(benchmark.problems)}
-        self._post({"type": "benchmark", "name": name, **facts, "excluded": dict(benchmark.excluded)})
+        facts: Json = {
+            "version": benchmark.version,
+            "sha256": benchmark.sha256,
+            "problems": len(benchmark.problems),
+            "excluded": dict(benchmark.excluded),
+            "scored": isinstance(benchmark, TextBenchmark),
+        }
+        self._post({"type": "benchmark", "name": name, **facts})

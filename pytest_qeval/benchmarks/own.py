@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.benchmarks.jsonl import parse_problems, read_bytes, sha256_of
+from pytest_qeval.benchmarks.text import TextBenchmark
 from pytest_qeval.errors import DataError, UsageError
 from pytest_qeval.schema import Json, Problem
 
@@ -77,10 +78,12 @@ def to_dict(benchmark: Benchmark) -> Json:
         "sha256": benchmark.sha256,
         "problems": [asdict(problem) for problem in benchmark.problems.values()],
         "excluded": dict(benchmark.excluded),
+        "scored": isinstance(benchmark, TextBenchmark),
     }
 
 
 def from_dict(row: Json) -> Benchmark:
     """Read what `to_dict` gave; how problems are asked is not among it."""
     problems = [Problem(**problem) for problem in row["problems"]]
-    return Benchmark(**{**row, "problems": {problem.task_id: problem for problem in problems}})
+    fields = {**row, "problems": {problem.task_id: problem for problem in problems}}
+    return TextBenchmark(**fields) if fields.pop("scored") else Benchmark(**fields)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.benchmarks.own import benchmark_of, check_name, from_dict, is_problems_file, read_problems, to_dict
+from pytest_qeval.benchmarks.text import TextBenchmark
 from pytest_qeval.errors import DataError, QEvalError, UsageError
 from pytest_qeval.library import Library
 from pytest_qeval.schema import Json
@@ -49,6 +50,8 @@ def test_another_process_learns_all_that_it_needs() -> None:
     benchmark = benchmark_of("mine", [ROW, ROW | {"task_id": "t/1", "prompt": "def f(n):\n    # é\n"}])
 
     assert from_dict(json.loads(json.dumps(to_dict(benchmark)))) == benchmark
+    scored = TextBenchmark(name="said", version="1", sha256="0", problems=benchmark.problems)
+    assert from_dict(json.loads(json.dumps(to_dict(scored)))) == scored
 
 
 @given(st.text(max_size=8))
