@@ -104,7 +104,11 @@ OPTIONS = (
         "solutions have to pass, and broken ones have to fail",
     ),
     Option(name="device", metavar="D", help="where to run the model: auto (default), cpu, cuda, cuda:1"),
-    Option(name="threads", metavar="N", help="CPU threads of the engine (default: torch's own choice)"),
+    Option(
+        name="threads",
+        metavar="N",
+        help="CPU threads of the engine (default: torch's own choice; with -n, an equal share)",
+    ),
     Option(
         name="batch-size", metavar="N", help="completions generated at a time (default: chosen by device and memory)"
     ),

@@ -56,7 +56,7 @@ class ModelSettings:
     engine: str = "transformers"
     device: str = "auto"
     threads: int | None = None
-    """CPU threads of the engine; None leaves torch's own choice."""
+    """CPU threads of the engine; None leaves torch's own choice, or under xdist an equal share."""
     batch_size: int | None = None
     """Rows of the decoding batch; None lets the engine choose by device and free memory."""
 

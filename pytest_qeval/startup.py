@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -76,6 +77,7 @@ def start(config: pytest.Config, settings: Settings) -> None:
         check_samples(gates, n_samples=settings.generation.n_samples)
     if is_worker:
         settings, saved = _as_handed(config, settings)
+        settings = _with_own_cores(settings, worker_count(config))
         session = None
     else:
         settings, saved, session = _session(config, settings, gates)
@@ -109,6 +111,18 @@ def _as_handed(config: pytest.Config, settings: Settings) -> tuple[Settings, Sav
         return settings, None
     saved = open_saved(Path(path), settings)
     return replace(settings, baseline=saved.baseline.recipe), saved
+
+
+def _with_own_cores(settings: Settings, n_workers: int) -> Settings:
+    """Give a worker its share of the cores, unless the user has divided them.
+
+    Torch would take all of them in every worker, and threads that wait busily keep those of another worker from their
+    work: on two cores two workers of the embedded model took twice as long.
+    """
+    if settings.model.threads or "OMP_NUM_THREADS" in os.environ:
+        return settings
+    threads = max(1, len(os.sched_getaffinity(0)) // n_workers)
+    return replace(settings, model=replace(settings.model, threads=threads))
 
 
 def _warn(config: pytest.Config, text: str) -> None:

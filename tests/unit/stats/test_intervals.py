@@ -1,4 +1,8 @@
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest, bootstrap
 
 from pytest_qeval.schema import Estimate, Undefined
 from pytest_qeval.stats.intervals import mean_of_problems, proportion, ratio_of_sums
@@ -11,6 +15,18 @@ def test_wilson_interval_of_a_known_case() -> None:
     assert isinstance(found, Estimate)
     assert found.low == pytest.approx(0.3653, abs=1e-4)
     assert found.high == pytest.approx(0.5155, abs=1e-4)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 300), st.integers(0, 300), st.sampled_from([0.9, 0.95, 0.99]))
+def test_wilson_intervals_are_those_of_scipy(solved: int, unsolved: int, confidence: float) -> None:
+    """For any counts and confidence; at 0 and n of n the end is exact."""
+    n = solved + unsolved + 1
+    found, expected = proportion(solved, n, confidence=confidence), binomtest(solved, n)
+
+    assert isinstance(found, Estimate)
+    assert (found.low, found.high) == pytest.approx(tuple(expected.proportion_ci(confidence, method="wilson")))
+    assert (found.low == 0, found.high == 1) == (solved == 0, solved == n)
 
 
 def test_no_problem_gives_no_number() -> None:
@@ -29,6 +45,24 @@ def test_bootstrap_is_seeded_and_holds_the_mean() -> None:
     assert found.low is not None
     assert found.high is not None
     assert found.low < found.value < found.high
+
+
+def test_the_bootstrap_is_that_of_scipy() -> None:
+    """Percentiles of the same seeded draws, problems with both of their numbers."""
+    tops, bottoms = [1.0, 0.0, 6.0, 2.0, 3.5], [10, 1, 20, 40, 9]
+    expected = bootstrap(
+        (np.array(tops), np.array(bottoms)),
+        lambda top, bottom, axis: top.sum(axis=axis) / bottom.sum(axis=axis),
+        paired=True,
+        n_resamples=2000,
+        confidence_level=0.9,
+        method="percentile",
+        rng=np.random.default_rng(7),
+    ).confidence_interval
+    found = ratio_of_sums(tops, bottoms, confidence=0.9, seed=7)
+
+    assert isinstance(found, Estimate)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
 
 
 def test_equal_values_have_no_interval() -> None:

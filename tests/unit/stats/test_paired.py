@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.stats import binom, multinomial
+from scipy.stats import binom, binomtest, false_discovery_control, multinomial
 
 from pytest_qeval.schema import Estimate, Quantity, Undefined
 from pytest_qeval.stats.intervals import paired_difference_limits, paired_ratio_limits
@@ -220,6 +220,15 @@ def test_mcnemar_is_the_exact_binomial_test(regressed: int, fixed: int, p: float
     assert mcnemar_p(PairedCounts(both=3, regressed=regressed, fixed=fixed, neither=4)) == pytest.approx(p)
 
 
+@settings(deadline=None)
+@given(st.integers(0, 700), st.integers(0, 700))
+def test_mcnemar_is_scipys_binomial_test(regressed: int, fixed: int) -> None:
+    """For any number of flips, also where 2 to their power is no float any more."""
+    expected = binomtest(regressed, regressed + fixed, 0.5).pvalue if regressed + fixed else 1.0
+
+    assert mcnemar_p(PairedCounts(both=3, regressed=regressed, fixed=fixed, neither=4)) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(("regressed", "fixed"), [(7, 1), (3, 12), (5, 5)])
 def test_odds_ratio_ends_where_its_tails_are_a_fortieth(regressed: int, fixed: int) -> None:
     """Clopper and Pearson's limits: as many losses or more, and as few or fewer, have a chance of 2.5 % there."""
@@ -244,6 +253,13 @@ def test_adjusted_p_values_are_those_of_benjamini_and_hochberg() -> None:
     assert adjusted([0.04, 0.01, 0.5]) == pytest.approx((0.06, 0.03, 0.5))
     assert adjusted([0.03, 0.031]) == pytest.approx((0.031, 0.031))
     assert adjusted([]) == ()
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
+def test_adjusted_p_values_are_those_of_scipy(p_values: list[float]) -> None:
+    """In the order in which they were given, whatever it is."""
+    assert adjusted(p_values) == pytest.approx(tuple(false_discovery_control(p_values)))
 
 
 @settings(deadline=None, max_examples=30)
@@ -293,6 +309,15 @@ def test_detectable_drop_of_humaneval() -> None:
     assert detectable_drop(164) == 0.0676
     assert detectable_drop(500) < detectable_drop(164, discordance=0.04) < 0.0676
     assert detectable_drop(164, power=0.9) > detectable_drop(164) > detectable_drop(164, confidence=0.9)
+
+
+def test_odds_ratio_of_gains_only_begins_at_nothing() -> None:
+    """Where nothing regressed, the odds are 0 and may be: the interval begins there and ends where its tail does."""
+    found = odds_ratio(flips(20, fixed=6))
+    low, high = limits(found)
+
+    assert (estimate(found).value, low) == (0, 0)
+    assert binom.cdf(0, 6, high / (1 + high)) == pytest.approx(0.025)
 
 
 @pytest.mark.parametrize(("n", "discordance"), [(164, 0.04), (164, 0.08), (164, 0.20), (500, 0.08)])
