@@ -13,8 +13,8 @@ __all__ = ["MORE_SUITES", "OPTIONS", "SUITES", "Option", "add_options"]
 
 SUITES = ("divergence", "humaneval", "mbpp", "micro", "summarization", "efficiency", "sensitivity")
 """In the order in which they run."""
-MORE_SUITES = ("codesearchnet",)
-"""Those that `all` leaves out, for their size."""
+MORE_SUITES = ("codesearchnet", "humaneval-plus", "mbpp-function", "mbpp-plus", "mbpp-sanitized")
+"""Those that `all` leaves out, for their size, or because they are other editions of the same problems."""
 _SUITES = f"{', '.join(SUITES)}, all of these (all), {', '.join(MORE_SUITES)}"
 
 
