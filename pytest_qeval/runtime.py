@@ -17,7 +17,7 @@ from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.library import Library
 from pytest_qeval.measure.energy import EnergyMeter
 from pytest_qeval.measure.topk import Scores
-from pytest_qeval.plan import cases_of, default_benchmark
+from pytest_qeval.plan import cases_of, default_benchmark, suites_of
 from pytest_qeval.questions import Questions
 from pytest_qeval.recipe_run import RecipeRun
 from pytest_qeval.schema import Case, Json, Record
@@ -140,7 +140,9 @@ class Runtime:
 
     @property
     def default_benchmarks(self) -> tuple[str, ...]:
-        """What suites that work on any benchmark ask."""
+        """What suites that work on any benchmark ask; of samples, the benchmarks that they answer."""
+        if self.samples is not None and not self.settings.benchmarks:
+            return suites_of(self.samples)
         return self.settings.benchmarks or (default_benchmark(self.settings),)
 
     def reuse(self, cases: Iterable[Case]) -> None:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -245,13 +244,33 @@ def test_a_self_test_has_no_answer_to_disturbed_problems(run: Run) -> None:
     result.stdout.fnmatch_lines(["*self-test*"])
 
 
-def test_a_loss_under_disturbance_is_a_regression_where_that_fails(run: Run, pytester: pytest.Pytester) -> None:
-    """`--qeval-strict` looks at disturbed cases as it does at others, and several samples are estimated as such."""
-    rows = [{**row, "task_id": row["task_id"]} for row in answers(BROKEN) for _ in range(2)]
-    write(pytester.path / "two.jsonl", rows)
+def test_several_samples_are_estimated(run: Run, pytester: pytest.Pytester) -> None:
+    """Two samples a question, of which the first is right: half of what is solved undisturbed is kept."""
+    right, broken = answers(), answers(row["task_id"] for row in answers() if "butter" in row["task_id"])
+    write(pytester.path / "two.jsonl", [row for pair in zip(right, broken, strict=True) for row in pair])
     result = run("--qeval-completions", "two.jsonl", *ROBUST, *ASKED, "--qeval-output", "out")
 
     assert result.ret == pytest.ExitCode.OK
-    section = read_report(pytester.path / "out")["robustness"]["micro"]["replay"]["all"]
-    assert section["robust_pass@1"]["value"] == pytest.approx(4 / 6)
-    assert section["robust_drop@1"]["value"] == pytest.approx(2 / 6)
+    section = read_report(pytester.path / "out")["robustness"]["micro"]["replay"]
+    assert section["butter_fingers"]["robust_pass@1"]["value"] == pytest.approx(0.5)
+    assert section["butter_fingers"]["robust_drop@1"]["value"] == pytest.approx(0.5)
+    assert section["name_camel_case"]["robust_drop@1"]["value"] == 0
+
+
+def test_a_loss_under_disturbance_is_a_regression(run: Run, replayed: Path) -> None:
+    """`--qeval-strict` looks at disturbed cases as it does at others."""
+    file, saved = (str(replayed / name) for name in ("b.jsonl", "a.json.gz"))
+    result = run("--qeval-completions", file, *ROBUST, *ASKED, "--qeval-baseline", saved, "--qeval-strict")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.parseoutcomes()["failed"] == len(BROKEN)
+
+
+def test_a_decision_leaves_no_disturbed_case_without_its_measure(run: Run, pytester: pytest.Pytester) -> None:
+    """A gate on pass@1 that is kept after one problem would else leave the other undisturbed ones unasked."""
+    gate = ("--qeval-until-decided", "--qeval-gate", "pass@1 >= 0")
+    result = run(*DEMO, *ROBUST, *gate, "--qeval-output", "out")
+
+    assert result.ret == pytest.ExitCode.OK
+    report = read_report(pytester.path / "out")
+    assert report["robustness"]["micro"]["int8"]["all"]["problems"] == 3

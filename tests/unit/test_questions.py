@@ -79,7 +79,7 @@ def test_an_undisturbed_case_asks_the_benchmarks_problem() -> None:
     assert desk.questions.of(case(1)) is desk.benchmark.problems["made up/1"]
     assert desk.questions.disturbance_of(case(1)) == ""
     assert desk.questions.fault_of(case(1)) == ""
-    assert desk.messages == desk.programs == []
+    assert (desk.messages, desk.programs) == ([], [])
 
 
 def test_what_was_made_of_problems_is_told_once() -> None:
