@@ -74,12 +74,13 @@ class GenerateQueue(Decoder):
             stopping_criteria=StoppingCriteriaList([_Finished(rows)]),
         )
 
-    def _inputs(self, prompts: Sequence[tuple[int, ...]]) -> dict[str, torch.Tensor]:
+    def _inputs(self, prompts: Sequence[tuple[int, ...]]) -> dict[str, Any]:
         """Pad prompts: on the left, where they are continued, and on the right for an encoder, which counts from 0."""
         if self._sides:
             ids, mask = padded(prompts, self._model.device)
             start = torch.tensor([self._sides.start] * len(prompts), device=ids.device)
-            return {"input_ids": ids, "attention_mask": mask, "decoder_input_ids": start}
+            begun = {"decoder_input_ids": start, "decoder_start_token_id": self._sides.start[0]}
+            return {"input_ids": ids, "attention_mask": mask, **begun}
         width = max(map(len, prompts))
         # any token will do for padding: it is masked
         ids = torch.tensor([(0,) * (width - len(prompt)) + prompt for prompt in prompts], device=self._model.device)

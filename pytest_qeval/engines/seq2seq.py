@@ -58,10 +58,11 @@ def sides_of(model: Any, tokenizer: Any) -> Sides | None:
     config = model.config
     if not getattr(config, "is_encoder_decoder", False):
         return None
+    start = _start(model, tokenizer)
     source = getattr(getattr(config, "encoder", config), "max_position_embeddings", None)
     stated = getattr(config, "max_encoder_position_embeddings", None) or source
     target = getattr(config, "max_decoder_position_embeddings", None) or context_length(model)
-    return Sides(start=_start(model, tokenizer), source_limit=stated or _UNLIMITED, target_limit=target)
+    return Sides(start=start, source_limit=stated or _UNLIMITED, target_limit=target)
 
 
 def _start(model: Any, tokenizer: Any) -> tuple[int, ...]:

@@ -56,6 +56,7 @@ def make_tiny(family: str) -> Tiny:
     tokenizer = {"t5": _t5_tokenizer, "plbart": _plbart_tokenizer}.get(family, _byte_tokenizer)()
     torch.manual_seed(1)
     model = AutoModelForSeq2SeqLM.from_config(_config(family, tokenizer)).eval().requires_grad_(requires_grad=False)
+    model.generation_config.forced_eos_token_id = None
     if family == "bart":
         model.generation_config.forced_bos_token_id = tokenizer.bos_token_id
     return Tiny(model, tokenizer)
@@ -64,7 +65,7 @@ def make_tiny(family: str) -> Tiny:
 def _config(family: str, tokenizer: Any) -> PreTrainedConfig:
     ids = {"vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
     if family in {"t5", "codet5"}:
-        layers = {"num_layers": 1, "num_decoder_layers": 2, "num_heads": 4}
+        layers = {"num_layers": 2, "num_heads": 4}  # both sides: transformers 5.23 generates with no other T5
         width = {"d_model": 32, "d_kv": 8, "d_ff": 64, "initializer_factor": 2.0}
         return T5Config(**ids, **layers, **width, decoder_start_token_id=tokenizer.pad_token_id)
     layers = {"encoder_layers": 1, "decoder_layers": 2, "encoder_attention_heads": 4, "decoder_attention_heads": 4}
@@ -99,7 +100,11 @@ def _t5_tokenizer() -> PreTrainedTokenizerFast:
     special = ["<pad>", "</s>", "<unk>", "<extra_id_0>"]
     alphabet = sorted({letter for line in _LINES for letter in line})
     trainer = trainers.UnigramTrainer(
-        vocab_size=120, special_tokens=special, unk_token="<unk>", initial_alphabet=alphabet, show_progress=False
+        vocab_size=120,
+        special_tokens=special,
+        unk_token="<unk>",
+        initial_alphabet=alphabet,
+        show_progress=False,
     )
     backend.train_from_iterator(_LINES * 3, trainer)
     backend.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])

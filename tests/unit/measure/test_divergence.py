@@ -81,9 +81,8 @@ def test_only_the_solution_counts() -> None:
 def constant(logits: list[float]) -> Any:
     """Make a model that always says the same."""
 
-    def model(token_ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        assert token_ids.dtype == torch.int64
-        return torch.tensor(logits).expand(len(positions), -1)
+    def model(text: ScoredText) -> torch.Tensor:
+        return torch.tensor(logits).expand(len(text.positions), -1)
 
     return model
 
