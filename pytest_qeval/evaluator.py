@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from statistics import fmean
 from typing import Protocol
+from zlib import crc32
 
 from pytest_qeval.benchmarks.base import Benchmark
+from pytest_qeval.benchmarks.text import TextBenchmark
 from pytest_qeval.engines.base import Engine, EngineProgress, Request
 from pytest_qeval.errors import EngineError
-from pytest_qeval.schema import Case, Completion, Execution, Program, PromptStyle, Record, Sample
+from pytest_qeval.schema import SCORES, Case, Completion, Execution, Program, PromptStyle, Record, Sample
 
 __all__ = ["Evaluator", "Executor"]
 
@@ -52,7 +55,6 @@ class Evaluator:
         executor: Executor,
         benchmark: Callable[[str], Benchmark],
         n_samples: Callable[[Case], int],
-        seed: int = 0,
         style: PromptStyle = "completion",
         worker: str = "main",
         on_progress: Callable[[EngineProgress], None] = lambda _: None,
@@ -63,7 +65,6 @@ class Evaluator:
         self._executor = executor
         self._benchmark = benchmark
         self._n_samples = n_samples
-        self._seed = seed
         self._style: PromptStyle = style
         self._worker = worker
         self._on_progress = on_progress
@@ -89,7 +90,7 @@ class Evaluator:
                     benchmark=case.benchmark,
                     task_id=case.task_id,
                     n_samples=waiting.n_samples,
-                    seed=self._seed,
+                    seed=crc32(key.encode()),
                 )
             )
         if requests:
@@ -111,7 +112,13 @@ class Evaluator:
             if not waiting.generated and progress.finished == progress.total:
                 raise EngineError(f"the engine is idle, but {case.label} is not generated")
         samples = (self._sample(*waiting.programs[index]) for index in range(waiting.n_samples))
-        return Record(recipe=self._recipe, case=case, samples=tuple(samples), worker=self._worker)
+        return Record(
+            recipe=self._recipe,
+            case=case,
+            samples=tuple(samples),
+            worker=self._worker,
+            measurements=_scores(waiting),
+        )
 
     def _step(self) -> None:
         for finished in self._engine.step():
@@ -122,12 +129,13 @@ class Evaluator:
 
     def _execute(self, waiting: _Open, completion: Completion) -> tuple[Future[Execution], str]:
         benchmark = waiting.benchmark
+        if isinstance(benchmark, TextBenchmark):
+            scored = Execution(status="scored", duration_s=0.0)
+            return _done(scored), _digest(benchmark.answer(completion.text))
         program = benchmark.program(benchmark.problems[waiting.case.task_id], completion.text, self._style)
-        digest = sha256(program.code.encode("utf-8", "surrogatepass")).hexdigest()
+        digest = _digest(program.code)
         if benchmark.is_empty(completion.text):
-            future: Future[Execution] = Future()
-            future.set_result(Execution(status="empty", duration_s=0.0, detail="the completion holds no code"))
-            return future, digest
+            return _done(Execution(status="empty", duration_s=0.0, detail="the completion holds no code")), digest
         return self._executor.submit(program), digest
 
     @staticmethod
@@ -138,6 +146,27 @@ class Evaluator:
             detail = f"{execution.status} at the token limit: {execution.detail}".rstrip(": ")
             execution = replace(execution, status="truncated", detail=detail)
         return Sample(completion=completion, program_sha256=digest, execution=execution)
+
+
+def _scores(waiting: _Open) -> Mapping[str, float]:
+    """Give the mean of every score over the samples of a case; nothing where answers are executed."""
+    benchmark = waiting.benchmark
+    if not isinstance(benchmark, TextBenchmark):
+        return {}
+    problem = benchmark.problems[waiting.case.task_id]
+    scores = [benchmark.score(problem, completion.text) for completion, _, _ in waiting.programs.values()]
+    return {name: fmean(score[name] for score in scores) for name in SCORES}
+
+
+def _done(execution: Execution) -> Future[Execution]:
+    """Give the result of what need not be executed as if it had been."""
+    future: Future[Execution] = Future()
+    future.set_result(execution)
+    return future
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _key(case: Case) -> str:

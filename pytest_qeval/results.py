@@ -12,6 +12,7 @@ from typing import Literal
 from pytest_qeval.facts import EnergyFacts, RecipeFacts, RunHeader, SensitivityFacts
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, ProblemDivergence
 from pytest_qeval.schema import Json, Quantity, quantity_to_dict
+from pytest_qeval.score_results import ScoreComparison, ScoreResult
 
 __all__ = [
     "BenchmarkResult",
@@ -102,6 +103,10 @@ class Comparison:
     """The smallest loss that so many problems could have proved not to be there, with as many flips as there were."""
     excess: ControlExcess | None = None
     """Where a control was run."""
+    delta_at: Mapping[int, Quantity] = field(default_factory=dict)
+    """Candidate minus baseline pass@k for every further k that there are samples for."""
+    relative_drop_at: Mapping[int, Quantity] = field(default_factory=dict)
+    """Lost share of the baseline's pass@k for these k."""
 
 
 _MEANS = ("kl", "reverse_kl", "same_top1", "delta_p", "rms_delta_p", "perplexity_ratio")
@@ -226,6 +231,9 @@ class Summary:
     """Those that were loaded."""
     results: tuple[BenchmarkResult, ...]
     comparisons: tuple[Comparison, ...]
+    score_results: tuple[ScoreResult, ...] = ()
+    """Of benchmarks whose answers are scored; `results` has those whose answers are executed."""
+    score_comparisons: tuple[ScoreComparison, ...] = ()
     efficiency: Mapping[str, Efficiency]
     benchmarks: Mapping[str, Json] = field(default_factory=dict)
     """Name to version, sha256, number of problems, and those left out with the reasons."""

@@ -5,12 +5,13 @@ A further metric is one entry in `METRICS` and one look-up in `observe`; grammar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from pytest_qeval.results import Comparison, Efficiency, Percentiles, Summary
 from pytest_qeval.schema import Estimate, Quantity, Undefined
+from pytest_qeval.score_results import ScoreComparison, ScoreResult
 
 if TYPE_CHECKING:  # `gates` reads the table: the other way round there would be a cycle
     from pytest_qeval.verdict.gates import Gate
@@ -38,6 +39,8 @@ class Metric:
     """Whether even the candidate's own value comes from a comparison."""
     needs_cases: bool = True
     """Whether a case that was not asked, or whose answer was lost, leaves the number unknown."""
+    of_scores: bool = False
+    """Whether it belongs to benchmarks whose answers are scored, and not to those whose answers are executed."""
 
 
 _LEFT_OUT = 0.05
@@ -57,6 +60,17 @@ _ENTRIES = (
         forms=("value",),
         per_benchmark=True,
         needs_baseline=True,
+    ),
+    *(
+        Metric(
+            name=name,
+            help=f"mean {what} of sentences that say what code does",
+            forms=("value", "drop", "relative_drop"),
+            units=("pt", "%"),
+            per_benchmark=True,
+            of_scores=True,
+        )
+        for name, what in (("bleu", "smoothed BLEU-4"), ("chrf", "chrF"))
     ),
     Metric(
         name="kl",
@@ -121,6 +135,8 @@ def observe(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) ->
         case "regressed":
             compared = _comparison(summary, recipe, benchmark)
             return compared if isinstance(compared, Undefined) else _single(len(compared.regressed), "count")
+        case "bleu" | "chrf":
+            return _score(gate.metric, gate.form, summary, recipe, benchmark)
         case "kl" | "reverse_kl" | "same_top1":
             return _divergence(gate.metric, summary, recipe)
         case _:
@@ -133,24 +149,14 @@ def _pass_at(k: int, form: Form, summary: Summary, recipe: str, benchmark: str |
         return Undefined(reason=f"no pass@{k} of {recipe} on {benchmark or 'any benchmark'} in this run")
     if form == "value":
         return own
-    if k > 1:
-        return _loss(k, form, own, summary, benchmark)
     compared = _comparison(summary, recipe, benchmark)
     if isinstance(compared, Undefined):
         return compared
-    return compared.relative_drop if form == "relative_drop" else _negated(compared.delta)
-
-
-def _loss(k: int, form: Form, own: Quantity, summary: Summary, benchmark: str | None) -> Quantity:
-    """Give the drop of pass@k for k > 1, of which comparisons say nothing."""
-    other = next(_pass_of(summary, summary.baseline or "", benchmark, k), None)
-    if not (isinstance(own, Estimate) and isinstance(other, Estimate)):
-        return Undefined(reason=f"no pass@{k} of the baseline on {benchmark}")
-    if form == "relative_drop" and other.value == 0:
-        return Undefined(reason=f"the baseline's pass@{k} is 0, of which no share can be lost")
-    drop = other.value - own.value
-    value = drop / other.value if form == "relative_drop" else drop
-    return Estimate(value=value, low=None, high=None, n=own.n, method="difference of two estimates")
+    drops = {1: compared.relative_drop, **compared.relative_drop_at}
+    deltas = {1: compared.delta, **compared.delta_at}
+    if k not in deltas:
+        return Undefined(reason=f"the baseline has fewer than {k} samples on {benchmark}")
+    return drops[k] if form == "relative_drop" else _negated(deltas[k])
 
 
 def _pass_of(summary: Summary, recipe: str, benchmark: str | None, k: int) -> Iterator[Quantity]:
@@ -164,6 +170,19 @@ def _comparison(summary: Summary, recipe: str, benchmark: str | None) -> Compari
         if comparison.recipe == recipe and comparison.benchmark == benchmark:
             return comparison
     return Undefined(reason=f"no comparison with a baseline on {benchmark or 'any benchmark'}")
+
+
+def _score(name: str, form: Form, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
+    results: Sequence[ScoreResult | ScoreComparison]
+    results = summary.score_results if form == "value" else summary.score_comparisons
+    found = next((one for one in results if (one.recipe, one.benchmark) == (recipe, benchmark)), None)
+    match found:
+        case ScoreResult():
+            return found.means[name]
+        case ScoreComparison():
+            change = found.changes[name]
+            return change.relative_drop if form == "relative_drop" else _negated(change.delta)
+    return Undefined(reason=f"no {name} of {recipe} on {benchmark or 'any benchmark'} in this run")
 
 
 def _divergence(metric: str, summary: Summary, recipe: str) -> Quantity:
