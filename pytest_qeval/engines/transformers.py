@@ -234,9 +234,14 @@ def _calibration_facts(loaded: Loaded) -> Json | None:
 
 
 def _notes(loaded: Loaded) -> tuple[str, ...]:
-    """Say why layers are no faster, and when calibration has seen too little."""
+    """Say why layers are no faster, when calibration has seen too little, and which precision is unsafe."""
     few = loaded.calibration is not None and loaded.calibration.samples == 1
-    return (*loaded.quantization.notes, *(["calibrated on a single text: static scales are a guess"] if few else []))
+    overflows = loaded.sides is not None and loaded.model.config.model_type.endswith("t5") and loaded.dtype == "float16"
+    notes = {
+        "calibrated on a single text: static scales are a guess": few,
+        "T5 overflows float16 in places, where transformers clamps it: bf16 or fp32 is safer": overflows,
+    }
+    return (*loaded.quantization.notes, *(note for note, said in notes.items() if said))
 
 
 def _default_rows(loaded: Loaded) -> int:

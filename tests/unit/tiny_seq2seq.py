@@ -102,7 +102,7 @@ def _t5_tokenizer() -> PreTrainedTokenizerFast:
     trainer = trainers.UnigramTrainer(
         vocab_size=120,
         special_tokens=special,
-        unk_token="<unk>",
+        unk_token="<unk>",  # noqa: S106
         initial_alphabet=alphabet,
         show_progress=False,
     )
