@@ -58,6 +58,8 @@ class Benchmark:
     stops: tuple[str, ...] = COMPLETION_STOPS
     excluded: Mapping[str, str] = field(default_factory=dict)
     """Task ids of the data that are not asked, each with the reason; scores say so."""
+    is_paced: bool = False
+    """Whether the time that a program has follows from how long the reference takes on this machine."""
 
     def prompt(self, problem: Problem, style: PromptStyle = "completion") -> Prompt:
         """Give what the tokenizer gets: the prompt exactly as it is, for a strip alone can halve a score."""
@@ -77,6 +79,7 @@ class Benchmark:
             code=problem.prompt + completion,
             test=problem.test,
             entry_point=problem.entry_point,
+            reference=problem.prompt + problem.canonical_solution if self.is_paced else None,
         )
 
     def is_empty(self, completion: str) -> bool:

@@ -1,4 +1,4 @@
-"""What docs/gates.md shows is what the program does."""
+"""What the pages of docs show is what the program does."""
 
 import re
 from pathlib import Path
@@ -41,3 +41,12 @@ def test_what_a_run_can_prove_is_what_the_tables_say() -> None:
     assert f"| 164 | {100 * detectable_drop(164, discordance=0.04):.1f} pt" in TEXT
     assert f" | {100 * detectable_drop(164):.1f} pt" in TEXT
     assert f"| 2 pt | {problems_needed(0.02, discordance=0.04)} | {problems_needed(0.02)} |" in TEXT
+
+
+def test_the_page_on_your_problems_shows_the_example() -> None:
+    """The test that is shown is the one that lies there and is run."""
+    shown = (PAGE.parent / "your-problems.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    example = (PAGE.parent / "examples" / "test_ours.py").read_text(encoding="utf-8")
+
+    lines = [line for line in example.splitlines() if '"""' not in line]
+    assert shown.split() == "\n".join(lines).split()
