@@ -58,6 +58,8 @@ class RecipeFacts:
     execution: Literal["native", "simulated", "full precision", "replay"] = "replay"
     dtype: str | None = None
     device: str | None = None
+    architecture: str | None = None
+    """`decoder-only` or `encoder-decoder`."""
     decoding: str | None = None
     """`continuous batch`, or plain `generate` and why."""
     batch_size: int | None = None

@@ -56,9 +56,13 @@ class Row:
 class Text:
     """Tokens to text, and when generation has to end: stop strings are found wherever token borders fall."""
 
-    def __init__(self, tokenizer: Any, eos_ids: Sequence[int]) -> None:
-        """Take a transformers tokenizer and the ids that end a sequence."""
+    def __init__(self, tokenizer: Any, eos_ids: Sequence[int], *, apart: bool = False) -> None:
+        """Take a transformers tokenizer, the ids that end a sequence, and whether completions stand by themselves.
+
+        They do where prompts go to an encoder; elsewhere a completion's text goes on where its prompt ends.
+        """
         self._tokenizer = tokenizer
+        self._apart = apart
         self._eos_ids = frozenset(eos_ids)
         added = tokenizer.added_tokens_decoder.items()
         self._special = {str(token.content): int(token_id) for token_id, token in added if token.special}
@@ -84,7 +88,7 @@ class Text:
         ended = row.reason or "length"
         ids = row.ids[:-1] if ended == "eos" else row.ids
         # sentencepiece drops a leading space, so the prompt's last token keeps the first generated one company
-        anchor = row.unit.prompt_ids[-1:]
+        anchor = () if self._apart else row.unit.prompt_ids[-1:]
         text = self._decode((*anchor, *ids))[len(self._decode(anchor)) :]
         cuts = [at for at in map(text.find, row.unit.request.stops) if at >= 0]
         now = time.perf_counter()

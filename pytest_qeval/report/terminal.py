@@ -71,7 +71,9 @@ def _headline(summary: Summary) -> str:
     run = summary.run
     decoding = "greedy" if not run.generation.get("temperature") else f"temperature {run.generation['temperature']:g}"
     device = next((facts.device for facts in summary.recipes.values() if facts.device), None)
-    parts = [str(run.model["id"]), run.engine + (f" on {device}" if device else ""), f"{summary.received} cases"]
+    encoder = any(facts.architecture == "encoder-decoder" for facts in summary.recipes.values())
+    model = f"{run.model['id']} (encoder-decoder)" if encoder else str(run.model["id"])
+    parts = [model, run.engine + (f" on {device}" if device else ""), f"{summary.received} cases"]
     return " · ".join([*parts, *([] if run.engine == "replay" else [decoding]), f"sandbox {run.sandbox}"])
 
 
