@@ -31,7 +31,7 @@ class _Open:
     case: Case
     benchmark: Benchmark
     n_samples: int
-    programs: dict[int, tuple[Completion, str, Future[Execution]]] = field(default_factory=dict)
+    programs: dict[int, tuple[Completion, Program, Future[Execution]]] = field(default_factory=dict)
 
     @property
     def generated(self) -> bool:
@@ -116,28 +116,32 @@ class Evaluator:
     def _step(self) -> None:
         for finished in self._engine.step():
             waiting = self._open[finished.key]
-            future, digest = self._execute(waiting, finished.completion)
-            waiting.programs[finished.index] = (finished.completion, digest, future)
+            program, future = self._execute(waiting, finished.completion)
+            waiting.programs[finished.index] = (finished.completion, program, future)
         self._on_progress(self._engine.progress)
 
-    def _execute(self, waiting: _Open, completion: Completion) -> tuple[Future[Execution], str]:
+    def _execute(self, waiting: _Open, completion: Completion) -> tuple[Program, Future[Execution]]:
         benchmark = waiting.benchmark
         program = benchmark.program(benchmark.problems[waiting.case.task_id], completion.text, self._style)
-        digest = sha256(program.code.encode("utf-8", "surrogatepass")).hexdigest()
         if benchmark.is_empty(completion.text):
             future: Future[Execution] = Future()
             future.set_result(Execution(status="empty", duration_s=0.0, detail="the completion holds no code"))
-            return future, digest
-        return self._executor.submit(program), digest
+            return program, future
+        return program, self._executor.submit(program)
 
     @staticmethod
-    def _sample(completion: Completion, digest: str, future: Future[Execution]) -> Sample:
+    def _sample(completion: Completion, program: Program, future: Future[Execution]) -> Sample:
         execution = future.result()
         if completion.finish_reason == "length" and execution.status in {"failed", "error", "syntax", "empty"}:
             # It never came to its end: blame the token limit, and keep what the fragment did.
             detail = f"{execution.status} at the token limit: {execution.detail}".rstrip(": ")
             execution = replace(execution, status="truncated", detail=detail)
-        return Sample(completion=completion, program_sha256=digest, execution=execution)
+        return Sample(
+            completion=completion,
+            program_sha256=sha256(program.code.encode("utf-8", "surrogatepass")).hexdigest(),
+            execution=execution,
+            extracted=None if program.follow_up == completion.text else program.follow_up,
+        )
 
 
 def _key(case: Case) -> str:

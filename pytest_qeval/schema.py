@@ -140,6 +140,11 @@ class Program:
     """Trusted source that defines `check(candidate)`."""
     entry_point: str
 
+    @property
+    def follow_up(self) -> str:
+        """What follows the prompt in the code: the completion, or the code of a chat answer."""
+        return self.code.removeprefix(self.prelude)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
@@ -159,12 +164,20 @@ class Sample:
     completion: Completion
     program_sha256: str
     execution: Execution
+    extracted: str | None = None
+    """What followed the prompt in the program, where that is not the completion itself: the code of a chat answer."""
+
+    @property
+    def code(self) -> str:
+        """What followed the prompt in the program."""
+        return self.completion.text if self.extracted is None else self.extracted
 
     def to_dict(self) -> Json:
         """Give the flat form of DESIGN's `records.jsonl`."""
         row = asdict(self.completion)
         row["completion"] = row.pop("text")
-        return {**row, "program_sha256": self.program_sha256, "execution": asdict(self.execution)}
+        extracted = {} if self.extracted is None else {"extracted": self.extracted}
+        return {**row, **extracted, "program_sha256": self.program_sha256, "execution": asdict(self.execution)}
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> Sample:
@@ -174,6 +187,7 @@ class Sample:
             completion=Completion(text=row["completion"], **{name: row[name] for name in names}),
             program_sha256=row["program_sha256"],
             execution=Execution(**row["execution"]),
+            extracted=row.get("extracted"),
         )
 
 

@@ -45,12 +45,12 @@ def write_report(folder: Path, summary: Summary, gates: Sequence[GateResult]) ->
 def write_samples(
     folder: Path, planned: Sequence[tuple[str, Case]], records: Mapping[tuple[str, Case], Record]
 ) -> None:
-    """Write every recipe's completions, one file a recipe; alone, it is called `samples.jsonl`."""
+    """Write what followed the prompts, one file a recipe; alone, it is called `samples.jsonl`."""
     recipes = list(dict.fromkeys(recipe for recipe, _ in planned))
     for recipe in recipes:
         name = "samples.jsonl" if len(recipes) == 1 else f"samples-{file_stem(recipe)}.jsonl"
         rows = (
-            {"task_id": case.task_id, "completion": sample.completion.text}
+            {"task_id": case.task_id, "completion": sample.code}
             for owner, case in planned
             if owner == recipe and (record := records.get((recipe, case)))
             for sample in record.samples
