@@ -10,7 +10,8 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from pytest_qeval.benchmarks.demonstrations import without_demonstrations
 from pytest_qeval.benchmarks.fences import code_blocks, passages
@@ -49,15 +50,16 @@ def follow_up(answer: str, *, prompt: str, entry_point: str) -> str:
     if len(answer) > _LONGEST:
         return answer
     found = list(passages(answer))
-    whole = _whole(answer, found, prompt, entry_point)
+    whole = next((passage for passage in found if _defines(passage, entry_point)), None)
     if whole is None:
         body = _body(found, prompt, entry_point)
         if body is not None:
             return body
-        whole = _without_function(answer, found, entry_point)
-    elif compiles(whole):
-        whole = without_future_imports(without_demonstrations(whole, entry_point))
-    return _after(prompt, entry_point, whole)
+        whole = _part(answer, found, entry_point)
+    if whole is None:
+        return _after(prompt, entry_point, _without_function(answer, found, entry_point))
+    whole = _with_helpers(whole, code_blocks(answer), prompt)
+    return _after(prompt, entry_point, without_future_imports(without_demonstrations(whole, entry_point)))
 
 
 def _after(prompt: str, entry_point: str, program: str) -> str:
@@ -78,26 +80,22 @@ def _ending(prompt: str) -> str | None:
     return next((ending for ending in endings if compiles(prompt + ending)), None)
 
 
-def _whole(answer: str, found: Sequence[str], prompt: str, entry_point: str) -> str | None:
-    """Find a program that defines the function; None where there is none.
+def _defines(code: str, entry_point: str) -> bool:
+    return compiles(code) and binds(code, entry_point)
 
-    In this order: a passage that is a program; one whose beginning is, broken text following; statements in prose.
+
+def _part(answer: str, found: Sequence[str], entry_point: str) -> str | None:
+    """Find a program in what is more or less than one; None where there is none.
+
+    In this order: code that is indented as a whole or stands in a session of Python's prompt, the beginning of broken
+    text, statements in prose.
     """
     forms = [form for passage in found for form in _forms(passage)]
-    for code in _each(forms, map(longest_prefix, forms), (statements_in(answer) for _ in "1")):
-        if compiles(code) and binds(code, entry_point):
-            return _with_helpers(code, code_blocks(answer), prompt)
-    return None
-
-
-def _each(*groups: Iterable[str]) -> Iterator[str]:
-    for group in groups:
-        yield from group
+    codes = chain(forms, map(longest_prefix, [*found, *forms]), (statements_in(text) for text in [answer]))
+    return next((code for code in codes if _defines(code, entry_point)), None)
 
 
 def _forms(passage: str) -> Iterator[str]:
-    """Yield a passage, and what it may be: indented as a whole, or a session of Python's prompt."""
-    yield passage
     if _is_indented(passage):
         yield textwrap.dedent(passage)
     if ">>>" in passage:
@@ -115,7 +113,8 @@ def _with_helpers(code: str, blocks: Sequence[str], prompt: str) -> str:
 
 def _body(found: Sequence[str], prompt: str, entry_point: str) -> str | None:
     """Find the body of the prompt's function; None where there is none."""
-    bodies = [body for passage in found for body in _bodies(passage)]
+    itself = _header(entry_point)
+    bodies = [body for passage in found if not itself.search(passage) for body in _bodies(passage)]
     first_line = prompt.count("\n") + 1
     for cut in (str, longest_prefix):
         for body in bodies:
@@ -123,6 +122,11 @@ def _body(found: Sequence[str], prompt: str, entry_point: str) -> str | None:
             if _continues(code, prompt, entry_point):
                 return without_demonstrations(code, entry_point, first_line=first_line)[len(prompt) :]
     return None
+
+
+def _header(entry_point: str) -> re.Pattern[str]:
+    """Give what finds the first line of the function's definition."""
+    return re.compile(rf"^[ \t]*(?:async[ \t]+)?def[ \t]+{re.escape(entry_point)}\b", re.MULTILINE)
 
 
 def _bodies(passage: str) -> Iterator[str]:
@@ -179,7 +183,7 @@ def _continues(code: str, prompt: str, entry_point: str) -> bool:
 
 def _without_function(answer: str, found: Sequence[str], entry_point: str) -> str:
     """Give what is executed of an answer without the function: broken code as it is, else whatever is a program."""
-    broken = re.search(rf"^[ \t]*(?:async[ \t]+)?def[ \t]+{re.escape(entry_point)}\b", answer, re.MULTILINE)
+    broken = _header(entry_point).search(answer)
     if broken or _is_indented(answer):
         blocks = [block for block in found[1:] if not broken or broken[0] in block]
         return next(iter(blocks), answer)
