@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Protocol
+from zlib import crc32
 
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.engines.base import Engine, EngineProgress, Request
@@ -52,7 +53,6 @@ class Evaluator:
         executor: Executor,
         benchmark: Callable[[str], Benchmark],
         n_samples: Callable[[Case], int],
-        seed: int = 0,
         style: PromptStyle = "completion",
         worker: str = "main",
         on_progress: Callable[[EngineProgress], None] = lambda _: None,
@@ -63,7 +63,6 @@ class Evaluator:
         self._executor = executor
         self._benchmark = benchmark
         self._n_samples = n_samples
-        self._seed = seed
         self._style: PromptStyle = style
         self._worker = worker
         self._on_progress = on_progress
@@ -89,7 +88,7 @@ class Evaluator:
                     benchmark=case.benchmark,
                     task_id=case.task_id,
                     n_samples=waiting.n_samples,
-                    seed=self._seed,
+                    seed=crc32(key.encode()),
                 )
             )
         if requests:

@@ -85,7 +85,6 @@ class RecipeRun:
             executor=runtime.pool,
             benchmark=runtime.benchmark,
             n_samples=self._n_samples,
-            seed=runtime.settings.generation.seed,
             style=runtime.settings.generation.prompt_style,
             worker=runtime.worker,
             on_progress=lambda progress: runtime.on_progress(self.recipe, progress),

@@ -102,6 +102,10 @@ class Comparison:
     """The smallest loss that so many problems could have proved not to be there, with as many flips as there were."""
     excess: ControlExcess | None = None
     """Where a control was run."""
+    delta_at: Mapping[int, Quantity] = field(default_factory=dict)
+    """Candidate minus baseline pass@k for every further k that there are samples for."""
+    relative_drop_at: Mapping[int, Quantity] = field(default_factory=dict)
+    """Lost share of the baseline's pass@k for these k."""
 
 
 _MEANS = ("kl", "reverse_kl", "same_top1", "delta_p", "rms_delta_p", "perplexity_ratio")

@@ -43,7 +43,7 @@ from pytest_qeval.selftest import BENCHMARKS, NAME
 from pytest_qeval.session import Session
 from pytest_qeval.settings import ModelSettings, Settings
 from pytest_qeval.sharing import Distributor, is_distributed, worker_count, worker_name
-from pytest_qeval.verdict.gates import Gate, check_gates, parse_gates
+from pytest_qeval.verdict.gates import Gate, check_gates, check_samples, parse_gates
 
 __all__ = ["start"]
 
@@ -70,6 +70,8 @@ def start(config: pytest.Config, settings: Settings) -> None:
     check_gates(gates, candidates=settings.recipes, benchmarks=registry.names("benchmarks"))
     check_divergence(settings, gates)
     check_early_stop(settings, gates, distributed=distributed or is_worker)
+    if not settings.replays:
+        check_samples(gates, n_samples=settings.generation.n_samples)
     if is_worker:
         settings, saved = _as_handed(config, settings)
         session = None

@@ -36,7 +36,7 @@ class Request:
     """The problem's own id, and its benchmark: a replay answers by them, a model ignores them."""
     n_samples: int = 1
     seed: int = 0
-    """Seeds the request's own generators, so that its samples do not depend on its neighbours in the batch."""
+    """Seeds the request's own generators, together with the session's seed: neighbours in the batch do not matter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pytest_qeval.results import Comparison, ControlExcess
-from pytest_qeval.schema import Case, Quantity, Record, Undefined
+from pytest_qeval.schema import Case, Record
 from pytest_qeval.stats.paired import (
     PairedCounts,
     adjusted,
@@ -18,7 +18,9 @@ from pytest_qeval.stats.paired import (
     odds_ratio,
     paired_mean,
     relative_drop,
+    relative_drop_of_means,
 )
+from pytest_qeval.stats.passk import KS, pass_at_k
 
 __all__ = ["MARGIN", "compare"]
 
@@ -70,7 +72,9 @@ def compare(
 def _comparison(benchmark: str, recipe: str, baseline: str, pairs: Sequence[_Pair], margin: float) -> Comparison:
     counts = _counts(pairs)
     greedy = all(len(base.samples) == len(own.samples) == 1 for base, own in pairs)
-    delta = paired_mean([_rate(base) for base, _ in pairs], [_rate(own) for _, own in pairs])
+    delta = paired_mean(*_rates(pairs, 1))
+    fewest = min((len(one.samples) for pair in pairs for one in pair), default=1)
+    further = [k for k in KS[1:] if k <= fewest]
     p = mcnemar_p(counts)
     flips = counts.regressed + counts.fixed
     return Comparison(
@@ -78,7 +82,7 @@ def _comparison(benchmark: str, recipe: str, baseline: str, pairs: Sequence[_Pai
         recipe=recipe,
         baseline=baseline,
         delta=delta,
-        relative_drop=relative_drop(counts) if greedy else _relative_drop(pairs, delta),
+        relative_drop=relative_drop(counts) if greedy else relative_drop_of_means(*_rates(pairs, 1)),
         regressed=tuple(own.case.label for base, own in pairs if base.n_solved and not own.n_solved),
         fixed=tuple(own.case.label for base, own in pairs if own.n_solved and not base.n_solved),
         mcnemar_p=p,
@@ -87,11 +91,18 @@ def _comparison(benchmark: str, recipe: str, baseline: str, pairs: Sequence[_Pai
         evidence=evidence_of(delta, margin=margin),
         margin=margin,
         detectable_drop=detectable_drop(counts.n, discordance=max(flips, 1) / counts.n) if pairs and greedy else None,
+        delta_at={k: paired_mean(*_rates(pairs, k)) for k in further},
+        relative_drop_at={k: relative_drop_of_means(*_rates(pairs, k)) for k in further},
     )
 
 
-def _rate(record: Record) -> float:
-    return record.n_solved / len(record.samples)
+def _rates(pairs: Sequence[_Pair], k: int) -> tuple[list[float], list[float]]:
+    """Give each problem's pass@k, the baseline's and the candidate's."""
+    return [_pass(base, k) for base, _ in pairs], [_pass(own, k) for _, own in pairs]
+
+
+def _pass(record: Record, k: int) -> float:
+    return pass_at_k(len(record.samples), record.n_solved, k)
 
 
 def _counts(pairs: Iterable[_Pair]) -> PairedCounts:
@@ -107,18 +118,6 @@ def _paired(outcomes: Iterable[tuple[bool, bool]]) -> PairedCounts:
         fixed=table[False, True],
         neither=table[False, False],
     )
-
-
-def _relative_drop(pairs: Sequence[_Pair], delta: Quantity) -> Quantity:
-    """Give 1 − candidate / baseline for several samples per problem: the difference as a share of the baseline."""
-    base = sum(_rate(base) for base, _ in pairs) / len(pairs) if pairs else 0.0
-    if not base:
-        return Undefined(reason="the baseline solved nothing, of which a share could be lost")
-    if isinstance(delta, Undefined):
-        return delta
-    low, high = (None if end is None else 0.0 - end / base for end in (delta.high, delta.low))
-    method = f"{delta.method}, over the baseline's mean"
-    return replace(delta, value=0.0 - delta.value / base, low=low, high=high, method=method)
 
 
 def _pairs(recipe: str, baseline: str, cases: Iterable[Case], found: _Found) -> Iterator[_Pair]:

@@ -92,9 +92,14 @@ def _result(result: BenchmarkResult) -> Json:
 def _comparison(comparison: Comparison) -> Json:
     row = asdict(comparison)
     del row["benchmark"], row["recipe"]
+    by_k = {
+        name: {str(k): quantity_to_dict(quantity) for k, quantity in getattr(comparison, name).items()}
+        for name in ("delta_at", "relative_drop_at")
+    }
     excess = comparison.excess and {**row["excess"], "excess": quantity_to_dict(comparison.excess.excess)}
     return {
         **row,
+        **by_k,
         **{name: quantity_to_dict(getattr(comparison, name)) for name in ("delta", "relative_drop", "odds_ratio")},
         "regressed": list(comparison.regressed),
         "fixed": list(comparison.fixed),

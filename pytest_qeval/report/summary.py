@@ -16,11 +16,10 @@ from pytest_qeval.results import BenchmarkResult, Comparison, DivergenceSummary,
 from pytest_qeval.schema import Case, Json, Quantity, Record
 from pytest_qeval.selftest import NAME
 from pytest_qeval.stats.intervals import mean_of_problems, proportion
-from pytest_qeval.stats.passk import pass_at_k
+from pytest_qeval.stats.passk import KS, pass_at_k
 
 __all__ = ["Material", "summarise"]
 
-_KS = (1, 5, 10, 100)
 _Found = Mapping[tuple[str, Case], Record]
 
 
@@ -127,6 +126,6 @@ def _pass_at(records: Sequence[Record]) -> Mapping[int, Quantity]:
         return {1: proportion(sum(record.n_solved for record in records), len(records))}
     return {
         k: mean_of_problems([pass_at_k(len(record.samples), record.n_solved, k) for record in records])
-        for k in _KS
+        for k in KS
         if k <= fewest
     }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pytest_qeval.schema import Estimate, Quantity, Undefined
@@ -25,6 +25,7 @@ __all__ = [
     "paired_mean",
     "problems_needed",
     "relative_drop",
+    "relative_drop_of_means",
 ]
 
 Evidence = Literal["worse", "not worse", "unproven"]
@@ -134,6 +135,23 @@ def relative_drop(counts: PairedCounts, *, confidence: float = 0.95) -> Quantity
         method="tang paired score",
         confidence=confidence,
     )
+
+
+def relative_drop_of_means(baseline: Sequence[float], candidate: Sequence[float]) -> Quantity:
+    """Estimate 1 − candidate / baseline of mean rates: `paired_mean` as a share of the baseline's mean.
+
+    Raises:
+        ValueError: when there are not as many rates of one as of the other.
+    """
+    delta = paired_mean(baseline, candidate)
+    mean = sum(baseline) / len(baseline) if baseline else 0.0
+    if not mean:
+        return Undefined(reason="the baseline solved nothing, of which a share could be lost")
+    if isinstance(delta, Undefined):
+        return delta
+    low, high = (None if end is None else 0.0 - end / mean for end in (delta.high, delta.low))
+    method = f"{delta.method}, over the baseline's mean"
+    return replace(delta, value=0.0 - delta.value / mean, low=low, high=high, method=method)
 
 
 def odds_ratio(counts: PairedCounts, *, confidence: float = 0.95) -> Quantity:

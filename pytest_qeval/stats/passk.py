@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from math import comb
 
-__all__ = ["pass_at_k"]
+__all__ = ["KS", "pass_at_k"]
+
+KS = (1, 5, 10, 100)
+"""Which k are reported, as far as there are samples."""
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:

@@ -18,9 +18,18 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pytest_qeval.errors import GateError
+from pytest_qeval.stats.passk import KS
 from pytest_qeval.verdict.observe import METRICS, Form, Metric
 
-__all__ = ["Gate", "check_baseline", "check_gates", "did_you_mean", "parse_gate", "parse_gates"]
+__all__ = [
+    "Gate",
+    "check_baseline",
+    "check_gates",
+    "check_samples",
+    "did_you_mean",
+    "parse_gate",
+    "parse_gates",
+]
 
 _COMPARATORS: Mapping[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -113,6 +122,23 @@ def check_baseline(gate: Gate, *, has_baseline: bool) -> Gate:
             "Name one with --qeval-baseline, or gate the value itself, such as 'pass@1 >= 0.35'."
         )
     return gate
+
+
+def check_samples(gates: Sequence[Gate], *, n_samples: int) -> None:
+    """Make sure that there will be a pass@k for every gate about one.
+
+    Raises:
+        GateError: for a k that is not reported, or that needs more samples than are drawn.
+    """
+    for gate in gates:
+        if gate.k is not None and gate.k not in KS:
+            listed = ", ".join(map(str, KS))
+            raise GateError(f"the gate {gate.expression!r} asks for a k that is not reported, which are {listed}.")
+        if gate.k is not None and gate.k > n_samples:
+            raise GateError(
+                f"the gate {gate.expression!r} needs {gate.k} samples of every problem, but {n_samples} "
+                f"{'is' if n_samples == 1 else 'are'} drawn: add --qeval-samples {gate.k} --qeval-temperature 0.2."
+            )
 
 
 def check_gates(

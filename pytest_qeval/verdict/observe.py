@@ -133,24 +133,14 @@ def _pass_at(k: int, form: Form, summary: Summary, recipe: str, benchmark: str |
         return Undefined(reason=f"no pass@{k} of {recipe} on {benchmark or 'any benchmark'} in this run")
     if form == "value":
         return own
-    if k > 1:
-        return _loss(k, form, own, summary, benchmark)
     compared = _comparison(summary, recipe, benchmark)
     if isinstance(compared, Undefined):
         return compared
-    return compared.relative_drop if form == "relative_drop" else _negated(compared.delta)
-
-
-def _loss(k: int, form: Form, own: Quantity, summary: Summary, benchmark: str | None) -> Quantity:
-    """Give the drop of pass@k for k > 1, of which comparisons say nothing."""
-    other = next(_pass_of(summary, summary.baseline or "", benchmark, k), None)
-    if not (isinstance(own, Estimate) and isinstance(other, Estimate)):
-        return Undefined(reason=f"no pass@{k} of the baseline on {benchmark}")
-    if form == "relative_drop" and other.value == 0:
-        return Undefined(reason=f"the baseline's pass@{k} is 0, of which no share can be lost")
-    drop = other.value - own.value
-    value = drop / other.value if form == "relative_drop" else drop
-    return Estimate(value=value, low=None, high=None, n=own.n, method="difference of two estimates")
+    drops = {1: compared.relative_drop, **compared.relative_drop_at}
+    deltas = {1: compared.delta, **compared.delta_at}
+    if k not in deltas:
+        return Undefined(reason=f"the baseline has fewer than {k} samples on {benchmark}")
+    return drops[k] if form == "relative_drop" else _negated(deltas[k])
 
 
 def _pass_of(summary: Summary, recipe: str, benchmark: str | None, k: int) -> Iterator[Quantity]:

@@ -15,6 +15,10 @@ MISTAKES = {
     "no such gguf": (["--qeval-model", "nowhere.gguf"], "*nowhere.gguf*"),
     "unknown engine": (["--qeval-model", "demo", "--qeval-engine", "vlm"], "*no engine 'vlm'*"),
     "malformed gate": (["--qeval-model", "demo", "--qeval-gate", "pass@1 dropp <= 2"], "*dropp*"),
+    "gate without samples": (
+        ["--qeval-model", "demo", "--qeval-gate", "pass@10 >= 0.5"],
+        "*needs 10 samples of every problem, but 1 is drawn: add --qeval-samples 10 --qeval-temperature 0.2*",
+    ),
     "unreadable gate": (["--qeval-model", "demo", "--qeval-gate", "be good"], "*expected something like*"),
     "gate without baseline": (
         ["--qeval-model", "demo", "--qeval-baseline", "none", "--qeval-gate", "pass@1 drop <= 2pt"],

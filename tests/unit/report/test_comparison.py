@@ -76,6 +76,19 @@ def test_several_samples_are_rates_of_a_problem() -> None:
     assert found.detectable_drop is None
 
 
+def test_every_k_is_paired_problem_by_problem() -> None:
+    """Of pass@5, too, the difference has an interval; a k that one of them has no samples for is left out."""
+    found = compared(auto="+---- ++++- -----", int8="----- +++++ -----")["int8"]
+    by_hand = (-1 + 0 + 0) / 3
+
+    assert value(found.delta_at[5]) == pytest.approx(by_hand)
+    assert value(found.relative_drop_at[5]) == pytest.approx(0.5)
+    assert isinstance(found.delta_at[5], Estimate)
+    assert found.delta_at[5].low is not None
+    assert set(found.delta_at) == set(found.relative_drop_at) == {5}
+    assert compared(auto="+----", int8="-")["int8"].delta_at == {}
+
+
 def test_of_nothing_no_share_is_lost() -> None:
     """A baseline that solved nothing leaves the relative drop undefined, and says why."""
     for base, own in (("---", "-+-"), ("-- --", "+- --")):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_qeval.errors import GateError
-from pytest_qeval.verdict.gates import Gate, check_gates, parse_gate, parse_gates
+from pytest_qeval.verdict.gates import Gate, check_gates, check_samples, parse_gate, parse_gates
 from pytest_qeval.verdict.observe import METRICS, gate_table
 
 
@@ -178,3 +178,12 @@ def test_the_table_of_the_documentation_has_a_row_for_every_metric() -> None:
     assert len(rows) == len(METRICS) + 2
     assert {row.count("|") for row in rows} == {8}
     assert "| `kl` | mean Kullback-Leibler divergence KL(baseline ‖ candidate), nats per token " in rows[4]
+
+
+def test_a_gate_needs_its_samples() -> None:
+    """A k that nobody reports, or that is above the number of samples, is told before anything is loaded."""
+    check_samples([parse_gate("pass@10 >= 0.5"), parse_gate("regressed <= 1")], n_samples=10)
+    with pytest.raises(GateError, match="needs 10 samples of every problem, but 9 are drawn: add --qeval-samples 10"):
+        check_samples([parse_gate("pass@10 >= 0.5")], n_samples=9)
+    with pytest.raises(GateError, match="not reported, which are 1, 5, 10, 100"):
+        check_samples([parse_gate("pass@7 >= 0.5")], n_samples=9)

@@ -1,0 +1,147 @@
+"""Robust pass, drop and relative: hand-computed values, ReCode's definitions, and what the difference proves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_qeval.schema import Estimate, Quantity, Undefined
+from pytest_qeval.stats.passk import pass_at_k
+from pytest_qeval.stats.robustness import (
+    ProblemRobustness,
+    drop_increase,
+    means_of,
+    problem_robustness,
+    robust_pass_difference,
+)
+
+# Twelve problems, greedy: undisturbed, then three seeds. By hand: 8 are solved undisturbed; a, b and l are robust, l
+# only when disturbed; c to h are lost; i, j and l are gained.
+TWELVE = {
+    "a": "+ +++",
+    "b": "+ +++",
+    "c": "+ ++-",
+    "d": "+ +-+",
+    "e": "+ -++",
+    "f": "+ --+",
+    "g": "+ ---",
+    "h": "+ ---",
+    "i": "- +--",
+    "j": "- -+-",
+    "k": "- ---",
+    "l": "- +++",
+}
+
+
+def problems(words: Sequence[str]) -> list[ProblemRobustness]:
+    """Read `+ +-`: a greedy sample undisturbed, and under two disturbances."""
+    split = (word.split() for word in words)
+    return [problem_robustness([own == "+"], [[one == "+"] for one in disturbed]) for own, disturbed in split]
+
+
+def value(quantity: Quantity) -> float:
+    assert isinstance(quantity, Estimate)
+    return quantity.value
+
+
+def test_twelve_problems_by_hand() -> None:
+    """Each number as it is counted on paper."""
+    found = means_of(problems(list(TWELVE.values())))
+
+    assert value(found.nominal) == pytest.approx(8 / 12)
+    assert value(found.robust) == pytest.approx(3 / 12)
+    assert value(found.drop) == pytest.approx((8 - 3) / 8)
+    assert value(found.lost) == pytest.approx(6 / 12)
+    assert value(found.gained) == pytest.approx(3 / 12)
+    assert value(found.relative) == pytest.approx(9 / 12)
+
+
+def recode(nominal: Sequence[bool], disturbed: Sequence[Sequence[bool]], k: int) -> tuple[float, float]:
+    """Give robust pass and robust relative as their definitions are written: counters over samples."""
+    n = len(nominal)
+    robust = negative = positive = 0
+    for sample in range(n):
+        outcomes = [seed[sample] for seed in disturbed]
+        worst, best = int(all(outcomes)), int(any(outcomes))
+        robust += worst
+        if worst != int(nominal[sample]):
+            negative += 1
+        elif best != int(nominal[sample]):
+            positive += 1
+    return pass_at_k(n, robust, k), pass_at_k(n, negative, k) + pass_at_k(n, positive, k)
+
+
+@given(st.data())
+def test_the_definitions_are_recodes(data: st.DataObject) -> None:
+    """For any samples and seeds; and for greedy ones what changes is either lost or gained."""
+    n = data.draw(st.integers(1, 6))
+    row = st.lists(st.booleans(), min_size=n, max_size=n)
+    nominal, disturbed = data.draw(row), data.draw(st.lists(row, min_size=1, max_size=4))
+    k = data.draw(st.integers(1, n))
+    found = problem_robustness(nominal, disturbed, k=k)
+
+    assert (found.robust, found.relative) == recode(nominal, disturbed, k)
+    assert found.nominal == pass_at_k(n, sum(nominal), k)
+    if n == 1:
+        assert found.relative == found.lost + found.gained
+
+
+def test_several_samples_are_paired_by_their_number() -> None:
+    """Two seeds that each lose another of two samples leave none that is robust."""
+    found = problem_robustness([True, True], [[True, False], [False, True]])
+
+    assert (found.nominal, found.robust, found.lost) == (1.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("disturbed", [[], [[True, False]]])
+def test_what_does_not_match_is_refused(disturbed: list[list[bool]]) -> None:
+    """No disturbance, or another number of samples."""
+    with pytest.raises(ValueError, match="at least one disturbance, with as many samples"):
+        problem_robustness([True], disturbed)
+
+
+def test_nothing_solved_leaves_no_drop() -> None:
+    """Said with the reason; so is nothing at all."""
+    none = problems(["- ++", "- --"])
+
+    assert means_of(none).drop == Undefined(reason="no undisturbed problem was solved, so nothing could be dropped")
+    assert isinstance(drop_increase(none, problems(["+ ++", "+ --"])), Undefined)
+    assert isinstance(means_of([]).drop, Undefined)
+    assert isinstance(drop_increase([], []), Undefined)
+
+
+def test_the_increase_is_the_difference_of_the_drops() -> None:
+    """With an interval that holds it; nothing changed is 0, and not certain."""
+    base = problems(["+ +", "+ +", "+ -", "- -", "+ +", "- +", "+ +", "+ +"])
+    own = problems(["+ +", "+ -", "+ -", "- -", "+ +", "- -", "+ -", "- -"])
+    found, same = drop_increase(base, own), drop_increase(base, base)
+
+    assert value(found) == pytest.approx(value(means_of(own).drop) - value(means_of(base).drop))
+    assert isinstance(found, Estimate)
+    assert isinstance(same, Estimate)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < found.value < found.high
+    assert same.value == 0
+    assert same.low is not None
+    assert same.high is not None
+    assert same.low < 0 < same.high
+    assert same.low == pytest.approx(-same.high)
+
+
+def test_the_increase_has_a_direction() -> None:
+    """The other way round it is the other way round."""
+    base = problems(["+ +", "+ +", "+ -", "- -", "+ +", "+ +"] * 5)
+    own = problems(["+ +", "+ -", "+ -", "- -", "+ +", "+ -"] * 5)
+    there, back = drop_increase(base, own), drop_increase(own, base)
+
+    assert isinstance(there, Estimate)
+    assert isinstance(back, Estimate)
+    assert there.low is not None
+    assert back.high is not None
+    assert there.low > 0
+    assert there.low == pytest.approx(-back.high)
+    assert value(robust_pass_difference(base, own)) == pytest.approx(-1 / 3)
