@@ -8,6 +8,7 @@ unknown, such as `sys.setrecursionlimit(…)` or the call that fills a table.
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Mapping
 
 from pytest_qeval.benchmarks.python_source import binds, bound_names, compiles, global_reads, header_names, parsed
@@ -16,6 +17,8 @@ __all__ = ["without_demonstrations"]
 
 _SPOKEN = frozenset({"print", "pprint", "input", "stdin", "exit", "quit", "help", "doctest", "unittest", "pytest"})
 """Whoever mentions these talks to somebody who is not there."""
+_MOST_STATEMENTS = 250
+"""Of a module; more are written by a model in a loop, and looking at each beside all others would take minutes."""
 _DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -27,6 +30,8 @@ def without_demonstrations(code: str, entry_point: str, *, first_line: int = 1) 
         entry_point: The function that is going to be judged, and which the program binds.
         first_line: What stands before it stays, whatever it is.
     """
+    if len(parsed(code).body) > _MOST_STATEMENTS:
+        return code
     scene = _Scene(code, entry_point)
     rows = {row for node in scene.dropped(first_line) for row in range(node.lineno, (node.end_lineno or 0) + 1)}
     if not rows:
@@ -41,6 +46,8 @@ class _Scene:
     def __init__(self, code: str, entry_point: str) -> None:
         self.entry_point = entry_point
         self.body = parsed(code).body
+        self.rows = Counter(row for node in self.body for row in {node.lineno, node.end_lineno})
+        """Lines on which statements begin or end: two can share no other."""
         self.inside: Mapping[str, frozenset[str]] = _reads(code, self.body)
         self.needed = self.reach({entry_point}, through_entry_point=True)
         defined = {name for node in self.body if isinstance(node, _DEFINITIONS) for name in _bound(node)}
@@ -60,20 +67,22 @@ class _Scene:
 
     def dropped(self, first_line: int) -> list[ast.stmt]:
         """Choose the statements to leave out, and with them what is about them alone."""
+        executed = {id(node): self.executed(node) for node in self.body}
+        bound = {id(node): _bound(node) for node in self.body}
         loose = [node for node in self.body if node.lineno >= first_line and self.is_loose(node)]
         dropped = [node for node in loose if self.demonstrates(node)]
         pinned: list[ast.stmt] = []
         while True:
-            gone = {name for node in dropped for name in _bound(node)}
+            gone = {name for node in dropped for name in bound[id(node)]}
             kept = [node for node in self.body if node not in dropped]
-            gone -= {name for node in kept for name in _bound(node)}
-            reader = next((node for node in kept if gone & self.executed(node)), None)
+            gone -= {name for node in kept for name in bound[id(node)]}
+            reader = next((node for node in kept if gone & executed[id(node)]), None)
             if reader is None:
                 return dropped
             if reader in loose and reader not in pinned:
                 dropped.append(reader)
             else:
-                needed = [node for node in dropped if _bound(node) & self.executed(reader)]
+                needed = [node for node in dropped if bound[id(node)] & executed[id(reader)]]
                 pinned += needed
                 dropped = [node for node in dropped if node not in needed]
 
@@ -81,11 +90,9 @@ class _Scene:
         """Tell whether the entry point works without a statement that has its lines to itself."""
         if isinstance(node, _DEFINITIONS) or not _binds_plain_names(node):
             return False
-        rows = range(node.lineno, (node.end_lineno or 0) + 1)
-        alone = all(
-            other is node or other.lineno > rows[-1] or (other.end_lineno or 0) < rows[0] for other in self.body
-        )
-        return alone and not (_bound(node) & self.needed or self.reach(_mentioned(node)) & self.data)
+        if self.rows[node.lineno] > 1 or self.rows[node.end_lineno or node.lineno] > 1:
+            return False
+        return not (_bound(node) & self.needed or self.reach(_mentioned(node)) & self.data)
 
     def demonstrates(self, node: ast.stmt) -> bool:
         """Tell whether a statement uses the function, or talks."""

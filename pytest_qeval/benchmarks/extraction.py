@@ -28,7 +28,7 @@ from pytest_qeval.benchmarks.python_source import (
 
 __all__ = ["follow_up"]
 
-_LONGEST = 200_000
+_LONGEST = 50_000
 """Characters; an answer that is longer is not searched for code, but taken as it is."""
 _END_MARKS = re.compile(r"(?:<\|\w+\|>|</s>)\s*$")
 """Special tokens as text, which some tools leave at the end of an answer."""

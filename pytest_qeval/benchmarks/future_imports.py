@@ -18,10 +18,13 @@ def without_future_imports(code: str) -> str:
     imports = [node for node in module.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
     if not imports:
         return code
-    if any(alias.name == "annotations" for node in imports for alias in node.names):
-        module = _Quoted().visit(module)
-    module.body = [node for node in module.body if node not in imports]
-    return f"{ast.unparse(ast.fix_missing_locations(module))}\n"
+    try:
+        if any(alias.name == "annotations" for node in imports for alias in node.names):
+            module = _Quoted().visit(module)
+        module.body = [node for node in module.body if node not in imports]
+        return f"{ast.unparse(ast.fix_missing_locations(module))}\n"
+    except RecursionError:  # what is nested so deeply is left as it is, and will not compile
+        return code
 
 
 class _Quoted(ast.NodeTransformer):

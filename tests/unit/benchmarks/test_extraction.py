@@ -240,8 +240,14 @@ def test_a_prompt_need_not_be_a_program_by_itself(prompt: str) -> None:
     assert total_of("def total(numbers):\n    return 6\n", prompt)([1]) == 6
 
 
+def test_deep_nesting_is_no_accident() -> None:
+    """What Python's own compiler takes, its tree visitors may not."""
+    answer = f"from __future__ import annotations\nx = {'+'.join('1' * 900)}\n\n\n{WHOLE}"
+    assert "def total" in program(answer)
+
+
 def test_an_endless_answer_is_not_searched() -> None:
-    answer = "x = 1\n" * 50_000
+    answer = "x = 1\n" * 10_000
     assert program(answer) == PROMPT + answer
 
 
