@@ -137,11 +137,14 @@ def refusal_of(runtime: Runtime, benchmarks: Iterable[str]) -> QEvalError | None
     """Say why these benchmarks cannot be asked: recipes are calibrated on them, or a gate is about another one."""
     from pytest_qeval.recipes_of_run import check_overlap  # noqa: PLC0415 - only for active sessions
     from pytest_qeval.verdict.gates import check_gates  # noqa: PLC0415 - as above
+    from pytest_qeval.verdict.kinds import check_answers  # noqa: PLC0415 - as above
 
     names = list(dict.fromkeys(benchmarks))
     try:
         if names:
             check_gates(runtime.gates, candidates=runtime.settings.recipes, benchmarks=names)
+            scored = [name for name in names if runtime.is_scored(name)]
+            check_answers(runtime.gates, executed=[name for name in names if name not in scored], scored=scored)
         check_overlap(runtime.settings, [runtime.benchmark(name) for name in names])
     except QEvalError as error:
         return error
@@ -186,7 +189,7 @@ def conclude(record: Record, runtime: Runtime) -> None:
         if fault:
             pytest.fail(fault, pytrace=False)
         return
-    if record.outcome == "solved":
+    if record.outcome != "unsolved":
         return
     baseline = runtime.settings.baseline
     base = runtime.outcomes.get((baseline, record.case)) if baseline and baseline != record.recipe else None

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_qeval.errors import DataError, UsageError
 from pytest_qeval.option_values import Values
-from pytest_qeval.options import SUITES
+from pytest_qeval.options import MORE_SUITES, SUITES
 from pytest_qeval.recipe_options import recipe_settings, replay_settings, selftest_settings
 from pytest_qeval.selftest import NAME
 from pytest_qeval.settings import (
@@ -138,10 +138,11 @@ def _calibration_source(values: Values) -> str:
 
 
 def _suites(names: Sequence[str]) -> tuple[str, ...]:
-    unknown = [name for name in names if name not in {*SUITES, "all"}]
+    unknown = [name for name in names if name not in {*SUITES, *MORE_SUITES, "all"}]
     if unknown:
-        raise UsageError(f"there is no suite {unknown[0]!r}. Available: {', '.join(SUITES)}, all.")
-    return SUITES if "all" in names else tuple(dict.fromkeys(names))
+        raise UsageError(f"there is no suite {unknown[0]!r}. Available: {', '.join([*SUITES, *MORE_SUITES])}, all.")
+    names = [*names, *(SUITES if "all" in names else ())]
+    return tuple(dict.fromkeys(name for name in names if name != "all"))
 
 
 def _generation(values: Values) -> GenerationSettings:

@@ -12,7 +12,7 @@ from pytest_qeval.baseline_of_run import accepted_data
 from pytest_qeval.collection import SAVED, answered_by, data_of, plan_of
 from pytest_qeval.fixtures import RUNTIME
 from pytest_qeval.performer import messages_of
-from pytest_qeval.schema import Case, Record
+from pytest_qeval.schema import SCORES, Case, Record
 
 if TYPE_CHECKING:
     from _pytest.reports import TestReport
@@ -74,7 +74,8 @@ class Controller:
             self.session.plan(planned)
         terminal: TerminalReporter | None = config.pluginmanager.getplugin("terminalreporter")
         if terminal and config.option.verbose >= 0:
-            for line in self.session.prospects():
+            runtime = config.stash[RUNTIME]
+            for line in self.session.prospects(case for case in cases if not runtime.is_scored(case.benchmark)):
                 terminal.write_line(f"qeval: {line}")
 
     @pytest.hookimpl(tryfirst=True)
@@ -85,13 +86,16 @@ class Controller:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
-        """Show solved, unsolved, regressed and fixed cases as what they are."""
+        """Show solved, unsolved, regressed, fixed and scored cases as what they are."""
         if report.when != "call" or report.outcome == "failed" or self.session.is_selftest:
             return None
         message = next((row for row in messages_of(report) if row["type"] == "record"), None)
         if message is None:
             return None
         record = Record.from_dict(message)
+        if record.outcome == "scored":
+            shown = " ".join(f"{name} {100 * record.measurements[name]:.1f}" for name in SCORES)
+            return "scored", ".", (f"SCORED {shown}", {"green": True})
         return _LOOKS[self.session.outcome(record.recipe, record.case, record.outcome)]
 
     @pytest.hookimpl

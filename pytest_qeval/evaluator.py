@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Protocol
+from statistics import fmean
+from typing import NamedTuple, Protocol
 from zlib import crc32
 
 from pytest_qeval.benchmarks.base import Benchmark
+from pytest_qeval.benchmarks.text import TextBenchmark
 from pytest_qeval.engines.base import Engine, EngineProgress, Request
 from pytest_qeval.errors import EngineError
-from pytest_qeval.schema import Case, Completion, Execution, Program, PromptStyle, Record, Sample
+from pytest_qeval.schema import SCORES, Case, Completion, Execution, Program, PromptStyle, Record, Sample
 
 __all__ = ["Evaluator", "Executor"]
 
@@ -25,6 +27,16 @@ class Executor(Protocol):
         ...
 
 
+class _Executed(NamedTuple):
+    """A completion whose program is being executed, or has been."""
+
+    completion: Completion
+    program_sha256: str
+    extracted: str | None
+    """See `Sample.extracted`."""
+    future: Future[Execution]
+
+
 @dataclass(slots=True)
 class _Open:
     """A case on its way: which samples are generated, which are being executed."""
@@ -32,7 +44,7 @@ class _Open:
     case: Case
     benchmark: Benchmark
     n_samples: int
-    programs: dict[int, tuple[Completion, Program, Future[Execution]]] = field(default_factory=dict)
+    programs: dict[int, _Executed] = field(default_factory=dict)
 
     @property
     def generated(self) -> bool:
@@ -109,38 +121,68 @@ class Evaluator:
             progress = self._engine.progress
             if not waiting.generated and progress.finished == progress.total:
                 raise EngineError(f"the engine is idle, but {case.label} is not generated")
-        samples = (self._sample(*waiting.programs[index]) for index in range(waiting.n_samples))
-        return Record(recipe=self._recipe, case=case, samples=tuple(samples), worker=self._worker)
+        samples = (self._sample(waiting.programs[index]) for index in range(waiting.n_samples))
+        return Record(
+            recipe=self._recipe,
+            case=case,
+            samples=tuple(samples),
+            worker=self._worker,
+            measurements=_scores(waiting),
+        )
 
     def _step(self) -> None:
         for finished in self._engine.step():
             waiting = self._open[finished.key]
-            program, future = self._execute(waiting, finished.completion)
-            waiting.programs[finished.index] = (finished.completion, program, future)
+            waiting.programs[finished.index] = self._execute(waiting, finished.completion)
         self._on_progress(self._engine.progress)
 
-    def _execute(self, waiting: _Open, completion: Completion) -> tuple[Program, Future[Execution]]:
+    def _execute(self, waiting: _Open, completion: Completion) -> _Executed:
         benchmark = waiting.benchmark
+        if isinstance(benchmark, TextBenchmark):
+            scored = Execution(status="scored", duration_s=0.0)
+            return _Executed(completion, _digest(benchmark.answer(completion.text)), None, _done(scored))
         program = benchmark.program(benchmark.problems[waiting.case.task_id], completion.text, self._style)
         if benchmark.is_empty(completion.text):
-            future: Future[Execution] = Future()
-            future.set_result(Execution(status="empty", duration_s=0.0, detail="the completion holds no code"))
-            return program, future
-        return program, self._executor.submit(program)
+            future = _done(Execution(status="empty", duration_s=0.0, detail="the completion holds no code"))
+        else:
+            future = self._executor.submit(program)
+        extracted = None if program.follow_up == completion.text else program.follow_up
+        return _Executed(completion, _digest(program.code), extracted, future)
 
     @staticmethod
-    def _sample(completion: Completion, program: Program, future: Future[Execution]) -> Sample:
-        execution = future.result()
+    def _sample(executed: _Executed) -> Sample:
+        completion, execution = executed.completion, executed.future.result()
         if completion.finish_reason == "length" and execution.status in {"failed", "error", "syntax", "empty"}:
             # It never came to its end: blame the token limit, and keep what the fragment did.
             detail = f"{execution.status} at the token limit: {execution.detail}".rstrip(": ")
             execution = replace(execution, status="truncated", detail=detail)
         return Sample(
             completion=completion,
-            program_sha256=sha256(program.code.encode("utf-8", "surrogatepass")).hexdigest(),
+            program_sha256=executed.program_sha256,
             execution=execution,
-            extracted=None if program.follow_up == completion.text else program.follow_up,
+            extracted=executed.extracted,
         )
+
+
+def _scores(waiting: _Open) -> Mapping[str, float]:
+    """Give the mean of every score over the samples of a case; nothing where answers are executed."""
+    benchmark = waiting.benchmark
+    if not isinstance(benchmark, TextBenchmark):
+        return {}
+    problem = benchmark.problems[waiting.case.task_id]
+    scores = [benchmark.score(problem, executed.completion.text) for executed in waiting.programs.values()]
+    return {name: fmean(score[name] for score in scores) for name in SCORES}
+
+
+def _done(execution: Execution) -> Future[Execution]:
+    """Give the result of what need not be executed as if it had been."""
+    future: Future[Execution] = Future()
+    future.set_result(execution)
+    return future
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _key(case: Case) -> str:

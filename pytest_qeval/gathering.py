@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pytest_qeval.facts import GenerationFacts, RecipeFacts, RunHeader, SensitivityFacts, StreamFacts
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.report.comparison import MARGIN
+from pytest_qeval.report.scores import SCORE_MARGIN
 from pytest_qeval.report.summary import Material, summarise
 from pytest_qeval.results import GateResult, Summary
 from pytest_qeval.schema import Case, Json, Record
@@ -122,6 +123,9 @@ class Gathering:
                 divergence=self.divergence,
                 benchmarks=self.benchmarks,
                 margins=lambda recipe, benchmark: margin_of(gates, recipe, benchmark, default=MARGIN),
+                score_margins=lambda recipe, benchmark, score: margin_of(
+                    gates, recipe, benchmark, default=SCORE_MARGIN, metric=score
+                ),
                 decided=self._decided(),
             )
         )

@@ -55,6 +55,7 @@ class _Benchmark:
     sha256: str
     problems: int
     excluded: dict[str, str] = field(default_factory=dict)
+    scored: bool = False
 
 
 class _Case(TypedDict):

@@ -15,7 +15,7 @@ from pytest_qeval.errors import DataError
 from pytest_qeval.facts import RunHeader
 from pytest_qeval.measure.topk import Scores
 from pytest_qeval.message_shapes import INSIDE, SHAPES, InRun
-from pytest_qeval.schema import Json
+from pytest_qeval.schema import SCORES, Json
 
 __all__ = ["check_fields", "check_header", "check_message", "check_plain", "decode"]
 
@@ -135,17 +135,27 @@ def _check_number(value: float, name: str, path: str, key: str | int) -> None:
 def _check_meaning(kind: str, body: Json) -> None:
     """Look at what types cannot say."""
     if kind == "record":
-        solved = any(sample["execution"]["status"] == "passed" for sample in body["samples"])
-        if not body["samples"]:
-            raise ValueError("samples: expected at least one")
-        if solved != (body["outcome"] == "solved"):
-            raise ValueError(f"outcome: the samples do not say {_quoted(body['outcome'])}")
+        _check_record(body)
     if kind == "divergence":
         for index, problem in enumerate(body["problems"]):
             if problem["tokens"] < 1:
                 raise ValueError(f"problems[{index}].tokens: expected at least 1, not {problem['tokens']}")
     if kind == "scores":
         _check_scores(body)
+
+
+def _check_record(body: Json) -> None:
+    statuses = [sample["execution"]["status"] for sample in body["samples"]]
+    if not statuses:
+        raise ValueError("samples: expected at least one")
+    scored = "scored" in statuses
+    outcome = "scored" if scored else "solved" if "passed" in statuses else "unsolved"
+    if body["outcome"] != outcome or (scored and {*statuses} != {"scored"}):
+        raise ValueError(f"outcome: the samples do not say {_quoted(body['outcome'])}")
+    for name in SCORES if scored else ():
+        score = body["measurements"].get(name)
+        if score is None or not 0 <= score <= 1:
+            raise ValueError(f"measurements.{name}: expected a number from 0 to 1, not {_quoted(score)}")
 
 
 def _check_scores(body: Json) -> None:

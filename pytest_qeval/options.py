@@ -9,10 +9,13 @@ import pytest
 
 from pytest_qeval.settings import ISOLATIONS, PROMPTS
 
-__all__ = ["OPTIONS", "SUITES", "Option", "add_options"]
+__all__ = ["MORE_SUITES", "OPTIONS", "SUITES", "Option", "add_options"]
 
-SUITES = ("divergence", "humaneval", "mbpp", "micro", "efficiency", "sensitivity")
+SUITES = ("divergence", "humaneval", "mbpp", "micro", "summarization", "efficiency", "sensitivity")
 """In the order in which they run."""
+MORE_SUITES = ("codesearchnet",)
+"""Those that `all` leaves out, for their size."""
+_SUITES = f"{', '.join(SUITES)}, all of these (all), {', '.join(MORE_SUITES)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +84,7 @@ OPTIONS = (
         help="accept calibration texts that are those of the benchmark under test",
     ),
     Option(name="export", metavar="DIR", help="write every candidate's quantized checkpoint to DIR/<recipe>"),
-    Option(name="suite", metavar="S", repeatable=True, help=f"what to run: {', '.join(SUITES)}, all; repeatable"),
+    Option(name="suite", metavar="S", repeatable=True, help=f"what to run: {_SUITES}; repeatable"),
     Option(name="limit", metavar="N", help="take the first N problems of every benchmark"),
     Option(name="samples", metavar="N", help="completions per problem (default 1)"),
     Option(name="temperature", metavar="T", help="sampling temperature (default 0: greedy)"),

@@ -7,13 +7,15 @@ from itertools import islice
 from math import floor
 
 from pytest_qeval.benchmarks.base import Benchmark
-from pytest_qeval.schema import Case
+from pytest_qeval.schema import SCORES, Case
 from pytest_qeval.settings import Settings
 
 __all__ = ["OF_DIVERGENCE", "cases_of", "default_benchmark", "default_suites", "shares"]
 
 OF_DIVERGENCE = ("kl", "reverse_kl", "same_top1")
 """Metrics that the suite `divergence` measures."""
+_SUITE_OF = {"micro": "micro", "summarization": "summarization", "CodeSearchNet": "codesearchnet"}
+"""By what stands before the slash of a task id."""
 
 
 def cases_of(benchmark: Benchmark, *, limit: int | None, tasks: Iterable[str] | None = None) -> tuple[Case, ...]:
@@ -33,15 +35,17 @@ def default_suites(settings: Settings, *, gated: Iterable[str] = (), replayed: I
     """Choose the suites of a run that names none: by the model, or by the task ids of the samples that are replayed.
 
     The divergence is measured where one of the `gated` metrics is about it, and where a baseline is saved, for others
-    to be compared with.
+    to be compared with. Functions are summarized where one is about scores.
     """
     if settings.suites:
         return settings.suites
     if settings.completions:
-        return ("micro",) if any(task_id.startswith("micro/") for task_id in replayed) else ("humaneval",)
+        prefixes = {task_id.partition("/")[0] for task_id in replayed}
+        return tuple(suite for prefix, suite in _SUITE_OF.items() if prefix in prefixes) or ("humaneval",)
     wanted = settings.save_baseline is not None or any(metric in OF_DIVERGENCE for metric in gated)
     divergence = ["divergence"] if wanted else []
-    return (*divergence, default_benchmark(settings), "efficiency")
+    summarization = ["summarization"] if any(metric in SCORES for metric in gated) else []
+    return (*divergence, default_benchmark(settings), *summarization, "efficiency")
 
 
 def default_benchmark(settings: Settings) -> str:

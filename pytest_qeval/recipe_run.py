@@ -169,9 +169,9 @@ class RecipeRun:
 
         Works on a model of its own, whether or not this recipe's is loaded.
         """
-        problems = list(self._runtime.benchmark(benchmark).problems.values())
-        limit = self._runtime.settings.limit or _SENSITIVITY_PROBLEMS
-        solved = [(problem.prompt, problem.canonical_solution) for problem in problems[:limit]]
+        asked = self._runtime.benchmark(benchmark)
+        problems = list(asked.problems.values())[: self._runtime.settings.limit or _SENSITIVITY_PROBLEMS]
+        solved = [(asked.prompt(problem).text, problem.canonical_solution) for problem in problems]
         settings = self._runtime.settings
         recipe, source = self._definition()
         facts = source.sensitivity(settings, recipe, settings.model_of(self.recipe), solved)

@@ -12,6 +12,7 @@ from typing import Literal
 from pytest_qeval.facts import EnergyFacts, RecipeFacts, RunHeader, SensitivityFacts
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, ProblemDivergence
 from pytest_qeval.schema import Json, Quantity, quantity_to_dict
+from pytest_qeval.score_results import ScoreComparison, ScoreResult
 
 __all__ = [
     "BenchmarkResult",
@@ -230,6 +231,9 @@ class Summary:
     """Those that were loaded."""
     results: tuple[BenchmarkResult, ...]
     comparisons: tuple[Comparison, ...]
+    score_results: tuple[ScoreResult, ...] = ()
+    """Of benchmarks whose answers are scored; `results` has those whose answers are executed."""
+    score_comparisons: tuple[ScoreComparison, ...] = ()
     efficiency: Mapping[str, Efficiency]
     benchmarks: Mapping[str, Json] = field(default_factory=dict)
     """Name to version, sha256, number of problems, and those left out with the reasons."""

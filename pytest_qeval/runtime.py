@@ -9,6 +9,7 @@ from random import Random
 from pytest_qeval import registry
 from pytest_qeval.baseline_of_run import Saved
 from pytest_qeval.benchmarks.base import Benchmark, BenchmarkSource
+from pytest_qeval.benchmarks.text import TextBenchmark
 from pytest_qeval.engines.base import EngineProgress, ModelEngine
 from pytest_qeval.engines.replay import Answers, read_samples
 from pytest_qeval.errors import UsageError
@@ -111,9 +112,18 @@ class Runtime:
             source: BenchmarkSource = registry.load("benchmarks", name)
             benchmark = source.load(self.settings.data)
             self._benchmarks[name] = benchmark
-            facts = {"version": benchmark.version, "sha256": benchmark.sha256, "problems": len(benchmark.problems)}
-            self.post({"type": "benchmark", "name": name, **facts, "excluded": dict(benchmark.excluded)})
+            facts: Json = {
+                "version": benchmark.version,
+                "sha256": benchmark.sha256,
+                "problems": len(benchmark.problems),
+            }
+            facts |= {"excluded": dict(benchmark.excluded), "scored": self.is_scored(name)}
+            self.post({"type": "benchmark", "name": name, **facts})
         return self._benchmarks[name]
+
+    def is_scored(self, name: str) -> bool:
+        """Tell whether the answers to a benchmark are scored and not executed."""
+        return isinstance(self.benchmark(name), TextBenchmark)
 
     def cases(self, benchmark: str) -> tuple[Case, ...]:
         """Give the cases of a benchmark that this run asks.
@@ -135,9 +145,9 @@ class Runtime:
 
     def solved(self, benchmark: str) -> list[tuple[str, str, str]]:
         """Give task id, prompt and canonical solution of the problems of a benchmark that this run asks."""
-        problems = self.benchmark(benchmark).problems
-        chosen = (problems[case.task_id] for case in self.cases(benchmark))
-        return [(problem.task_id, problem.prompt, problem.canonical_solution) for problem in chosen]
+        asked = self.benchmark(benchmark)
+        chosen = (asked.problems[case.task_id] for case in self.cases(benchmark))
+        return [(problem.task_id, asked.prompt(problem).text, problem.canonical_solution) for problem in chosen]
 
     def check_device(self, engine: ModelEngine) -> None:
         """Make sure that a model has been loaded where the saved baseline's was; which device that is, shows only then.
@@ -214,7 +224,7 @@ class Runtime:
 
     def decide(self, recipe: str, benchmark: str) -> None:
         """See whether a candidate's gates on a benchmark are decided by now; leave it as a message when they are."""
-        if self.decider is None or not self.may_leave(recipe):
+        if self.decider is None or not self.may_leave(recipe) or self.is_scored(benchmark):
             return
         cases = [case for case in self.planned(recipe) if case.benchmark == benchmark]
         for decision in self.decider.decide(recipe, benchmark, cases, self.outcomes):

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 __all__ = [
     "EXECUTION_STATUSES",
+    "SCORES",
     "Case",
     "Completion",
     "EngineProgress",
@@ -36,22 +37,29 @@ __all__ = [
 Json = dict[str, Any]
 """A JSON object: plain dicts, lists, strings, numbers, booleans and None."""
 
-ExecutionStatus = Literal["passed", "failed", "error", "syntax", "timeout", "memory", "truncated", "empty", "tampered"]
-"""What became of one program.
+ExecutionStatus = Literal[
+    "passed", "failed", "error", "syntax", "timeout", "memory", "truncated", "empty", "tampered", "scored"
+]
+"""What became of one program, or that there was none.
 
 passed: `check` returned. failed: an assertion of the test did not hold. error: the program raised. syntax: it does not
 compile. timeout, memory: a limit was hit. truncated: generation ended at the token limit and the program did not pass.
-empty: the completion holds no code. tampered: the program tried to forge its result or killed its judge.
+empty: the completion holds no code. tampered: the program tried to forge its result or killed its judge. scored: the
+answer is a text, which was compared with a reference and not executed.
 """
-EXECUTION_STATUSES: tuple[ExecutionStatus, ...] = get_args(ExecutionStatus)
+EXECUTION_STATUSES: tuple[ExecutionStatus, ...] = tuple(name for name in get_args(ExecutionStatus) if name != "scored")
+"""Those that an execution can end with."""
+SCORES = ("bleu", "chrf")
+"""What the answer to a scored case is measured by, each from 0 to 1."""
 
 FinishReason = Literal["stop", "eos", "length", "replay"]
 """Why generation ended: a stop string, the end-of-sequence token, the token limit, or read from a file."""
 
-Outcome = Literal["solved", "unsolved"]
+Outcome = Literal["solved", "unsolved", "scored"]
 
-PromptStyle = Literal["completion", "chat"]
-"""completion: the model goes on where the prompt ends. chat: it answers a message, through its own template."""
+PromptStyle = Literal["completion", "chat", "source"]
+"""completion: the model goes on where the prompt ends. chat: it answers a message, through its own template. source: an
+encoder reads the bare input, and a decoder begins anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +74,9 @@ class Problem:
     entry_point: str
     """Name of the function that `prompt` begins and `test` calls."""
     test: str
-    """Source that defines `check(candidate)`."""
+    """Source that defines `check(candidate)`; empty where answers are scored and not executed."""
     canonical_solution: str
-    """A completion that is known to pass."""
+    """A completion that is known to pass, or the reference that answers are scored against."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +208,7 @@ class Record:
     samples: tuple[Sample, ...]
     worker: str = "main"
     measurements: Mapping[str, float] = field(default_factory=dict)
+    """Of a scored case its `SCORES`, each the mean over the samples; nothing for others."""
 
     @property
     def n_solved(self) -> int:
@@ -208,13 +217,18 @@ class Record:
 
     @property
     def outcome(self) -> Outcome:
-        """`solved` when at least one sample passed: with one greedy sample this is the problem's own outcome."""
+        """`solved` when at least one sample passed: with one greedy sample this is the problem's own outcome.
+
+        `scored` where there was nothing to execute, however good or bad the scores are.
+        """
+        if any(sample.execution.status == "scored" for sample in self.samples):
+            return "scored"
         return "solved" if self.n_solved else "unsolved"
 
     @property
     def reason(self) -> str:
-        """Why the case is unsolved: the first sample's status and detail; empty when it is solved."""
-        if self.n_solved:
+        """Why the case is unsolved: the first sample's status and detail; empty when it is not."""
+        if self.outcome != "unsolved":
             return ""
         execution = self.samples[0].execution
         return f"{execution.status}: {execution.detail}" if execution.detail else execution.status

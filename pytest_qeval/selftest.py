@@ -70,6 +70,14 @@ TRICKS: Mapping[str, str] = {
 """How a result might be forged: a value that says it equals everything, success without an answer, other code's
 variables, and the judge's channel. Each is a body; a problem gets one of them, so that none hides behind another."""
 
+_SCORED: Mapping[str, str] = {
+    "empty": "",
+    "constant": "What no reference says.",
+    "spoof": "{0} {0}",
+}
+"""What the broken recipes answer where a text is asked for: `spoof` says the reference twice."""
+_PERFECT = 1 - 1e-9
+
 _WORDS = {"empty": "an empty", "constant": "a constant", "spoof": "a spoofing"}
 
 
@@ -77,11 +85,13 @@ def completion_of(recipe: str, problem: Problem) -> str:
     """Give what one of `RECIPES` answers to a problem.
 
     A broken answer is the reference with a second definition of the function after it, which holds in every form of
-    prompt and leaves the helpers of the reference alone.
+    prompt and leaves the helpers of the reference alone. Where a text is asked for, it is another text.
     """
     reference = problem.canonical_solution
     if recipe == "reference":
         return reference
+    if not problem.test:
+        return _SCORED[recipe].format(reference)
     tricks = tuple(TRICKS.values())
     bodies = {
         "empty": _EMPTY,
@@ -94,13 +104,22 @@ def completion_of(recipe: str, problem: Problem) -> str:
 
 def is_expected(record: Record) -> bool:
     """Tell whether a case ended as it has to."""
-    return (record.outcome == "solved") == (record.recipe == "reference")
+    return _succeeded(record) == (record.recipe == "reference")
+
+
+def _succeeded(record: Record) -> bool:
+    if record.outcome == "scored":
+        return min(record.measurements.values()) >= _PERFECT
+    return record.outcome == "solved"
 
 
 def fault_of(record: Record) -> str:
     """Say what is wrong with how a case ended; empty where nothing is."""
     if is_expected(record):
         return ""
+    if record.outcome == "scored":
+        scores = ", ".join(f"{name} {score:.3f}" for name, score in record.measurements.items())
+        return f"the answer of {record.recipe} to {record.case.label} scored {scores}"
     if record.recipe == "reference":
         return f"the reference solution of {record.case.label} does not pass: {record.reason}"
     return f"{_WORDS[record.recipe]} body of {record.case.label} passed"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from pytest_qeval.verdict.margin import margin_of
 
 __all__ = ["FullOutcome", "Session"]
 
-FullOutcome = Literal["solved", "unsolved", "regressed", "fixed"]
+FullOutcome = Literal["solved", "unsolved", "regressed", "fixed", "scored"]
 
 _NOT_IN_JOURNAL = ("scores",)
 """Megabytes of log-probabilities, which a saved baseline keeps."""
@@ -170,12 +170,18 @@ class Session:
             control=CONTROL if settings.control else None,
         )
 
-    def prospects(self) -> list[str]:
-        """Say what so many problems can prove, before anything is generated."""
+    def prospects(self, executed: Iterable[Case]) -> list[str]:
+        """Say what so many problems can prove, before anything is generated.
+
+        Args:
+            executed: Those whose answers are executed; how far scores will move, nobody knows before.
+        """
         if self._settings.baseline is None:
             return []
         cases = {case for recipe, case in self._planned if recipe in self._settings.recipes}
-        return list(prospects(cases, margin=lambda name: margin_of(self._gates, None, name, default=MARGIN)))
+        return list(
+            prospects(cases & {*executed}, margin=lambda name: margin_of(self._gates, None, name, default=MARGIN))
+        )
 
     def add(self, message: Json) -> None:
         """Take one message and append it to the journal."""

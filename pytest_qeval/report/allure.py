@@ -32,8 +32,10 @@ def describe_case(record: Record, problem: Problem) -> None:
     for index, sample in enumerate(record.samples):
         name = "completion" if len(record.samples) == 1 else f"completion {index}: {sample.execution.status}"
         allure.attach(sample.completion.text, name=name, attachment_type=python)
-    allure.attach(problem.canonical_solution, name="canonical solution", attachment_type=python)
-    allure.attach(problem.test, name="test", attachment_type=python)
+    name = "canonical solution" if problem.test else "reference"
+    allure.attach(problem.canonical_solution, name=name, attachment_type=python)
+    if problem.test:
+        allure.attach(problem.test, name="test", attachment_type=python)
 
 
 def _description(record: Record) -> str:
@@ -46,6 +48,7 @@ def _description(record: Record) -> str:
         if completion.duration_s is not None:
             parts.append(f"{completion.duration_s:.2f} s in the batch")
         lines.append("- " + " · ".join(part for part in parts if part))
+    lines += [f"- {name}: {value:.3f}" for name, value in record.measurements.items()]
     return "\n".join(lines)
 
 

@@ -39,6 +39,7 @@ def compare(
     baseline: str | None,
     control: str | None,
     margins: Callable[[str, str], float],
+    others: Sequence[float] = (),
 ) -> tuple[Comparison, ...]:
     """Compare every recipe with the baseline on every benchmark that both were asked.
 
@@ -48,6 +49,7 @@ def compare(
         baseline: What to compare with, if anything.
         control: The baseline's second run, if there is one.
         margins: The loss that evidence is about, by recipe and benchmark.
+        others: P-values that are corrected together with these.
     """
     if baseline is None:
         return ()
@@ -60,6 +62,7 @@ def compare(
             if recipe != baseline and (benchmark, baseline) in groups
         ],
         control,
+        others,
     )
     return tuple(
         one
@@ -127,10 +130,10 @@ def _pairs(recipe: str, baseline: str, cases: Iterable[Case], found: _Found) -> 
             yield base, own
 
 
-def _adjust(compared: Sequence[Comparison], control: str | None) -> Iterator[Comparison]:
+def _adjust(compared: Sequence[Comparison], control: str | None, others: Sequence[float]) -> Iterator[Comparison]:
     """Correct for how many candidates and benchmarks there are; a control is no candidate."""
     candidates = [comparison for comparison in compared if comparison.recipe != control]
-    corrected = iter(adjusted([comparison.mcnemar_p for comparison in candidates]))
+    corrected = iter(adjusted([*(comparison.mcnemar_p for comparison in candidates), *others]))
     for comparison in compared:
         yield (comparison if comparison.recipe == control else replace(comparison, mcnemar_p_adjusted=next(corrected)))
 

@@ -26,7 +26,8 @@ def efficiency(
     completions = [sample.completion for record in records for sample in record.samples]
     busy_s = sum(part.busy_s for part in generation)
     new_tokens = sum(part.new_tokens for part in generation)
-    solved = sum(record.n_solved > 0 for record in records)
+    only_solved = all(record.outcome != "scored" for record in records)  # or part of the energy went into texts
+    solved = sum(record.n_solved > 0 for record in records) if only_solved else 0
     energy = EnergyFacts.total([part.energy for part in generation if part.new_tokens])
     return Efficiency(
         recipe=facts.name,

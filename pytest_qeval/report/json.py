@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_qeval.facts import RecipeFacts, SensitivityFacts
 from pytest_qeval.report.divergence import divergence_dict
+from pytest_qeval.report.score_report import benchmark_dict, scores_dict
 from pytest_qeval.results import BenchmarkResult, Comparison, Efficiency, GateResult, Summary
 from pytest_qeval.schema import Json, quantity_to_dict
 
@@ -32,6 +33,7 @@ def report_dict(summary: Summary, gates: Sequence[GateResult]) -> Json:
         },
         "recipes": {name: _recipe(facts) for name, facts in summary.recipes.items()},
         "benchmarks": {name: _benchmark(summary, name) for name in dict.fromkeys(r.benchmark for r in summary.results)},
+        "summarization": scores_dict(summary),
         "efficiency": {name: _efficiency(costs) for name, costs in summary.efficiency.items()},
         "divergence": {name: divergence_dict(found) for name, found in summary.divergence.items()},
         "sensitivity": {name: _sensitivity(facts) for name, facts in summary.sensitivity.items()},
@@ -68,8 +70,7 @@ def _benchmark(summary: Summary, name: str) -> Json:
     results = [result for result in summary.results if result.benchmark == name]
     comparisons = [comparison for comparison in summary.comparisons if comparison.benchmark == name]
     return {
-        "excluded": {},
-        **summary.benchmarks.get(name, {}),
+        **benchmark_dict(summary, name),
         "results": {
             result.recipe: {**_result(result), "decided": summary.decided.get((result.recipe, name))}
             for result in results

@@ -11,16 +11,20 @@ from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.report.comparison import MARGIN, compare
 from pytest_qeval.report.costs import efficiency, slower
 from pytest_qeval.report.divergence import summarise_divergence
+from pytest_qeval.report.scores import SCORE_MARGIN, adjust_changes, compare_scores, is_scored, score_results
 from pytest_qeval.report.selftest import selftest_results
 from pytest_qeval.results import BenchmarkResult, Comparison, DivergenceSummary, Efficiency, Summary
 from pytest_qeval.schema import Case, Json, Quantity, Record
+from pytest_qeval.score_results import ScoreComparison
 from pytest_qeval.selftest import NAME
 from pytest_qeval.stats.intervals import mean_of_problems, proportion
+from pytest_qeval.stats.paired import adjusted
 from pytest_qeval.stats.passk import KS, pass_at_k
 
 __all__ = ["Material", "summarise"]
 
 _Found = Mapping[tuple[str, Case], Record]
+_Groups = Mapping[tuple[str, str], Sequence[Case]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,8 @@ class Material:
     divergence: Mapping[str, DivergenceFacts] = field(default_factory=dict)
     margins: Callable[[str, str], float] = lambda _recipe, _benchmark: MARGIN
     """The loss that evidence is about, by recipe and benchmark."""
+    score_margins: Callable[[str, str, str], float] = lambda _recipe, _benchmark, _score: SCORE_MARGIN
+    """The loss of a mean score that evidence is about, by recipe, benchmark and score."""
     decided: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """Why a recipe was left before all cases of a benchmark were asked."""
 
@@ -55,7 +61,9 @@ def summarise(material: Material) -> Summary:
     groups: dict[tuple[str, str], list[Case]] = {}
     for recipe, case in material.planned:
         groups.setdefault((case.benchmark, recipe), []).append(case)
-    comparisons = compare(groups, found, baseline=material.baseline, control=material.control, margins=material.margins)
+    scored = {key: cases for key, cases in groups.items() if is_scored(key[0], material.benchmarks, found)}
+    executed = {key: cases for key, cases in groups.items() if key not in scored}
+    comparisons, score_comparisons = _compared(executed, scored, found, material)
     return Summary(
         run=material.run,
         duration_s=material.duration_s,
@@ -64,8 +72,10 @@ def summarise(material: Material) -> Summary:
         candidates=tuple(material.candidates),
         baseline=material.baseline,
         recipes=material.recipes,
-        results=tuple(_result(*key, cases, found) for key, cases in groups.items()),
+        results=tuple(_result(*key, cases, found) for key, cases in executed.items()),
         comparisons=comparisons,
+        score_results=score_results(scored, found),
+        score_comparisons=score_comparisons,
         efficiency=_efficiencies(material),
         benchmarks=material.benchmarks,
         sensitivity=material.sensitivity,
@@ -76,6 +86,26 @@ def summarise(material: Material) -> Summary:
         decided=material.decided,
         selftest=selftest_results(material.planned, found) if material.run.model.get("source") == NAME else None,
     )
+
+
+def _compared(
+    executed: _Groups, scored: _Groups, found: _Found, material: Material
+) -> tuple[tuple[Comparison, ...], tuple[ScoreComparison, ...]]:
+    """Compare what is executed and what is scored; p-values of candidates are corrected for how many both are."""
+    changes = compare_scores(scored, found, baseline=material.baseline, margins=material.score_margins)
+    judged = [one for one in changes if one.recipe != material.control]
+    scores = [change.p for one in judged for change in one.changes.values()]
+    comparisons = compare(
+        executed,
+        found,
+        baseline=material.baseline,
+        control=material.control,
+        margins=material.margins,
+        others=scores,
+    )
+    others = [one.mcnemar_p for one in comparisons if one.recipe != material.control]
+    corrected = iter(adjust_changes(judged, iter(adjusted([*scores, *others]))))
+    return comparisons, tuple(one if one.recipe == material.control else next(corrected) for one in changes)
 
 
 def _divergence(

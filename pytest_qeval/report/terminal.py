@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import starmap
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pytest_qeval.facts import RecipeFacts, SensitivityFacts
 from pytest_qeval.report.cost_table import cost_rows
 from pytest_qeval.report.divergence import divergence_lines
+from pytest_qeval.report.score_report import score_lines
 from pytest_qeval.report.selftest import selftest_lines
 from pytest_qeval.report.table import align
 from pytest_qeval.results import BenchmarkResult, Comparison, ControlExcess, GateResult, SelftestResult, Summary
@@ -16,7 +18,7 @@ from pytest_qeval.schema import Json, Quantity, Undefined
 
 __all__ = ["Line", "lines"]
 
-_FLIPS_SHOWN = 12
+_LABELS_SHOWN = 12
 _BLOCKS_SHOWN = 8
 _EVIDENCE = {
     "worse": "worse: the whole interval lies below −{margin} pt",
@@ -42,6 +44,10 @@ def lines(summary: Summary, gates: Sequence[GateResult], *, output: Path) -> Ite
     for benchmark in dict.fromkeys(result.benchmark for result in summary.results):
         yield Line("")
         yield from _benchmark(summary, benchmark)
+    for benchmark in dict.fromkeys(result.benchmark for result in summary.score_results):
+        yield Line("")
+        yield from starmap(Line, score_lines(summary, benchmark, kind=_kind))
+        yield from _left_out(benchmark, summary.benchmarks.get(benchmark, {}))
     rows = cost_rows(summary)
     if rows:
         yield Line("")
@@ -100,7 +106,7 @@ def _left_out(benchmark: str, facts: Json) -> Iterator[Line]:
         by_reason.setdefault(reason, []).append(task_id)
     if by_reason:
         count = sum(map(len, by_reason.values()))
-        named = "; ".join(f"{', '.join(task_ids)} ({reason})" for reason, task_ids in by_reason.items())
+        named = "; ".join(f"{_some(task_ids)} ({reason})" for reason, task_ids in by_reason.items())
         yield Line(f"  {benchmark}: {count} of {facts['problems'] + count} problems left out: {named}")
 
 
@@ -177,10 +183,13 @@ def _points(fraction: float) -> str:
 
 
 def _flips(word: str, labels: Sequence[str]) -> Iterator[Line]:
-    if not labels:
-        return
-    more = f" … and {len(labels) - _FLIPS_SHOWN} more" if len(labels) > _FLIPS_SHOWN else ""
-    yield Line(f"    {len(labels)} {word}: {', '.join(labels[:_FLIPS_SHOWN])}{more}")
+    if labels:
+        yield Line(f"    {len(labels)} {word}: {_some(labels)}")
+
+
+def _some(labels: Sequence[str]) -> str:
+    more = f" … and {len(labels) - _LABELS_SHOWN} more" if len(labels) > _LABELS_SHOWN else ""
+    return f"{', '.join(labels[:_LABELS_SHOWN])}{more}"
 
 
 def _costs(summary: Summary, rows: Sequence[Sequence[str]]) -> Iterator[Line]:

@@ -17,10 +17,13 @@ __all__ = ["Decider", "is_decidable", "needs_everything"]
 _Rates = tuple[float, float]
 """Of one case: the share of samples that passed, baseline's and candidate's."""
 
+_DECIDABLE = ("pass@K", "regressed")
+"""Metrics whose number has known ends while cases are missing."""
+
 
 def is_decidable(gate: Gate) -> bool:
     """Tell whether a gate can be decided before all cases are asked."""
-    return gate.per_benchmark and gate.k in {None, 1}
+    return gate.metric in _DECIDABLE and gate.k in {None, 1}
 
 
 def needs_everything(gate: Gate) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from pytest_qeval.results import Evidence, GateResult, Summary
+from pytest_qeval.results import BenchmarkResult, Evidence, GateResult, Summary
 from pytest_qeval.schema import Quantity, Undefined
+from pytest_qeval.score_results import ScoreResult
 from pytest_qeval.verdict.early import Decision
 from pytest_qeval.verdict.gates import Gate
 from pytest_qeval.verdict.observe import METRICS, observe
@@ -57,7 +58,8 @@ def _benchmarks(gate: Gate, summary: Summary) -> Sequence[str | None]:
         return (None,)
     if gate.benchmark:
         return (gate.benchmark,)
-    return tuple(dict.fromkeys(result.benchmark for result in summary.results)) or (None,)
+    results = summary.score_results if METRICS[gate.metric].of_scores else summary.results
+    return tuple(dict.fromkeys(result.benchmark for result in results)) or (None,)
 
 
 def _judge(
@@ -104,7 +106,8 @@ def _decide(gate: Gate, observed: Quantity, missing: int) -> Decision:
 
 def _missing(summary: Summary, recipe: str, benchmark: str | None) -> Iterator[int]:
     needed = {recipe, summary.baseline}
-    for result in summary.results:
+    results: Sequence[BenchmarkResult | ScoreResult] = (*summary.results, *summary.score_results)
+    for result in results:
         if result.recipe in needed and (benchmark is None or result.benchmark == benchmark):
             yield result.missing
 

@@ -9,17 +9,20 @@ from pytest_qeval.verdict.gates import Gate
 __all__ = ["margin_of"]
 
 
-def margin_of(gates: Sequence[Gate], recipe: str | None, benchmark: str, *, default: float) -> float:
-    """Give the drop of pass@1, as a fraction, that the first gate on it allows; `default` where there is none.
+def margin_of(
+    gates: Sequence[Gate], recipe: str | None, benchmark: str, *, default: float, metric: str = "pass@K"
+) -> float:
+    """Give the drop of a metric, as a fraction, that the first gate on it allows; `default` where there is none.
 
     Args:
         gates: All gates of the run; those in per cent of the baseline are passed over.
         recipe: Whose gates; None for any.
         benchmark: Whose gates.
         default: Of a run that promises nothing.
+        metric: What is lost; of pass@K it is pass@1.
     """
     for gate in gates:
-        about = gate.k == 1 and gate.form == "drop" and gate.threshold > 0
+        about = gate.metric == metric and gate.k in {None, 1} and gate.form == "drop" and gate.threshold > 0
         if about and gate.benchmark in {None, benchmark} and (recipe is None or gate.judges(recipe)):
             return gate.threshold
     return default

@@ -5,12 +5,13 @@ A further metric is one entry in `METRICS` and one look-up in `observe`; grammar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from pytest_qeval.results import Comparison, Efficiency, Percentiles, Summary
 from pytest_qeval.schema import Estimate, Quantity, Undefined
+from pytest_qeval.score_results import ScoreComparison, ScoreResult
 
 if TYPE_CHECKING:  # `gates` reads the table: the other way round there would be a cycle
     from pytest_qeval.verdict.gates import Gate
@@ -38,6 +39,8 @@ class Metric:
     """Whether even the candidate's own value comes from a comparison."""
     needs_cases: bool = True
     """Whether a case that was not asked, or whose answer was lost, leaves the number unknown."""
+    of_scores: bool = False
+    """Whether it belongs to benchmarks whose answers are scored, and not to those whose answers are executed."""
 
 
 _LEFT_OUT = 0.05
@@ -57,6 +60,17 @@ _ENTRIES = (
         forms=("value",),
         per_benchmark=True,
         needs_baseline=True,
+    ),
+    *(
+        Metric(
+            name=name,
+            help=f"mean {what} of sentences that say what code does",
+            forms=("value", "drop", "relative_drop"),
+            units=("pt", "%"),
+            per_benchmark=True,
+            of_scores=True,
+        )
+        for name, what in (("bleu", "smoothed BLEU-4"), ("chrf", "chrF"))
     ),
     Metric(
         name="kl",
@@ -121,6 +135,8 @@ def observe(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) ->
         case "regressed":
             compared = _comparison(summary, recipe, benchmark)
             return compared if isinstance(compared, Undefined) else _single(len(compared.regressed), "count")
+        case "bleu" | "chrf":
+            return _score(gate.metric, gate.form, summary, recipe, benchmark)
         case "kl" | "reverse_kl" | "same_top1":
             return _divergence(gate.metric, summary, recipe)
         case _:
@@ -154,6 +170,19 @@ def _comparison(summary: Summary, recipe: str, benchmark: str | None) -> Compari
         if comparison.recipe == recipe and comparison.benchmark == benchmark:
             return comparison
     return Undefined(reason=f"no comparison with a baseline on {benchmark or 'any benchmark'}")
+
+
+def _score(name: str, form: Form, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
+    results: Sequence[ScoreResult | ScoreComparison]
+    results = summary.score_results if form == "value" else summary.score_comparisons
+    found = next((one for one in results if (one.recipe, one.benchmark) == (recipe, benchmark)), None)
+    match found:
+        case ScoreResult():
+            return found.means[name]
+        case ScoreComparison():
+            change = found.changes[name]
+            return change.relative_drop if form == "relative_drop" else _negated(change.delta)
+    return Undefined(reason=f"no {name} of {recipe} on {benchmark or 'any benchmark'} in this run")
 
 
 def _divergence(metric: str, summary: Summary, recipe: str) -> Quantity:

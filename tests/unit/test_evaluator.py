@@ -4,10 +4,11 @@ from concurrent.futures import Future
 import pytest
 
 from pytest_qeval.benchmarks.base import Benchmark
+from pytest_qeval.benchmarks.text import TextBenchmark, text_problem
 from pytest_qeval.engines.base import EngineProgress, Finished, Request
 from pytest_qeval.errors import EngineError
 from pytest_qeval.evaluator import Evaluator
-from pytest_qeval.schema import Case, Completion, Execution, FinishReason, Problem, Program, PromptStyle
+from pytest_qeval.schema import Case, Completion, Execution, FinishReason, Problem, Program, PromptStyle, Record
 
 PROBLEMS = {
     f"b/{number}": Problem(
@@ -222,3 +223,49 @@ def test_an_idle_engine_is_a_fault_and_no_endless_loop() -> None:
 
     with pytest.raises(EngineError, match="the engine is idle"):
         subject.evaluate(CASES[0])
+
+
+def test_texts_are_scored_and_not_executed() -> None:
+    """Scores are means over the samples; the limit of tokens is no fault, and an empty answer is scored as well."""
+    problem = text_problem(
+        benchmark="t", task_id="t/0", name="f", code="def f(): ...\n", reference="Do nothing at all."
+    )
+    texts = TextBenchmark(name="t", version="1", sha256="0" * 64, problems={"t/0": problem})
+    executor = FakeExecutor(PASSED)
+
+    def evaluated(text: str) -> Record:
+        subject = Evaluator(
+            recipe="int8",
+            engine=FakeEngine(text, "length"),
+            executor=executor,
+            benchmark=lambda _: texts,
+            n_samples=lambda _: 2,
+        )
+        return subject.evaluate(Case(benchmark="t", task_id="t/0"))
+
+    right, empty = evaluated("Do nothing at all.\nAnd more"), evaluated("  \n")
+
+    assert (right.outcome, empty.outcome, right.reason) == ("scored", "scored", "")
+    assert [sample.execution.status for sample in right.samples] == ["scored", "scored"]
+    assert right.measurements == pytest.approx({"bleu": 1.0, "chrf": 1.0})
+    assert empty.measurements == texts.score(problem, "")
+    assert executor.programs == []
+
+
+def test_an_encoder_is_asked_in_its_own_style() -> None:
+    """Style, prompt and stop strings are the benchmark's."""
+    problem = text_problem(benchmark="t", task_id="t/0", name="f", code="def f(): ...\n", reference="Do nothing.")
+    texts = TextBenchmark(name="t", version="1", sha256="0" * 64, problems={"t/0": problem})
+    engine = FakeEngine("Do nothing.")
+    subject = Evaluator(
+        recipe="int8",
+        engine=engine,
+        executor=FakeExecutor(PASSED),
+        benchmark=lambda _: texts,
+        n_samples=lambda _: 1,
+        style="source",
+    )
+    subject.submit([Case(benchmark="t", task_id="t/0")])
+
+    (request,) = engine.requests
+    assert (request.prompt, request.user, request.stops) == ("def f(): ...", None, ())

@@ -16,7 +16,7 @@ from pytest_qeval.facts import BlockSensitivity, GenerationFacts, RecipeFacts, R
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, ProblemDivergence
 from pytest_qeval.messages import check_header, check_message, check_plain, decode
 from pytest_qeval.schema import Json, Record
-from tests.unit.report.builders import HEADER, INT8, case, generation, record
+from tests.unit.report.builders import HEADER, INT8, case, generation, record, scored
 
 LAYER: Json = {
     "name": "model.layers.0.mlp.up_proj",
@@ -84,6 +84,7 @@ MESSAGES: Sequence[Json] = (
         "sha256": "0" * 64,
         "problems": 89,
         "excluded": {"micro/9": "no plain value"},
+        "scored": False,
     },
     {
         "type": "scores",
@@ -281,6 +282,22 @@ def test_a_check_leaves_its_argument_alone() -> None:
     before = copy.deepcopy(row)
     check_message(row)
     assert row == before
+
+
+def test_a_scored_case_has_its_scores() -> None:
+    """Each from 0 to 1; and what is executed cannot be scored as well."""
+    row = scored("int8", 0, 0.25, 0.5).to_dict()
+    executed = record("int8", 0, "+").to_dict()["samples"]
+
+    assert Record.from_dict(check_message(row)).outcome == "scored"
+    for changes, sentence in (
+        ({"measurements": {"bleu": 0.5}}, "measurements.chrf: expected a number from 0 to 1, not null"),
+        ({"measurements": {"bleu": 1.5, "chrf": 0}}, "measurements.bleu: expected a number from 0 to 1, not 1.5"),
+        ({"outcome": "solved"}, "outcome: the samples do not say 'solved'"),
+        ({"samples": [*row["samples"], *executed]}, "outcome: the samples do not say 'scored'"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(sentence)):
+            check_message({**row, **changes})
 
 
 def test_depth_has_an_end() -> None:

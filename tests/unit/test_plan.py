@@ -1,3 +1,6 @@
+from dataclasses import replace
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,3 +74,17 @@ def test_default_suites_follow_the_model() -> None:
     assert default_suites(settings("demo")) == ("micro", "efficiency")
     assert default_suites(settings("org/model")) == ("humaneval", "efficiency")
     assert default_suites(settings("demo", "humaneval")) == ("humaneval",)
+
+
+def test_replayed_task_ids_tell_the_suites() -> None:
+    """By what stands before the slash; HumanEval where nothing is known."""
+    replay = replace(settings("x"), completions=Path("answers.jsonl"))
+
+    assert default_suites(replay, replayed=["micro/1"]) == ("micro",)
+    assert default_suites(replay, replayed=["CodeSearchNet/3"]) == ("codesearchnet",)
+    assert default_suites(replay, replayed=["summarization/0", "micro/1"]) == ("micro", "summarization")
+    assert default_suites(replay, replayed=["HumanEval/0"]) == default_suites(replay) == ("humaneval",)
+
+
+def test_a_gate_on_scores_brings_its_suite() -> None:
+    assert default_suites(settings("demo"), gated=["bleu"]) == ("micro", "summarization", "efficiency")

@@ -14,6 +14,8 @@ from pytest_qeval.benchmarks.base import Benchmark, BenchmarkSource
 from pytest_qeval.benchmarks.humaneval import HUMANEVAL
 from pytest_qeval.benchmarks.mbpp import MBPP
 from pytest_qeval.benchmarks.micro import MICRO
+from pytest_qeval.benchmarks.summarization import SUMMARIZATION
+from pytest_qeval.benchmarks.text import TextBenchmark
 from pytest_qeval.collection import conclude
 from pytest_qeval.schema import Case, Completion, Execution, ExecutionStatus, Problem, Record, Sample
 from pytest_qeval.selftest import BENCHMARKS, RECIPES, TRICKS, completion_of, fault_of, is_expected
@@ -139,3 +141,21 @@ def test_what_is_at_hand_needs_no_network(tmp_path: Any) -> None:
     assert not MBPP.is_here(tmp_path)
     (tmp_path / "mbpp.jsonl").touch()
     assert MBPP.is_here(tmp_path)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_texts_test_the_scores(recipe: str) -> None:
+    """The reference scores 1 by every measure; saying nothing, something else or all of it twice does not."""
+    benchmark = SUMMARIZATION.load(None)
+    assert isinstance(benchmark, TextBenchmark)
+    for problem in benchmark.problems.values():
+        scores = benchmark.score(problem, completion_of(recipe, problem))
+        found = replace(record(recipe, "scored"), measurements=scores)
+        assert fault_of(found) == ""
+        assert is_expected(replace(found, measurements={"bleu": 1.0, "chrf": 0.9})) == (recipe != "reference")
+
+
+def test_a_wrong_score_is_shown() -> None:
+    found = replace(record("reference", "scored"), measurements={"bleu": 0.5, "chrf": 1.0})
+
+    assert fault_of(found) == "the answer of reference to HumanEval/3 scored bleu 0.500, chrf 1.000"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 
 from pytest_qeval.facts import EnergyFacts, GenerationFacts, RecipeFacts, RunHeader
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
@@ -97,6 +98,31 @@ def session(baseline: str, candidate: str, *, planned: int | None = None) -> Mat
             generation("int8", tokens=100, busy_s=1.0, energy_wh=0.1),
         ],
         benchmarks={"micro": {"version": "1", "sha256": "0" * 64, "problems": n}},
+    )
+
+
+def scored(recipe: str, number: int, *scores: float, answer: str = "Do it.") -> Record:
+    """Make a record of a case whose samples have these scores, the same by both measures."""
+    completion = Completion(text=answer, n_tokens=5, finish_reason="stop")
+    digest = sha256(answer.encode()).hexdigest()
+    sample = Sample(completion=completion, program_sha256=digest, execution=Execution(status="scored", duration_s=0.0))
+    return Record(
+        recipe=recipe,
+        case=Case(benchmark="text", task_id=f"text/{number}"),
+        samples=(sample,) * len(scores),
+        measurements={"bleu": sum(scores) / len(scores), "chrf": sum(scores) / len(scores)},
+    )
+
+
+def scored_session(baseline: Sequence[float], candidate: Sequence[float | None]) -> Material:
+    """Make a session from two lists of scores, one a problem; None is a lost case."""
+    values = {"auto": baseline, "int8": candidate}
+    material = session("", "")
+    return replace(
+        material,
+        planned=[(name, Case(benchmark="text", task_id=f"text/{n}")) for name in values for n in range(len(baseline))],
+        records=[scored(name, n, x) for name, row in values.items() for n, x in enumerate(row) if x is not None],
+        benchmarks={"text": {"version": "1", "sha256": "0" * 64, "problems": len(baseline), "scored": True}},
     )
 
 

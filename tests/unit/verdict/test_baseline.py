@@ -68,7 +68,15 @@ LAYER = {
 }
 FACTS = replace(BASELINE, load_s=1.0, layers=(LAYER,), calibration={"duration_s": 2.0}, quantized_layers=1)
 FIRST: tuple[Json, ...] = (
-    {"type": "benchmark", "name": "micro", "version": "1", "sha256": "0" * 64, "problems": 89, "excluded": {}},
+    {
+        "type": "benchmark",
+        "name": "micro",
+        "version": "1",
+        "sha256": "0" * 64,
+        "problems": 89,
+        "excluded": {},
+        "scored": False,
+    },
     {"type": "recipe", **asdict(FACTS)},
     *(record("auto", number, outcome).to_dict() for number, outcome in enumerate("+-t+")),
     {"type": "generation", **asdict(generation("auto", tokens=100, busy_s=2.0, energy_wh=0.4))},

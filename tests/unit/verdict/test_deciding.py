@@ -48,6 +48,7 @@ def only(found: Decisions) -> tuple[int, Json]:
         ("micro:pass@1 >= 0.5", True, False),
         ("regressed <= 0", True, False),
         ("pass@10 >= 0.5", False, True),
+        ("bleu drop <= 1pt", False, True),
         ("energy ratio <= 1", False, True),
         ("throughput > 1", False, True),
         ("model_bytes ratio <= 0.5", False, False),

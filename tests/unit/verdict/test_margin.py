@@ -33,6 +33,15 @@ def test_other_gates_are_passed_over(expression: str) -> None:
     assert margin(parse_gate(expression), TWO) == 0.02
 
 
+def test_every_metric_has_its_own_margin() -> None:
+    """A point of BLEU is no point of pass@1."""
+    bleu = parse_gate("bleu drop <= 3pt")
+
+    assert margin(bleu, TWO) == 0.02
+    assert margin_of([TWO, bleu], "int8", "text", default=0.01, metric="bleu") == 0.03
+    assert margin_of([TWO, bleu], "int8", "text", default=0.01, metric="chrf") == 0.01
+
+
 def test_a_gate_counts_on_its_benchmark_only() -> None:
     """What is promised on one benchmark says nothing about another."""
     gate = parse_gate("humaneval:pass@1 drop <= 5pt")
