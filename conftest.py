@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,13 +22,34 @@ def mode(request: pytest.FixtureRequest) -> tuple[str, ...]:
     return arguments
 
 
+@pytest.fixture(scope="session", autouse=True)
+def frugal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the many processes that tests start from wasting time: one thread each, and bytecode that they share.
+
+    The embedded model is too small for a second thread, which only waits, and on a busy machine takes a core to do so.
+    Where Python is told to write no bytecode, as it is in container images, every process would compile the plugin and
+    all of pytest's plugins anew, which takes longer than most sessions; a folder of this test session leaves no file
+    where none is wanted.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        if sys.dont_write_bytecode:
+            patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+            patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("bytecode")))
+        yield
+
+
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run pytest in a process of its own, as a user does, in an empty project and with an empty cache."""
+    """Run pytest in a process of its own, as a user does, in an empty project and with an empty cache.
+
+    Plugins that come with the development tools stay outside: hypothesis alone takes as long as a small session.
+    """
     monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / ".cache"))
 
     def run_pytest(*arguments: str) -> pytest.RunResult:
-        return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments, timeout=240)
+        without = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:anyio")
+        return pytester.runpytest_subprocess(*without, *arguments, timeout=240)
 
     return run_pytest
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_qeval.runtime import Runtime
 
 __all__ = [
+    "ERROR",
     "MARKERS",
     "SAVED",
     "answered_by",
@@ -32,12 +34,13 @@ __all__ = [
 ]
 
 MARKERS = (
-    "qeval(benchmark): ask the problems of this benchmark; the test takes the fixtures `qeval` and `case`",
+    "qeval(benchmark): ask a benchmark by name, *.jsonl file or object; the test takes the fixtures `qeval` and `case`",
     "qeval_early: run this test under every recipe before anything is generated",
 )
 SAVED = pytest.StashKey["Saved"]()
 """On the config, where a baseline is read instead of run."""
-_ERROR = pytest.StashKey[QEvalError]()
+ERROR = pytest.StashKey[QEvalError]()
+"""On the config, where a benchmark could not be read."""
 _INACTIVE = "needs --qeval-model, --qeval-completions or --qeval-selftest"
 
 
@@ -72,10 +75,30 @@ def _cases(metafunc: pytest.Metafunc) -> Sequence[Case]:
                 f"{metafunc.definition.nodeid} takes `case` but names no benchmark: "
                 "mark it with @pytest.mark.qeval('humaneval') or another one."
             )
-        return [case for benchmark in marker.args for case in metafunc.config.stash[RUNTIME].cases(benchmark)]
+        runtime = metafunc.config.stash[RUNTIME]
+        names = [_name_of(argument, metafunc.definition, runtime) for argument in marker.args]
+        return [case for name in names for case in runtime.cases(name)]
     except QEvalError as error:
-        metafunc.config.stash.setdefault(_ERROR, error)
+        metafunc.config.stash.setdefault(ERROR, error)
         return []
+
+
+def _name_of(argument: object, definition: pytest.Item, runtime: Runtime) -> str:
+    """Give the name of what a marker means by a benchmark; what is the user's own is read here."""
+    from pytest_qeval.benchmarks.base import Benchmark  # noqa: PLC0415 - only for active sessions
+    from pytest_qeval.benchmarks.own import is_problems_file, read_problems  # noqa: PLC0415 - as above
+
+    if isinstance(argument, Benchmark):
+        return runtime.library.adopt(argument, origin=definition.nodeid)
+    if isinstance(argument, (str, Path)):
+        if not is_problems_file(str(argument)):
+            return str(argument)
+        path = definition.path.parent / argument
+        return runtime.library.adopt(read_problems(path), origin=str(path))
+    raise UsageError(
+        f"{definition.nodeid}: @pytest.mark.qeval expects the name of a benchmark, a *.jsonl file or a Benchmark, "
+        f"not {type(argument).__name__}."
+    )
 
 
 def check(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -84,9 +107,13 @@ def check(config: pytest.Config, items: list[pytest.Item]) -> None:
     Raises:
         pytest.UsageError: before anything is run; exit status 4.
     """
-    error = config.stash.get(_ERROR, None)
+    error = config.stash.get(ERROR, None)
     runtime = config.stash.get(RUNTIME, None)
-    if error is None and runtime is not None and not hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):
+        if error is not None:
+            items.clear()  # the controller says it, and ends the session
+        return
+    if error is None and runtime is not None:
         error = refusal_of(runtime, [case.benchmark for _, case in plan_of(items) if case])
     if error is not None:
         items.clear()  # what is not run is not planned either

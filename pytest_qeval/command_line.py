@@ -78,6 +78,7 @@ def _common(values: Values, start: Path) -> dict[str, Any]:
     """Give what holds whoever answers: what is asked, how programs are run, and where reports go."""
     return {
         "suites": _suites(values.texts("suite")),
+        "every_suite": "all" in values.texts("suite"),
         "limit": values.positive("limit"),
         "data": _folder(values.file("data")),
         "output": _output(values.file("output"), start),
@@ -138,11 +139,11 @@ def _calibration_source(values: Values) -> str:
 
 
 def _suites(names: Sequence[str]) -> tuple[str, ...]:
-    unknown = [name for name in names if name not in {*SUITES, *MORE_SUITES, "all"}]
-    if unknown:
-        raise UsageError(f"there is no suite {unknown[0]!r}. Available: {', '.join([*SUITES, *MORE_SUITES])}, all.")
-    names = [*names, *(SUITES if "all" in names else ())]
-    return tuple(dict.fromkeys(name for name in names if name != "all"))
+    known = (*SUITES, *MORE_SUITES, "all")
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is not None:
+        raise UsageError(f"there is no suite {unknown!r}. Available: {', '.join(known)}.")
+    return tuple(dict.fromkeys(suite for name in names for suite in (SUITES if name == "all" else (name,))))
 
 
 def _generation(values: Values) -> GenerationSettings:

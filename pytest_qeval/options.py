@@ -13,8 +13,8 @@ __all__ = ["MORE_SUITES", "OPTIONS", "SUITES", "Option", "add_options"]
 
 SUITES = ("divergence", "humaneval", "mbpp", "micro", "summarization", "efficiency", "sensitivity")
 """In the order in which they run."""
-MORE_SUITES = ("codesearchnet",)
-"""Those that `all` leaves out, for their size."""
+MORE_SUITES = ("codesearchnet", "humaneval-plus", "mbpp-function", "mbpp-plus", "mbpp-sanitized")
+"""Those that `all` leaves out, for their size, or because they are other editions of the same problems."""
 _SUITES = f"{', '.join(SUITES)}, all of these (all), {', '.join(MORE_SUITES)}"
 
 
@@ -110,7 +110,11 @@ OPTIONS = (
         "solutions have to pass, and broken ones have to fail",
     ),
     Option(name="device", metavar="D", help="where to run the model: auto (default), cpu, cuda, cuda:1"),
-    Option(name="threads", metavar="N", help="CPU threads of the engine (default: torch's own choice)"),
+    Option(
+        name="threads",
+        metavar="N",
+        help="CPU threads of the engine (default: torch's own choice; with -n, an equal share)",
+    ),
     Option(
         name="batch-size", metavar="N", help="completions generated at a time (default: chosen by device and memory)"
     ),

@@ -14,7 +14,14 @@ __all__ = ["OF_DIVERGENCE", "cases_of", "default_benchmark", "default_suites", "
 
 OF_DIVERGENCE = ("kl", "reverse_kl", "same_top1")
 """Metrics that the suite `divergence` measures."""
-_SUITE_OF = {"micro": "micro", "summarization": "summarization", "CodeSearchNet": "codesearchnet"}
+_SUITE_OF = {
+    "HumanEval": "humaneval",
+    "MBPP": "mbpp",
+    "Mbpp": "mbpp-plus",
+    "micro": "micro",
+    "summarization": "summarization",
+    "CodeSearchNet": "codesearchnet",
+}
 """By what stands before the slash of a task id."""
 
 
@@ -40,12 +47,17 @@ def default_suites(settings: Settings, *, gated: Iterable[str] = (), replayed: I
     if settings.suites:
         return settings.suites
     if settings.completions:
-        prefixes = {task_id.partition("/")[0] for task_id in replayed}
-        return tuple(suite for prefix, suite in _SUITE_OF.items() if prefix in prefixes) or ("humaneval",)
+        return _suites_of(replayed)
     wanted = settings.save_baseline is not None or any(metric in OF_DIVERGENCE for metric in gated)
     divergence = ["divergence"] if wanted else []
     summarization = ["summarization"] if any(metric in SCORES for metric in gated) else []
     return (*divergence, default_benchmark(settings), *summarization, "efficiency")
+
+
+def _suites_of(task_ids: Iterable[str]) -> tuple[str, ...]:
+    """Give the suites whose problems these are; HumanEval where that is not known, which will say what it misses."""
+    families = {task_id.partition("/")[0] for task_id in task_ids}
+    return tuple(suite for family, suite in _SUITE_OF.items() if family in families) or ("humaneval",)
 
 
 def default_benchmark(settings: Settings) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
-from importlib.metadata import distributions
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pytest_qeval.facts import RunHeader
@@ -80,8 +81,11 @@ def _quoted(argument: str) -> str:
 
 
 def _versions() -> Json:
-    installed = {distribution.name.lower(): distribution.version for distribution in distributions()}
-    return {package: installed[package] for package in _PACKAGES if package in installed}
+    found = {}
+    for package in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def _host() -> Json:

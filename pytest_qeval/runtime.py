@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 
-from pytest_qeval import registry
 from pytest_qeval.baseline_of_run import Saved
-from pytest_qeval.benchmarks.base import Benchmark, BenchmarkSource
+from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.benchmarks.text import TextBenchmark
 from pytest_qeval.engines.base import EngineProgress, ModelEngine
 from pytest_qeval.engines.replay import Answers, read_samples
 from pytest_qeval.errors import UsageError
+from pytest_qeval.execution.pacing import PacedPool
 from pytest_qeval.execution.sandbox import SandboxPool
+from pytest_qeval.library import Library
 from pytest_qeval.measure.energy import EnergyMeter
 from pytest_qeval.measure.topk import Scores
 from pytest_qeval.plan import cases_of
@@ -66,17 +67,19 @@ class Runtime:
         shared = f"{n_workers} workers share the machine, whose energy cannot be told apart" if n_workers > 1 else ""
         self.meter = EnergyMeter(unavailable=shared)
         self.outcomes: dict[tuple[str, Case], Record] = {}
-        self._benchmarks: dict[str, Benchmark] = {}
         self._planned: dict[str, list[Case]] = {}
         self._outbox: list[Json] = []
-        self._pool: SandboxPool | None = None
+        self.library = Library(settings.data, self.post)
+        self._sandboxes: SandboxPool | None = None
+        self._pool: PacedPool | None = None
         self._samples: Mapping[str, Sequence[str]] | None = None
 
     @property
-    def pool(self) -> SandboxPool:
+    def pool(self) -> PacedPool:
         """The sandboxes, started on first use."""
         if self._pool is None:
-            self._pool = SandboxPool(self.settings.execution)
+            self._sandboxes = SandboxPool(self.settings.execution)
+            self._pool = PacedPool(self._sandboxes, timeout_s=self.settings.execution.timeout_s)
         return self._pool
 
     @property
@@ -108,18 +111,7 @@ class Runtime:
             UnknownNameError: when there is none of that name.
             DataError: when its data cannot be read.
         """
-        if name not in self._benchmarks:
-            source: BenchmarkSource = registry.load("benchmarks", name)
-            benchmark = source.load(self.settings.data)
-            self._benchmarks[name] = benchmark
-            facts: Json = {
-                "version": benchmark.version,
-                "sha256": benchmark.sha256,
-                "problems": len(benchmark.problems),
-            }
-            facts |= {"excluded": dict(benchmark.excluded), "scored": self.is_scored(name)}
-            self.post({"type": "benchmark", "name": name, **facts})
-        return self._benchmarks[name]
+        return self.library.find(name)
 
     def is_scored(self, name: str) -> bool:
         """Tell whether the answers to a benchmark are scored and not executed."""
@@ -237,5 +229,5 @@ class Runtime:
 
     def close(self) -> None:
         """Stop the sandboxes; calling it twice is fine."""
-        if self._pool is not None:
-            self._pool.close()
+        if self._sandboxes is not None:
+            self._sandboxes.close()

@@ -147,6 +147,10 @@ class Program:
     test: str
     """Trusted source that defines `check(candidate)`."""
     entry_point: str
+    timeout_s: float | None = None
+    """Seconds that it may take; None for the session's limit."""
+    reference: str | None = None
+    """Code known to pass, where the limit is to follow from how long that takes on this machine."""
 
     @property
     def follow_up(self) -> str:

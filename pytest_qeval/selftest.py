@@ -11,7 +11,7 @@ __all__ = ["BENCHMARKS", "NAME", "RECIPES", "TRICKS", "completion_of", "fault_of
 
 NAME = "self-test"
 """What stands where an ordinary run names its model, and the source of it."""
-BENCHMARKS = ("humaneval", "mbpp", "mbpp-function", "micro")
+BENCHMARKS = ("humaneval", "humaneval-plus", "mbpp", "mbpp-function", "mbpp-plus", "mbpp-sanitized", "micro")
 """What is asked, as far as its data are on this machine, unless suites are named."""
 RECIPES: Mapping[str, str] = {
     "reference": "the benchmark's own solutions",

@@ -100,6 +100,7 @@ class Session:
         if settings.selftest and settings.suites:
             absent = [name for name in BENCHMARKS if name not in settings.suites]
             yield f"asked: {', '.join(settings.suites)}" + (f"; not asked: {', '.join(absent)}" if absent else "")
+        yield from (f"left out: {name} ({reason})" for name, reason in settings.left_out.items())
         if self._run.saved_baseline:
             origin = self._run.saved_baseline
             yield f"the baseline {settings.baseline} is that of {origin['started_at']}, from {origin['path']}"
@@ -120,7 +121,7 @@ class Session:
             answered: Cases to which the saved baseline has an answer.
             accepted: How the data were others then, where the user accepts that.
         """
-        here = [(recipe, case) for recipe, case in planned if case]
+        here = list(dict.fromkeys((recipe, case) for recipe, case in planned if case))  # two tests may ask the same
         if self._journal is not None or not planned:
             self._planned = here
             return

@@ -61,7 +61,7 @@ class ModelSettings:
     engine: str = "transformers"
     device: str = "auto"
     threads: int | None = None
-    """CPU threads of the engine; None leaves torch's own choice."""
+    """CPU threads of the engine; None leaves torch's own choice, or under xdist an equal share."""
     batch_size: int | None = None
     """Rows of the decoding batch; None lets the engine choose by device and free memory."""
 
@@ -96,6 +96,10 @@ class Settings:
     baseline: str | None
     """Name of the recipe that the candidates are compared with; None for no comparison."""
     suites: tuple[str, ...]
+    every_suite: bool = False
+    """Whether the user asked for all suites: those whose data cannot be had are left out."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Which ones that are, and why."""
     recipe_files: Mapping[str, str] = field(default_factory=dict)
     """Where a recipe's name is not what defines it: the file that does."""
     baseline_file: Path | None = None

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_qeval.collection import plan_of, refusal_of
+from pytest_qeval.benchmarks.own import from_dict, to_dict
+from pytest_qeval.collection import ERROR, plan_of, refusal_of
 from pytest_qeval.errors import UsageError
 from pytest_qeval.plan import shares
 from pytest_qeval.schema import Case, Json
@@ -49,8 +50,12 @@ def plan_ahead(config: pytest.Config, runtime: Runtime, items: Sequence[pytest.I
     mine: Sequence[int] = range(len(plan))
     handed: dict[str, Any] | None = getattr(config, "workerinput", {}).get("qeval")
     if handed is not None:
-        rows = [[recipe, asdict(case) if case else None] for recipe, case in plan]
-        Path(handed["folder"], f"{worker_name(config)}.json").write_text(json.dumps(rows), encoding="utf-8")
+        told = {
+            "error": str(config.stash[ERROR]) if ERROR in config.stash else None,
+            "plan": [[recipe, asdict(case) if case else None] for recipe, case in plan],
+            "own": [to_dict(benchmark) for benchmark in runtime.library.own.values()],
+        }
+        Path(handed["folder"], f"{worker_name(config)}.json").write_text(json.dumps(told), encoding="utf-8")
         dealt = shares([recipe for recipe, _ in plan], worker_count(config), together=runtime.settings.strict)
         # A worker that replaces a crashed one has no share of its own: it generates what it is sent.
         mine = dealt[handed["index"]] if handed["index"] < len(dealt) else ()
@@ -87,15 +92,23 @@ class Distributor:
         """Read what the first worker collected; the others collected the same."""
         if self.plan is None:
             path = self._folder / f"{node.workerinput['workerid']}.json"
-            rows = json.loads(path.read_text(encoding="utf-8"))
-            self.plan = [(recipe, Case(**case) if case else None) for recipe, case in rows]
-            error = refusal_of(self._runtime, [case.benchmark for _, case in self.plan if case])
+            told = json.loads(path.read_text(encoding="utf-8"))
+            self.plan = [(recipe, Case(**case) if case else None) for recipe, case in told["plan"]]
             try:
-                if error is not None:
-                    raise error
-                self._announce([(recipe, case) for recipe, case in self.plan if recipe])
+                self._accept(told, self.plan)
             except UsageError as refusal:
                 pytest.exit(f"ERROR: {refusal}", returncode=pytest.ExitCode.USAGE_ERROR)
+
+    def _accept(self, told: Json, plan: Sequence[tuple[str | None, Case | None]]) -> None:
+        """Check what was collected as one process alone would, and announce it."""
+        if told["error"]:
+            raise UsageError(told["error"])
+        for row in told["own"]:
+            self._runtime.library.adopt(from_dict(row), origin=row["name"])
+        error = refusal_of(self._runtime, [case.benchmark for _, case in plan if case])
+        if error is not None:
+            raise error
+        self._announce([(recipe, case) for recipe, case in plan if recipe])
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> LoadScheduling | None:

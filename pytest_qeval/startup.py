@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -16,7 +17,6 @@ import pytest
 
 from pytest_qeval import registry
 from pytest_qeval.baseline_of_run import Saved, cache_path, find_saved, open_saved
-from pytest_qeval.benchmarks.base import BenchmarkSource
 from pytest_qeval.collection import SAVED
 from pytest_qeval.controller import Controller
 from pytest_qeval.engines.base import EngineProgress, EngineSource
@@ -39,10 +39,11 @@ from pytest_qeval.rootdir import check_rootdir
 from pytest_qeval.run_header import make_header, run_id
 from pytest_qeval.runtime import Runtime
 from pytest_qeval.schema import Json
-from pytest_qeval.selftest import BENCHMARKS, NAME
+from pytest_qeval.selftest import NAME
 from pytest_qeval.session import Session
 from pytest_qeval.settings import ModelSettings, Settings
 from pytest_qeval.sharing import Distributor, is_distributed, worker_count, worker_name
+from pytest_qeval.suites_of_run import settle_suites, suite_files
 from pytest_qeval.verdict.gates import Gate, check_gates, check_samples, parse_gates
 
 __all__ = ["start"]
@@ -58,22 +59,26 @@ def start(config: pytest.Config, settings: Settings) -> None:
         check_rootdir(config.inipath, config.invocation_params.dir)
     names_files = config.args_source is pytest.Config.ArgsSource.ARGS
     settings = settle_recipes(settings)
-    if settings.selftest and not (names_files or settings.suites):
-        settings = replace(settings, suites=_at_hand(settings))
+    distributed, is_worker = is_distributed(config), hasattr(config, "workerinput")
+    if is_worker:
+        settings = replace(settings, suites=tuple(config.workerinput["qeval"]["suites"]))  # type: ignore[attr-defined]
+    else:
+        settings = settle_suites(settings, names_files=names_files)
     check_suites(settings)
     check_export(settings)
     for warning in check_calibration(settings):
         _warn(config, warning)
-    distributed, is_worker = is_distributed(config), hasattr(config, "workerinput")
     has_baseline = settings.baseline is not None or settings.baseline_file is not None
     gates = parse_gates(settings.gates, has_baseline=has_baseline)
-    check_gates(gates, candidates=settings.recipes, benchmarks=registry.names("benchmarks"))
+    # Files may bring benchmarks of their own along: those are known once the tests are collected.
+    check_gates(gates, candidates=settings.recipes, benchmarks=None if names_files else registry.names("benchmarks"))
     check_divergence(settings, gates)
     check_early_stop(settings, gates, distributed=distributed or is_worker)
     if not settings.replays:
         check_samples(gates, n_samples=settings.generation.n_samples)
     if is_worker:
         settings, saved = _as_handed(config, settings)
+        settings = _with_own_cores(settings, worker_count(config))
         session = None
     else:
         settings, saved, session = _session(config, settings, gates)
@@ -97,7 +102,7 @@ def start(config: pytest.Config, settings: Settings) -> None:
         config.pluginmanager.register(Performer(runtime, allure=_allure_folder(config) is not None), "qeval-performer")
     if not names_files:
         suites = default_suites(settings, gated=[gate.metric for gate in gates], replayed=runtime.samples or ())
-        config.args = [str(path) for path in _suite_files(suites)]
+        config.args = [str(path) for path in suite_files(suites)]
 
 
 def _as_handed(config: pytest.Config, settings: Settings) -> tuple[Settings, Saved | None]:
@@ -108,6 +113,19 @@ def _as_handed(config: pytest.Config, settings: Settings) -> tuple[Settings, Sav
         return settings, None
     saved = open_saved(Path(path), settings)
     return replace(settings, baseline=saved.baseline.recipe), saved
+
+
+def _with_own_cores(settings: Settings, n_workers: int) -> Settings:
+    """Give a worker its share of the cores, unless the user has divided them.
+
+    Torch would take all of them in every worker, and threads that wait busily keep those of another worker from their
+    work: on two cores two workers of the embedded model took twice as long.
+    """
+    if settings.model.threads or "OMP_NUM_THREADS" in os.environ:
+        return settings
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = max(1, cores // n_workers)
+    return replace(settings, model=replace(settings.model, threads=threads))
 
 
 def _warn(config: pytest.Config, text: str) -> None:
@@ -127,6 +145,7 @@ def _distribute(config: pytest.Config, runtime: Runtime, controller: Controller,
         "folder": str(folder),
         "baseline": str(saved.path) if saved else None,
         "prompt_style": runtime.settings.generation.prompt_style,
+        "suites": list(runtime.settings.suites),
     }
     distributor = Distributor(folder, runtime, handed=handed, announce=lambda plan: controller.announce(config, plan))
     config.pluginmanager.register(distributor, "qeval-distributor")
@@ -182,23 +201,10 @@ def _model(settings: Settings, model: ModelSettings) -> Json:
     return source.check(model)
 
 
-def _at_hand(settings: Settings) -> tuple[str, ...]:
-    """Give the benchmarks of a self-test that need no network: waiting for one is the user's decision."""
-    sources: dict[str, BenchmarkSource] = {name: registry.load("benchmarks", name) for name in BENCHMARKS}
-    return tuple(name for name, source in sources.items() if source.is_here(settings.data))
-
-
 def _new_folder(parent: Path, name: str) -> Path:
     """Choose a folder that does not exist yet; it is made when there is something to write."""
     candidates = [parent / name, *(parent / f"{name}-{number}" for number in range(2, 100))]
     return next((path for path in candidates if not path.exists()), candidates[-1])
-
-
-def _suite_files(names: tuple[str, ...]) -> list[Path]:
-    package = Path(__file__).parent
-    # A wheel carries the suites inside the package, a checkout beside it.
-    folder = next(path for path in (package / "suites", package.parent / "suites") if path.is_dir())
-    return [folder / f"test_{name.replace('-', '_')}.py" for name in names]
 
 
 def _progress(config: pytest.Config) -> Callable[[str, EngineProgress], None]:

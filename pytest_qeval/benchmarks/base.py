@@ -62,6 +62,8 @@ class Benchmark:
     """What a chat model is told to do; `{entry_point}` stands for the function's name."""
     excluded: Mapping[str, str] = field(default_factory=dict)
     """Task ids of the data that are not asked, each with the reason; scores say so."""
+    is_paced: bool = False
+    """Whether the time that a program has follows from how long the reference takes on this machine."""
 
     def prompt(self, problem: Problem, style: PromptStyle = "completion") -> Prompt:
         """Give what the model gets: in the completion style the prompt exactly as it is, for a strip can halve a score.
@@ -83,6 +85,7 @@ class Benchmark:
             code=problem.prompt + completion,
             test=problem.test,
             entry_point=problem.entry_point,
+            reference=problem.prompt + problem.canonical_solution if self.is_paced else None,
         )
 
     def is_empty(self, completion: str) -> bool:

@@ -52,9 +52,16 @@ def _docstring(tokens: Iterator[tokenize.TokenInfo]) -> Iterator[tokenize.TokenI
                 break
     found: list[tokenize.TokenInfo] = []
     for token in tokens:
-        if token.type == tokenize.STRING:
+        if _is_part(token):
             found.append(token)
         elif found or token.type not in _BETWEEN:
             if token.type in {tokenize.NEWLINE, tokenize.COMMENT, tokenize.ENDMARKER} or token.string == ";":
                 yield from found
             return
+
+
+def _is_part(token: tokenize.TokenInfo) -> bool:
+    """Tell strings, but for formatted ones, and the prefix that only Python 2 has."""
+    if token.type == tokenize.NAME:
+        return token.string.lower() == "ur"
+    return token.type == tokenize.STRING and "f" not in token.string.partition(token.string[-1])[0].lower()

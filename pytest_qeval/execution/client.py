@@ -7,6 +7,7 @@ import secrets
 import socket
 import subprocess
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from pytest_qeval.execution.channel import Channel
 from pytest_qeval.execution.codec import CodecError
 from pytest_qeval.execution.launch import Isolation, worker_environment
 from pytest_qeval.execution.leftovers import remove_contents
+from pytest_qeval.execution.limits import LONGEST_S
 from pytest_qeval.execution.outcome import Report, interpret
-from pytest_qeval.execution.patience import MAX_FACTOR
+from pytest_qeval.execution.patience import MAX_FACTOR, TIMEOUT
 from pytest_qeval.schema import Execution, Program
 from pytest_qeval.settings import ExecutionSettings
 
@@ -79,19 +81,28 @@ class WorkerClient:
         if not self._is_ready:
             self._receive(_READY_TIMEOUT_S)
         self._is_ready = False
+        settings = self._settings_of(program)
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        request = Channel.frame(nonce, program.prelude, program.code, program.test, program.entry_point)
+        request = Channel.frame(
+            nonce, program.prelude, program.code, program.test, program.entry_point, settings.timeout_s
+        )
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:
-                self._send_descriptor(theirs)
-            patience_s = MAX_FACTOR * self._settings.timeout_s + _GRACE_S
+                self._send_job(theirs, settings.timeout_s)
+            patience_s = MAX_FACTOR * settings.timeout_s + _GRACE_S
             ours.settimeout(patience_s)
             with contextlib.suppress(OSError):  # the judge died; the report will say how
                 ours.sendall(request)
             report = Report.parse(self._receive(patience_s))
             ours.setblocking(False)  # noqa: FBT003 - whoever could still write is dead
-            return interpret(report, _read_reply(ours), nonce, self._settings)
+            return interpret(report, _read_reply(ours), nonce, settings)
+
+    def _settings_of(self, program: Program) -> ExecutionSettings:
+        if program.timeout_s is None:
+            return self._settings
+        longest_s = max(self._settings.timeout_s, LONGEST_S)
+        return replace(self._settings, timeout_s=min(program.timeout_s, longest_s))
 
     def hang_up(self) -> None:
         """End the conversation from any thread: the worker ends, and `run` raises `WorkerLostError`."""
@@ -114,9 +125,9 @@ class WorkerClient:
             remove_contents(self._scratch)
             Path(self._scratch).rmdir()
 
-    def _send_descriptor(self, sock: socket.socket) -> None:
+    def _send_job(self, sock: socket.socket, timeout_s: float) -> None:
         try:
-            socket.send_fds(self._control, [b"j"], [sock.fileno()])
+            socket.send_fds(self._control, [TIMEOUT.pack(timeout_s)], [sock.fileno()])
         except OSError as error:
             raise WorkerLostError(str(error)) from error
 

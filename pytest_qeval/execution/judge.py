@@ -26,11 +26,12 @@ _MAX_DETAIL = 200
 
 def judge(plugin: Channel, solver: Channel) -> bool:
     """Judge the one program that arrives from the plugin and report to it; tell whether the solver is still there."""
-    nonce, prelude, code, test, entry_point = plugin.receive()
+    nonce, prelude, code, test, entry_point, timeout_s = plugin.receive()
     proxy = SolverProxy(solver)
     try:
         kind, *details = solver.receive()
         if kind == "ready":
+            proxy.timeout_s = timeout_s
             status, detail = _run(proxy, prelude, code, test, entry_point)
         else:
             status, detail = FAULT, " ".join(map(str, details))
@@ -113,6 +114,8 @@ def _describe_assertion(error: AssertionError, test: str, last_answer: object) -
         if trace.tb_frame.f_code.co_filename == "<test>":
             line = test.splitlines()[trace.tb_lineno - 1].strip()
         trace = trace.tb_next
+    if message and line.startswith("raise "):  # the test has put it into words of its own
+        return message
     answer = "" if last_answer is NOTHING else f" (got {_repr(last_answer)})"
     said = f": {message}" if message and message not in line else ""
     room = max(40, _MAX_DETAIL - len(answer) - len(said))

@@ -6,7 +6,10 @@ import math
 import resource
 from dataclasses import dataclass
 
-__all__ = ["MEMORY_RESERVE_BYTES", "Limits", "allow_reserve"]
+__all__ = ["LONGEST_S", "MEMORY_RESERVE_BYTES", "Limits", "allow_cpu_time", "allow_reserve", "cpu_limit_s"]
+
+LONGEST_S = 120.0
+"""No program is given more seconds than this, unless the session's own limit is above it."""
 
 MEMORY_RESERVE_BYTES = 32 * 2**20
 """What a solver may take beyond its limit after a MemoryError, in order to report it."""
@@ -30,10 +33,12 @@ class Limits:
 
     def apply(self, *, bound_processes: bool) -> None:
         """Limit the calling process and its descendants."""
-        cpu_s = math.ceil(self.timeout_s) + 1
+        cpu_s = cpu_limit_s(self.timeout_s)
+        # A solver is confined before it is known which program it gets, and how long that may take.
+        most_s = cpu_limit_s(max(self.timeout_s, LONGEST_S))
         wanted: dict[int, tuple[int, int]] = {
             resource.RLIMIT_AS: (self.memory_bytes, self.memory_bytes + MEMORY_RESERVE_BYTES),
-            resource.RLIMIT_CPU: (cpu_s, cpu_s + 1),
+            resource.RLIMIT_CPU: (cpu_s, most_s + 1),
             resource.RLIMIT_FSIZE: (self.file_bytes, self.file_bytes),
             resource.RLIMIT_NOFILE: (self.open_files, self.open_files),
             resource.RLIMIT_CORE: (0, 0),
@@ -52,6 +57,17 @@ def _lower(name: int, soft: int, hard: int) -> None:
     if ceiling != resource.RLIM_INFINITY:
         soft, hard = min(soft, ceiling), min(hard, ceiling)
     resource.setrlimit(name, (soft, hard))
+
+
+def cpu_limit_s(timeout_s: float) -> int:
+    """Give the CPU time after which the kernel stops a program that its worker has not."""
+    return math.ceil(timeout_s) + 1
+
+
+def allow_cpu_time(timeout_s: float) -> None:
+    """Let the calling process take as long as its program may, and no longer."""
+    cpu_s = cpu_limit_s(timeout_s)
+    _lower(resource.RLIMIT_CPU, cpu_s, cpu_s + 1)
 
 
 def allow_reserve() -> None:

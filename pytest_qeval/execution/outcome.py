@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import math
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from pytest_qeval.errors import SandboxError
 from pytest_qeval.execution.judge import FAULT
+from pytest_qeval.execution.limits import cpu_limit_s
 from pytest_qeval.execution.proxy import LOST
 from pytest_qeval.schema import EXECUTION_STATUSES, Execution
 from pytest_qeval.settings import ExecutionSettings
@@ -77,8 +77,8 @@ def _verdict_of_end(report: Report, settings: ExecutionSettings) -> tuple[str, s
         return "tampered", "the program closed the channel to its judge"
     if code >= 0:
         return "error", f"exited with status {code} before check returned"
-    cpu_limit_s = math.ceil(settings.timeout_s) + 1
-    if -code == signal.SIGXCPU or (-code == signal.SIGKILL and report.solver_cpu_s >= cpu_limit_s):
+    limit_s = cpu_limit_s(settings.timeout_s)
+    if -code == signal.SIGXCPU or (-code == signal.SIGKILL and report.solver_cpu_s >= limit_s):
         return "timeout", f"used {report.solver_cpu_s:.1f} s of CPU time"
     if -code == signal.SIGKILL and report.solver_peak_bytes >= settings.memory_bytes // 2:
         return "memory", f"killed while it used {report.solver_peak_bytes // 2**20} MiB"  # the machine's memory ended

@@ -7,9 +7,13 @@ up to a fixed multiple of the limit; a program that sleeps is told apart by usin
 
 from __future__ import annotations
 
+import struct
 import time
 
-__all__ = ["CHECK_S", "MAX_FACTOR", "cpu_time_s", "is_starved"]
+__all__ = ["CHECK_S", "MAX_FACTOR", "TIMEOUT", "cpu_time_s", "is_starved"]
+
+TIMEOUT = struct.Struct(">d")
+"""How a worker is told a program's limit in seconds, together with the judge's descriptor."""
 
 MAX_FACTOR = 4
 """No program runs longer than this many times its limit."""

@@ -41,10 +41,12 @@ class SolverProxy:
         self.verdict: tuple[str, str] | None = None
         """Set by whatever makes success impossible; a test that swallows exceptions cannot undo it."""
         self.last_answer: object = NOTHING
+        self.timeout_s = 0.0
+        """How long the program may take, where that is known when it is loaded."""
 
     def load(self, code: str, entry_point: str) -> None:
         """Let the solver execute the program."""
-        match self._ask("load", code, entry_point):
+        match self._ask("load", code, entry_point, self.timeout_s):
             case ("loaded",):
                 return
             case ("syntax", str(detail)):

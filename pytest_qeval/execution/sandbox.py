@@ -40,6 +40,7 @@ class SandboxPool:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lanes = [_Lane(chosen, settings, self._jobs) for _ in range(max(1, settings.workers))]
         self._started = 0
+        self._starting = threading.Lock()
         self._close = weakref.finalize(self, _close, self._lanes, self._jobs)
 
     def submit(self, program: Program) -> Future[Execution]:
@@ -49,9 +50,10 @@ class SandboxPool:
         """
         if not self._close.alive:
             raise SandboxError("The pool of sandboxes is closed.")
-        if self._started < len(self._lanes):
-            self._lanes[self._started].start()
-            self._started += 1
+        with self._starting:  # a program may be submitted by the thread that has just finished another one
+            if self._started < len(self._lanes):
+                self._lanes[self._started].start()
+                self._started += 1
         future: Future[Execution] = Future()
         self._jobs.put((program, future))
         return future

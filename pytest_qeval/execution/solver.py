@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from pytest_qeval.execution.channel import Channel
 from pytest_qeval.execution.codec import CodecError, UnsupportedValueError, encode
-from pytest_qeval.execution.limits import allow_reserve
+from pytest_qeval.execution.limits import allow_cpu_time, allow_reserve
 
 __all__ = ["MODULE_NAME", "serve"]
 
@@ -37,7 +37,8 @@ def serve(channel: Channel) -> NoReturn:
         os._exit(0)
 
 
-def _load(code: str, entry_point: str) -> tuple[dict[str, Any], tuple[object, ...]]:
+def _load(code: str, entry_point: str, timeout_s: float) -> tuple[dict[str, Any], tuple[object, ...]]:
+    allow_cpu_time(timeout_s)
     module = types.ModuleType(MODULE_NAME)
     sys.modules[MODULE_NAME] = module
     namespace = module.__dict__

@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import replace
 from typing import NamedTuple, NoReturn
 
 from pytest_qeval.execution import linux, namespace
@@ -30,7 +31,7 @@ from pytest_qeval.execution.confinement import (
 )
 from pytest_qeval.execution.judge import judge
 from pytest_qeval.execution.leftovers import kill_children, kill_everybody_else, remove_contents
-from pytest_qeval.execution.patience import CHECK_S, MAX_FACTOR, cpu_time_s, is_starved
+from pytest_qeval.execution.patience import CHECK_S, MAX_FACTOR, TIMEOUT, cpu_time_s, is_starved
 from pytest_qeval.execution.solver import serve
 
 __all__ = ["main"]
@@ -95,6 +96,14 @@ def _warm_up(profile: Profile) -> None:
     gc.freeze()
 
 
+class _Job(NamedTuple):
+    """A program to be judged."""
+
+    sock: socket.socket
+    """Over which the plugin will speak to a judge."""
+    timeout_s: float
+
+
 class _Worker:
     """One program after the other, a solver always ready."""
 
@@ -120,10 +129,10 @@ class _Worker:
                 finally:
                     self.clean_up(solver)
 
-    def receive_job(self) -> socket.socket | None:
-        """Wait for the descriptor over which the plugin will speak to a judge; None when the plugin is gone."""
-        _, fds, _, _ = socket.recv_fds(self.control, 1, 1)
-        return socket.socket(fileno=fds[0]) if fds else None
+    def receive_job(self) -> _Job | None:
+        """Wait for a job; None when the plugin is gone."""
+        limit, fds, _, _ = socket.recv_fds(self.control, TIMEOUT.size, 1)
+        return _Job(socket.socket(fileno=fds[0]), TIMEOUT.unpack(limit)[0]) if fds else None
 
     def start_solver(self) -> _Solver:
         """Fork a solver before its program arrives: nothing of the request can be in its memory."""
@@ -154,24 +163,24 @@ class _Worker:
         finally:
             os._exit(1)
 
-    def become_judge(self, job: socket.socket, solver: _Solver) -> NoReturn:
+    def become_judge(self, job: _Job, solver: _Solver) -> NoReturn:
         try:
             _begin_life()
             self.control.close()
-            self.profile.limits.apply(bound_processes=False)
-            os._exit(0 if judge(Channel(job), solver.channel) else _SOLVER_LOST)
+            replace(self.profile.limits, timeout_s=job.timeout_s).apply(bound_processes=False)
+            os._exit(0 if judge(Channel(job.sock), solver.channel) else _SOLVER_LOST)
         finally:
             os._exit(1)
 
-    def run(self, job: socket.socket, solver: _Solver) -> tuple[object, ...] | None:
+    def run(self, job: _Job, solver: _Solver) -> tuple[object, ...] | None:
         """Let a judge judge the job; give what the plugin cannot see itself, or None when the plugin is gone."""
         started = time.monotonic()
         pid = os.fork()
         if pid == 0:
             self.become_judge(job, solver)
-        job.close()
+        job.sock.close()
         solver.channel.close()
-        ending = self.wait_for(pid, solver.pid)
+        ending = self.wait_for(pid, solver.pid, limit_s=job.timeout_s)
         os.kill(pid, signal.SIGKILL)  # not reaped yet: the id is still the judge's own
         _, judge_status = os.waitpid(pid, 0)
         lost = ending == "judged" and os.waitstatus_to_exitcode(judge_status) == _SOLVER_LOST
@@ -181,9 +190,8 @@ class _Worker:
         duration_s = time.monotonic() - started
         return ending == "timeout", duration_s, os.waitstatus_to_exitcode(judge_status), solver_end
 
-    def wait_for(self, judge_pid: int, solver_pid: int) -> str:
+    def wait_for(self, judge_pid: int, solver_pid: int, *, limit_s: float) -> str:
         """Wait until the judge is dead, the time of both is up, or the plugin hangs up."""
-        limit_s = self.profile.limits.timeout_s
         pidfd = os.pidfd_open(judge_pid)
         try:
             poll = select.poll()

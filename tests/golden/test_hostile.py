@@ -8,6 +8,7 @@ shows as a pass.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import socket
 import tempfile
@@ -24,8 +25,8 @@ from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.schema import Execution, Program
 from pytest_qeval.settings import ExecutionSettings, IsolationName
 
-_MARKER = "qeval-hostile-marker"
-_TIMEOUT_S = 1.2501  # found again on the command lines of our workers, and of nobody else's
+_MARKER = f"qeval-hostile-marker-{os.getpid()}"
+_TIMEOUT_S = 1.25 + os.getpid() / 1e9  # found again on the command lines of our workers, and of nobody else's
 _MEMORY_BYTES = 256 * 2**20
 _TEST = "def check(candidate):\n    for a in range(3):\n        assert candidate(a, 7) == a + 7\n"
 _HONEST = "def add(a, b):\n    return a + b\n"

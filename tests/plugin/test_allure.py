@@ -16,19 +16,17 @@ def results_of(folder: Path) -> dict[str, Json]:
     return {row["name"]: row for row in rows}
 
 
-def test_cases_and_gates_have_stable_names(
-    run: Run, pytester: pytest.Pytester, samples: Path, mode: tuple[str, ...]
-) -> None:
-    """Two runs give the same titles and history ids, whoever ran them."""
+def test_cases_and_gates_have_stable_names(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
+    """Runs give the same titles and history ids, whoever ran them."""
     gates = ("--qeval-gate", "pass@1 >= 0.5", "--qeval-gate", "pass@1 >= 0.9")
-    for folder in ("first", "second"):
+    for folder, mode in (("first", ("-p", "no:xdist")), ("second", ("-n0",)), ("third", ("-n2",))):
         run(*mode, "--qeval-completions", str(samples), "--alluredir", folder, *gates)
-    first, second = results_of(pytester.path / "first"), results_of(pytester.path / "second")
+    first, second, third = (results_of(pytester.path / folder) for folder in ("first", "second", "third"))
 
     assert len(first) == 8 + 2
-    assert {name: row["historyId"] for name, row in first.items()} == {
-        name: row["historyId"] for name, row in second.items()
-    }
+    ids = {name: row["historyId"] for name, row in first.items()}
+    assert ids == {name: row["historyId"] for name, row in second.items()}
+    assert ids == {name: row["historyId"] for name, row in third.items()}
     assert first["micro/0 · replay"]["status"] == "passed"
     assert first["micro/3 · replay"]["status"] == "skipped"
     assert "unsolved: failed" in first["micro/3 · replay"]["statusDetails"]["message"]

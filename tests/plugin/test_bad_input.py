@@ -1,5 +1,6 @@
 """Every mistake on the command line is answered by one sentence and exit status 4, before anything is loaded."""
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -55,7 +56,7 @@ def test_a_mistake_is_one_sentence(run: Run, pytester: pytest.Pytester, argument
         (b"", "*holds no samples*"),
         (b'{"task_id": "micro/0"}\n', "*line 1*task_id and completion*"),
         (b'{"task_id": "micro/0", "completion": "x"}\n{"task', "*line 2: not JSON*"),
-        (b"\xff\xfe\n", "*line 1: not JSON*"),
+        (b"\xff\xfe\n", "*line 1: not UTF-8*"),
         (b"[1]\n", "*line 1: expected a JSON object*"),
         (b'{"task_id": "other/1", "completion": ""}\n', "*holds no completion of a humaneval problem*"),
     ],
@@ -70,32 +71,70 @@ def test_a_broken_samples_file_names_its_line(run: Run, pytester: pytest.Pyteste
     result.stderr.no_fnmatch_line("*Traceback*")
 
 
-def test_other_data_under_humanevals_name_is_refused(run: Run, pytester: pytest.Pytester) -> None:
-    """A score on changed problems would be compared with everybody's: the checksum says no."""
-    pytester.mkdir("data").joinpath("HumanEval.jsonl").write_text("{}\n", encoding="utf-8")
-    samples = pytester.path / "answers.jsonl"
-    samples.write_text(json.dumps({"task_id": "HumanEval/0", "completion": ""}) + "\n", encoding="utf-8")
-    result = run("--qeval-completions", str(samples), "--qeval-data", "data")
+PROBLEM = {
+    "task_id": "HumanEval/0",
+    "prompt": "def f(n):\n",
+    "entry_point": "f",
+    "test": "def check(candidate):\n    assert candidate(1) == 1\n",
+    "canonical_solution": "    return n\n",
+}
+LINE = json.dumps(PROBLEM)
+BROKEN_FILES: dict[str, tuple[str, str, str | bytes, str]] = {
+    "humaneval torn": ("humaneval", "HumanEval.jsonl", f"{LINE}\n{LINE[:-9]}", "HumanEval.jsonl, line 2: not JSON"),
+    "humaneval without a field": ("humaneval", "HumanEval.jsonl", "{}", "line 1: expected the text fields task_id"),
+    "humaneval of others": ("humaneval", "HumanEval.jsonl", LINE, "HumanEval.jsonl is not HumanEval: sha256"),
+    "humaneval without check": (
+        "humaneval",
+        "HumanEval.jsonl",
+        json.dumps(PROBLEM | {"test": "assert True"}),
+        "line 1 (HumanEval/0): test defines no function check(candidate).",
+    ),
+    "a torn archive": (
+        "humaneval",
+        "HumanEval.jsonl.gz",
+        gzip.compress(LINE.encode())[:-9],
+        "Is the archive complete?",
+    ),
+    "no UTF-8": ("mbpp", "mbpp.jsonl", b"\xff", "mbpp.jsonl, line 1: not UTF-8"),
+    "mbpp torn": ("mbpp", "mbpp.jsonl", '{"text": "", "code": ""', "mbpp.jsonl, line 1: not JSON"),
+    "mbpp of a wrong type": (
+        "mbpp",
+        "mbpp.jsonl",
+        '{"task_id": 3}',
+        "line 1 (task id 3): expected the text fields text",
+    ),
+    "mbpp empty": ("mbpp", "mbpp.jsonl", "", "mbpp.jsonl holds no problems."),
+    "sanitized mbpp": ("mbpp-sanitized", "sanitized-mbpp.json", "[1]", "sanitized-mbpp.json, entry 1: expected a JSON"),
+    "mbpp-plus": ("mbpp-plus", "MbppPlus.jsonl", '{"task_id": "Mbpp/2"}', "line 1 (Mbpp/2): expected the text fields"),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN_FILES.values(), ids=BROKEN_FILES.keys())
+def test_a_broken_benchmark_file_is_one_sentence(
+    run: Run, pytester: pytest.Pytester, broken: tuple[str, str, str | bytes, str]
+) -> None:
+    """Nothing is loaded and nothing fetched instead: the user meant this file. A checksum protects comparisons."""
+    _check_refusal(run, pytester, broken, ("-p", "no:xdist"))
+
+
+@pytest.mark.parametrize("which", ["humaneval torn", "mbpp empty"])
+def test_workers_refuse_a_broken_file_the_same_way(run: Run, pytester: pytest.Pytester, which: str) -> None:
+    """Where the controller reads nothing, its exit status is that of the workers' mistake."""
+    _check_refusal(run, pytester, BROKEN_FILES[which], ("-n2",))
+
+
+def _check_refusal(
+    run: Run, pytester: pytest.Pytester, broken: tuple[str, str, str | bytes, str], mode: tuple[str, ...]
+) -> None:
+    suite, name, content, sentence = broken
+    pytester.mkdir("data").joinpath(name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    result = run(*mode, "--qeval-model", "demo", "--qeval-suite", suite, "--qeval-data", "data")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*is not HumanEval: sha256*"])
-
-
-@pytest.mark.parametrize(
-    ("content", "line"),
-    [
-        ('{"text": "", "code": ""', "*mbpp.jsonl, line 1: not JSON*Is the file truncated?"),
-        ('{"text": "", "code": ""}', "*mbpp.jsonl, line 1: expected the text fields test_setup_code."),
-    ],
-)
-def test_a_broken_benchmark_file_names_its_line(run: Run, pytester: pytest.Pytester, content: str, line: str) -> None:
-    """Nothing is loaded and nothing fetched instead: the user meant this file."""
-    pytester.mkdir("data").joinpath("mbpp.jsonl").write_text(content, encoding="utf-8")
-    result = run("--qeval-model", "demo", "--qeval-suite", "mbpp", "--qeval-data", "data")
-
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([line])
-    result.stderr.no_fnmatch_line("*Traceback*")
+    said = f"{result.stdout}\n{result.stderr}"
+    assert sentence in said
+    assert "Traceback" not in said
+    assert not (pytester.path / ".qeval").exists()
 
 
 def test_a_suite_that_names_no_benchmark_is_refused(run: Run, pytester: pytest.Pytester, samples: Path) -> None:

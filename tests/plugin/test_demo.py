@@ -1,6 +1,8 @@
 """The main job on the embedded model: baseline and candidates, one verdict, in all three modes."""
 
 import json
+import os
+import re
 from collections.abc import Callable
 
 import jsonschema
@@ -46,8 +48,24 @@ def test_the_main_job(run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]
         assert costs["energy"]["provenance"] in {"measured", "estimated"}
 
 
-def test_two_workers_give_the_same_completions(run: Run, pytester: pytest.Pytester) -> None:
-    """Whoever decodes a case, and beside which neighbours: in float32 the greedy text is the same."""
+THREADS = """
+import sys
+
+def pytest_unconfigure(config):
+    if hasattr(config, "workerinput"):
+        with open("threads.txt", "a") as file:
+            print(sys.modules["torch"].get_num_threads(), file=file)
+"""
+
+
+def test_two_workers_give_the_same_completions(
+    run: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever decodes a case, and beside which neighbours: in float32 the greedy text is the same.
+
+    And the workers divide the cores, for torch would take all of them in each.
+    """
+    pytester.makeconftest(THREADS)
 
     def completions(folder: str, *mode: str) -> dict[str, str]:
         run(
@@ -57,32 +75,28 @@ def test_two_workers_give_the_same_completions(run: Run, pytester: pytest.Pytest
         lines = (pytester.path / folder / "samples.jsonl").read_text(encoding="utf-8").splitlines()
         return {row["task_id"]: row["completion"] for row in map(json.loads, lines)}
 
-    assert completions("one", "-p", "no:xdist") == completions("two", "-n2")
+    alone = completions("one", "-p", "no:xdist")
+    monkeypatch.delenv("OMP_NUM_THREADS")
+
+    assert alone == completions("two", "-n2")
+    share = max(1, len(os.sched_getaffinity(0)) // 2)
+    assert (pytester.path / "threads.txt").read_text(encoding="utf-8").split() == [str(share)] * 2
 
 
 def test_a_broken_recipe_is_seen_and_fails_the_gate(run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
-    """Two bits are too few: regressions are shown, proved, and the exit status says so."""
+    """Two bits are too few: regressions are shown and proved; with --qeval-strict each is a failed test as well."""
     result = run(
         *mode, "--qeval-model", "demo", "--qeval-recipe", "w2a16", "--qeval-suite", "micro", "--qeval-limit", "24",
-        "--qeval-output", "out", "--qeval-gate", "pass@1 drop <= 10pt",
+        "--qeval-output", "out", "--qeval-gate", "pass@1 drop <= 10pt", "--qeval-strict",
     )  # fmt: skip
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     comparison = read_report(pytester)["benchmarks"]["micro"]["comparisons"]["w2a16"]
     assert comparison["evidence"] == "worse"
     assert len(comparison["regressed"]) >= 5
-    result.stdout.fnmatch_lines(["*W2A16 simulated*", "*verdict: FAIL*", "*regressed*"])
-
-
-def test_strict_fails_regressed_cases(run: Run, mode: tuple[str, ...]) -> None:
-    """With --qeval-strict a regression is a failed test, also when workers share the cases."""
-    result = run(
-        *mode, "--qeval-model", "demo", "--qeval-recipe", "w2a16", "--qeval-suite", "micro", "--qeval-limit", "8",
-        "--qeval-strict",
-    )  # fmt: skip
-
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["FAILED *w2a16-micro/*regressed: auto solved it*"])
+    result.stdout.fnmatch_lines(["*W2A16 simulated*", "*verdict: FAIL*"])
+    failed = re.findall(r"^FAILED .*w2a16-(micro/\d+)\].*regressed: auto solved it", result.stdout.str(), re.MULTILINE)
+    assert sorted(failed) == sorted(comparison["regressed"])
 
 
 def test_samples_are_seeded(run: Run, pytester: pytest.Pytester) -> None:
@@ -129,6 +143,7 @@ def test_lists(run: Run, kind: str, lines: list[str]) -> None:
     result.stdout.no_fnmatch_line("*test session starts*")
 
 
+@pytest.mark.parametrize("mode", [("-p", "no:xdist"), ("-n2",)], ids=["no-xdist", "n2"])
 def test_sensitivity_ranks_every_block(run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
     """Nothing is generated and only the untouched model is loaded; the baseline has nothing to rank."""
     result = run(

@@ -37,6 +37,27 @@ def test_a_samples_file_is_scored(run: Run, pytester: pytest.Pytester, samples: 
     assert results["task_ids"]["unsolved"] == ["micro/3", "micro/7"]
 
 
+def test_a_samples_file_needs_no_heavy_package(
+    run: Run, pytester: pytest.Pytester, samples: Path, mode: tuple[str, ...]
+) -> None:
+    """Scoring eight answers takes no longer than they do: what only models need is never imported."""
+    pytester.makeconftest(
+        """
+        import sys
+
+        def pytest_unconfigure():
+            heavy = {"torch", "transformers", "codecarbon", "datasets"} & sys.modules.keys()
+            if heavy:
+                raise RuntimeError(f"imported: {sorted(heavy)}")
+        """
+    )
+    pytester.makepyfile(test_mine="import pytest\n@pytest.mark.qeval('micro')\ndef test_m(qeval, case): qeval(case)\n")
+    result = run(*mode, "--qeval-completions", str(samples), "test_mine.py")
+
+    assert result.ret == pytest.ExitCode.OK
+    assert "imported: " not in result.stderr.str()
+
+
 def test_every_mode_gives_the_same_records(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
     """Workers change who does the work, not what comes out."""
 

@@ -40,7 +40,7 @@ def test_every_benchmark_at_hand_is_asked(run: Run) -> None:
     result.stdout.fnmatch_lines(
         [
             "qeval: self-test · reference, empty, constant, spoof · sandbox *",
-            "qeval: asked: humaneval, micro; not asked: mbpp, mbpp-function",
+            "qeval: asked: humaneval, micro; not asked: humaneval-plus, mbpp, mbpp-function, mbpp-plus, mbpp-sanitized",
             "self-test: humaneval: 2 of 2 references pass, 6 of 6 broken bodies fail",
             "self-test: micro: 2 of 2 references pass, 6 of 6 broken bodies fail",
         ]
@@ -51,25 +51,17 @@ def test_a_benchmark_with_a_wrong_reference_is_found(
     run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]
 ) -> None:
     """It is one of the user's own here, whose only test holds for anything."""
-    pytester.makeconftest(
-        """
-        from pytest_qeval import runtime
-        from pytest_qeval.benchmarks.base import Benchmark, BenchmarkSource
-        from pytest_qeval.schema import Problem
-
-        problem = Problem(
-            benchmark="mine", task_id="mine/1", prompt="def f():\\n", entry_point="f",
-            test="def check(candidate): assert candidate() is None", canonical_solution="    return 1\\n",
-        )
-        mine = Benchmark(name="mine", version="1", sha256="0" * 64, problems={"mine/1": problem})
-        runtime.registry.load = lambda *_: BenchmarkSource(name="mine", summary="", load=lambda _: mine)
-        """
-    )
     pytester.makepyfile(
         test_mine="""
         import pytest
+        from pytest_qeval.benchmarks.own import benchmark_of
 
-        @pytest.mark.qeval("mine")
+        MINE = benchmark_of("mine", [{
+            "task_id": "mine/1", "prompt": "def f():\\n", "entry_point": "f",
+            "test": "def check(candidate): assert candidate() is None", "canonical_solution": "    return 1\\n",
+        }])
+
+        @pytest.mark.qeval(MINE)
         def test_mine(qeval, case):
             qeval(case)
         """

@@ -1,4 +1,4 @@
-"""What docs/gates.md and docs/prompts.md show is what the program does."""
+"""What the pages of docs show is what the program does."""
 
 import re
 import textwrap
@@ -112,3 +112,12 @@ def test_the_answer_shown_becomes_the_program_shown() -> None:
 
 def test_every_style_is_explained() -> None:
     assert all(f"`--qeval-prompt {name}`" in PROMPTS_TEXT or f"`{name}`" in PROMPTS_TEXT for name in PROMPTS)
+
+
+def test_the_page_on_your_problems_shows_the_example() -> None:
+    """The test that is shown is the one that lies there and is run."""
+    shown = (PAGE.parent / "your-problems.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    example = (PAGE.parent / "examples" / "test_ours.py").read_text(encoding="utf-8")
+
+    lines = [line for line in example.splitlines() if '"""' not in line]
+    assert shown.split() == "\n".join(lines).split()

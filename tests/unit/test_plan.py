@@ -1,6 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,6 +68,24 @@ def test_cases_keep_the_order_and_the_limit() -> None:
     assert [case.task_id for case in cases_of(found, limit=2)] == ["b/2", "b/0"]
     assert [case.task_id for case in cases_of(found, limit=None, tasks=["b/1", "x"])] == ["b/1"]
     assert cases_of(found, limit=None, tasks=[]) == ()
+
+
+@pytest.mark.parametrize(
+    ("task_ids", "suites"),
+    [
+        (["micro/0", "micro/1"], ("micro",)),
+        (["HumanEval/3"], ("humaneval",)),
+        (["MBPP/11"], ("mbpp",)),
+        (["Mbpp/2"], ("mbpp-plus",)),
+        (["MBPP/11", "HumanEval/3"], ("humaneval", "mbpp")),
+        (["mine/1"], ("humaneval",)),
+    ],
+)
+def test_samples_choose_the_suites_by_their_task_ids(task_ids: list[str], suites: tuple[str, ...]) -> None:
+    """What is unknown is taken for HumanEval's, whose refusal says what was expected."""
+    replay = replace(settings("answers.jsonl"), completions=Path("answers.jsonl"))
+
+    assert default_suites(replay, replayed=task_ids) == suites
 
 
 def test_default_suites_follow_the_model() -> None:

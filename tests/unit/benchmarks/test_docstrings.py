@@ -27,11 +27,13 @@ BODY = "    return x\n"
         ("def f(x):\n    'a'.join(x)\n", "def f(x):\n    'a'.join(x)\n"),
         ("def f(x):\n    y = 'Give x.'\n    return y\n", "def f(x):\n    y = 'Give x.'\n    return y\n"),
         ("def f(x):\n    'Give x.'\n    print x, `x`, 0777\n", "def f(x):\n    print x, `x`, 0777\n"),
+        ("def f(x):\n    ur'Give x.'\n    exec 'x'\n", "def f(x):\n    exec 'x'\n"),
+        ("def f(x):\n    f'Give {x}.'\n    return x\n", "def f(x):\n    f'Give {x}.'\n    return x\n"),
         ("def f(x):\n\t'Give\fx.'\n\treturn x\n", "def f(x):\n\treturn x\n"),
     ],
     ids=[
         "one-line", "blank-line-after", "raw-with-comment", "two-strings", "one-liner", "nothing-else", "decorated",
-        "none", "expression", "assigned", "python-2", "form-feed",
+        "none", "expression", "assigned", "python-2", "python-2-prefix", "formatted", "form-feed",
     ],
 )  # fmt: skip
 def test_only_the_docstring_goes(code: str, expected: str | None) -> None:

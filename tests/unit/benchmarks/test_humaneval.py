@@ -29,7 +29,7 @@ def test_the_users_folder_is_searched_first(tmp_path: Path) -> None:
     (tmp_path / "HumanEval.jsonl").write_bytes(plain)
 
     assert HUMANEVAL.load(tmp_path).sha256 == humaneval.SHA256
-    (tmp_path / "HumanEval.jsonl").write_bytes(plain.replace(b"has_close", b"had_close"))
+    (tmp_path / "HumanEval.jsonl").write_bytes(plain.replace(b"given list of numbers", b"given list of digits"))
     with pytest.raises(DataError, match="is not HumanEval: sha256"):
         HUMANEVAL.load(tmp_path)
 
@@ -75,8 +75,19 @@ def test_an_unreachable_hub_is_answered_with_the_remedies(monkeypatch: pytest.Mo
 
 def test_other_rows_under_that_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hub data set that changed is not HumanEval any more."""
-    row = {"task_id": "HumanEval/0", "prompt": "", "entry_point": "", "canonical_solution": "", "test": ""}
+    row = {
+        "task_id": "HumanEval/0",
+        "prompt": "def f():\n",
+        "entry_point": "f",
+        "canonical_solution": "    return 1\n",
+        "test": "def check(candidate): assert candidate() == 1",
+    }
     fake_hub(monkeypatch, [row])
 
-    with pytest.raises(DataError, match="not the HumanEval that was expected"):
+    with pytest.raises(DataError, match="hub:openai/openai_humaneval is not HumanEval: sha256"):
+        HUMANEVAL.load(None)
+    fake_hub(monkeypatch, [{"task_id": "HumanEval/0"}])
+    with pytest.raises(
+        DataError, match=r"hub:openai/openai_humaneval, line 1 \(HumanEval/0\): expected the text fields"
+    ):
         HUMANEVAL.load(None)

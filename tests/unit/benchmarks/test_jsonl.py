@@ -3,11 +3,19 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pytest_qeval.benchmarks.jsonl import parse_problems, read_bytes
 from pytest_qeval.errors import DataError
 
-ROW = {"task_id": "t/0", "prompt": "p", "entry_point": "f", "test": "t", "canonical_solution": "s"}
+ROW = {
+    "task_id": "t/0",
+    "prompt": "def f(n):\n",
+    "entry_point": "f",
+    "test": "def check(candidate):\n    assert candidate(1) == 1\n",
+    "canonical_solution": "    return n\n",
+}
 
 
 def content(*rows: object) -> bytes:
@@ -16,31 +24,73 @@ def content(*rows: object) -> bytes:
 
 def test_problems_keep_the_files_order_and_every_character() -> None:
     """Nothing is stripped: a blank at the end of a prompt is part of the question."""
-    rows = [ROW | {"task_id": f"t/{number}", "prompt": "  def f():\n\n "} for number in (2, 0, 1)]
+    rows = [ROW | {"task_id": f"t/{number}", "prompt": "def f(n):\n    # é\n\n "} for number in (2, 0, 1)]
 
     found = parse_problems(content(*rows), benchmark="b", source="file")
 
     assert list(found) == ["t/2", "t/0", "t/1"]
-    assert found["t/0"].prompt == "  def f():\n\n "
+    assert found["t/0"].prompt == "def f(n):\n    # é\n\n "
 
 
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        (b"", "holds no problems"),
-        (b"\n\n", "holds no problems"),
-        (content(ROW)[:-20], "file, line 1: not JSON"),
-        (content(ROW) + b"\xff\n", "file, line 2: not JSON"),
+        (b"", "file holds no problems"),
+        (b"\n\n", "file holds no problems"),
+        (content(ROW)[:-20], "file, line 1: not JSON .*Is the file truncated"),
+        (content(ROW) + b"\xff\n", r"file, line 2: not UTF-8 \(invalid start byte at byte 1\)"),
+        (content(ROW).decode().encode("utf-16"), "file, line 1: not UTF-8"),
+        (b"[" * 100_000, "file, line 1: not JSON"),
         (content([ROW]), "line 1: expected a JSON object, found list"),
-        (content({"task_id": "t/0", "prompt": "p"}), "text fields entry_point, test, canonical_solution"),
-        (content(ROW | {"test": None}), "text fields test"),
+        (content({"prompt": "p"}), "line 1: expected the text fields task_id, entry_point, test, canonical_solution"),
+        (content({"task_id": "t/0", "prompt": "p"}), r"line 1 \(t/0\): expected the text fields entry_point, test"),
+        (content(ROW | {"test": None}), r"line 1 \(t/0\): expected the text fields test"),
+        (content(ROW | {"task_id": 7}), "line 1: expected the text fields task_id"),
+        (content(ROW | {"task_id": " "}), "line 1 .*the task id is empty"),
         (content(ROW, ROW), "line 2: the task id 't/0' occurs twice"),
+        (content(ROW | {"entry_point": "g"}), r"line 1 \(t/0\): prompt and canonical_solution define no function 'g'"),
+        (
+            content(ROW | {"canonical_solution": "return n"}),
+            r"line 1 \(t/0\): .* together are no Python \(.*, line 2\)",
+        ),
+        (content(ROW | {"prompt": "\0"}), r"line 1 \(t/0\): prompt and canonical_solution together are no Python"),
+        (content(ROW | {"test": "def check(:"}), r"line 1 \(t/0\): test is no Python \(.*, line 1\)"),
+        (content(ROW | {"test": "assert f(1) == 1"}), r"line 1 \(t/0\): test defines no function check\(candidate\)"),
+        (content(ROW | {"test": "def test():\n def check(f): pass"}), "test defines no function check"),
     ],
 )
 def test_bad_data_names_file_and_line(broken: bytes, message: str) -> None:
-    """One sentence that leads to the place."""
-    with pytest.raises(DataError, match=message):
+    """One sentence that leads to the place, and to the problem where that is known."""
+    with pytest.raises(DataError, match=message) as caught:
         parse_problems(broken, benchmark="b", source="file")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "from math import floor as check",
+        "check = lambda candidate: None",
+        "if True:\n    def check(candidate): pass\nelse:\n    check = None",
+        "try:\n    import check.it\nexcept ImportError: pass",
+        "async def check(candidate): pass",
+    ],
+)
+def test_a_name_may_be_bound_in_any_way(test: str) -> None:
+    """What Python accepts as a definition is accepted."""
+    assert parse_problems(content(ROW | {"test": test}), benchmark="b", source="file")
+
+
+def test_a_byte_order_mark_is_no_mistake() -> None:
+    """Some editors begin a UTF-8 file with one."""
+    assert parse_problems(b"\xef\xbb\xbf" + content(ROW), benchmark="b", source="file")
+
+
+@given(st.binary(max_size=200))
+def test_whatever_the_bytes_there_is_no_traceback(garbage: bytes) -> None:
+    """Anything that is no problem is a data error."""
+    with pytest.raises(DataError):
+        parse_problems(garbage, benchmark="b", source="file")
 
 
 def test_compressed_files_are_read_and_broken_ones_refused(tmp_path: Path) -> None:
@@ -49,8 +99,9 @@ def test_compressed_files_are_read_and_broken_ones_refused(tmp_path: Path) -> No
     (tmp_path / "whole.jsonl.gz").write_bytes(whole)
     (tmp_path / "torn.jsonl.gz").write_bytes(whole[:-9])
     (tmp_path / "fake.jsonl.gz").write_bytes(b"plain")
+    (tmp_path / "bent.jsonl.gz").write_bytes(whole[:12] + b"\xff\xff\xff\xff" + whole[16:])
 
     assert read_bytes(tmp_path / "whole.jsonl.gz") == content(ROW)
-    for name in ("torn.jsonl.gz", "fake.jsonl.gz", "absent.jsonl"):
+    for name in ("torn.jsonl.gz", "fake.jsonl.gz", "bent.jsonl.gz", "absent.jsonl"):
         with pytest.raises(DataError, match="cannot read"):
             read_bytes(tmp_path / name)

@@ -216,15 +216,22 @@ LINE = json.dumps(PLAIN).encode() + b"\n"
     [
         (b"", "holds no problems"),
         (LINE[:-20], "line 1: not JSON .*truncated"),
-        (LINE + b'{"text": "\xff"}\n', "line 2: not JSON .*utf-8"),
+        (LINE + b'{"text": "\xff"}\n', r"line 2: not UTF-8 \(invalid start byte at byte 11\)"),
         (LINE + LINE, "line 2: the task id 11 occurs twice"),
-        (b"{}\n", "line 1: expected the text fields text, code, test_setup_code"),
+        (b"{}\n", "line 1: expected a whole number in the field task_id"),
+        (b'{"task_id": 7}\n', r"line 1 \(task id 7\): expected the text fields text, code, test_setup_code"),
         (json.dumps(PLAIN | {"task_id": "11"}).encode(), "line 1: expected a whole number in the field task_id"),
-        (json.dumps(PLAIN | {"test_list": []}).encode(), "line 1: expected a list of assert statements"),
-        (json.dumps(PLAIN | {"test_list": [3]}).encode(), "line 1: expected a list of assert statements"),
-        (json.dumps(PLAIN | {"code": "def f(:"}).encode(), "line 1: expected Python in code"),
-        (json.dumps(PLAIN | {"test_list": ["twice(1)"]}).encode(), "line 1: expected tests like"),
-        (json.dumps(PLAIN | {"test_list": ["assert 2 == 2"]}).encode(), "line 1: expected tests like"),
+        (
+            json.dumps(PLAIN | {"test_list": []}).encode(),
+            r"line 1 \(task id 11\): expected a list of assert statements",
+        ),
+        (
+            json.dumps(PLAIN | {"test_list": [3]}).encode(),
+            r"line 1 \(task id 11\): expected a list of assert statements",
+        ),
+        (json.dumps(PLAIN | {"code": "def f(:"}).encode(), r"line 1 \(task id 11\): expected Python in code"),
+        (json.dumps(PLAIN | {"test_list": ["twice(1)"]}).encode(), r"line 1 \(task id 11\): expected tests like"),
+        (json.dumps(PLAIN | {"test_list": ["assert 2 == 2"]}).encode(), r"line 1 \(task id 11\): expected tests like"),
         (
             json.dumps(PLAIN | {"test_list": ["assert len('') == 0"]}).encode(),
             r"no function that code defines \(twice\)",
@@ -270,7 +277,7 @@ def test_other_rows_under_that_name_are_refused(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(DataError, match="hub:google-research-datasets/mbpp is not MBPP"):
         MBPP.load(None)
     fake_hub(monkeypatch, [{"task_id": 11, "text": "", "code": ""}])
-    with pytest.raises(DataError, match="hub:google-research-datasets/mbpp, line 1: expected the text fields"):
+    with pytest.raises(DataError, match=r"hub:google-research-datasets/mbpp, line 1 \(task id 11\): expected the text"):
         MBPP.load(None)
 
 

@@ -38,15 +38,6 @@ MSE_ASYMMETRIC = find_recipe("w8a8-static-mse-asym-n4")
 Make = Callable[[str], Any]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Any:
-    """Tiny matrices need no threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def texts_of(texts: Sequence[str]) -> CalibrationTexts:
     return CalibrationTexts(texts=tuple(texts), source="test", sha256="abc", seed=3)
 

@@ -174,6 +174,13 @@ def test_a_test_that_swallows_everything_passes_no_dead_program(pool: SandboxPoo
         assert pool.submit(_program(code, test)).result().status == "error"
 
 
+def test_a_test_may_put_it_into_its_own_words(pool: SandboxPool) -> None:
+    """Where it raises instead of asserting, its message says everything."""
+    test = "def check(candidate):\n    if candidate(2) != 4:\n        raise AssertionError('input 7: too small')\n"
+
+    assert pool.submit(_program("def double(n): return 0", test)).result().detail == "input 7: too small"
+
+
 def test_installed_packages_can_be_imported(pool: SandboxPool) -> None:
     """Programs may use what the user has installed; numpy's values count as plain ones."""
     code = "import numpy as np\ndef double(n):\n    return np.int64(n) * 2\n"

@@ -1,0 +1,89 @@
+"""A user's own problems: a file of JSON lines in HumanEval's fields, or the same made in Python."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from pytest_qeval.benchmarks.base import Benchmark
+from pytest_qeval.benchmarks.jsonl import parse_problems, read_bytes, sha256_of
+from pytest_qeval.benchmarks.text import TextBenchmark
+from pytest_qeval.errors import DataError, UsageError
+from pytest_qeval.schema import Json, Problem
+
+__all__ = ["benchmark_of", "check_name", "from_dict", "is_problems_file", "read_problems", "to_dict"]
+
+_ENDINGS = (".jsonl", ".jsonl.gz")
+_NAME = re.compile(r"[\w-]+")
+
+
+def is_problems_file(text: str) -> bool:
+    """Tell whether a text is meant as a file of problems, and not as the name of a benchmark."""
+    return text.endswith(_ENDINGS)
+
+
+def read_problems(path: Path) -> Benchmark:
+    """Read a benchmark that is called like its file, without the ending.
+
+    Raises:
+        DataError: naming file, line and task id, for what keeps a problem from being asked or judged.
+    """
+    if not path.is_file():
+        raise DataError(f"there is no file {path}: name it relative to the folder of the test that is marked with it.")
+    return _benchmark(path.name.removesuffix(".gz").removesuffix(".jsonl"), read_bytes(path), str(path))
+
+
+def benchmark_of(name: str, rows: Iterable[Mapping[str, str]]) -> Benchmark:
+    """Make a benchmark of problems in HumanEval's fields.
+
+    Args:
+        name: what reports and gates call it.
+        rows: mappings with `task_id`, `prompt`, `entry_point`, `test` and `canonical_solution`.
+
+    Raises:
+        DataError: naming row and task id, for what keeps a problem from being asked or judged.
+        TypeError: for rows that JSON cannot write.
+    """
+    content = "".join(json.dumps(dict(row), sort_keys=True) + "\n" for row in rows).encode()
+    return _benchmark(name, content, f"the problems of {name}")
+
+
+def _benchmark(name: str, content: bytes, source: str) -> Benchmark:
+    check_name(name, source)
+    problems = parse_problems(content, benchmark=name, source=source)
+    return Benchmark(name=name, version="1", sha256=sha256_of(content), problems=problems)
+
+
+def check_name(name: str, source: str) -> None:
+    """Refuse what a gate could not name.
+
+    Raises:
+        UsageError: saying where the name comes from.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{source}: {name!r} cannot be the name of a benchmark, which is made of letters, digits, _ and -, "
+            "so that gates can name it: rename it."
+        )
+
+
+def to_dict(benchmark: Benchmark) -> Json:
+    """Give what another process needs to know of a benchmark that it cannot load itself."""
+    return {
+        "name": benchmark.name,
+        "version": benchmark.version,
+        "sha256": benchmark.sha256,
+        "problems": [asdict(problem) for problem in benchmark.problems.values()],
+        "excluded": dict(benchmark.excluded),
+        "scored": isinstance(benchmark, TextBenchmark),
+    }
+
+
+def from_dict(row: Json) -> Benchmark:
+    """Read what `to_dict` gave; how problems are asked is not among it."""
+    problems = [Problem(**problem) for problem in row["problems"]]
+    fields = {**row, "problems": {problem.task_id: problem for problem in problems}}
+    return TextBenchmark(**fields) if fields.pop("scored") else Benchmark(**fields)

@@ -1,0 +1,46 @@
+"""Which suites a run has: those that are named, and of `all` those whose data can be had."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+Run = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture(autouse=True)
+def no_hub(pytester: pytest.Pytester) -> None:
+    """Let the hub's package be absent."""
+    pytester.makeconftest("import sys; sys.modules['datasets'] = None")
+
+
+def test_all_leaves_out_what_cannot_be_had(run: Run, mode: tuple[str, ...]) -> None:
+    """Nobody asked for MBPP by name: the header says that it is left out, and why."""
+    result = run(*mode, "--qeval-selftest", "--qeval-suite", "all", "--qeval-limit", "1")
+
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        ["qeval: left out: mbpp (MBPP's problems are not on this machine: point --qeval-data*)"]
+    )
+    result.stdout.fnmatch_lines(["self-test: humaneval: 1 of 1 references pass, 3 of 3 broken bodies fail"])
+    result.stdout.no_fnmatch_line("self-test: mbpp:*")
+
+
+@pytest.mark.parametrize("arguments", [("mbpp",), ("micro", "--qeval-suite", "mbpp-sanitized")])
+def test_what_is_named_has_to_be_there(run: Run, mode: tuple[str, ...], arguments: tuple[str, ...]) -> None:
+    """One sentence with the remedy, exit status 4."""
+    result = run(*mode, "--qeval-selftest", "--qeval-suite", *arguments)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (result.stdout if mode == ("-n2",) else result.stderr).fnmatch_lines(["*MBPP's problems are not on this machine*"])
+
+
+def test_samples_of_mbpp_are_not_taken_for_humanevals(run: Run, pytester: pytest.Pytester) -> None:
+    """The task ids choose the suite."""
+    pytester.path.joinpath("answers.jsonl").write_text(json.dumps({"task_id": "MBPP/11", "completion": ""}))
+    result = run("--qeval-completions", "answers.jsonl")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*MBPP's problems are not on this machine: point --qeval-data*"])
