@@ -26,12 +26,12 @@ HEAD = ("benchmark", "prompt", "metric", "n", "baseline", "candidate", "differen
 def run(args: argparse.Namespace, style: str, output: Path) -> dict[str, Any]:
     """Evaluate in one style and give the report."""
     command = [
-        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(output.parent)),
-        *("--qeval-model", args.model, "--qeval-recipe", args.recipe, "--qeval-baseline", "run"),
-        *("--qeval-prompt", style, "--qeval-output", str(output)),
-        *(part for suite in args.suites for part in ("--qeval-suite", suite)),
-        *(("--qeval-data", args.data) if args.data else ()),
-        *(("--qeval-limit", str(args.limit)) if args.limit else ()),
+        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+        *(f"--qeval-model={args.model}", f"--qeval-recipe={args.recipe}", "--qeval-baseline=run"),
+        *(f"--qeval-prompt={style}", f"--qeval-output={output}"),
+        *(f"--qeval-suite={suite}" for suite in args.suites),
+        *([f"--qeval-data={args.data}"] if args.data else []),
+        *([f"--qeval-limit={args.limit}"] if args.limit else []),
     ]
     finished = subprocess.run(command, check=False)
     if not (output / "report.json").is_file():

@@ -41,6 +41,8 @@ class RunHeader:
     """The model that the baseline is, where it is another one."""
     saved_baseline: Json | None = None
     """Where the baseline was read from instead of being run: path, started_at, host, differences that were accepted."""
+    prompt_reason: str = ""
+    """Why problems are put as `generation.prompt_style` says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

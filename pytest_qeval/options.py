@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_qeval.settings import ISOLATIONS
+from pytest_qeval.settings import ISOLATIONS, PROMPTS
 
 __all__ = ["MORE_SUITES", "OPTIONS", "SUITES", "Option", "add_options"]
 
@@ -111,6 +111,12 @@ OPTIONS = (
     Option(name="top-p", metavar="P", help="nucleus sampling: smallest set of tokens of this mass (default 1)"),
     Option(name="max-new-tokens", metavar="N", help="longest completion in tokens (default 512)"),
     Option(name="seed", metavar="S", help="seed of everything random (default 0)"),
+    Option(
+        name="prompt",
+        choices=PROMPTS,
+        help="how problems are put: as text to go on with (completion), as a message through the model's chat template "
+        "(chat), or chat where there is a template (auto, the default); see docs/prompts.md",
+    ),
     Option(name="engine", metavar="E", help="who runs the model (default transformers)"),
     Option(
         name="completions",

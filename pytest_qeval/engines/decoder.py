@@ -52,7 +52,7 @@ class Decoder(ABC):
 
     def submit(self, requests: Sequence[Request]) -> None:
         """Tokenize and queue requests; one whose prompt leaves no room is finished at once, empty."""
-        prompts = self._text.encode([request.prompt for request in requests])
+        prompts = self._text.ask(requests)
         for request, ids in zip(requests, prompts, strict=True):
             room = max(0, min(self._generation.max_new_tokens, self._room(len(ids))))
             units = tuple(

@@ -10,6 +10,7 @@ from typing import Any
 
 from pytest_qeval.engines.base import Finished, Request
 from pytest_qeval.engines.drafting import Drafter
+from pytest_qeval.engines.templates import render
 from pytest_qeval.schema import Completion, FinishReason
 
 __all__ = ["Row", "Text", "Unit"]
@@ -69,11 +70,29 @@ class Text:
 
     def encode(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
         """Tokenize prompts exactly as they are; an empty one becomes the token that begins (or ends) a sequence."""
-        if not prompts:
+        return self._tokenize(prompts)
+
+    def ask(self, requests: Sequence[Request]) -> list[tuple[int, ...]]:
+        """Tokenize what requests ask; where that is a message, the chat template says which special tokens there are.
+
+        Raises:
+            EngineError: when a message is to be asked, and there is no chat template that can say it.
+        """
+        texts = [
+            request.prompt if request.user is None else render(self._tokenizer, request.user, request.prompt)
+            for request in requests
+        ]
+        plain = [text for text, request in zip(texts, requests, strict=True) if request.user is None]
+        chats = [text for text, request in zip(texts, requests, strict=True) if request.user is not None]
+        ids = {False: iter(self._tokenize(plain)), True: iter(self._tokenize(chats, add_special_tokens=False))}
+        return [next(ids[request.user is not None]) for request in requests]
+
+    def _tokenize(self, texts: Sequence[str], **how: bool) -> list[tuple[int, ...]]:
+        if not texts:
             return []
         start = self._tokenizer.bos_token_id
         blank = (next(iter(self._eos_ids), 0) if start is None else start,)
-        return [tuple(ids) or blank for ids in self._tokenizer(list(prompts)).input_ids]
+        return [tuple(ids) or blank for ids in self._tokenizer(list(texts), **how).input_ids]
 
     def append(self, row: Row, token: int) -> FinishReason | None:
         """Append a token to a row and say whether, and why, the row is finished by it."""

@@ -45,7 +45,7 @@ def write_report(folder: Path, summary: Summary, gates: Sequence[GateResult]) ->
 def write_samples(
     folder: Path, planned: Sequence[tuple[str, Case]], records: Mapping[tuple[str, Case], Record]
 ) -> None:
-    """Write every recipe's completions, one file a recipe; alone, it is called `samples.jsonl`.
+    """Write what followed the prompts, one file a recipe; alone, it is called `samples.jsonl`.
 
     Answers to disturbed problems stand in files of their own, `disturbed-samples…`, with the case's label as task id:
     in one file they would be further samples of the problem.
@@ -62,7 +62,7 @@ def _write_samples(
     for recipe in recipes:
         name = f"{start}.jsonl" if len(recipes) == 1 else f"{start}-{file_stem(recipe)}.jsonl"
         rows = (
-            {"task_id": case.label, "completion": sample.completion.text}
+            {"task_id": case.label, "completion": sample.code}
             for owner, case in planned
             if owner == recipe and (record := records.get((recipe, case)))
             for sample in record.samples

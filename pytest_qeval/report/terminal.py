@@ -70,11 +70,12 @@ def lines(summary: Summary, gates: Sequence[GateResult], *, output: Path) -> Ite
 def _headline(summary: Summary) -> str:
     run = summary.run
     decoding = "greedy" if not run.generation.get("temperature") else f"temperature {run.generation['temperature']:g}"
+    chat = ["chat prompts"] if run.generation.get("prompt_style") == "chat" else []
     device = next((facts.device for facts in summary.recipes.values() if facts.device), None)
     encoder = any(facts.architecture == "encoder-decoder" for facts in summary.recipes.values())
     model = f"{run.model['id']} (encoder-decoder)" if encoder else str(run.model["id"])
     parts = [model, run.engine + (f" on {device}" if device else ""), f"{summary.received} cases"]
-    return " · ".join([*parts, *([] if run.engine == "replay" else [decoding]), f"sandbox {run.sandbox}"])
+    return " · ".join([*parts, *([] if run.engine == "replay" else [decoding]), *chat, f"sandbox {run.sandbox}"])
 
 
 def _selftest(summary: Summary, results: Mapping[str, SelftestResult]) -> Iterator[Line]:

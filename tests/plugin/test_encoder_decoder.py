@@ -28,6 +28,7 @@ def test_a_tiny_t5_is_evaluated_beside_its_baseline(run: Run, pytester: pytest.P
     report = json.loads((pytester.path / "out" / "report.json").read_text(encoding="utf-8"))
     jsonschema.validate(report, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
     assert report["run"]["missing"] == 0
+    assert report["run"]["generation"]["prompt_style"] == "source"
     assert {facts["architecture"] for facts in report["recipes"].values()} == {"encoder-decoder"}
     assert {facts["decoding"] for facts in report["recipes"].values()} == {"continuous batch"}
     assert report["efficiency"]["int8"]["prefill"]

@@ -1,10 +1,16 @@
 """What the pages of docs show is what the program does."""
 
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
 
+from pytest_qeval.benchmarks.base import COMPLETION_STOPS
+from pytest_qeval.benchmarks.chat import CHAT_STOPS, FUNCTION_TASK, SCRIPT_TASK, chat_prompt
+from pytest_qeval.benchmarks.extraction import follow_up
+from pytest_qeval.schema import Problem
+from pytest_qeval.settings import PROMPTS
 from pytest_qeval.stats.paired import detectable_drop, problems_needed
 from pytest_qeval.verdict.gate_file import read_gate_file
 from pytest_qeval.verdict.gates import parse_gate
@@ -12,6 +18,37 @@ from pytest_qeval.verdict.observe import gate_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "gates.md"
 TEXT = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+PROMPTS_PAGE = PAGE.with_name("prompts.md")
+PROMPTS_TEXT = PROMPTS_PAGE.read_text(encoding="utf-8") if PROMPTS_PAGE.exists() else ""
+
+HELLO = Problem(
+    benchmark="micro",
+    task_id="micro/x",
+    prompt='from typing import List\n\n\ndef longest(words: List[str]) -> str:\n    """Give the longest word."""\n',
+    entry_point="longest",
+    test="def check(candidate):\n    assert candidate(['a', 'bc']) == 'bc'\n",
+    canonical_solution="    return max(words, key=len)\n",
+)
+DOUBLE = Problem(
+    benchmark="mbpp",
+    task_id="MBPP/x",
+    prompt='"""\nWrite a function to double a number.\nassert double(3) == 6\n"""\n',
+    entry_point="double",
+    test="def check(candidate):\n    assert candidate(3) == 6\n",
+    canonical_solution="def double(x):\n    return 2 * x\n",
+)
+ANSWER = """\
+Of course. Here it is:
+
+```python
+def longest(words: List[str]) -> str:
+    return max(words, key=len)
+
+print(longest(["a", "bc"]))
+```
+
+It looks at the length of each word.
+"""
 
 pytestmark = pytest.mark.skipif(not TEXT, reason="an installed package has no documentation beside its tests")
 
@@ -41,6 +78,40 @@ def test_what_a_run_can_prove_is_what_the_tables_say() -> None:
     assert f"| 164 | {100 * detectable_drop(164, discordance=0.04):.1f} pt" in TEXT
     assert f" | {100 * detectable_drop(164):.1f} pt" in TEXT
     assert f"| 2 pt | {problems_needed(0.02, discordance=0.04)} | {problems_needed(0.02)} |" in TEXT
+
+
+def _shown(text: str) -> str:
+    """Give a text as an indented block of Markdown."""
+    return textwrap.indent(text.rstrip("\n"), "    ")
+
+
+def _stops(stops: tuple[str, ...]) -> str:
+    return " ".join(f"`` {stop!r} ``" if "`" in stop else f"`{stop!r}`" for stop in stops)
+
+
+@pytest.mark.parametrize(("problem", "task"), [(HELLO, FUNCTION_TASK), (DOUBLE, SCRIPT_TASK)])
+def test_the_messages_shown_are_what_is_asked(problem: Problem, task: str) -> None:
+    """To the character, and so is the beginning of the answer."""
+    prompt = chat_prompt(problem, task)
+
+    assert _shown(prompt.user or "") in PROMPTS_TEXT
+    assert f"\n\n{_shown(prompt.text)}\n\n" in PROMPTS_TEXT
+
+
+def test_the_stops_shown_are_those_of_the_styles() -> None:
+    assert f"| {_stops(COMPLETION_STOPS)} |" in PROMPTS_TEXT
+    assert f"the block, {_stops(CHAT_STOPS)}." in " ".join(PROMPTS_TEXT.split())
+
+
+def test_the_answer_shown_becomes_the_program_shown() -> None:
+    program = HELLO.prompt + follow_up(ANSWER, prompt=HELLO.prompt, entry_point=HELLO.entry_point)
+
+    assert _shown(ANSWER) in PROMPTS_TEXT
+    assert _shown(program) in PROMPTS_TEXT
+
+
+def test_every_style_is_explained() -> None:
+    assert all(f"`--qeval-prompt {name}`" in PROMPTS_TEXT or f"`{name}`" in PROMPTS_TEXT for name in PROMPTS)
 
 
 def test_the_page_on_your_problems_shows_the_example() -> None:
