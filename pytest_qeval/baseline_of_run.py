@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -88,12 +88,12 @@ def _cached(path: Path | None) -> Saved | None:
         return None
 
 
-def answered(saved: Saved, cases: Iterable[Case], benchmarks: Mapping[str, Json], settings: Settings) -> set[Case]:
+def answered(saved: Saved, cases: Mapping[Case, str], benchmarks: Mapping[str, Json], settings: Settings) -> set[Case]:
     """Give the cases that a saved baseline has answered, where the question was the same then.
 
     Args:
         saved: The baseline.
-        cases: What is asked.
+        cases: What is asked, with the disturbance of each, which may have been another one then.
         benchmarks: Name to facts (`sha256`) of what is asked.
         settings: Of the run.
 
@@ -104,7 +104,13 @@ def answered(saved: Saved, cases: Iterable[Case], benchmarks: Mapping[str, Json]
     changed = {name: found for name in benchmarks if (found := _changed(saved, name, benchmarks[name])) is not None}
     if saved.named and changed and not settings.baseline_force:
         raise UsageError(refusal(saved.path, list(changed.values())))
-    there = {case for case in asked if case in saved.records and (saved.named or case.benchmark not in changed)}
+    there = {
+        case
+        for case, disturbance in cases.items()
+        if case in saved.records
+        and saved.records[case].disturbance == disturbance
+        and (saved.named or case.benchmark not in changed)
+    }
     if saved.named and asked - there:
         first = min(asked - there, key=lambda case: (case.benchmark, case.label))
         raise UsageError(

@@ -35,6 +35,7 @@ __all__ = [
 
 MARKERS = (
     "qeval(benchmark): ask a benchmark by name, *.jsonl file or object; the test takes the fixtures `qeval` and `case`",
+    "qeval_robustness(benchmark): ask the same disturbed, beside the undisturbed; without a benchmark, the run's own",
     "qeval_early: run this test under every recipe before anything is generated",
 )
 SAVED = pytest.StashKey["Saved"]()
@@ -69,13 +70,17 @@ def _skip(metafunc: pytest.Metafunc) -> None:
 def _cases(metafunc: pytest.Metafunc) -> Sequence[Case]:
     """Read the benchmark; what goes wrong is kept for `check`, since an exception here would be one test's affair."""
     marker = metafunc.definition.get_closest_marker("qeval")
+    robust = metafunc.definition.get_closest_marker("qeval_robustness")
+    runtime = metafunc.config.stash[RUNTIME]
     try:
+        if robust is not None:
+            named = [_name_of(argument, metafunc.definition, runtime) for argument in robust.args]
+            return [case for name in named or runtime.default_benchmarks for case in runtime.disturbed_cases(name)]
         if marker is None or not marker.args:
             raise UsageError(
                 f"{metafunc.definition.nodeid} takes `case` but names no benchmark: "
                 "mark it with @pytest.mark.qeval('humaneval') or another one."
             )
-        runtime = metafunc.config.stash[RUNTIME]
         names = [_name_of(argument, metafunc.definition, runtime) for argument in marker.args]
         return [case for name in names for case in runtime.cases(name)]
     except QEvalError as error:
@@ -129,6 +134,7 @@ def reuse(config: pytest.Config, items: list[pytest.Item]) -> None:
     runtime = config.stash.get(RUNTIME, None)
     if runtime is None or not items:
         return
+    _ask_once(items)
     items.sort(key=lambda item: item.get_closest_marker("qeval_early") is None)
     saved = config.stash.get(SAVED, None)
     if saved is None:
@@ -147,11 +153,19 @@ def reuse(config: pytest.Config, items: list[pytest.Item]) -> None:
         items[:] = [item for item in items if item not in spared]
 
 
+def _ask_once(items: list[pytest.Item]) -> None:
+    """Leave out of the robustness suite the undisturbed cases that another test asks anyway."""
+    asked = {plan for item in items if not item.get_closest_marker("qeval_robustness") for plan in plan_of([item])}
+    items[:] = [
+        item for item in items if not item.get_closest_marker("qeval_robustness") or plan_of([item])[0] not in asked
+    ]
+
+
 def answered_by(saved: Saved, runtime: Runtime, cases: Iterable[Case]) -> set[Case]:
     """Give the cases that need not be asked of the baseline again; see `baseline_of_run.answered`."""
     from pytest_qeval.baseline_of_run import answered  # noqa: PLC0415 - only for active sessions
 
-    asked = set(cases)
+    asked = {case: runtime.questions.disturbance_of(case) for case in cases}
     return answered(saved, asked, data_of(runtime, asked), runtime.settings)
 
 
@@ -199,7 +213,8 @@ def _case_of(item: pytest.Item) -> Case | None:
 def why_left(item: pytest.Item, runtime: Runtime) -> str:
     """Say why an item's case need not be asked any more; empty where it has to be."""
     case = _case_of(item)
-    return runtime.decider.why_left(recipe_of(item), case.benchmark) if case and runtime.decider else ""
+    decidable = case is not None and case.perturbation is None
+    return runtime.decider.why_left(recipe_of(item), case.benchmark) if case and decidable and runtime.decider else ""
 
 
 def conclude(record: Record, runtime: Runtime) -> None:

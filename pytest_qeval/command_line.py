@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pytest_qeval import registry
 from pytest_qeval.errors import DataError, UsageError
 from pytest_qeval.option_values import Values
 from pytest_qeval.options import MORE_SUITES, SUITES
@@ -75,6 +76,9 @@ def _common(values: Values, start: Path) -> dict[str, Any]:
     """Give what holds whoever answers: what is asked, how programs are run, and where reports go."""
     return {
         "suites": _suites(values.texts("suite")),
+        "benchmarks": _benchmarks(values),
+        "perturbations": tuple(values.texts("perturbation")),
+        "perturbation_seeds": values.positive("seeds"),
         "every_suite": "all" in values.texts("suite"),
         "limit": values.positive("limit"),
         "data": _folder(values.file("data")),
@@ -141,6 +145,14 @@ def _suites(names: Sequence[str]) -> tuple[str, ...]:
     if unknown is not None:
         raise UsageError(f"there is no suite {unknown!r}. Available: {', '.join(known)}.")
     return tuple(dict.fromkeys(suite for name in names for suite in (SUITES if name == "all" else (name,))))
+
+
+def _benchmarks(values: Values) -> tuple[str, ...]:
+    """Read the names of benchmarks, known ones only: what a typing error means shows before a model is loaded."""
+    names = tuple(values.texts("benchmark"))
+    for name in names:
+        registry.load("benchmarks", name)
+    return names
 
 
 def _generation(values: Values) -> GenerationSettings:

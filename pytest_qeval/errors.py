@@ -8,6 +8,7 @@
     │   ├── ModelSourceError    no such model, or not one that can be loaded here
     │   ├── DataError           a benchmark or samples file that cannot be read
     │   └── MissingPackageError an extra that is not installed
+    ├── InvalidQuestionError    a disturbed problem that cannot be answered
     ├── SandboxError            programs cannot be executed safely on this machine
     └── EngineError             the engine died or cannot go on
 
@@ -21,6 +22,7 @@ __all__ = [
     "DataError",
     "EngineError",
     "GateError",
+    "InvalidQuestionError",
     "MissingPackageError",
     "ModelSourceError",
     "QEvalError",
@@ -65,6 +67,10 @@ class MissingPackageError(UsageError):
     def __init__(self, package: str, *, extra: str, purpose: str) -> None:
         """Name the missing `package`, the `extra` that brings it and what it is needed for."""
         super().__init__(f"{purpose} needs the package {package!r}: pip install 'pytest-qeval[{extra}]'")
+
+
+class InvalidQuestionError(QEvalError):
+    """A disturbed problem whose own solution does not pass: no answer could be held against a model."""
 
 
 class SandboxError(QEvalError):

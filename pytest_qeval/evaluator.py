@@ -14,7 +14,7 @@ from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.benchmarks.text import TextBenchmark
 from pytest_qeval.engines.base import Engine, EngineProgress, Request
 from pytest_qeval.errors import EngineError
-from pytest_qeval.schema import SCORES, Case, Completion, Execution, Program, PromptStyle, Record, Sample
+from pytest_qeval.schema import SCORES, Case, Completion, Execution, Problem, Program, PromptStyle, Record, Sample
 
 __all__ = ["Evaluator", "Executor"]
 
@@ -33,6 +33,7 @@ class _Open:
 
     case: Case
     benchmark: Benchmark
+    problem: Problem
     n_samples: int
     programs: dict[int, tuple[Completion, str, Future[Execution]]] = field(default_factory=dict)
 
@@ -54,16 +55,30 @@ class Evaluator:
         engine: Engine,
         executor: Executor,
         benchmark: Callable[[str], Benchmark],
+        question: Callable[[Case], Problem],
         n_samples: Callable[[Case], int],
         style: PromptStyle = "completion",
         worker: str = "main",
         on_progress: Callable[[EngineProgress], None] = lambda _: None,
     ) -> None:
-        """Join an engine and an executor; `benchmark` finds a benchmark by name, `n_samples` is asked per case."""
+        """Join an engine and an executor.
+
+        Args:
+            recipe: Whose records these are.
+            engine: Who answers.
+            executor: What executes answers.
+            benchmark: Finds a benchmark by name.
+            question: Finds what a case asks: the benchmark's problem, or a disturbed one.
+            n_samples: How many samples a case has.
+            style: How it is asked.
+            worker: Name of this process.
+            on_progress: Told where the engine stands.
+        """
         self._recipe = recipe
         self._engine = engine
         self._executor = executor
         self._benchmark = benchmark
+        self._question = question
         self._n_samples = n_samples
         self._style: PromptStyle = style
         self._worker = worker
@@ -78,9 +93,10 @@ class Evaluator:
             if key in self._open:
                 continue
             benchmark = self._benchmark(case.benchmark)
-            waiting = _Open(case=case, benchmark=benchmark, n_samples=self._n_samples(case))
+            problem = self._question(case)
+            waiting = _Open(case=case, benchmark=benchmark, problem=problem, n_samples=self._n_samples(case))
             self._open[key] = waiting
-            prompt = benchmark.prompt(benchmark.problems[case.task_id], self._style)
+            prompt = benchmark.prompt(problem, self._style)
             requests.append(
                 Request(
                     key=key,
@@ -88,7 +104,7 @@ class Evaluator:
                     user=prompt.user,
                     stops=benchmark.stops_in(self._style),
                     benchmark=case.benchmark,
-                    task_id=case.task_id,
+                    task_id=case.label,
                     n_samples=waiting.n_samples,
                     seed=crc32(key.encode()),
                 )
@@ -132,7 +148,7 @@ class Evaluator:
         if isinstance(benchmark, TextBenchmark):
             scored = Execution(status="scored", duration_s=0.0)
             return _done(scored), _digest(benchmark.answer(completion.text))
-        program = benchmark.program(benchmark.problems[waiting.case.task_id], completion.text, self._style)
+        program = benchmark.program(waiting.problem, completion.text, self._style)
         digest = _digest(program.code)
         if benchmark.is_empty(completion.text):
             return _done(Execution(status="empty", duration_s=0.0, detail="the completion holds no code")), digest
@@ -153,8 +169,7 @@ def _scores(waiting: _Open) -> Mapping[str, float]:
     benchmark = waiting.benchmark
     if not isinstance(benchmark, TextBenchmark):
         return {}
-    problem = benchmark.problems[waiting.case.task_id]
-    scores = [benchmark.score(problem, completion.text) for completion, _, _ in waiting.programs.values()]
+    scores = [benchmark.score(waiting.problem, completion.text) for completion, _, _ in waiting.programs.values()]
     return {name: fmean(score[name] for score in scores) for name in SCORES}
 
 

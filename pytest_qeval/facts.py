@@ -12,6 +12,7 @@ __all__ = [
     "BlockSensitivity",
     "EnergyFacts",
     "GenerationFacts",
+    "PerturbationFacts",
     "RecipeFacts",
     "Role",
     "RunHeader",
@@ -179,3 +180,25 @@ class SensitivityFacts:
     def from_dict(cls, row: Mapping[str, Any]) -> SensitivityFacts:
         """Read what `asdict` wrote, perhaps through JSON."""
         return cls(**{**row, "blocks": tuple(BlockSensitivity(**block) for block in row["blocks"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerturbationFacts:
+    """What a perturbation made of a benchmark's problems before any model was asked; counts are of problems × seeds."""
+
+    benchmark: str
+    name: str
+    category: str
+    level: str
+    form: Literal["full", "half"]
+    """Which prompt was disturbed: half gives the first half of the solution as well."""
+    seeds: int
+    applied: int
+    unchanged: int
+    """Where there was nothing to disturb."""
+    repeated: int
+    """Where another seed had already made the same prompt."""
+    invalid: int
+    """Where the question was broken."""
+    reasons: Mapping[str, str]
+    """By label of an invalid case."""

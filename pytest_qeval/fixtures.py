@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_qeval.errors import QEvalError
+from pytest_qeval.errors import InvalidQuestionError, QEvalError
 from pytest_qeval.schema import Case, Record
 
 if TYPE_CHECKING:
@@ -42,7 +42,10 @@ class QEval:
 
         A case that the model does not solve is an observation: the test is shown as unsolved and fails nothing.
         """
-        record = self._run.evaluate(case)
+        try:
+            record = self._run.evaluate(case)
+        except InvalidQuestionError as error:
+            pytest.skip(f"{case.label} is no question: {error}")
         self._item.stash[RECORD] = record
         return record
 

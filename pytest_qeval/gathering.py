@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pytest_qeval.facts import GenerationFacts, RecipeFacts, RunHeader, SensitivityFacts, StreamFacts
+from pytest_qeval.facts import GenerationFacts, PerturbationFacts, RecipeFacts, RunHeader, SensitivityFacts, StreamFacts
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.report.comparison import MARGIN
+from pytest_qeval.report.robustness import ROBUST_MARGIN
 from pytest_qeval.report.scores import SCORE_MARGIN
 from pytest_qeval.report.summary import Material, summarise
 from pytest_qeval.results import GateResult, Summary
@@ -54,7 +55,7 @@ class Gathering:
     """Everything that messages told, by recipe; they come in any order and from any worker.
 
     Messages are plain dicts with a `type`: `record`, `recipe`, `generation`, `stream`, `sensitivity`, `divergence`,
-    `scores`, `decision` and `benchmark`. A type that is not known is left alone.
+    `scores`, `decision`, `benchmark`, `perturbation` and `invalid`. A type that is not known is left alone.
     """
 
     def __init__(self) -> None:
@@ -70,6 +71,10 @@ class Gathering:
         self.decisions: dict[tuple[str, str, str | None], Decision] = {}
         """By gate expression, recipe and benchmark."""
         self.benchmarks: dict[str, Json] = {}
+        self.perturbations: dict[tuple[str, str], PerturbationFacts] = {}
+        """By benchmark and name."""
+        self.invalid: dict[Case, str] = {}
+        """Disturbed cases whose own solution does not pass, with the reason; they are nobody's."""
 
     def add(self, message: Json) -> None:
         """Take one message."""
@@ -90,6 +95,11 @@ class Gathering:
                 self.divergence[body["recipe"]] = DivergenceFacts.from_dict(body)
             case "scores":
                 self.scores[body["recipe"], body["benchmark"]] = message
+            case "perturbation":
+                self.perturbations[body["benchmark"], body["name"]] = PerturbationFacts(**body)
+            case "invalid":
+                reason = body.pop("reason")
+                self.invalid[Case(**body)] = reason
             case "decision":
                 gate, recipe, benchmark = (body.pop(name) for name in ("gate", "recipe", "benchmark"))
                 self.decisions[gate, recipe, benchmark] = Decision(**body)
@@ -127,6 +137,10 @@ class Gathering:
                     gates, recipe, benchmark, default=SCORE_MARGIN, metric=score
                 ),
                 decided=self._decided(),
+                perturbations=self._perturbations(),
+                robust_margins=lambda recipe, benchmark: margin_of(
+                    gates, recipe, benchmark, default=ROBUST_MARGIN, metric="robust_drop"
+                ),
             )
         )
         return Verdict(
@@ -137,9 +151,21 @@ class Gathering:
     def _decided(self) -> Mapping[tuple[str, str], str]:
         return {(recipe, str(name)): decision.reason for (_, recipe, name), decision in self.decisions.items()}
 
+    def _perturbations(self) -> Mapping[tuple[str, str], PerturbationFacts]:
+        """Count as invalid what showed itself to be no question only when it was executed."""
+        found = dict(self.perturbations)
+        for case, reason in self.invalid.items():
+            key = case.benchmark, str(case.perturbation)
+            if one := found.get(key):
+                reasons = {**one.reasons, case.label: reason}
+                found[key] = replace(one, applied=one.applied - 1, invalid=one.invalid + 1, reasons=reasons)
+        return found
+
     def _needed(self, planned: Iterable[tuple[str, Case]]) -> Iterable[tuple[str, Case]]:
-        """Leave out what was not asked any more, once a recipe was decided."""
+        """Leave out what is no question, and what was not asked any more, once a recipe was decided."""
         decided = {(recipe, benchmark) for _, recipe, benchmark in self.decisions}
         for recipe, case in planned:
-            if (recipe, case) in self.records or (recipe, case.benchmark) not in decided:
+            if case in self.invalid:
+                continue
+            if case.perturbation or (recipe, case) in self.records or (recipe, case.benchmark) not in decided:
                 yield recipe, case

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
-from pytest_qeval.facts import GenerationFacts, RecipeFacts, RunHeader, SensitivityFacts, StreamFacts
+from pytest_qeval.facts import GenerationFacts, PerturbationFacts, RecipeFacts, RunHeader, SensitivityFacts, StreamFacts
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.measure.topk import TextScores
 from pytest_qeval.results import Evidence
@@ -30,7 +30,11 @@ class _Sample(TypedDict):
     execution: Execution
 
 
-class _Record(TypedDict):
+class _Disturbed(TypedDict, total=False):
+    disturbance: str
+
+
+class _Record(_Disturbed):
     """As `Record.to_dict` writes it."""
 
     benchmark: str
@@ -60,6 +64,16 @@ class _Case(TypedDict):
     task_id: str
     perturbation: str | None
     seed: int
+
+
+class _Invalid(TypedDict):
+    """A disturbed case that is no question, and why."""
+
+    benchmark: str
+    task_id: str
+    perturbation: str
+    seed: int
+    reason: str
 
 
 class _Plan(TypedDict):
@@ -158,6 +172,8 @@ SHAPES: Mapping[str, type] = {
     "divergence": DivergenceFacts,
     "decision": _Decision,
     "benchmark": _Benchmark,
+    "perturbation": PerturbationFacts,
+    "invalid": _Invalid,
 }
 """What each type of message is made of, all of it."""
 INSIDE: Mapping[str, type] = {"run": InRun, "recipe": _InRecipe, "scores": _Scores}

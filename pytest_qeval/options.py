@@ -11,7 +11,7 @@ from pytest_qeval.settings import ISOLATIONS
 
 __all__ = ["MORE_SUITES", "OPTIONS", "SUITES", "Option", "add_options"]
 
-SUITES = ("divergence", "humaneval", "mbpp", "micro", "summarization", "efficiency", "sensitivity")
+SUITES = ("divergence", "humaneval", "mbpp", "micro", "summarization", "robustness", "efficiency", "sensitivity")
 """In the order in which they run."""
 MORE_SUITES = ("codesearchnet", "humaneval-plus", "mbpp-function", "mbpp-plus", "mbpp-sanitized")
 """Those that `all` leaves out, for their size, or because they are other editions of the same problems."""
@@ -85,6 +85,26 @@ OPTIONS = (
     ),
     Option(name="export", metavar="DIR", help="write every candidate's quantized checkpoint to DIR/<recipe>"),
     Option(name="suite", metavar="S", repeatable=True, help=f"what to run: {_SUITES}; repeatable"),
+    Option(
+        name="benchmark",
+        metavar="B",
+        repeatable=True,
+        help="what the suites robustness, divergence and sensitivity ask (default: micro for demo, else humaneval); "
+        "repeatable, of which the latter two take the first",
+    ),
+    Option(
+        name="perturbation",
+        metavar="P",
+        repeatable=True,
+        help="how the suite robustness disturbs problems: a name (--qeval-list perturbations), a category (docstring, "
+        "function-name, syntax, format), a level (character, word, sentence, name), 'screen' (some of each on 40 "
+        "problems; the default) or 'full'; repeatable",
+    ),
+    Option(
+        name="seeds",
+        metavar="N",
+        help="how often each random perturbation is applied (default 1, 5 for the set 'full')",
+    ),
     Option(name="limit", metavar="N", help="take the first N problems of every benchmark"),
     Option(name="samples", metavar="N", help="completions per problem (default 1)"),
     Option(name="temperature", metavar="T", help="sampling temperature (default 0: greedy)"),

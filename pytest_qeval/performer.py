@@ -55,8 +55,7 @@ class Performer:
         if self._allure:
             from pytest_qeval.report.allure import describe_case  # noqa: PLC0415 - an extra
 
-            problems = self._runtime.benchmark(record.case.benchmark).problems
-            describe_case(record, problems[record.case.task_id])
+            describe_case(record, self._runtime.questions.of(record.case))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self) -> Generator[None, TestReport, TestReport]:

@@ -10,10 +10,12 @@ from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.schema import SCORES, Case
 from pytest_qeval.settings import Settings
 
-__all__ = ["OF_DIVERGENCE", "cases_of", "default_benchmark", "default_suites", "shares"]
+__all__ = ["OF_DIVERGENCE", "OF_ROBUSTNESS", "cases_of", "default_benchmark", "default_suites", "shares"]
 
 OF_DIVERGENCE = ("kl", "reverse_kl", "same_top1")
 """Metrics that the suite `divergence` measures."""
+OF_ROBUSTNESS = ("robust_drop", "robust_pass")
+"""Metrics that the suite `robustness` measures."""
 _SUITE_OF = {
     "HumanEval": "humaneval",
     "MBPP": "mbpp",
@@ -42,7 +44,8 @@ def default_suites(settings: Settings, *, gated: Iterable[str] = (), replayed: I
     """Choose the suites of a run that names none: by the model, or by the task ids of the samples that are replayed.
 
     The divergence is measured where one of the `gated` metrics is about it, and where a baseline is saved, for others
-    to be compared with. Functions are summarized where one is about scores.
+    to be compared with. Functions are summarized where one is about scores, and problems disturbed where one is about
+    robustness.
     """
     if settings.suites:
         return settings.suites
@@ -51,7 +54,8 @@ def default_suites(settings: Settings, *, gated: Iterable[str] = (), replayed: I
     wanted = settings.save_baseline is not None or any(metric in OF_DIVERGENCE for metric in gated)
     divergence = ["divergence"] if wanted else []
     summarization = ["summarization"] if any(metric in SCORES for metric in gated) else []
-    return (*divergence, default_benchmark(settings), *summarization, "efficiency")
+    robustness = ["robustness"] if any(metric in OF_ROBUSTNESS for metric in gated) else []
+    return (*divergence, default_benchmark(settings), *summarization, *robustness, "efficiency")
 
 
 def _suites_of(task_ids: Iterable[str]) -> tuple[str, ...]:
@@ -62,6 +66,8 @@ def _suites_of(task_ids: Iterable[str]) -> tuple[str, ...]:
 
 def default_benchmark(settings: Settings) -> str:
     """Choose what is asked of a model where nothing else is said."""
+    if settings.benchmarks:
+        return settings.benchmarks[0]
     return "micro" if settings.model.name == "demo" else "humaneval"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from math import ceil
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pytest_qeval import registry
 from pytest_qeval.engines.base import EngineSource, ModelEngine
 from pytest_qeval.engines.replay import Answers, ReplayEngine
+from pytest_qeval.errors import InvalidQuestionError
 from pytest_qeval.evaluator import Evaluator
 from pytest_qeval.facts import EnergyFacts, GenerationFacts, RecipeFacts, Role, SensitivityFacts, StreamFacts
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, divergence_facts
@@ -64,6 +65,7 @@ class RecipeRun:
             self._evaluator = self._evaluating(self._engine)
             if not self._runtime.may_leave(self.recipe):
                 planned = self._runtime.planned(self.recipe)
+                self._runtime.questions.prove(planned)
                 self._evaluator.submit(reversed(planned) if self.recipe == CONTROL else planned)
 
     @cached_property
@@ -84,6 +86,7 @@ class RecipeRun:
             engine=engine,
             executor=runtime.pool,
             benchmark=runtime.benchmark,
+            question=runtime.questions.of,
             n_samples=self._n_samples,
             style=runtime.settings.generation.prompt_style,
             worker=runtime.worker,
@@ -132,10 +135,14 @@ class RecipeRun:
     def _n_samples(self, case: Case) -> int:
         if self._answers is None:
             return self._runtime.settings.generation.n_samples
-        return len(self._answers(case.benchmark, case.task_id))
+        return len(self._answers(case.benchmark, case.label))
 
     def evaluate(self, case: Case) -> Record:
-        """Give the record of one case, and leave it as a message."""
+        """Give the record of one case, and leave it as a message.
+
+        Raises:
+            InvalidQuestionError: for a disturbed case that is no question.
+        """
         self.load()
         assert self._evaluator is not None  # noqa: S101 - just loaded
         if self._runtime.may_leave(self.recipe):
@@ -143,6 +150,10 @@ class RecipeRun:
         self._meter()
         record = self._evaluator.evaluate(case)
         self._meter()
+        fault = self._runtime.questions.fault_of(case)
+        if fault:
+            raise InvalidQuestionError(fault)
+        record = replace(record, disturbance=self._runtime.questions.disturbance_of(case))
         self._runtime.outcomes[self.recipe, case] = record
         self._runtime.post(record.to_dict())
         self._runtime.decide(self.recipe, case.benchmark)

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-from pytest_qeval.facts import EnergyFacts, RecipeFacts, RunHeader, SensitivityFacts
+from pytest_qeval.facts import EnergyFacts, PerturbationFacts, RecipeFacts, RunHeader, SensitivityFacts
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, ProblemDivergence
+from pytest_qeval.robust_results import RobustChange, RobustResult
 from pytest_qeval.schema import Json, Quantity, quantity_to_dict
 from pytest_qeval.score_results import ScoreComparison, ScoreResult
 
@@ -234,6 +235,10 @@ class Summary:
     score_results: tuple[ScoreResult, ...] = ()
     """Of benchmarks whose answers are scored; `results` has those whose answers are executed."""
     score_comparisons: tuple[ScoreComparison, ...] = ()
+    robust_results: tuple[RobustResult, ...] = ()
+    robust_changes: tuple[RobustChange, ...] = ()
+    perturbations: Mapping[tuple[str, str], PerturbationFacts] = field(default_factory=dict)
+    """What was made of problems, by benchmark and perturbation."""
     efficiency: Mapping[str, Efficiency]
     benchmarks: Mapping[str, Json] = field(default_factory=dict)
     """Name to version, sha256, number of problems, and those left out with the reasons."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from random import Random
 
@@ -17,9 +18,10 @@ from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.library import Library
 from pytest_qeval.measure.energy import EnergyMeter
 from pytest_qeval.measure.topk import Scores
-from pytest_qeval.plan import cases_of
+from pytest_qeval.plan import cases_of, default_benchmark
+from pytest_qeval.questions import Questions
 from pytest_qeval.recipe_run import RecipeRun
-from pytest_qeval.schema import Case, Json, Record
+from pytest_qeval.schema import Case, Execution, Json, Program, Record
 from pytest_qeval.selftest import completion_of
 from pytest_qeval.settings import Settings
 from pytest_qeval.verdict.baseline import refusal
@@ -73,6 +75,7 @@ class Runtime:
         self._sandboxes: SandboxPool | None = None
         self._pool: PacedPool | None = None
         self._samples: Mapping[str, Sequence[str]] | None = None
+        self.questions = Questions(settings, benchmark=self.benchmark, execute=self._execute, post=self.post)
 
     @property
     def pool(self) -> PacedPool:
@@ -128,6 +131,27 @@ class Runtime:
             cases = tuple(Random(self.settings.generation.seed).sample(cases, len(cases)))  # noqa: S311 - no secret
         if not cases:
             raise UsageError(f"{self.settings.completions} holds no completion of a {benchmark} problem.")
+        return cases
+
+    def _execute(self, program: Program) -> Future[Execution]:
+        return self.pool.submit(program)
+
+    @property
+    def default_benchmarks(self) -> tuple[str, ...]:
+        """What suites that work on any benchmark ask."""
+        return self.settings.benchmarks or (default_benchmark(self.settings),)
+
+    def disturbed_cases(self, benchmark: str) -> tuple[Case, ...]:
+        """Give the cases of a benchmark under perturbation, with those that they are compared with.
+
+        Raises:
+            UsageError: when none is left, such as for samples of undisturbed problems, or where nobody can answer.
+        """
+        if self.settings.selftest:
+            return ()  # whose answers belong to undisturbed problems
+        cases = self.questions.disturbed_cases(benchmark, known=self.samples)
+        if not cases:
+            raise UsageError(f"{self.settings.completions} holds no completion of a disturbed {benchmark} problem.")
         return cases
 
     def reuse(self, cases: Iterable[Case]) -> None:
@@ -218,7 +242,7 @@ class Runtime:
         """See whether a candidate's gates on a benchmark are decided by now; leave it as a message when they are."""
         if self.decider is None or not self.may_leave(recipe) or self.is_scored(benchmark):
             return
-        cases = [case for case in self.planned(recipe) if case.benchmark == benchmark]
+        cases = [case for case in self.planned(recipe) if case.benchmark == benchmark and not case.perturbation]
         for decision in self.decider.decide(recipe, benchmark, cases, self.outcomes):
             self.post({"type": "decision", **decision})
 

@@ -198,6 +198,8 @@ class Record:
     samples: tuple[Sample, ...]
     worker: str = "main"
     measurements: Mapping[str, float] = field(default_factory=dict)
+    disturbance: str = ""
+    """Unified diff of the undisturbed prompt to the one that was asked; empty where it was not disturbed."""
     """Of a scored case its `SCORES`, each the mean over the samples; nothing for others."""
 
     @property
@@ -236,6 +238,7 @@ class Record:
             "outcome": self.outcome,
             "worker": self.worker,
             "measurements": dict(self.measurements),
+            **({"disturbance": self.disturbance} if self.disturbance else {}),
         }
 
     @classmethod
@@ -248,6 +251,7 @@ class Record:
             samples=tuple(Sample.from_dict(sample) for sample in row["samples"]),
             worker=row["worker"],
             measurements=dict(row["measurements"]),
+            disturbance=row.get("disturbance", ""),
         )
 
 

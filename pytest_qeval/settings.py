@@ -109,6 +109,12 @@ class Settings:
     """Whether the baseline is run a second time, in another batch order, as the recipe `control`."""
     original: str | None = None
     """The model that the recipe `original` loads instead, where the baseline is another model."""
+    benchmarks: tuple[str, ...] = ()
+    """What suites that work on any benchmark ask; empty leaves that to the model."""
+    perturbations: tuple[str, ...] = ()
+    """Names, categories, levels or sets; empty is the set `screen`."""
+    perturbation_seeds: int | None = None
+    """How often each random perturbation is applied; None leaves that to the set."""
     limit: int | None = None
     completions: Path | None = None
     """A samples file to replay instead of running a model."""

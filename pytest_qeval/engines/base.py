@@ -33,7 +33,8 @@ class Request:
     """Generation ends before the first of these strings, wherever the token borders fall."""
     benchmark: str = ""
     task_id: str = ""
-    """The problem's own id, and its benchmark: a replay answers by them, a model ignores them."""
+    """The case's label (the problem's own id, where it is undisturbed), and its benchmark: a replay answers by them, a
+    model ignores them."""
     n_samples: int = 1
     seed: int = 0
     """Seeds the request's own generators, together with the session's seed: neighbours in the batch do not matter."""

@@ -45,12 +45,24 @@ def write_report(folder: Path, summary: Summary, gates: Sequence[GateResult]) ->
 def write_samples(
     folder: Path, planned: Sequence[tuple[str, Case]], records: Mapping[tuple[str, Case], Record]
 ) -> None:
-    """Write every recipe's completions, one file a recipe; alone, it is called `samples.jsonl`."""
+    """Write every recipe's completions, one file a recipe; alone, it is called `samples.jsonl`.
+
+    Answers to disturbed problems stand in files of their own, `disturbed-samples…`, with the case's label as task id:
+    in one file they would be further samples of the problem.
+    """
+    for disturbed, start in ((False, "samples"), (True, "disturbed-samples")):
+        chosen = [(recipe, case) for recipe, case in planned if (case.perturbation is not None) == disturbed]
+        _write_samples(folder, start, chosen, records)
+
+
+def _write_samples(
+    folder: Path, start: str, planned: Sequence[tuple[str, Case]], records: Mapping[tuple[str, Case], Record]
+) -> None:
     recipes = list(dict.fromkeys(recipe for recipe, _ in planned))
     for recipe in recipes:
-        name = "samples.jsonl" if len(recipes) == 1 else f"samples-{file_stem(recipe)}.jsonl"
+        name = f"{start}.jsonl" if len(recipes) == 1 else f"{start}-{file_stem(recipe)}.jsonl"
         rows = (
-            {"task_id": case.task_id, "completion": sample.completion.text}
+            {"task_id": case.label, "completion": sample.completion.text}
             for owner, case in planned
             if owner == recipe and (record := records.get((recipe, case)))
             for sample in record.samples

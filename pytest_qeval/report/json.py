@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_qeval.facts import RecipeFacts, SensitivityFacts
 from pytest_qeval.report.divergence import divergence_dict
+from pytest_qeval.report.robust_report import robustness_dict
 from pytest_qeval.report.score_report import benchmark_dict, scores_dict
 from pytest_qeval.results import BenchmarkResult, Comparison, Efficiency, GateResult, Summary
 from pytest_qeval.schema import Json, quantity_to_dict
@@ -33,6 +34,7 @@ def report_dict(summary: Summary, gates: Sequence[GateResult]) -> Json:
         },
         "recipes": {name: _recipe(facts) for name, facts in summary.recipes.items()},
         "benchmarks": {name: _benchmark(summary, name) for name in dict.fromkeys(r.benchmark for r in summary.results)},
+        "robustness": robustness_dict(summary),
         "summarization": scores_dict(summary),
         "efficiency": {name: _efficiency(costs) for name, costs in summary.efficiency.items()},
         "divergence": {name: divergence_dict(found) for name, found in summary.divergence.items()},

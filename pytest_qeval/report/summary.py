@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pytest_qeval.facts import GenerationFacts, RecipeFacts, RunHeader, SensitivityFacts, StreamFacts
+from pytest_qeval.facts import GenerationFacts, PerturbationFacts, RecipeFacts, RunHeader, SensitivityFacts, StreamFacts
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.report.comparison import MARGIN, compare
 from pytest_qeval.report.costs import efficiency, slower
 from pytest_qeval.report.divergence import summarise_divergence
+from pytest_qeval.report.robustness import ROBUST_MARGIN, changes_of, is_disturbed, robust_results
 from pytest_qeval.report.scores import SCORE_MARGIN, adjust_changes, compare_scores, is_scored, score_results
 from pytest_qeval.report.selftest import selftest_results
 from pytest_qeval.results import BenchmarkResult, Comparison, DivergenceSummary, Efficiency, Summary
@@ -53,6 +54,9 @@ class Material:
     """The loss of a mean score that evidence is about, by recipe, benchmark and score."""
     decided: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """Why a recipe was left before all cases of a benchmark were asked."""
+    perturbations: Mapping[tuple[str, str], PerturbationFacts] = field(default_factory=dict)
+    robust_margins: Callable[[str, str], float] = lambda _recipe, _benchmark: ROBUST_MARGIN
+    """The increase of the robust drop that evidence is about, by recipe and benchmark."""
 
 
 def summarise(material: Material) -> Summary:
@@ -60,7 +64,9 @@ def summarise(material: Material) -> Summary:
     found = {(record.recipe, record.case): record for record in material.records}
     groups: dict[tuple[str, str], list[Case]] = {}
     for recipe, case in material.planned:
-        groups.setdefault((case.benchmark, recipe), []).append(case)
+        if not is_disturbed(case):
+            groups.setdefault((case.benchmark, recipe), []).append(case)
+    robust = _robust(material)
     scored = {key: cases for key, cases in groups.items() if is_scored(key[0], material.benchmarks, found)}
     executed = {key: cases for key, cases in groups.items() if key not in scored}
     comparisons, score_comparisons = _compared(executed, scored, found, material)
@@ -76,6 +82,16 @@ def summarise(material: Material) -> Summary:
         comparisons=comparisons,
         score_results=score_results(scored, found),
         score_comparisons=score_comparisons,
+        robust_results=robust_results(robust, found, material.perturbations),
+        robust_changes=changes_of(
+            robust,
+            found,
+            material.perturbations,
+            baseline=material.baseline,
+            control=material.control,
+            margins=material.robust_margins,
+        ),
+        perturbations=material.perturbations,
         efficiency=_efficiencies(material),
         benchmarks=material.benchmarks,
         sensitivity=material.sensitivity,
@@ -86,6 +102,14 @@ def summarise(material: Material) -> Summary:
         decided=material.decided,
         selftest=selftest_results(material.planned, found) if material.run.model.get("source") == NAME else None,
     )
+
+
+def _robust(material: Material) -> _Groups:
+    """Give the planned cases of every benchmark and recipe that was disturbed, undisturbed ones included."""
+    groups: dict[tuple[str, str], list[Case]] = {}
+    for recipe, case in material.planned:
+        groups.setdefault((case.benchmark, recipe), []).append(case)
+    return {key: cases for key, cases in groups.items() if any(map(is_disturbed, cases))}
 
 
 def _compared(

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from pytest_qeval.facts import RecipeFacts, SensitivityFacts
 from pytest_qeval.report.cost_table import cost_rows
 from pytest_qeval.report.divergence import divergence_lines
+from pytest_qeval.report.robust_report import robust_lines
 from pytest_qeval.report.score_report import score_lines
 from pytest_qeval.report.selftest import selftest_lines
 from pytest_qeval.report.table import align
@@ -48,6 +49,9 @@ def lines(summary: Summary, gates: Sequence[GateResult], *, output: Path) -> Ite
         yield Line("")
         yield from starmap(Line, score_lines(summary, benchmark, kind=_kind))
         yield from _left_out(benchmark, summary.benchmarks.get(benchmark, {}))
+    for benchmark in dict.fromkeys(result.benchmark for result in summary.robust_results):
+        yield Line("")
+        yield from starmap(Line, robust_lines(summary, benchmark))
     rows = cost_rows(summary)
     if rows:
         yield Line("")

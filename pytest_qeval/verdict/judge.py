@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pytest_qeval.results import BenchmarkResult, Evidence, GateResult, Summary
+from pytest_qeval.robust_results import ALL, RobustResult
 from pytest_qeval.schema import Quantity, Undefined
 from pytest_qeval.score_results import ScoreResult
 from pytest_qeval.verdict.early import Decision
@@ -58,7 +59,11 @@ def _benchmarks(gate: Gate, summary: Summary) -> Sequence[str | None]:
         return (None,)
     if gate.benchmark:
         return (gate.benchmark,)
-    results = summary.score_results if METRICS[gate.metric].of_scores else summary.results
+    metric = METRICS[gate.metric]
+    results: Sequence[BenchmarkResult | ScoreResult | RobustResult]
+    results = summary.score_results if metric.of_scores else summary.results
+    if metric.of_disturbed:
+        results = summary.robust_results
     return tuple(dict.fromkeys(result.benchmark for result in results)) or (None,)
 
 
@@ -72,7 +77,7 @@ def _judge(
     decided: Mapping[tuple[str, str, str | None], Decision],
 ) -> GateResult:
     observed = observe(gate, summary, recipe, benchmark)
-    missing = sum(_missing(summary, recipe, benchmark)) if gate.needs_cases else 0
+    missing = sum(_missing(gate, summary, recipe, benchmark)) if gate.needs_cases else 0
     decision = decided.get((gate.expression, recipe, benchmark)) or _decide(gate, observed, missing)
     proof = require_proof if gate.require_proof is None else gate.require_proof
     if proof and decision.outcome == "pass" and decision.evidence != "not worse":
@@ -104,9 +109,13 @@ def _decide(gate: Gate, observed: Quantity, missing: int) -> Decision:
     return Decision(outcome="pass", evidence=evidence, reason=said)
 
 
-def _missing(summary: Summary, recipe: str, benchmark: str | None) -> Iterator[int]:
+def _missing(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) -> Iterator[int]:
+    """Yield how many cases are missing; disturbed ones only where the gate is about them, or about the whole run."""
     needed = {recipe, summary.baseline}
-    results: Sequence[BenchmarkResult | ScoreResult] = (*summary.results, *summary.score_results)
+    disturbed = [one for one in summary.robust_results if one.scope == ALL]
+    results: Sequence[BenchmarkResult | ScoreResult | RobustResult] = (*summary.results, *summary.score_results)
+    if METRICS[gate.metric].of_disturbed or not gate.per_benchmark:
+        results = (*results, *disturbed)
     for result in results:
         if result.recipe in needed and (benchmark is None or result.benchmark == benchmark):
             yield result.missing
@@ -122,7 +131,7 @@ def _evidence(gate: Gate, observed: Quantity) -> Evidence:
 
 
 def _say(gate: Gate, value: float) -> str:
-    if gate.form == "drop":
+    if gate.form in {"drop", "increase"}:
         return f"{100 * value:.1f} pt"
     if gate.form == "relative_drop":
         return f"{100 * value:.1f} %"

@@ -22,7 +22,9 @@ def margin_of(
         metric: What is lost; of pass@K it is pass@1.
     """
     for gate in gates:
-        about = gate.metric == metric and gate.k in {None, 1} and gate.form == "drop" and gate.threshold > 0
+        about = (
+            gate.metric == metric and gate.k in {None, 1} and gate.form in {"drop", "increase"} and gate.threshold > 0
+        )
         if about and gate.benchmark in {None, benchmark} and (recipe is None or gate.judges(recipe)):
             return gate.threshold
     return default

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from pytest_qeval.results import Comparison, Efficiency, Percentiles, Summary
+from pytest_qeval.robust_results import ALL
 from pytest_qeval.schema import Estimate, Quantity, Undefined
 from pytest_qeval.score_results import ScoreComparison, ScoreResult
 
@@ -18,9 +19,9 @@ if TYPE_CHECKING:  # `gates` reads the table: the other way round there would be
 
 __all__ = ["METRICS", "Form", "Metric", "gate_table", "observe"]
 
-Form = Literal["value", "drop", "relative_drop", "ratio"]
-"""value: the candidate's own. drop: baseline minus candidate. relative_drop: 1 − candidate / baseline, a drop in per
-cent. ratio: candidate over baseline."""
+Form = Literal["value", "drop", "relative_drop", "increase", "ratio"]
+"""value: the candidate's own. drop: baseline minus candidate. increase: the other way round. relative_drop:
+1 − candidate / baseline, a drop in per cent. ratio: candidate over baseline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,8 @@ class Metric:
     """Whether even the candidate's own value comes from a comparison."""
     needs_cases: bool = True
     """Whether a case that was not asked, or whose answer was lost, leaves the number unknown."""
+    of_disturbed: bool = False
+    """Whether it belongs to disturbed problems."""
     of_scores: bool = False
     """Whether it belongs to benchmarks whose answers are scored, and not to those whose answers are executed."""
 
@@ -71,6 +74,22 @@ _ENTRIES = (
             of_scores=True,
         )
         for name, what in (("bleu", "smoothed BLEU-4"), ("chrf", "chrF"))
+    ),
+    Metric(
+        name="robust_drop",
+        help="share of the solved problems that is lost when they are disturbed (suite robustness)",
+        forms=("value", "increase"),
+        units=("pt", "%"),
+        per_benchmark=True,
+        of_disturbed=True,
+    ),
+    Metric(
+        name="robust_pass",
+        help="share of problems that are solved however they are disturbed (suite robustness)",
+        forms=("value", "drop"),
+        units=("pt", "%"),
+        per_benchmark=True,
+        of_disturbed=True,
     ),
     Metric(
         name="kl",
@@ -106,7 +125,13 @@ METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _ENTRIES}
 
 def gate_table() -> tuple[str, ...]:
     """Give the metrics as rows of a Markdown table, head included."""
-    forms = {"value": "value", "drop": "`drop`", "relative_drop": "`drop` in `%`", "ratio": "`ratio`"}
+    forms = {
+        "value": "value",
+        "drop": "`drop`",
+        "relative_drop": "`drop` in `%`",
+        "increase": "`increase`",
+        "ratio": "`ratio`",
+    }
     rows = (
         (
             f"`{metric.name}`",
@@ -127,16 +152,19 @@ def observe(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) ->
     """Give the number that a gate is about, or say why there is none."""
     needed = (recipe, summary.baseline) if gate.compares else (recipe,)
     absent = next((name for name in needed if name not in summary.recipes), None)
-    if absent is not None:
-        return Undefined(reason=f"{absent} was never loaded")
+    return Undefined(reason=f"{absent} was never loaded") if absent else _observed(gate, summary, recipe, benchmark)
+
+
+def _observed(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
     match gate.metric:
         case "pass@K" if gate.k:
             return _pass_at(gate.k, gate.form, summary, recipe, benchmark)
         case "regressed":
-            compared = _comparison(summary, recipe, benchmark)
-            return compared if isinstance(compared, Undefined) else _single(len(compared.regressed), "count")
+            return _regressed(summary, recipe, benchmark)
         case "bleu" | "chrf":
             return _score(gate.metric, gate.form, summary, recipe, benchmark)
+        case "robust_drop" | "robust_pass":
+            return _robust(gate.metric, gate.form, summary, recipe, benchmark)
         case "kl" | "reverse_kl" | "same_top1":
             return _divergence(gate.metric, summary, recipe)
         case _:
@@ -172,6 +200,11 @@ def _comparison(summary: Summary, recipe: str, benchmark: str | None) -> Compari
     return Undefined(reason=f"no comparison with a baseline on {benchmark or 'any benchmark'}")
 
 
+def _regressed(summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
+    compared = _comparison(summary, recipe, benchmark)
+    return compared if isinstance(compared, Undefined) else _single(len(compared.regressed), "count")
+
+
 def _score(name: str, form: Form, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
     results: Sequence[ScoreResult | ScoreComparison]
     results = summary.score_results if form == "value" else summary.score_comparisons
@@ -183,6 +216,18 @@ def _score(name: str, form: Form, summary: Summary, recipe: str, benchmark: str 
             change = found.changes[name]
             return change.relative_drop if form == "relative_drop" else _negated(change.delta)
     return Undefined(reason=f"no {name} of {recipe} on {benchmark or 'any benchmark'} in this run")
+
+
+def _robust(name: str, form: Form, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
+    """Give the number over all that was disturbed."""
+    for change in summary.robust_changes if form != "value" else ():
+        if (change.recipe, change.benchmark, change.scope) == (recipe, benchmark, ALL):
+            return change.increase if name == "robust_drop" else _negated(change.delta)
+    for result in summary.robust_results if form == "value" else ():
+        if (result.recipe, result.benchmark, result.scope) == (recipe, benchmark, ALL):
+            return result.means[1].drop if name == "robust_drop" else result.means[1].robust
+    asked = benchmark or "any benchmark"
+    return Undefined(reason=f"no disturbed problem of {asked} was asked: add --qeval-suite robustness")
 
 
 def _divergence(metric: str, summary: Summary, recipe: str) -> Quantity:

@@ -81,6 +81,7 @@ def evaluator(engine: FakeEngine, executor: FakeExecutor, n_samples: int = 1) ->
         engine=engine,
         executor=executor,
         benchmark=lambda _: BENCHMARK,
+        question=lambda case: BENCHMARK.problems[case.task_id],
         n_samples=lambda _: n_samples,
     )
 
@@ -212,6 +213,7 @@ def test_texts_are_scored_and_not_executed() -> None:
             engine=FakeEngine(text, "length"),
             executor=executor,
             benchmark=lambda _: texts,
+            question=lambda case: texts.problems[case.task_id],
             n_samples=lambda _: 2,
         )
         return subject.evaluate(Case(benchmark="t", task_id="t/0"))
@@ -235,6 +237,7 @@ def test_an_encoder_is_asked_in_its_own_style() -> None:
         engine=engine,
         executor=FakeExecutor(PASSED),
         benchmark=lambda _: texts,
+        question=lambda case: texts.problems[case.task_id],
         n_samples=lambda _: 1,
         style="source",
     )

@@ -161,6 +161,7 @@ def test_every_metric_of_the_table_can_be_written(name: str) -> None:
         "value": f"{word} >= 1",
         "drop": f"{word} drop >= 1",
         "relative_drop": f"{word} drop >= 1%",
+        "increase": f"{word} increase >= 1",
         "ratio": f"{word} ratio >= 1",
     }
 
@@ -177,7 +178,7 @@ def test_the_table_of_the_documentation_has_a_row_for_every_metric() -> None:
 
     assert len(rows) == len(METRICS) + 2
     assert {row.count("|") for row in rows} == {8}
-    assert "| `kl` | mean Kullback-Leibler divergence KL(baseline ‖ candidate), nats per token " in rows[6]
+    assert "| `kl` | mean Kullback-Leibler divergence KL(baseline ‖ candidate), nats per token " in rows[8]
 
 
 def test_a_gate_needs_its_samples() -> None:

@@ -1,0 +1,13 @@
+"""Two texts beside each other, so that a person sees what was changed."""
+
+from __future__ import annotations
+
+from difflib import unified_diff
+
+__all__ = ["prompt_diff"]
+
+
+def prompt_diff(before: str, after: str, label: str) -> str:
+    """Give the unified diff of two texts, one line of context; empty where they are equal."""
+    lines = unified_diff(before.splitlines(), after.splitlines(), "undisturbed", label, n=1, lineterm="")
+    return "\n".join(lines)

@@ -1,0 +1,141 @@
+"""What cases ask: a benchmark's problems, and disturbed ones that have proved themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import asdict
+from itertools import islice
+
+from pytest_qeval.benchmarks.base import Benchmark
+from pytest_qeval.errors import UsageError
+from pytest_qeval.facts import PerturbationFacts
+from pytest_qeval.perturb.difference import prompt_diff
+from pytest_qeval.perturb.disturbing import HALF, Disturbances, Disturbed, disturb, nominal_of
+from pytest_qeval.perturb.selection import FULL, SCREEN, select
+from pytest_qeval.schema import Case, Execution, Json, Problem, Program
+from pytest_qeval.settings import Settings
+
+__all__ = ["Questions"]
+
+_SCREENED_PROBLEMS = 40
+"""Problems of the set `screen`, taken evenly from the whole benchmark unless `--qeval-limit` says otherwise."""
+_FULL_SEEDS = 5
+"""Seeds of the set `full`, as many as ReCode's robust pass has by default."""
+
+
+class Questions:
+    """Finds what a case asks; disturbed problems are made when a suite wants them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        benchmark: Callable[[str], Benchmark],
+        execute: Callable[[Program], Future[Execution]],
+        post: Callable[[Json], None],
+    ) -> None:
+        """Take what the user asked for, how benchmarks are found, and how programs are executed and messages left."""
+        self._settings = settings
+        self._benchmark = benchmark
+        self._execute = execute
+        self._post = post
+        self._made: dict[str, Disturbances] = {}
+        self._proofs: dict[Case, Future[Execution]] = {}
+
+    def disturbed_cases(self, name: str, *, known: Mapping[str, Sequence[str]] | None) -> tuple[Case, ...]:
+        """Give a benchmark's disturbed cases, with the undisturbed ones that they are compared with.
+
+        Args:
+            name: The benchmark.
+            known: Samples by label, where only those can be answered.
+
+        Raises:
+            UsageError: for an unknown perturbation, or a benchmark whose prompts cannot be disturbed.
+        """
+        return tuple(case for case in self._disturbances(name).questions if known is None or case.label in known)
+
+    def _disturbances(self, name: str) -> Disturbances:
+        if name not in self._made:
+            self._made[name] = self._disturb(name)
+            for found in self._made[name].of.values():
+                self._post({"type": "perturbation", **asdict(_facts(name, found))})
+        return self._made[name]
+
+    def _disturb(self, name: str) -> Disturbances:
+        settings = self._settings
+        perturbations = select(settings.perturbations)
+        seeds = settings.perturbation_seeds or (_FULL_SEEDS if FULL in settings.perturbations else 1)
+        made = disturb(self._problems(name), perturbations, seeds=seeds)
+        if not any(found.applied for found in made.of.values()):
+            reasons = [reason for found in made.of.values() for reason in found.reasons.values()]
+            raise UsageError(
+                f"no problem of {name} could be disturbed by {', '.join(made.of)} "
+                f"({reasons[0] if reasons else 'there was nothing to disturb'}): perturbations need prompts that begin "
+                "a function, such as those of humaneval and mbpp-function (--qeval-benchmark)."
+            )
+        return made
+
+    def _problems(self, name: str) -> list[Problem]:
+        problems = list(self._benchmark(name).problems.values())
+        if self._settings.limit:
+            return list(islice(problems, self._settings.limit))
+        if SCREEN not in (self._settings.perturbations or (SCREEN,)):
+            return problems
+        step = len(problems) / min(_SCREENED_PROBLEMS, len(problems))
+        return [problems[int(at * step)] for at in range(min(_SCREENED_PROBLEMS, len(problems)))]
+
+    def of(self, case: Case) -> Problem:
+        """Give what a case asks."""
+        if case.perturbation is None:
+            return self._benchmark(case.benchmark).problems[case.task_id]
+        return self._disturbances(case.benchmark).questions[case]
+
+    def disturbance_of(self, case: Case) -> str:
+        """Give the unified diff of the undisturbed prompt to the one that a case asks; empty for an undisturbed one."""
+        if case.perturbation is None:
+            return ""
+        made = self._disturbances(case.benchmark)
+        if case.perturbation == HALF:
+            before = self._benchmark(case.benchmark).problems[case.task_id]
+        else:
+            before = self.of(nominal_of(case, made.of[case.perturbation].perturbation))
+        return prompt_diff(before.prompt, self.of(case).prompt, case.label)
+
+    def prove(self, cases: Iterable[Case]) -> None:
+        """Begin to execute the solutions of disturbed cases, each once: a question that no answer passes is none."""
+        for case in cases:
+            if case.perturbation is None or case in self._proofs:
+                continue
+            problem = self.of(case)
+            program = self._benchmark(case.benchmark).program(problem, problem.canonical_solution)
+            self._proofs[case] = self._execute(program)
+
+    def fault_of(self, case: Case) -> str:
+        """Say why a disturbed case is no question, which is told to the session; empty where it is one."""
+        if case.perturbation is None:
+            return ""
+        self.prove([case])
+        execution = self._proofs[case].result()
+        if execution.status == "passed":
+            return ""
+        reason = f"its own solution does not pass ({execution.status}{': ' * bool(execution.detail)}{execution.detail})"
+        self._post({"type": "invalid", **asdict(case), "reason": reason})
+        return reason
+
+
+def _facts(benchmark: str, found: Disturbed) -> PerturbationFacts:
+    one = found.perturbation
+    return PerturbationFacts(
+        benchmark=benchmark,
+        name=one.name,
+        category=one.category,
+        level=one.level,
+        form=one.form,
+        seeds=found.seeds,
+        applied=found.applied,
+        unchanged=found.unchanged,
+        repeated=found.repeated,
+        invalid=found.invalid,
+        reasons=found.reasons,
+    )

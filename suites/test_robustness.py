@@ -1,0 +1,12 @@
+"""Robustness: the same problems asked otherwise, one test per question and recipe."""
+
+import pytest
+
+from pytest_qeval.fixtures import QEval
+from pytest_qeval.schema import Case
+
+
+@pytest.mark.qeval_robustness
+def test_robustness(qeval: QEval, case: Case) -> None:
+    """The model completes the function, however it is asked."""
+    qeval(case)
