@@ -98,12 +98,13 @@ OPTIONS = (
         repeatable=True,
         help="how the suite robustness disturbs problems: a name (--qeval-list perturbations), a category (docstring, "
         "function-name, syntax, format), a level (character, word, sentence, name), 'screen' (some of each on 40 "
-        "problems; the default) or 'full'; repeatable",
+        "problems; the default), 'full', or with its files in --qeval-data back_translation, recode (all of ReCode's), "
+        "recode:NAME; repeatable",
     ),
     Option(
         name="seeds",
         metavar="N",
-        help="how often each random perturbation is applied (default 1, 5 for the set 'full')",
+        help="how often each random perturbation is applied (default 1, 5 for the set 'full'; of ReCode's files all)",
     ),
     Option(name="limit", metavar="N", help="take the first N problems of every benchmark"),
     Option(name="samples", metavar="N", help="completions per problem (default 1)"),

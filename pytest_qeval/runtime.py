@@ -48,6 +48,7 @@ class Runtime:
         n_workers: int,
         on_progress: OnProgress,
         saved: Saved | None = None,
+        own_perturbations: Callable[[], Iterable[object]] = tuple,
     ) -> None:
         """Take what does not change.
 
@@ -58,6 +59,7 @@ class Runtime:
             n_workers: How many processes share the machine.
             on_progress: Told where a recipe's engine stands.
             saved: A baseline that is not run, or not wholly.
+            own_perturbations: What the project brings along, asked when it is needed.
         """
         self.settings = settings
         self.gates = tuple(gates)
@@ -75,7 +77,9 @@ class Runtime:
         self._sandboxes: SandboxPool | None = None
         self._pool: PacedPool | None = None
         self._samples: Mapping[str, Sequence[str]] | None = None
-        self.questions = Questions(settings, benchmark=self.benchmark, execute=self._execute, post=self.post)
+        self.questions = Questions(
+            settings, benchmark=self.benchmark, execute=self._execute, post=self.post, own=own_perturbations
+        )
 
     @property
     def pool(self) -> PacedPool:

@@ -89,6 +89,7 @@ def start(config: pytest.Config, settings: Settings) -> None:
         n_workers=worker_count(config),
         on_progress=_progress(config),
         saved=saved,
+        own_perturbations=config.hook.pytest_qeval_perturbations,
     )
     config.stash[RUNTIME] = runtime
     if saved:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_qeval import registry
 from pytest_qeval.perturb.base import CATEGORIES, LEVELS, Perturbation
+from pytest_qeval.perturb.catalogue import FULL, SCREEN, Catalogue
 
 __all__ = ["FULL", "SCREEN", "SCREENED", "select"]
 
-SCREEN = "screen"
-FULL = "full"
 SCREENED = (
     "butter_fingers",
     "synonym_substitution",
@@ -22,30 +20,28 @@ SCREENED = (
     "tab_indent",
 )
 """The set `screen`: two perturbations of each category, chosen as the strongest of their kind that no seed weakens."""
-_NOT_FULL = frozenset({"back_translation", "rename_variable_model"})
-"""What needs a file or a further model is asked by name only."""
 
 
-def select(wanted: Sequence[str]) -> tuple[Perturbation, ...]:
+def select(wanted: Sequence[str], catalogue: Catalogue) -> tuple[Perturbation, ...]:
     """Give the perturbations that names, categories (`function-name`), levels or the sets `screen` and `full` mean.
 
-    Each comes once, in the order in which it was first meant.
+    Each comes once, in the order in which it was first meant. What needs a file is asked by its own name only.
 
     Raises:
         UnknownNameError: for a word that means none, with the nearest names.
+        UsageError: for one that cannot be had.
     """
-    names = dict.fromkeys(name for word in wanted or (SCREEN,) for name in _names(word))
-    return tuple(registry.load("perturbations", name) for name in names)
+    names = dict.fromkeys(name for word in wanted or (SCREEN,) for name in _names(word, catalogue))
+    return tuple(catalogue.load(name) for name in names)
 
 
-def _names(word: str) -> Sequence[str]:
+def _names(word: str, catalogue: Catalogue) -> Sequence[str]:
     if word == SCREEN:
         return SCREENED
-    known = [name for name in registry.names("perturbations") if name not in _NOT_FULL]
     if word == FULL:
-        return known
+        return catalogue.names()
     kind = word.replace("-", " ").replace("_", " ")
     if kind in {*CATEGORIES, *LEVELS}:
-        loaded: list[Perturbation] = [registry.load("perturbations", name) for name in known]
+        loaded = map(catalogue.load, catalogue.names())
         return [one.name for one in loaded if kind in {one.category, one.level}]
-    return (word,)
+    return catalogue.expand(word)
