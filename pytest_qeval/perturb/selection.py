@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pytest_qeval.perturb.base import CATEGORIES, LEVELS, Perturbation
 from pytest_qeval.perturb.catalogue import FULL, SCREEN, Catalogue
 
-__all__ = ["FULL", "SCREEN", "SCREENED", "select"]
+__all__ = ["FULL", "SCREEN", "SCREENED", "perturbation_table", "select"]
 
 SCREENED = (
     "butter_fingers",
@@ -45,3 +45,22 @@ def _names(word: str, catalogue: Catalogue) -> Sequence[str]:
         loaded = map(catalogue.load, catalogue.names())
         return [one.name for one in loaded if kind in {one.category, one.level}]
     return catalogue.expand(word)
+
+
+def perturbation_table() -> tuple[str, ...]:
+    """Give the registered perturbations as rows of a Markdown table, head included, by category and name."""
+    found = sorted(select([FULL], Catalogue()), key=lambda one: (CATEGORIES.index(one.category), one.name))
+    rows = (
+        (
+            f"`{one.name}`" + " *" * (one.name in SCREENED),
+            one.category,
+            one.level,
+            "half the solution" if one.form == "half" else "prompt",
+            "any" if one.random else "one",
+            one.summary,
+            one.invariant,
+        )
+        for one in found
+    )
+    head = ("name", "category", "level", "given", "seeds", "what changes", "what stays")
+    return tuple(f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows))
