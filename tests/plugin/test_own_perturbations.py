@@ -91,6 +91,23 @@ def test_it_is_listed(run: Run) -> None:
     )
 
 
+def test_a_conftest_beside_the_tests_serves_the_suite(
+    run: Run, example: Path, humaneval: Problem, mode: tuple[str, ...]
+) -> None:
+    """The suite's own file lies in the package, whichever process collects it."""
+    example.joinpath("tests").mkdir()
+    example.joinpath("conftest.py").rename(example / "tests" / "conftest.py")
+    labels = ("HumanEval/0", "HumanEval/0-stray_comment-s0")
+    samples = write_answers(example, dict.fromkeys(labels, humaneval.canonical_solution))
+    result = run(
+        *mode, "--qeval-completions", samples, "--qeval-suite", "robustness", "--qeval-limit", "1",
+        "--qeval-perturbation", "stray_comment", "--qeval-output", "out",
+    )  # fmt: skip
+
+    assert result.ret == pytest.ExitCode.OK
+    assert scopes(example, "humaneval")["stray_comment"]["robust_pass@1"]["value"] == 1.0
+
+
 REFUSED = {
     "raises": ("mine", "lambda problem, rng: 1 / 0", "'mine' failed on ours/0-mine-s0 (ZeroDivisionError: "),
     "a name that is taken": ("tab_indent", "len", "'tab_indent': the name has a meaning already"),

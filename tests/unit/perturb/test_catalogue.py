@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pytest_qeval import registry
 from pytest_qeval.errors import DataError, UnknownNameError, UsageError
-from pytest_qeval.perturb.base import Perturbation, perturbed
+from pytest_qeval.perturb.base import Perturbation, perturbed, seeds_of
 from pytest_qeval.perturb.catalogue import Catalogue, own_perturbations
 from pytest_qeval.perturb.disturbing import disturb
 from pytest_qeval.perturb.docstring_translation import FILE
@@ -166,3 +168,26 @@ def test_chance_is_the_seed_s() -> None:
     prompts = [perturbed(asked, MINE, seed).prompt for seed in (0, 0, 1)]
 
     assert prompts[0] == prompts[1] != prompts[2]
+
+
+@given(made=st.sets(st.integers(0, 50), min_size=1), wanted=st.none() | st.integers(1, 60))
+def test_versions_are_asked_in_the_order_of_their_seeds(made: set[int], wanted: int | None) -> None:
+    """So many of them, all without a number; and each seed gives its own version."""
+
+    def version(seed: int) -> Perturbation:
+        return replace(MINE, apply=lambda asked, _rng: replace(asked, prompt=f"# {seed}\n{asked.prompt}"))
+
+    one = replace(MINE, versions={seed: version(seed).apply for seed in made})
+    seeds = seeds_of(one, wanted)
+
+    assert list(seeds) == sorted(made)[: wanted or len(made)]
+    assert [perturbed(problem("m = n\n"), one, seed).prompt.split("\n")[0] for seed in seeds] == [
+        f"# {seed}" for seed in seeds
+    ]
+
+
+@given(wanted=st.integers(1, 60))
+def test_others_are_asked_from_the_first_seed_on(wanted: int) -> None:
+    """Once where no number is given, or there is no choice to make."""
+    assert list(seeds_of(MINE, wanted)) == list(range(wanted))
+    assert list(seeds_of(MINE, None)) == list(seeds_of(replace(MINE, random=False), wanted)) == [0]
