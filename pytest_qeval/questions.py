@@ -41,10 +41,10 @@ class Questions:
 
         Args:
             settings: What the user asked for.
-            benchmark: How benchmarks are found.
-            execute: How programs are executed.
-            post: How messages are left.
-            own: What the user's `conftest.py` files bring along, asked once these are read.
+            benchmark: Finds a benchmark by name.
+            execute: Executes a program.
+            post: Leaves a message for the session.
+            own: Gives what the user's `conftest.py` files bring along, asked once these are read.
         """
         self._settings = settings
         self._benchmark = benchmark

@@ -78,7 +78,11 @@ class Runtime:
         self._pool: PacedPool | None = None
         self._samples: Mapping[str, Sequence[str]] | None = None
         self.questions = Questions(
-            settings, benchmark=self.benchmark, execute=self._execute, post=self.post, own=own_perturbations
+            settings,
+            benchmark=self.benchmark,
+            execute=self._execute,
+            post=self.post,
+            own=own_perturbations,
         )
 
     @property

@@ -22,17 +22,22 @@ SCREENED = (
 """The set `screen`: two perturbations of each category, chosen as the strongest of their kind that no seed weakens."""
 
 
-def select(wanted: Sequence[str], catalogue: Catalogue) -> tuple[Perturbation, ...]:
+def select(wanted: Sequence[str], catalogue: Catalogue | None = None) -> tuple[Perturbation, ...]:
     """Give the perturbations that names, categories (`function-name`), levels or the sets `screen` and `full` mean.
 
     Each comes once, in the order in which it was first meant. What needs a file is asked by its own name only.
+
+    Args:
+        wanted: Words; none of them is the set `screen`.
+        catalogue: Where they are looked up; the registered perturbations, where there is none.
 
     Raises:
         UnknownNameError: for a word that means none, with the nearest names.
         UsageError: for one that cannot be had.
     """
-    names = dict.fromkeys(name for word in wanted or (SCREEN,) for name in _names(word, catalogue))
-    return tuple(catalogue.load(name) for name in names)
+    known = catalogue or Catalogue()
+    names = dict.fromkeys(name for word in wanted or (SCREEN,) for name in _names(word, known))
+    return tuple(known.load(name) for name in names)
 
 
 def _names(word: str, catalogue: Catalogue) -> Sequence[str]:
@@ -49,7 +54,7 @@ def _names(word: str, catalogue: Catalogue) -> Sequence[str]:
 
 def perturbation_table() -> tuple[str, ...]:
     """Give the registered perturbations as rows of a Markdown table, head included, by category and name."""
-    found = sorted(select([FULL], Catalogue()), key=lambda one: (CATEGORIES.index(one.category), one.name))
+    found = sorted(select([FULL]), key=lambda one: (CATEGORIES.index(one.category), one.name))
     rows = (
         (
             f"`{one.name}`" + " *" * (one.name in SCREENED),
