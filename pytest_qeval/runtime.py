@@ -21,7 +21,7 @@ from pytest_qeval.measure.topk import Scores
 from pytest_qeval.plan import cases_of, default_benchmark
 from pytest_qeval.questions import Questions
 from pytest_qeval.recipe_run import RecipeRun
-from pytest_qeval.schema import Case, Execution, Json, Program, Record
+from pytest_qeval.schema import Case, Execution, Json, Problem, Program, Record
 from pytest_qeval.selftest import completion_of
 from pytest_qeval.settings import Settings
 from pytest_qeval.verdict.baseline import refusal
@@ -171,7 +171,12 @@ class Runtime:
         """Give task id, prompt and canonical solution of the problems of a benchmark that this run asks."""
         asked = self.benchmark(benchmark)
         chosen = (asked.problems[case.task_id] for case in self.cases(benchmark))
-        return [(problem.task_id, asked.prompt(problem).text, problem.canonical_solution) for problem in chosen]
+        return [(problem.task_id, self.shown(asked, problem), problem.canonical_solution) for problem in chosen]
+
+    def shown(self, asked: Benchmark, problem: Problem) -> str:
+        """Give what solutions are shown after: the plain prompt, or what an encoder reads where one is asked."""
+        style = self.settings.generation.prompt_style
+        return asked.prompt(problem, "source" if style == "source" else "completion").text
 
     def check_device(self, engine: ModelEngine) -> None:
         """Make sure that a model has been loaded where the saved baseline's was; which device that is, shows only then.

@@ -32,6 +32,8 @@ _LONGEST = 50_000
 """Characters; an answer that is longer is not searched for code, but taken as it is."""
 _END_MARKS = re.compile(r"(?:<\|\w+\|>|</s>)\s*$")
 """Special tokens as text, which some tools leave at the end of an answer."""
+_THOUGHT = re.compile(r"\A(?:\s*<think>.*?</think>|.*^[ \t]*</think>)", re.DOTALL | re.MULTILINE)
+"""What a model has thought aloud, whose drafts are no answer; some templates say `<think>` for it."""
 _PROMPTED = re.compile(r"^[ \t]*(?:>>>|\.\.\.)(?: |$)")
 
 
@@ -47,6 +49,7 @@ def follow_up(answer: str, *, prompt: str, entry_point: str) -> str:
         entry_point: The function that is asked for.
     """
     answer = _END_MARKS.sub("", answer.replace("\r\n", "\n").replace("\r", "\n"))
+    answer = _THOUGHT.sub("", answer)
     if len(answer) > _LONGEST:
         return answer
     found = list(passages(answer))

@@ -200,6 +200,18 @@ def test_an_answer_without_the_function_has_none(answer: str) -> None:
     assert "total" not in run(program(answer))
 
 
+@pytest.mark.parametrize("thought", ["<think>\n{}</think>\n\n", "<think>{}</think>", "Hm.\n{}\n</think>\n"])
+@pytest.mark.parametrize("draft", [WHOLE.replace("double(x)", "x"), "```python\ndef total(numbers): ...\n```\n"])
+def test_a_draft_that_was_thought_aloud_is_no_answer(thought: str, draft: str) -> None:
+    assert total_of(thought.format(draft) + WHOLE)([1, 2]) == 6
+    assert total_of(f"{thought.format(draft)}It is this:\n```python\n{WHOLE}```\n")([1, 2]) == 6
+    assert "total" not in run(program(thought.format(draft)))
+
+
+def test_code_may_speak_of_thoughts() -> None:
+    assert total_of(f'MARK = "</think>"\n\n\n{WHOLE}')([1, 2]) == 6
+
+
 @pytest.mark.parametrize(
     "answer",
     [
