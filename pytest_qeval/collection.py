@@ -75,7 +75,8 @@ def _cases(metafunc: pytest.Metafunc) -> Sequence[Case]:
     try:
         if robust is not None:
             named = [_name_of(argument, metafunc.definition, runtime) for argument in robust.args]
-            return [case for name in named or runtime.default_benchmarks for case in runtime.disturbed_cases(name)]
+            disturbed = runtime.questions.disturbed_cases
+            return [case for name in named or runtime.default_benchmarks for case in disturbed(name)]
         if marker is None or not marker.args:
             raise UsageError(
                 f"{metafunc.definition.nodeid} takes `case` but names no benchmark: "
@@ -165,8 +166,14 @@ def answered_by(saved: Saved, runtime: Runtime, cases: Iterable[Case]) -> set[Ca
     """Give the cases that need not be asked of the baseline again; see `baseline_of_run.answered`."""
     from pytest_qeval.baseline_of_run import answered  # noqa: PLC0415 - only for active sessions
 
-    asked = {case: runtime.questions.disturbance_of(case) for case in cases}
+    questions = runtime.questions
+    asked = {case: questions.disturbance_of(case) for case in cases if not _is_none(case, saved, runtime)}
     return answered(saved, asked, data_of(runtime, asked), runtime.settings)
+
+
+def _is_none(case: Case, saved: Saved, runtime: Runtime) -> bool:
+    """Tell whether a disturbed case without an answer is no question: nobody was ever asked it."""
+    return saved.named and case not in saved.records and bool(runtime.questions.fault_of(case))
 
 
 def data_of(runtime: Runtime, cases: Iterable[Case]) -> dict[str, Json]:

@@ -79,6 +79,10 @@ class Finished:
         """Give the messages about benchmarks, by name."""
         return {message["name"]: message for message in self.messages if message["type"] == "benchmark"}
 
+    def disturbances(self) -> list[Json]:
+        """Give the messages about what was made of problems, and what was no question."""
+        return [message for message in self.messages if message["type"] in {"perturbation", "invalid"}]
+
     def conditions(self) -> Json:
         """Give what has to be equal in two runs that are compared."""
         checksums = {f"benchmarks.{name}": message["sha256"] for name, message in self.benchmarks().items()}
@@ -130,7 +134,8 @@ def put_together(before: Finished, after: Finished, *, force: bool) -> Joint:
         baseline = baseline.renamed(f"{old_name} (before)")
     gathering = Gathering()
     told = [message for name in candidates for message in after.messages_of(name)]
-    for message in (*after.benchmarks().values(), *filter(_holds(before, after), told), *baseline.messages):
+    shared = [*after.benchmarks().values(), *_disturbances(before, after)]
+    for message in (*shared, *filter(_holds(before, after), told), *baseline.messages):
         gathering.add(_from(message, baseline.recipe))
     return Joint(
         run=after.header(before, accepted),
@@ -172,6 +177,12 @@ def _answers(run: Finished, recipe: str | None, asked: Finished) -> dict[Case, i
     rows = (row for row in run.messages_of(recipe or "") if row["type"] == "record")
     records = (Record.from_dict(row) for row in rows)
     return {record.case: record.n_solved for record in records if record.case in wanted and record.recipe == recipe}
+
+
+def _disturbances(before: Finished, after: Finished) -> list[Json]:
+    """Give what was made of problems in the later run; what was no question in either is one in neither."""
+    earlier = (message for message in before.disturbances() if message["type"] == "invalid")
+    return [*after.disturbances(), *earlier]
 
 
 def _from(message: Json, baseline: str) -> Json:

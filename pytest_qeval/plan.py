@@ -45,16 +45,17 @@ def default_suites(settings: Settings, *, gated: Iterable[str] = (), replayed: I
 
     The divergence is measured where one of the `gated` metrics is about it, and where a baseline is saved, for others
     to be compared with. Functions are summarized where one is about scores, and problems disturbed where one is about
-    robustness.
+    robustness, or perturbations are named.
     """
     if settings.suites:
         return settings.suites
     if settings.completions:
-        return _suites_of(replayed)
+        return (*_suites_of(replayed), *(["robustness"] if settings.perturbations else []))
     wanted = settings.save_baseline is not None or any(metric in OF_DIVERGENCE for metric in gated)
     divergence = ["divergence"] if wanted else []
     summarization = ["summarization"] if any(metric in SCORES for metric in gated) else []
-    robustness = ["robustness"] if any(metric in OF_ROBUSTNESS for metric in gated) else []
+    disturbed = settings.perturbations or any(metric in OF_ROBUSTNESS for metric in gated)
+    robustness = ["robustness"] if disturbed else []
     return (*divergence, default_benchmark(settings), *summarization, *robustness, "efficiency")
 
 

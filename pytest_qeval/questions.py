@@ -33,6 +33,7 @@ class Questions:
         settings: Settings,
         *,
         benchmark: Callable[[str], Benchmark],
+        known: Callable[[], Mapping[str, Sequence[str]] | None] = lambda: None,
         execute: Callable[[Program], Future[Execution]],
         post: Callable[[Json], None],
         own: Callable[[], Iterable[object]] = tuple,
@@ -42,29 +43,38 @@ class Questions:
         Args:
             settings: What the user asked for.
             benchmark: Finds a benchmark by name.
+            known: Gives samples by label, where only those can be answered.
             execute: Executes a program.
             post: Leaves a message for the session.
             own: Gives what the user's `conftest.py` files bring along, asked once these are read.
         """
         self._settings = settings
         self._benchmark = benchmark
+        self._known = known
         self._execute = execute
         self._post = post
         self._own = own
         self._made: dict[str, Disturbances] = {}
         self._proofs: dict[Case, Future[Execution]] = {}
+        self._faults: dict[Case, str] = {}
 
-    def disturbed_cases(self, name: str, *, known: Mapping[str, Sequence[str]] | None) -> tuple[Case, ...]:
+    def disturbed_cases(self, name: str) -> tuple[Case, ...]:
         """Give a benchmark's disturbed cases, with the undisturbed ones that they are compared with.
 
-        Args:
-            name: The benchmark.
-            known: Samples by label, where only those can be answered.
-
         Raises:
-            UsageError: for an unknown perturbation, or a benchmark whose prompts cannot be disturbed.
+            UnknownNameError: for a perturbation that there is not.
+            UsageError: for a benchmark whose prompts cannot be disturbed, or samples of undisturbed problems only.
         """
-        return tuple(case for case in self._disturbances(name).questions if known is None or case.label in known)
+        if self._settings.selftest:
+            return ()  # whose answers belong to undisturbed problems
+        known = self._known()
+        cases = [case for case in self._disturbances(name).questions if known is None or case.label in known]
+        if all(case.perturbation in {None, HALF} for case in cases):
+            raise self._nothing_known(name)
+        return tuple(cases)
+
+    def _nothing_known(self, name: str) -> UsageError:
+        return UsageError(f"{self._settings.completions} holds no completion of a disturbed {name} problem.")
 
     def _disturbances(self, name: str) -> Disturbances:
         if name not in self._made:
@@ -89,7 +99,14 @@ class Questions:
         return made
 
     def _problems(self, name: str) -> list[Problem]:
-        problems = list(self._benchmark(name).problems.values())
+        everything, known = self._benchmark(name).problems, self._known()
+        problems = list(everything.values())
+        if known is not None:  # whoever made the samples has chosen already
+            chosen = {label.rsplit("-", 2)[0] for label in known if label not in everything}
+            problems = [problem for problem in problems if problem.task_id in chosen]
+            if not problems:
+                raise self._nothing_known(name)
+            return problems[: self._settings.limit]
         if self._settings.limit:
             return list(islice(problems, self._settings.limit))
         if SCREEN not in (self._settings.perturbations or (SCREEN,)):
@@ -124,16 +141,21 @@ class Questions:
             self._proofs[case] = self._execute(program)
 
     def fault_of(self, case: Case) -> str:
-        """Say why a disturbed case is no question, which is told to the session; empty where it is one."""
+        """Say why a disturbed case is no question, which is told to the session once; empty where it is one."""
         if case.perturbation is None:
             return ""
-        self.prove([case])
-        execution = self._proofs[case].result()
-        if execution.status == "passed":
-            return ""
-        reason = f"its own solution does not pass ({execution.status}{': ' * bool(execution.detail)}{execution.detail})"
-        self._post({"type": "invalid", **asdict(case), "reason": reason})
-        return reason
+        if case not in self._faults:
+            self.prove([case])
+            self._faults[case] = _fault_of(self._proofs[case].result())
+            if self._faults[case]:
+                self._post({"type": "invalid", **asdict(case), "reason": self._faults[case]})
+        return self._faults[case]
+
+
+def _fault_of(execution: Execution) -> str:
+    if execution.status == "passed":
+        return ""
+    return f"its own solution does not pass ({execution.status}{': ' * bool(execution.detail)}{execution.detail})"
 
 
 def _facts(benchmark: str, found: Disturbed) -> PerturbationFacts:

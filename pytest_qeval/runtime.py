@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
 from pathlib import Path
 from random import Random
 
@@ -21,7 +20,7 @@ from pytest_qeval.measure.topk import Scores
 from pytest_qeval.plan import cases_of, default_benchmark
 from pytest_qeval.questions import Questions
 from pytest_qeval.recipe_run import RecipeRun
-from pytest_qeval.schema import Case, Execution, Json, Problem, Program, Record
+from pytest_qeval.schema import Case, Json, Problem, Record
 from pytest_qeval.selftest import completion_of
 from pytest_qeval.settings import Settings
 from pytest_qeval.verdict.baseline import refusal
@@ -80,7 +79,8 @@ class Runtime:
         self.questions = Questions(
             settings,
             benchmark=self.benchmark,
-            execute=self._execute,
+            known=lambda: self.samples,
+            execute=lambda program: self.pool.submit(program),  # noqa: PLW0108 - which starts the pool only then
             post=self.post,
             own=own_perturbations,
         )
@@ -141,26 +141,10 @@ class Runtime:
             raise UsageError(f"{self.settings.completions} holds no completion of a {benchmark} problem.")
         return cases
 
-    def _execute(self, program: Program) -> Future[Execution]:
-        return self.pool.submit(program)
-
     @property
     def default_benchmarks(self) -> tuple[str, ...]:
         """What suites that work on any benchmark ask."""
         return self.settings.benchmarks or (default_benchmark(self.settings),)
-
-    def disturbed_cases(self, benchmark: str) -> tuple[Case, ...]:
-        """Give the cases of a benchmark under perturbation, with those that they are compared with.
-
-        Raises:
-            UsageError: when none is left, such as for samples of undisturbed problems, or where nobody can answer.
-        """
-        if self.settings.selftest:
-            return ()  # whose answers belong to undisturbed problems
-        cases = self.questions.disturbed_cases(benchmark, known=self.samples)
-        if not cases:
-            raise UsageError(f"{self.settings.completions} holds no completion of a disturbed {benchmark} problem.")
-        return cases
 
     def reuse(self, cases: Iterable[Case]) -> None:
         """Take the saved baseline's answers to these cases."""
@@ -255,7 +239,9 @@ class Runtime:
         """See whether a candidate's gates on a benchmark are decided by now; leave it as a message when they are."""
         if self.decider is None or not self.may_leave(recipe) or self.is_scored(benchmark):
             return
-        cases = [case for case in self.planned(recipe) if case.benchmark == benchmark and not case.perturbation]
+        cases = [case for case in self.planned(recipe) if case.benchmark == benchmark]
+        if any(case.perturbation for case in cases):
+            return  # undisturbed answers are needed to the last, to set the disturbed ones beside them
         for decision in self.decider.decide(recipe, benchmark, cases, self.outcomes):
             self.post({"type": "decision", **decision})
 

@@ -212,9 +212,9 @@ class Record:
     samples: tuple[Sample, ...]
     worker: str = "main"
     measurements: Mapping[str, float] = field(default_factory=dict)
+    """Of a scored case its `SCORES`, each the mean over the samples; nothing for others."""
     disturbance: str = ""
     """Unified diff of the undisturbed prompt to the one that was asked; empty where it was not disturbed."""
-    """Of a scored case its `SCORES`, each the mean over the samples; nothing for others."""
 
     @property
     def n_solved(self) -> int:

@@ -179,7 +179,8 @@ class Session:
         """
         if self._settings.baseline is None:
             return []
-        cases = {case for recipe, case in self._planned if recipe in self._settings.recipes}
+        candidates = self._settings.recipes
+        cases = {case for recipe, case in self._planned if recipe in candidates and not case.perturbation}
         return list(
             prospects(cases & {*executed}, margin=lambda name: margin_of(self._gates, None, name, default=MARGIN))
         )
@@ -239,7 +240,9 @@ class Session:
             **benchmark_key(self._gathering.benchmarks),
         }
         try:
-            said = self._keeper.write(conditions, asdict(self._run), planned=self._planned)
+            invalid = self._gathering.invalid
+            kept = [(recipe, case) for recipe, case in self._planned if case not in invalid]
+            said = self._keeper.write(conditions, asdict(self._run), planned=kept)
         except UsageError as error:
             self._said.append(Line(str(error), "red"))
             return False

@@ -36,12 +36,12 @@ def is_disturbed(case: Case) -> bool:
 
 
 def scopes_of(facts: Iterable[PerturbationFacts]) -> Mapping[str, tuple[PerturbationFacts, ...]]:
-    """Give every perturbation, every category of several, and all, each with its perturbations."""
+    """Give every perturbation, every category, and all, each with its perturbations; nothing where none is known."""
     known = list(facts)
     scopes: dict[str, tuple[PerturbationFacts, ...]] = {one.name: (one,) for one in known}
     for category in dict.fromkeys(one.category for one in known):
         scopes[category] = tuple(one for one in known if one.category == category)
-    return {**scopes, ALL: tuple(known)}
+    return {**scopes, ALL: tuple(known)} if known else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,8 @@ class _Task:
     """One problem of a scope under one recipe: who was asked what, and what came out."""
 
     task_id: str
-    disturbed: frozenset[Case]
+    questions: frozenset[tuple[Case, str]]
+    """With the disturbance of each, which another version of a perturbation may have made another one."""
     nominal: tuple[bool, ...]
     """One value a sample; a sample counts where it passes in every form that was disturbed."""
     outcomes: tuple[tuple[bool, ...], ...]
@@ -75,29 +76,35 @@ def robust_results(
         for scope, members in scopes.items():
             tasks = list(_tasks(recipe, members, cases, found))
             fewest = min((len(task.nominal) for task in tasks), default=1)
-            names = tuple(one.name for one in members)
-            planned = [case for case in cases if case.perturbation in names]
             results.append(
                 RobustResult(
                     benchmark=benchmark,
                     recipe=recipe,
                     scope=scope,
-                    perturbations=names,
+                    perturbations=tuple(one.name for one in members),
                     problems=len(tasks),
-                    missing=sum((recipe, case) not in found for case in planned),
+                    missing=sum((recipe, case) not in found for case in _asked(cases, members)),
                     means={k: means_of([task.at(k) for task in tasks]) for k in KS if k <= fewest},
                 )
             )
     return tuple(results)
 
 
+def _asked(cases: Iterable[Case], members: Sequence[PerturbationFacts]) -> Iterator[Case]:
+    """Give a scope's own cases; the undisturbed ones are those of the benchmark, which counts them itself."""
+    names = {one.name for one in members} | {HALF for one in members if one.form == "half"}
+    return (case for case in cases if case.perturbation in names)
+
+
 def _tasks(recipe: str, members: Sequence[PerturbationFacts], cases: Sequence[Case], found: _Found) -> Iterator[_Task]:
     forms = {one.name: one.form for one in members}
     by_task: dict[str, list[Case]] = {}
     for case in cases:
-        if case.perturbation in forms and (recipe, case) in found:
+        if case.perturbation in forms:
             by_task.setdefault(case.task_id, []).append(case)
     for task_id, asked in by_task.items():
+        if any((recipe, case) not in found for case in asked):
+            continue  # the worst of them is not known
         wanted = {
             Case(
                 benchmark=case.benchmark,
@@ -113,7 +120,8 @@ def _tasks(recipe: str, members: Sequence[PerturbationFacts], cases: Sequence[Ca
         outcomes = tuple(_passes(found[recipe, case]) for case in asked)
         if len({len(samples) for samples in (*nominal, *outcomes)}) == 1:
             both = tuple(all(samples) for samples in zip(*nominal, strict=True))
-            yield _Task(task_id=task_id, disturbed=frozenset(asked), nominal=both, outcomes=outcomes)
+            questions = frozenset((case, found[recipe, case].disturbance) for case in (*wanted, *asked))
+            yield _Task(task_id=task_id, questions=questions, nominal=both, outcomes=outcomes)
 
 
 def _passes(record: Record) -> tuple[bool, ...]:
@@ -146,7 +154,7 @@ def changes_of(
         for scope, members in scopes_of(one for (name, _), one in facts.items() if name == benchmark).items():
             own = {task.task_id: task for task in _tasks(recipe, members, cases, found)}
             base = {task.task_id: task for task in _tasks(baseline, members, cases, found)}
-            both = [name for name in own if name in base and own[name].disturbed == base[name].disturbed]
+            both = [name for name in own if name in base and own[name].questions == base[name].questions]
             change = _change(
                 [(base[name], own[name]) for name in both],
                 benchmark=benchmark,

@@ -139,7 +139,8 @@ def _divergence(
     compared = [one for one in comparisons if (one.recipe, one.benchmark) == (facts.recipe, facts.benchmark)]
     if not compared:
         return summarise_divergence(facts, None)
-    both = {case.task_id for name, case in found if name == facts.recipe and (baseline, case) in found}
+    asked = (case for name, case in found if name == facts.recipe and not is_disturbed(case))
+    both = {case.task_id for case in asked if (baseline, case) in found}
     return summarise_divergence(facts, {*compared[0].regressed, *compared[0].fixed}, compared=both)
 
 

@@ -1,0 +1,256 @@
+"""The suite `robustness` as a user meets it: one live run of the embedded model, and replays for everything else."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from pytest_qeval.benchmarks.micro import MICRO
+from pytest_qeval.perturb.disturbing import disturb
+from pytest_qeval.perturb.selection import select
+from pytest_qeval.report.json import SCHEMA_PATH
+from pytest_qeval.schema import Json, Record
+
+Run = Callable[..., pytest.RunResult]
+
+pytestmark = pytest.mark.timeout(600)
+
+WORDS = ("butter_fingers", "name_camel_case")
+ASKED = tuple(part for word in WORDS for part in ("--qeval-perturbation", word))
+SUITES = ("--qeval-suite", "micro", "--qeval-suite", "robustness")
+ROBUST = ("--qeval-suite", "robustness")
+DEMO = ("--qeval-model", "demo", "--qeval-recipe", "int8", "--qeval-limit", "3", *ASKED)
+N = 6
+BROKEN = {"micro/1-butter_fingers-s0", "micro/4-butter_fingers-s0", "micro/4-name_camel_case-s0"}
+"""Of the second run's answers to six problems: two are lost when they are disturbed."""
+
+
+def start(folder: Path, *arguments: str) -> None:
+    """Run pytest in a process of its own, with the cache in the folder."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / ".cache")}
+    subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
+
+
+def answers(broken: Iterable[str] = ()) -> list[Json]:
+    """Give an answer to every question about six problems: its own solution, or nothing that would pass."""
+    problems = list(MICRO.load(None).problems.values())[:N]
+    questions = disturb(problems, select(WORDS), seeds=1).questions
+    return [
+        {"task_id": case.label, "completion": "    return\n" if case.label in broken else asked.canonical_solution}
+        for case, asked in questions.items()
+    ]
+
+
+def write(path: Path, rows: Sequence[Json]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def read_report(folder: Path) -> Json:
+    report: Json = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    jsonschema.validate(report, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
+    return report
+
+
+def records_of(folder: Path) -> list[Record]:
+    lines = (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()
+    return [Record.from_dict(row) for row in map(json.loads, lines) if row["type"] == "record"]
+
+
+def answered(records: Iterable[Record]) -> dict[tuple[str, str], tuple[str, str, str]]:
+    """Give what was asked and answered, by recipe and label."""
+    return {
+        (one.recipe, one.case.label): (one.disturbance, one.samples[0].completion.text, one.outcome) for one in records
+    }
+
+
+def means(section: Json) -> Json:
+    """Leave out of a recipe's section how it compares."""
+    return {scope: {**numbers, "comparison": None} for scope, numbers in section.items()}
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ask the embedded model three problems, undisturbed by two suites; the folder of the reports."""
+    folder = tmp_path_factory.mktemp("live")
+    start(folder, "-p", "no:xdist", *DEMO, *SUITES, "--qeval-output", "out")
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def replayed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Replay `a`, which is saved, and `b`, which is compared with it; the folder of both."""
+    folder = tmp_path_factory.mktemp("replayed")
+    for name, broken, more in (
+        ("a", (), ("--qeval-save-baseline", "a.json.gz")),
+        ("b", BROKEN, ("--qeval-baseline", "a.json.gz")),
+    ):
+        file = write(folder / f"{name}.jsonl", answers(broken))
+        start(folder, "--qeval-completions", file, *SUITES, *ASKED, "--qeval-output", name, *more)
+    return folder
+
+
+def test_every_question_is_asked_once(live: Path) -> None:
+    """Though the undisturbed ones belong to both suites; nothing is missing, and nothing is asked twice."""
+    records = records_of(live)
+    report = read_report(live)
+
+    assert set(Counter((one.recipe, one.case) for one in records).values()) == {1}
+    for recipe in ("auto", "int8"):
+        asked = [one.case for one in records if one.recipe == recipe]
+        assert [case.label for case in asked if case.perturbation is None] == ["micro/0", "micro/1", "micro/2"]
+        assert {case.perturbation for case in asked} == {None, *WORDS}
+    assert (report["run"]["planned"], report["run"]["missing"]) == (len(records), 0)
+    assert report["benchmarks"]["micro"]["results"]["int8"]["missing"] == 0
+    facts = report["robustness"]["micro"]["int8"]["all"]
+    assert facts["applied"] == sum(one.case.perturbation in WORDS for one in records) / 2
+
+
+def test_workers_give_the_same_records(run: Run, pytester: pytest.Pytester, live: Path) -> None:
+    """Each makes its own disturbances; they are the same everywhere, and the suite alone asks what two asked."""
+    result = run("-n2", *DEMO, *ROBUST, "--qeval-output", "out")
+
+    assert result.ret == pytest.ExitCode.OK
+    assert answered(records_of(pytester.path / "out")) == answered(records_of(live))
+    there, here = read_report(live)["robustness"], read_report(pytester.path / "out")["robustness"]
+    assert here == there
+
+
+def test_written_answers_give_the_same_numbers(run: Run, pytester: pytest.Pytester, live: Path) -> None:
+    """Undisturbed and disturbed ones in one file; nothing has to be said about which problems were asked."""
+    parts = [live / f"{name}-int8.jsonl" for name in ("samples", "disturbed-samples")]
+    pytester.path.joinpath("all.jsonl").write_text("".join(part.read_text(encoding="utf-8") for part in parts))
+    result = run("--qeval-completions", "all.jsonl", *ASKED, "--qeval-output", "out")
+
+    assert result.ret == pytest.ExitCode.OK
+    there = read_report(live)["robustness"]["micro"]["int8"]
+    assert means(read_report(pytester.path / "out")["robustness"]["micro"]["replay"]) == means(there)
+
+
+def test_a_saved_baseline_answers_disturbed_cases(replayed: Path) -> None:
+    """Two of six problems are lost only when they are disturbed; the undisturbed score has not changed."""
+    report = read_report(replayed / "b")
+    change = report["robustness"]["micro"]["replay"]["all"]["comparison"]
+
+    assert change["broken"] == ["micro/1", "micro/4"]
+    assert change["drop_increase"]["value"] == pytest.approx(2 / 6)
+    assert [one["case"] for one in change["examples"]] == ["micro/4-butter_fingers-s0", "micro/1-butter_fingers-s0"]
+    assert "+    return" in change["examples"][0]["completion_diff"]
+    assert report["benchmarks"]["micro"]["comparisons"]["replay"]["regressed"] == []
+
+
+def test_a_saved_baseline_of_other_disturbances_is_no_answer(
+    run: Run, pytester: pytest.Pytester, replayed: Path
+) -> None:
+    """A perturbation of another version asks something else under the same name."""
+    document = json.loads(gzip.decompress((replayed / "a.json.gz").read_bytes()))
+    row = next(one for one in document["messages"] if one.get("perturbation") == "butter_fingers")
+    row["disturbance"] += "\n+another typo"
+    pytester.path.joinpath("a.json.gz").write_bytes(gzip.compress(json.dumps(document).encode()))
+    file = str(replayed / "b.jsonl")
+    result = run("--qeval-completions", file, *ROBUST, *ASKED, "--qeval-baseline", "a.json.gz")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*a.json.gz holds no answer to 1 of the problems that are asked, such as micro/0-b*"])
+
+
+def test_finished_runs_are_compared_like_live_ones(run: Run, pytester: pytest.Pytester, replayed: Path) -> None:
+    """Nothing is disturbed again: the journals say what was."""
+    before, after = (str(replayed / name / "records.jsonl") for name in "ab")
+    result = run("--qeval-compare", before, after, "--qeval-output", "out", "--qeval-gate", "robust_drop <= 30%")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*FAIL  robust_drop <= 30%*"])
+    there, here = (read_report(folder)["robustness"]["micro"] for folder in (replayed / "b", pytester.path / "out"))
+    there["replay"] = json.loads(json.dumps(there["replay"]).replace("replay (saved)", "replay (before)"))
+    assert here["replay"] == there["replay"]
+
+
+@pytest.mark.parametrize(
+    ("gate", "code"), [("robust_drop <= 40%", 0), ("robust_pass >= 0.7", 1), ("pass@1 >= 1", 0)]
+)  # fmt: skip
+def test_a_gate_decides_the_exit_status(run: Run, replayed: Path, gate: str, code: int) -> None:
+    """Four of six are robust; undisturbed all are solved."""
+    file = str(replayed / "b.jsonl")
+
+    assert run("--qeval-completions", file, *ROBUST, *ASKED, "--qeval-gate", gate).ret == code
+
+
+def test_an_unknown_perturbation_is_refused_before_anything_is_loaded(run: Run, pytester: pytest.Pytester) -> None:
+    """Even where no suite is named: it is the perturbation that asks for the suite."""
+    result = run("--qeval-model", "demo", "--qeval-perturbation", "tab_ident", "--qeval-output", "out")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: there is no perturbation 'tab_ident'. Did you mean 'tab_indent'?*"])
+    assert not (pytester.path / "out").exists()
+
+
+def test_a_problem_that_cannot_be_disturbed_is_refused(run: Run, pytester: pytest.Pytester) -> None:
+    """Its prompt is no beginning of a function: one sentence, and exit status 4."""
+    row = {"task_id": "own/0", "prompt": '"""Add."""\n', "entry_point": "add", "canonical_solution": "add = sum\n",
+           "test": "def check(candidate):\n    assert candidate([1]) == 1\n"}  # fmt: skip
+    write(pytester.path / "own.jsonl", [row])
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.qeval_robustness("own.jsonl")
+        def test_own(qeval, case):
+            qeval(case)
+        """
+    )
+    result = run("--qeval-model", "demo", *pytester.path.glob("test_*.py"))
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: no problem of own could be disturbed by *begin a function*"])
+
+
+def test_answers_to_undisturbed_problems_have_no_robustness(run: Run, samples: Path) -> None:
+    """Asked for by name, the suite says what it misses."""
+    result = run("--qeval-completions", str(samples), *ROBUST)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*answers.jsonl holds no completion of a disturbed micro problem."])
+
+
+def test_deselected_cases_are_not_missing(run: Run, pytester: pytest.Pytester, replayed: Path) -> None:
+    """Without the undisturbed answers there is no number, and a gate that needs one is broken."""
+    file = str(replayed / "b.jsonl")
+    gate = ("--qeval-gate", "robust_drop <= 100%")
+    result = run("--qeval-completions", file, *ROBUST, *ASKED, *gate, "-k", "butter", "--qeval-output", "out")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    report = read_report(pytester.path / "out")
+    assert report["run"]["missing"] == 0
+    assert report["robustness"]["micro"]["replay"]["all"]["problems"] == 0
+    assert report["gates"][0]["reason"] == "no problem was evaluated"
+
+
+def test_a_self_test_has_no_answer_to_disturbed_problems(run: Run) -> None:
+    """Which is told as what was not asked, beside what was."""
+    result = run("--qeval-selftest", *SUITES)
+
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*self-test*"])
+
+
+def test_a_loss_under_disturbance_is_a_regression_where_that_fails(run: Run, pytester: pytest.Pytester) -> None:
+    """`--qeval-strict` looks at disturbed cases as it does at others, and several samples are estimated as such."""
+    rows = [{**row, "task_id": row["task_id"]} for row in answers(BROKEN) for _ in range(2)]
+    write(pytester.path / "two.jsonl", rows)
+    result = run("--qeval-completions", "two.jsonl", *ROBUST, *ASKED, "--qeval-output", "out")
+
+    assert result.ret == pytest.ExitCode.OK
+    section = read_report(pytester.path / "out")["robustness"]["micro"]["replay"]["all"]
+    assert section["robust_pass@1"]["value"] == pytest.approx(4 / 6)
+    assert section["robust_drop@1"]["value"] == pytest.approx(2 / 6)
