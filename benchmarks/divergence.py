@@ -13,8 +13,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import BenchmarkSource
 from pytest_qeval.engines import scoring
@@ -33,8 +31,7 @@ def full(baseline: Any, candidate: Any, tokenizer: Any, solved: Sequence[tuple[s
     both = [causal_logits(model, device=str(model.device)) for model in (baseline, candidate)]
     for _, prompt, solution in solved:
         text = solved_text(tokenizer, prompt, solution, 2**31)
-        ids, positions = torch.tensor(text.token_ids), torch.tensor(text.positions)
-        p, q = (logits(ids, positions) for logits in both)
+        p, q = (logits(text) for logits in both)
         total += compare_logits(p, q).total_kl
         reverse += compare_logits(q, p).total_kl
         tokens += len(text.positions)

@@ -131,9 +131,7 @@ class Bench:
 
 
 def _logits(loaded: Loaded, texts: Sequence[ScoredText]) -> Iterator[torch.Tensor]:
-    logits = causal_logits(loaded.model)
-    for text in texts:
-        yield logits(torch.tensor(text.token_ids), torch.tensor(text.positions))
+    return map(causal_logits(loaded.model), texts)
 
 
 def _timed(call: Callable[[], object]) -> float:

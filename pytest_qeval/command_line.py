@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -19,10 +19,12 @@ from pytest_qeval.recipe_options import recipe_settings, replay_settings, selfte
 from pytest_qeval.selftest import NAME
 from pytest_qeval.settings import (
     ISOLATIONS,
+    PROMPTS,
     CalibrationSettings,
     ExecutionSettings,
     GenerationSettings,
     ModelSettings,
+    PromptName,
     Settings,
 )
 
@@ -60,6 +62,7 @@ def read_settings(config: pytest.Config) -> Settings | None:
         require_proof=values.flag("require-proof"),
         strict=values.flag("strict"),
         until_decided=values.flag("until-decided"),
+        prompt=_prompt(values),
         save_baseline=_saving(values.file("save-baseline"), config.invocation_params.dir),
         export=_output(values.file("export"), config.invocation_params.dir),
         calibration=CalibrationSettings(source=_calibration_source(values), allow_overlap=values.flag("allow-overlap")),
@@ -171,6 +174,13 @@ def _generation(values: Values) -> GenerationSettings:
         max_new_tokens=values.positive("max-new-tokens") or defaults.max_new_tokens,
         seed=values.number("seed", int, lambda seed: seed >= 0, "a whole number from 0 on") or 0,
     )
+
+
+def _prompt(values: Values) -> PromptName:
+    prompt: Any = values.text("prompt") or "auto"
+    if prompt not in PROMPTS:
+        raise UsageError(f"--qeval-prompt expects one of {', '.join(PROMPTS)}, not {prompt!r}.")
+    return cast("PromptName", prompt)
 
 
 def _execution(values: Values) -> ExecutionSettings:

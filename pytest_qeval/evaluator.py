@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from statistics import fmean
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from zlib import crc32
 
 from pytest_qeval.benchmarks.base import Benchmark
@@ -27,6 +27,16 @@ class Executor(Protocol):
         ...
 
 
+class _Executed(NamedTuple):
+    """A completion whose program is being executed, or has been."""
+
+    completion: Completion
+    program_sha256: str
+    extracted: str | None
+    """See `Sample.extracted`."""
+    future: Future[Execution]
+
+
 @dataclass(slots=True)
 class _Open:
     """A case on its way: which samples are generated, which are being executed."""
@@ -35,7 +45,7 @@ class _Open:
     benchmark: Benchmark
     problem: Problem
     n_samples: int
-    programs: dict[int, tuple[Completion, str, Future[Execution]]] = field(default_factory=dict)
+    programs: dict[int, _Executed] = field(default_factory=dict)
 
     @property
     def generated(self) -> bool:
@@ -127,7 +137,7 @@ class Evaluator:
             progress = self._engine.progress
             if not waiting.generated and progress.finished == progress.total:
                 raise EngineError(f"the engine is idle, but {case.label} is not generated")
-        samples = (self._sample(*waiting.programs[index]) for index in range(waiting.n_samples))
+        samples = (self._sample(waiting.programs[index]) for index in range(waiting.n_samples))
         return Record(
             recipe=self._recipe,
             case=case,
@@ -139,29 +149,35 @@ class Evaluator:
     def _step(self) -> None:
         for finished in self._engine.step():
             waiting = self._open[finished.key]
-            future, digest = self._execute(waiting, finished.completion)
-            waiting.programs[finished.index] = (finished.completion, digest, future)
+            waiting.programs[finished.index] = self._execute(waiting, finished.completion)
         self._on_progress(self._engine.progress)
 
-    def _execute(self, waiting: _Open, completion: Completion) -> tuple[Future[Execution], str]:
+    def _execute(self, waiting: _Open, completion: Completion) -> _Executed:
         benchmark = waiting.benchmark
         if isinstance(benchmark, TextBenchmark):
             scored = Execution(status="scored", duration_s=0.0)
-            return _done(scored), _digest(benchmark.answer(completion.text))
+            return _Executed(completion, _digest(benchmark.answer(completion.text)), None, _done(scored))
         program = benchmark.program(waiting.problem, completion.text, self._style)
-        digest = _digest(program.code)
         if benchmark.is_empty(completion.text):
-            return _done(Execution(status="empty", duration_s=0.0, detail="the completion holds no code")), digest
-        return self._executor.submit(program), digest
+            future = _done(Execution(status="empty", duration_s=0.0, detail="the completion holds no code"))
+        else:
+            future = self._executor.submit(program)
+        extracted = None if program.follow_up == completion.text else program.follow_up
+        return _Executed(completion, _digest(program.code), extracted, future)
 
     @staticmethod
-    def _sample(completion: Completion, digest: str, future: Future[Execution]) -> Sample:
-        execution = future.result()
+    def _sample(executed: _Executed) -> Sample:
+        completion, execution = executed.completion, executed.future.result()
         if completion.finish_reason == "length" and execution.status in {"failed", "error", "syntax", "empty"}:
             # It never came to its end: blame the token limit, and keep what the fragment did.
             detail = f"{execution.status} at the token limit: {execution.detail}".rstrip(": ")
             execution = replace(execution, status="truncated", detail=detail)
-        return Sample(completion=completion, program_sha256=digest, execution=execution)
+        return Sample(
+            completion=completion,
+            program_sha256=executed.program_sha256,
+            execution=execution,
+            extracted=executed.extracted,
+        )
 
 
 def _scores(waiting: _Open) -> Mapping[str, float]:
@@ -169,7 +185,7 @@ def _scores(waiting: _Open) -> Mapping[str, float]:
     benchmark = waiting.benchmark
     if not isinstance(benchmark, TextBenchmark):
         return {}
-    scores = [benchmark.score(waiting.problem, completion.text) for completion, _, _ in waiting.programs.values()]
+    scores = [benchmark.score(waiting.problem, executed.completion.text) for executed in waiting.programs.values()]
     return {name: fmean(score[name] for score in scores) for name in SCORES}
 
 

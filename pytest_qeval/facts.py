@@ -41,6 +41,8 @@ class RunHeader:
     """The model that the baseline is, where it is another one."""
     saved_baseline: Json | None = None
     """Where the baseline was read from instead of being run: path, started_at, host, differences that were accepted."""
+    prompt_reason: str = ""
+    """Why problems are put as `generation.prompt_style` says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,8 @@ class RecipeFacts:
     execution: Literal["native", "simulated", "full precision", "replay"] = "replay"
     dtype: str | None = None
     device: str | None = None
+    architecture: str | None = None
+    """`decoder-only` or `encoder-decoder`."""
     decoding: str | None = None
     """`continuous batch`, or plain `generate` and why."""
     batch_size: int | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
 import pytest
 
@@ -17,13 +18,38 @@ def list_names(config: pytest.Config) -> int | None:
     kind: registry.Kind | None = config.getoption("qeval_list")
     if kind is None:
         return None
-    names = registry.names(kind)
-    width = max(map(len, names), default=0)
-    for name in names:
-        sys.stdout.write(f"{name:<{width}}  {_summary(kind, name)}\n")
+    found = {name: _summary(kind, name) for name in registry.names(kind)}
+    if kind == "perturbations":
+        found |= _own(config)
+    width = max(map(len, found), default=0)
+    for name, summary in sorted(found.items()):
+        sys.stdout.write(f"{name:<{width}}  {summary}\n")
+    if kind == "perturbations":
+        _list_files()
     if kind == "recipes":
         _list_parts()
     return int(pytest.ExitCode.OK)
+
+
+def _own(config: pytest.Config) -> Mapping[str, str]:
+    """Give the perturbations of the project's `conftest.py`."""
+    from pytest_qeval.perturb.catalogue import own_perturbations  # noqa: PLC0415 - as below
+
+    try:
+        own = own_perturbations(config.hook.pytest_qeval_perturbations())
+    except QEvalError as error:
+        raise pytest.UsageError(str(error)) from error
+    return {one.name: one.summary for one in own.values()}
+
+
+def _list_files() -> None:
+    """Print what can be asked where there are files of it."""
+    from pytest_qeval.perturb.catalogue import FROM_FILES  # noqa: PLC0415 - as below
+
+    sys.stdout.write("\nand, from files below the folder that --qeval-data names,\n")
+    width = max(map(len, FROM_FILES))
+    for name, meaning in FROM_FILES.items():
+        sys.stdout.write(f"  {name:<{width}}  {meaning}\n")
 
 
 def _list_parts() -> None:

@@ -18,7 +18,11 @@ from pytest_qeval.schema import Execution, FinishReason, Outcome
 __all__ = ["INSIDE", "SHAPES", "InRun"]
 
 
-class _Sample(TypedDict):
+class _Extracted(TypedDict, total=False):
+    extracted: str
+
+
+class _Sample(_Extracted):
     """As `Sample.to_dict` writes it."""
 
     n_tokens: int | None

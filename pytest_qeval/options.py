@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_qeval.settings import ISOLATIONS
+from pytest_qeval.settings import ISOLATIONS, PROMPTS
 
 __all__ = ["MORE_SUITES", "OPTIONS", "SUITES", "Option", "add_options"]
 
@@ -98,12 +98,13 @@ OPTIONS = (
         repeatable=True,
         help="how the suite robustness disturbs problems: a name (--qeval-list perturbations), a category (docstring, "
         "function-name, syntax, format), a level (character, word, sentence, name), 'screen' (some of each on 40 "
-        "problems; the default) or 'full'; repeatable",
+        "problems; the default), 'full', or with its files in --qeval-data back_translation, recode (all of ReCode's), "
+        "recode:NAME; repeatable",
     ),
     Option(
         name="seeds",
         metavar="N",
-        help="how often each random perturbation is applied (default 1, 5 for the set 'full')",
+        help="how often each random perturbation is applied (default 1, 5 for the set 'full'; of ReCode's files all)",
     ),
     Option(name="limit", metavar="N", help="take the first N problems of every benchmark"),
     Option(name="samples", metavar="N", help="completions per problem (default 1)"),
@@ -111,6 +112,12 @@ OPTIONS = (
     Option(name="top-p", metavar="P", help="nucleus sampling: smallest set of tokens of this mass (default 1)"),
     Option(name="max-new-tokens", metavar="N", help="longest completion in tokens (default 512)"),
     Option(name="seed", metavar="S", help="seed of everything random (default 0)"),
+    Option(
+        name="prompt",
+        choices=PROMPTS,
+        help="how problems are put: as text to go on with (completion), as a message through the model's chat template "
+        "(chat), or chat where there is a template (auto, the default); see docs/prompts.md",
+    ),
     Option(name="engine", metavar="E", help="who runs the model (default transformers)"),
     Option(
         name="completions",

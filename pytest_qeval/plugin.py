@@ -10,6 +10,7 @@ from collections.abc import Generator
 
 import pytest
 
+from pytest_qeval import hookspec
 from pytest_qeval.activation import activate
 from pytest_qeval.collection import check, parametrize, reuse
 from pytest_qeval.comparing import compare_runs
@@ -18,6 +19,11 @@ from pytest_qeval.listing import list_names
 from pytest_qeval.options import add_options
 
 __all__ = ["qeval", "qeval_recipe"]
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare what a project may implement."""
+    pluginmanager.add_hookspecs(hookspec)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

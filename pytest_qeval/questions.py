@@ -10,6 +10,7 @@ from itertools import islice
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import PerturbationFacts
+from pytest_qeval.perturb.catalogue import Catalogue, own_perturbations
 from pytest_qeval.perturb.difference import prompt_diff
 from pytest_qeval.perturb.disturbing import HALF, Disturbances, Disturbed, disturb, nominal_of
 from pytest_qeval.perturb.selection import FULL, SCREEN, select
@@ -35,6 +36,7 @@ class Questions:
         known: Callable[[], Mapping[str, Sequence[str]] | None] = lambda: None,
         execute: Callable[[Program], Future[Execution]],
         post: Callable[[Json], None],
+        own: Callable[[], Iterable[object]] = tuple,
     ) -> None:
         """Take what does not change.
 
@@ -44,12 +46,14 @@ class Questions:
             known: Gives samples by label, where only those can be answered.
             execute: Executes a program.
             post: Leaves a message for the session.
+            own: Gives what the user's `conftest.py` files bring along, asked once these are read.
         """
         self._settings = settings
         self._benchmark = benchmark
         self._known = known
         self._execute = execute
         self._post = post
+        self._own = own
         self._made: dict[str, Disturbances] = {}
         self._proofs: dict[Case, Future[Execution]] = {}
         self._faults: dict[Case, str] = {}
@@ -81,8 +85,9 @@ class Questions:
 
     def _disturb(self, name: str) -> Disturbances:
         settings = self._settings
-        perturbations = select(settings.perturbations)
-        seeds = settings.perturbation_seeds or (_FULL_SEEDS if FULL in settings.perturbations else 1)
+        catalogue = Catalogue(own=own_perturbations(self._own()), data=settings.data)
+        perturbations = select(settings.perturbations, catalogue)
+        seeds = settings.perturbation_seeds or (_FULL_SEEDS if FULL in settings.perturbations else None)
         made = disturb(self._problems(name), perturbations, seeds=seeds)
         if not any(found.applied for found in made.of.values()):
             reasons = [reason for found in made.of.values() for reason in found.reasons.values()]

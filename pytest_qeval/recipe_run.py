@@ -182,7 +182,7 @@ class RecipeRun:
         """
         asked = self._runtime.benchmark(benchmark)
         problems = list(asked.problems.values())[: self._runtime.settings.limit or _SENSITIVITY_PROBLEMS]
-        solved = [(asked.prompt(problem).text, problem.canonical_solution) for problem in problems]
+        solved = [(self._runtime.shown(asked, problem), problem.canonical_solution) for problem in problems]
         settings = self._runtime.settings
         recipe, source = self._definition()
         facts = source.sensitivity(settings, recipe, settings.model_of(self.recipe), solved)

@@ -45,11 +45,22 @@ def make_header(
     *,
     model: Json,
     baseline_model: Json | None,
+    prompt_reason: str,
     sandbox: str,
     arguments: Sequence[str],
     now: datetime,
 ) -> RunHeader:
-    """Gather the header; `model` is what the engine's source resolved to, as is the baseline's where it is another."""
+    """Gather the header.
+
+    Args:
+        settings: Of the run.
+        model: What the engine's source resolved to.
+        baseline_model: The same of the baseline's, where it is another one.
+        prompt_reason: Why the prompt style is what it is.
+        sandbox: Which isolation programs run in.
+        arguments: Of the command.
+        now: When the run begins.
+    """
     return RunHeader(
         id=run_id(settings, now),
         started_at=now.isoformat(timespec="seconds"),
@@ -61,6 +72,7 @@ def make_header(
         versions={"python": platform.python_version(), **_versions()},
         host=_host(),
         sandbox=sandbox,
+        prompt_reason=prompt_reason,
     )
 
 

@@ -20,7 +20,7 @@ from pytest_qeval.measure.topk import Scores
 from pytest_qeval.plan import cases_of, default_benchmark, suites_of
 from pytest_qeval.questions import Questions
 from pytest_qeval.recipe_run import RecipeRun
-from pytest_qeval.schema import Case, Json, Record
+from pytest_qeval.schema import Case, Json, Problem, Record
 from pytest_qeval.selftest import completion_of
 from pytest_qeval.settings import Settings
 from pytest_qeval.verdict.baseline import refusal
@@ -47,6 +47,7 @@ class Runtime:
         n_workers: int,
         on_progress: OnProgress,
         saved: Saved | None = None,
+        own_perturbations: Callable[[], Iterable[object]] = tuple,
     ) -> None:
         """Take what does not change.
 
@@ -57,6 +58,7 @@ class Runtime:
             n_workers: How many processes share the machine.
             on_progress: Told where a recipe's engine stands.
             saved: A baseline that is not run, or not wholly.
+            own_perturbations: What the project brings along, asked when it is needed.
         """
         self.settings = settings
         self.gates = tuple(gates)
@@ -80,6 +82,7 @@ class Runtime:
             known=lambda: self.samples,
             execute=lambda program: self.pool.submit(program),  # noqa: PLW0108 - which starts the pool only then
             post=self.post,
+            own=own_perturbations,
         )
 
     @property
@@ -154,7 +157,12 @@ class Runtime:
         """Give task id, prompt and canonical solution of the problems of a benchmark that this run asks."""
         asked = self.benchmark(benchmark)
         chosen = (asked.problems[case.task_id] for case in self.cases(benchmark))
-        return [(problem.task_id, asked.prompt(problem).text, problem.canonical_solution) for problem in chosen]
+        return [(problem.task_id, self.shown(asked, problem), problem.canonical_solution) for problem in chosen]
+
+    def shown(self, asked: Benchmark, problem: Problem) -> str:
+        """Give what solutions are shown after: the plain prompt, or what an encoder reads where one is asked."""
+        style = self.settings.generation.prompt_style
+        return asked.prompt(problem, "source" if style == "source" else "completion").text
 
     def check_device(self, engine: ModelEngine) -> None:
         """Make sure that a model has been loaded where the saved baseline's was; which device that is, shows only then.

@@ -152,6 +152,11 @@ class Program:
     reference: str | None = None
     """Code known to pass, where the limit is to follow from how long that takes on this machine."""
 
+    @property
+    def follow_up(self) -> str:
+        """What follows the prompt in the code: the completion, or the code of a chat answer."""
+        return self.code.removeprefix(self.prelude)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
@@ -171,12 +176,20 @@ class Sample:
     completion: Completion
     program_sha256: str
     execution: Execution
+    extracted: str | None = None
+    """What followed the prompt in the program, where that is not the completion itself: the code of a chat answer."""
+
+    @property
+    def code(self) -> str:
+        """What followed the prompt in the program."""
+        return self.completion.text if self.extracted is None else self.extracted
 
     def to_dict(self) -> Json:
         """Give the flat form of DESIGN's `records.jsonl`."""
         row = asdict(self.completion)
         row["completion"] = row.pop("text")
-        return {**row, "program_sha256": self.program_sha256, "execution": asdict(self.execution)}
+        extracted = {} if self.extracted is None else {"extracted": self.extracted}
+        return {**row, **extracted, "program_sha256": self.program_sha256, "execution": asdict(self.execution)}
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> Sample:
@@ -186,6 +199,7 @@ class Sample:
             completion=Completion(text=row["completion"], **{name: row[name] for name in names}),
             program_sha256=row["program_sha256"],
             execution=Execution(**row["execution"]),
+            extracted=row.get("extracted"),
         )
 
 

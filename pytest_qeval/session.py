@@ -95,6 +95,8 @@ class Session:
         settings = self._settings
         against = f", compared with {settings.baseline}" if settings.baseline else ""
         yield f"{self._run.model['id']} · {', '.join(settings.recipes)}{against} · sandbox {self._run.sandbox}"
+        if not settings.selftest:
+            yield f"prompts: {settings.generation.prompt_style}, {self._run.prompt_reason}"
         if settings.selftest and settings.suites:
             absent = [name for name in BENCHMARKS if name not in settings.suites]
             yield f"asked: {', '.join(settings.suites)}" + (f"; not asked: {', '.join(absent)}" if absent else "")

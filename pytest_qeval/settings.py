@@ -13,16 +13,20 @@ from pytest_qeval.schema import PromptStyle
 __all__ = [
     "CONTROL",
     "ISOLATIONS",
+    "PROMPTS",
     "CalibrationSettings",
     "ExecutionSettings",
     "GenerationSettings",
     "IsolationName",
     "ModelSettings",
+    "PromptName",
     "Settings",
     "file_stem",
 ]
 
 IsolationName = Literal["auto", "bwrap", "namespace", "process"]
+PromptName = Literal["auto", "completion", "chat"]
+PROMPTS: tuple[PromptName, ...] = get_args(PromptName)
 CONTROL = "control"
 """Name of the baseline's second run."""
 ISOLATIONS: tuple[IsolationName, ...] = get_args(IsolationName)
@@ -44,6 +48,7 @@ class GenerationSettings:
     max_new_tokens: int = 512
     seed: int = 0
     prompt_style: PromptStyle = "completion"
+    """How problems are put to the model; settled from `Settings.prompt` when the session begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +120,8 @@ class Settings:
     """Names, categories, levels or sets; empty is the set `screen`."""
     perturbation_seeds: int | None = None
     """How often each random perturbation is applied; None leaves that to the set."""
+    prompt: PromptName = "auto"
+    """Which prompt style the user asks for; auto: chat, where there is a chat template."""
     limit: int | None = None
     completions: Path | None = None
     """A samples file to replay instead of running a model."""

@@ -25,6 +25,7 @@ from pytest_qeval.execution.isolation import choose_isolation
 from pytest_qeval.fixtures import RUNTIME
 from pytest_qeval.performer import Performer
 from pytest_qeval.plan import default_suites
+from pytest_qeval.prompt_of_run import settle_prompt, with_style
 from pytest_qeval.recipes_of_run import (
     check_calibration,
     check_divergence,
@@ -88,6 +89,7 @@ def start(config: pytest.Config, settings: Settings) -> None:
         n_workers=worker_count(config),
         on_progress=_progress(config),
         saved=saved,
+        own_perturbations=config.hook.pytest_qeval_perturbations,
     )
     config.stash[RUNTIME] = runtime
     if saved:
@@ -105,8 +107,9 @@ def start(config: pytest.Config, settings: Settings) -> None:
 
 
 def _as_handed(config: pytest.Config, settings: Settings) -> tuple[Settings, Saved | None]:
-    """Read the saved baseline that the controller has chosen and checked, in a worker."""
-    path = config.workerinput["qeval"]["baseline"]  # type: ignore[attr-defined] # xdist's
+    """Take the prompt style that the controller has settled, and read the saved baseline that it has checked."""
+    handed = config.workerinput["qeval"]  # type: ignore[attr-defined] # xdist's
+    path, settings = handed["baseline"], with_style(settings, handed["prompt_style"])
     if path is None:
         return settings, None
     saved = open_saved(Path(path), settings)
@@ -142,6 +145,7 @@ def _distribute(config: pytest.Config, runtime: Runtime, controller: Controller,
     handed = {
         "folder": str(folder),
         "baseline": str(saved.path) if saved else None,
+        "prompt_style": runtime.settings.generation.prompt_style,
         "suites": list(runtime.settings.suites),
     }
     distributor = Distributor(folder, runtime, handed=handed, announce=lambda plan: controller.announce(config, plan))
@@ -153,10 +157,15 @@ def _session(
 ) -> tuple[Settings, Saved | None, Session]:
     """Find the model and the saved baseline, without loading anything, and begin the session."""
     now = datetime.now(timezone.utc)
+    model = _model(settings, settings.model)
+    baseline_model = _model(settings, settings.model_of("original")) if settings.original else None
+    prompt = settle_prompt(settings)
+    settings = with_style(settings, prompt.style)
     header = make_header(
         settings,
-        model=_model(settings, settings.model),
-        baseline_model=_model(settings, settings.model_of("original")) if settings.original else None,
+        model=model,
+        baseline_model=baseline_model,
+        prompt_reason=prompt.reason,
         sandbox=choose_isolation(settings.execution.isolation).name,
         arguments=[str(argument) for argument in config.invocation_params.args],
         now=now,

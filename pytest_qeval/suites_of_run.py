@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import BenchmarkSource
-from pytest_qeval.errors import DataError
+from pytest_qeval.errors import DataError, MissingPackageError
 from pytest_qeval.selftest import BENCHMARKS
 from pytest_qeval.settings import Settings
 
@@ -59,6 +59,6 @@ def _absence_of(suite: str, data: Path | None) -> str:
         return ""
     try:
         source.load(data)
-    except DataError as error:
+    except (DataError, MissingPackageError) as error:
         return str(error).rstrip(".")
     return ""

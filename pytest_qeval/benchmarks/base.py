@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pytest_qeval.benchmarks.chat import CHAT_STOPS, FUNCTION_TASK, chat_prompt
+from pytest_qeval.benchmarks.extraction import follow_up
 from pytest_qeval.schema import Problem, Program, Prompt, PromptStyle
 
 __all__ = ["COMPLETION_STOPS", "Benchmark", "BenchmarkSource"]
@@ -56,24 +58,28 @@ class Benchmark:
     problems: Mapping[str, Problem]
     """By task id, in the file's order."""
     stops: tuple[str, ...] = COMPLETION_STOPS
+    task: str = FUNCTION_TASK
+    """What a chat model is told to do; `{entry_point}` stands for the function's name."""
     excluded: Mapping[str, str] = field(default_factory=dict)
     """Task ids of the data that are not asked, each with the reason; scores say so."""
     is_paced: bool = False
     """Whether the time that a program has follows from how long the reference takes on this machine."""
 
     def prompt(self, problem: Problem, style: PromptStyle = "completion") -> Prompt:
-        """Give what the tokenizer gets: the prompt exactly as it is, for a strip alone can halve a score."""
-        del style
-        return Prompt(text=problem.prompt)
+        """Give what the model gets: in the completion style the prompt exactly as it is, for a strip can halve a score.
+
+        A benchmark that knows no chat gives a prompt without a message in both styles.
+        """
+        return chat_prompt(problem, self.task) if style == "chat" else Prompt(text=problem.prompt)
 
     def stops_in(self, style: PromptStyle) -> tuple[str, ...]:
         """Give the strings before which a completion ends."""
-        del style
-        return self.stops
+        return CHAT_STOPS if style == "chat" else self.stops
 
     def program(self, problem: Problem, completion: str, style: PromptStyle = "completion") -> Program:
-        """Join prompt and completion; the test stays apart from what is not trusted."""
-        del style
+        """Join prompt and completion, or the code of a chat answer; the test stays apart from what is not trusted."""
+        if style == "chat":
+            completion = follow_up(completion, prompt=problem.prompt, entry_point=problem.entry_point)
         return Program(
             prelude=problem.prompt,
             code=problem.prompt + completion,

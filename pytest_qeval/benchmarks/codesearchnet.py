@@ -73,7 +73,7 @@ def _benchmark(rows: Mapping[int, Mapping[str, Any]], *, source: str) -> TextBen
     return TextBenchmark(
         name="codesearchnet",
         version="1",
-        sha256=sha256_of_problems(problems.values()),
+        sha256=sha256_of_problems(problems.values(), sources),
         problems=problems,
         sources=sources,
         excluded=excluded,

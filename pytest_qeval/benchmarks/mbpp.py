@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from pytest_qeval.benchmarks.base import COMPLETION_STOPS, Benchmark, BenchmarkSource
+from pytest_qeval.benchmarks.chat import FUNCTION_TASK, SCRIPT_TASK
 from pytest_qeval.benchmarks.hub import fetch_rows
 from pytest_qeval.benchmarks.jsonl import read_bytes, sha256_of
 from pytest_qeval.benchmarks.mbpp_rows import ORIGINAL, SANITIZED, Layout, Row, read_rows
@@ -63,6 +64,7 @@ class _Form:
     prompt: Callable[[Row], str]
     solution: Callable[[Row], str]
     stops: tuple[str, ...]
+    task: str
 
 
 def _script_prompt(row: Row) -> str:
@@ -98,8 +100,8 @@ def _function_solution(row: Row) -> str:
     return f"{body}\n\n\n{ast.unparse(ast.Module(rest, []))}\n" if rest else f"{body}\n"
 
 
-_SCRIPT = _Form(prompt=_script_prompt, solution=_script_solution, stops=SCRIPT_STOPS)
-_FUNCTION = _Form(prompt=_function_prompt, solution=_function_solution, stops=COMPLETION_STOPS)
+_SCRIPT = _Form(prompt=_script_prompt, solution=_script_solution, stops=SCRIPT_STOPS, task=SCRIPT_TASK)
+_FUNCTION = _Form(prompt=_function_prompt, solution=_function_solution, stops=COMPLETION_STOPS, task=FUNCTION_TASK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +177,7 @@ def load(data: Path | None, *, name: str, form: _Form, ids: range, edition: _Edi
         sha256=digest,
         problems={problem.task_id: problem for problem in problems},
         stops=form.stops,
+        task=form.task,
         excluded=excluded,
     )
 

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from pytest_qeval.benchmarks.base import COMPLETION_STOPS, Benchmark, BenchmarkSource
+from pytest_qeval.benchmarks.chat import FUNCTION_TASK, SCRIPT_TASK
 from pytest_qeval.benchmarks.jsonl import read_bytes, sha256_of
 from pytest_qeval.benchmarks.mbpp import SCRIPT_STOPS
 from pytest_qeval.benchmarks.plus_rows import read_rows
@@ -42,6 +43,7 @@ class _Edition:
     file: str
     """Without version and ending."""
     stops: tuple[str, ...]
+    task: str
 
     def find(self, data: Path | None) -> Path | None:
         """Look for the file in the user's data directory: that without a version, else the newest."""
@@ -87,13 +89,16 @@ def load(data: Path | None, *, edition: _Edition) -> Benchmark:
         sha256=digest,
         problems=problems,
         stops=edition.stops,
+        task=edition.task,
         excluded=excluded,
         is_paced=True,
     )
 
 
-_HUMANEVAL = _Edition(name="humaneval-plus", title="HumanEval+", file="HumanEvalPlus", stops=COMPLETION_STOPS)
-_MBPP = _Edition(name="mbpp-plus", title="MBPP+", file="MbppPlus", stops=SCRIPT_STOPS)
+_HUMANEVAL = _Edition(
+    name="humaneval-plus", title="HumanEval+", file="HumanEvalPlus", stops=COMPLETION_STOPS, task=FUNCTION_TASK
+)
+_MBPP = _Edition(name="mbpp-plus", title="MBPP+", file="MbppPlus", stops=SCRIPT_STOPS, task=SCRIPT_TASK)
 
 HUMANEVAL_PLUS = BenchmarkSource(
     name="humaneval-plus",

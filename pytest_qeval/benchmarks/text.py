@@ -93,9 +93,18 @@ def text_problem(*, benchmark: str, task_id: str, name: str, code: str, referenc
     )
 
 
-def sha256_of_problems(problems: Iterable[Problem]) -> str:
-    """Give the SHA-256 of what is asked and what is expected, wherever and in whatever form it was stored."""
-    rows = ([problem.task_id, problem.prompt, problem.canonical_solution] for problem in problems)
+def sha256_of_problems(problems: Iterable[Problem], sources: Mapping[str, str] | None = None) -> str:
+    """Give the SHA-256 of what is asked and what is expected, wherever and in whatever form it was stored.
+
+    Args:
+        problems: In their order.
+        sources: What an encoder is asked instead; see `TextBenchmark`.
+    """
+    asked = sources or {}
+    rows = (
+        [one.task_id, one.prompt, one.canonical_solution, *([asked[one.task_id]] if one.task_id in asked else [])]
+        for one in problems
+    )
     return sha256_of("".join(json.dumps(row) + "\n" for row in rows).encode())
 
 

@@ -125,6 +125,10 @@ class EngineSource:
     Raises:
         ModelSourceError: when there is no such model, or it cannot be loaded here.
     """
+    has_chat_template: Callable[[ModelSettings], bool]
+    """Tell whether the model can be asked by messages, without loading it."""
+    has_encoder: Callable[[ModelSettings], bool]
+    """Tell whether prompts are read by an encoder of their own, without loading the model."""
     stored: Callable[[ModelSettings], str]
     """Say how a checkpoint is already quantized: `gptq`, `gguf` …; empty where it is stored in floating point."""
     open: Callable[[Settings, Recipe, ModelSettings], ModelEngine]

@@ -28,6 +28,10 @@ class Prefix:
     """Per layer [kv_heads, length, head_dim], in the model's dtype."""
     values: tuple[torch.Tensor, ...]
     length: int
+    """Tokens of the prompt. With an encoder these are the columns of what follows, and `keys` hold the decoder's."""
+    cross_keys: tuple[torch.Tensor, ...] = ()
+    """Per layer [heads, length, head_dim], of the encoder's output; empty where there is no encoder."""
+    cross_values: tuple[torch.Tensor, ...] = ()
 
 
 class _RowLayer(CacheLayerMixin):  # type: ignore[misc] # transformers is untyped here

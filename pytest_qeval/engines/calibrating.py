@@ -10,11 +10,12 @@ from typing import Any
 
 import torch
 
-from pytest_qeval.engines.base import Request
-from pytest_qeval.engines.decoding import BatchShape, ContinuousBatch
-from pytest_qeval.engines.forward import RowModel, context_length
+from pytest_qeval.engines.continuing import completions, continued
+from pytest_qeval.engines.forward import context_length
 from pytest_qeval.engines.rows import Text
+from pytest_qeval.engines.seq2seq import Sides
 from pytest_qeval.errors import EngineError, RecipeError
+from pytest_qeval.measure.divergence import ScoredText
 from pytest_qeval.quantize.activations import StaticRange
 from pytest_qeval.quantize.apply import NO_RANGES
 from pytest_qeval.quantize.clip import clip_histogram, range_of_histogram
@@ -22,12 +23,9 @@ from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.observers import Histogram
 from pytest_qeval.quantize.places import Place, plan_places
 from pytest_qeval.quantize.recipe import ActivationScheme, CalibrationPlan, Recipe
-from pytest_qeval.settings import GenerationSettings
 
 __all__ = ["Calibration", "Reader", "Watch", "observed_ranges"]
 
-_ROWS = 32
-"""Texts that are continued together."""
 _PREFILL_TOKENS = 1024
 """Padded tokens that are watched together."""
 
@@ -97,8 +95,8 @@ class Reader:
     """Runs a model over texts and over what it says after them.
 
     Statistics have to cover the prompts and the generated tokens, as in the study. A causal model is first let
-    generate, and then shown text and continuation at once: it computes the same there, many tokens at a time. Any other
-    model generates while it is watched.
+    generate, and then shown text and continuation at once: it computes the same there, many tokens at a time. So is one
+    with an encoder, which is shown one text at a time. Any other model generates while it is watched.
     """
 
     def __init__(
@@ -110,6 +108,7 @@ class Reader:
         *,
         eos_ids: tuple[int, ...],
         continuous: bool,
+        sides: Sides | None = None,
     ) -> None:
         """Let a model continue the texts, in full precision and unwatched.
 
@@ -120,15 +119,21 @@ class Reader:
             plan: How much it generates after each text.
             eos_ids: Tokens that end a sequence.
             continuous: Whether the continuous batch can carry the model; else it generates when it is shown the texts.
+            sides: Those of a model with an encoder.
         """
         started = time.perf_counter()
         self._model = model
         self._tokenizer = tokenizer
         self._texts = texts
         self._plan = plan
-        self._sequences = (
-            _continued(model, Text(tokenizer, eos_ids), texts.texts, plan.new_tokens) if continuous else None
-        )
+        self._sequences: list[tuple[int, ...]] | None = None
+        self._answered: list[ScoredText] = []
+        if sides:
+            text, new_tokens = Text(tokenizer, eos_ids, apart=True), plan.new_tokens
+            answers = completions(model, text, texts.texts, new_tokens, continuous=continuous, sides=sides)
+            self._answered = [sides.solved(tokenizer, *pair) for pair in zip(texts.texts, answers, strict=True)]
+        elif continuous:
+            self._sequences = continued(model, Text(tokenizer, eos_ids), texts.texts, plan.new_tokens)
         self._duration_s = time.perf_counter() - started
         self.tokens = 0
         """Shown so far."""
@@ -143,7 +148,9 @@ class Reader:
             EngineError: when activations are not finite.
         """
         started = time.perf_counter()
-        if self._sequences is None:
+        if self._answered:
+            self.tokens = sum(self._read_sides(text, watch) for text in self._answered)
+        elif self._sequences is None:
             self.tokens = sum(self._generate(text, watch) for text in self._texts.texts)
         else:
             groups = _groups(self._sequences) if watch else ([sequence] for sequence in self._sequences)
@@ -175,6 +182,14 @@ class Reader:
         return int(real.sum())
 
     @torch.inference_mode()
+    def _read_sides(self, text: ScoredText, watch: Watch | None) -> int:
+        """Let the encoder read a text and the decoder its answer, alone: there is nothing to pad."""
+        source, said = (torch.tensor([ids], device=self._model.device) for ids in (text.source_ids, text.token_ids))
+        with watch() if watch else nullcontext():
+            self._model(input_ids=source, decoder_input_ids=said, use_cache=False)
+        return source.numel() + said.numel()
+
+    @torch.inference_mode()
     def _generate(self, text: str, watch: Watch | None) -> int:
         room = max(1, context_length(self._model) - self._plan.new_tokens)
         ids = self._tokenizer(text, return_tensors="pt").input_ids[:, :room].to(self._model.device)
@@ -195,25 +210,6 @@ def observed_ranges(model: Any, recipe: Recipe, reader: Reader) -> Mapping[str, 
     watch = Watch(model, recipe)
     reader.show(watch)
     return watch.ranges()
-
-
-def _continued(model: Any, text: Text, texts: Sequence[str], new_tokens: int) -> list[tuple[int, ...]]:
-    """Give every text's tokens, with those that the model would greedily put behind them."""
-    context = context_length(model)
-    batch = ContinuousBatch(
-        RowModel(model, rows=_ROWS),
-        text,
-        GenerationSettings(max_new_tokens=new_tokens),
-        shape=BatchShape(rows=_ROWS),
-        context=context,
-    )
-    batch.submit([Request(key=str(at), prompt=prompt, stops=()) for at, prompt in enumerate(texts)])
-    completions: dict[int, str] = {}
-    while batch.progress.finished < batch.progress.total:
-        completions.update({int(one.key): one.completion.text for one in batch.step()})
-    # Encoded afresh: token borders may fall otherwise where a text ends, which is one way more to say the same.
-    sequences = text.encode([prompt + completions[at] for at, prompt in enumerate(texts)])
-    return [sequence[:context] for sequence in sequences]
 
 
 def _groups(sequences: Iterable[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import transformers
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer, GenerationConfig
 from transformers.utils import logging as transformers_logging
 
 from pytest_qeval.engines.sources import ModelSource
@@ -77,7 +77,7 @@ def _from_exported(source: ModelSource, exported: StoredCheckpoint, device: torc
         state = exported.state_dict(dtype)
     except KeyError as error:
         raise ModelSourceError(f"{source.name} holds no integers for {error}: export it again.") from error
-    architecture = AutoModelForCausalLM._model_mapping[type(config)]  # noqa: SLF001 - the auto class takes no state dict
+    architecture = _auto_class(source)._model_mapping[type(config)]  # noqa: SLF001 - the auto class takes no state dict
     model, found = architecture.from_pretrained(
         None, config=config, state_dict=state, dtype=dtype, device_map={"": device}, output_loading_info=True
     )
@@ -100,11 +100,16 @@ def _from_files(source: ModelSource, dtype: Dtype, device: torch.device) -> tupl
     tokenizer = AutoTokenizer.from_pretrained(**where)
     # a bar of the unpacking of GGUF files is no bar of transformers', and cannot be switched off as those are
     with redirect_stderr(io.StringIO()) if source.kind == "gguf" else nullcontext():
-        model, found = AutoModelForCausalLM.from_pretrained(
+        model, found = _auto_class(source).from_pretrained(
             **where, **extra, dtype=torch_dtype, device_map={"": device}, output_loading_info=True
         )
     _check_whole(source, _missing(source, found))
     return model, tokenizer
+
+
+def _auto_class(source: ModelSource) -> Any:
+    # a config alone does not tell: BART's stands in the mapping of causal models too, for its decoder
+    return AutoModelForSeq2SeqLM if source.encoder_decoder else AutoModelForCausalLM
 
 
 def _missing(source: ModelSource, found: Mapping[str, Collection[str]]) -> list[str]:

@@ -21,11 +21,17 @@ __all__ = ["Decoder", "pick_group"]
 class Decoder(ABC):
     """A queue of requests whose unfinished samples survive any exception; subclasses say how a step is done."""
 
-    def __init__(self, text: Text, generation: GenerationSettings, *, context: int) -> None:
-        """Take the tokenizer's side, what the user asked for, and the model's context length in tokens."""
+    def __init__(
+        self, text: Text, generation: GenerationSettings, *, context: int, target_room: int | None = None
+    ) -> None:
+        """Take the tokenizer's side, what the user asked for, and the model's context length in tokens.
+
+        With an encoder the context is the prompt's alone, and `target_room` is how much the decoder may say.
+        """
         self._text = text
         self._generation = generation
         self._context = context
+        self._target_room = target_room
         # The one truth about what is owed: everything else can be rebuilt from it after an exception.
         self._open: dict[tuple[str, int], Unit] = {}
         self._outbox: list[Finished] = []
@@ -45,10 +51,10 @@ class Decoder(ABC):
         """Forget queue and rows; what is owed is enqueued anew right after."""
 
     def submit(self, requests: Sequence[Request]) -> None:
-        """Tokenize and queue requests; one whose prompt fills the context is finished at once, empty."""
-        prompts = self._text.encode([request.prompt for request in requests])
+        """Tokenize and queue requests; one whose prompt leaves no room is finished at once, empty."""
+        prompts = self._text.ask(requests)
         for request, ids in zip(requests, prompts, strict=True):
-            room = max(0, min(self._generation.max_new_tokens, self._context - len(ids)))
+            room = max(0, min(self._generation.max_new_tokens, self._room(len(ids))))
             units = tuple(
                 Unit(request=request, index=index, prompt_ids=ids, max_new_tokens=room)
                 for index in range(request.n_samples)
@@ -86,6 +92,12 @@ class Decoder(ABC):
             prompt_tokens=self._prompt_tokens,
             busy_s=self._busy_s,
         )
+
+    def _room(self, prompt_tokens: int) -> int:
+        """Give the tokens that the model has positions for behind, or with an encoder besides, such a prompt."""
+        if self._target_room is None:
+            return self._context - prompt_tokens
+        return self._target_room if prompt_tokens <= self._context else 0
 
     def _recover(self) -> None:
         """Begin again with whatever is still owed, in the order it was asked for."""

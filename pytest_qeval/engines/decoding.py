@@ -11,7 +11,7 @@ import torch
 
 from pytest_qeval.engines.decoder import Decoder, pick_group
 from pytest_qeval.engines.drafting import LONGEST_DRAFT, draft_length
-from pytest_qeval.engines.forward import Prefilled, RowModel
+from pytest_qeval.engines.forward import BatchModel, Prefilled
 from pytest_qeval.engines.rows import Row, Text, Unit
 from pytest_qeval.settings import GenerationSettings
 
@@ -45,10 +45,17 @@ class ContinuousBatch(Decoder):
     """Decodes a queue of requests through a model, many rows at a time."""
 
     def __init__(
-        self, model: RowModel, text: Text, generation: GenerationSettings, *, shape: BatchShape, context: int
+        self,
+        model: BatchModel,
+        text: Text,
+        generation: GenerationSettings,
+        *,
+        shape: BatchShape,
+        context: int,
+        target_room: int | None = None,
     ) -> None:
-        """Take the model with its cache, the tokenizer's side, what the user asked for, and the context in tokens."""
-        super().__init__(text, generation, context=context)
+        """Take the model with its cache, the tokenizer's side, what the user asked for, and the room; see `Decoder`."""
+        super().__init__(text, generation, context=context, target_room=target_room)
         self._model = model
         self._shape = shape
         self._restart()
@@ -113,7 +120,9 @@ class ContinuousBatch(Decoder):
         self._leave()
 
     def _guess(self) -> list[list[int]]:
-        """Guess tokens for every row; all empty where guessing would not pay."""
+        """Guess tokens for every row; all empty where guessing would not pay, or the model could not take them."""
+        if not self._model.drafts:
+            return [[] for _ in self._live]
         guesses = [row.drafter.draft() for row in self._live]
         rates = [row.drafter.rate for row, guess in zip(self._live, guesses, strict=True) if guess]
         length = draft_length(rates, len(self._live))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from transformers.cache_utils import DynamicCache
 
 from pytest_qeval.engines.cache import Prefix, RowCache
 
-__all__ = ["Prefilled", "RowModel", "context_length"]
+__all__ = ["BatchCache", "BatchModel", "Prefilled", "RowModel", "context_length"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +24,44 @@ class Prefilled:
     """[vocabulary], of the prompt's last position: the first token is chosen from them."""
 
 
+class BatchCache(Protocol):
+    """Where rows join and leave; see `RowCache`."""
+
+    def place(self, row: int, prefix: Prefix, *, capacity: int) -> None:
+        """Copy a prompt into `row`, making sure that rows can grow to `capacity` tokens."""
+        ...
+
+    def move(self, source: int, target: int, *, length: int) -> None:
+        """Copy the first `length` tokens of row `source` over row `target`."""
+        ...
+
+
+class BatchModel(Protocol):
+    """What the continuous batch needs of a model."""
+
+    @property
+    def drafts(self) -> bool:
+        """Whether a step may hold several tokens of a row, of which only some are kept."""
+        ...
+
+    @property
+    def cache(self) -> BatchCache:
+        """The rows."""
+        ...
+
+    def prefill(self, prompts: Sequence[Sequence[int]]) -> list[Prefilled]:
+        """Run prompts of similar length together."""
+        ...
+
+    def advance(self, lengths: Sequence[int], tokens: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Feed every row its next tokens, and give logits [rows, queries, vocabulary]."""
+        ...
+
+
 class RowModel:
     """A causal language model together with the cache of its rows."""
+
+    drafts = True
 
     def __init__(self, model: Any, *, rows: int) -> None:
         """Take a transformers model whose layers all keep their whole cache (see `unsupported_cache`)."""

@@ -11,7 +11,9 @@ import torch
 from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from pytest_qeval.engines.decoder import Decoder, pick_group
+from pytest_qeval.engines.encoder import padded
 from pytest_qeval.engines.rows import Row, Text, Unit
+from pytest_qeval.engines.seq2seq import Sides
 from pytest_qeval.settings import GenerationSettings
 
 __all__ = ["GenerateQueue"]
@@ -20,11 +22,24 @@ __all__ = ["GenerateQueue"]
 class GenerateQueue(Decoder):
     """Decodes a queue of requests in groups of similar prompt length; a group lasts as long as its slowest row."""
 
-    def __init__(self, model: Any, text: Text, generation: GenerationSettings, *, rows: int, context: int) -> None:
-        """Take a transformers model, the tokenizer's side, what the user asked for, and how many rows a group has."""
-        super().__init__(text, generation, context=context)
+    def __init__(
+        self,
+        model: Any,
+        text: Text,
+        generation: GenerationSettings,
+        *,
+        rows: int,
+        context: int,
+        sides: Sides | None = None,
+    ) -> None:
+        """Take a transformers model, the tokenizer's side, what the user asked for, and how many rows a group has.
+
+        `sides` are those of a model with an encoder.
+        """
+        super().__init__(text, generation, context=context, target_room=sides.target_room if sides else None)
         self._model = model
         self._rows = rows
+        self._sides = sides
         self._restart()
 
     def _restart(self) -> None:
@@ -50,19 +65,27 @@ class GenerateQueue(Decoder):
             self._finish(row)
 
     def _generate(self, rows: Sequence[Row]) -> None:
-        prompts = [row.unit.prompt_ids for row in rows]
-        width = max(map(len, prompts))
-        # any token will do for padding: it stands on the left, masked
-        ids = torch.tensor([(0,) * (width - len(prompt)) + prompt for prompt in prompts], device=self._model.device)
-        mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
         self._model.generate(
-            input_ids=ids,
-            attention_mask=mask.to(ids.device),
+            **self._inputs([row.unit.prompt_ids for row in rows]),
             max_new_tokens=max(row.unit.max_new_tokens for row in rows),
             do_sample=False,
+            num_beams=1,
             logits_processor=LogitsProcessorList([_Chosen(self, rows)]),
             stopping_criteria=StoppingCriteriaList([_Finished(rows)]),
         )
+
+    def _inputs(self, prompts: Sequence[tuple[int, ...]]) -> dict[str, Any]:
+        """Pad prompts: on the left, where they are continued, and on the right for an encoder, which counts from 0."""
+        if self._sides:
+            ids, mask = padded(prompts, self._model.device)
+            start = torch.tensor([self._sides.start] * len(prompts), device=ids.device)
+            begun = {"decoder_input_ids": start, "decoder_start_token_id": self._sides.start[0]}
+            return {"input_ids": ids, "attention_mask": mask, **begun}
+        width = max(map(len, prompts))
+        # any token will do for padding: it is masked
+        ids = torch.tensor([(0,) * (width - len(prompt)) + prompt for prompt in prompts], device=self._model.device)
+        mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+        return {"input_ids": ids, "attention_mask": mask.to(ids.device)}
 
     def choose_next(self, scores: torch.Tensor, rows: Sequence[Row]) -> torch.Tensor:
         """Choose, and book, the next token of every unfinished row of a group.

@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_qeval.errors import MissingPackageError, ModelSourceError
 
-__all__ = ["HubModel", "find_on_hub", "hub_weight_bytes"]
+__all__ = ["HubModel", "find_on_hub", "hub_file", "hub_weight_bytes"]
 
 _TIMEOUT_S = 10.0
 
@@ -44,6 +44,15 @@ def find_on_hub(name: str, revision: str | None) -> HubModel:
         raise ModelSourceError(f"the hub's {name!r} has no config.json: it is no transformers model.") from error
     config = json.loads(file.read_text(encoding="utf-8"))
     return HubModel(config=config, snapshot=None if reachable else file.parent)
+
+
+def hub_file(name: str, revision: str | None, file: str) -> Path | None:
+    """Fetch a small file of a model that `find_on_hub` has found; None where the model has none of that name."""
+    hub = _import_hub()
+    try:
+        return Path(hub.hf_hub_download(name, file, revision=revision))
+    except (hub.errors.EntryNotFoundError, hub.errors.LocalEntryNotFoundError):
+        return None
 
 
 def hub_weight_bytes(name: str, revision: str | None) -> Mapping[str, int] | None:

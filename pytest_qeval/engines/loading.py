@@ -14,6 +14,7 @@ from pytest_qeval.engines.attention import use_grouped_attention
 from pytest_qeval.engines.calibrating import Calibration, Reader, observed_ranges
 from pytest_qeval.engines.checkpoint import from_pretrained, stored_checkpoint
 from pytest_qeval.engines.compat import why_not_continuous
+from pytest_qeval.engines.seq2seq import Sides, sides_of
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.engines.weights import gguf_tensors, safetensors_tensors
 from pytest_qeval.errors import ModelSourceError
@@ -42,6 +43,8 @@ class Loaded:
     tokenizer: Any
     eos_ids: tuple[int, ...]
     """Tokens that end a sequence, from the model's generation config, its config or its tokenizer."""
+    sides: Sides | None
+    """Of a model whose prompts go to an encoder; None where it goes on with them."""
     not_continuous: str
     """Why the continuous batch cannot carry the model; empty when it can."""
     quantization: Quantization
@@ -99,13 +102,13 @@ def load(
     model.eval()
     load_s = time.perf_counter() - started
     eos_ids = _eos_ids(model, tokenizer)
-    # Only these: penalties and sampling settings that ship with a model would change what is measured.
-    model.generation_config = GenerationConfig(eos_token_id=list(eos_ids) or None, pad_token_id=next(iter(eos_ids), 0))
-    not_continuous = why_not_continuous(model)
+    sides = sides_of(model, tokenizer)
+    model.generation_config = _generation_config(eos_ids, sides)
+    not_continuous = why_not_continuous(model, sides)
     reader = None
     if texts and recipe.calibration:
         plan, continuous = recipe.calibration, not not_continuous
-        reader = Reader(model, tokenizer, texts, plan, eos_ids=eos_ids, continuous=continuous)
+        reader = Reader(model, tokenizer, texts, plan, eos_ids=eos_ids, continuous=continuous, sides=sides)
     ranges = exported.ranges if exported else NO_RANGES
     if reader:
         ranges = observed_ranges(model, recipe, reader)
@@ -129,6 +132,7 @@ def load(
         model=model,
         tokenizer=tokenizer,
         eos_ids=eos_ids,
+        sides=sides,
         not_continuous=not_continuous,
         quantization=quantization,
         quantize_peak_bytes=quantize_peak_bytes,
@@ -137,6 +141,17 @@ def load(
         load_s=load_s,
         model_bytes=_model_bytes(source, model, quantization, as_it_is=bool(as_it_is)),
         scheme=scheme_of(as_it_is, quantization) if as_it_is else recipe.scheme,
+    )
+
+
+def _generation_config(eos_ids: tuple[int, ...], sides: Sides | None) -> GenerationConfig:
+    """Keep only these: penalties and sampling settings that ship with a model would change what is measured."""
+    start, forced = (*sides.start, None)[:2] if sides else (None, None)
+    return GenerationConfig(
+        eos_token_id=list(eos_ids) or None,
+        pad_token_id=next(iter(eos_ids), 0),
+        decoder_start_token_id=start,
+        forced_bos_token_id=forced,
     )
 
 

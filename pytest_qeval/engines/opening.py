@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 
+from pytest_qeval.engines import templates
 from pytest_qeval.engines.base import EngineSource, ModelEngine
 from pytest_qeval.engines.fingerprint import files_sha256, weights_sha256
-from pytest_qeval.engines.sources import resolve
+from pytest_qeval.engines.sources import is_encoder_decoder, resolve
 from pytest_qeval.errors import MissingPackageError
 from pytest_qeval.facts import SensitivityFacts
 from pytest_qeval.quantize.corpus import CalibrationTexts, calibration_texts
@@ -38,6 +39,11 @@ def check(model: ModelSettings) -> Json:
 def stored(model: ModelSettings) -> str:
     """Say how a checkpoint is already quantized; see `EngineSource.stored`."""
     return resolve(model).stored
+
+
+def has_chat_template(model: ModelSettings) -> bool:
+    """Tell whether the model's tokenizer has a chat template; see `EngineSource.has_chat_template`."""
+    return templates.has_chat_template(resolve(model))
 
 
 def open_engine(settings: Settings, recipe: Recipe, model: ModelSettings) -> ModelEngine:
@@ -96,6 +102,8 @@ TRANSFORMERS = EngineSource(
     name="transformers",
     summary="Hugging Face transformers in this process, decoding all cases of a recipe in one continuous batch",
     check=check,
+    has_chat_template=has_chat_template,
+    has_encoder=is_encoder_decoder,
     stored=stored,
     open=open_engine,
     sensitivity=sensitivity,

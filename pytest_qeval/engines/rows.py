@@ -10,6 +10,7 @@ from typing import Any
 
 from pytest_qeval.engines.base import Finished, Request
 from pytest_qeval.engines.drafting import Drafter
+from pytest_qeval.engines.templates import render
 from pytest_qeval.schema import Completion, FinishReason
 
 __all__ = ["Row", "Text", "Unit"]
@@ -56,20 +57,42 @@ class Row:
 class Text:
     """Tokens to text, and when generation has to end: stop strings are found wherever token borders fall."""
 
-    def __init__(self, tokenizer: Any, eos_ids: Sequence[int]) -> None:
-        """Take a transformers tokenizer and the ids that end a sequence."""
+    def __init__(self, tokenizer: Any, eos_ids: Sequence[int], *, apart: bool = False) -> None:
+        """Take a transformers tokenizer, the ids that end a sequence, and whether completions stand by themselves.
+
+        They do where prompts go to an encoder; elsewhere a completion's text goes on where its prompt ends.
+        """
         self._tokenizer = tokenizer
+        self._apart = apart
         self._eos_ids = frozenset(eos_ids)
         added = tokenizer.added_tokens_decoder.items()
         self._special = {str(token.content): int(token_id) for token_id, token in added if token.special}
 
     def encode(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
         """Tokenize prompts exactly as they are; an empty one becomes the token that begins (or ends) a sequence."""
-        if not prompts:
+        return self._tokenize(prompts)
+
+    def ask(self, requests: Sequence[Request]) -> list[tuple[int, ...]]:
+        """Tokenize what requests ask; where that is a message, the chat template says which special tokens there are.
+
+        Raises:
+            EngineError: when a message is to be asked, and there is no chat template that can say it.
+        """
+        texts = [
+            request.prompt if request.user is None else render(self._tokenizer, request.user, request.prompt)
+            for request in requests
+        ]
+        plain = [text for text, request in zip(texts, requests, strict=True) if request.user is None]
+        chats = [text for text, request in zip(texts, requests, strict=True) if request.user is not None]
+        ids = {False: iter(self._tokenize(plain)), True: iter(self._tokenize(chats, add_special_tokens=False))}
+        return [next(ids[request.user is not None]) for request in requests]
+
+    def _tokenize(self, texts: Sequence[str], **how: bool) -> list[tuple[int, ...]]:
+        if not texts:
             return []
         start = self._tokenizer.bos_token_id
         blank = (next(iter(self._eos_ids), 0) if start is None else start,)
-        return [tuple(ids) or blank for ids in self._tokenizer(list(prompts)).input_ids]
+        return [tuple(ids) or blank for ids in self._tokenizer(list(texts), **how).input_ids]
 
     def append(self, row: Row, token: int) -> FinishReason | None:
         """Append a token to a row and say whether, and why, the row is finished by it."""
@@ -84,7 +107,7 @@ class Text:
         ended = row.reason or "length"
         ids = row.ids[:-1] if ended == "eos" else row.ids
         # sentencepiece drops a leading space, so the prompt's last token keeps the first generated one company
-        anchor = row.unit.prompt_ids[-1:]
+        anchor = () if self._apart else row.unit.prompt_ids[-1:]
         text = self._decode((*anchor, *ids))[len(self._decode(anchor)) :]
         cuts = [at for at in map(text.find, row.unit.request.stops) if at >= 0]
         now = time.perf_counter()

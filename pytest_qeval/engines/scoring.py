@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 
 from pytest_qeval.engines.forward import context_length
+from pytest_qeval.engines.seq2seq import sides_of
 from pytest_qeval.errors import EngineError
-from pytest_qeval.measure.divergence import LogitsFunction, ScoredText, causal_logits, solution_text
+from pytest_qeval.measure.divergence import LogitsFunction, ScoredText, causal_logits, seq2seq_logits, solution_text
 from pytest_qeval.measure.topk import DEFAULT_K, Scores, TextScores, digest, kept_log_prob
 
-__all__ = ["score", "score_text", "solved_text"]
+__all__ = ["Teacher", "score", "score_text", "solved_text", "teacher_of"]
 
 _CHUNK_ELEMENTS = 2**22
 """Logits at a time: 16 MB in float32, 27 tokens of a vocabulary of 152 thousand."""
 _LEAST_RATIO = 1e-5
 """A token this much less likely than the likeliest is left to the lump, whatever k is."""
+
+
+class Teacher(NamedTuple):
+    """How a model is shown solutions."""
+
+    text: Callable[[str, str], ScoredText]
+    """Puts a prompt and its solution into the model's tokens."""
+    logits: LogitsFunction
 
 
 class _Likeliest(NamedTuple):
@@ -53,31 +63,38 @@ def score(
     quantized per tensor, on padding. Only the solution's positions go through the output layer.
 
     Args:
-        model: A Hugging Face causal language model.
+        model: A Hugging Face model.
         tokenizer: Its tokenizer.
         solved: Task id, prompt and solution of each problem.
         k: Tokens to keep of a distribution; not used with `against`.
         against: A baseline's scores, about whose tokens the model is asked instead of its own likeliest.
 
     Raises:
-        EngineError: when the model is no causal one, or gives logits that are no numbers.
+        EngineError: when the model gives logits that are no numbers.
     """
-    if getattr(model.config, "is_encoder_decoder", False):
-        raise EngineError("an encoder-decoder model was given: scoring solutions needs a causal language model.")
     started = time.perf_counter()
-    logits = causal_logits(model, device=str(model.device))
+    teacher = teacher_of(model, tokenizer)
     texts: dict[str, TextScores] = {}
     for task_id, prompt, solution in solved:
-        text = solved_text(tokenizer, prompt, solution, context_length(model))
+        text = teacher.text(prompt, solution)
         known = against.texts.get(task_id) if against else None
         if text.positions and (known.tokens_sha256 == _digest(text) if known else against is None):
-            texts[task_id] = score_text(logits, text, task_id=task_id, k=k, known=known)
+            texts[task_id] = score_text(teacher.logits, text, task_id=task_id, k=k, known=known)
     return Scores(
         k=against.k if against else k,
         texts=texts,
         incomparable=tuple(task_id for task_id, _, _ in solved if task_id not in texts),
         duration_s=time.perf_counter() - started,
     )
+
+
+def teacher_of(model: Any, tokenizer: Any) -> Teacher:
+    """Show solutions behind their prompts, or, where there is an encoder for prompts, to the decoder."""
+    device = str(model.device)
+    if sides := sides_of(model, tokenizer):
+        return Teacher(partial(sides.solved, tokenizer), seq2seq_logits(model, device=device))
+    text = partial(solved_text, tokenizer, context=context_length(model))
+    return Teacher(text, causal_logits(model, device=device))
 
 
 def score_text(
@@ -95,7 +112,7 @@ def score_text(
     Raises:
         EngineError: when a logit is no number, or the vocabulary is not the baseline's.
     """
-    said = logits(torch.tensor(text.token_ids), torch.tensor(text.positions))
+    said = logits(text)
     if known and said.shape[-1] <= max(map(max, known.top_ids)):
         raise EngineError(
             f"{task_id}: the baseline knows more tokens than the {said.shape[-1]} of this model, which is another one."
@@ -123,7 +140,7 @@ def solved_text(tokenizer: Any, prompt: str, solution: str, context: int) -> Sco
 
 
 def _digest(text: ScoredText) -> str:
-    return digest(text.token_ids, text.counted.count(False))
+    return digest((*text.source_ids, *text.token_ids), len(text.source_ids) + text.counted.count(False))
 
 
 @torch.inference_mode()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -13,18 +12,13 @@ from torch import nn
 from pytest_qeval.engines.calibrating import Reader, observed_ranges
 from pytest_qeval.engines.checkpoint import from_pretrained
 from pytest_qeval.engines.compat import why_not_continuous
-from pytest_qeval.engines.forward import context_length
 from pytest_qeval.engines.loading import choose_device
-from pytest_qeval.engines.scoring import solved_text
+from pytest_qeval.engines.scoring import teacher_of
+from pytest_qeval.engines.seq2seq import sides_of
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import RecipeError
 from pytest_qeval.facts import BlockSensitivity, SensitivityFacts
-from pytest_qeval.measure.divergence import (
-    Divergence,
-    ScoredText,
-    causal_logits,
-    compare_logits,
-)
+from pytest_qeval.measure.divergence import Divergence, compare_logits
 from pytest_qeval.quantize.apply import NO_RANGES, quantize_
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.places import plan_places
@@ -67,12 +61,13 @@ def measure_sensitivity(
     model.eval()
     ranges = NO_RANGES
     if texts and recipe.calibration:
-        continuous = not why_not_continuous(model)
-        reader = Reader(model, tokenizer, texts, recipe.calibration, eos_ids=(), continuous=continuous)
+        sides = sides_of(model, tokenizer)
+        continuous = not why_not_continuous(model, sides)
+        reader = Reader(model, tokenizer, texts, recipe.calibration, eos_ids=(), continuous=continuous, sides=sides)
         ranges = observed_ranges(model, recipe, reader)
-    context = context_length(model)
-    scored = [solved_text(tokenizer, prompt, solution, context) for prompt, solution in solved]
-    baseline = list(_logits(model, scored))
+    teacher = teacher_of(model, tokenizer)
+    scored = [teacher.text(prompt, solution) for prompt, solution in solved]
+    baseline = [teacher.logits(text) for text in scored]
     blocks = []
     for name, count in block_names(model, recipe).items():
         parent, _, leaf = name.rpartition(".")
@@ -80,14 +75,14 @@ def measure_sensitivity(
         setattr(holder, leaf, copy.deepcopy(original))
         done = quantize_(model, recipe, ranges=ranges, within=name)
         assert done.quantized_layers == count  # noqa: S101 - a block that stayed as it is would rank as harmless
-        pairs = zip(baseline, _logits(model, scored), strict=True)
+        pairs = zip(baseline, map(teacher.logits, scored), strict=True)
         divergence = Divergence(sequences=tuple(compare_logits(*pair) for pair in pairs))
         setattr(holder, leaf, original)
         blocks.append(BlockSensitivity(name=name, layers=count, kl=divergence.mean_kl, same_top1=divergence.same_top1))
     return SensitivityFacts(
         recipe=recipe.name,
         texts=len(scored),
-        tokens=sum(sum(text.counted) for text in scored),
+        tokens=sum(len(text.positions) for text in scored),
         duration_s=time.perf_counter() - started,
         blocks=tuple(sorted(blocks, key=lambda block: -block.kl)),
     )
@@ -110,9 +105,3 @@ def block_names(model: nn.Module, recipe: Recipe) -> dict[str, int]:
         name = f"{inside}.{index}" if inside is not None else place.name
         blocks[name] = blocks.get(name, 0) + 1
     return blocks
-
-
-def _logits(model: Any, texts: Iterable[ScoredText]) -> Iterable[torch.Tensor]:
-    logits = causal_logits(model, device=str(model.device))
-    for text in texts:
-        yield logits(torch.tensor(text.token_ids), torch.tensor(text.positions))

@@ -16,7 +16,7 @@ from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.quantize.recipe import EXPORT_FILE
 from pytest_qeval.settings import ModelSettings
 
-__all__ = ["ModelSource", "resolve"]
+__all__ = ["ModelSource", "is_encoder_decoder", "resolve"]
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -33,6 +33,8 @@ class ModelSource:
     """Directory or GGUF file to load from; None for a hub model that has to be fetched."""
     revision: str | None = None
     """Hub revision, exactly as asked for; None for local models and for the default branch."""
+    encoder_decoder: bool = False
+    """Whether prompts go to an encoder and completions come from a decoder, as in T5 and BART."""
     stored: str = ""
     """How the checkpoint is quantized already: `gguf`, its config's `quant_method`, or `qeval` for an export of ours
     whose config says nothing; empty for floating point."""
@@ -68,7 +70,16 @@ def resolve(settings: ModelSettings) -> ModelSource:
             f"revision {settings.revision!r} was given for the local model {settings.name!r}. Only models from the hub "
             "have revisions: leave --qeval-revision out, or name a hub id."
         )
-    return replace(source, stored=_check_local(source))
+    return _check_local(source)
+
+
+def is_encoder_decoder(settings: ModelSettings) -> bool:
+    """Say whether a model has an encoder for prompts, from its config alone; `demo` and GGUF files have none.
+
+    Raises:
+        ModelSourceError: as `resolve`.
+    """
+    return resolve(settings).encoder_decoder
 
 
 def _resolve_hub(settings: ModelSettings) -> ModelSource:
@@ -80,13 +91,22 @@ def _resolve_hub(settings: ModelSettings) -> ModelSource:
     found = find_on_hub(settings.name, settings.revision)
     _check_config(found.config, settings.name)
     return ModelSource(
-        kind="hub", name=settings.name, path=found.snapshot, revision=settings.revision, stored=_stored(found.config)
+        kind="hub",
+        name=settings.name,
+        path=found.snapshot,
+        revision=settings.revision,
+        stored=_stored(found.config),
+        encoder_decoder=_two_sided(found.config),
     )
 
 
 def _stored(config: Mapping[str, Any]) -> str:
     quantization = config.get("quantization_config")
     return str(quantization.get("quant_method", "unknown")) if isinstance(quantization, Mapping) else ""
+
+
+def _two_sided(config: Mapping[str, Any]) -> bool:
+    return config.get("is_encoder_decoder") is True
 
 
 def _looks_like_path(name: str) -> bool:
@@ -102,23 +122,28 @@ def _no_such_path(path: Path) -> str:
     return f"there is no model at {path}.{guess} Expected a directory with config.json and weights, or a .gguf file."
 
 
-def _check_local(source: ModelSource) -> str:
-    """Refuse what cannot be loaded; say how it is quantized already."""
+def _check_local(source: ModelSource) -> ModelSource:
+    """Refuse what cannot be loaded; add what its config says."""
     path = source.path
     if path is None or not path.exists():
         raise ModelSourceError(f"the model {source.name!r} is not installed: {path} does not exist.")
     if source.kind == "gguf":
         check_gguf(path)
-        return "gguf"
+        return replace(source, stored="gguf")
     config = _read_config(path)
     _check_config(config, str(path))
     if any((path / name).is_file() for name in _PICKLED) and not any(path.glob("*.safetensors")):
         raise ModelSourceError(
             f"{path} holds weights in pickle form only (pytorch_model.bin), which may run code when they are loaded. "
-            "Convert them: AutoModelForCausalLM.from_pretrained(…).save_pretrained(…) writes safetensors."
+            f"Convert them: {_auto_class(config)}.from_pretrained(…).save_pretrained(…) writes safetensors."
         )
     check_safetensors(path)
-    return _stored(config) or ("qeval" if (path / EXPORT_FILE).is_file() else "")
+    stored = _stored(config) or ("qeval" if (path / EXPORT_FILE).is_file() else "")
+    return replace(source, stored=stored, encoder_decoder=_two_sided(config))
+
+
+def _auto_class(config: Mapping[str, Any]) -> str:
+    return "AutoModelForSeq2SeqLM" if _two_sided(config) else "AutoModelForCausalLM"
 
 
 def _read_config(directory: Path) -> Mapping[str, Any]:
@@ -137,14 +162,20 @@ def _read_config(directory: Path) -> Mapping[str, Any]:
 
 
 def _check_config(config: Mapping[str, Any], name: str) -> None:
-    """Refuse what no causal language model is; an unknown `model_type` is left to transformers to judge."""
+    """Refuse what generates no text; an unknown `model_type` is left to transformers to judge."""
     architectures = [str(architecture) for architecture in config.get("architectures") or ()]
     kind = f"{', '.join(architectures) or config.get('model_type', 'unknown')}"
-    if config.get("is_encoder_decoder"):
-        raise ModelSourceError(f"{name} is an encoder-decoder model ({kind}), which is not supported yet: {_EXPECTED}.")
+    if _two_sided(config):
+        if architectures and not any(architecture.endswith(_SEQ2SEQ) for architecture in architectures):
+            raise ModelSourceError(
+                f"{name} is an encoder-decoder model without a head that generates text ({kind}): expected one such as "
+                "T5ForConditionalGeneration."
+            )
+        return
     if architectures and not any(architecture.endswith(_CAUSAL) for architecture in architectures):
         raise ModelSourceError(f"{name} is no causal language model ({kind}), which is not supported yet: {_EXPECTED}.")
 
 
 _CAUSAL = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
-_EXPECTED = "expected a decoder-only model such as Qwen2ForCausalLM"
+_SEQ2SEQ = ("ForConditionalGeneration", "LMHeadModel", "MTModel")
+_EXPECTED = "expected a decoder-only model such as Qwen2ForCausalLM, or an encoder-decoder such as T5"

@@ -13,11 +13,10 @@ import psutil
 import torch
 
 from pytest_qeval.engines.base import EngineProgress, Finished, Request, StreamTimes
+from pytest_qeval.engines.batching import make_batch, make_decoder
 from pytest_qeval.engines.decoder import Decoder
-from pytest_qeval.engines.decoding import BatchShape, ContinuousBatch
+from pytest_qeval.engines.decoding import ContinuousBatch
 from pytest_qeval.engines.fit import check_memory
-from pytest_qeval.engines.forward import RowModel, context_length
-from pytest_qeval.engines.generating import GenerateQueue
 from pytest_qeval.engines.loading import Loaded, load
 from pytest_qeval.engines.rows import Text
 from pytest_qeval.engines.scoring import score
@@ -74,6 +73,8 @@ class EngineDescription:
     """What a reader of the speed has to know, such as why there is no speed-up."""
     dtype: str
     device: str
+    architecture: str
+    """`decoder-only` or `encoder-decoder`."""
     decoding: str
     """`continuous batch`, or `generate: ` and the reason."""
     parameters: int
@@ -148,14 +149,14 @@ class TransformersEngine:
         """
         if self._loaded is None:
             raise EngineError(_CLOSED)
-        model = self._loaded.model
-        return measure_stream(model, prompt_tokens=prompt_tokens, new_tokens=new_tokens, rounds=rounds)
+        model, sides = self._loaded.model, self._loaded.sides
+        return measure_stream(model, prompt_tokens=prompt_tokens, new_tokens=new_tokens, rounds=rounds, sides=sides)
 
     def score(self, solved: Sequence[tuple[str, str, str]], *, against: Scores | None = None) -> Scores:
         """Show the model solutions after their prompts; see `ModelEngine.score`. Does not touch the queue.
 
         Raises:
-            EngineError: after `close`, and for a model that is no causal one.
+            EngineError: after `close`.
         """
         if self._loaded is None:
             raise EngineError(_CLOSED)
@@ -180,20 +181,16 @@ class TransformersEngine:
 
 def continuous_batch(loaded: Loaded, generation: GenerationSettings, rows: int) -> ContinuousBatch:
     """Make the decoder of an ordinary model, with nothing in its queue."""
-    return ContinuousBatch(
-        RowModel(loaded.model, rows=rows),
-        Text(loaded.tokenizer, loaded.eos_ids),
-        generation,
-        shape=BatchShape(rows=rows),
-        context=context_length(loaded.model),
-    )
+    return make_batch(loaded.model, _text(loaded), generation, rows=rows, sides=loaded.sides)
 
 
 def _decoder(loaded: Loaded, generation: GenerationSettings, rows: int) -> Decoder:
-    if not loaded.not_continuous:
-        return continuous_batch(loaded, generation, rows)
-    text = Text(loaded.tokenizer, loaded.eos_ids)
-    return GenerateQueue(loaded.model, text, generation, rows=rows, context=context_length(loaded.model))
+    sides, continuous = loaded.sides, not loaded.not_continuous
+    return make_decoder(loaded.model, _text(loaded), generation, rows=rows, sides=sides, continuous=continuous)
+
+
+def _text(loaded: Loaded) -> Text:
+    return Text(loaded.tokenizer, loaded.eos_ids, apart=loaded.sides is not None)
 
 
 def _describe(loaded: Loaded) -> EngineDescription:
@@ -218,6 +215,7 @@ def _describe(loaded: Loaded) -> EngineDescription:
         notes=_notes(loaded),
         dtype=loaded.dtype,
         device=str(loaded.model.device),
+        architecture="encoder-decoder" if loaded.sides else "decoder-only",
         decoding=f"generate: {loaded.not_continuous}" if loaded.not_continuous else "continuous batch",
         parameters=quantization.parameters,
     )
@@ -236,9 +234,14 @@ def _calibration_facts(loaded: Loaded) -> Json | None:
 
 
 def _notes(loaded: Loaded) -> tuple[str, ...]:
-    """Say why layers are no faster, and when calibration has seen too little."""
+    """Say why layers are no faster, when calibration has seen too little, and which precision is unsafe."""
     few = loaded.calibration is not None and loaded.calibration.samples == 1
-    return (*loaded.quantization.notes, *(["calibrated on a single text: static scales are a guess"] if few else []))
+    overflows = loaded.sides is not None and loaded.model.config.model_type.endswith("t5") and loaded.dtype == "float16"
+    notes = {
+        "calibrated on a single text: static scales are a guess": few,
+        "T5 overflows float16 in places, where transformers clamps it: bf16 or fp32 is safer": overflows,
+    }
+    return (*loaded.quantization.notes, *(note for note, said in notes.items() if said))
 
 
 def _default_rows(loaded: Loaded) -> int:

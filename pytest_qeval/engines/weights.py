@@ -12,7 +12,15 @@ from typing import Any
 
 from pytest_qeval.errors import ModelSourceError
 
-__all__ = ["StoredTensors", "check_gguf", "check_safetensors", "gguf_tensors", "safetensors_tensors", "weight_files"]
+__all__ = [
+    "StoredTensors",
+    "check_gguf",
+    "check_safetensors",
+    "gguf_tensors",
+    "gguf_text",
+    "safetensors_tensors",
+    "weight_files",
+]
 
 _INDEX = "model.safetensors.index.json"
 _MAX_HEADER_BYTES = 100 * 2**20
@@ -130,8 +138,21 @@ def gguf_tensors(file: Path) -> StoredTensors:
     return StoredTensors(elements=elements, stored_bytes=file.stat().st_size)
 
 
+def gguf_text(file: Path, key: str) -> str | None:
+    """Give a text from a GGUF file's metadata; None where there is none of that name.
+
+    Raises:
+        ModelSourceError: when the file ends within its header.
+    """
+    try:
+        with file.open("rb") as stream:
+            return _GgufHeader(stream).text(key)
+    except (struct.error, OverflowError) as error:
+        raise ModelSourceError(f"{file} is cut short within its header: fetch it again.") from error
+
+
 class _GgufHeader:
-    """The beginning of a GGUF file (version 2 and 3, little endian): metadata is skipped, tensor shapes are read."""
+    """The beginning of a GGUF file (version 2 and 3, little endian): a text of the metadata, the tensors' shapes."""
 
     _SCALAR_BYTES: Mapping[int, int] = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
     _STRING, _ARRAY = 8, 9
@@ -151,6 +172,23 @@ class _GgufHeader:
             (dimensions,) = self._unpack("<I")
             yield math.prod(self._unpack(f"<{dimensions}Q"))
             self._unpack("<IQ")
+
+    def text(self, key: str) -> str | None:
+        """Look for a text in the metadata."""
+        self._unpack("<4sI")
+        _, n_values = self._unpack("<QQ")
+        for _ in range(n_values):
+            name = self._string()
+            (kind,) = self._unpack("<I")
+            if name == key and kind == self._STRING:
+                return self._string()
+            self._skip_value(kind)
+        return None
+
+    def _string(self) -> str:
+        (length,) = self._unpack("<Q")
+        content: bytes = self._stream.read(length)
+        return content.decode("utf-8", "replace")
 
     def _skip_value(self, kind: int) -> None:
         if kind == self._STRING:

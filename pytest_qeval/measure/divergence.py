@@ -20,6 +20,7 @@ __all__ = [
     "causal_logits",
     "compare_logits",
     "measure_divergence",
+    "seq2seq_logits",
     "solution_text",
 ]
 
@@ -34,6 +35,8 @@ class ScoredText:
     token_ids: tuple[int, ...]
     counted: tuple[bool, ...]
     """Per token: whether its prediction counts. The first token is predicted by nobody and never counts."""
+    source_ids: tuple[int, ...] = ()
+    """What an encoder reads, while `token_ids` are the decoder's; empty where there is no encoder."""
 
     @property
     def positions(self) -> tuple[int, ...]:
@@ -44,8 +47,8 @@ class ScoredText:
 class LogitsFunction(Protocol):
     """A model as this module sees it."""
 
-    def __call__(self, token_ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        """Give logits `[len(positions), vocabulary]` after int64 `token_ids` `[tokens]`, at int64 `positions`."""
+    def __call__(self, text: ScoredText) -> torch.Tensor:
+        """Give logits `[len(text.positions), vocabulary]`: what would follow at each of a text's positions."""
         ...
 
 
@@ -111,8 +114,7 @@ def measure_divergence(baseline: LogitsFunction, candidate: LogitsFunction, text
     for text in texts:
         if not text.positions:
             continue
-        ids, positions = torch.tensor(text.token_ids), torch.tensor(text.positions)
-        sequences.append(compare_logits(baseline(ids, positions), candidate(ids, positions)))
+        sequences.append(compare_logits(baseline(text), candidate(text)))
     return Divergence(sequences=tuple(sequences))
 
 
@@ -123,10 +125,22 @@ def causal_logits(model: Any, *, device: str = "cpu") -> LogitsFunction:
     """
 
     @torch.inference_mode()
-    def logits(token_ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        wanted = positions.to(device)
-        result: torch.Tensor = model(token_ids[None].to(device), use_cache=False, logits_to_keep=wanted).logits[0]
+    def logits(text: ScoredText) -> torch.Tensor:
+        ids, wanted = (torch.tensor(values, device=device) for values in (text.token_ids, text.positions))
+        result: torch.Tensor = model(ids[None], use_cache=False, logits_to_keep=wanted).logits[0]
         return result if result.shape[0] == wanted.shape[0] else result[wanted]
+
+    return logits
+
+
+def seq2seq_logits(model: Any, *, device: str = "cpu") -> LogitsFunction:
+    """Adapt a Hugging Face encoder-decoder: the encoder reads the source, the decoder is shown the tokens."""
+
+    @torch.inference_mode()
+    def logits(text: ScoredText) -> torch.Tensor:
+        source, shown = (torch.tensor([ids], device=device) for ids in (text.source_ids, text.token_ids))
+        result: torch.Tensor = model(input_ids=source, decoder_input_ids=shown, use_cache=False).logits[0]
+        return result[torch.tensor(text.positions, device=device)]
 
     return logits
 

@@ -6,13 +6,25 @@ Categories are those of ReCode (Wang et al., 2022, arXiv:2212.10264); the genera
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from pytest_qeval.perturb.halves import half_given
 from pytest_qeval.schema import Problem
 
-__all__ = ["CATEGORIES", "LEVELS", "Category", "Form", "Level", "Perturbation", "perturbed"]
+__all__ = [
+    "CATEGORIES",
+    "LEVELS",
+    "Apply",
+    "Category",
+    "Form",
+    "Level",
+    "Perturbation",
+    "nominal_form",
+    "perturbed",
+    "seeds_of",
+]
 
 Category = Literal["docstring", "function name", "syntax", "format"]
 CATEGORIES: tuple[Category, ...] = get_args(Category)
@@ -23,6 +35,13 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 
 Form = Literal["full", "half"]
 """Which prompt is disturbed. full: signature and docstring. half: the same with the first half of the solution."""
+
+Apply = Callable[[Problem, random.Random], Problem]
+"""Gives the problem with a disturbed prompt, or the very same where there is nothing to disturb.
+
+What goes with the prompt (entry point, test, canonical solution) is changed along with it. Nothing but the arguments
+counts.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,18 +55,36 @@ class Perturbation:
     """One line for `--qeval-list perturbations`: what changes, and how strongly."""
     invariant: str
     """What stays as it is, in one sentence."""
-    apply: Callable[[Problem, random.Random], Problem]
-    """Give the problem with a disturbed prompt, or the very same where there is nothing to disturb.
-
-    What goes with the prompt (entry point, test, canonical solution) is changed along with it. Nothing but the
-    arguments counts.
-    """
+    apply: Apply
     form: Form = "full"
     random: bool = True
     """Whether seeds differ; a perturbation that makes no choice is asked once."""
+    versions: Mapping[int, Apply] = field(default_factory=dict)
+    """By seed, where somebody made the questions before; `apply` is for the seeds of others."""
+    nominal: Callable[[Problem], Problem | None] | None = None
+    """What gives half of a solution away, where that is not our `half_given`."""
+
+
+def nominal_form(problem: Problem, perturbation: Perturbation) -> Problem | None:
+    """Give what a perturbation disturbs: the problem, or half-given; None where it has no half."""
+    if perturbation.form == "full":
+        return problem
+    return (perturbation.nominal or half_given)(problem)
+
+
+def seeds_of(perturbation: Perturbation, wanted: int | None) -> Sequence[int]:
+    """Give the seeds that a perturbation is asked with.
+
+    Args:
+        perturbation: Which.
+        wanted: How many; None is one, or every version that was made before.
+    """
+    if perturbation.versions:
+        return sorted(perturbation.versions)[:wanted]
+    return range((wanted or 1) if perturbation.random else 1)
 
 
 def perturbed(problem: Problem, perturbation: Perturbation, seed: int) -> Problem:
     """Disturb a problem; the same for the same problem, perturbation and seed, whatever else is disturbed."""
     rng = random.Random(f"{perturbation.name}/{problem.task_id}/{seed}")  # noqa: S311 - no cryptography
-    return perturbation.apply(problem, rng)
+    return perturbation.versions.get(seed, perturbation.apply)(problem, rng)

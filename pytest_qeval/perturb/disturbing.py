@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pytest_qeval.errors import DataError, QEvalError
-from pytest_qeval.perturb.base import Perturbation, perturbed
-from pytest_qeval.perturb.halves import half_given
+from pytest_qeval.perturb.base import Perturbation, nominal_form, perturbed, seeds_of
 from pytest_qeval.perturb.proof import prove
 from pytest_qeval.schema import Case, Problem
 
@@ -56,13 +55,13 @@ def nominal_of(case: Case, perturbation: Perturbation) -> Case:
     )
 
 
-def disturb(problems: Iterable[Problem], perturbations: Sequence[Perturbation], *, seeds: int) -> Disturbances:
+def disturb(problems: Iterable[Problem], perturbations: Sequence[Perturbation], *, seeds: int | None) -> Disturbances:
     """Disturb problems, and keep what proves itself.
 
     Args:
         problems: Of one benchmark.
         perturbations: Which; those that make no choice are asked with the seed 0 only.
-        seeds: How many seeds, at least 1.
+        seeds: How many seeds, at least 1; None is one, or all versions of a perturbation that others made.
 
     Raises:
         DataError: when a perturbation raises an exception, naming it and the problem.
@@ -70,20 +69,18 @@ def disturb(problems: Iterable[Problem], perturbations: Sequence[Perturbation], 
     questions: dict[Case, Problem] = {}
     tries: dict[str, list[_Try]] = {one.name: [] for one in perturbations}
     for problem in problems:
-        halved = half_given(problem)
-        found = {
-            one.name: list(_tries(problem, problem if one.form == "full" else halved, one, seeds))
-            for one in perturbations
-        }
-        applied = [(one, this) for one in perturbations for this in found[one.name] if this.status == "applied"]
-        for one, this in applied:
-            questions.setdefault(nominal_of(this.case, one), problem if one.form == "full" else halved or problem)
-        questions.update({this.case: this.question for _, this in applied})
-        for name, these in found.items():
-            tries[name] += these
+        undisturbed: dict[Case, Problem] = {}
+        asked: dict[Case, Problem] = {}
+        for one in perturbations:
+            for this in _tries(problem, one, seeds):
+                compared = _compared(this, one, undisturbed)
+                tries[one.name].append(compared)
+                if compared.status == "applied":
+                    asked[compared.case] = compared.question
+        questions |= undisturbed | asked
     return Disturbances(
         questions=questions,
-        of={one.name: _counted(one, tries[one.name], seeds if one.random else 1) for one in perturbations},
+        of={one.name: _counted(one, tries[one.name], len(seeds_of(one, seeds))) for one in perturbations},
     )
 
 
@@ -92,33 +89,56 @@ class _Try:
     """One perturbation of one problem with one seed."""
 
     case: Case
+    nominal: Problem
+    """What was disturbed."""
     question: Problem
     status: Literal["applied", "unchanged", "repeated", "invalid"]
     reason: str = ""
 
 
-def _tries(problem: Problem, nominal: Problem | None, perturbation: Perturbation, seeds: int) -> Iterator[_Try]:
+def _tries(problem: Problem, perturbation: Perturbation, seeds: int | None) -> Iterator[_Try]:
     """Disturb one problem, once for each seed."""
+    nominal = nominal_form(problem, perturbation)
     seen: set[str] = set()
-    for seed in range(seeds if perturbation.random else 1):
+    for seed in seeds_of(perturbation, seeds):
         case = Case(benchmark=problem.benchmark, task_id=problem.task_id, perturbation=perturbation.name, seed=seed)
         if nominal is None:
-            yield _Try(case=case, question=problem, status="unchanged", reason="a solution of one line has no half")
+            reason = "a solution of one line has no half"
+            yield _Try(case=case, nominal=problem, question=problem, status="unchanged", reason=reason)
             continue
-        try:
-            question = perturbed(nominal, perturbation, seed)
-        except QEvalError:
-            raise
-        except Exception as error:
-            kind = type(error).__name__
-            raise DataError(
-                f"the perturbation {perturbation.name!r} failed on {case.label} ({kind}: {error}): "
-                "it must give every problem back, the very same where there is nothing to disturb."
-            ) from error
+        question = _question(nominal, perturbation, case)
         proof = prove(nominal, question, category=perturbation.category)
         again = proof.status == "applied" and question.prompt in seen
         seen.add(question.prompt)
-        yield _Try(case=case, question=question, status="repeated" if again else proof.status, reason=proof.reason)
+        status = "repeated" if again else proof.status
+        yield _Try(case=case, nominal=nominal, question=question, status=status, reason=proof.reason)
+
+
+def _question(nominal: Problem, perturbation: Perturbation, case: Case) -> Problem:
+    """Disturb a problem, trusting nobody: a perturbation may be the user's own."""
+    try:
+        question = perturbed(nominal, perturbation, case.seed)
+        if (question.benchmark, question.task_id) != (nominal.benchmark, nominal.task_id):
+            raise ValueError(f"it gave the problem {question.task_id} back")  # noqa: TRY301 - told like any other fault
+    except QEvalError:
+        raise
+    except Exception as error:
+        kind = type(error).__name__
+        raise DataError(
+            f"the perturbation {perturbation.name!r} failed on {case.label} ({kind}: {error}): "
+            "it must give every problem back, the very same where there is nothing to disturb."
+        ) from error
+    return question
+
+
+def _compared(this: _Try, perturbation: Perturbation, undisturbed: dict[Case, Problem]) -> _Try:
+    """Keep the undisturbed problem beside the others; a half-given problem is asked in one way only."""
+    if this.status != "applied":
+        return this
+    kept = undisturbed.setdefault(nominal_of(this.case, perturbation), this.nominal)
+    if kept.prompt == this.nominal.prompt:
+        return this
+    return replace(this, status="invalid", reason="another perturbation of this run disturbs another half of it")
 
 
 def _counted(perturbation: Perturbation, tries: Sequence[_Try], seeds: int) -> Disturbed:

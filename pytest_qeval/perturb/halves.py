@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from pytest_qeval.perturb.source import Source
 from pytest_qeval.schema import Problem
@@ -10,6 +11,7 @@ from pytest_qeval.schema import Problem
 __all__ = ["half_given"]
 
 
+@lru_cache(maxsize=64)  # every perturbation of code asks about the same problem
 def half_given(problem: Problem) -> Problem | None:
     """Move the first half of the canonical solution's lines, rounded down, into the prompt.
 

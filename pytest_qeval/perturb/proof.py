@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import copy
 from dataclasses import dataclass
 from typing import Literal
 
 from pytest_qeval.perturb.base import Category
-from pytest_qeval.perturb.source import Source, parsed
+from pytest_qeval.perturb.source import Function, Source, description, parsed
 from pytest_qeval.schema import Problem
 
 __all__ = ["Proof", "ProofStatus", "prove"]
@@ -32,8 +33,8 @@ def prove(original: Problem, disturbed: Problem, *, category: Category | None = 
     Args:
         original: what the perturbation was given (for the form half: the half-given problem).
         disturbed: what it gave back.
-        category: of the perturbation. Syntax is disturbed only where the syntax tree of prompt and solution differs;
-            for everything else it is enough that the prompt does.
+        category: of the perturbation. Syntax is disturbed only where the syntax tree of prompt and solution differs
+            in more than docstrings; for everything else it is enough that the prompt does.
     """
     if disturbed.prompt == original.prompt:
         return Proof(status="unchanged", reason="the prompt is the same")
@@ -41,9 +42,19 @@ def prove(original: Problem, disturbed: Problem, *, category: Category | None = 
     fault = _fault_of_code(original, disturbed, before, after) or _fault_of_test(original, disturbed)
     if fault:
         return Proof(status="invalid", reason=fault)
-    if category == "syntax" and before and after and ast.dump(before.tree) == ast.dump(after.tree):
+    if category == "syntax" and before and after and _code(before) == _code(after):
         return Proof(status="unchanged", reason="the syntax tree is the same")
     return Proof(status="applied")
+
+
+def _code(source: Source) -> str:
+    """Spell the syntax tree, but not what docstrings say: ReCode's syntax perturbations trim them."""
+    tree = copy.deepcopy(source.tree)
+    for node in ast.walk(tree):
+        told = description(node) if isinstance(node, Function | ast.Module) else None
+        if told is not None:
+            told.value = ast.Constant("")
+    return ast.dump(tree)
 
 
 def _fault_of_code(original: Problem, disturbed: Problem, before: Source | None, after: Source | None) -> str:

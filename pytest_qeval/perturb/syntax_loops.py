@@ -54,7 +54,7 @@ def _edits(problem: Problem, source: Source, loop: ast.For | ast.While) -> list[
     colon = _colon(source, source.end(loop.iter if isinstance(loop, ast.For) else loop.test))
     first = source.start(loop.body[0])
     inside = source.next_line(colon)
-    if inside > first or inside > source.cut:
+    if inside > first:
         return []
     head = (
         _as_while(problem, source, loop, colon) if isinstance(loop, ast.For) else _as_for(problem, source, loop, colon)

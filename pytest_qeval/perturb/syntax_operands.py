@@ -40,13 +40,11 @@ def _operand_swap(problem: Problem, _rng: random.Random) -> Problem:
 
 
 def _swaps(source: Source) -> Iterator[Edit]:
-    """Give the change of each comparison in the given half, in the order of the text."""
+    """Give the change of each comparison, in the order of the text."""
     nodes = list(outside_f_strings(source.function))
     steady = not any(isinstance(node, ast.Global | ast.Nonlocal | ast.NamedExpr) for node in nodes)
     for node in sorted((node for node in nodes if isinstance(node, ast.Compare)), key=source.start):
-        if len(node.ops) > 1 or source.end(node) > source.cut:
-            continue
-        if _is_safe(node.left, node.comparators[0], steady=steady):
+        if len(node.ops) == 1 and _is_safe(node.left, node.comparators[0], steady=steady):
             edit = _swap(source, node)
             if edit:
                 yield edit

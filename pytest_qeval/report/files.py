@@ -45,10 +45,11 @@ def write_report(folder: Path, summary: Summary, gates: Sequence[GateResult]) ->
 def write_samples(
     folder: Path, planned: Sequence[tuple[str, Case]], records: Mapping[tuple[str, Case], Record]
 ) -> None:
-    """Write every recipe's completions, one file a recipe; alone, it is called `samples.jsonl`.
+    """Write what followed the prompts, one file a recipe; alone, it is called `samples.jsonl`.
 
     Answers to disturbed problems stand in files of their own, `disturbed-samples…`, with the case's label as task id:
-    in one file they would be further samples of the problem.
+    in one file they would be further samples of the problem. So would those to benchmarks that share task ids, such as
+    the editions of MBPP: then there is a file for each benchmark.
     """
     for disturbed, start in ((False, "samples"), (True, "disturbed-samples")):
         chosen = [(recipe, case) for recipe, case in planned if (case.perturbation is not None) == disturbed]
@@ -58,13 +59,18 @@ def write_samples(
 def _write_samples(
     folder: Path, start: str, planned: Sequence[tuple[str, Case]], records: Mapping[tuple[str, Case], Record]
 ) -> None:
-    recipes = list(dict.fromkeys(recipe for recipe, _ in planned))
-    for recipe in recipes:
-        name = f"{start}.jsonl" if len(recipes) == 1 else f"{start}-{file_stem(recipe)}.jsonl"
+    cases = {case for _, case in planned}
+    apart = len({case.label for case in cases}) < len(cases)
+    files: dict[tuple[str, str], list[tuple[str, Case]]] = {}
+    for recipe, case in planned:
+        files.setdefault((recipe, case.benchmark if apart else ""), []).append((recipe, case))
+    several = len({recipe for recipe, _ in files}) > 1
+    for (recipe, benchmark), asked in files.items():
+        name = "-".join([start, *([file_stem(recipe)] if several else []), *([benchmark] if benchmark else [])])
         rows = (
-            {"task_id": case.label, "completion": sample.completion.text}
-            for owner, case in planned
-            if owner == recipe and (record := records.get((recipe, case)))
+            {"task_id": case.label, "completion": sample.code}
+            for owner, case in asked
+            if (record := records.get((owner, case)))
             for sample in record.samples
         )
-        (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

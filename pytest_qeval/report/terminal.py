@@ -70,9 +70,12 @@ def lines(summary: Summary, gates: Sequence[GateResult], *, output: Path) -> Ite
 def _headline(summary: Summary) -> str:
     run = summary.run
     decoding = "greedy" if not run.generation.get("temperature") else f"temperature {run.generation['temperature']:g}"
+    chat = ["chat prompts"] if run.generation.get("prompt_style") == "chat" else []
     device = next((facts.device for facts in summary.recipes.values() if facts.device), None)
-    parts = [str(run.model["id"]), run.engine + (f" on {device}" if device else ""), f"{summary.received} cases"]
-    return " · ".join([*parts, *([] if run.engine == "replay" else [decoding]), f"sandbox {run.sandbox}"])
+    encoder = any(facts.architecture == "encoder-decoder" for facts in summary.recipes.values())
+    model = f"{run.model['id']} (encoder-decoder)" if encoder else str(run.model["id"])
+    parts = [model, run.engine + (f" on {device}" if device else ""), f"{summary.received} cases"]
+    return " · ".join([*parts, *([] if run.engine == "replay" else [decoding]), *chat, f"sandbox {run.sandbox}"])
 
 
 def _selftest(summary: Summary, results: Mapping[str, SelftestResult]) -> Iterator[Line]:
@@ -89,8 +92,10 @@ def _selftest(summary: Summary, results: Mapping[str, SelftestResult]) -> Iterat
 
 def _benchmark(summary: Summary, benchmark: str) -> Iterator[Line]:
     results = [result for result in summary.results if result.benchmark == benchmark]
-    rows = [_head(benchmark, results)]
-    rows += [_result(summary.recipes.get(result.recipe), result) for result in results]
+    ks = list(dict.fromkeys(k for result in results for k in result.pass_at))
+    heads = [cell for k in ks for cell in (f"pass@{k}", "95 % interval")]
+    rows = [[benchmark, "", *heads, "solved", "unsolved because"]]
+    rows += [_result(summary.recipes.get(result.recipe), result, ks) for result in results]
     yield from (Line(text) for text in align(rows))
     yield from _left_out(benchmark, summary.benchmarks.get(benchmark, {}))
     for (recipe, name), reason in summary.decided.items():
@@ -113,13 +118,9 @@ def _left_out(benchmark: str, facts: Json) -> Iterator[Line]:
         yield Line(f"  {benchmark}: {count} of {facts['problems'] + count} problems left out: {named}")
 
 
-def _head(benchmark: str, results: Sequence[BenchmarkResult]) -> list[str]:
-    ks = list(dict.fromkeys(k for result in results for k in result.pass_at))
-    return [benchmark, "", *(cell for k in ks for cell in (f"pass@{k}", "95 % interval")), "solved", "unsolved because"]
-
-
-def _result(facts: RecipeFacts | None, result: BenchmarkResult) -> list[str]:
-    cells = [cell for quantity in result.pass_at.values() for cell in _quantity(quantity)]
+def _result(facts: RecipeFacts | None, result: BenchmarkResult, ks: Sequence[int]) -> list[str]:
+    """Give the cells of a recipe, which may have fewer samples than another one, or none yet."""
+    cells = [cell for k in ks for cell in _quantity(result.pass_at.get(k, Undefined(reason="")))]
     missing = f" ({result.missing} missing!)" if result.missing else ""
     failures = " · ".join(f"{count} {status}" for status, count in result.failures.items())
     solved = f"{len(result.solved)}/{result.received}{missing}"

@@ -28,6 +28,18 @@ def test_all_leaves_out_what_cannot_be_had(run: Run, mode: tuple[str, ...]) -> N
     result.stdout.no_fnmatch_line("self-test: mbpp:*")
 
 
+def test_all_leaves_out_what_cannot_be_scored(run: Run, pytester: pytest.Pytester) -> None:
+    """Whoever has not installed what scores sentences can still run everything else."""
+    pytester.makeconftest("import sys; sys.modules.update(datasets=None, sacrebleu=None)")
+    result = run("--qeval-selftest", "--qeval-suite", "all", "--qeval-limit", "1", "--collect-only", "-q")
+    named = run("--qeval-selftest", "--qeval-suite", "summarization")
+
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.no_fnmatch_line("*summarization*")
+    assert named.ret == pytest.ExitCode.USAGE_ERROR
+    named.stderr.fnmatch_lines(["*needs the package 'sacrebleu': pip install 'pytest-qeval?summarization?'"])
+
+
 @pytest.mark.parametrize("arguments", [("mbpp",), ("micro", "--qeval-suite", "mbpp-sanitized")])
 def test_what_is_named_has_to_be_there(run: Run, mode: tuple[str, ...], arguments: tuple[str, ...]) -> None:
     """One sentence with the remedy, exit status 4."""

@@ -8,7 +8,7 @@ from pytest_qeval.benchmarks.text import TextBenchmark, text_problem
 from pytest_qeval.engines.base import EngineProgress, Finished, Request
 from pytest_qeval.errors import EngineError
 from pytest_qeval.evaluator import Evaluator
-from pytest_qeval.schema import Case, Completion, Execution, FinishReason, Problem, Program, Record
+from pytest_qeval.schema import Case, Completion, Execution, FinishReason, Problem, Program, PromptStyle, Record
 
 PROBLEMS = {
     f"b/{number}": Problem(
@@ -84,6 +84,34 @@ def evaluator(engine: FakeEngine, executor: FakeExecutor, n_samples: int = 1) ->
         question=lambda case: BENCHMARK.problems[case.task_id],
         n_samples=lambda _: n_samples,
     )
+
+
+@pytest.mark.parametrize("style", ["completion", "chat"])
+def test_a_style_asks_and_reads_its_own_way(style: PromptStyle) -> None:
+    """Prompt, stops, program and what the sample keeps of it; the answer is kept as it was."""
+    text = "def f0():\n    return 1\n" if style == "chat" else "    return 1\n"
+    engine, executor = FakeEngine(text), FakeExecutor(PASSED)
+    subject = Evaluator(
+        recipe="int8",
+        engine=engine,
+        executor=executor,
+        benchmark=lambda _: BENCHMARK,
+        question=lambda case: BENCHMARK.problems[case.task_id],
+        n_samples=lambda _: 1,
+        style=style,
+    )
+    (sample,) = subject.evaluate(CASES[0]).samples
+
+    problem, (request,), (program,) = PROBLEMS["b/0"], engine.requests, executor.programs
+    assert program.code == problem.prompt + sample.code
+    assert sample.completion.text == text
+    if style == "completion":
+        assert (request.user, request.prompt, request.stops) == (None, problem.prompt, BENCHMARK.stops)
+        assert (sample.extracted, sample.code) == (None, text)
+    else:
+        assert problem.prompt in (request.user or "")
+        assert (request.prompt, request.stops) == ("```python\n", ("\n```",))
+        assert sample.extracted == sample.code == f"    pass\n\n\ndel f0\n\n\n{text}"
 
 
 def test_planned_cases_are_generated_together() -> None:

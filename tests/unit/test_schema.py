@@ -29,6 +29,7 @@ SAMPLES = st.builds(
         duration_s=st.none() | SECONDS,
     ),
     program_sha256=st.just("0" * 64),
+    extracted=st.none() | TEXT,
     execution=st.builds(
         Execution, status=st.sampled_from(EXECUTION_STATUSES), duration_s=SECONDS, detail=st.text(max_size=20)
     ),

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,7 @@ def test_a_benchmark_is_taken_once() -> None:
     [
         (benchmark_of("micro", [ROW]), "here: there is a benchmark 'micro' already"),
         (benchmark_of("taken", [ROW | {"task_id": "t/9"}]), "here: another benchmark of this run is called 'taken'"),
+        (replace(benchmark_of("taken", [ROW]), stops=("#",)), "here: another benchmark of this run is called 'taken'"),
         (Benchmark(name="a b", version="1", sha256="", problems={}), "'a b' cannot be the name of a benchmark"),
         (Benchmark(name="empty", version="1", sha256="", problems={}), "the benchmark 'empty' holds no problems"),
     ],

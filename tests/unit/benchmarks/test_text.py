@@ -114,3 +114,4 @@ def test_a_checksum_is_of_what_is_asked() -> None:
 
     assert sha256_of_problems([PROBLEM]) == sha256_of_problems([PROBLEM])
     assert sha256_of_problems([PROBLEM]) != sha256_of_problems([other])
+    assert sha256_of_problems([PROBLEM]) != sha256_of_problems([PROBLEM], {PROBLEM.task_id: "def add ( a , b ) :"})

@@ -12,7 +12,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import T5Config, T5ForConditionalGeneration
 
 from pytest_qeval.engines import scoring
 from pytest_qeval.engines.scoring import score, score_text
@@ -280,9 +279,3 @@ def test_a_token_over_the_border_is_taken_apart(make_model: Callable[[str], Any]
     assert whole[: len(asked)] != asked
     found = score(make_model("llama"), tokenizer, [("t", prompt, solution)])
     assert len(found.texts["t"].choices) == len(tokenizer(solution).input_ids)
-
-
-def test_an_encoder_decoder_model_is_refused(tokenizer: Any) -> None:
-    config = T5Config(d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, vocab_size=32)
-    with pytest.raises(EngineError, match="scoring solutions needs a causal language model"):
-        score(T5ForConditionalGeneration(config), tokenizer, SOLVED)

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from pytest_qeval.engines.fit import check_memory, estimate_bytes
-from pytest_qeval.engines.sources import ModelSource, resolve
+from pytest_qeval.engines.sources import ModelSource, is_encoder_decoder, resolve
 from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.settings import ModelSettings
 
@@ -146,7 +146,7 @@ def _list_config(directory: Path) -> None:
 
 
 def _encoder_decoder(directory: Path) -> None:
-    config = {"architectures": ["T5ForConditionalGeneration"], "is_encoder_decoder": True}
+    config = {"architectures": ["T5EncoderModel"], "is_encoder_decoder": True}
     (directory / "config.json").write_text(json.dumps(config))
 
 
@@ -168,7 +168,7 @@ def _encoder(directory: Path) -> None:
         (_leave_gguf, "no config.json.* It holds tiny.gguf"),
         (_garble_config, "not JSON"),
         (_list_config, "no JSON object"),
-        (_encoder_decoder, r"encoder-decoder model \(T5ForConditionalGeneration\), which is not supported yet"),
+        (_encoder_decoder, r"without a head that generates text \(T5EncoderModel\)"),
         (_encoder, r"no causal language model \(BertForMaskedLM\), which is not supported yet"),
     ],
 )
@@ -309,3 +309,14 @@ def test_finding_a_model_imports_no_torch() -> None:
     code = "import sys, pytest_qeval.engines.fit; print('torch' in sys.modules, 'transformers' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize("architecture", ["T5ForConditionalGeneration", "T5WithLMHeadModel", "MarianMTModel", None])
+def test_a_model_with_an_encoder_is_known_from_its_config(directory: Path, architecture: str | None) -> None:
+    """Before anything is loaded; a model without one is told from it."""
+    assert not is_encoder_decoder(ModelSettings(name=str(directory)))
+    config = {"is_encoder_decoder": True, "model_type": "t5"} | (
+        {"architectures": [architecture]} if architecture else {}
+    )
+    (directory / "config.json").write_text(json.dumps(config))
+    assert is_encoder_decoder(ModelSettings(name=str(directory)))

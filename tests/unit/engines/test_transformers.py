@@ -78,6 +78,7 @@ def test_a_model_answers_and_says_what_it_is(save: Callable[[str], Path], make_m
         "quantized_share": 0.0,
         "dtype": "float32",
         "device": "cpu",
+        "architecture": "decoder-only",
         "decoding": "continuous batch",
         "parameters": parameters,
     }

@@ -22,6 +22,8 @@ from pytest_qeval.measure.divergence import (
 )
 
 LOGITS = st.lists(st.floats(-30, 30), min_size=4, max_size=4)
+TEXT = ScoredText(token_ids=(1, 5, 3, 2, 4), counted=(False, False, True, False, True))
+"""Predicted are the tokens after positions 1 and 3."""
 
 
 def test_a_hand_computed_value() -> None:
@@ -79,9 +81,8 @@ def test_only_the_solution_counts() -> None:
 def constant(logits: list[float]) -> Any:
     """Make a model that always says the same."""
 
-    def model(token_ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        assert token_ids.dtype == torch.int64
-        return torch.tensor(logits).expand(len(positions), -1)
+    def model(text: ScoredText) -> torch.Tensor:
+        return torch.tensor(logits).expand(len(text.positions), -1)
 
     return model
 
@@ -106,8 +107,8 @@ def test_a_causal_model_gives_logits_at_the_wanted_positions() -> None:
         hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, vocab_size=11
     )
     model = LlamaForCausalLM(config).eval()
-    ids = torch.tensor([1, 5, 3, 2])
-    wanted = causal_logits(model)(ids, torch.tensor([1, 3]))
+    ids = torch.tensor(TEXT.token_ids)
+    wanted = causal_logits(model)(TEXT)
     torch.testing.assert_close(wanted, model(ids[None]).logits[0, [1, 3]].detach())
 
 
@@ -116,5 +117,5 @@ def test_a_model_that_gives_logits_everywhere_is_cut_to_the_wanted_positions() -
         def __call__(self, ids: torch.Tensor, **_: Any) -> Any:
             return type("Output", (), {"logits": torch.arange(ids.numel())[None, :, None].float()})
 
-    wanted = causal_logits(Model())(torch.tensor([1, 5, 3, 2]), torch.tensor([1, 3]))
+    wanted = causal_logits(Model())(TEXT)
     assert wanted.tolist() == [[1.0], [3.0]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -90,6 +91,7 @@ def test_without_a_statement_nothing_changes(perturbation: Perturbation, given_h
 
 def test_a_docstring_is_not_copied() -> None:
     """It is a statement, and would be a second description."""
-    before = problem("", "x = n\nreturn x\n")
+    text = 'def old_name(n):\n    """Answer."""\n'
+    before = replace(problem("", "x = n\nreturn x\n"), prompt=text)
 
     assert DEAD_CODE_LAST.apply(before, _NO_CHOICE) is before

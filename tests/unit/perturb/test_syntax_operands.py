@@ -61,7 +61,8 @@ def test_the_first_that_allows_it(code: str, expected: str) -> None:
         "x = n.pop() > n.pop()",  # which is popped first matters
         "x = next(n) == m[0]",
         "x = (m := n) > m",
-        "x = n == n",  # the same tree
+        "x = n == n",
+        "x = (n) == n",  # another text, the same tree
         'x = f"{n > m}"',  # nobody knows where it stands before Python 3.12
         "x = (n >  # much\n     m)",  # the comment would change sides
     ],

@@ -12,7 +12,7 @@ from pytest_qeval.report.terminal import lines
 from pytest_qeval.schema import Estimate
 from pytest_qeval.verdict.gates import parse_gate
 from pytest_qeval.verdict.judge import judge
-from tests.unit.report.builders import INT8, session
+from tests.unit.report.builders import INT8, record, session
 
 
 @pytest.fixture
@@ -164,3 +164,18 @@ def test_the_most_sensitive_blocks_are_shown_first(material: Material) -> None:
 def test_notes_of_a_recipe_stand_below_its_costs(material: Material) -> None:
     noted = replace(material, recipes={**material.recipes, "int8": replace(INT8, notes=("held in 8 bits",))})
     assert "  int8: held in 8 bits" in [line.text for line in lines(summarise(noted), (), output=Path())]
+
+
+@pytest.mark.parametrize("candidate", [["+", "-"], []], ids=["one sample", "no case"])
+def test_recipes_may_have_other_numbers_of_samples(candidate: list[str]) -> None:
+    """Beside a baseline of five samples stands a candidate of one, or one that never came to its first case."""
+    material = session("++", "++")
+    own = [record("auto", number, "+++--") for number in range(2)]
+    own += [record("int8", number, letters) for number, letters in enumerate(candidate)]
+
+    shown = [line.text for line in lines(summarise(replace(material, records=own)), (), output=Path("out"))]
+
+    (head,) = (text for text in shown if text.startswith("micro "))
+    (row,) = (text for text in shown if text.startswith("  int8 ") and "against" not in text)
+    assert "pass@5" in head
+    assert row[head.index("pass@5") :].startswith("–")

@@ -1,0 +1,180 @@
+"""Perturbations of a project's own, and those made of files: from the command line to the report."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from pytest_qeval import registry
+from pytest_qeval.schema import Json, Problem
+
+Run = Callable[..., pytest.RunResult]
+
+DOCS = Path(__file__).parents[2] / "docs"
+CONFTEST = """
+from dataclasses import replace
+from pytest_qeval.perturb.base import Perturbation
+def pytest_qeval_perturbations():
+    return [Perturbation(name={name!r}, category="format", level="format", summary="", invariant="", apply={apply})]
+"""
+
+
+@pytest.fixture
+def example(pytester: pytest.Pytester) -> Path:
+    """Lay the documented example into the project."""
+    if not DOCS.is_dir():
+        pytest.skip("an installed package has no documentation beside its tests")
+    return Path(shutil.copytree(DOCS / "examples", pytester.path, dirs_exist_ok=True))
+
+
+@pytest.fixture
+def humaneval() -> Problem:
+    """Give the first problem."""
+    problem: Problem = registry.load("benchmarks", "humaneval").load(None).problems["HumanEval/0"]
+    return problem
+
+
+def write_answers(folder: Path, answers: Mapping[str, str]) -> str:
+    """Write a samples file."""
+    rows = ({"task_id": label, "completion": text} for label, text in answers.items())
+    folder.joinpath("answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return "answers.jsonl"
+
+
+def scopes(folder: Path, benchmark: str) -> Json:
+    """Read the robustness of the only recipe."""
+    report = json.loads(folder.joinpath("out", "report.json").read_text(encoding="utf-8"))
+    (recipe,) = report["robustness"][benchmark].values()
+    found: Json = recipe
+    return found
+
+
+def test_the_example_runs_as_documented(run: Run, example: Path, mode: tuple[str, ...]) -> None:
+    """The command of the page, with shorter answers: every problem as it is and with a comment."""
+    page = DOCS.joinpath("your-perturbations.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^    pytest (.*)$", page, flags=re.MULTILINE)
+    arguments = command.replace("docs/examples/", "").split()
+    result = run(*mode, "--qeval-max-new-tokens", "4", "--qeval-output", "out", *arguments)
+
+    assert result.ret == pytest.ExitCode.OK
+    found = scopes(example, "ours")["stray_comment"]
+    assert (found["applied"], found["unchanged"], found["invalid"], found["problems"]) == (4, 0, 0, 4)
+
+
+def test_it_is_compared_with_the_undisturbed_question(run: Run, example: Path) -> None:
+    """Of two problems that are solved, one is lost: half of them."""
+    rows = [json.loads(line) for line in example.joinpath("ours.jsonl").read_text(encoding="utf-8").splitlines()[:2]]
+    right = {row["task_id"]: row["canonical_solution"] for row in rows}
+    disturbed = {"ours/0-stray_comment-s0": right["ours/0"], "ours/1-stray_comment-s0": "    return None\n"}
+    samples = write_answers(example, right | disturbed)
+    result = run(
+        "--qeval-completions", samples, "--qeval-perturbation", "stray_comment", "--qeval-output", "out",
+        "test_ours_disturbed.py",
+    )  # fmt: skip
+
+    assert result.ret == pytest.ExitCode.OK
+    assert scopes(example, "ours")["stray_comment"]["robust_drop@1"]["value"] == 0.5
+
+
+@pytest.mark.usefixtures("example")
+def test_it_is_listed(run: Run) -> None:
+    """Beside ours, with what needs files below."""
+    result = run("--qeval-list", "perturbations")
+
+    result.stdout.fnmatch_lines(
+        ["stray_comment  *a comment of no use*", "tab_indent  *", "  back_translation  *", "  recode  *"]
+    )
+
+
+def test_a_conftest_beside_the_tests_serves_the_suite(
+    run: Run, example: Path, humaneval: Problem, mode: tuple[str, ...]
+) -> None:
+    """The suite's own file lies in the package, whichever process collects it."""
+    example.joinpath("tests").mkdir()
+    example.joinpath("conftest.py").rename(example / "tests" / "conftest.py")
+    labels = ("HumanEval/0", "HumanEval/0-stray_comment-s0")
+    samples = write_answers(example, dict.fromkeys(labels, humaneval.canonical_solution))
+    result = run(
+        *mode, "--qeval-completions", samples, "--qeval-suite", "robustness", "--qeval-limit", "1",
+        "--qeval-perturbation", "stray_comment", "--qeval-output", "out",
+    )  # fmt: skip
+
+    assert result.ret == pytest.ExitCode.OK
+    assert scopes(example, "humaneval")["stray_comment"]["robust_pass@1"]["value"] == 1.0
+
+
+REFUSED = {
+    "raises": ("mine", "lambda problem, rng: 1 / 0", "'mine' failed on ours/0-mine-s0 (ZeroDivisionError: "),
+    "a name that is taken": ("tab_indent", "len", "'tab_indent': the name has a meaning already"),
+    "changes the parameters": (
+        "mine",
+        "lambda problem, rng: replace(problem, prompt=problem.prompt.replace('(', '(one_more, ', 1))",
+        "no problem of ours could be disturbed by mine (the parameters are (one_more, title) instead of (title)",
+    ),
+}
+
+
+@pytest.mark.parametrize("broken", REFUSED.values(), ids=REFUSED)
+def test_a_broken_one_is_told_before_anything_runs(
+    run: Run, example: Path, mode: tuple[str, ...], broken: tuple[str, str, str]
+) -> None:
+    """One sentence, exit status 4."""
+    if mode == ("-n0",):
+        pytest.skip("the same path as without xdist")
+    name, apply, sentence = broken
+    example.joinpath("conftest.py").write_text(CONFTEST.format(name=name, apply=apply), encoding="utf-8")
+    result = run(*mode, "--qeval-model", "demo", "--qeval-perturbation", name, "test_ours_disturbed.py")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert sentence in f"{result.stdout}\n{result.stderr}"
+    assert "Traceback" not in f"{result.stdout}\n{result.stderr}"
+
+
+def test_files_are_asked_like_the_others(
+    run: Run, pytester: pytest.Pytester, humaneval: Problem, mode: tuple[str, ...]
+) -> None:
+    """ReCode's, with the seeds of their names, and a translation, from the folder of data."""
+    data = pytester.mkdir("data")
+    fields = ("task_id", "entry_point", "test", "canonical_solution")
+    row = {field: getattr(humaneval, field) for field in fields}
+    for seed, prompt in ((0, humaneval.prompt), (3, humaneval.prompt.replace("Check", "cHeck"))):
+        path = data / f"humaneval_ChangeCharCase_s{seed}.jsonl"
+        path.write_text(json.dumps(row | {"prompt": prompt}), encoding="utf-8")
+    translation = {"task_id": "HumanEval/0", "prompt": humaneval.prompt.replace("Check if", "Verify whether")}
+    data.joinpath("back_translation.jsonl").write_text(json.dumps(translation), encoding="utf-8")
+    labels = ("", "-recode:ChangeCharCase-s3", "-back_translation-s0")
+    samples = write_answers(pytester.path, {f"HumanEval/0{label}": humaneval.canonical_solution for label in labels})
+    result = run(
+        *mode, "--qeval-completions", samples, "--qeval-suite", "robustness", "--qeval-limit", "1",
+        "--qeval-data", "data", "--qeval-perturbation", "recode", "--qeval-perturbation", "back_translation",
+        "--qeval-output", "out",
+    )  # fmt: skip
+
+    assert result.ret == pytest.ExitCode.OK
+    found = scopes(pytester.path, "humaneval")
+    released = found["recode:ChangeCharCase"]
+    assert (released["seeds"], released["applied"], released["unchanged"], released["category"]) == (
+        2,
+        1,
+        1,
+        "docstring",
+    )
+    assert found["back_translation"]["applied"] == 1
+    assert found["all"]["robust_pass@1"]["value"] == 1.0
+
+
+@pytest.mark.parametrize("word", ["recode", "back_translation"])
+def test_a_missing_file_is_told(run: Run, pytester: pytest.Pytester, word: str) -> None:
+    """Without a folder, and with one that does not hold it."""
+    pytester.mkdir("data")
+    asked = ("--qeval-model", "demo", "--qeval-suite", "robustness", "--qeval-perturbation", word)
+    for more, sentence in (((), "is read from a file: name its folder"), (("--qeval-data", "data"), "data")):
+        result = run(*asked, *more)
+
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines([f"ERROR: *{sentence}*"])
