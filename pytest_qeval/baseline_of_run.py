@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pytest_qeval.errors import DataError, UsageError
 from pytest_qeval.facts import RunHeader
+from pytest_qeval.measure.topk import Scores
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.settings import Settings
 from pytest_qeval.verdict.baseline import Baseline, differences, read_baseline, refusal
@@ -31,6 +32,18 @@ class Saved:
     def records(self) -> Mapping[Case, Record]:
         """What the baseline answered."""
         return self.baseline.records
+
+    def scores(self, benchmark: str) -> Scores | None:
+        """Give its log-probabilities on a benchmark's solutions, if it has any."""
+        found = (one for one in self.baseline.messages if one["type"] == "scores" and one["benchmark"] == benchmark)
+        return next(map(Scores.from_dict, found), None)
+
+    def refusal_of(self, device: str, settings: Settings) -> UsageError | None:
+        """Say why a named baseline is not compared with a model on this device, which the user may accept."""
+        there = self.baseline.key.get("device") if self.named else None
+        if not there or there == device or settings.baseline_force:
+            return None
+        return UsageError(refusal(self.path, [f"device: {device} here, {there} there"]))
 
     def facts(self) -> Json:
         """Say where the baseline comes from: the report's `run.saved_baseline`."""

@@ -10,7 +10,15 @@ from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.schema import SCORES, Case
 from pytest_qeval.settings import Settings
 
-__all__ = ["OF_DIVERGENCE", "OF_ROBUSTNESS", "cases_of", "default_benchmark", "default_suites", "shares", "suites_of"]
+__all__ = [
+    "OF_DIVERGENCE",
+    "OF_ROBUSTNESS",
+    "cases_of",
+    "default_benchmark",
+    "default_benchmarks",
+    "default_suites",
+    "shares",
+]
 
 OF_DIVERGENCE = ("kl", "reverse_kl", "same_top1")
 """Metrics that the suite `divergence` measures."""
@@ -50,7 +58,7 @@ def default_suites(settings: Settings, *, gated: Iterable[str] = (), replayed: I
     if settings.suites:
         return settings.suites
     if settings.completions:
-        return (*suites_of(replayed), *(["robustness"] if settings.perturbations else []))
+        return (*_suites_of(replayed), *(["robustness"] if settings.perturbations else []))
     wanted = settings.save_baseline is not None or any(metric in OF_DIVERGENCE for metric in gated)
     divergence = ["divergence"] if wanted else []
     summarization = ["summarization"] if any(metric in SCORES for metric in gated) else []
@@ -59,7 +67,7 @@ def default_suites(settings: Settings, *, gated: Iterable[str] = (), replayed: I
     return (*divergence, default_benchmark(settings), *summarization, *robustness, "efficiency")
 
 
-def suites_of(task_ids: Iterable[str]) -> tuple[str, ...]:
+def _suites_of(task_ids: Iterable[str]) -> tuple[str, ...]:
     """Give the suites whose problems these are; HumanEval where that is not known, which will say what it misses."""
     families = {task_id.partition("/")[0] for task_id in task_ids}
     return tuple(suite for family, suite in _SUITE_OF.items() if family in families) or ("humaneval",)
@@ -70,6 +78,11 @@ def default_benchmark(settings: Settings) -> str:
     if settings.benchmarks:
         return settings.benchmarks[0]
     return "micro" if settings.model.name == "demo" else "humaneval"
+
+
+def default_benchmarks(settings: Settings, *, replayed: Iterable[str] | None) -> tuple[str, ...]:
+    """Choose what suites that work on any benchmark ask: of samples, the benchmarks that they answer."""
+    return (default_benchmark(settings),) if replayed is None else _suites_of(replayed)
 
 
 def shares(recipes: Sequence[str | None], n_workers: int, *, together: bool) -> tuple[tuple[int, ...], ...]:

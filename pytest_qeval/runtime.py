@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from random import Random
 
 from pytest_qeval.baseline_of_run import Saved
@@ -17,13 +16,12 @@ from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.library import Library
 from pytest_qeval.measure.energy import EnergyMeter
 from pytest_qeval.measure.topk import Scores
-from pytest_qeval.plan import cases_of, default_benchmark, suites_of
+from pytest_qeval.plan import cases_of, default_benchmarks
 from pytest_qeval.questions import Questions
 from pytest_qeval.recipe_run import RecipeRun
 from pytest_qeval.schema import Case, Json, Problem, Record
 from pytest_qeval.selftest import completion_of
 from pytest_qeval.settings import Settings
-from pytest_qeval.verdict.baseline import refusal
 from pytest_qeval.verdict.deciding import Decider
 from pytest_qeval.verdict.gates import Gate
 
@@ -144,9 +142,7 @@ class Runtime:
     @property
     def default_benchmarks(self) -> tuple[str, ...]:
         """What suites that work on any benchmark ask; of samples, the benchmarks that they answer."""
-        if self.samples is not None and not self.settings.benchmarks:
-            return suites_of(self.samples)
-        return self.settings.benchmarks or (default_benchmark(self.settings),)
+        return self.settings.benchmarks or default_benchmarks(self.settings, replayed=self.samples)
 
     def reuse(self, cases: Iterable[Case]) -> None:
         """Take the saved baseline's answers to these cases."""
@@ -170,11 +166,10 @@ class Runtime:
         Raises:
             UsageError: when it has not, and the user does not accept that.
         """
-        there = self._saved.baseline.key.get("device") if self._saved and self._saved.named else None
-        here = engine.facts()["device"]
-        if there and there != here and not self.settings.baseline_force:
+        refused = self._saved and self._saved.refusal_of(engine.facts()["device"], self.settings)
+        if refused:
             engine.close()
-            raise UsageError(refusal(self.settings.baseline_file or Path(), [f"device: {here} here, {there} there"]))
+            raise refused
 
     def scores(self, benchmark: str, own: RecipeRun | None = None) -> Scores:
         """Give the baseline's log-probabilities on a benchmark's solutions, measured once.
@@ -201,12 +196,9 @@ class Runtime:
 
     def _saved_scores(self, benchmark: str) -> Scores | None:
         """Look for the log-probabilities on all problems that are asked; fewer would be another mean."""
-        messages = self._saved.baseline.messages if self._saved else ()
-        message = next((m for m in messages if m["type"] == "scores" and m["benchmark"] == benchmark), None)
-        scores = message and Scores.from_dict(message)
-        if scores and {task_id for task_id, _, _ in self.solved(benchmark)} <= {*scores.texts, *scores.incomparable}:
-            return scores
-        return None
+        scores = self._saved.scores(benchmark) if self._saved else None
+        asked = {task_id for task_id, _, _ in self.solved(benchmark)} if scores else set()
+        return scores if scores and asked <= {*scores.texts, *scores.incomparable} else None
 
     def _measure_scores(self, benchmark: str, own: RecipeRun | None) -> None:
         run = own or self.open(self.settings.baseline or self.settings.recipes[0])
