@@ -43,10 +43,10 @@ def start(folder: Path, *arguments: str) -> None:
 
 def answers(broken: Iterable[str] = ()) -> list[Json]:
     """Give an answer to every question about six problems: its own solution, or nothing that would pass."""
-    problems = list(MICRO.load(None).problems.values())[:N]
+    problems, lost = list(MICRO.load(None).problems.values())[:N], set(broken)
     questions = disturb(problems, select(WORDS), seeds=1).questions
     return [
-        {"task_id": case.label, "completion": "    return\n" if case.label in broken else asked.canonical_solution}
+        {"task_id": case.label, "completion": "    return\n" if case.label in lost else asked.canonical_solution}
         for case, asked in questions.items()
     ]
 
