@@ -105,8 +105,8 @@ def test_samples_are_seeded(run: Run, pytester: pytest.Pytester) -> None:
     def samples(folder: str, seed: str) -> str:
         run(
             "--qeval-model", "demo", "--qeval-recipe", "fp32", "--qeval-baseline", "none", "--qeval-suite", "micro",
-            "--qeval-limit", "2", "--qeval-samples", "3", "--qeval-temperature", "0.8", "--qeval-seed", seed,
-            "--qeval-output", folder,
+            "--qeval-limit", "2", "--qeval-samples", "3", "--qeval-temperature", "2", "--qeval-seed", seed,
+            "--qeval-max-new-tokens", "32", "--qeval-output", folder,
         )  # fmt: skip
         return (pytester.path / folder / "samples.jsonl").read_text(encoding="utf-8")
 

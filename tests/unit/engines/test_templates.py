@@ -184,7 +184,7 @@ def test_both_decoders_ask_by_the_template(chatting: Any, make_model: Callable[[
         return [texts["chat"], texts["plain"]]
 
     class Loaded:
-        tokenizer, eos_ids = chatting, (chatting.eos_token_id,)
+        tokenizer, eos_ids, sides = chatting, (chatting.eos_token_id,), None
 
     Loaded.model = model  # type: ignore[attr-defined]
     queue = GenerateQueue(model, Text(chatting, Loaded.eos_ids), generation, rows=2, context=128)

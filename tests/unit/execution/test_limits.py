@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 
 import pytest
 
-from pytest_qeval.execution.limits import MEMORY_RESERVE_BYTES, Limits
+from pytest_qeval.execution.limits import LONGEST_S, MEMORY_RESERVE_BYTES, Limits
 
 _REPORT = """
 import json, resource, sys
-from pytest_qeval.execution.limits import Limits, allow_reserve
+from pytest_qeval.execution.limits import Limits, allow_cpu_time, allow_reserve
 Limits(**json.loads(sys.argv[1])).apply(bound_processes=False)
 if sys.argv[2] == "reserve":
     allow_reserve()
+if sys.argv[2] == "program":
+    allow_cpu_time(1.5)
 names = ["RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_NOFILE", "RLIMIT_CORE"]
 print(json.dumps({name: resource.getrlimit(getattr(resource, name)) for name in names}))
 """
@@ -30,9 +33,9 @@ def _limits_after(limits: dict[str, float], mode: str = "", ceiling: str = "") -
 
 
 def test_every_limit_is_set() -> None:
-    """CPU time is a little more than the wall clock, which the worker enforces."""
+    """CPU time is a little more than the wall clock, which the worker enforces; once the program is known, to the end."""
     memory = 300 * 2**20
-    rows = _limits_after({"timeout_s": 1.5, "memory_bytes": memory, "file_bytes": 4096, "open_files": 32})
+    rows = _limits_after({"timeout_s": 1.5, "memory_bytes": memory, "file_bytes": 4096, "open_files": 32}, "program")
     assert rows == {
         "RLIMIT_AS": [memory, memory + MEMORY_RESERVE_BYTES],
         "RLIMIT_CPU": [3, 4],
@@ -40,6 +43,12 @@ def test_every_limit_is_set() -> None:
         "RLIMIT_NOFILE": [32, 32],
         "RLIMIT_CORE": [0, 0],
     }
+
+
+def test_a_solver_without_a_program_may_get_any() -> None:
+    """Its hard limit leaves room for the program with the longest time, its soft one does not."""
+    rows = _limits_after({"timeout_s": 1.5, "memory_bytes": 300 * 2**20})
+    assert rows["RLIMIT_CPU"] == [3, math.ceil(LONGEST_S) + 2]
 
 
 def test_the_reserve_lifts_memory_once() -> None:
