@@ -12,14 +12,18 @@ from pytest_qeval.errors import UnknownNameError, UsageError
 from pytest_qeval.perturb import recode_files
 from pytest_qeval.perturb.base import CATEGORIES, LEVELS, Perturbation
 from pytest_qeval.perturb.disturbing import HALF
-from pytest_qeval.perturb.docstring_translation import FILE, back_translation, read_translations
+from pytest_qeval.perturb.docstring_translation import FILE as TRANSLATIONS
+from pytest_qeval.perturb.docstring_translation import back_translation, read_translations
+from pytest_qeval.perturb.syntax_proposed_names import FILE as NAMES
+from pytest_qeval.perturb.syntax_proposed_names import read_proposals, rename_variable_model
 
 __all__ = ["FROM_FILES", "FULL", "SCREEN", "Catalogue", "own_perturbations"]
 
 SCREEN = "screen"
 FULL = "full"
 FROM_FILES: Mapping[str, str] = {
-    "back_translation": f"docstrings that went into another language and back: {FILE}",
+    "back_translation": f"docstrings that went into another language and back: {TRANSLATIONS}",
+    "rename_variable_model": f"local variables called as a model of code proposed: {NAMES}",
     recode_files.PREFIX: "the questions that ReCode released: humaneval_<transformation>_s<seed>.jsonl[.gz]; "
     "one of them is recode:<transformation>",
 }
@@ -59,6 +63,8 @@ class Catalogue:
             return self.own[name]
         if name == "back_translation":
             return back_translation(read_translations(self._folder(name)))
+        if name == "rename_variable_model":
+            return rename_variable_model(read_proposals(self._folder(name)))
         prefix, _, rest = name.partition(":")
         if prefix == recode_files.PREFIX and rest:
             return recode_files.recode_perturbation(self._folder(name), rest)

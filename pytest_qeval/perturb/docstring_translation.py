@@ -7,12 +7,11 @@ The perturbation is not in the registry, for it is none without that file: `back
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from pytest_qeval.perturb.base import Perturbation
 from pytest_qeval.perturb.prose import Docstring, find_docstring, find_prose
 from pytest_qeval.perturb.prose_lines import paragraphs
 from pytest_qeval.perturb.prose_marks import Stretch
+from pytest_qeval.perturb.task_rows import TaskRow, read_rows
 from pytest_qeval.schema import Problem
 
 __all__ = ["FILE", "Translation", "back_translation", "fixed_values", "passages", "read_translations"]
@@ -30,12 +30,16 @@ FILE = "back_translation.jsonl"
 _VALUES = re.compile(r"\d+(?:\.\d+)?|\"[^\"\n]*\"|(?<!\w)'[^'\n]*'(?!\w)|\b(?:None|True|False)\b|\w*_\w*")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Translation:
+class Translation(TaskRow, frozen=True):
     """A line of the file: one of the two."""
 
     docstring: str | None = None
     prompt: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse none and both; msgspec puts where it stands in front."""
+        if (self.docstring is None) == (self.prompt is None):
+            raise ValueError("one of docstring and prompt has to be there")
 
 
 def read_translations(data: Path) -> Mapping[str, Translation]:
@@ -49,20 +53,7 @@ def read_translations(data: Path) -> Mapping[str, Translation]:
         raise DataError(
             f"there is no {FILE} in {data}: write one with python -m pytest_qeval.perturb.translation_build"
         )
-    rows = path.read_text(encoding="utf-8").splitlines()
-    return dict(_row(row, f"{path}, line {number}") for number, row in enumerate(rows, 1) if row.strip())
-
-
-def _row(row: str, where: str) -> tuple[str, Translation]:
-    expected = "expected an object with texts: task_id, and docstring or prompt"
-    try:
-        found = json.loads(row)
-    except ValueError as error:
-        raise DataError(f"{where}: not JSON ({error}); {expected}") from error
-    texts = {key: value for key, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
-    if "task_id" not in texts or ("docstring" in texts) == ("prompt" in texts):
-        raise DataError(f"{where}: {expected}")
-    return texts["task_id"], Translation(docstring=texts.get("docstring"), prompt=texts.get("prompt"))
+    return read_rows(path, Translation)
 
 
 def back_translation(translations: Mapping[str, Translation]) -> Perturbation:

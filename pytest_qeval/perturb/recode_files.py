@@ -7,19 +7,16 @@ prove itself as ours does, for a part of them cannot be answered at all.
 
 from __future__ import annotations
 
-import gzip
 import random
 import re
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import msgspec
-
 from pytest_qeval.errors import DataError, UnknownNameError
 from pytest_qeval.perturb.base import Category, Form, Level, Perturbation
+from pytest_qeval.perturb.task_rows import TaskRow, read_rows
 from pytest_qeval.schema import Problem
 
 __all__ = ["PREFIX", "find_files", "recode_names", "recode_perturbation"]
@@ -69,10 +66,9 @@ _FAMILY_OF: Mapping[str, str] = {
 """Where files lie outside the families' folders; whatever begins with `FuncRename` is of `func_name`."""
 
 
-class _Row(msgspec.Struct):
+class _Row(TaskRow, frozen=True):
     """What is read of a line."""
 
-    task_id: str
     prompt: str
     entry_point: str
     canonical_solution: str
@@ -124,7 +120,7 @@ def recode_perturbation(data: Path, transformation: str) -> Perturbation:
         )
     paths = files[transformation]
     kind = _kind_of(transformation, next(iter(paths.values())))
-    versions = {seed: partial(_released, rows=_read(path)) for seed, path in paths.items()}
+    versions = {seed: partial(_released, rows=read_rows(path, _Row)) for seed, path in paths.items()}
     halves = _nominal_file(data) if kind.form == "half" else None
     return Perturbation(
         name=f"{PREFIX}:{transformation}",
@@ -135,7 +131,7 @@ def recode_perturbation(data: Path, transformation: str) -> Perturbation:
         apply=partial(_released, rows={}),
         form=kind.form,
         versions=versions,
-        nominal=partial(_half_released, rows=_read(halves)) if halves else None,
+        nominal=partial(_half_released, rows=read_rows(halves, _Row)) if halves else None,
     )
 
 
@@ -169,20 +165,3 @@ def _half_released(problem: Problem, *, rows: Mapping[str, _Row]) -> Problem | N
     """Give the half-given problem; one whose solution has a single line is asked whole by ReCode."""
     row = rows.get(problem.task_id)
     return None if row is None else replace(problem, prompt=row.prompt, canonical_solution=row.canonical_solution)
-
-
-def _read(path: Path) -> Mapping[str, _Row]:
-    try:
-        content = path.read_bytes()
-        content = gzip.decompress(content) if path.suffix == ".gz" else content
-    except (OSError, EOFError, zlib.error) as error:  # a torn archive, too
-        raise DataError(f"cannot read {path}: {error}") from error
-    rows = [_row(line, f"{path}, line {number}") for number, line in enumerate(content.splitlines(), 1) if line.strip()]
-    return {row.task_id: row for row in rows}
-
-
-def _row(line: bytes, where: str) -> _Row:
-    try:
-        return msgspec.json.decode(line, type=_Row)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{where}: {error}") from error

@@ -13,11 +13,13 @@ import random
 import string
 from collections.abc import Callable, Sequence
 
-from pytest_qeval.perturb.base import Perturbation
+from pytest_qeval.perturb.base import Apply, Perturbation
 from pytest_qeval.perturb.source import Edit, Source, first_valid, fresh_name, outside_f_strings, words_of
 from pytest_qeval.schema import Problem
 
-__all__ = ["RENAME_VARIABLE_NAIVE", "RENAME_VARIABLE_RANDOM", "most_frequent_variable"]
+__all__ = ["INVARIANT", "RENAME_VARIABLE_NAIVE", "RENAME_VARIABLE_RANDOM", "most_frequent_variable", "renaming"]
+
+INVARIANT = "Parameters and all other names stay; the variable is renamed in the whole function."
 
 _DRAWS = 100
 _LOOKING_AT_NAMES = frozenset({"locals", "vars", "eval", "exec", "globals"})
@@ -67,8 +69,8 @@ def _bound_otherwise(node: ast.AST) -> Sequence[str]:
     return [bound] if isinstance(bound, str) else []
 
 
-def _renaming(new_name: Callable[[str, Problem, random.Random], str]) -> Callable[[Problem, random.Random], Problem]:
-    """Make a perturbation of a way to choose names, which may give the old one where there is no other."""
+def renaming(new_name: Callable[[str, Problem, random.Random], str]) -> Apply:
+    """Make what applies a perturbation of a way to choose names, which may give the old one where there is no other."""
 
     def apply(problem: Problem, rng: random.Random) -> Problem:
         source = Source.of(problem)
@@ -102,8 +104,8 @@ RENAME_VARIABLE_NAIVE = Perturbation(
     level="syntax",
     form="half",
     summary="most frequent local variable of the given half called VAR_0",
-    invariant="Parameters and all other names stay; the variable is renamed in the whole function.",
-    apply=_renaming(_numbered),
+    invariant=INVARIANT,
+    apply=renaming(_numbered),
     random=False,
 )
 RENAME_VARIABLE_RANDOM = Perturbation(
@@ -112,6 +114,6 @@ RENAME_VARIABLE_RANDOM = Perturbation(
     level="syntax",
     form="half",
     summary="most frequent local variable of the given half called by as many random letters and digits",
-    invariant="Parameters and all other names stay; the variable is renamed in the whole function.",
-    apply=_renaming(_random),
+    invariant=INVARIANT,
+    apply=renaming(_random),
 )

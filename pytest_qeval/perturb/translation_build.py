@@ -8,14 +8,10 @@ comes back without a name or a value that it had is left as it was.
 
 from __future__ import annotations
 
-import argparse
-import json
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 
-from pytest_qeval import registry
-from pytest_qeval.errors import MissingPackageError
+from pytest_qeval.perturb.building import Build, pretrained
 from pytest_qeval.perturb.docstring_translation import FILE, fixed_values, passages
 from pytest_qeval.perturb.prose import find_docstring
 from pytest_qeval.schema import Json, Problem
@@ -35,13 +31,9 @@ def hub_translator(model: str) -> Translator:
 
     Raises:
         MissingPackageError: without the package transformers.
+        ModelSourceError: when there is no such model, or it is of another kind.
     """
-    try:
-        from transformers import AutoModelForSeq2SeqLM, AutoTokenizer  # noqa: PLC0415 - an extra, and heavy
-    except ImportError as error:
-        raise MissingPackageError("transformers", extra="transformers", purpose="translation") from error
-    tokenizer = AutoTokenizer.from_pretrained(model)
-    network = AutoModelForSeq2SeqLM.from_pretrained(model)
+    tokenizer, network = pretrained("AutoModelForSeq2SeqLM", model)
 
     def translate(texts: Sequence[str]) -> Sequence[str]:
         inputs = tokenizer(list(texts), return_tensors="pt", padding=True, truncation=True)
@@ -89,19 +81,20 @@ def _common_indent(text: str) -> str:
     return min((line[: len(line) - len(line.lstrip())] for line in lines), key=len)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Translate a benchmark as the command line says."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("benchmark", help="such as humaneval")
-    parser.add_argument("there", help="model from English into another language: hub id or directory")
-    parser.add_argument("back", help="model from that language into English")
-    parser.add_argument("data", type=Path, help=f"directory for {FILE}, which --qeval-data names later")
-    options = parser.parse_args(arguments)
-    problems = registry.load("benchmarks", options.benchmark).load(options.data).problems.values()
-    rows = translated(problems, hub_translator(options.there), hub_translator(options.back))
-    text = "".join(json.dumps(row) + "\n" for row in rows)
-    options.data.joinpath(FILE).write_text(text, encoding="utf-8")
+def _rows(problems: Iterable[Problem], models: Sequence[str]) -> Iterator[Json]:
+    there, back = models
+    return translated(problems, hub_translator(there), hub_translator(back))
 
+
+main = Build(
+    description=(__doc__ or "").partition("\n")[0],
+    file=FILE,
+    models={
+        "there": "model from English into another language: hub id or directory",
+        "back": "model from that language into English",
+    },
+    rows=_rows,
+).main
 
 if __name__ == "__main__":
     main()

@@ -168,7 +168,7 @@ def test_files_are_asked_like_the_others(
     assert found["all"]["robust_pass@1"]["value"] == 1.0
 
 
-@pytest.mark.parametrize("word", ["recode", "back_translation"])
+@pytest.mark.parametrize("word", ["recode", "back_translation", "rename_variable_model"])
 def test_a_missing_file_is_told(run: Run, pytester: pytest.Pytester, word: str) -> None:
     """Without a folder, and with one that does not hold it."""
     pytester.mkdir("data")

@@ -33,7 +33,7 @@ def _limits_after(limits: dict[str, float], mode: str = "", ceiling: str = "") -
 
 
 def test_every_limit_is_set() -> None:
-    """CPU time is a little more than the wall clock, which the worker enforces; once the program is known, to the end."""
+    """Once the program is known, CPU time is a little more than the wall clock, which the worker enforces."""
     memory = 300 * 2**20
     rows = _limits_after({"timeout_s": 1.5, "memory_bytes": memory, "file_bytes": 4096, "open_files": 32}, "program")
     assert rows == {

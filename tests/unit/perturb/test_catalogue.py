@@ -20,6 +20,7 @@ from pytest_qeval.perturb.catalogue import Catalogue, own_perturbations
 from pytest_qeval.perturb.disturbing import disturb
 from pytest_qeval.perturb.docstring_translation import FILE
 from pytest_qeval.perturb.selection import FULL, SCREENED, select
+from pytest_qeval.perturb.syntax_proposed_names import FILE as NAMES
 from pytest_qeval.schema import Problem
 from tests.unit.perturb.builders import problem
 
@@ -55,11 +56,13 @@ def test_each_is_asked_once() -> None:
 
 def test_an_unknown_name_tells_all_there_are() -> None:
     """With the nearest one first."""
-    with pytest.raises(UnknownNameError, match=r"Did you mean 'tab_indent'.*mine, back_translation, recode"):
+    with pytest.raises(
+        UnknownNameError, match=r"Did you mean 'tab_indent'.*mine, back_translation, rename_variable_model, recode"
+    ):
         names("tab_indnt")
 
 
-@pytest.mark.parametrize("word", ["recode", "recode:SynonymInsertion", "back_translation"])
+@pytest.mark.parametrize("word", ["recode", "recode:SynonymInsertion", "back_translation", "rename_variable_model"])
 def test_what_needs_a_file_says_where_it_is_looked_for(word: str, tmp_path: Path) -> None:
     """No folder is one sentence, a folder without the file another."""
     with pytest.raises(UsageError, match=rf"'{word}' is read from a file: name its folder with --qeval-data"):
@@ -74,13 +77,13 @@ def test_files_become_perturbations(tmp_path: Path) -> None:
     for name in ("ChangeCharCase_s0", "ChangeCharCase_s1", "new_lines_s0"):
         tmp_path.joinpath(f"humaneval_{name}.jsonl").write_text(json.dumps(row), encoding="utf-8")
     tmp_path.joinpath(FILE).write_text('{"task_id": "made up/0", "docstring": "Reply.\\n"}', encoding="utf-8")
+    proposal = {"task_id": "made up/0", "variable": "x", "names": ["y"]}
+    tmp_path.joinpath(NAMES).write_text(json.dumps(proposal), encoding="utf-8")
     catalogue = Catalogue(data=tmp_path)
 
     assert names("recode", catalogue=catalogue) == ["recode:ChangeCharCase", "recode:new_lines"]
-    assert names("recode:new_lines", "back_translation", catalogue=catalogue) == [
-        "recode:new_lines",
-        "back_translation",
-    ]
+    wanted = ["recode:new_lines", "back_translation", "rename_variable_model"]
+    assert names(*wanted, catalogue=catalogue) == wanted
 
 
 def wrong(**fields: Any) -> Perturbation:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import sys
@@ -16,6 +15,7 @@ from pytest_qeval import registry
 from pytest_qeval.errors import DataError, MissingPackageError
 from pytest_qeval.perturb.base import perturbed
 from pytest_qeval.perturb.docstring_translation import FILE, Translation, back_translation, read_translations
+from pytest_qeval.perturb.task_rows import read_rows
 from pytest_qeval.perturb.translation_build import hub_translator, main, translated
 from pytest_qeval.schema import Problem
 
@@ -48,8 +48,8 @@ def test_a_prompt_or_a_docstring_is_taken() -> None:
     """Both kinds of rows lead to the same question."""
     docstring = GOOD.split('"""', 1)[1].rsplit('"""', 1)[0]
 
-    assert ask(Translation(prompt=GOOD)) == GOOD
-    assert ask(Translation(docstring=docstring)) == GOOD
+    assert ask(Translation(task_id="b/0", prompt=GOOD)) == GOOD
+    assert ask(Translation(task_id="b/0", docstring=docstring)) == GOOD
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_prompt_or_a_docstring_is_taken() -> None:
 def test_a_translation_that_loses_something_is_not_taken(prompt: str) -> None:
     """Then the problem stays as it is, and is counted as unchanged."""
     assert prompt != GOOD
-    assert ask(Translation(prompt=prompt)) == PROMPT
+    assert ask(Translation(task_id="b/0", prompt=prompt)) == PROMPT
 
 
 def test_other_problems_stay() -> None:
@@ -82,24 +82,28 @@ def test_the_file_is_read(tmp_path: Path) -> None:
     rows = [{"task_id": "a/1", "docstring": "x"}, {"task_id": "a/2", "prompt": "y", "test": "z", "seed": 0}]
     tmp_path.joinpath(FILE).write_text("\n".join(map(json.dumps, rows)) + "\n\n", encoding="utf-8")
 
-    assert read_translations(tmp_path) == {"a/1": Translation(docstring="x"), "a/2": Translation(prompt="y")}
+    assert read_translations(tmp_path) == {
+        "a/1": Translation(task_id="a/1", docstring="x"),
+        "a/2": Translation(task_id="a/2", prompt="y"),
+    }
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         (None, f"there is no {FILE} in .*: write one with python -m"),
-        ("{", "line 1: not JSON"),
-        ("[]", "line 1: expected an object with texts"),
-        ('{"task_id": "a"}', "line 1: expected"),
-        ('{"task_id": "a", "prompt": "p", "docstring": "d"}', "line 1: expected"),
-        ('{"task_id": "a", "prompt": 1}', "line 1: expected"),
+        ("{", r"line 1: Input data was truncated\. Expected an object with task_id, docstring, prompt\."),
+        ("[]", "line 1: Expected `object`, got `array`"),
+        ('{"task_id": "a"}', "line 1: one of docstring and prompt has to be there"),
+        ('{"task_id": "a", "prompt": "p", "docstring": "d"}', "line 1: one of docstring and prompt"),
+        ('{"task_id": "a", "prompt": 1}', "line 1: Expected `str"),
+        ('{"task_id": "a", "prompt": "\udcff"}', "line 1: "),
     ],
 )
 def test_a_bad_file_is_told(tmp_path: Path, text: str | None, message: str) -> None:
     """With its path, the line, and what was expected."""
     if text is not None:
-        tmp_path.joinpath(FILE).write_text(text, encoding="utf-8")
+        tmp_path.joinpath(FILE).write_text(text, encoding="utf-8", errors="surrogateescape")
     with pytest.raises(DataError, match=message):
         read_translations(tmp_path)
 
@@ -109,8 +113,7 @@ def test_recodes_broken_rows_are_not_taken() -> None:
     path = _DATA / "recode" / "humaneval_s0" / "nlaugmenter" / "humaneval_BackTranslation_s0.jsonl.gz"
     if not path.is_file():
         pytest.skip("ReCode's data are not part of this project: let QEVAL_TEST_DATA name a folder with recode/")
-    rows = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
-    perturbation = back_translation({row["task_id"]: Translation(prompt=row["prompt"]) for row in rows})
+    perturbation = back_translation(read_rows(path, Translation))
     problems = registry.load("benchmarks", "humaneval").load(None).problems.values()
     taken = [found for problem in problems if (found := perturbed(problem, perturbation, 0)) != problem]
 
@@ -132,7 +135,7 @@ def whisper(texts: Sequence[str]) -> Sequence[str]:
 def test_a_docstring_is_translated_by_paragraphs() -> None:
     """Prose goes there and back; examples and indentation stay; the row is one that is taken."""
     (row,) = translated([PROBLEM], shout, whisper)
-    found = ask(Translation(docstring=row["docstring"]))
+    found = ask(Translation(task_id="b/0", docstring=row["docstring"]))
 
     assert found == PROMPT.replace(
         'largest of items, but 2 at least,\n    or "none" if there are too few.',
@@ -165,6 +168,9 @@ class FakeTokenizer:
 class FakeNetwork:
     def __init__(self, model: str) -> None:
         self.translate = {"there": shout, "back": whisper}[model]
+
+    def eval(self) -> FakeNetwork:
+        return self
 
     def generate(self, *, input_ids: list[str], do_sample: bool, **_options: object) -> Sequence[str]:
         assert not do_sample
