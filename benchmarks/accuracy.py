@@ -78,7 +78,7 @@ def share(estimate: dict[str, Any]) -> str:
     """Write a share from 0 to 1 with its interval."""
     if "undefined" in estimate:
         return str(estimate["undefined"])
-    return f"{100 * estimate['value']:.1f} [{ends(estimate, '.1f')}]"
+    return f"{100 * estimate['value']:.1f} [{ends(estimate, '.1f')}]".replace("-", "−")
 
 
 def points(estimate: dict[str, Any]) -> str:

@@ -92,18 +92,11 @@ def robust_lines(summary: Summary, benchmark: str) -> Iterator[tuple[str, _Colou
     shown = [one for one in results if one.problems + one.missing and (one.scope not in single or len(single) == 1)]
     scopes = list(dict.fromkeys(one.scope for one in shown))
     shown.sort(key=lambda one: scopes.index(one.scope))
-    head = [
-        f"{benchmark}, disturbed",
-        "",
-        "problems",
-        "pass@1",
-        "robust",
-        "robust drop",
-        "95 % interval",
-        "lost",
-        "gained",
-    ]
-    yield from ((text, None) for text in align([head, *map(_row, shown)]))
+    changes = {(one.recipe, one.scope): one for one in summary.robust_changes if one.benchmark == benchmark}
+    head = [f"{benchmark}, disturbed", "", "problems", "pass@1", "robust", "lost", "gained", "robust drop"]
+    rows = [[*_row(one), _last(one, changes)] for one in shown]
+    last = "increase, pt [95 %]" if changes else "95 % interval"
+    yield from ((text, None) for text in align([[*head, last], *rows]))
     yield from ((text, None) for text in _left_out(summary, benchmark))
     for change in summary.robust_changes:
         if change.benchmark == benchmark and change.scope == ALL:
@@ -114,11 +107,25 @@ def robust_lines(summary: Summary, benchmark: str) -> Iterator[tuple[str, _Colou
 def _row(result: RobustResult) -> list[str]:
     means = result.means.get(1)
     missing = f" ({result.missing} missing!)" if result.missing else ""
-    if means is None:
-        return [f"  {result.scope}", result.recipe, f"{result.problems}{missing}"]
-    shares = [_share(getattr(means, name)) for name in ("nominal", "robust", "drop")]
-    ends = [_share(getattr(means, name)) for name in ("lost", "gained")]
-    return [f"  {result.scope}", result.recipe, f"{result.problems}{missing}", *shares, _interval(means.drop), *ends]
+    names = ("nominal", "robust", "lost", "gained", "drop")
+    shares = [_share(getattr(means, name)) if means else "" for name in names]
+    return [f"  {result.scope}", result.recipe, f"{result.problems}{missing}", *shares]
+
+
+def _last(result: RobustResult, changes: Mapping[tuple[str, str], RobustChange]) -> str:
+    """Say how much more than the baseline's the drop is, since a drop alone says little of a recipe."""
+    change = changes.get((result.recipe, result.scope))
+    if change:
+        return _increase(change.increase)
+    means = result.means.get(1)
+    return _interval(means.drop) if means and not changes else ""
+
+
+def _increase(increase: Quantity) -> str:
+    if isinstance(increase, Undefined):
+        return "–"
+    interval = _interval(increase, signed=True)
+    return f"{_points(increase.value)} [{interval}]" if interval else _points(increase.value)
 
 
 def _left_out(summary: Summary, benchmark: str) -> Iterator[str]:
