@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +18,8 @@ from pytest_qeval.schema import Json
 
 Run = Callable[..., pytest.RunResult]
 
+WITHOUT = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:anyio")
+
 
 @pytest.fixture(params=[("-p", "no:xdist"), ("-n0",), ("-n2",)], ids=["no-xdist", "n0", "n2"])
 def mode(request: pytest.FixtureRequest) -> tuple[str, ...]:
@@ -21,17 +28,49 @@ def mode(request: pytest.FixtureRequest) -> tuple[str, ...]:
     return arguments
 
 
+@pytest.fixture(scope="session")
+def warm_pytest() -> Iterator[tuple[str, ...]]:
+    """Give a command that does what `python -m pytest` does, without importing torch and the like every time."""
+    script = str(Path(__file__).with_name("tests") / "warm.py")
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own folders have names that are too long for a socket
+        servers = []
+        # What others were installed with is compiled already, and never so in a folder of this session's own.
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPYCACHEPREFIX"}
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"
+        for kind in ("light", "model"):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+                listener.bind(f"{folder}/{kind}")
+                listener.listen()
+                number = listener.fileno()
+                command = [sys.executable, script, "serve", kind, str(number)]
+                servers.append(subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, pass_fds=[number]))
+        yield sys.executable, "-S", script, folder
+        for server in servers:  # which would end as well if this process were killed
+            server.communicate()
+
+
 @pytest.fixture
-def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run pytest in a process of its own, as a user does, in an empty project and with an empty cache.
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, warm_pytest: tuple[str, ...]) -> Run:
+    """Run pytest in a process of its own, in an empty project and with an empty cache.
 
     Plugins that come with the development tools stay outside: hypothesis alone takes as long as a small session.
     """
     monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / ".cache"))
 
     def run_pytest(*arguments: str) -> pytest.RunResult:
-        without = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:anyio")
-        return pytester.runpytest_subprocess(*without, *arguments, timeout=240)
+        temporary = f"--basetemp={pytester.path / 'temporary'}"
+        return pytester.run(*warm_pytest, temporary, *WITHOUT, *arguments, timeout=240)
+
+    return run_pytest
+
+
+@pytest.fixture
+def run_afresh(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Do what `run` does, from Python's own start: for tests of what is imported, and of the main job."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / ".cache"))
+
+    def run_pytest(*arguments: str) -> pytest.RunResult:
+        return pytester.runpytest_subprocess(*WITHOUT, *arguments, timeout=240)
 
     return run_pytest
 

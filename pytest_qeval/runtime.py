@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import cached_property
 from random import Random
 
 from pytest_qeval.baseline_of_run import Saved
@@ -21,7 +23,7 @@ from pytest_qeval.questions import Questions
 from pytest_qeval.recipe_run import RecipeRun
 from pytest_qeval.schema import Case, Json, Problem, Record
 from pytest_qeval.selftest import completion_of
-from pytest_qeval.settings import Settings
+from pytest_qeval.settings import ExecutionSettings, Settings
 from pytest_qeval.verdict.deciding import Decider
 from pytest_qeval.verdict.gates import Gate
 
@@ -46,6 +48,7 @@ class Runtime:
         on_progress: OnProgress,
         saved: Saved | None = None,
         own_perturbations: Callable[[], Iterable[object]] = tuple,
+        sandboxes: Callable[[ExecutionSettings], SandboxPool] = SandboxPool,
     ) -> None:
         """Take what does not change.
 
@@ -57,6 +60,7 @@ class Runtime:
             on_progress: Told where a recipe's engine stands.
             saved: A baseline that is not run, or not wholly.
             own_perturbations: What the project brings along, asked when it is needed.
+            sandboxes: Starts the sandboxes.
         """
         self.settings = settings
         self.gates = tuple(gates)
@@ -71,8 +75,8 @@ class Runtime:
         self._planned: dict[str, list[Case]] = {}
         self._outbox: list[Json] = []
         self.library = Library(settings.data, self.post)
-        self._sandboxes: SandboxPool | None = None
-        self._pool: PacedPool | None = None
+        self._sandboxes = sandboxes
+        self._open = ExitStack()
         self._samples: Mapping[str, Sequence[str]] | None = None
         self.questions = Questions(
             settings,
@@ -83,13 +87,11 @@ class Runtime:
             own=own_perturbations,
         )
 
-    @property
+    @cached_property
     def pool(self) -> PacedPool:
         """The sandboxes, started on first use."""
-        if self._pool is None:
-            self._sandboxes = SandboxPool(self.settings.execution)
-            self._pool = PacedPool(self._sandboxes, timeout_s=self.settings.execution.timeout_s)
-        return self._pool
+        sandboxes = self._open.enter_context(self._sandboxes(self.settings.execution))
+        return PacedPool(sandboxes, timeout_s=self.settings.execution.timeout_s)
 
     @property
     def samples(self) -> Mapping[str, Sequence[str]] | None:
@@ -246,5 +248,4 @@ class Runtime:
 
     def close(self) -> None:
         """Stop the sandboxes; calling it twice is fine."""
-        if self._sandboxes is not None:
-            self._sandboxes.close()
+        self._open.close()

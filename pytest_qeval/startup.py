@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import cache, partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -22,6 +23,8 @@ from pytest_qeval.controller import Controller
 from pytest_qeval.engines.base import EngineProgress, EngineSource
 from pytest_qeval.errors import UsageError
 from pytest_qeval.execution.isolation import choose_isolation
+from pytest_qeval.execution.launch import Isolation
+from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.fixtures import RUNTIME
 from pytest_qeval.performer import Performer
 from pytest_qeval.plan import default_suites
@@ -76,12 +79,13 @@ def start(config: pytest.Config, settings: Settings) -> None:
     check_early_stop(settings, gates, distributed=distributed or is_worker)
     if not settings.replays:
         check_samples(gates, n_samples=settings.generation.n_samples)
+    isolation = cache(partial(choose_isolation, settings.execution.isolation))  # a sandbox is tried out but once
     if is_worker:
         settings, saved = _as_handed(config, settings)
         settings = _with_own_cores(settings, worker_count(config))
         session = None
     else:
-        settings, saved, session = _session(config, settings, gates)
+        settings, saved, session = _session(config, settings, gates, isolation)
     runtime = Runtime(
         settings,
         gates=gates,
@@ -90,6 +94,7 @@ def start(config: pytest.Config, settings: Settings) -> None:
         on_progress=_progress(config),
         saved=saved,
         own_perturbations=config.hook.pytest_qeval_perturbations,
+        sandboxes=lambda execution: SandboxPool(execution, isolation=isolation()),
     )
     config.stash[RUNTIME] = runtime
     if saved:
@@ -153,7 +158,7 @@ def _distribute(config: pytest.Config, runtime: Runtime, controller: Controller,
 
 
 def _session(
-    config: pytest.Config, settings: Settings, gates: tuple[Gate, ...]
+    config: pytest.Config, settings: Settings, gates: tuple[Gate, ...], isolation: Callable[[], Isolation]
 ) -> tuple[Settings, Saved | None, Session]:
     """Find the model and the saved baseline, without loading anything, and begin the session."""
     now = datetime.now(timezone.utc)
@@ -166,7 +171,7 @@ def _session(
         model=model,
         baseline_model=baseline_model,
         prompt_reason=prompt.reason,
-        sandbox=choose_isolation(settings.execution.isolation).name,
+        sandbox=isolation().name,
         arguments=[str(argument) for argument in config.invocation_params.args],
         now=now,
     )

@@ -28,13 +28,17 @@ class SandboxPool:
     closed when it is collected or when Python ends, and its processes die with this one, however that ends.
     """
 
-    def __init__(self, settings: ExecutionSettings) -> None:
-        """Choose the isolation.
+    def __init__(self, settings: ExecutionSettings, *, isolation: Isolation | None = None) -> None:
+        """Choose the isolation, unless that was done before.
+
+        Args:
+            settings: what the user asked for.
+            isolation: one that was seen to work, and is what the settings ask for.
 
         Raises:
             SandboxError: when programs cannot be executed as safely as the settings ask.
         """
-        chosen = choose_isolation(settings.isolation)
+        chosen = isolation or choose_isolation(settings.isolation)
         self.isolation: str = chosen.name
         """What is really used: `bwrap`, `namespace` or `process`."""
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,24 +23,21 @@ WRONG = {1, 4}
 """Which of six problems the second run does not solve."""
 
 
-def replay(folder: Path, name: str, rows: Sequence[Json], *arguments: str) -> None:
+def replay(command: Sequence[str], folder: Path, name: str, rows: Sequence[Json], *arguments: str) -> None:
     """Replay answers in a process of its own; the reports are in a folder of this name."""
     (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    command = [
-        *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--qeval-completions", f"{name}.jsonl"),
-        *("--qeval-output", name, *arguments),
-    ]
-    subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, check=False)
+    given = ("-p", "no:cacheprovider", "--qeval-completions", f"{name}.jsonl", "--qeval-output", name)
+    subprocess.run([*command, *given, *arguments], cwd=folder, capture_output=True, check=False)
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, micro_rows: Sequence[Json]) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory, micro_rows: Sequence[Json], warm_pytest: Sequence[str]) -> Path:
     """Run twice: `a`, which is saved, and `b`, which is compared with it; the folder of both."""
     folder = tmp_path_factory.mktemp("finished")
     right = [{"task_id": row["task_id"], "completion": row["canonical_solution"]} for row in micro_rows[:6]]
     wrong = [{**row, "completion": "    return\n"} if n in WRONG else row for n, row in enumerate(right)]
-    replay(folder, "a", right, "--qeval-save-baseline", "a.json.gz")
-    replay(folder, "b", wrong, "--qeval-baseline", "a.json.gz", *KEPT, *BROKEN)
+    replay(warm_pytest, folder, "a", right, "--qeval-save-baseline", "a.json.gz")
+    replay(warm_pytest, folder, "b", wrong, "--qeval-baseline", "a.json.gz", *KEPT, *BROKEN)
     return folder
 
 

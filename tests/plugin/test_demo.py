@@ -22,9 +22,9 @@ def read_report(pytester: pytest.Pytester, folder: str = "out") -> Json:
     return report
 
 
-def test_the_main_job(run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
+def test_the_main_job(run_afresh: Run, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
     """Baseline and int8 are loaded, asked, compared and judged; every part of the report is there."""
-    result = run(
+    result = run_afresh(
         *mode, "--qeval-model", "demo", "--qeval-recipe", "int8", "--qeval-limit", "6", "--qeval-output", "out",
         "--qeval-gate", "model_bytes ratio <= 0.6",
     )  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 Run = Callable[..., pytest.RunResult]
 
 
-def test_nothing_heavy_is_imported(run: Run, pytester: pytest.Pytester) -> None:
+def test_nothing_heavy_is_imported(run_afresh: Run, pytester: pytest.Pytester) -> None:
     """Neither torch nor transformers nor any other heavy package is in sys.modules of an ordinary session."""
     pytester.makepyfile(
         """
@@ -20,15 +20,15 @@ def test_nothing_heavy_is_imported(run: Run, pytester: pytest.Pytester) -> None:
             assert not heavy & sys.modules.keys()
         """
     )
-    run("-p", "no:hypothesispytest").assert_outcomes(passed=1)
+    run_afresh("-p", "no:hypothesispytest").assert_outcomes(passed=1)
 
 
-def test_the_output_is_the_same(run: Run, pytester: pytest.Pytester) -> None:
+def test_the_output_is_the_same(run_afresh: Run, pytester: pytest.Pytester) -> None:
     """Not a line, not a word more than with the plugin switched off, times aside."""
     pytester.makepyfile("def test_nothing(): pass")
 
     def lines(*arguments: str) -> list[str]:
-        kept = [line for line in run("-q", *arguments).outlines if "passed in" not in line]
+        kept = [line for line in run_afresh("-q", *arguments).outlines if "passed in" not in line]
         return [line for line in kept if not line.startswith("plugins:")]
 
     assert lines() == lines("-p", "no:qeval")

@@ -38,7 +38,7 @@ def test_a_samples_file_is_scored(run: Run, pytester: pytest.Pytester, samples: 
 
 
 def test_a_samples_file_needs_no_heavy_package(
-    run: Run, pytester: pytest.Pytester, samples: Path, mode: tuple[str, ...]
+    run_afresh: Run, pytester: pytest.Pytester, samples: Path, mode: tuple[str, ...]
 ) -> None:
     """Scoring eight answers takes no longer than they do: what only models need is never imported."""
     pytester.makeconftest(
@@ -52,10 +52,34 @@ def test_a_samples_file_needs_no_heavy_package(
         """
     )
     pytester.makepyfile(test_mine="import pytest\n@pytest.mark.qeval('micro')\ndef test_m(qeval, case): qeval(case)\n")
-    result = run(*mode, "--qeval-completions", str(samples), "test_mine.py")
+    result = run_afresh(*mode, "--qeval-completions", str(samples), "test_mine.py")
 
     assert result.ret == pytest.ExitCode.OK
     assert "imported: " not in result.stderr.str()
+
+
+def test_a_sandbox_is_tried_out_once(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
+    """What has been seen to work when the session began is not seen again when the first program is executed."""
+    pytester.makeconftest(
+        """
+        from pytest_qeval.execution.client import WorkerClient
+
+        starts, start = [], WorkerClient.__init__
+
+        def counted(self, *given):
+            starts.append(given)
+            start(self, *given)
+
+        WorkerClient.__init__ = counted
+
+        def pytest_terminal_summary(terminalreporter):
+            terminalreporter.write_line(f"started: {len(starts)}")
+        """
+    )
+    result = run("--qeval-completions", str(samples), "--qeval-workers", "1")
+
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["started: 2"])  # once to try it out, and the one that executes
 
 
 def test_every_mode_gives_the_same_records(run: Run, pytester: pytest.Pytester, samples: Path) -> None:

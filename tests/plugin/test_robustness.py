@@ -6,7 +6,6 @@ import gzip
 import json
 import os
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -34,11 +33,10 @@ BROKEN = {"micro/1-butter_fingers-s0", "micro/4-butter_fingers-s0", "micro/4-nam
 """Of the second run's answers to six problems: two are lost when they are disturbed."""
 
 
-def start(folder: Path, *arguments: str) -> None:
+def start(folder: Path, *command: str) -> None:
     """Run pytest in a process of its own, with the cache in the folder."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
     environment = {**os.environ, "XDG_CACHE_HOME": str(folder / ".cache")}
-    subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
+    subprocess.run([*command, "-p", "no:cacheprovider"], cwd=folder, env=environment, capture_output=True, check=False)
 
 
 def answers(broken: Iterable[str] = ()) -> list[Json]:
@@ -80,15 +78,15 @@ def means(section: Json) -> Json:
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def live(tmp_path_factory: pytest.TempPathFactory, warm_pytest: Sequence[str]) -> Path:
     """Ask the embedded model three problems, undisturbed by two suites; the folder of the reports."""
     folder = tmp_path_factory.mktemp("live")
-    start(folder, "-p", "no:xdist", *DEMO, *SUITES, "--qeval-output", "out")
+    start(folder, *warm_pytest, "-p", "no:xdist", *DEMO, *SUITES, "--qeval-output", "out")
     return folder / "out"
 
 
 @pytest.fixture(scope="module")
-def replayed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def replayed(tmp_path_factory: pytest.TempPathFactory, warm_pytest: Sequence[str]) -> Path:
     """Replay `a`, which is saved, and `b`, which is compared with it; the folder of both."""
     folder = tmp_path_factory.mktemp("replayed")
     for name, broken, more in (
@@ -96,7 +94,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("b", BROKEN, ("--qeval-baseline", "a.json.gz")),
     ):
         file = write(folder / f"{name}.jsonl", answers(broken))
-        start(folder, "--qeval-completions", file, *SUITES, *ASKED, "--qeval-output", name, *more)
+        start(folder, *warm_pytest, "--qeval-completions", file, *SUITES, *ASKED, "--qeval-output", name, *more)
     return folder
 
 

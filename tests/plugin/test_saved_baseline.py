@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -37,11 +36,11 @@ def asked(problems: int, tokens: int = 24) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def live(tmp_path_factory: pytest.TempPathFactory, warm_pytest: Sequence[str]) -> Path:
     """Run a baseline and a candidate once; give the folder with `b.json.gz`, `out` and the `cache`."""
     folder = tmp_path_factory.mktemp("live")
     command = [
-        *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *asked(N), *GATES),
+        *(*warm_pytest, "-p", "no:cacheprovider", *asked(N), *GATES),
         *("--qeval-save-baseline", "b.json.gz", "--qeval-output", "out"),
     ]
     environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}

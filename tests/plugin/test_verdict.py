@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -43,31 +42,33 @@ def check_refusal(result: pytest.RunResult, pytester: pytest.Pytester, line: str
     assert not (pytester.path / "out").exists()
 
 
-def outside(folder: Path, *arguments: str) -> None:
+def outside(folder: Path, *command: str) -> None:
     """Run pytest in a process and a folder that several tests share."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
     environment = {**os.environ, "XDG_CACHE_HOME": str(folder / ".cache")}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, "-p", "no:cacheprovider"], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == pytest.ExitCode.OK, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
-def controlled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def controlled(tmp_path_factory: pytest.TempPathFactory, warm_pytest: Sequence[str]) -> Path:
     """Run baseline, control and candidate once, and save the baseline, which then has no log-probabilities."""
     folder = tmp_path_factory.mktemp("controlled")
     more = ("--qeval-suite", "micro", "--qeval-save-baseline", "b.json.gz", "--qeval-output", "out")
-    outside(folder, *MODEL, "--qeval-control", *more)
+    outside(folder, *warm_pytest, *MODEL, "--qeval-control", *more)
     return folder
 
 
 @pytest.fixture(scope="module")
-def replayed(tmp_path_factory: pytest.TempPathFactory, micro_rows: Sequence[Json]) -> Path:
+def replayed(tmp_path_factory: pytest.TempPathFactory, micro_rows: Sequence[Json], warm_pytest: Sequence[str]) -> Path:
     """Save a baseline that solved everything, beside answers that are all right and such that are all wrong."""
     folder = tmp_path_factory.mktemp("replayed")
     right = [{"task_id": row["task_id"], "completion": row["canonical_solution"]} for row in micro_rows[:PROBLEMS]]
     for name, rows in (("right", right), ("wrong", [{**row, "completion": "    return\n"} for row in right])):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    outside(folder, "--qeval-completions", "right.jsonl", "--qeval-save-baseline", "b.json.gz", "--qeval-output", "out")
+    save = ("--qeval-save-baseline", "b.json.gz", "--qeval-output", "out")
+    outside(folder, *warm_pytest, "--qeval-completions", "right.jsonl", *save)
     return folder
 
 

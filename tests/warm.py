@@ -1,0 +1,138 @@
+"""Pytest from a process that is warm: it has imported what takes long, and every run is a fork of it.
+
+Half of the time of a run of the embedded model goes into importing torch and transformers, so tests that start hundreds
+of runs import them once. Nothing of pytest-qeval and no plugin of pytest is imported ahead: a run begins like
+`python -m pytest`, with the arguments, folder, environment and standard streams of the command that asks for it.
+
+    python warm.py serve KIND SOCKET        what is forked, until its standard input ends; KIND is `light` or `model`,
+                                            SOCKET the number of a file descriptor
+    python warm.py FOLDER ARGUMENTS...      `python -m pytest ARGUMENTS...`, by a socket in FOLDER called after its KIND
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import sys
+import threading
+import traceback
+from importlib.metadata import entry_points
+from pathlib import Path
+
+_LIGHT = ("numpy", "scipy.stats", "pytest")
+IMPORTED = {
+    "light": _LIGHT,
+    "model": (  # what `pytest_qeval.engines` needs of transformers, which itself imports lazily
+        *_LIGHT,
+        "torch",
+        "transformers.conversion_mapping",
+        "transformers.integrations.sdpa_attention",
+        "transformers.masking_utils",
+        "transformers.models.auto.modeling_auto",
+        "transformers.models.auto.tokenization_auto",
+        "transformers.models.llama.modeling_llama",
+    ),
+}
+_LONGEST_REQUEST = 1 << 20
+_LONGEST_REPLY = 16
+_STREAMS = 3
+
+
+def ask(folder: str, arguments: list[str]) -> int:
+    """Let pytest run with these arguments and with what this process has; give its exit status."""
+    # With workers it is those that load the model, each from its own start.
+    kind = "model" if "--qeval-model" in arguments and "-n2" not in arguments else "light"
+    request = {"arguments": arguments, "folder": str(Path.cwd()), "environment": dict(os.environ)}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
+        server.connect(f"{folder}/{kind}")
+        socket.send_fds(server, [json.dumps(request).encode()], list(range(_STREAMS)))
+        return int(server.recv(_LONGEST_REPLY))
+
+
+def serve(listener: socket.socket, kind: str) -> list[str]:
+    """Fork for every request; in the fork, give the arguments that pytest is to be run with."""
+    while listener in select.select([listener, sys.stdin], [], [])[0]:
+        client, _ = listener.accept()
+        message, streams, _, _ = socket.recv_fds(client, _LONGEST_REQUEST, _STREAMS)
+        _import(kind)  # with the first request: perhaps there is none
+        process = os.fork()
+        if process == 0:
+            client.close()
+            listener.close()
+            request = json.loads(message)
+            _become(request["folder"], request["environment"], streams)
+            return list(request["arguments"])
+        for stream in streams:
+            os.close(stream)
+        _wait(process, client)
+    sys.exit()
+
+
+def _import(kind: str) -> None:
+    """Import once what all forks share, and keep their garbage collections from touching, and so copying, it."""
+    for name in IMPORTED[kind]:
+        importlib.import_module(name)
+    # Packages with a plugin, such as anyio, which transformers imports: pytest warns of those that it cannot rewrite.
+    with_plugin = {entry.module.partition(".")[0] for entry in entry_points(group="pytest11")}
+    for name in [name for name in sys.modules if name.partition(".")[0] in with_plugin]:
+        del sys.modules[name]
+    gc.freeze()
+
+
+def _become(folder: str, environment: dict[str, str], streams: list[int]) -> None:
+    """Take over what the command had."""
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.pycache_prefix = environment.get("PYTHONPYCACHEPREFIX")
+    sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in environment
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+
+
+def _wait(process: int, client: socket.socket) -> None:
+    """Tell the client the exit status; end the process when the client is gone before."""
+    end = os.pidfd_open(process)
+    ready, _, _ = select.select([end, client.fileno()], [], [])
+    if end not in ready:
+        os.kill(process, signal.SIGKILL)
+    _, status = os.waitpid(process, 0)
+    os.close(end)
+    with client:
+        if end in ready:
+            client.send(str(os.waitstatus_to_exitcode(status)).encode())
+
+
+def _run_pytest() -> None:
+    """Do what `python -m pytest` does, and end without taking down module by module what the forks share.
+
+    All that a program can ask for at its end is done: threads are waited for, and exit functions called.
+    """
+    status: object = 1
+    try:
+        runpy.run_module("pytest", run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        status = end.code
+    except BaseException:  # noqa: BLE001 - as Python itself does at the end
+        traceback.print_exc()
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(int(str(status or 0)))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] != "serve":
+        sys.exit(ask(sys.argv[1], sys.argv[2:]))
+    sys.argv[1:] = serve(socket.socket(fileno=int(sys.argv[3])), sys.argv[2])
+    sys.path[0] = str(Path.cwd())
+    _run_pytest()
