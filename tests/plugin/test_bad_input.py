@@ -35,6 +35,12 @@ MISTAKES = {
     "no samples file": (["--qeval-completions", "none.jsonl"], "*there is no file 'none.jsonl'*"),
     "no data folder": (["--qeval-model", "demo", "--qeval-data", "nodir"], "*there is no folder 'nodir'*"),
     "model and samples": (["--qeval-model", "demo", "--qeval-completions", "x"], "*exclude each other*"),
+    "no model": (
+        ["--qeval-gate", "pass@1 drop <= 2pt"],
+        "*--qeval-gate without a model does nothing*add --qeval-model*",
+    ),
+    "empty model": (["--qeval-model=", "--qeval-recipe", "int8"], "*--qeval-model is empty*variable*"),
+    "empty samples": (["--qeval-completions="], "*--qeval-completions is empty*"),
     "replayed recipe": (["--qeval-completions", "x", "--qeval-recipe", "int8"], "*needs a model*"),
 }
 
