@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from difflib import get_close_matches
 from math import inf
 from pathlib import Path
 from typing import Any, cast
@@ -146,7 +147,9 @@ def _suites(names: Sequence[str]) -> tuple[str, ...]:
     known = (*SUITES, *MORE_SUITES, "all")
     unknown = next((name for name in names if name not in known), None)
     if unknown is not None:
-        raise UsageError(f"there is no suite {unknown!r}. Available: {', '.join(known)}.")
+        near = get_close_matches(unknown, known, n=1, cutoff=0.5)
+        guess = f" Did you mean {near[0]!r}?" if near else ""
+        raise UsageError(f"there is no suite {unknown!r}.{guess} Available: {', '.join(known)}.")
     return tuple(dict.fromkeys(suite for name in names for suite in (SUITES if name == "all" else (name,))))
 
 

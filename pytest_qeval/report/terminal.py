@@ -203,11 +203,13 @@ def _costs(summary: Summary, rows: Sequence[Sequence[str]]) -> Iterator[Line]:
             "  (…) simulated: rounded, then computed in float; speed, peak memory and energy are not the recipe's"
         )
     notes = {
-        costs.energy.undefined or f"{costs.energy.provenance}: {costs.energy.method}"
+        f": {costs.energy.undefined}"
+        if costs.energy.undefined
+        else f" {costs.energy.provenance}: {costs.energy.method}"
         for costs in summary.efficiency.values()
         if costs.new_tokens
     }
-    yield from (Line(f"  energy {note}") for note in sorted(notes))
+    yield from (Line(f"  energy{note}") for note in sorted(notes))
     if summary.run.saved_baseline and summary.baseline in summary.efficiency:
         then = summary.run.saved_baseline["started_at"]
         yield Line(f"  {summary.baseline}: costs that were not measured in this run are those of {then}", "yellow")

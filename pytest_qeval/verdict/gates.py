@@ -118,8 +118,9 @@ def check_baseline(gate: Gate, *, has_baseline: bool) -> Gate:
     """
     if gate.compares and not has_baseline:
         raise GateError(
-            f"the gate {gate.expression!r} compares with a baseline, but this run has none. "
-            "Name one with --qeval-baseline, or gate the value itself, such as 'pass@1 >= 0.35'."
+            f"the gate {gate.expression!r} compares with a baseline, but this run has none. Add a recipe, such as "
+            "--qeval-recipe int8, which is compared with the checkpoint unless --qeval-baseline is 'none', or gate the "
+            "value itself, such as 'pass@1 >= 0.35'."
         )
     return gate
 
@@ -216,7 +217,12 @@ def _form(expression: str, metric: Metric, word: str | None, unit: str | None) -
     for form in metric.forms:
         if form == wanted:
             return form
-    raise GateError(f"the gate {expression!r}: {metric.name} is {metric.help}; {word!r} does not apply to it.")
+    possible = [form for form in metric.forms if form in {"drop", "increase", "ratio"}]
+    listed = "".join(f"{form}, " for form in possible)
+    raise GateError(
+        f"the gate {expression!r}: {word!r} does not apply to {metric.name}, {metric.help}. "
+        f"{did_you_mean(word or '', possible)}Possible: {listed}or no word for the candidate's own value."
+    )
 
 
 def _threshold(expression: str, metric: Metric, number: str, unit: str | None) -> float:
