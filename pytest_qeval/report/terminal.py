@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pytest_qeval.facts import RecipeFacts, SensitivityFacts
-from pytest_qeval.report.cost_table import cost_rows
+from pytest_qeval.report.cost_table import cost_rows, saved_costs
 from pytest_qeval.report.divergence import divergence_lines
 from pytest_qeval.report.robust_report import robust_lines
 from pytest_qeval.report.score_report import score_lines
@@ -211,8 +211,7 @@ def _costs(summary: Summary, rows: Sequence[Sequence[str]]) -> Iterator[Line]:
     }
     yield from (Line(f"  energy{note}") for note in sorted(notes))
     if summary.run.saved_baseline and summary.baseline in summary.efficiency:
-        then = summary.run.saved_baseline["started_at"]
-        yield Line(f"  {summary.baseline}: costs that were not measured in this run are those of {then}", "yellow")
+        yield Line(f"  {summary.baseline}: {saved_costs(summary, summary.baseline)}", "yellow")
     for name, costs in summary.efficiency.items():
         if costs.slower:
             yield Line(f"  {name}: {costs.slower}", "yellow")
