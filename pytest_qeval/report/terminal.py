@@ -162,7 +162,7 @@ def _comparison(comparison: Comparison, *, early: bool) -> Iterator[Line]:
     )
     if comparison.evidence == "unproven" and comparison.detectable_drop is not None:
         within = f"{100 * comparison.detectable_drop:.1f} pt"
-        yield Line(f"    {delta.n} problems with as many flips can rule out a drop of {within}")
+        yield Line(f"    {delta.n} problems with as many flips can rule out a drop of {within} (80 % power)")
     yield from _flips("regressed", comparison.regressed)
     yield from _flips("fixed", comparison.fixed)
     if comparison.excess:
