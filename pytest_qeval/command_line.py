@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from difflib import get_close_matches
 from math import inf
 from pathlib import Path
 from typing import Any, cast
@@ -13,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from pytest_qeval import registry
-from pytest_qeval.errors import DataError, UsageError
+from pytest_qeval.errors import DataError, UsageError, did_you_mean
 from pytest_qeval.option_values import Values
 from pytest_qeval.options import MORE_SUITES, SUITES
 from pytest_qeval.recipe_options import recipe_settings, replay_settings, selftest_settings
@@ -147,9 +146,8 @@ def _suites(names: Sequence[str]) -> tuple[str, ...]:
     known = (*SUITES, *MORE_SUITES, "all")
     unknown = next((name for name in names if name not in known), None)
     if unknown is not None:
-        near = get_close_matches(unknown, known, n=1, cutoff=0.5)
-        guess = f" Did you mean {near[0]!r}?" if near else ""
-        raise UsageError(f"there is no suite {unknown!r}.{guess} Available: {', '.join(known)}.")
+        guess = did_you_mean(unknown, known)
+        raise UsageError(f"there is no suite {unknown!r}. {guess}Available: {', '.join(known)}.")
     return tuple(dict.fromkeys(suite for name in names for suite in (SUITES if name == "all" else (name,))))
 
 
