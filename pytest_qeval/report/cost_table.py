@@ -20,10 +20,10 @@ def cost_rows(summary: Summary) -> list[list[str]]:
     return [row for row in rows if any(cell != "–" for cell in row[1:])]
 
 
-def saved_costs(summary: Summary, baseline: str) -> str:
+def saved_costs(summary: Summary) -> str:
     """Say whose costs stand under a baseline that was not run, or not as a whole, or why there are none."""
-    origin = summary.run.saved_baseline
-    if origin and summary.efficiency[baseline].busy_s:
+    origin, costs = summary.run.saved_baseline, summary.efficiency.get(summary.baseline or "")
+    if origin and costs and costs.busy_s:
         return f"costs that were not measured in this run are those of {origin['started_at']}"
     return (
         "what generating took is left out: not all answers are of one run of these problems, on this machine with the "

@@ -211,7 +211,7 @@ def _costs(summary: Summary, rows: Sequence[Sequence[str]]) -> Iterator[Line]:
     }
     yield from (Line(f"  energy{note}") for note in sorted(notes))
     if summary.run.saved_baseline and summary.baseline in summary.efficiency:
-        yield Line(f"  {summary.baseline}: {saved_costs(summary, summary.baseline)}", "yellow")
+        yield Line(f"  {summary.baseline}: {saved_costs(summary)}", "yellow")
     for name, costs in summary.efficiency.items():
         if costs.slower:
             yield Line(f"  {name}: {costs.slower}", "yellow")
