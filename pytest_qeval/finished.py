@@ -86,7 +86,12 @@ class Finished:
     def conditions(self) -> Json:
         """Give what has to be equal in two runs that are compared."""
         checksums = {f"benchmarks.{name}": message["sha256"] for name, message in self.benchmarks().items()}
-        return {**self.plan["conditions"], **checksums}
+        return {**{name: value for name, value in self.plan["conditions"].items() if not _is_cost(name)}, **checksums}
+
+    def cost_conditions(self) -> Json:
+        """Give what costs depend on, and answers do not."""
+        told = {name: value for name, value in self.plan["conditions"].items() if _is_cost(name)}
+        return {**told, "host": self.run["host"]}
 
     def header(self, before: Finished, accepted: Sequence[str]) -> RunHeader:
         """Give the report's header: this run's, with where its baseline is from."""
@@ -129,7 +134,8 @@ def put_together(before: Finished, after: Finished, *, force: bool) -> Joint:
         )
     cases = [(name, case) for name in candidates for case in after.cases(name)]
     asked = dict.fromkeys(case for _, case in cases)
-    baseline = _baseline(before, old_name, asked, same_host=before.run["host"] == after.run["host"])
+    comparable = before.cost_conditions() == after.cost_conditions()
+    baseline = _baseline(before, old_name, asked, comparable=comparable)
     if old_name in candidates:
         baseline = baseline.renamed(f"{old_name} (before)")
     gathering = Gathering()
@@ -145,10 +151,10 @@ def put_together(before: Finished, after: Finished, *, force: bool) -> Joint:
     )
 
 
-def _baseline(before: Finished, name: str, asked: Mapping[Case, None], *, same_host: bool) -> Baseline:
-    """Take the baseline's answers to what is asked; its costs only if it was asked just that, on the same machine."""
+def _baseline(before: Finished, name: str, asked: Mapping[Case, None], *, comparable: bool) -> Baseline:
+    """Take the baseline's answers to what is asked; costs only if it was asked just that, under the same conditions."""
     found = Baseline(recipe=name, key={}, run=before.run, messages=before.messages_of(name))
-    found = found if same_host and found.records.keys() == asked.keys() else found.without_costs()
+    found = found if comparable and found.records.keys() == asked.keys() else found.without_costs()
     messages = [
         as_baseline(message)
         for message in found.messages
@@ -188,6 +194,10 @@ def _disturbances(before: Finished, after: Finished) -> list[Json]:
 def _from(message: Json, baseline: str) -> Json:
     """Let a divergence be from the baseline under the name that it has here."""
     return {**message, "baseline": baseline} if message["type"] == "divergence" else message
+
+
+def _is_cost(condition: str) -> bool:
+    return condition.startswith("costs.")
 
 
 def _differences(before: Finished, after: Finished) -> tuple[str, ...]:

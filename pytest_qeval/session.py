@@ -158,7 +158,7 @@ class Session:
             "candidates": list(parties.candidates),
             "baseline": parties.baseline,
             "control": parties.control,
-            "conditions": key_of(self._settings, self._run),
+            "conditions": {**key_of(self._settings, self._run), **self._costs},
             "cases": [{"recipe": recipe, **asdict(case)} for recipe, case in self._planned],
         }
 

@@ -134,7 +134,8 @@ def _left_out(summary: Summary, benchmark: str) -> Iterator[str]:
     counts = {name: sum(getattr(one, name) for one in facts) for name in ("unchanged", "repeated", "invalid")}
     applied = sum(one.applied for one in facts)
     left = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    yield f"  {applied} questions from {len(facts)} perturbations" + (f"; left out: {left}" if left else "")
+    kinds = "1 perturbation" if len(facts) == 1 else f"{len(facts)} perturbations"
+    yield f"  {applied} questions from {kinds}" + (f"; left out: {left}" if left else "")
 
 
 def _about(change: RobustChange, summary: Summary) -> Iterator[tuple[str, _Colour | None]]:

@@ -120,7 +120,12 @@ def _form(expression: str, metric: Metric, word: str | None, unit: str | None) -
     for form in metric.forms:
         if form == wanted:
             return form
-    raise GateError(f"the gate {expression!r}: {metric.name} is {metric.help}; {word!r} does not apply to it.")
+    possible = [form for form in metric.forms if form in {"drop", "increase", "ratio"}]
+    listed = "".join(f"{form}, " for form in possible)
+    raise GateError(
+        f"the gate {expression!r}: {word!r} does not apply to {metric.name}, {metric.help}. "
+        f"{did_you_mean(word or '', possible)}Possible: {listed}or no word for the candidate's own value."
+    )
 
 
 def _threshold(expression: str, metric: Metric, number: str, unit: str | None) -> float:

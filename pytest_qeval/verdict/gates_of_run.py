@@ -28,7 +28,8 @@ def parse_gates(expressions: Sequence[str], *, has_baseline: bool) -> tuple[Gate
                 origin = f" of {given}" if is_file else ""
                 raise GateError(
                     f"the gate {gate.expression!r}{origin} compares with a baseline, but this run has none. "
-                    "Name one with --qeval-baseline, or gate the value itself, such as 'pass@1 >= 0.35'."
+                    "Add a recipe, such as --qeval-recipe int8, which is compared with the checkpoint unless "
+                    "--qeval-baseline is none, or gate the value itself, such as 'pass@1 >= 0.35'."
                 )
         gates += found
     return tuple(gates)
