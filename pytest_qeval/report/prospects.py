@@ -23,7 +23,7 @@ def prospects(cases: Iterable[Case], *, margin: Callable[[str], float]) -> Itera
     """
     for benchmark, count in Counter(case.benchmark for case in set(cases)).items():
         within, wanted = detectable_drop(count, discordance=_DISCORDANCE), margin(benchmark)
-        line = f"{benchmark}: {count} problems can rule out a drop of {100 * within:.1f} points"
+        line = f"{benchmark}: {count} problems can prove a drop of {100 * within:.1f} points"
         if within > wanted > 0:
             needed = _rounded(problems_needed(wanted, discordance=_DISCORDANCE))
             line += f"; for {100 * wanted:g} points take about {needed:,}"

@@ -54,7 +54,8 @@ def _pass_at(k: int, form: Form, summary: Summary, recipe: str, benchmark: str |
     deltas = {1: compared.delta, **compared.delta_at}
     if k not in deltas:
         return Undefined(reason=f"the baseline has fewer than {k} samples on {benchmark}")
-    return drops[k] if form == "relative_drop" else _negated(deltas[k])
+    nothing = _nothing_to_lose(next(_pass_of(summary, compared.baseline, benchmark, k), None), compared.baseline)
+    return nothing or (drops[k] if form == "relative_drop" else _negated(deltas[k]))
 
 
 def _pass_of(summary: Summary, recipe: str, benchmark: str | None, k: int) -> Iterator[Quantity]:
@@ -72,7 +73,10 @@ def _comparison(summary: Summary, recipe: str, benchmark: str | None) -> Compari
 
 def _regressed(summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
     compared = _comparison(summary, recipe, benchmark)
-    return compared if isinstance(compared, Undefined) else _single(len(compared.regressed), "count")
+    if isinstance(compared, Undefined):
+        return compared
+    solved = next(_pass_of(summary, compared.baseline, benchmark, 1), None)
+    return _nothing_to_lose(solved, compared.baseline) or _single(len(compared.regressed), "count")
 
 
 def _score(name: str, form: Form, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
@@ -84,7 +88,9 @@ def _score(name: str, form: Form, summary: Summary, recipe: str, benchmark: str 
             return found.means[name]
         case ScoreComparison():
             change = found.changes[name]
-            return change.relative_drop if form == "relative_drop" else _negated(change.delta)
+            own = _score(name, "value", summary, found.baseline, benchmark)
+            drop = change.relative_drop if form == "relative_drop" else _negated(change.delta)
+            return _nothing_to_lose(own, found.baseline) or drop
     return Undefined(reason=f"no {name} of {recipe} on {benchmark or 'any benchmark'} in this run")
 
 
@@ -148,6 +154,13 @@ def _median(spread: Percentiles | None) -> float | None:
 
 def _single(value: float, method: str) -> Estimate:
     return Estimate(value=float(value), low=None, high=None, n=1, method=method)
+
+
+def _nothing_to_lose(own: Quantity | None, baseline: str) -> Undefined | None:
+    """Refuse to call it a promise kept that nothing was lost where there was nothing: often the prompt is wrong."""
+    if isinstance(own, Estimate) and own.value == 0:
+        return Undefined(reason=f"{baseline} itself has 0, so that nothing can drop: is it asked as it expects?")
+    return None
 
 
 def _negated(delta: Quantity) -> Quantity:

@@ -20,6 +20,10 @@ MISTAKES = {
         ["--qeval-model", "demo", "--qeval-gate", "pass@10 >= 0.5"],
         "*needs 10 samples of every problem, but 1 is drawn: add --qeval-samples 10 --qeval-temperature 0.2*",
     ),
+    "perturbation of no suite": (
+        ["--qeval-model", "demo", "--qeval-suite", "micro", "--qeval-perturbation=tab_indent"],
+        "*--qeval-perturbation is read by the suite robustness, and this run has micro: add --qeval-suite robustness*",
+    ),
     "unreadable gate": (["--qeval-model", "demo", "--qeval-gate", "be good"], "*expected something like*"),
     "gate without baseline": (
         ["--qeval-model", "demo", "--qeval-baseline", "none", "--qeval-gate", "pass@1 drop <= 2pt"],

@@ -94,6 +94,17 @@ def seen(expression: str, summary: Summary = SUMMARY) -> Quantity:
     return observe(gate, summary, "int8", "micro" if gate.per_benchmark else None)
 
 
+@pytest.mark.parametrize("expression", ["pass@1 drop <= 2pt", "pass@10 drop <= 2%", "regressed <= 0"])
+def test_where_the_baseline_solves_nothing_no_promise_is_kept(expression: str) -> None:
+    """A model that is asked wrongly solves nothing before and after, which must not look like no loss."""
+    barren = replace(SUMMARY, results=(result("auto", 0.0), result("int8", 0.0)))
+
+    assert seen(expression, barren) == Undefined(
+        reason="auto itself has 0, so that nothing can drop: is it asked as it expects?"
+    )
+    assert isinstance(seen("pass@1 >= 0", barren), Estimate)
+
+
 @pytest.mark.parametrize(
     ("expression", "expected"),
     [
