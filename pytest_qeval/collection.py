@@ -137,8 +137,7 @@ def reuse(config: pytest.Config, items: list[pytest.Item]) -> None:
         return
     _ask_once(items)
     items.sort(key=lambda item: item.get_closest_marker("qeval_early") is None)
-    saved = config.stash.get(SAVED, None)
-    if saved is None:
+    if (saved := config.stash.get(SAVED, None)) is None:
         return
     try:
         answered = answered_by(saved, runtime, [case for _, case in plan_of(items) if case])
@@ -150,8 +149,9 @@ def reuse(config: pytest.Config, items: list[pytest.Item]) -> None:
     runtime.reuse(answered)
     own = {item: _case_of(item) for item in items if recipe_of(item) == saved.baseline.recipe}
     spared = {item for item, case in own.items() if case in answered}
-    if not hasattr(config, "workerinput") and _are_none({own[item] for item in own.keys() - spared}, runtime):
-        spared = {*own}  # workers have to collect the same, whatever they find out
+    left = [own[item] for item in own if item not in spared]
+    if not hasattr(config, "workerinput") and runtime.questions.are_none(left):
+        spared = {*own}  # but workers have to collect the same, whatever they find out
     if spared:
         config.hook.pytest_deselected(items=[item for item in items if item in spared])
         items[:] = [item for item in items if item not in spared]
@@ -170,15 +170,10 @@ def answered_by(saved: Saved, runtime: Runtime, cases: Iterable[Case]) -> set[Ca
 
     questions, cases = runtime.questions, list(cases)
     unknown = {case for case in cases if saved.named and case not in saved.records}
-    questions.prove(unknown)
-    none = {case for case in unknown if questions.fault_of(case)}
-    asked = {case: questions.disturbance_of(case) for case in cases if case not in none}
+    questions.prove(unknown)  # all at once
+    real = [case for case in cases if case not in unknown or not questions.fault_of(case)]
+    asked = {case: questions.disturbance_of(case) for case in real}
     return answered(saved, asked, data_of(runtime, asked), runtime.settings)
-
-
-def _are_none(cases: Iterable[Case | None], runtime: Runtime) -> bool:
-    """Tell whether no model has to be loaded for these: all are disturbed, and no question."""
-    return all(case is not None and runtime.questions.fault_of(case) for case in cases)
 
 
 def data_of(runtime: Runtime, cases: Iterable[Case]) -> dict[str, Json]:

@@ -161,6 +161,10 @@ class Questions:
                 self._post({"type": "invalid", **asdict(case), "reason": self._faults[case]})
         return self._faults[case]
 
+    def are_none(self, cases: Iterable[Case | None]) -> bool:
+        """Tell whether all are disturbed and no question; it executes no more than it takes to find one that is."""
+        return all(case is not None and self.fault_of(case) for case in cases)
+
 
 def _fault_of(execution: Execution) -> str:
     if execution.status == "passed":

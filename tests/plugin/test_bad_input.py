@@ -32,6 +32,10 @@ MISTAKES = {
     "negative temperature": (["--qeval-model", "demo", "--qeval-temperature=-1"], "*--qeval-temperature expects*"),
     "no probability": (["--qeval-model", "demo", "--qeval-top-p", "1.5"], "*--qeval-top-p expects*"),
     "unknown suite": (["--qeval-model", "demo", "--qeval-suite", "humanevil"], "*no suite 'humanevil'*"),
+    "benchmark file": (
+        ["--qeval-model", "demo", "--qeval-benchmark", "ours.jsonl"],
+        "*expects a name, not the file 'ours.jsonl'*qeval_robustness*",
+    ),
     "no samples file": (["--qeval-completions", "none.jsonl"], "*there is no file 'none.jsonl'*"),
     "no data folder": (["--qeval-model", "demo", "--qeval-data", "nodir"], "*there is no folder 'nodir'*"),
     "model and samples": (["--qeval-model", "demo", "--qeval-completions", "x"], "*exclude each other*"),

@@ -97,21 +97,17 @@ def test_several_samples_are_paired_by_their_number() -> None:
 
 
 @pytest.mark.parametrize(
-    ("k", "nominal", "robust", "lost", "gained", "relative"),
-    [(1, 2 / 3, 1 / 3, 1 / 3, 1 / 3, 2 / 3), (2, 1, 2 / 3, 2 / 3, 2 / 3, 4 / 3), (3, 1, 1, 1, 1, 2)],
+    ("k", "expected"),
+    [(1, (2 / 3, 1 / 3, 1 / 3, 1 / 3, 2 / 3)), (2, (1, 2 / 3, 2 / 3, 2 / 3, 4 / 3)), (3, (1, 1, 1, 1, 2))],
 )
-def test_three_samples_by_hand(
-    k: int, nominal: float, robust: float, lost: float, gained: float, relative: float
-) -> None:
+def test_three_samples_by_hand(k: int, expected: tuple[float, ...]) -> None:
     """The first sample is robust, the second lost under a seed, the third gained under one: 1 - C(3 - c, k) / C(3, k).
 
     ReCode adds up the chances of both directions, so that its relative may exceed 1.
     """
     found = problem_robustness([True, True, False], [[True, False, False], [True, True, True]], k=k)
 
-    assert (found.nominal, found.robust, found.lost, found.gained, found.relative) == pytest.approx(
-        (nominal, robust, lost, gained, relative)
-    )
+    assert (found.nominal, found.robust, found.lost, found.gained, found.relative) == pytest.approx(expected)
 
 
 def test_what_passed_before_is_no_gain() -> None:
