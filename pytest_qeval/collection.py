@@ -184,7 +184,7 @@ def data_of(runtime: Runtime, cases: Iterable[Case]) -> dict[str, Json]:
 def refusal_of(runtime: Runtime, benchmarks: Iterable[str]) -> QEvalError | None:
     """Say why these benchmarks cannot be asked: recipes are calibrated on them, or a gate is about another one."""
     from pytest_qeval.recipes_of_run import check_overlap  # noqa: PLC0415 - only for active sessions
-    from pytest_qeval.verdict.gates import check_gates  # noqa: PLC0415 - as above
+    from pytest_qeval.verdict.gates_of_run import check_gates  # noqa: PLC0415 - as above
     from pytest_qeval.verdict.kinds import check_answers  # noqa: PLC0415 - as above
 
     names = list(dict.fromkeys(benchmarks))

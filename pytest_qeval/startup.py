@@ -44,7 +44,8 @@ from pytest_qeval.session import Session
 from pytest_qeval.settings import ModelSettings, Settings
 from pytest_qeval.sharing import Distributor, is_distributed, worker_count, worker_name
 from pytest_qeval.suites_of_run import settle_suites, suite_files
-from pytest_qeval.verdict.gates import Gate, check_gates, check_samples, parse_gates
+from pytest_qeval.verdict.gates import Gate
+from pytest_qeval.verdict.gates_of_run import check_gates, check_samples, parse_gates
 
 __all__ = ["start"]
 

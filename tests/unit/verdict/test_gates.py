@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_qeval.errors import GateError
-from pytest_qeval.verdict.gates import Gate, check_gates, check_samples, parse_gate, parse_gates
-from pytest_qeval.verdict.observe import METRICS, gate_table
+from pytest_qeval.verdict.gates import Gate, parse_gate
+from pytest_qeval.verdict.gates_of_run import check_gates, check_samples, parse_gates
+from pytest_qeval.verdict.metrics import METRICS, gate_table
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from pytest_qeval.facts import EnergyFacts
 from pytest_qeval.results import BenchmarkResult, Comparison, Efficiency, Percentiles, Summary
 from pytest_qeval.schema import Estimate, Quantity, Undefined
 from pytest_qeval.verdict.gates import parse_gate
-from pytest_qeval.verdict.observe import METRICS, observe
+from pytest_qeval.verdict.metrics import METRICS
+from pytest_qeval.verdict.observe import observe
 from tests.unit.report.builders import BASELINE, HEADER, INT8, divergence
 
 
