@@ -155,6 +155,11 @@ def _benchmarks(values: Values) -> tuple[str, ...]:
     """Read the names of benchmarks, known ones only: what a typing error means shows before a model is loaded."""
     names = tuple(values.texts("benchmark"))
     for name in names:
+        if name.endswith(".jsonl"):
+            raise UsageError(
+                f"--qeval-benchmark expects a name, not the file {name!r}: a test beside it asks problems of your own, "
+                f'marked @pytest.mark.qeval("{Path(name).name}"), or qeval_robustness for the same disturbed.'
+            )
         registry.load("benchmarks", name)
     return names
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -48,8 +48,7 @@ class Finished:
 
     def cases(self, recipe: str) -> list[Case]:
         """Give what a recipe was to be asked."""
-        parts = ("benchmark", "task_id", "perturbation", "seed")
-        return [Case(**{name: row[name] for name in parts}) for row in self.plan["cases"] if row["recipe"] == recipe]
+        return [_case(row) for row in self.plan["cases"] if row["recipe"] == recipe]
 
     def candidates(self) -> tuple[str, ...]:
         """Give the recipes that are to be judged, whether or not they were loaded."""
@@ -106,6 +105,10 @@ class Finished:
         return RunHeader(**{**row, "saved_baseline": saved})
 
 
+def _case(row: Json) -> Case:
+    return Case(**{name: row[name] for name in ("benchmark", "task_id", "perturbation", "seed")})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joint:
     """Two runs put together: everything that a verdict needs."""
@@ -140,7 +143,7 @@ def put_together(before: Finished, after: Finished, *, force: bool) -> Joint:
         baseline = baseline.renamed(f"{old_name} (before)")
     gathering = Gathering()
     told = [message for name in candidates for message in after.messages_of(name)]
-    shared = [*after.benchmarks().values(), *_disturbances(before, after)]
+    shared = [*after.benchmarks().values(), *_disturbances(before, after, asked)]
     for message in (*shared, *filter(_holds(before, after), told), *baseline.messages):
         gathering.add(_from(message, baseline.recipe))
     return Joint(
@@ -185,10 +188,10 @@ def _answers(run: Finished, recipe: str | None, asked: Finished) -> dict[Case, i
     return {record.case: record.n_solved for record in records if record.case in wanted and record.recipe == recipe}
 
 
-def _disturbances(before: Finished, after: Finished) -> list[Json]:
-    """Give what was made of problems in the later run; what was no question in either is one in neither."""
+def _disturbances(before: Finished, after: Finished, asked: Collection[Case]) -> list[Json]:
+    """Give what was made of problems in the later run; of what that asked, no question in either is one in neither."""
     earlier = (message for message in before.disturbances() if message["type"] == "invalid")
-    return [*after.disturbances(), *earlier]
+    return [*after.disturbances(), *(message for message in earlier if _case(message) in asked)]
 
 
 def _from(message: Json, baseline: str) -> Json:

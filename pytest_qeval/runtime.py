@@ -109,7 +109,7 @@ class Runtime:
             DataError: when the samples file cannot be read.
         """
         if self.settings.selftest:
-            return lambda benchmark, task_id: (completion_of(recipe, self.benchmark(benchmark).problems[task_id]),)
+            return lambda benchmark, label: (completion_of(recipe, self.questions.labelled(benchmark, label)),)
         samples = self.samples
         return None if samples is None else lambda _, task_id: samples.get(task_id, ())
 

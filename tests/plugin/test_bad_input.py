@@ -43,6 +43,10 @@ MISTAKES = {
         ["--qeval-model", "demo", "--qeval-device", "gpu"],
         "*--qeval-device gpu*Expected auto, cpu, cuda*",
     ),
+    "benchmark file": (
+        ["--qeval-model", "demo", "--qeval-benchmark", "ours.jsonl"],
+        "*expects a name, not the file 'ours.jsonl'*qeval_robustness*",
+    ),
     "no samples file": (["--qeval-completions", "none.jsonl"], "*there is no file 'none.jsonl'*"),
     "no data folder": (["--qeval-model", "demo", "--qeval-data", "nodir"], "*there is no folder 'nodir'*"),
     "model and samples": (["--qeval-model", "demo", "--qeval-completions", "x"], "*exclude each other*"),
