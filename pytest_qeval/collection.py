@@ -137,8 +137,7 @@ def reuse(config: pytest.Config, items: list[pytest.Item]) -> None:
         return
     _ask_once(items)
     items.sort(key=lambda item: item.get_closest_marker("qeval_early") is None)
-    saved = config.stash.get(SAVED, None)
-    if saved is None:
+    if (saved := config.stash.get(SAVED, None)) is None:
         return
     try:
         answered = answered_by(saved, runtime, [case for _, case in plan_of(items) if case])
@@ -148,32 +147,33 @@ def reuse(config: pytest.Config, items: list[pytest.Item]) -> None:
         items.clear()
         raise pytest.UsageError(str(error)) from error
     runtime.reuse(answered)
-    spared = [item for item in items if recipe_of(item) == saved.baseline.recipe and _case_of(item) in answered]
+    own = {item: _case_of(item) for item in items if recipe_of(item) == saved.baseline.recipe}
+    spared = {item for item, case in own.items() if case in answered}
+    left = [own[item] for item in own if item not in spared]
+    if not hasattr(config, "workerinput") and runtime.questions.are_none(left):
+        spared = {*own}  # but workers have to collect the same, whatever they find out
     if spared:
-        config.hook.pytest_deselected(items=spared)
+        config.hook.pytest_deselected(items=[item for item in items if item in spared])
         items[:] = [item for item in items if item not in spared]
 
 
 def _ask_once(items: list[pytest.Item]) -> None:
     """Leave out of the robustness suite the undisturbed cases that another test asks anyway."""
-    asked = {plan for item in items if not item.get_closest_marker("qeval_robustness") for plan in plan_of([item])}
-    items[:] = [
-        item for item in items if not item.get_closest_marker("qeval_robustness") or plan_of([item])[0] not in asked
-    ]
+    robust = {item for item in items if item.get_closest_marker("qeval_robustness")}
+    asked = {plan for item in items if item not in robust for plan in plan_of([item])}
+    items[:] = [item for item in items if item not in robust or plan_of([item])[0] not in asked]
 
 
 def answered_by(saved: Saved, runtime: Runtime, cases: Iterable[Case]) -> set[Case]:
     """Give the cases that need not be asked of the baseline again; see `baseline_of_run.answered`."""
     from pytest_qeval.baseline_of_run import answered  # noqa: PLC0415 - only for active sessions
 
-    questions = runtime.questions
-    asked = {case: questions.disturbance_of(case) for case in cases if not _is_none(case, saved, runtime)}
+    questions, cases = runtime.questions, list(cases)
+    unknown = {case for case in cases if saved.named and case not in saved.records}
+    questions.prove(unknown)  # all at once
+    real = [case for case in cases if case not in unknown or not questions.fault_of(case)]
+    asked = {case: questions.disturbance_of(case) for case in real}
     return answered(saved, asked, data_of(runtime, asked), runtime.settings)
-
-
-def _is_none(case: Case, saved: Saved, runtime: Runtime) -> bool:
-    """Tell whether a disturbed case without an answer is no question: nobody was ever asked it."""
-    return saved.named and case not in saved.records and bool(runtime.questions.fault_of(case))
 
 
 def data_of(runtime: Runtime, cases: Iterable[Case]) -> dict[str, Json]:
@@ -184,7 +184,7 @@ def data_of(runtime: Runtime, cases: Iterable[Case]) -> dict[str, Json]:
 def refusal_of(runtime: Runtime, benchmarks: Iterable[str]) -> QEvalError | None:
     """Say why these benchmarks cannot be asked: recipes are calibrated on them, or a gate is about another one."""
     from pytest_qeval.recipes_of_run import check_overlap  # noqa: PLC0415 - only for active sessions
-    from pytest_qeval.verdict.gates import check_gates  # noqa: PLC0415 - as above
+    from pytest_qeval.verdict.gates_of_run import check_gates  # noqa: PLC0415 - as above
     from pytest_qeval.verdict.kinds import check_answers  # noqa: PLC0415 - as above
 
     names = list(dict.fromkeys(benchmarks))

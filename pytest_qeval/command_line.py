@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from pytest_qeval import registry
-from pytest_qeval.errors import DataError, UsageError
+from pytest_qeval.errors import DataError, UsageError, did_you_mean
 from pytest_qeval.option_values import Values
 from pytest_qeval.options import MORE_SUITES, SUITES
 from pytest_qeval.recipe_options import recipe_settings, replay_settings, selftest_settings
@@ -146,7 +146,8 @@ def _suites(names: Sequence[str]) -> tuple[str, ...]:
     known = (*SUITES, *MORE_SUITES, "all")
     unknown = next((name for name in names if name not in known), None)
     if unknown is not None:
-        raise UsageError(f"there is no suite {unknown!r}. Available: {', '.join(known)}.")
+        guess = did_you_mean(unknown, known)
+        raise UsageError(f"there is no suite {unknown!r}. {guess}Available: {', '.join(known)}.")
     return tuple(dict.fromkeys(suite for name in names for suite in (SUITES if name == "all" else (name,))))
 
 
@@ -154,6 +155,11 @@ def _benchmarks(values: Values) -> tuple[str, ...]:
     """Read the names of benchmarks, known ones only: what a typing error means shows before a model is loaded."""
     names = tuple(values.texts("benchmark"))
     for name in names:
+        if name.endswith(".jsonl"):
+            raise UsageError(
+                f"--qeval-benchmark expects a name, not the file {name!r}: a test beside it asks problems of your own, "
+                f'marked @pytest.mark.qeval("{Path(name).name}"), or qeval_robustness for the same disturbed.'
+            )
         registry.load("benchmarks", name)
     return names
 

@@ -35,7 +35,7 @@ def _compare(settings: ComparisonSettings) -> int:
     from pytest_qeval.finished import Finished, put_together  # noqa: PLC0415 - as above
     from pytest_qeval.report.files import check_folder, write_report  # noqa: PLC0415
     from pytest_qeval.report.terminal import lines  # noqa: PLC0415
-    from pytest_qeval.verdict.gates import check_gates, parse_gates  # noqa: PLC0415
+    from pytest_qeval.verdict.gates_of_run import check_gates, parse_gates  # noqa: PLC0415
 
     check_folder(settings.output)
     a, b = Finished.read(settings.a), Finished.read(settings.b)

@@ -75,7 +75,8 @@ class Controller:
         terminal: TerminalReporter | None = config.pluginmanager.getplugin("terminalreporter")
         if terminal and config.option.verbose >= 0:
             runtime = config.stash[RUNTIME]
-            for line in self.session.prospects(case for case in cases if not runtime.is_scored(case.benchmark)):
+            executed = (case for case in cases if not runtime.is_scored(case.benchmark))
+            for line in (*self.session.taken(), *self.session.prospects(executed)):
                 terminal.write_line(f"qeval: {line}")
 
     @pytest.hookimpl(tryfirst=True)

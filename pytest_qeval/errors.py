@@ -18,6 +18,9 @@ before any model is loaded; a bug keeps its traceback and is never one of these.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 __all__ = [
     "DataError",
     "EngineError",
@@ -30,6 +33,7 @@ __all__ = [
     "SandboxError",
     "UnknownNameError",
     "UsageError",
+    "did_you_mean",
 ]
 
 
@@ -79,3 +83,9 @@ class SandboxError(QEvalError):
 
 class EngineError(QEvalError):
     """The engine cannot go on; finished completions are kept."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Suggest the nearest known name, as a sentence and a blank; empty where none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"Did you mean {near[0]!r}? " if near else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -48,8 +48,7 @@ class Finished:
 
     def cases(self, recipe: str) -> list[Case]:
         """Give what a recipe was to be asked."""
-        parts = ("benchmark", "task_id", "perturbation", "seed")
-        return [Case(**{name: row[name] for name in parts}) for row in self.plan["cases"] if row["recipe"] == recipe]
+        return [_case(row) for row in self.plan["cases"] if row["recipe"] == recipe]
 
     def candidates(self) -> tuple[str, ...]:
         """Give the recipes that are to be judged, whether or not they were loaded."""
@@ -86,7 +85,12 @@ class Finished:
     def conditions(self) -> Json:
         """Give what has to be equal in two runs that are compared."""
         checksums = {f"benchmarks.{name}": message["sha256"] for name, message in self.benchmarks().items()}
-        return {**self.plan["conditions"], **checksums}
+        return {**{name: value for name, value in self.plan["conditions"].items() if not _is_cost(name)}, **checksums}
+
+    def cost_conditions(self) -> Json:
+        """Give what costs depend on, and answers do not."""
+        told = {name: value for name, value in self.plan["conditions"].items() if _is_cost(name)}
+        return {**told, "host": self.run["host"]}
 
     def header(self, before: Finished, accepted: Sequence[str]) -> RunHeader:
         """Give the report's header: this run's, with where its baseline is from."""
@@ -99,6 +103,10 @@ class Finished:
             "accepted_differences": list(accepted),
         }
         return RunHeader(**{**row, "saved_baseline": saved})
+
+
+def _case(row: Json) -> Case:
+    return Case(**{name: row[name] for name in ("benchmark", "task_id", "perturbation", "seed")})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,12 +137,13 @@ def put_together(before: Finished, after: Finished, *, force: bool) -> Joint:
         )
     cases = [(name, case) for name in candidates for case in after.cases(name)]
     asked = dict.fromkeys(case for _, case in cases)
-    baseline = _baseline(before, old_name, asked, same_host=before.run["host"] == after.run["host"])
+    comparable = before.cost_conditions() == after.cost_conditions()
+    baseline = _baseline(before, old_name, asked, comparable=comparable)
     if old_name in candidates:
         baseline = baseline.renamed(f"{old_name} (before)")
     gathering = Gathering()
     told = [message for name in candidates for message in after.messages_of(name)]
-    shared = [*after.benchmarks().values(), *_disturbances(before, after)]
+    shared = [*after.benchmarks().values(), *_disturbances(before, after, asked)]
     for message in (*shared, *filter(_holds(before, after), told), *baseline.messages):
         gathering.add(_from(message, baseline.recipe))
     return Joint(
@@ -145,10 +154,10 @@ def put_together(before: Finished, after: Finished, *, force: bool) -> Joint:
     )
 
 
-def _baseline(before: Finished, name: str, asked: Mapping[Case, None], *, same_host: bool) -> Baseline:
-    """Take the baseline's answers to what is asked; its costs only if it was asked just that, on the same machine."""
+def _baseline(before: Finished, name: str, asked: Mapping[Case, None], *, comparable: bool) -> Baseline:
+    """Take the baseline's answers to what is asked; costs only if it was asked just that, under the same conditions."""
     found = Baseline(recipe=name, key={}, run=before.run, messages=before.messages_of(name))
-    found = found if same_host and found.records.keys() == asked.keys() else found.without_costs()
+    found = found if comparable and found.records.keys() == asked.keys() else found.without_costs()
     messages = [
         as_baseline(message)
         for message in found.messages
@@ -179,15 +188,19 @@ def _answers(run: Finished, recipe: str | None, asked: Finished) -> dict[Case, i
     return {record.case: record.n_solved for record in records if record.case in wanted and record.recipe == recipe}
 
 
-def _disturbances(before: Finished, after: Finished) -> list[Json]:
-    """Give what was made of problems in the later run; what was no question in either is one in neither."""
+def _disturbances(before: Finished, after: Finished, asked: Collection[Case]) -> list[Json]:
+    """Give what was made of problems in the later run; of what that asked, no question in either is one in neither."""
     earlier = (message for message in before.disturbances() if message["type"] == "invalid")
-    return [*after.disturbances(), *earlier]
+    return [*after.disturbances(), *(message for message in earlier if _case(message) in asked)]
 
 
 def _from(message: Json, baseline: str) -> Json:
     """Let a divergence be from the baseline under the name that it has here."""
     return {**message, "baseline": baseline} if message["type"] == "divergence" else message
+
+
+def _is_cost(condition: str) -> bool:
+    return condition.startswith("costs.")
 
 
 def _differences(before: Finished, after: Finished) -> tuple[str, ...]:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Mapping
+from typing import Literal
 
 import pytest
 
 from pytest_qeval import registry
 from pytest_qeval.errors import QEvalError
+from pytest_qeval.options import MORE_SUITES, SUITES
 
 __all__ = ["list_names"]
 
 
 def list_names(config: pytest.Config) -> int | None:
     """Print the names of a kind with their summaries; None when nobody asked."""
-    kind: registry.Kind | None = config.getoption("qeval_list")
+    kind: registry.Kind | Literal["suites"] | None = config.getoption("qeval_list")
     if kind is None:
         return None
-    found = {name: _summary(kind, name) for name in registry.names(kind)}
+    found = _suites() if kind == "suites" else {name: _summary(kind, name) for name in registry.names(kind)}
     if kind == "perturbations":
         found |= _own(config)
     width = max(map(len, found), default=0)
@@ -29,6 +32,21 @@ def list_names(config: pytest.Config) -> int | None:
     if kind == "recipes":
         _list_parts()
     return int(pytest.ExitCode.OK)
+
+
+def _suites() -> dict[str, str]:
+    """Give the suites: what their benchmark is, or what the file says of itself."""
+    from pytest_qeval.suites_of_run import suite_files  # noqa: PLC0415 - as below
+
+    names, benchmarks = (*SUITES, *MORE_SUITES), registry.names("benchmarks")
+    told = {
+        name: ast.get_docstring(ast.parse(path.read_bytes()))
+        for name, path in zip(names, suite_files(names), strict=True)
+    }
+    return {
+        name: _summary("benchmarks", name) if name in benchmarks else (about or "").partition(": ")[2].rstrip(".")
+        for name, about in told.items()
+    }
 
 
 def _own(config: pytest.Config) -> Mapping[str, str]:
@@ -65,6 +83,6 @@ def _list_parts() -> None:
 
 def _summary(kind: registry.Kind, name: str) -> str:
     try:
-        return str(registry.load(kind, name).summary)
+        return str(registry.load(kind, name).summary).removeprefix(f"{name}: ")
     except (QEvalError, ImportError) as error:
         return f"not available: {error}"

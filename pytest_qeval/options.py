@@ -84,7 +84,9 @@ OPTIONS = (
         help="accept calibration texts that are those of the benchmark under test",
     ),
     Option(name="export", metavar="DIR", help="write every candidate's quantized checkpoint to DIR/<recipe>"),
-    Option(name="suite", metavar="S", repeatable=True, help=f"what to run: {_SUITES}; repeatable"),
+    Option(
+        name="suite", metavar="S", repeatable=True, help=f"what to run (--qeval-list suites): {_SUITES}; repeatable"
+    ),
     Option(
         name="benchmark",
         metavar="B",
@@ -183,7 +185,7 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--qeval-list",
         dest="qeval_list",
-        choices=("benchmarks", "recipes", "quantizers", "perturbations", "engines"),
+        choices=("suites", "benchmarks", "recipes", "quantizers", "perturbations", "engines"),
         help="print what there is, one line each, and exit",
     )
     group.addoption(

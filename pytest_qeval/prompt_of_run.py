@@ -14,6 +14,9 @@ from pytest_qeval.settings import ModelSettings, Settings
 __all__ = ["SettledPrompt", "settle_prompt", "with_style"]
 
 
+_TEMPLATE = "there is a chat template (for a base model that brings one: --qeval-prompt completion)"
+
+
 class SettledPrompt(NamedTuple):
     """A run's prompt style, and why it is that."""
 
@@ -43,7 +46,7 @@ def settle_prompt(settings: Settings) -> SettledPrompt:
         return SettledPrompt("source", "an encoder reads the prompt")
     lacking = _without_template(settings)
     if lacking is None:
-        return SettledPrompt("chat", "as --qeval-prompt chat says" if asked == "chat" else "there is a chat template")
+        return SettledPrompt("chat", "as --qeval-prompt chat says" if asked == "chat" else _TEMPLATE)
     if asked == "chat":
         raise UsageError(
             f"--qeval-prompt chat: the tokenizer of {lacking} has no chat template, neither chat_template in "

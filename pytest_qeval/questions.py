@@ -55,6 +55,7 @@ class Questions:
         self._post = post
         self._own = own
         self._made: dict[str, Disturbances] = {}
+        self._labelled: dict[str, Mapping[str, Problem]] = {}
         self._proofs: dict[Case, Future[Execution]] = {}
         self._faults: dict[Case, str] = {}
 
@@ -65,8 +66,6 @@ class Questions:
             UnknownNameError: for a perturbation that there is not.
             UsageError: for a benchmark whose prompts cannot be disturbed, or samples of undisturbed problems only.
         """
-        if self._settings.selftest:
-            return ()  # whose answers belong to undisturbed problems
         known = self._known()
         cases = [case for case in self._disturbances(name).questions if known is None or case.label in known]
         if all(case.perturbation in {None, HALF} for case in cases):
@@ -120,6 +119,17 @@ class Questions:
             return self._benchmark(case.benchmark).problems[case.task_id]
         return self._disturbances(case.benchmark).questions[case]
 
+    def labelled(self, benchmark: str, label: str) -> Problem:
+        """Give what the case of that label asks."""
+        problem = self._benchmark(benchmark).problems.get(label)
+        return problem or self._labels(benchmark)[label]
+
+    def _labels(self, benchmark: str) -> Mapping[str, Problem]:
+        if benchmark not in self._labelled:
+            made = self._disturbances(benchmark).questions
+            self._labelled[benchmark] = {case.label: problem for case, problem in made.items()}
+        return self._labelled[benchmark]
+
     def disturbance_of(self, case: Case) -> str:
         """Give the unified diff of the undisturbed prompt to the one that a case asks; empty for an undisturbed one."""
         if case.perturbation is None:
@@ -150,6 +160,10 @@ class Questions:
             if self._faults[case]:
                 self._post({"type": "invalid", **asdict(case), "reason": self._faults[case]})
         return self._faults[case]
+
+    def are_none(self, cases: Iterable[Case | None]) -> bool:
+        """Tell whether all are disturbed and no question; it executes no more than it takes to find one that is."""
+        return all(case is not None and self.fault_of(case) for case in cases)
 
 
 def _fault_of(execution: Execution) -> str:

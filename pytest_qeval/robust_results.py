@@ -26,6 +26,10 @@ class RobustResult:
     """Those that the scope holds."""
     problems: int
     """Problems that were asked undisturbed and disturbed."""
+    asked: int
+    """Disturbed cases that were planned; more were made where some were deselected."""
+    unpaired: int
+    """Disturbed answers that say nothing: the undisturbed case was not planned, or has another number of samples."""
     missing: int
     """Planned cases of the scope without a record."""
     means: Mapping[int, RobustnessMeans]

@@ -111,7 +111,7 @@ class Runtime:
             DataError: when the samples file cannot be read.
         """
         if self.settings.selftest:
-            return lambda benchmark, task_id: (completion_of(recipe, self.benchmark(benchmark).problems[task_id]),)
+            return lambda benchmark, label: (completion_of(recipe, self.questions.labelled(benchmark, label)),)
         samples = self.samples
         return None if samples is None else lambda _, task_id: samples.get(task_id, ())
 
@@ -138,7 +138,14 @@ class Runtime:
         if self.settings.until_decided:  # or the first so many would speak for easy problems only
             cases = tuple(Random(self.settings.generation.seed).sample(cases, len(cases)))  # noqa: S311 - no secret
         if not cases:
-            raise UsageError(f"{self.settings.completions} holds no completion of a {benchmark} problem.")
+            wanted, found = (
+                next(iter(self.benchmark(benchmark).problems), "none"),
+                next(iter(self.samples or ()), "none"),
+            )
+            raise UsageError(
+                f"{self.settings.completions} holds no completion of a {benchmark} problem: its task ids are such as "
+                f"{found}, and {wanted} is one of the benchmark's. Name the suite that it answers with --qeval-suite."
+            )
         return cases
 
     @property

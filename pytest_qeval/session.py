@@ -75,6 +75,7 @@ class Session:
         self._keeper = keeper(settings, saved=saved, cache=cache)
         self.output = output
         self._planned: list[tuple[str, Case]] = []
+        self._taken = 0
         self._gathering = Gathering()
         self._journal: Journal | None = None
         self._said: list[Line] = []
@@ -130,6 +131,7 @@ class Session:
             both = [*origin["accepted_differences"], *accepted]
             self._run = replace(self._run, saved_baseline={**origin, "accepted_differences": both})
         reused = self._reused(here, answered)
+        self._taken = len(reused)
         self._planned = [*reused, *here]
         self._journal = Journal(self.output / "records.jsonl")
         _point_at(self.output)
@@ -158,7 +160,7 @@ class Session:
             "candidates": list(parties.candidates),
             "baseline": parties.baseline,
             "control": parties.control,
-            "conditions": key_of(self._settings, self._run),
+            "conditions": {**key_of(self._settings, self._run), **self._costs},
             "cases": [{"recipe": recipe, **asdict(case)} for recipe, case in self._planned],
         }
 
@@ -170,6 +172,12 @@ class Session:
             baseline=settings.baseline,
             control=CONTROL if settings.control else None,
         )
+
+    def taken(self) -> Iterator[str]:
+        """Say how much of the baseline need not be run, once that is known."""
+        if self._saved:
+            asked = sum(recipe == self._saved.recipe for recipe, _ in self._planned)
+            yield f"{self._taken} of the {asked} answers of {self._saved.recipe} are the saved ones"
 
     def prospects(self, executed: Iterable[Case]) -> list[str]:
         """Say what so many problems can prove, before anything is generated.

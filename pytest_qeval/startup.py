@@ -46,8 +46,9 @@ from pytest_qeval.selftest import NAME
 from pytest_qeval.session import Session
 from pytest_qeval.settings import ModelSettings, Settings
 from pytest_qeval.sharing import Distributor, is_distributed, worker_count, worker_name
-from pytest_qeval.suites_of_run import settle_suites, suite_files
-from pytest_qeval.verdict.gates import Gate, check_gates, check_samples, parse_gates
+from pytest_qeval.suites_of_run import check_used, settle_suites, suite_files
+from pytest_qeval.verdict.gates import Gate
+from pytest_qeval.verdict.gates_of_run import check_gates, check_samples, parse_gates
 
 __all__ = ["start"]
 
@@ -63,10 +64,7 @@ def start(config: pytest.Config, settings: Settings) -> None:
     names_files = config.args_source is pytest.Config.ArgsSource.ARGS
     settings = settle_recipes(settings)
     distributed, is_worker = is_distributed(config), hasattr(config, "workerinput")
-    if is_worker:
-        settings = replace(settings, suites=tuple(config.workerinput["qeval"]["suites"]))  # type: ignore[attr-defined]
-    else:
-        settings = settle_suites(settings, names_files=names_files)
+    settings = _with_suites(config, settings, names_files=names_files)
     check_suites(settings)
     check_export(settings)
     for warning in check_calibration(settings):
@@ -109,6 +107,16 @@ def start(config: pytest.Config, settings: Settings) -> None:
     if not names_files:
         suites = default_suites(settings, gated=[gate.metric for gate in gates], replayed=runtime.samples or ())
         config.args = [str(path) for path in suite_files(suites)]
+
+
+def _with_suites(config: pytest.Config, settings: Settings, *, names_files: bool) -> Settings:
+    """Settle the suites, which a worker is told."""
+    if hasattr(config, "workerinput"):
+        return replace(settings, suites=tuple(config.workerinput["qeval"]["suites"]))
+    settings = settle_suites(settings, names_files=names_files)
+    if settings.suites and not names_files:
+        check_used(settings.suites, map(str, config.invocation_params.args))
+    return settings
 
 
 def _as_handed(config: pytest.Config, settings: Settings) -> tuple[Settings, Saved | None]:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import BenchmarkSource
-from pytest_qeval.errors import DataError, MissingPackageError
+from pytest_qeval.errors import DataError, MissingPackageError, UsageError
 from pytest_qeval.selftest import BENCHMARKS
 from pytest_qeval.settings import Settings
 
-__all__ = ["settle_suites", "suite_files"]
+__all__ = ["check_used", "settle_suites", "suite_files"]
+
+_USED_BY: Mapping[str, Sequence[str]] = {
+    "--qeval-perturbation": ("robustness",),
+    "--qeval-seeds": ("robustness",),
+    "--qeval-benchmark": ("robustness", "divergence", "sensitivity"),
+}
+"""Options that only some suites read."""
 
 
 def settle_suites(settings: Settings, *, names_files: bool) -> Settings:
@@ -34,6 +41,25 @@ def settle_suites(settings: Settings, *, names_files: bool) -> Settings:
     if settings.selftest and not settings.suites:
         return replace(settings, suites=_at_hand(settings))
     return settings
+
+
+def check_used(suites: Sequence[str], typed: Iterable[str]) -> None:
+    """Make sure that what was typed for some suites is read by one of the run's.
+
+    Args:
+        suites: Of the run.
+        typed: The words of the command line; what stands in an ini file is for runs of every kind.
+
+    Raises:
+        UsageError: for an option that would do nothing.
+    """
+    for option in (word.partition("=")[0] for word in typed):
+        readers = _USED_BY.get(option)
+        if readers and not set(readers) & set(suites):
+            raise UsageError(
+                f"{option} is read by the suite {' or '.join(readers)}, and this run has {', '.join(suites)}: "
+                f"add --qeval-suite {readers[0]}, or leave the option out."
+            )
 
 
 def suite_files(names: Iterable[str]) -> list[Path]:

@@ -196,10 +196,13 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ModelSourceError(f"torch knows no device {name!r}: expected `auto`, `cpu` or `cuda`.") from error
+        raise ModelSourceError(
+            f"--qeval-device {name}: torch knows no such device. Expected auto, cpu, cuda or cuda:1."
+        ) from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ModelSourceError(
-            f"device {name!r} was asked for, and torch {torch.__version__} finds no CUDA device here."
+            f"--qeval-device {name}: torch {torch.__version__} finds no CUDA device here. "
+            "Choose cpu, or leave the option out."
         )
     return device
 

@@ -27,6 +27,10 @@ def check(model: ModelSettings) -> Json:
         if find_spec(package) is None:
             raise MissingPackageError(package, extra="transformers", purpose="running a model")
     source = resolve(model)
+    if model.device not in {"auto", "cpu"}:
+        with _no_warnings():
+            from pytest_qeval.engines.loading import choose_device  # noqa: PLC0415 - imports torch, which auto need not
+        choose_device(model.device)
     return {
         "id": source.name,
         "source": source.kind,

@@ -75,7 +75,12 @@ class Catalogue:
             found = registry.load("perturbations", name)
         except UnknownNameError as error:
             others = ", ".join([*self.own, *FROM_FILES])
-            raise UnknownNameError(f"{error} Of this project or of files: {others}.") from None
+            kinds = ", ".join(
+                [SCREEN, FULL, *CATEGORIES, *dict.fromkeys(level for level in LEVELS if level not in CATEGORIES)]
+            )
+            raise UnknownNameError(
+                f"{error} Of this project or of files: {others}. Sets, categories and levels: {kinds}."
+            ) from None
         if not isinstance(found, Perturbation):
             raise UsageError(
                 f"the entry point {name!r} of pytest_qeval.perturbations leads to {type(found).__name__}, "

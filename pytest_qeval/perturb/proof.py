@@ -59,8 +59,10 @@ def _code(source: Source) -> str:
 
 def _fault_of_code(original: Problem, disturbed: Problem, before: Source | None, after: Source | None) -> str:
     """Check that the program compiles and that the function takes what it took."""
+    if before is None and {"\r", "\f"} & {*original.prompt, *original.canonical_solution}:
+        return "the original has carriage returns or form feeds: end its lines with \\n alone"
     if before is None:
-        return f"the original does not compile, or does not define {original.entry_point!r}"
+        return f"the original does not compile, or does not define {original.entry_point!r} at module level"
     if after is None:
         return f"prompt and solution do not compile, or do not define {disturbed.entry_point!r}"
     old, new = _parameters(before), _parameters(after)

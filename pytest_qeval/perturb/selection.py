@@ -45,7 +45,7 @@ def _names(word: str, catalogue: Catalogue) -> Sequence[str]:
         return SCREENED
     if word == FULL:
         return catalogue.names()
-    kind = word.replace("-", " ").replace("_", " ")
+    kind = word.casefold().replace("-", " ").replace("_", " ")
     if kind in {*CATEGORIES, *LEVELS}:
         loaded = map(catalogue.load, catalogue.names())
         return [one.name for one in loaded if kind in {one.category, one.level}]

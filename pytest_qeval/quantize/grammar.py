@@ -10,14 +10,13 @@ layer too.
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from pytest_qeval.errors import RecipeError
+from pytest_qeval.errors import RecipeError, did_you_mean
 from pytest_qeval.quantize.recipe import ActivationScheme, CalibrationPlan, ClipMethod, Recipe, WeightScheme
 
 __all__ = ["describe", "expand_braces", "format_recipe", "looks_like_scheme", "parse_recipe"]
@@ -172,8 +171,7 @@ def _no_part(word: str) -> str:
         return "there is nothing behind one of the hyphens."
     # Not 'asym' for 'sym', which is the default and its opposite.
     known = [name for name in (*_MODES, *_WORDS, "g128", "n64", "p99.9") if name != f"a{word}"]
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"{word!r} is no part of a recipe. {f'Did you mean {near[0]!r}? ' if near else ''}{_POSSIBLE}"
+    return f"{word!r} is no part of a recipe. {did_you_mean(word, known)}{_POSSIBLE}"
 
 
 def _clash(first: str, second: str) -> RecipeError:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pytest_qeval.facts import RecipeFacts
 from pytest_qeval.results import Efficiency, Percentiles, Summary
 
-__all__ = ["cost_rows"]
+__all__ = ["cost_rows", "saved_costs"]
 
 _Cell = Callable[[Efficiency], str | None]
 
@@ -18,6 +18,17 @@ def cost_rows(summary: Summary) -> list[list[str]]:
     rows = [[f"  {label}", *(cell(facts) or "–" for facts in summary.recipes.values())] for label, cell in _DONE]
     rows += [[f"  {label}", *(_shown(cell, costs) for costs in columns)] for label, cell in _ROWS]
     return [row for row in rows if any(cell != "–" for cell in row[1:])]
+
+
+def saved_costs(summary: Summary) -> str:
+    """Say whose costs stand under a baseline that was not run, or not as a whole, or why there are none."""
+    origin, costs = summary.run.saved_baseline, summary.efficiency.get(summary.baseline or "")
+    if origin and costs and costs.busy_s:
+        return f"costs that were not measured in this run are those of {origin['started_at']}"
+    return (
+        "what generating took is left out: not all answers are of one run of these problems, on this machine with the "
+        "same threads, workers and batch size; --qeval-baseline run measures it"
+    )
 
 
 def _quantized(facts: RecipeFacts) -> str | None:

@@ -22,8 +22,14 @@ def efficiency(
     generation: Sequence[GenerationFacts],
     streams: Sequence[StreamFacts],
 ) -> Efficiency:
-    """Join one recipe's measurements; several workers' tokens are added, their engine times too."""
+    """Join one recipe's measurements; several workers' tokens are added, their engine times too.
+
+    Where answers are of an earlier run, and what they took is not told, what this process took for the others, or for
+    a single stream, is not the cost of these problems, and left out.
+    """
     completions = [sample.completion for record in records for sample in record.samples]
+    if any(completion.duration_s is None for completion in completions):
+        completions, generation = [], ()
     busy_s = sum(part.busy_s for part in generation)
     new_tokens = sum(part.new_tokens for part in generation)
     only_solved = all(record.outcome != "scored" for record in records)  # or part of the energy went into texts

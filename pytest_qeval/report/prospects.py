@@ -27,7 +27,7 @@ def prospects(cases: Iterable[Case], *, margin: Callable[[str], float]) -> Itera
         if within > wanted > 0:
             needed = _rounded(problems_needed(wanted, discordance=_DISCORDANCE))
             line += f"; for {100 * wanted:g} points take about {needed:,}"
-        yield f"{line} (80 % power, if {_DISCORDANCE:.0%} of them flip)"
+        yield f"{line} (80 % power, if {100 * _DISCORDANCE:.0f} % of them flip)"
 
 
 def _rounded(count: int) -> int:

@@ -32,6 +32,8 @@ def robustness_dict(summary: Summary) -> Json:
             **_counts(summary, result),
             **_means(result),
             "problems": result.problems,
+            "asked": result.asked,
+            "unpaired": result.unpaired,
             "missing": result.missing,
             "comparison": change and _change(change),
         }
@@ -97,7 +99,7 @@ def robust_lines(summary: Summary, benchmark: str) -> Iterator[tuple[str, _Colou
     rows = [[*_row(one), _last(one, changes)] for one in shown]
     last = "increase, pt [95 %]" if changes else "95 % interval"
     yield from ((text, None) for text in align([[*head, last], *rows]))
-    yield from ((text, None) for text in _left_out(summary, benchmark))
+    yield from _left_out(summary, benchmark)
     for change in summary.robust_changes:
         if change.benchmark == benchmark and change.scope == ALL:
             yield "", None
@@ -128,13 +130,20 @@ def _increase(increase: Quantity) -> str:
     return f"{_points(increase.value)} [{interval}]" if interval else _points(increase.value)
 
 
-def _left_out(summary: Summary, benchmark: str) -> Iterator[str]:
+def _left_out(summary: Summary, benchmark: str) -> Iterator[tuple[str, _Colour | None]]:
     """Say what could not be asked."""
     facts = [one for (name, _), one in summary.perturbations.items() if name == benchmark]
     counts = {name: sum(getattr(one, name) for one in facts) for name in ("unchanged", "repeated", "invalid")}
     applied = sum(one.applied for one in facts)
     left = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    yield f"  {applied} questions from {len(facts)} perturbations" + (f"; left out: {left}" if left else "")
+    whole = [one for one in summary.robust_results if (one.benchmark, one.scope) == (benchmark, ALL)]
+    asked, unpaired = (max((getattr(one, name) for one in whole), default=0) for name in ("asked", "unpaired"))
+    part = f", of which {asked} were selected" if asked < applied else ""
+    kinds = "1 perturbation" if len(facts) == 1 else f"{len(facts)} perturbations"
+    yield f"  {applied} questions from {kinds}{part}" + (f"; left out: {left}" if left else ""), None
+    if unpaired:
+        undisturbed = "the same undisturbed was not selected, or answered by another number of samples"
+        yield f"  {unpaired} answers are compared with nothing: {undisturbed}", "yellow"
 
 
 def _about(change: RobustChange, summary: Summary) -> Iterator[tuple[str, _Colour | None]]:

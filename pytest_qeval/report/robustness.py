@@ -54,10 +54,12 @@ class _Task:
     nominal: tuple[bool, ...]
     """One value a sample; a sample counts where it passes in every form that was disturbed."""
     outcomes: tuple[tuple[bool, ...], ...]
+    originals: tuple[tuple[bool, ...], ...]
+    """What each outcome is compared with: of a problem that is asked in two forms, its own."""
 
     def at(self, k: int) -> ProblemRobustness:
         """Judge it."""
-        return problem_robustness(self.nominal, self.outcomes, k=k)
+        return problem_robustness(self.nominal, self.outcomes, k=k, originals=self.originals)
 
 
 def robust_results(
@@ -73,7 +75,9 @@ def robust_results(
     results = []
     for (benchmark, recipe), cases in groups.items():
         scopes = scopes_of(one for (name, _), one in facts.items() if name == benchmark)
+        unpaired = _unpaired(recipe, scopes.get(ALL, ()), cases, found)
         for scope, members in scopes.items():
+            names = {one.name for one in members}
             tasks = list(_tasks(recipe, members, cases, found))
             fewest = min((len(task.nominal) for task in tasks), default=1)
             results.append(
@@ -83,6 +87,8 @@ def robust_results(
                     scope=scope,
                     perturbations=tuple(one.name for one in members),
                     problems=len(tasks),
+                    asked=sum(case.perturbation in names for case in cases),
+                    unpaired=sum(case.perturbation in names for case in unpaired),
                     missing=sum((recipe, case) not in found for case in _asked(cases, members)),
                     means={k: means_of([task.at(k) for task in tasks]) for k in KS if k <= fewest},
                 )
@@ -96,6 +102,27 @@ def _asked(cases: Iterable[Case], members: Sequence[PerturbationFacts]) -> Itera
     return (case for case in cases if case.perturbation in names)
 
 
+def _original(case: Case, forms: Mapping[str, str]) -> Case:
+    """Give the undisturbed case that a disturbed one is compared with."""
+    half = forms[str(case.perturbation)] == "half"
+    return Case(benchmark=case.benchmark, task_id=case.task_id, perturbation=HALF if half else None)
+
+
+def _unpaired(recipe: str, members: Sequence[PerturbationFacts], cases: Sequence[Case], found: _Found) -> list[Case]:
+    """Give the disturbed cases whose answers say nothing, and not because another answer was lost."""
+    forms, planned = {one.name: one.form for one in members}, set(cases)
+    alone = []
+    for case in cases:
+        if case.perturbation not in forms or (recipe, case) not in found:
+            continue
+        original = _original(case, forms)
+        samples = len(found[recipe, case].samples)
+        before = found.get((recipe, original))
+        if original not in planned or (before and len(before.samples) != samples):
+            alone.append(case)
+    return alone
+
+
 def _tasks(recipe: str, members: Sequence[PerturbationFacts], cases: Sequence[Case], found: _Found) -> Iterator[_Task]:
     forms = {one.name: one.form for one in members}
     by_task: dict[str, list[Case]] = {}
@@ -105,23 +132,19 @@ def _tasks(recipe: str, members: Sequence[PerturbationFacts], cases: Sequence[Ca
     for task_id, asked in by_task.items():
         if any((recipe, case) not in found for case in asked):
             continue  # the worst of them is not known
-        wanted = {
-            Case(
-                benchmark=case.benchmark,
-                task_id=task_id,
-                perturbation=HALF if forms[str(case.perturbation)] == "half" else None,
-            )
-            for case in asked
-        }
-        records = [found.get((recipe, case)) for case in wanted]
-        nominal = [_passes(record) for record in records if record]
-        if len(nominal) < len(wanted):
+        wanted = [_original(case, forms) for case in asked]
+        if any((recipe, case) not in found for case in wanted):
             continue
+        originals = tuple(_passes(found[recipe, case]) for case in wanted)
         outcomes = tuple(_passes(found[recipe, case]) for case in asked)
-        if len({len(samples) for samples in (*nominal, *outcomes)}) == 1:
-            both = tuple(all(samples) for samples in zip(*nominal, strict=True))
-            questions = frozenset((case, found[recipe, case].disturbance) for case in (*wanted, *asked))
-            yield _Task(task_id=task_id, questions=questions, nominal=both, outcomes=outcomes)
+        if len({len(samples) for samples in (*originals, *outcomes)}) == 1:
+            yield _Task(
+                task_id=task_id,
+                questions=frozenset((case, found[recipe, case].disturbance) for case in (*wanted, *asked)),
+                nominal=tuple(all(samples) for samples in zip(*originals, strict=True)),
+                outcomes=outcomes,
+                originals=originals,
+            )
 
 
 def _passes(record: Record) -> tuple[bool, ...]:

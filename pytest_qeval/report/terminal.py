@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pytest_qeval.facts import RecipeFacts, SensitivityFacts
-from pytest_qeval.report.cost_table import cost_rows
+from pytest_qeval.report.cost_table import cost_rows, saved_costs
 from pytest_qeval.report.divergence import divergence_lines
 from pytest_qeval.report.robust_report import robust_lines
 from pytest_qeval.report.score_report import score_lines
@@ -162,7 +162,7 @@ def _comparison(comparison: Comparison, *, early: bool) -> Iterator[Line]:
     )
     if comparison.evidence == "unproven" and comparison.detectable_drop is not None:
         within = f"{100 * comparison.detectable_drop:.1f} pt"
-        yield Line(f"    {delta.n} problems with as many flips can rule out a drop of {within}")
+        yield Line(f"    {delta.n} problems with as many flips can rule out a drop of {within} (80 % power)")
     yield from _flips("regressed", comparison.regressed)
     yield from _flips("fixed", comparison.fixed)
     if comparison.excess:
@@ -203,14 +203,15 @@ def _costs(summary: Summary, rows: Sequence[Sequence[str]]) -> Iterator[Line]:
             "  (…) simulated: rounded, then computed in float; speed, peak memory and energy are not the recipe's"
         )
     notes = {
-        costs.energy.undefined or f"{costs.energy.provenance}: {costs.energy.method}"
+        f": {costs.energy.undefined}"
+        if costs.energy.undefined
+        else f" {costs.energy.provenance}: {costs.energy.method}"
         for costs in summary.efficiency.values()
         if costs.new_tokens
     }
-    yield from (Line(f"  energy {note}") for note in sorted(notes))
+    yield from (Line(f"  energy{note}") for note in sorted(notes))
     if summary.run.saved_baseline and summary.baseline in summary.efficiency:
-        then = summary.run.saved_baseline["started_at"]
-        yield Line(f"  {summary.baseline}: costs that were not measured in this run are those of {then}", "yellow")
+        yield Line(f"  {summary.baseline}: {saved_costs(summary)}", "yellow")
     for name, costs in summary.efficiency.items():
         if costs.slower:
             yield Line(f"  {name}: {costs.slower}", "yellow")

@@ -39,7 +39,7 @@ class ProblemRobustness:
     lost: float
     """Chance that at least one of k samples passes undisturbed and not under every disturbance."""
     gained: float
-    """Chance that at least one of k samples fails undisturbed and passes under some disturbance."""
+    """Chance that at least one of k samples fails undisturbed and passes under some disturbance of just that prompt."""
     relative: float
     """ReCode's robust relative: how often correctness changes at all."""
     greedy: bool
@@ -47,7 +47,11 @@ class ProblemRobustness:
 
 
 def problem_robustness(
-    nominal: Sequence[bool], disturbed: Sequence[Sequence[bool]], *, k: int = 1
+    nominal: Sequence[bool],
+    disturbed: Sequence[Sequence[bool]],
+    *,
+    k: int = 1,
+    originals: Sequence[Sequence[bool]] | None = None,
 ) -> ProblemRobustness:
     """Judge one problem.
 
@@ -56,6 +60,8 @@ def problem_robustness(
         disturbed: The same for each disturbance, as many samples each; at least one disturbance. The i-th samples are
             paired, which for sampled completions is as good as any other pairing.
         k: At most the number of samples.
+        originals: For each disturbance which samples pass of the prompt that it disturbs, where there are several;
+            `nominal` is what passes under all of them then.
 
     Raises:
         ValueError: without a disturbance, or where numbers of samples differ.
@@ -64,7 +70,7 @@ def problem_robustness(
     if not disturbed or any(len(samples) != n for samples in disturbed):
         raise ValueError("a problem needs at least one disturbance, with as many samples as undisturbed")
     worst = [all(samples) for samples in zip(*disturbed, strict=True)]
-    best = [any(samples) for samples in zip(*disturbed, strict=True)]
+    best = _best(nominal, disturbed, originals or [nominal] * len(disturbed))
     outcomes = list(zip(nominal, worst, best, strict=True))
     # ReCode: negative where the worst outcome is not the nominal one, positive where only the best is not
     negative = sum(own != low for own, low, _ in outcomes)
@@ -77,6 +83,16 @@ def problem_robustness(
         relative=pass_at_k(n, negative, k) + pass_at_k(n, positive, k),
         greedy=n == 1,
     )
+
+
+def _best(
+    nominal: Sequence[bool], disturbed: Sequence[Sequence[bool]], originals: Sequence[Sequence[bool]]
+) -> list[bool]:
+    """Tell which samples pass undisturbed or gain: to pass where the very prompt passed before gains nothing."""
+    gains = (
+        [not own and now for own, now in zip(*pair, strict=True)] for pair in zip(originals, disturbed, strict=True)
+    )
+    return [own or any(gained) for own, *gained in zip(nominal, *gains, strict=True)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,33 +3,22 @@
     [benchmark:] metric [drop | ratio] comparator number[pt | %]
 
 `drop` is baseline minus candidate in points, or the lost share of the baseline where the number is in per cent; `ratio`
-is candidate over baseline; neither means the candidate's own value. `observe.METRICS` lists the metrics.
+is candidate over baseline; neither means the candidate's own value. `metrics.METRICS` lists the metrics.
 """
 
 from __future__ import annotations
 
-import difflib
 import math
 import operator
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
 
-from pytest_qeval.errors import GateError
-from pytest_qeval.stats.passk import KS
-from pytest_qeval.verdict.observe import METRICS, Form, Metric
+from pytest_qeval.errors import GateError, did_you_mean
+from pytest_qeval.verdict.metrics import METRICS, Form, Metric
 
-__all__ = [
-    "Gate",
-    "check_baseline",
-    "check_gates",
-    "check_samples",
-    "did_you_mean",
-    "parse_gate",
-    "parse_gates",
-]
+__all__ = ["Gate", "parse_gate"]
 
 _COMPARATORS: Mapping[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -93,91 +82,6 @@ class Gate:
         return self.recipe is None or self.recipe == recipe or fnmatchcase(recipe, self.recipe)
 
 
-def parse_gates(expressions: Sequence[str], *, has_baseline: bool) -> tuple[Gate, ...]:
-    """Read every `--qeval-gate`: expressions, and paths of gate files, which end in `.toml`.
-
-    Raises:
-        GateError: for one that cannot be read, or that compares with a baseline where there is none.
-    """
-    from pytest_qeval.verdict.gate_file import read_gate_file  # noqa: PLC0415 - it reads expressions with `parse_gate`
-
-    gates: list[Gate] = []
-    for expression in expressions:
-        if expression.strip().endswith(".toml"):
-            gates += read_gate_file(Path(expression.strip()), has_baseline=has_baseline)
-        else:
-            gates.append(check_baseline(parse_gate(expression), has_baseline=has_baseline))
-    return tuple(gates)
-
-
-def check_baseline(gate: Gate, *, has_baseline: bool) -> Gate:
-    """Give the gate back.
-
-    Raises:
-        GateError: if it compares with a baseline where there is none.
-    """
-    if gate.compares and not has_baseline:
-        raise GateError(
-            f"the gate {gate.expression!r} compares with a baseline, but this run has none. "
-            "Name one with --qeval-baseline, or gate the value itself, such as 'pass@1 >= 0.35'."
-        )
-    return gate
-
-
-def check_samples(gates: Sequence[Gate], *, n_samples: int) -> None:
-    """Make sure that there will be a pass@k for every gate about one.
-
-    Raises:
-        GateError: for a k that is not reported, or that needs more samples than are drawn.
-    """
-    for gate in gates:
-        if gate.k is not None and gate.k not in KS:
-            listed = ", ".join(map(str, KS))
-            raise GateError(f"the gate {gate.expression!r} asks for a k that is not reported, which are {listed}.")
-        if gate.k is not None and gate.k > n_samples:
-            raise GateError(
-                f"the gate {gate.expression!r} needs {gate.k} samples of every problem, but {n_samples} "
-                f"{'is' if n_samples == 1 else 'are'} drawn: add --qeval-samples {gate.k} --qeval-temperature 0.2."
-            )
-
-
-def check_gates(
-    gates: Sequence[Gate], *, candidates: Collection[str], benchmarks: Collection[str] | None = None
-) -> None:
-    """Make sure that every gate judges something: a promise about nothing must not pass.
-
-    Args:
-        gates: What was promised.
-        candidates: The recipes that are judged.
-        benchmarks: The benchmarks of the run; None where they are not known yet.
-
-    Raises:
-        GateError: for a recipe that is no candidate, or a benchmark that the run does not have.
-    """
-    seen: dict[tuple[str, str | None], Gate] = {}
-    for gate in gates:
-        twin = seen.setdefault((gate.expression, gate.recipe), gate)
-        if twin.require_proof != gate.require_proof:
-            raise GateError(f"the gate {gate.expression!r} is given twice, with and without proof: leave one out.")
-        about = None
-        if gate.recipe is not None and not any(map(gate.judges, candidates)):
-            about = ("recipe", gate.recipe, candidates, "candidate")
-        elif gate.benchmark is not None and benchmarks is not None and gate.benchmark not in benchmarks:
-            about = ("benchmark", gate.benchmark, benchmarks, "benchmark")
-        if about:
-            kind, name, known, role = about
-            raise GateError(
-                f"the gate {gate.expression!r} is about the {kind} {name!r}, which is no {role} of this run. "
-                f"{did_you_mean(name, known)}Possible: {', '.join(known) or 'none'}."
-            )
-
-
-def did_you_mean(name: str, known: Collection[str]) -> str:
-    """Suggest the nearest known name, as a sentence and a blank; empty where none is near."""
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"Did you mean {near[0]!r}? " if near else ""
-
-
 def parse_gate(expression: str) -> Gate:
     """Read one gate.
 
@@ -216,7 +120,12 @@ def _form(expression: str, metric: Metric, word: str | None, unit: str | None) -
     for form in metric.forms:
         if form == wanted:
             return form
-    raise GateError(f"the gate {expression!r}: {metric.name} is {metric.help}; {word!r} does not apply to it.")
+    possible = [form for form in metric.forms if form in {"drop", "increase", "ratio"}]
+    listed = "".join(f"{form}, " for form in possible)
+    raise GateError(
+        f"the gate {expression!r}: {word!r} does not apply to {metric.name}, {metric.help}. "
+        f"{did_you_mean(word or '', possible)}Possible: {listed}or no word for the candidate's own value."
+    )
 
 
 def _threshold(expression: str, metric: Metric, number: str, unit: str | None) -> float:

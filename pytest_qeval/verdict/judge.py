@@ -11,7 +11,8 @@ from pytest_qeval.schema import Quantity, Undefined
 from pytest_qeval.score_results import ScoreResult
 from pytest_qeval.verdict.early import Decision
 from pytest_qeval.verdict.gates import Gate
-from pytest_qeval.verdict.observe import METRICS, observe
+from pytest_qeval.verdict.metrics import METRICS
+from pytest_qeval.verdict.observe import observe
 
 __all__ = ["judge"]
 

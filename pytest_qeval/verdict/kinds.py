@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from pytest_qeval.errors import GateError
 from pytest_qeval.verdict.gates import Gate
-from pytest_qeval.verdict.observe import METRICS
+from pytest_qeval.verdict.metrics import METRICS
 
 __all__ = ["check_answers"]
 

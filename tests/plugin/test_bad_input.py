@@ -20,10 +20,14 @@ MISTAKES = {
         ["--qeval-model", "demo", "--qeval-gate", "pass@10 >= 0.5"],
         "*needs 10 samples of every problem, but 1 is drawn: add --qeval-samples 10 --qeval-temperature 0.2*",
     ),
+    "perturbation of no suite": (
+        ["--qeval-model", "demo", "--qeval-suite", "micro", "--qeval-perturbation=tab_indent"],
+        "*--qeval-perturbation is read by the suite robustness, and this run has micro: add --qeval-suite robustness*",
+    ),
     "unreadable gate": (["--qeval-model", "demo", "--qeval-gate", "be good"], "*expected something like*"),
     "gate without baseline": (
         ["--qeval-model", "demo", "--qeval-baseline", "none", "--qeval-gate", "pass@1 drop <= 2pt"],
-        "*this run has none*",
+        "*this run has none. Add a recipe, such as --qeval-recipe int8*",
     ),
     "greedy samples": (["--qeval-model", "demo", "--qeval-samples", "5"], "*add --qeval-temperature*"),
     "negative limit": (["--qeval-model", "demo", "--qeval-limit=-1"], "*--qeval-limit expects*not '-1'*"),
@@ -31,10 +35,27 @@ MISTAKES = {
     "endless": (["--qeval-model", "demo", "--qeval-timeout", "inf"], "*--qeval-timeout expects*not 'inf'*"),
     "negative temperature": (["--qeval-model", "demo", "--qeval-temperature=-1"], "*--qeval-temperature expects*"),
     "no probability": (["--qeval-model", "demo", "--qeval-top-p", "1.5"], "*--qeval-top-p expects*"),
-    "unknown suite": (["--qeval-model", "demo", "--qeval-suite", "humanevil"], "*no suite 'humanevil'*"),
+    "unknown suite": (
+        ["--qeval-model", "demo", "--qeval-suite", "humanevil"],
+        "*no suite 'humanevil'. Did you mean 'humaneval'*",
+    ),
+    "unknown device": (
+        ["--qeval-model", "demo", "--qeval-device", "gpu"],
+        "*--qeval-device gpu*Expected auto, cpu, cuda*",
+    ),
+    "benchmark file": (
+        ["--qeval-model", "demo", "--qeval-benchmark", "ours.jsonl"],
+        "*expects a name, not the file 'ours.jsonl'*qeval_robustness*",
+    ),
     "no samples file": (["--qeval-completions", "none.jsonl"], "*there is no file 'none.jsonl'*"),
     "no data folder": (["--qeval-model", "demo", "--qeval-data", "nodir"], "*there is no folder 'nodir'*"),
     "model and samples": (["--qeval-model", "demo", "--qeval-completions", "x"], "*exclude each other*"),
+    "no model": (
+        ["--qeval-gate", "pass@1 drop <= 2pt"],
+        "*--qeval-gate without a model does nothing*add --qeval-model*",
+    ),
+    "empty model": (["--qeval-model=", "--qeval-recipe", "int8"], "*--qeval-model is empty*variable*"),
+    "empty samples": (["--qeval-completions="], "*--qeval-completions is empty*"),
     "replayed recipe": (["--qeval-completions", "x", "--qeval-recipe", "int8"], "*needs a model*"),
 }
 

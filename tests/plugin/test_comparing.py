@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import jsonschema
@@ -12,6 +13,7 @@ import pytest
 
 from pytest_qeval.report.json import SCHEMA_PATH
 from pytest_qeval.schema import Json
+from tests.unit.report.builders import generation
 
 Run = Callable[..., pytest.RunResult]
 Journals = tuple[str, str]
@@ -119,6 +121,29 @@ def test_the_summary_is_printed_and_the_report_says_where_the_baseline_is_from(
 def test_gates_decide_the_exit_status(compare: Run, gates: Sequence[str], status: int) -> None:
     """As in a session, proof included."""
     assert compare(*gates).ret == status
+
+
+@pytest.mark.parametrize(("workers", "busy_s"), [(1, 2.0), (2, 0.0)], ids=["the same", "other"])
+def test_costs_of_other_conditions_are_not_set_side_by_side(
+    compare: Run, pytester: pytest.Pytester, workers: int, busy_s: float
+) -> None:
+    """As a saved baseline of another number of workers has answers and no costs, so has a finished run."""
+    path = pytester.path / "a.jsonl"
+
+    def timed(row: Json) -> Json:
+        if row["type"] == "plan":
+            return {**row, "conditions": {**row["conditions"], "costs.workers": workers}}
+        if row["type"] == "record":
+            return {**row, "samples": [{**sample, "ttft_s": 0.1, "duration_s": 0.5} for sample in row["samples"]]}
+        return row
+
+    change(path, timed)
+    facts = generation("replay", tokens=100, busy_s=2.0, energy_wh=0.1)
+    with path.open("a", encoding="utf-8") as journal:
+        journal.write(json.dumps({"type": "generation", **asdict(facts)}) + "\n")
+
+    assert compare(*KEPT).ret == pytest.ExitCode.OK
+    assert read_report(pytester.path / "out")["efficiency"]["replay (before)"]["generation"]["busy_s"] == busy_s
 
 
 def test_other_settings_of_generation_are_refused_or_accepted(

@@ -132,6 +132,7 @@ def test_ini_keys_work_like_options(run: Run, pytester: pytest.Pytester) -> None
         ("recipes", ["auto *", "int8 *", "w2a16 *"]),
         ("benchmarks", ["humaneval *", "mbpp *", "micro *"]),
         ("engines", ["transformers *"]),
+        ("suites", ["divergence *baseline*", "humaneval *164 *", "robustness *otherwise*"]),
     ],
 )
 def test_lists(run: Run, kind: str, lines: list[str]) -> None:

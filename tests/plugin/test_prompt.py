@@ -56,9 +56,15 @@ def test_a_model_with_a_template_is_asked_by_messages(
     result = run(*mode, "--qeval-model", str(chatty), *FEW, "--qeval-limit", "3", "--qeval-output", "out")
 
     assert result.ret == pytest.ExitCode.OK
-    result.stdout.fnmatch_lines(["qeval: prompts: chat, there is a chat template", "*· greedy · chat prompts ·*"])
+    result.stdout.fnmatch_lines(
+        [
+            "qeval: prompts: chat, there is a chat template (for a base model *: --qeval-prompt completion)",
+            "*· greedy · chat prompts ·*",
+        ]
+    )
     report = report_of(pytester, "out")["run"]
-    assert (report["generation"]["prompt_style"], report["prompt_reason"]) == ("chat", "there is a chat template")
+    assert report["generation"]["prompt_style"] == "chat"
+    assert report["prompt_reason"].startswith("there is a chat template (for a base model")
     samples = [record.samples[0] for record in records_of(pytester, "out").values()]
     assert len(samples) == 3
     assert all(sample.code.startswith("\n\ndel ") for sample in samples if sample.extracted is not None)

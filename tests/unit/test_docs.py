@@ -16,7 +16,7 @@ from pytest_qeval.settings import PROMPTS
 from pytest_qeval.stats.paired import detectable_drop, problems_needed
 from pytest_qeval.verdict.gate_file import read_gate_file
 from pytest_qeval.verdict.gates import parse_gate
-from pytest_qeval.verdict.observe import gate_table
+from pytest_qeval.verdict.metrics import gate_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "gates.md"
 TEXT = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""

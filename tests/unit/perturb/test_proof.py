@@ -24,6 +24,17 @@ def test_applied() -> None:
     assert prove(_ORIGINAL, _with_prompt("Answer", "Reply")) == Proof(status="applied")
 
 
+@pytest.mark.parametrize("end", ["\r\n", "\f\n"])
+def test_other_line_ends_are_called_so(end: str) -> None:
+    """They compile, so that nobody has to look for a fault in the code."""
+    original = replace(_ORIGINAL, prompt=_ORIGINAL.prompt.replace("\n", end))
+    proof = prove(original, replace(original, prompt=original.prompt.replace("Answer", "Reply")))
+
+    assert proof == Proof(
+        status="invalid", reason=r"the original has carriage returns or form feeds: end its lines with \n alone"
+    )
+
+
 def test_the_same_prompt_is_unchanged() -> None:
     """Whatever was done to the solution: the model is asked the same."""
     changed = replace(_ORIGINAL, canonical_solution="    return n\n")

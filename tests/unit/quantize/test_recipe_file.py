@@ -110,25 +110,25 @@ LAYER = '[[layers]]\npattern = "a"\n'
             ),
         ),
         ("zzz = 1", ": the key 'zzz' is unknown. Possible: scheme, name, summary, kept, calibration, layers."),
-        ("scheme = 8", ": the key 'scheme' is one line of text, not 8."),
-        ('scheme = ""', ": the key 'scheme' is one line of text, not ''."),
-        ('scheme = "w8a8"\nname = "a\\nb"', ": the key 'name' is one line of text, not 'a\\nb'."),
-        ('scheme = "w8a8"\nsummary = " "', ": the key 'summary' is one line of text, not ' '."),
+        ("scheme = 8", ": the key 'scheme' is 8; give one line of text."),
+        ('scheme = ""', ": the key 'scheme' is ''; give one line of text."),
+        ('scheme = "w8a8"\nname = "a\\nb"', ": the key 'name' is 'a\\nb'; give one line of text."),
+        ('scheme = "w8a8"\nsummary = " "', ": the key 'summary' is ' '; give one line of text."),
         (
             'scheme = "w9a8"',
             ": the key 'scheme' cannot be read: recipe 'w9a8': weights of 9 bits: 2 to 8 are possible.",
         ),
-        ('scheme = "w8a8"\nkept = "lm_head"', ": the key 'kept' is a list of texts, not 'lm_head'."),
-        ('scheme = "w8a8"\nkept = [1]', ": the key 'kept' is a list of texts, not [1]."),
+        ('scheme = "w8a8"\nkept = 7', ": the key 'kept' is 7; give one line of text, or a list of such."),
+        ('scheme = "w8a8"\nkept = [1]', ": the key 'kept' is a list; give one line of text, or a list of such."),
         (
             'scheme = "w8a8+lm_head"\nkept = []',
             ": 'kept' and '+lm_head' both say which layers are kept; leave one out.",
         ),
-        ('scheme = "w8a8"\nlayers = 3', ": the key 'layers' is a list of tables, each under [[layers]], not 3."),
-        ('scheme = "w8a8"\nlayers = [3]', ": the key 'layers' is a list of tables, each under [[layers]], not [3]."),
+        ('scheme = "w8a8"\nlayers = 3', ": the key 'layers' is 3; give tables, each under [[layers]]."),
+        ('scheme = "w8a8"\nlayers = [3]', ": the key 'layers' is a list; give tables, each under [[layers]]."),
         (
             '[layers]\npattern = "a"',
-            ": the key 'layers' is a list of tables, each under [[layers]], not {'pattern': 'a'}.",
+            ": the key 'layers' is a table; give tables, each under [[layers]].",
         ),
         (LAYER, ", [[layers]] number 1: the key 'scheme' is missing."),
         (
@@ -141,7 +141,7 @@ LAYER = '[[layers]]\npattern = "a"\n'
         ),
         (
             '[[layers]]\npattern = 1\nscheme = "w8a8"',
-            ", [[layers]] number 1: the key 'pattern' is one line of text, not 1.",
+            ", [[layers]] number 1: the key 'pattern' is 1; give one line of text.",
         ),
         (
             LAYER + 'scheme = "w8a3"',
@@ -164,7 +164,7 @@ LAYER = '[[layers]]\npattern = "a"\n'
                 "write the number of texts under [calibration], and '+lm_head' behind the scheme at the top."
             ),
         ),
-        ('calibration = 3\nscheme = "w8a8-static"', ": the key 'calibration' is a table, [calibration], not 3."),
+        ('calibration = 3\nscheme = "w8a8-static"', ": the key 'calibration' is 3; give a table, [calibration]."),
         (
             'scheme = "w8a8-static"\n[calibration]\nsample = 3',
             (
@@ -174,11 +174,11 @@ LAYER = '[[layers]]\npattern = "a"\n'
         ),
         (
             'scheme = "w8a8-static"\n[calibration]\nsamples = 0',
-            ", [calibration]: the key 'samples' is a whole number above 0, not 0.",
+            ", [calibration]: the key 'samples' is 0; give a whole number above 0.",
         ),
         (
             'scheme = "w8a8-static"\n[calibration]\nsamples = true',
-            ", [calibration]: the key 'samples' is a whole number above 0, not True.",
+            ", [calibration]: the key 'samples' is true or false; give a whole number above 0.",
         ),
         (
             'scheme = "w8a8"\n[calibration]\nsamples = 3',

@@ -11,7 +11,8 @@ from pytest_qeval.facts import StreamFacts
 from pytest_qeval.report.json import SCHEMA_PATH, report_dict
 from pytest_qeval.report.summary import Material, summarise
 from pytest_qeval.report.terminal import lines
-from tests.unit.report.builders import generation, session, simulating
+from pytest_qeval.schema import Record
+from tests.unit.report.builders import HEADER, generation, session, simulating
 
 STREAM = "single stream 20.0 ms per token against 10.0"
 BATCH = "batch 50 tokens/s against 100"
@@ -98,4 +99,34 @@ def test_a_simulated_recipe_shows_its_packed_size(material: Material) -> None:
     assert cells("peak memory of the process") == ["5", "kB", "(5", "kB)"]
     assert (
         "  (…) simulated: rounded, then computed in float; speed, peak memory and energy are not the recipe's" in text
+    )
+
+
+@pytest.mark.parametrize("saved", [3, 8], ids=["a part", "all"])
+def test_what_a_baseline_took_is_left_out_where_it_answered_before(material: Material, saved: int) -> None:
+    """The rest of its problems took less than all of the candidate's: no gate may set the two side by side."""
+    material = replace(material, run=replace(HEADER, saved_baseline={"started_at": "2026-01-30"}))
+    bare = [
+        untimed(record) if record.recipe == "auto" and number < saved else record
+        for number, record in enumerate(material.records)
+    ]
+    partial = summarise(replace(material, records=bare))
+
+    assert summarise(material).efficiency["auto"].energy.energy_wh == 0.4
+    costs = partial.efficiency["auto"]
+    assert (costs.throughput, costs.energy.energy_wh, costs.wh_per_solved, costs.tpot_s) == (None, None, None, None)
+    assert (costs.new_tokens, costs.peak_memory_bytes) == (0, None)
+    assert partial.efficiency["int8"].throughput == 100
+    said = [line.text for line in lines(partial, (), output=Path())]
+    assert any("auto: what generating took is left out" in text for text in said)
+
+
+def untimed(record: Record) -> Record:
+    """Give a record as a saved baseline does without its costs."""
+    return replace(
+        record,
+        samples=tuple(
+            replace(sample, completion=replace(sample.completion, ttft_s=None, duration_s=None))
+            for sample in record.samples
+        ),
     )

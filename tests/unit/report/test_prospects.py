@@ -21,7 +21,7 @@ def line(count: int, margin: float) -> str:
 def test_the_drop_that_can_be_proved_is_that_of_the_statistics() -> None:
     """164 problems: 6.8 points, as `detectable_drop` has it, and under which assumptions."""
     assert 100 * detectable_drop(164) == pytest.approx(6.76)
-    assert line(164, 0.1) == "micro: 164 problems can prove a drop of 6.8 points (80 % power, if 8% of them flip)"
+    assert line(164, 0.1) == "micro: 164 problems can prove a drop of 6.8 points (80 % power, if 8 % of them flip)"
 
 
 def test_where_there_are_too_few_the_number_needed_is_said() -> None:

@@ -107,6 +107,7 @@ def test_deselected_undisturbed_cases_leave_nothing_to_say() -> None:
     alone = {"typos": OWN["typos"]}
     summary = summarise(robust_session(alone, alone))
 
+    assert (result_of(summary).asked, result_of(summary).unpaired, result_of(summary).missing) == (36, 36, 0)
     assert result_of(summary).means[1].drop == Undefined(reason="no problem was evaluated")
     assert change_of(summary).increase == Undefined(reason="no problem was evaluated under both recipes")
 
@@ -142,6 +143,14 @@ def test_over_both_forms_both_undisturbed_answers_count() -> None:
 
     assert numbers(material, scope="words")[:3] == pytest.approx((2 / 4, 3 / 4, -0.5))
     assert numbers(material)[:3] == pytest.approx((2 / 4, 1 / 4, 1.0 - 0.5 / 1.0))
+
+
+def test_what_passes_in_its_own_form_gains_nothing() -> None:
+    """Solved in full and not half-given, and so disturbed: nothing has changed."""
+    either = {"": ["+"], HALF: ["-"], "tabs": ["-"], "words": ["+"]}
+    means = result_of(summarise(robust_session(either, either, [TABS, WORDS]))).means[1]
+
+    assert [value(getattr(means, name)) for name in ("nominal", "relative", "lost", "gained")] == [0, 0, 0, 0]
 
 
 def test_a_lost_half_given_answer_is_missing() -> None:

@@ -39,6 +39,14 @@ def judged(summary: Summary, *expressions: str) -> tuple[GateResult, ...]:
     return judge([parse_gate(expression) for expression in expressions], summary, require_proof=False)
 
 
+def test_where_the_baseline_scores_nothing_no_promise_is_kept() -> None:
+    """Empty answers before and after must not look like no loss."""
+    (gate,) = judged(summarise(scored_session([0.0] * 6, [0.0] * 6)), "bleu drop <= 1pt")
+
+    assert gate.outcome == "fail"
+    assert "auto itself has 0" in gate.reason
+
+
 def test_means_and_differences_are_those_of_the_cases() -> None:
     summary = summarise(scored_session(BASE, OWN))
     _, own = summary.score_results

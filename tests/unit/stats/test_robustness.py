@@ -96,6 +96,30 @@ def test_several_samples_are_paired_by_their_number() -> None:
     assert (found.nominal, found.robust, found.lost) == (1.0, 0.0, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("k", "expected"),
+    [(1, (2 / 3, 1 / 3, 1 / 3, 1 / 3, 2 / 3)), (2, (1, 2 / 3, 2 / 3, 2 / 3, 4 / 3)), (3, (1, 1, 1, 1, 2))],
+)
+def test_three_samples_by_hand(k: int, expected: tuple[float, ...]) -> None:
+    """The first sample is robust, the second lost under a seed, the third gained under one: 1 - C(3 - c, k) / C(3, k).
+
+    ReCode adds up the chances of both directions, so that its relative may exceed 1.
+    """
+    found = problem_robustness([True, True, False], [[True, False, False], [True, True, True]], k=k)
+
+    assert (found.nominal, found.robust, found.lost, found.gained, found.relative) == pytest.approx(expected)
+
+
+def test_what_passed_before_is_no_gain() -> None:
+    """Of a problem that is asked in two forms, each disturbance is compared with the form that it disturbs."""
+    full, half = [True], [False]
+    same = problem_robustness([False], [[True], [False]], originals=[full, half])
+    gained = problem_robustness([False], [[True], [True]], originals=[full, half])
+
+    assert (same.gained, same.relative, same.lost) == (0, 0, 0)
+    assert (gained.gained, gained.relative, gained.robust) == (1, 1, 1)
+
+
 @pytest.mark.parametrize("disturbed", [[], [[True, False]]])
 def test_what_does_not_match_is_refused(disturbed: list[list[bool]]) -> None:
     """No disturbance, or another number of samples."""

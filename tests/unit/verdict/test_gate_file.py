@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from pytest_qeval.errors import GateError
 from pytest_qeval.verdict.gate_file import read_gate_file
-from pytest_qeval.verdict.gates import Gate, parse_gate, parse_gates
+from pytest_qeval.verdict.gates import Gate, parse_gate
+from pytest_qeval.verdict.gates_of_run import parse_gates
 
 Read = Callable[[str], tuple[Gate, ...]]
 DROP = 'expression = "pass@1 drop <= 2pt"\n'
@@ -82,10 +83,10 @@ def test_files_and_expressions_are_mixed() -> None:
 
 @pytest.mark.usefixtures("read")
 def test_a_comparison_in_a_file_needs_a_baseline() -> None:
-    """The same as on the command line, with the number of the gate."""
+    """The same as on the command line, with the file."""
     Path("gates.toml").write_text(f'[[gate]]\nexpression = "pass@1 >= 0.1"\n[[gate]]\n{DROP}', encoding="utf-8")
 
-    with pytest.raises(GateError, match=r"number 2: the gate 'pass@1 drop <= 2pt' compares with a baseline"):
+    with pytest.raises(GateError, match=r"the gate 'pass@1 drop <= 2pt' of gates.toml compares with a baseline"):
         parse_gates(["gates.toml"], has_baseline=False)
 
 
@@ -102,7 +103,7 @@ FIRST = ", [[gate]] number 1: "
         ),
         ("gates = 1", ": the key 'gates' is unknown. Did you mean 'gate'? Possible: require_proof, gate."),
         ("zzz = 1", ": the key 'zzz' is unknown. Possible: require_proof, gate."),
-        ("require_proof = 1", ": the key 'require_proof' is a number; give true or false."),
+        ("require_proof = 1", ": the key 'require_proof' is 1; give true or false."),
         (f"[gate]\n{DROP}", ": the key 'gate' is a table; give tables, each under [[gate]]."),
         ("gate = [1]", ": the key 'gate' is a list; give tables, each under [[gate]]."),
         ("[[gate]]", FIRST + "the key 'expression' is missing; give one, such as 'pass@1 drop <= 2pt'."),
@@ -131,11 +132,11 @@ FIRST = ", [[gate]] number 1: "
         ),
         (
             f"[[gate]]\n{DROP}recipe = ['int8', true]",
-            FIRST + "the key 'recipe' is a list; give one line of text, or a list of at least one.",
+            FIRST + "the key 'recipe' is a list; give one line of text, or a list of such.",
         ),
         (
             f"[[gate]]\n{DROP}recipe = true",
-            FIRST + "the key 'recipe' is true or false; give one line of text, or a list of at least one.",
+            FIRST + "the key 'recipe' is true or false; give one line of text, or a list of such.",
         ),
         (
             "[[gate]]\nexpression = 'be good'",

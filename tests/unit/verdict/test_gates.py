@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_qeval.errors import GateError
-from pytest_qeval.verdict.gates import Gate, check_gates, check_samples, parse_gate, parse_gates
-from pytest_qeval.verdict.observe import METRICS, gate_table
+from pytest_qeval.verdict.gates import Gate, parse_gate
+from pytest_qeval.verdict.gates_of_run import check_gates, check_samples, parse_gates
+from pytest_qeval.verdict.metrics import METRICS, gate_table
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,7 @@ def test_a_gate_is_read_into_its_parts(expression: str, expected: tuple[object, 
         ("kl <= " + "9" * 400, "too large"),
         ("same_top >= 0.9", "Did you mean 'same_top1'"),
         ("kl drop <= 1", "does not apply"),
+        ("pass@1 dorp <= 2pt", "Did you mean 'drop'[?] Possible: drop, or no word"),
         ("energy drop <= 5%", "does not apply"),
         ("micro:energy ratio <= 1", "leave 'micro:' out"),
         ("pass@0 >= 0.1", "at least 1"),

@@ -10,7 +10,8 @@ from pytest_qeval.facts import EnergyFacts
 from pytest_qeval.results import BenchmarkResult, Comparison, Efficiency, Percentiles, Summary
 from pytest_qeval.schema import Estimate, Quantity, Undefined
 from pytest_qeval.verdict.gates import parse_gate
-from pytest_qeval.verdict.observe import METRICS, observe
+from pytest_qeval.verdict.metrics import METRICS
+from pytest_qeval.verdict.observe import observe
 from tests.unit.report.builders import BASELINE, HEADER, INT8, divergence
 
 
@@ -91,6 +92,17 @@ SUMMARY = Summary(
 def seen(expression: str, summary: Summary = SUMMARY) -> Quantity:
     gate = parse_gate(expression)
     return observe(gate, summary, "int8", "micro" if gate.per_benchmark else None)
+
+
+@pytest.mark.parametrize("expression", ["pass@1 drop <= 2pt", "pass@10 drop <= 2%", "regressed <= 0"])
+def test_where_the_baseline_solves_nothing_no_promise_is_kept(expression: str) -> None:
+    """A model that is asked wrongly solves nothing before and after, which must not look like no loss."""
+    barren = replace(SUMMARY, results=(result("auto", 0.0), result("int8", 0.0)))
+
+    assert seen(expression, barren) == Undefined(
+        reason="auto itself has 0, so that nothing can drop: is it asked as it expects?"
+    )
+    assert isinstance(seen("pass@1 >= 0", barren), Estimate)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from pytest_qeval.report.summary import summarise
 from pytest_qeval.report.terminal import lines
 from pytest_qeval.results import GateResult
 from pytest_qeval.schema import Estimate
-from pytest_qeval.verdict.gates import parse_gate, parse_gates
+from pytest_qeval.verdict.gates import parse_gate
+from pytest_qeval.verdict.gates_of_run import parse_gates
 from pytest_qeval.verdict.judge import judge
 from pytest_qeval.verdict.margin import margin_of
 from tests.unit.report.builders import session
@@ -144,15 +146,30 @@ def test_the_margin_is_the_increase_that_a_gate_allows() -> None:
     assert margin_of(gates[:2], "int8", "micro", default=0.03, metric="robust_drop") == 0.03
 
 
+def test_without_a_baseline_the_drop_has_an_interval() -> None:
+    """There is no increase to show then."""
+    summary = replace(summarise(robust_session(often(BASE), often(OWN))), robust_changes=())
+    rows = {tuple(line.text.split()[:2]): line.text.split()[7:] for line in lines(summary, (), output=Path())}
+
+    assert rows["micro,", "disturbed"] == ["robust", "drop", "95", "%", "interval"]
+    drop, low, dash, high = rows["all", "int8"]
+    assert (drop, dash) == ("30.0%", "–")
+    assert float(low.strip("%")) < 30 < float(high.strip("%"))
+
+
 def test_the_terminal_says_it_in_lines() -> None:
     """Categories and all in a table, what was left out, the change in colour, and one example with its diffs."""
     summary = summarise(robust_session(often(BASE), often(OWN)))
     shown = [(line.text, line.colour) for line in lines(summary, (), output=Path())]
     text = [line for line, _ in shown]
 
-    assert any(line.split() == ["all", "auto", "480", "83.3%", "75.0%", "10.0%", *line.split()[6:]] for line in text)
-    assert any(line.split()[:6] == ["all", "int8", "480", "83.3%", "58.3%", "30.0%"] for line in text)
-    assert "  12 questions from 1 perturbations; left out: 2 unchanged, 1 repeated" in text
+    rows = {tuple(line.split()[:2]): line.split()[2:] for line in text}
+    assert rows["all", "auto"] == ["480", "83.3%", "75.0%", "8.3%", "8.3%", "10.0%"]
+    *shares, increase, low, high = rows["all", "int8"]
+    assert (shares, increase) == (["480", "83.3%", "58.3%", "25.0%", "8.3%", "30.0%"], "+20.0")
+    assert low.startswith("[+")
+    assert high.endswith("]")
+    assert "  12 questions from 1 perturbation; left out: 2 unchanged, 1 repeated" in text
     (about,) = (one for one in shown if one[0].startswith("  int8 against auto: robust drop"))
     assert "+20.0 pt [" in about[0]
     assert about[0].endswith("worse at a margin of 3 pt")

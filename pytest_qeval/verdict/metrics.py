@@ -1,0 +1,138 @@
+"""What a gate can be about: the table of metrics.
+
+A further metric is one entry here and one look-up in `observe`; grammar, checks and documentation follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["METRICS", "Form", "Metric", "gate_table"]
+
+Form = Literal["value", "drop", "relative_drop", "increase", "ratio"]
+"""value: the candidate's own. drop: baseline minus candidate. increase: the other way round. relative_drop:
+1 − candidate / baseline, a drop in per cent. ratio: candidate over baseline."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One thing that a gate can be about."""
+
+    name: str
+    """As in an expression; `@K` stands for `@1`, `@10` and so on."""
+    help: str
+    forms: tuple[Form, ...]
+    units: tuple[str, ...] = ()
+    """Of a share from 0 to 1; empty for everything else."""
+    per_benchmark: bool = False
+    """Whether every benchmark has its own number; otherwise the run has one."""
+    needs_baseline: bool = False
+    """Whether even the candidate's own value comes from a comparison."""
+    needs_cases: bool = True
+    """Whether a case that was not asked, or whose answer was lost, leaves the number unknown."""
+    of_disturbed: bool = False
+    """Whether it belongs to disturbed problems."""
+    of_scores: bool = False
+    """Whether it belongs to benchmarks whose answers are scored, and not to those whose answers are executed."""
+
+
+_COST: tuple[Form, ...] = ("value", "ratio")
+_ENTRIES = (
+    Metric(
+        name="pass@K",
+        help="share of problems solved with K tries",
+        forms=("value", "drop", "relative_drop"),
+        units=("pt", "%"),
+        per_benchmark=True,
+    ),
+    Metric(
+        name="regressed",
+        help="number of problems that the baseline solved and the candidate did not",
+        forms=("value",),
+        per_benchmark=True,
+        needs_baseline=True,
+    ),
+    *(
+        Metric(
+            name=name,
+            help=f"mean {what} of sentences that say what code does",
+            forms=("value", "drop", "relative_drop"),
+            units=("pt", "%"),
+            per_benchmark=True,
+            of_scores=True,
+        )
+        for name, what in (("bleu", "smoothed BLEU-4"), ("chrf", "chrF"))
+    ),
+    Metric(
+        name="robust_drop",
+        help="share of the solved problems that is lost when they are disturbed (suite robustness)",
+        forms=("value", "increase"),
+        units=("pt", "%"),
+        per_benchmark=True,
+        of_disturbed=True,
+    ),
+    Metric(
+        name="robust_pass",
+        help="share of problems that are solved however they are disturbed (suite robustness)",
+        forms=("value", "drop"),
+        units=("pt", "%"),
+        per_benchmark=True,
+        of_disturbed=True,
+    ),
+    Metric(
+        name="kl",
+        help="mean Kullback-Leibler divergence KL(baseline ‖ candidate), nats per token",
+        forms=("value",),
+        needs_baseline=True,
+        needs_cases=False,
+    ),
+    Metric(
+        name="reverse_kl",
+        help="mean Kullback-Leibler divergence KL(candidate ‖ baseline), nats per token",
+        forms=("value",),
+        needs_baseline=True,
+        needs_cases=False,
+    ),
+    Metric(
+        name="same_top1",
+        help="share of tokens whose most likely choice is the baseline's",
+        forms=("value",),
+        units=("pt", "%"),
+        needs_baseline=True,
+        needs_cases=False,
+    ),
+    Metric(name="throughput", help="generated tokens per second of the whole batch", forms=_COST),
+    Metric(name="single_stream", help="median seconds per token of a single stream", forms=_COST, needs_cases=False),
+    Metric(name="prefill", help="median seconds to read a single stream's prompt", forms=_COST, needs_cases=False),
+    Metric(name="energy", help="watt-hours of generating", forms=_COST),
+    Metric(name="peak_memory", help="highest resident size of the process in bytes", forms=_COST),
+    Metric(name="model_bytes", help="bytes of the model's weights in memory", forms=_COST, needs_cases=False),
+)
+METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _ENTRIES}
+
+
+def gate_table() -> tuple[str, ...]:
+    """Give the metrics as rows of a Markdown table, head included."""
+    forms = {
+        "value": "value",
+        "drop": "`drop`",
+        "relative_drop": "`drop` in `%`",
+        "increase": "`increase`",
+        "ratio": "`ratio`",
+    }
+    rows = (
+        (
+            f"`{metric.name}`",
+            metric.help,
+            ", ".join(forms[form] for form in metric.forms),
+            ", ".join(f"`{unit}`" for unit in metric.units) or "none",
+            "benchmark" if metric.per_benchmark else "run",
+            "always" if metric.needs_baseline else "to compare",
+            "yes" if metric.needs_cases else "no",
+        )
+        for metric in METRICS.values()
+    )
+    head = ("metric", "what it is", "forms", "units", "one number per", "needs a baseline", "needs every case")
+    return tuple(f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows))

@@ -1,0 +1,203 @@
+"""Disturbed questions that turn out to be none, and those with nothing to be compared with: what a run says of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from pytest_qeval.report.json import SCHEMA_PATH
+from pytest_qeval.schema import Json
+from tests.plugin.test_robustness import start
+
+Run = Callable[..., pytest.RunResult]
+
+pytestmark = pytest.mark.timeout(600)
+
+NAME = "name_camel_case"
+ASKED = ("--qeval-perturbation", NAME, "--qeval-perturbation", "tab_indent")
+BROKEN = f"own/0-{NAME}-s0"
+"""Its solution asks what it is called, so that it does not pass under another name."""
+ROWS: Sequence[Json] = [
+    {
+        "task_id": f"own/{number}",
+        "prompt": f'def {name}(a, b):\n    """Put both numbers together."""\n',
+        "entry_point": name,
+        "canonical_solution": f"    found = a {sign} b\n    mine = {mine}\n    return found if mine else None\n",
+        "test": f"def check(candidate):\n    assert candidate(3, 2) == {3 + 2 if sign == '+' else 3 - 2}\n",
+    }
+    for number, (name, sign, mine) in enumerate(
+        [("add_both", "+", "add_both.__name__ == 'add_both'"), ("take_both", "-", "True"), ("sum_both", "+", "True")]
+    )
+]
+TESTS = """
+import pytest
+
+@pytest.mark.qeval_robustness("own.jsonl")
+def test_own(qeval, case):
+    qeval(case)
+"""
+
+
+def lay_out(folder: Path) -> None:
+    """Write the problems and their test."""
+    folder.joinpath("own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
+    folder.joinpath("test_own.py").write_text(TESTS, encoding="utf-8")
+
+
+def read_report(folder: Path) -> Json:
+    report: Json = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    jsonschema.validate(report, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
+    return report
+
+
+def messages(folder: Path, kind: str) -> list[Json]:
+    lines = (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()
+    return [row for row in map(json.loads, lines) if row["type"] == kind]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ask the embedded model three times: all at once, with the cached baseline, and with the saved one."""
+    folder = tmp_path_factory.mktemp("project")
+    lay_out(folder)
+    asked = ("--qeval-model", "demo", "--qeval-recipe", "int8", "--qeval-max-new-tokens", "24", *ASKED, "test_own.py")
+    for name, more in (
+        ("once", ("-n2", "--qeval-control", "--qeval-save-baseline", "saved.json.gz")),
+        ("cached", ("-p", "no:xdist")),
+        ("saved", ("-p", "no:xdist", "--qeval-baseline", "saved.json.gz")),
+    ):
+        start(folder, *asked, *more, "--qeval-output", name)
+    return folder
+
+
+def test_it_is_counted_once_for_all_recipes(project: Path) -> None:
+    """With the reason, whichever worker found it out; nobody misses an answer, and no number is about it."""
+    report = read_report(project / "once")
+
+    assert report["run"]["missing"] == 0
+    for recipe in ("auto", "control", "int8"):
+        scope = report["robustness"]["own"][recipe][NAME]
+        assert (scope["applied"], scope["invalid"], scope["problems"], scope["asked"]) == (2, 1, 2, 2)
+        assert "does not pass (failed: " in scope["invalid_cases"][BROKEN]
+    asked = {(row["task_id"], row["perturbation"]) for row in messages(project / "once", "record")}
+    assert ("own/0", NAME) not in asked
+    assert ("own/1", NAME) in asked
+
+
+@pytest.mark.parametrize("name", ["cached", "saved"])
+def test_a_baseline_from_elsewhere_says_the_same(project: Path, name: str) -> None:
+    """Every number of baseline and candidate is that of the run that asked both."""
+    there, here = (read_report(project / folder)["robustness"]["own"] for folder in ("once", name))
+
+    text = json.dumps({recipe: there[recipe] for recipe in ("auto", "int8")})
+    assert here == json.loads(text)
+
+
+@pytest.mark.parametrize("name", ["cached", "saved"])
+def test_what_is_no_question_needs_no_baseline(project: Path, name: str) -> None:
+    """The baseline's model is not loaded for it alone; what it cost beside another worker is not told here."""
+    assert [row["recipe"] for row in messages(project / name, "generation")] == ["int8"]
+
+
+def test_the_control_is_beside_the_candidate(project: Path) -> None:
+    """The same model in another order: it changes nothing here, and is compared like a recipe."""
+    section = read_report(project / "once")["robustness"]["own"]
+    change = section["control"]["all"]["comparison"]
+
+    assert (change["baseline"], change["broken"], change["mended"]) == ("auto", [], [])
+    assert section["control"]["all"]["robust_pass@1"] == section["auto"]["all"]["robust_pass@1"]
+
+
+def answers(folder: Path, wrong: Mapping[str, str] | None = None, *, leave: Sequence[str] = ()) -> str:
+    """Write a sample of every question, all right but some."""
+    labels = [f"{row['task_id']}{end}" for row in ROWS for end in ("", f"-{NAME}-s0")]
+    solutions = {row["task_id"]: row["canonical_solution"] for row in ROWS}
+    rows = [
+        {"task_id": label, "completion": (wrong or {}).get(label, solutions[label.partition("-")[0]])}
+        for label in labels
+        if label not in leave
+    ]
+    folder.joinpath("answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return "answers.jsonl"
+
+
+@pytest.fixture
+def replay(run: Run, pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
+    """Give a run that replays the answers."""
+    lay_out(pytester.path)
+    return lambda file, *more: run("--qeval-completions", file, "--qeval-perturbation", NAME, "test_own.py", *more)
+
+
+def test_its_test_is_skipped_with_the_reason(replay: Run, pytester: pytest.Pytester) -> None:
+    """A question that is none fails nobody's run."""
+    result = replay(answers(pytester.path), "-rs")
+
+    assert result.ret == pytest.ExitCode.OK
+    result.assert_outcomes(passed=5, skipped=1)
+    result.stdout.fnmatch_lines(
+        ["  2 questions from 1 perturbations; left out: 1 invalid", f"SKIPPED*{BROKEN} is no question: *"]
+    )
+
+
+def test_a_comparison_counts_what_was_asked(replay: Run, run: Run, pytester: pytest.Pytester) -> None:
+    """What was no question in the earlier run is left out where the later one asked it, too, and nowhere else."""
+    file = answers(pytester.path)
+    replay(file, "--qeval-output", "a")
+    for name, chosen in (("all", "own"), ("some", "not own/0")):
+        replay(file, "--qeval-output", name, "-k", chosen)
+        run("--qeval-compare", "a/records.jsonl", f"{name}/records.jsonl", "--qeval-output", f"{name}-compared")
+        folders = (pytester.path / name, pytester.path / f"{name}-compared")
+        live, compared = (read_report(folder)["robustness"]["own"]["replay"][NAME] for folder in folders)
+        assert {**compared, "comparison": None} == live
+
+
+LONE = "* answers are compared with nothing: the same undisturbed was not selected, or answered by *"
+
+
+def test_disturbed_answers_alone_say_nothing(replay: Run, pytester: pytest.Pytester) -> None:
+    """Undisturbed cases were deselected: that is told, and no share is."""
+    result = replay(answers(pytester.path), "-k", NAME, "--qeval-output", "out")
+
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["  2 " + LONE.lstrip("* ")])
+    scope = read_report(pytester.path / "out")["robustness"]["own"]["replay"]["all"]
+    assert (scope["asked"], scope["unpaired"], scope["problems"], scope["missing"]) == (2, 2, 0, 0)
+
+
+def test_a_part_of_what_was_made_is_told(replay: Run, pytester: pytest.Pytester) -> None:
+    """Whoever deselects questions does not read that all were asked."""
+    result = replay(answers(pytester.path), "-k", "own/1")
+
+    result.stdout.fnmatch_lines(["  3 questions from 1 perturbations, of which 1 were selected"])
+    result.stdout.no_fnmatch_line(LONE)
+
+
+def test_samples_without_their_undisturbed_ones_are_told(replay: Run, pytester: pytest.Pytester) -> None:
+    """As a file may hold them."""
+    result = replay(answers(pytester.path, leave=["own/1"]))
+
+    result.stdout.fnmatch_lines(["  1 " + LONE.lstrip("* ")])
+
+
+def test_a_self_test_answers_disturbed_questions(run: Run, pytester: pytest.Pytester) -> None:
+    """References pass however they are asked, broken bodies do not; what is no question is left out."""
+    lay_out(pytester.path)
+    result = run("--qeval-selftest", *ASKED, "test_own.py")
+
+    assert result.ret == pytest.ExitCode.OK
+    # three problems in full and half-given, two renamed, three with tabs
+    result.stdout.fnmatch_lines(["self-test: own: 11 of 11 references pass, 33 of 33 broken bodies fail"])
+
+
+def test_an_unknown_word_is_answered_with_all_that_there_are(run: Run) -> None:
+    """Categories, levels and sets, too; their spelling is free."""
+    asked = ("--qeval-model", "demo", "--qeval-suite", "robustness", "--qeval-limit", "1", "--collect-only", "-q")
+
+    assert run(*asked, "--qeval-perturbation", "Function-Name").ret == pytest.ExitCode.OK
+    result = run(*asked, "--qeval-perturbation", "docstrings")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*Sets, categories and levels: screen, full, docstring, function name, *"])
