@@ -60,7 +60,7 @@ def messages(folder: Path, kind: str) -> list[Json]:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(tmp_path_factory: pytest.TempPathFactory, warm_pytest: Sequence[str]) -> Path:
     """Ask the embedded model three times: all at once, with the cached baseline, and with the saved one."""
     folder = tmp_path_factory.mktemp("project")
     lay_out(folder)
@@ -70,7 +70,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("cached", ("-p", "no:xdist")),
         ("saved", ("-p", "no:xdist", "--qeval-baseline", "saved.json.gz")),
     ):
-        start(folder, *asked, *more, "--qeval-output", name)
+        start(folder, *warm_pytest, *asked, *more, "--qeval-output", name)
     return folder
 
 
@@ -139,7 +139,7 @@ def test_its_test_is_skipped_with_the_reason(replay: Run, pytester: pytest.Pytes
     assert result.ret == pytest.ExitCode.OK
     result.assert_outcomes(passed=5, skipped=1)
     result.stdout.fnmatch_lines(
-        ["  2 questions from 1 perturbations; left out: 1 invalid", f"SKIPPED*{BROKEN} is no question: *"]
+        ["  2 questions from 1 perturbation; left out: 1 invalid", f"SKIPPED*{BROKEN} is no question: *"]
     )
 
 
@@ -172,7 +172,7 @@ def test_a_part_of_what_was_made_is_told(replay: Run, pytester: pytest.Pytester)
     """Whoever deselects questions does not read that all were asked."""
     result = replay(answers(pytester.path), "-k", "own/1")
 
-    result.stdout.fnmatch_lines(["  3 questions from 1 perturbations, of which 1 were selected"])
+    result.stdout.fnmatch_lines(["  3 questions from 1 perturbation, of which 1 were selected"])
     result.stdout.no_fnmatch_line(LONE)
 
 

@@ -44,4 +44,4 @@ def test_there_are_exactly_two_commands_to_set_up() -> None:
     assert len(blocks) == 2
     assert all(block.startswith("python3 -m venv .venv && .venv/bin/pip install") for block in blocks)
     assert "--qeval-model demo --qeval-recipe int8" in blocks[0]
-    assert blocks[1].endswith("-m pytest")
+    assert blocks[1].endswith("-m pytest -n 2 --dist loadfile")

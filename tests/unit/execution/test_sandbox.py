@@ -286,11 +286,12 @@ def test_nothing_survives_a_killed_plugin(name: IsolationName, tmp_path: Path) -
         below = psutil.Process(parent.pid).children(recursive=True)
         assert len(below) >= 4
         parent.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 5
-    while (alive := [process for process in below if _is_alive(process)]) and time.monotonic() < deadline:
+    deadline = time.monotonic() + 60
+    left: list[object] = [tmp_path]
+    while left and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert alive == []
-    assert list(tmp_path.iterdir()) == []
+        left = [*filter(_is_alive, below), *tmp_path.iterdir()]
+    assert left == []
 
 
 def test_interrupting_the_foreground_does_not_reach_workers() -> None:
