@@ -64,9 +64,13 @@ class ContinuousBatch(Decoder):
         self._waiting: deque[tuple[Unit, ...]] = deque()
         self._ready: deque[_Ready] = deque()
         self._live: list[Row] = []
+        self._capacity = 0
 
     def _enqueue(self, units: tuple[Unit, ...]) -> None:
         self._waiting.append(units)
+        # Of the whole queue: caches that grow again and again leave holes in the heap, in which nothing larger fits.
+        longest = len(units[0].prompt_ids) + units[0].max_new_tokens + LONGEST_DRAFT
+        self._capacity = max(self._capacity, longest)
 
     def _work(self) -> None:
         free = self._shape.rows - len(self._live)
@@ -104,9 +108,7 @@ class ContinuousBatch(Decoder):
             if row.reason:
                 self._finish(row)
                 continue
-            prefix = ready.prefilled.prefix
-            capacity = prefix.length + row.unit.max_new_tokens + LONGEST_DRAFT
-            self._model.cache.place(len(self._live), prefix, capacity=capacity)
+            self._model.cache.place(len(self._live), ready.prefilled.prefix, capacity=self._capacity)
             self._live.append(row)
 
     def _decode(self) -> None:
