@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from pytest_qeval.facts import PerturbationFacts
 from pytest_qeval.perturb.difference import prompt_diff
 from pytest_qeval.perturb.disturbing import HALF
+from pytest_qeval.perturb.source import Function, description, parsed
 from pytest_qeval.robust_results import BrokenExample
-from pytest_qeval.schema import Case, Record
+from pytest_qeval.schema import Case, Record, Sample
 
 __all__ = ["broken_examples"]
 
@@ -59,5 +61,19 @@ def _example(record: Record, nominal: Record) -> BrokenExample:
         case=record.case.label,
         reason=record.reason,
         prompt_diff=record.disturbance,
-        completion_diff=prompt_diff(before.completion.text, after.completion.text, record.case.label),
+        completion_diff=prompt_diff(_said(before), _said(after), record.case.label),
     )
+
+
+def _said(sample: Sample) -> str:
+    """Give an answer; of a chat model's, the program without docstrings: those are the question's, said again."""
+    if sample.extracted is None:
+        return sample.completion.text
+    # Behind the line that lets go of what the prompt has begun; before it the prompt's function is only closed.
+    program = sample.extracted.partition("\n\ndel ")[2].partition("\n")[2].strip("\n") or sample.extracted
+    tree = parsed(program)
+    functions = [node for node in ast.walk(tree) if isinstance(node, Function)] if tree else []
+    told = [found for node in functions if (found := description(node))]
+    repeated = {number for one in told for number in range(one.lineno, (one.end_lineno or one.lineno) + 1)}
+    lines = enumerate(program.splitlines(), start=1)
+    return "\n".join(line for number, line in lines if number not in repeated)

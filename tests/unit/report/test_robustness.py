@@ -13,7 +13,7 @@ from pytest_qeval.report.json import SCHEMA_PATH, report_dict
 from pytest_qeval.report.summary import Material, summarise
 from pytest_qeval.results import Summary
 from pytest_qeval.robust_results import ALL, RobustChange, RobustResult
-from pytest_qeval.schema import Estimate, Quantity, Undefined
+from pytest_qeval.schema import Estimate, Quantity, Record, Undefined
 from tests.unit.report.builders import INT8, record
 from tests.unit.report.disturbed import BASE, NOMINAL, OWN, TABS, TYPOS, WORDS, Outcomes, disturbed, robust_session
 
@@ -277,3 +277,20 @@ def test_examples_are_of_the_problems_that_broke_most() -> None:
     assert (first.reason, first.prompt_diff) == ("failed: assert 1 == 2", "+typos")
     assert change_of(summarise(robust_session(own, own))).examples == ()
     assert change_of(summarise(robust_session(base, own)), "typos").examples == ()
+
+
+def test_of_a_chat_answer_the_question_is_not_shown_again() -> None:
+    """It repeats the docstring, whose difference is that of the prompt; what a model made of it is what counts."""
+
+    def answered(made: Record, text: str, returned: str) -> Record:
+        (sample,) = made.samples
+        function = f'def f(n):\n    """{text}\n\n    More.\n    """\n    return {returned}'
+        program = f"    pass\n\n\ndel f\n\n\nimport math\n\n\n{function}"
+        return replace(made, samples=(replace(sample, extracted=program),))
+
+    session = robust_session({"": ["+"], "typos": ["+"]}, {"": ["+"], "typos": ["-"]})
+    records = [answered(one, one.disturbance or "Square.", one.disturbance or "n * n") for one in session.records]
+    (example,) = change_of(summarise(replace(session, records=records))).examples
+
+    changed = [line for line in example.completion_diff.splitlines() if not line.startswith(("---", "+++", "@@"))]
+    assert changed == [" def f(n):", "-    return n * n", "+    return +typos"]
