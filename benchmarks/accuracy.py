@@ -25,15 +25,19 @@ HEAD = ("benchmark", "prompt", "metric", "n", "baseline", "candidate", "differen
 
 def run(args: argparse.Namespace, style: str, output: Path) -> dict[str, Any]:
     """Evaluate in one style and give the report."""
-    command = [
-        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
-        *(f"--qeval-model={args.model}", f"--qeval-recipe={args.recipe}", "--qeval-baseline=run"),
-        *(f"--qeval-prompt={style}", f"--qeval-output={output}"),
+    options = [
+        *(f"--qeval-model={args.model}", f"--qeval-recipe={args.recipe}", f"--qeval-prompt={style}"),
         *(f"--qeval-suite={suite}" for suite in args.suites),
         *([f"--qeval-data={args.data}"] if args.data else []),
         *([f"--qeval-limit={args.limit}"] if args.limit else []),
     ]
-    finished = subprocess.run(command, check=False)
+    return report_of(options, output)
+
+
+def report_of(options: Sequence[str], output: Path) -> dict[str, Any]:
+    """Run pytest, the baseline included, and give its report."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--qeval-baseline=run", *options]
+    finished = subprocess.run([*command, f"--qeval-output={output}"], check=False)
     if not (output / "report.json").is_file():
         sys.exit(f"pytest ended with status {finished.returncode} and without a report")
     report: dict[str, Any] = json.loads((output / "report.json").read_text(encoding="utf-8"))

@@ -9,15 +9,12 @@ baseline and candidate, and the increase with its paired interval.
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.accuracy import points, share
+from benchmarks.accuracy import points, report_of, share
 from pytest_qeval.perturb.base import CATEGORIES
 from pytest_qeval.robust_results import ALL
 
@@ -29,19 +26,14 @@ HEAD = (
 
 def run(args: argparse.Namespace, output: Path) -> dict[str, Any]:
     """Ask the disturbed problems and give the report."""
-    command = [
-        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--qeval-suite=robustness"),
-        *(f"--qeval-model={args.model}", f"--qeval-recipe={args.recipe}", "--qeval-baseline=run"),
-        *(f"--qeval-prompt={args.prompt}", f"--qeval-output={output}"),
+    options = [
+        *(f"--qeval-model={args.model}", f"--qeval-recipe={args.recipe}", f"--qeval-prompt={args.prompt}"),
+        "--qeval-suite=robustness",
         *(f"--qeval-perturbation={one}" for one in args.perturbation),
         *([f"--qeval-limit={args.limit}"] if args.limit else []),
         *([f"--qeval-seeds={args.seeds}"] if args.seeds else []),
     ]
-    finished = subprocess.run(command, check=False)
-    if not (output / "report.json").is_file():
-        sys.exit(f"pytest ended with status {finished.returncode} and without a report")
-    report: dict[str, Any] = json.loads((output / "report.json").read_text(encoding="utf-8"))
-    return report
+    return report_of(options, output)
 
 
 def rows(scopes: dict[str, dict[str, dict[str, Any]]], recipe: str) -> Iterator[Sequence[str]]:

@@ -199,7 +199,11 @@ def test_the_cache_is_used_and_extended(run: Run, pytester: pytest.Pytester, cac
 
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(
-        [f"qeval: the baseline auto is that of *, from {cached}", f"*{N} deselected / {N + 2} selected"]
+        [
+            f"qeval: the baseline auto is that of *, from {cached}",
+            f"*{N} deselected / {N + 2} selected",
+            f"qeval: {N} of the {N + 1} answers of auto are the saved ones",
+        ]
     )
     report = read_report(pytester.path / "out")
     assert (report["run"]["planned"], report["run"]["missing"]) == (2 * N + 2, 0)

@@ -238,6 +238,19 @@ def test_samples_share_one_prefill(make_model: Callable[[str], Any], tokenizer: 
     assert len({one.text for one in results.values()}) > 7, "samples differ"
 
 
+def test_room_is_made_once_for_the_whole_queue(make_model: Callable[[str], Any], tokenizer: Any) -> None:
+    """The longest prompt comes last, and the first row's cache is large enough for it already."""
+    decoder = batch(make_model("llama"), tokenizer, rows=2, group=1)
+    decoder.submit(requests_for(["x", "def add(a, b):\n    return a + b\n" * 3]))
+    decoder.step()
+    layer = decoder._model.cache.layers[0]  # type: ignore[attr-defined]
+    room = layer.keys
+    run(decoder)
+
+    assert layer.keys is room
+    assert room.shape[2] > 64  # which would do for the first
+
+
 @pytest.mark.parametrize("top_p", [1.0, 0.9])
 def test_samples_depend_on_the_seed_only(top_p: float, make_model: Callable[[str], Any], tokenizer: Any) -> None:
     """Not on the batch width, the neighbours, or the way of decoding."""
