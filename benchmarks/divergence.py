@@ -15,9 +15,9 @@ from typing import Any
 
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import BenchmarkSource
-from pytest_qeval.engines import scoring
-from pytest_qeval.engines.loading import load
-from pytest_qeval.engines.scoring import score, solved_text
+from pytest_qeval.engines.hf import scoring
+from pytest_qeval.engines.hf.loading import load
+from pytest_qeval.engines.hf.scoring import score, solved_text
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.measure.divergence import causal_logits, compare_logits
 from pytest_qeval.measure.divergence_facts import divergence_facts

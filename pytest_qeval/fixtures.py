@@ -13,8 +13,8 @@ from pytest_qeval.schema import Case, Record
 if TYPE_CHECKING:
     from pytest_qeval.facts import SensitivityFacts, StreamFacts
     from pytest_qeval.measure.divergence_facts import DivergenceFacts
-    from pytest_qeval.recipe_run import RecipeRun
-    from pytest_qeval.runtime import Runtime  # noqa: F401 - named in the stash key below
+    from pytest_qeval.run.context import Runtime  # noqa: F401 - named in the stash key below
+    from pytest_qeval.run.recipe_run import RecipeRun
 
 __all__ = ["RECORD", "RUNTIME", "QEval", "qeval", "qeval_recipe"]
 

@@ -7,14 +7,10 @@ from typing import Any
 
 import pytest
 
-from pytest_qeval.settings import ISOLATIONS, PROMPTS
+from pytest_qeval.settings import ISOLATIONS, MORE_SUITES, PROMPTS, SUITES
 
-__all__ = ["MORE_SUITES", "OPTIONS", "SUITES", "Option", "add_options"]
+__all__ = ["OPTIONS", "Option", "add_options"]
 
-SUITES = ("divergence", "humaneval", "mbpp", "micro", "summarization", "robustness", "efficiency", "sensitivity")
-"""In the order in which they run."""
-MORE_SUITES = ("codesearchnet", "humaneval-plus", "mbpp-function", "mbpp-plus", "mbpp-sanitized")
-"""Those that `all` leaves out, for their size, or because they are other editions of the same problems."""
 _SUITES = f"{', '.join(SUITES)}, all of these (all), {', '.join(MORE_SUITES)}"
 
 

@@ -11,11 +11,11 @@ from collections.abc import Generator
 import pytest
 
 from pytest_qeval import hookspec
-from pytest_qeval.activation import activate
-from pytest_qeval.collection import check, parametrize, reuse
-from pytest_qeval.comparing import compare_runs
 from pytest_qeval.fixtures import qeval, qeval_recipe
-from pytest_qeval.listing import list_names
+from pytest_qeval.hooks.activate import activate
+from pytest_qeval.hooks.collect import check, parametrize, reuse
+from pytest_qeval.hooks.compare_command import compare_runs
+from pytest_qeval.hooks.list_command import list_names
 from pytest_qeval.options import add_options
 
 __all__ = ["qeval", "qeval_recipe"]

@@ -18,6 +18,7 @@ __all__ = [
     "Completion",
     "EngineProgress",
     "Estimate",
+    "Evidence",
     "Execution",
     "ExecutionStatus",
     "FinishReason",
@@ -54,6 +55,9 @@ SCORES = ("bleu", "chrf")
 
 FinishReason = Literal["stop", "eos", "length", "replay"]
 """Why generation ended: a stop string, the end-of-sequence token, the token limit, or read from a file."""
+
+Evidence = Literal["worse", "not worse", "unproven"]
+"""What an interval proves about a loss and its margin."""
 
 Outcome = Literal["solved", "unsolved", "scored"]
 

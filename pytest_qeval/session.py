@@ -8,23 +8,24 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
 
+from pytest_qeval.benchmarks.selftest import BENCHMARKS
 from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import RunHeader
-from pytest_qeval.gathering import Gathering, Parties, Verdict
-from pytest_qeval.journal import Journal
-from pytest_qeval.report.comparison import MARGIN
+from pytest_qeval.records.collector import Gathering, Parties
+from pytest_qeval.records.journal import Journal
 from pytest_qeval.report.files import check_folder, write_report, write_samples
 from pytest_qeval.report.prospects import prospects
 from pytest_qeval.report.terminal import Line, lines
-from pytest_qeval.results import GateResult
 from pytest_qeval.schema import Case, Json, Outcome
-from pytest_qeval.selftest import BENCHMARKS
 from pytest_qeval.settings import CONTROL, Settings
-from pytest_qeval.verdict.baseline import Baseline
-from pytest_qeval.verdict.baseline_key import benchmark_key, cost_key, key_of
-from pytest_qeval.verdict.gates import Gate
-from pytest_qeval.verdict.keeping import keeper, replayed
-from pytest_qeval.verdict.margin import margin_of
+from pytest_qeval.summary.comparison import MARGIN
+from pytest_qeval.summary.results import GateResult
+from pytest_qeval.verdict.baseline.file import Baseline
+from pytest_qeval.verdict.baseline.key import benchmark_key, cost_key, key_of
+from pytest_qeval.verdict.baseline.writer import keeper, replayed
+from pytest_qeval.verdict.conclude import Verdict, conclude
+from pytest_qeval.verdict.gates.grammar import Gate
+from pytest_qeval.verdict.gates.margin import margin_of
 
 __all__ = ["FullOutcome", "Session"]
 
@@ -217,7 +218,8 @@ class Session:
         if self._journal is None:
             return True
         self._journal.close()
-        self._verdict = self._gathering.conclude(
+        self._verdict = conclude(
+            self._gathering,
             run=self._run,
             duration_s=self._clock() - self._started,
             planned=self._planned,

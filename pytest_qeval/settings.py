@@ -13,7 +13,9 @@ from pytest_qeval.schema import PromptStyle
 __all__ = [
     "CONTROL",
     "ISOLATIONS",
+    "MORE_SUITES",
     "PROMPTS",
+    "SUITES",
     "CalibrationSettings",
     "ExecutionSettings",
     "GenerationSettings",
@@ -30,6 +32,11 @@ PROMPTS: tuple[PromptName, ...] = get_args(PromptName)
 CONTROL = "control"
 """Name of the baseline's second run."""
 ISOLATIONS: tuple[IsolationName, ...] = get_args(IsolationName)
+
+SUITES = ("divergence", "humaneval", "mbpp", "micro", "summarization", "robustness", "efficiency", "sensitivity")
+"""In the order in which they run."""
+MORE_SUITES = ("codesearchnet", "humaneval-plus", "mbpp-function", "mbpp-plus", "mbpp-sanitized")
+"""Those that `all` leaves out, for their size, or because they are other editions of the same problems."""
 
 
 def file_stem(recipe: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.benchmarks.jsonl import parse_problems, read_bytes, sha256_of
-from pytest_qeval.benchmarks.text import TextBenchmark
+from pytest_qeval.benchmarks.text.base import TextBenchmark
 from pytest_qeval.errors import DataError, UsageError
 from pytest_qeval.schema import Json, Problem
 

@@ -1,4 +1,4 @@
-"""Hold the embedded code model `demo` and everything needed to train it again."""
+"""The embedded code model `demo`; `tools/demo_training` of the repository trains it again."""
 
 from pathlib import Path
 from typing import Final

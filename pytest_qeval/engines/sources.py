@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from pytest_qeval.demo import MODEL_DIR
 from pytest_qeval.engines.hub import find_on_hub
-from pytest_qeval.engines.weights import check_gguf, check_safetensors
+from pytest_qeval.engines.weight_files import check_gguf, check_safetensors
 from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.quantize.recipe import EXPORT_FILE
 from pytest_qeval.settings import ModelSettings
@@ -56,7 +57,7 @@ def resolve(settings: ModelSettings) -> ModelSource:
     """
     path = Path(settings.name).expanduser()
     if settings.name == "demo":
-        source = ModelSource(kind="demo", name="demo", path=Path(__file__).parents[1] / "demo" / "model")
+        source = ModelSource(kind="demo", name="demo", path=MODEL_DIR)
     elif path.is_dir():
         source = ModelSource(kind="directory", name=settings.name, path=path)
     elif path.is_file():

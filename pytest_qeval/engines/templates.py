@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_qeval.engines.hub import hub_file
 from pytest_qeval.engines.sources import ModelSource
-from pytest_qeval.engines.weights import gguf_text
+from pytest_qeval.engines.weight_files import gguf_text
 from pytest_qeval.errors import EngineError
 
 __all__ = ["has_chat_template", "render"]

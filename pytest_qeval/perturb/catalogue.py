@@ -11,11 +11,11 @@ from pytest_qeval import registry
 from pytest_qeval.errors import UnknownNameError, UsageError
 from pytest_qeval.perturb import recode_files
 from pytest_qeval.perturb.base import CATEGORIES, LEVELS, Perturbation
-from pytest_qeval.perturb.disturbing import HALF
-from pytest_qeval.perturb.docstring_translation import FILE as TRANSLATIONS
-from pytest_qeval.perturb.docstring_translation import back_translation, read_translations
-from pytest_qeval.perturb.syntax_proposed_names import FILE as NAMES
-from pytest_qeval.perturb.syntax_proposed_names import read_proposals, rename_variable_model
+from pytest_qeval.perturb.code.proposed_names import FILE as NAMES
+from pytest_qeval.perturb.code.proposed_names import read_proposals, rename_variable_model
+from pytest_qeval.perturb.docstring.translation import FILE as TRANSLATIONS
+from pytest_qeval.perturb.docstring.translation import back_translation, read_translations
+from pytest_qeval.perturb.perturbed_problems import HALF
 
 __all__ = ["FROM_FILES", "FULL", "SCREEN", "Catalogue", "own_perturbations"]
 

@@ -13,17 +13,17 @@ from transformers.pytorch_utils import Conv1D
 
 from pytest_qeval import registry
 from pytest_qeval.errors import RecipeError
-from pytest_qeval.quantize.activations import ActivationQuantizer, StaticRange
-from pytest_qeval.quantize.kernels import onednn_is_exact
-from pytest_qeval.quantize.linear import Int8Linear
-from pytest_qeval.quantize.mapped import MappedFiles
+from pytest_qeval.quantize.kernels.activations import ActivationQuantizer, StaticRange
+from pytest_qeval.quantize.kernels.int8_product import onednn_is_exact
+from pytest_qeval.quantize.kernels.linear import Int8Linear
+from pytest_qeval.quantize.kernels.mapped import MappedFiles
+from pytest_qeval.quantize.kernels.simulated import SimulatedLinear
+from pytest_qeval.quantize.kernels.weight_only import WeightOnlyLinear, weight_only_kernel
+from pytest_qeval.quantize.kernels.weights import QuantizedWeight, packed_bytes, quantize_weight
 from pytest_qeval.quantize.places import AnyLinear, Place, plan_places, record_kept, weight_of
 from pytest_qeval.quantize.quantization import ExecutionKind, LayerRecord, Quantization
 from pytest_qeval.quantize.quantizer import Quantizer
 from pytest_qeval.quantize.recipe import LayerRule, Recipe, WeightScheme
-from pytest_qeval.quantize.simulated import SimulatedLinear
-from pytest_qeval.quantize.weight_only import WeightOnlyLinear, weight_only_kernel
-from pytest_qeval.quantize.weights import QuantizedWeight, packed_bytes, quantize_weight
 
 __all__ = ["NO_RANGES", "Rounding", "quantize_"]
 

@@ -8,8 +8,8 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_qeval.results import GateResult
 from pytest_qeval.schema import Problem, Record
+from pytest_qeval.summary.results import GateResult
 
 __all__ = ["describe_case", "write_gates"]
 

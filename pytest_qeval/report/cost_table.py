@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from pytest_qeval.facts import RecipeFacts
-from pytest_qeval.results import Efficiency, Percentiles, Summary
+from pytest_qeval.summary.results import Efficiency, Percentiles, Summary
 
 __all__ = ["cost_rows", "saved_costs"]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from pytest_qeval.errors import UsageError
 from pytest_qeval.report.json import report_dict
 from pytest_qeval.report.layers import layers_csv
-from pytest_qeval.results import GateResult, Summary
 from pytest_qeval.schema import Case, Record
 from pytest_qeval.settings import file_stem
+from pytest_qeval.summary.results import GateResult, Summary
 
 __all__ = ["check_folder", "write_report", "write_samples"]
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from pytest_qeval.facts import RecipeFacts, SensitivityFacts
 from pytest_qeval.report.divergence import divergence_dict
-from pytest_qeval.report.robust_report import robustness_dict
-from pytest_qeval.report.score_report import benchmark_dict, scores_dict
-from pytest_qeval.results import BenchmarkResult, Comparison, Efficiency, GateResult, Summary
+from pytest_qeval.report.robustness import robustness_dict
+from pytest_qeval.report.scores import benchmark_dict, scores_dict
 from pytest_qeval.schema import Json, quantity_to_dict
+from pytest_qeval.summary.results import BenchmarkResult, Comparison, Efficiency, GateResult, Summary
 
 __all__ = ["SCHEMA", "SCHEMA_PATH", "report_dict"]
 

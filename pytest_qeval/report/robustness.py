@@ -1,241 +1,201 @@
-"""Disturbed problems beside undisturbed ones, and a candidate's losses beside the baseline's."""
+"""How robustness is said: the report's section `robustness`, and the lines of the terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from typing import Literal
 
-from pytest_qeval.facts import PerturbationFacts
-from pytest_qeval.perturb.disturbing import HALF
-from pytest_qeval.report.robust_examples import broken_examples
-from pytest_qeval.robust_results import ALL, RobustChange, RobustResult
-from pytest_qeval.schema import Case, Quantity, Record, Undefined
-from pytest_qeval.stats.paired import PairedCounts, adjusted, evidence_of, mcnemar_p
-from pytest_qeval.stats.passk import KS
-from pytest_qeval.stats.robustness import (
-    ProblemRobustness,
-    drop_increase,
-    means_of,
-    problem_robustness,
-    robust_pass_difference,
-)
+from pytest_qeval.report.table import align
+from pytest_qeval.schema import Evidence, Json, Quantity, Undefined, quantity_to_dict
+from pytest_qeval.summary.results import Summary
+from pytest_qeval.summary.robust_results import ALL, BrokenExample, RobustChange, RobustResult
 
-__all__ = ["ROBUST_MARGIN", "changes_of", "is_disturbed", "robust_results", "scopes_of"]
+__all__ = ["robust_lines", "robustness_dict"]
 
-ROBUST_MARGIN = 0.03
-"""The increase of the robust drop that evidence is about where no gate names one: 3 points."""
-
-_Found = Mapping[tuple[str, Case], Record]
-_Groups = Mapping[tuple[str, str], Sequence[Case]]
-"""Planned cases of the robustness suite by benchmark and recipe, undisturbed ones included."""
+_Colour = Literal["green", "red", "yellow"]
+_COLOURS: Mapping[Evidence, _Colour] = {"worse": "red", "not worse": "green", "unproven": "yellow"}
+_MEASURES = {"nominal": "pass", "robust": "robust_pass", "drop": "robust_drop", "relative": "robust_relative"}
+"""Names of the means in the report, each with `@k`; `lost` and `gained` are called what they are."""
+_SHOWN_LINES = 12
+"""Of a diff in the terminal; the report has all."""
 
 
-def is_disturbed(case: Case) -> bool:
-    """Tell whether a case belongs to robustness alone: disturbed, or undisturbed with half of its solution given."""
-    return case.perturbation is not None
+def robustness_dict(summary: Summary) -> Json:
+    """Give the report's section: by benchmark, recipe and scope."""
+    section: dict[str, dict[str, Json]] = {}
+    changes = {(one.benchmark, one.recipe, one.scope): one for one in summary.robust_changes}
+    for result in summary.robust_results:
+        scopes = section.setdefault(result.benchmark, {}).setdefault(result.recipe, {})
+        change = changes.get((result.benchmark, result.recipe, result.scope))
+        scopes[result.scope] = {
+            **_counts(summary, result),
+            **_means(result),
+            "problems": result.problems,
+            "asked": result.asked,
+            "unpaired": result.unpaired,
+            "missing": result.missing,
+            "comparison": change and _change(change),
+        }
+    return section
 
 
-def scopes_of(facts: Iterable[PerturbationFacts]) -> Mapping[str, tuple[PerturbationFacts, ...]]:
-    """Give every perturbation, every category, and all, each with its perturbations; nothing where none is known."""
-    known = list(facts)
-    scopes: dict[str, tuple[PerturbationFacts, ...]] = {one.name: (one,) for one in known}
-    for category in dict.fromkeys(one.category for one in known):
-        scopes[category] = tuple(one for one in known if one.category == category)
-    return {**scopes, ALL: tuple(known)} if known else {}
+def _counts(summary: Summary, result: RobustResult) -> Json:
+    facts = [summary.perturbations[result.benchmark, name] for name in result.perturbations]
+    invalid: dict[str, str] = {}
+    for one in facts:
+        invalid |= one.reasons
+    return {
+        "perturbations": list(result.perturbations),
+        "category": facts[0].category if len({one.category for one in facts}) == 1 else None,
+        "level": facts[0].level if len({one.level for one in facts}) == 1 else None,
+        "seeds": max(one.seeds for one in facts),
+        **{name: sum(getattr(one, name) for one in facts) for name in ("applied", "unchanged", "repeated", "invalid")},
+        "invalid_cases": invalid,
+    }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Task:
-    """One problem of a scope under one recipe: who was asked what, and what came out."""
-
-    task_id: str
-    questions: frozenset[tuple[Case, str]]
-    """With the disturbance of each, which another version of a perturbation may have made another one."""
-    nominal: tuple[bool, ...]
-    """One value a sample; a sample counts where it passes in every form that was disturbed."""
-    outcomes: tuple[tuple[bool, ...], ...]
-    originals: tuple[tuple[bool, ...], ...]
-    """What each outcome is compared with: of a problem that is asked in two forms, its own."""
-
-    def at(self, k: int) -> ProblemRobustness:
-        """Judge it."""
-        return problem_robustness(self.nominal, self.outcomes, k=k, originals=self.originals)
+def _means(result: RobustResult) -> Json:
+    names = {**_MEASURES, "lost": "lost", "gained": "gained"}
+    return {
+        f"{said}@{k}": quantity_to_dict(getattr(means, name))
+        for k, means in result.means.items()
+        for name, said in names.items()
+    }
 
 
-def robust_results(
-    groups: _Groups, found: _Found, facts: Mapping[tuple[str, str], PerturbationFacts]
-) -> tuple[RobustResult, ...]:
-    """Conclude for every benchmark, recipe and scope.
-
-    Args:
-        groups: Planned cases by benchmark and recipe.
-        found: Records by recipe and case.
-        facts: What perturbations made of benchmarks, by benchmark and name.
-    """
-    results = []
-    for (benchmark, recipe), cases in groups.items():
-        scopes = scopes_of(one for (name, _), one in facts.items() if name == benchmark)
-        unpaired = _unpaired(recipe, scopes.get(ALL, ()), cases, found)
-        for scope, members in scopes.items():
-            names = {one.name for one in members}
-            tasks = list(_tasks(recipe, members, cases, found))
-            fewest = min((len(task.nominal) for task in tasks), default=1)
-            results.append(
-                RobustResult(
-                    benchmark=benchmark,
-                    recipe=recipe,
-                    scope=scope,
-                    perturbations=tuple(one.name for one in members),
-                    problems=len(tasks),
-                    asked=sum(case.perturbation in names for case in cases),
-                    unpaired=sum(case.perturbation in names for case in unpaired),
-                    missing=sum((recipe, case) not in found for case in _asked(cases, members)),
-                    means={k: means_of([task.at(k) for task in tasks]) for k in KS if k <= fewest},
-                )
-            )
-    return tuple(results)
+def _change(change: RobustChange) -> Json:
+    return {
+        "baseline": change.baseline,
+        "drop_increase": quantity_to_dict(change.increase),
+        "robust_pass_delta": quantity_to_dict(change.delta),
+        "broken": list(change.broken),
+        "mended": list(change.mended),
+        "mcnemar_p": change.p,
+        "mcnemar_p_adjusted": change.p_adjusted,
+        "evidence": change.evidence,
+        "margin": change.margin,
+        "examples": [
+            {
+                "case": one.case,
+                "reason": one.reason,
+                "prompt_diff": one.prompt_diff,
+                "completion_diff": one.completion_diff,
+            }
+            for one in change.examples
+        ],
+    }
 
 
-def _asked(cases: Iterable[Case], members: Sequence[PerturbationFacts]) -> Iterator[Case]:
-    """Give a scope's own cases; the undisturbed ones are those of the benchmark, which counts them itself."""
-    names = {one.name for one in members} | {HALF for one in members if one.form == "half"}
-    return (case for case in cases if case.perturbation in names)
+def robust_lines(summary: Summary, benchmark: str) -> Iterator[tuple[str, _Colour | None]]:
+    """Yield lines and colours: categories and all in a table, then what became of each candidate, with one example."""
+    results = [one for one in summary.robust_results if one.benchmark == benchmark]
+    single = {name for one in results for name in one.perturbations}
+    shown = [one for one in results if one.problems + one.missing and (one.scope not in single or len(single) == 1)]
+    scopes = list(dict.fromkeys(one.scope for one in shown))
+    shown.sort(key=lambda one: scopes.index(one.scope))
+    changes = {(one.recipe, one.scope): one for one in summary.robust_changes if one.benchmark == benchmark}
+    head = [f"{benchmark}, disturbed", "", "problems", "pass@1", "robust", "lost", "gained", "robust drop"]
+    rows = [[*_row(one), _last(one, changes)] for one in shown]
+    last = "increase, pt [95 %]" if changes else "95 % interval"
+    yield from ((text, None) for text in align([[*head, last], *rows]))
+    yield from _left_out(summary, benchmark)
+    for change in summary.robust_changes:
+        if change.benchmark == benchmark and change.scope == ALL:
+            yield "", None
+            yield from _about(change, summary)
 
 
-def _original(case: Case, forms: Mapping[str, str]) -> Case:
-    """Give the undisturbed case that a disturbed one is compared with."""
-    half = forms[str(case.perturbation)] == "half"
-    return Case(benchmark=case.benchmark, task_id=case.task_id, perturbation=HALF if half else None)
+def _row(result: RobustResult) -> list[str]:
+    means = result.means.get(1)
+    missing = f" ({result.missing} missing!)" if result.missing else ""
+    names = ("nominal", "robust", "lost", "gained", "drop")
+    shares = [_share(getattr(means, name)) if means else "" for name in names]
+    return [f"  {result.scope}", result.recipe, f"{result.problems}{missing}", *shares]
 
 
-def _unpaired(recipe: str, members: Sequence[PerturbationFacts], cases: Sequence[Case], found: _Found) -> list[Case]:
-    """Give the disturbed cases whose answers say nothing, and not because another answer was lost."""
-    forms, planned = {one.name: one.form for one in members}, set(cases)
-    alone = []
-    for case in cases:
-        if case.perturbation not in forms or (recipe, case) not in found:
-            continue
-        original = _original(case, forms)
-        samples = len(found[recipe, case].samples)
-        before = found.get((recipe, original))
-        if original not in planned or (before and len(before.samples) != samples):
-            alone.append(case)
-    return alone
+def _last(result: RobustResult, changes: Mapping[tuple[str, str], RobustChange]) -> str:
+    """Say how much more than the baseline's the drop is, since a drop alone says little of a recipe."""
+    change = changes.get((result.recipe, result.scope))
+    if change:
+        return _increase(change.increase)
+    means = result.means.get(1)
+    return _interval(means.drop) if means and not changes else ""
 
 
-def _tasks(recipe: str, members: Sequence[PerturbationFacts], cases: Sequence[Case], found: _Found) -> Iterator[_Task]:
-    forms = {one.name: one.form for one in members}
-    by_task: dict[str, list[Case]] = {}
-    for case in cases:
-        if case.perturbation in forms:
-            by_task.setdefault(case.task_id, []).append(case)
-    for task_id, asked in by_task.items():
-        if any((recipe, case) not in found for case in asked):
-            continue  # the worst of them is not known
-        wanted = [_original(case, forms) for case in asked]
-        if any((recipe, case) not in found for case in wanted):
-            continue
-        originals = tuple(_passes(found[recipe, case]) for case in wanted)
-        outcomes = tuple(_passes(found[recipe, case]) for case in asked)
-        if len({len(samples) for samples in (*originals, *outcomes)}) == 1:
-            yield _Task(
-                task_id=task_id,
-                questions=frozenset((case, found[recipe, case].disturbance) for case in (*wanted, *asked)),
-                nominal=tuple(all(samples) for samples in zip(*originals, strict=True)),
-                outcomes=outcomes,
-                originals=originals,
-            )
+def _increase(increase: Quantity) -> str:
+    if isinstance(increase, Undefined):
+        return "–"
+    interval = _interval(increase, signed=True)
+    return f"{_points(increase.value)} [{interval}]" if interval else _points(increase.value)
 
 
-def _passes(record: Record) -> tuple[bool, ...]:
-    return tuple(sample.execution.status == "passed" for sample in record.samples)
+def _left_out(summary: Summary, benchmark: str) -> Iterator[tuple[str, _Colour | None]]:
+    """Say what could not be asked."""
+    facts = [one for (name, _), one in summary.perturbations.items() if name == benchmark]
+    counts = {name: sum(getattr(one, name) for one in facts) for name in ("unchanged", "repeated", "invalid")}
+    applied = sum(one.applied for one in facts)
+    left = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    whole = [one for one in summary.robust_results if (one.benchmark, one.scope) == (benchmark, ALL)]
+    asked, unpaired = (max((getattr(one, name) for one in whole), default=0) for name in ("asked", "unpaired"))
+    part = f", of which {asked} were selected" if asked < applied else ""
+    kinds = "1 perturbation" if len(facts) == 1 else f"{len(facts)} perturbations"
+    yield f"  {applied} questions from {kinds}{part}" + (f"; left out: {left}" if left else ""), None
+    if unpaired:
+        undisturbed = "the same undisturbed was not selected, or answered by another number of samples"
+        yield f"  {unpaired} answers are compared with nothing: {undisturbed}", "yellow"
 
 
-def changes_of(
-    groups: _Groups,
-    found: _Found,
-    facts: Mapping[tuple[str, str], PerturbationFacts],
-    *,
-    baseline: str | None,
-    control: str | None,
-    margins: Callable[[str, str], float],
-) -> tuple[RobustChange, ...]:
-    """Compare every recipe with the baseline under every scope of every benchmark that both were asked.
-
-    Args:
-        groups: Planned cases by benchmark and recipe.
-        found: Records by recipe and case.
-        facts: What perturbations made of benchmarks, by benchmark and name.
-        baseline: What to compare with, if anything.
-        control: The baseline's second run, if there is one: no candidate, so its p-values are not corrected for.
-        margins: The increase that evidence is about, by recipe and benchmark.
-    """
-    changes = []
-    for (benchmark, recipe), cases in groups.items():
-        if baseline is None or recipe == baseline or (benchmark, baseline) not in groups:
-            continue
-        for scope, members in scopes_of(one for (name, _), one in facts.items() if name == benchmark).items():
-            own = {task.task_id: task for task in _tasks(recipe, members, cases, found)}
-            base = {task.task_id: task for task in _tasks(baseline, members, cases, found)}
-            both = [name for name in own if name in base and own[name].questions == base[name].questions]
-            change = _change(
-                [(base[name], own[name]) for name in both],
-                benchmark=benchmark,
-                recipe=recipe,
-                baseline=baseline,
-                scope=scope,
-                margin=margins(recipe, benchmark),
-            )
-            if scope == ALL:
-                examples = broken_examples(cases, found, members, recipe=recipe, baseline=baseline)
-                change = replace(change, examples=examples)
-            changes.append(change)
-    return tuple(_adjusted(changes, {one.name for one in facts.values()}, control))
+def _about(change: RobustChange, summary: Summary) -> Iterator[tuple[str, _Colour | None]]:
+    increase = change.increase
+    name = f"  {change.recipe} against {change.baseline}: robust drop"
+    if isinstance(increase, Undefined):
+        yield f"{name}: {increase.reason}", "yellow"
+        return
+    p, adjusted = f"{change.p:.2g}", f"{change.p_adjusted:.2g}"
+    said = f"p = {p}" if p == adjusted else f"p = {p} ({adjusted} corrected)"
+    interval = _interval(increase, signed=True)
+    about = f"{name} {_points(increase.value)} pt{f' [{interval}]' if interval else ''}, {said}"
+    yield f"{about}; {change.evidence} at a margin of {100 * change.margin:g} pt", _COLOURS[change.evidence]
+    only = (f"{len(broken)} robust under {recipe} only" for recipe, broken in _only(change).items())
+    yield f"    {', '.join(only)}", None
+    worse = [one for one in summary.robust_changes if _is_part(one, change) and one.evidence == "worse"]
+    if worse:
+        yield f"    worse by itself: {', '.join(one.scope for one in worse)}", "red"
+    if change.examples:
+        yield from _example(change.examples[0])
 
 
-def _change(
-    pairs: Sequence[tuple[_Task, _Task]], *, benchmark: str, recipe: str, baseline: str, scope: str, margin: float
-) -> RobustChange:
-    base, own = [one.at(1) for one, _ in pairs], [one.at(1) for _, one in pairs]
-    broken: list[str] = []
-    mended: list[str] = []
-    for (task, _), ours, theirs in zip(pairs, own, base, strict=True):
-        if ours.nominal and theirs.nominal and bool(ours.robust) != bool(theirs.robust):
-            (mended if ours.robust else broken).append(task.task_id)
-    increase = drop_increase(base, own)
-    p = mcnemar_p(PairedCounts(both=0, regressed=len(broken), fixed=len(mended), neither=0))
-    return RobustChange(
-        benchmark=benchmark,
-        recipe=recipe,
-        baseline=baseline,
-        scope=scope,
-        increase=increase,
-        delta=robust_pass_difference(base, own),
-        broken=tuple(broken),
-        mended=tuple(mended),
-        p=p,
-        p_adjusted=p,
-        evidence=evidence_of(_negated(increase), margin=margin),
-        margin=margin,
-    )
+def _only(change: RobustChange) -> Mapping[str, tuple[str, ...]]:
+    """Give the problems that only one of the two keeps when they are disturbed."""
+    return {change.baseline: change.broken, change.recipe: change.mended}
 
 
-def _negated(quantity: Quantity) -> Quantity:
-    """Turn an increase of a loss into a change of what is kept, of which evidence speaks."""
-    if isinstance(quantity, Undefined):
-        return quantity
-    low, high = (None if end is None else -end for end in (quantity.high, quantity.low))
-    return replace(quantity, value=-quantity.value, low=low, high=high)
+def _is_part(one: RobustChange, whole: RobustChange) -> bool:
+    return (one.benchmark, one.recipe) == (whole.benchmark, whole.recipe) and one.scope != ALL
 
 
-def _adjusted(changes: Sequence[RobustChange], single: set[str], control: str | None) -> Iterator[RobustChange]:
-    """Correct for how many single perturbations there are, and for how many categories; `all` is one look at all."""
-    corrected: dict[int, float] = {}
-    for family in (
-        [at for at, one in enumerate(changes) if one.scope in single and one.recipe != control],
-        [at for at, one in enumerate(changes) if one.scope not in {*single, ALL} and one.recipe != control],
-        [at for at, one in enumerate(changes) if one.scope == ALL and one.recipe != control],
-    ):
-        corrected |= dict(zip(family, adjusted([changes[at].p for at in family]), strict=True))
-    for at, one in enumerate(changes):
-        yield replace(one, p_adjusted=corrected.get(at, one.p))
+def _example(example: BrokenExample) -> Iterator[tuple[str, _Colour | None]]:
+    yield f"    for example {example.case}: {example.reason}", None
+    for title, diff in (("prompt", example.prompt_diff), ("completion", example.completion_diff)):
+        lines = [line for line in diff.splitlines() if not line.startswith(("---", "+++", "@@"))]
+        yield f"      {title}:", None
+        for line in lines[:_SHOWN_LINES]:
+            yield f"        {line}", "red" if line.startswith("-") else "green" if line.startswith("+") else None
+        if len(lines) > _SHOWN_LINES:
+            yield f"        … {len(lines) - _SHOWN_LINES} more lines in report.json", None
+
+
+def _share(quantity: Quantity) -> str:
+    return "–" if isinstance(quantity, Undefined) else f"{quantity.value:.1%}".replace("-", "−")
+
+
+def _interval(quantity: Quantity, *, signed: bool = False) -> str:
+    if isinstance(quantity, Undefined) or quantity.low is None or quantity.high is None:
+        return quantity.reason if isinstance(quantity, Undefined) else ""
+    if signed:
+        return f"{_points(quantity.low)}, {_points(quantity.high)}"
+    return f"{quantity.low:.1%} – {quantity.high:.1%}".replace("-", "−")
+
+
+def _points(fraction: float) -> str:
+    return f"{100 * fraction:+.1f}".replace("-", "−")

@@ -1,126 +1,121 @@
-"""Answers that are scored: means of each recipe, and differences from the baseline case by case."""
+"""How scored answers are said: the report's section `summarization`, and the lines of the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from hashlib import sha256
+from dataclasses import asdict
+from typing import Literal
 
-from pytest_qeval.schema import SCORES, Case, Json, Quantity, Record, Undefined
-from pytest_qeval.score_results import ScoreChange, ScoreComparison, ScoreResult
-from pytest_qeval.stats.paired import evidence_of, paired_mean
-from pytest_qeval.stats.scores import detectable_score_drop, mean_score, sign_flip_p
+from pytest_qeval.facts import RecipeFacts
+from pytest_qeval.report.table import align
+from pytest_qeval.schema import SCORES, Evidence, Json, Quantity, Undefined, quantity_to_dict
+from pytest_qeval.summary.results import Summary
+from pytest_qeval.summary.score_results import ScoreChange, ScoreComparison, ScoreResult
 
-__all__ = ["SCORE_MARGIN", "adjust_changes", "compare_scores", "is_scored", "score_results"]
+__all__ = ["benchmark_dict", "score_lines", "scores_dict"]
 
-SCORE_MARGIN = 0.01
-"""The loss of a mean score that a comparison's evidence is about where no gate names one: 1 point."""
-
-_SAYS_NOTHING = sha256(b"").hexdigest()
-
-_Found = Mapping[tuple[str, Case], Record]
-_Groups = Mapping[tuple[str, str], Sequence[Case]]
-"""Planned cases by benchmark and recipe."""
+_Colour = Literal["green", "red", "yellow"]
+_COLOURS: Mapping[Evidence, _Colour] = {"worse": "red", "not worse": "green", "unproven": "yellow"}
+_NAMES: Mapping[str, str] = {"bleu": "BLEU", "chrf": "chrF"}
 
 
-def is_scored(benchmark: str, benchmarks: Mapping[str, Json], found: _Found) -> bool:
-    """Tell whether a benchmark's answers are scored, from what was told about it or from any of its records."""
-    told = benchmarks.get(benchmark, {}).get("scored", False)
-    return bool(told) or any(case.benchmark == benchmark and r.outcome == "scored" for (_, case), r in found.items())
+def benchmark_dict(summary: Summary, name: str) -> Json:
+    """Give what is known of a benchmark's data."""
+    facts = {"excluded": {}, **summary.benchmarks.get(name, {})}
+    return {key: value for key, value in facts.items() if key != "scored"}  # where it stands in the report says it
 
 
-def score_results(groups: _Groups, found: _Found) -> tuple[ScoreResult, ...]:
-    """Conclude for every benchmark and recipe."""
-    return tuple(_result(*key, cases, found) for key, cases in groups.items())
+def scores_dict(summary: Summary) -> Json:
+    """Give the report's section, by benchmark."""
+    names = dict.fromkeys(result.benchmark for result in summary.score_results)
+    return {
+        name: {
+            **benchmark_dict(summary, name),
+            "results": {one.recipe: _result(one) for one in summary.score_results if one.benchmark == name},
+            "comparisons": {
+                one.recipe: {"baseline": one.baseline} | {key: _change(change) for key, change in one.changes.items()}
+                for one in summary.score_comparisons
+                if one.benchmark == name
+            },
+        }
+        for name in names
+    }
 
 
-def _result(benchmark: str, recipe: str, cases: Sequence[Case], found: _Found) -> ScoreResult:
-    records = [found[recipe, case] for case in cases if (recipe, case) in found]
-    return ScoreResult(
-        benchmark=benchmark,
-        recipe=recipe,
-        cases={record.case.label: {name: record.measurements[name] for name in SCORES} for record in records},
-        empty=sum(all(sample.program_sha256 == _SAYS_NOTHING for sample in record.samples) for record in records),
-        missing=len(cases) - len(records),
-        means={name: mean_score([record.measurements[name] for record in records]) for name in SCORES},
-    )
+def _result(result: ScoreResult) -> Json:
+    return {
+        "scored": len(result.cases),
+        "missing": result.missing,
+        "empty": result.empty,
+        **{name: quantity_to_dict(mean) for name, mean in result.means.items()},
+        "cases": {label: dict(scores) for label, scores in result.cases.items()},
+    }
 
 
-def compare_scores(
-    groups: _Groups,
-    found: _Found,
-    *,
-    baseline: str | None,
-    margins: Callable[[str, str, str], float],
-) -> tuple[ScoreComparison, ...]:
-    """Compare every recipe with the baseline on every benchmark that both were asked; p-values are not adjusted yet.
+def _change(change: ScoreChange) -> Json:
+    quantities = {name: quantity_to_dict(getattr(change, name)) for name in ("delta", "relative_drop")}
+    return {**asdict(change), **quantities}
+
+
+def score_lines(
+    summary: Summary, benchmark: str, *, kind: Callable[[RecipeFacts | None], str]
+) -> Iterator[tuple[str, _Colour | None]]:
+    """Yield lines and colours: a table of means, and for every candidate what became of each score.
 
     Args:
-        groups: Planned cases by benchmark and recipe.
-        found: Records by recipe and case.
-        baseline: What to compare with, if anything.
-        margins: The loss that evidence is about, by recipe, benchmark and score.
+        summary: What was concluded.
+        benchmark: One whose answers are scored.
+        kind: Says what a recipe is.
     """
-    return tuple(
-        ScoreComparison(
-            benchmark=benchmark,
-            recipe=recipe,
-            baseline=baseline,
-            changes={
-                name: _change(list(_pairs(recipe, baseline, cases, found, name)), margins(recipe, benchmark, name))
-                for name in SCORES
-            },
-        )
-        for (benchmark, recipe), cases in groups.items()
-        if baseline and recipe != baseline and (benchmark, baseline) in groups
-    )
+    results = [result for result in summary.score_results if result.benchmark == benchmark]
+    rows = [[benchmark, "", *(cell for name in SCORES for cell in (_NAMES[name], "95 % interval")), "scored"]]
+    rows += [_row(result, kind(summary.recipes.get(result.recipe))) for result in results]
+    yield from ((text, None) for text in align(rows))
+    for comparison in summary.score_comparisons:
+        if comparison.benchmark == benchmark:
+            yield "", None
+            yield from _comparison(comparison)
 
 
-def _pairs(
-    recipe: str, baseline: str, cases: Sequence[Case], found: _Found, name: str
-) -> Iterator[tuple[float, float]]:
-    """Yield the baseline's score and the recipe's own."""
-    for case in cases:
-        own, base = found.get((recipe, case)), found.get((baseline, case))
-        if own and base:
-            yield base.measurements[name], own.measurements[name]
+def _row(result: ScoreResult, kind: str) -> list[str]:
+    cells = [cell for name in SCORES for cell in _cells(result.means[name])]
+    missing = f" ({result.missing} missing!)" if result.missing else ""
+    empty = f", {result.empty} empty" if result.empty else ""
+    return [f"  {result.recipe}", kind, *cells, f"{len(result.cases)}{empty}{missing}"]
 
 
-def _change(pairs: Sequence[tuple[float, float]], margin: float) -> ScoreChange:
-    delta = paired_mean([base for base, _ in pairs], [own for _, own in pairs])
-    differences = [own - base for base, own in pairs]
-    p = sign_flip_p(differences)
-    return ScoreChange(
-        delta=delta,
-        relative_drop=_relative_drop(pairs, delta),
-        higher=sum(difference > 0 for difference in differences),
-        lower=sum(difference < 0 for difference in differences),
-        p=p,
-        p_adjusted=p,
-        evidence=evidence_of(delta, margin=margin),
-        margin=margin,
-        detectable_drop=detectable_score_drop(differences),
-    )
+def _cells(quantity: Quantity) -> tuple[str, str]:
+    """Give value and interval, from 0 to 100 as such scores are usually written."""
+    if isinstance(quantity, Undefined):
+        return "–", quantity.reason
+    low, high = quantity.low, quantity.high
+    return f"{100 * quantity.value:.1f}", "" if low is None or high is None else f"{100 * low:.1f} – {100 * high:.1f}"
 
 
-def _relative_drop(pairs: Sequence[tuple[float, float]], delta: Quantity) -> Quantity:
-    """Give the difference as a share of the baseline's mean, which is taken for known."""
-    base = sum(base for base, _ in pairs) / len(pairs) if pairs else 0.0
+def _comparison(comparison: ScoreComparison) -> Iterator[tuple[str, _Colour | None]]:
+    for name, change in comparison.changes.items():
+        about = f"  {comparison.recipe} against {comparison.baseline}: {_NAMES[name]}"
+        if isinstance(change.delta, Undefined):
+            yield f"{about} {change.delta.reason}", "yellow"
+            continue
+        p, adjusted = f"{change.p:.2g}", f"{change.p_adjusted:.2g}"
+        said = f"p = {p}" if p == adjusted else f"p = {p} ({adjusted} corrected)"
+        word = f"{change.evidence} at a margin of {100 * change.margin:g} pt"
+        yield f"{about} {_points(change.delta)}, {said}; {word}", _COLOURS[change.evidence]
+        yield f"    {_moved(change)}", None
+
+
+def _moved(change: ScoreChange) -> str:
+    moved = f"{change.higher} higher, {change.lower} lower"
+    if change.evidence != "unproven" or change.detectable_drop is None:
+        return moved
+    return f"{moved}; so many problems, moving as far, can rule out a drop of {100 * change.detectable_drop:.1f} pt"
+
+
+def _points(delta: Quantity) -> str:
+    """Give difference and interval in points."""
     if isinstance(delta, Undefined):
-        return delta
-    if not base:
-        return Undefined(reason="the baseline scored nothing, of which a share could be lost")
-    low, high = (None if end is None else 0.0 - end / base for end in (delta.high, delta.low))
-    method = f"{delta.method}, over the baseline's mean"
-    return replace(delta, value=0.0 - delta.value / base, low=low, high=high, method=method)
-
-
-def adjust_changes(compared: Sequence[ScoreComparison], adjusted: Iterator[float]) -> tuple[ScoreComparison, ...]:
-    """Put the next adjusted p-value into every change, in their order."""
-    return tuple(
-        replace(
-            comparison,
-            changes={name: replace(change, p_adjusted=next(adjusted)) for name, change in comparison.changes.items()},
-        )
-        for comparison in compared
-    )
+        return delta.reason
+    ends: Sequence[float] = [end for end in (delta.low, delta.high) if end is not None]
+    interval = f" [{', '.join(f'{100 * end:+.1f}' for end in ends)}]" if ends else ""
+    return f"{100 * delta.value:+.1f} pt{interval}".replace("-", "−")

@@ -1,39 +1,14 @@
-"""What a self-test found, from its plan and records alone."""
+"""The lines of a self-test in the terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
-from pytest_qeval.results import SelftestResult
-from pytest_qeval.schema import Case, Record
-from pytest_qeval.selftest import is_expected
+from pytest_qeval.summary.results import SelftestResult
 
-__all__ = ["selftest_lines", "selftest_results"]
+__all__ = ["selftest_lines"]
 
 _SHOWN = 12
-
-
-def selftest_results(
-    planned: Sequence[tuple[str, Case]], found: Mapping[tuple[str, Case], Record]
-) -> dict[str, SelftestResult]:
-    """Count by benchmark; a planned case without a record is neither right nor wrong."""
-    groups: dict[str, list[tuple[str, Case]]] = {}
-    for recipe, case in planned:
-        groups.setdefault(case.benchmark, []).append((recipe, case))
-    return {benchmark: _result(keys, found) for benchmark, keys in groups.items()}
-
-
-def _result(keys: Sequence[tuple[str, Case]], found: Mapping[tuple[str, Case], Record]) -> SelftestResult:
-    right = [key for key in keys if key in found and is_expected(found[key])]
-    references = sum(recipe == "reference" for recipe, _ in keys)
-    passed = sum(recipe == "reference" for recipe, _ in right)
-    return SelftestResult(
-        references=references,
-        references_passed=passed,
-        broken=len(keys) - references,
-        broken_failed=len(right) - passed,
-        wrong=tuple(f"{case.label} ({recipe})" for recipe, case in keys if (recipe, case) in found.keys() - {*right}),
-    )
 
 
 def selftest_lines(results: Mapping[str, SelftestResult]) -> Iterator[tuple[str, bool]]:

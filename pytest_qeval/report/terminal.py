@@ -10,12 +10,12 @@ from typing import Literal, NamedTuple
 from pytest_qeval.facts import RecipeFacts, SensitivityFacts
 from pytest_qeval.report.cost_table import cost_rows, saved_costs
 from pytest_qeval.report.divergence import divergence_lines
-from pytest_qeval.report.robust_report import robust_lines
-from pytest_qeval.report.score_report import score_lines
+from pytest_qeval.report.robustness import robust_lines
+from pytest_qeval.report.scores import score_lines
 from pytest_qeval.report.selftest import selftest_lines
 from pytest_qeval.report.table import align
-from pytest_qeval.results import BenchmarkResult, Comparison, ControlExcess, GateResult, SelftestResult, Summary
 from pytest_qeval.schema import Json, Quantity, Undefined
+from pytest_qeval.summary.results import BenchmarkResult, Comparison, ControlExcess, GateResult, SelftestResult, Summary
 
 __all__ = ["Line", "lines"]
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from pytest_qeval.schema import Estimate, Quantity, Undefined
+from pytest_qeval.schema import Estimate, Evidence, Quantity, Undefined
 from pytest_qeval.stats.intervals import paired_difference_limits, paired_difference_statistic, paired_ratio_limits
 
 __all__ = [
-    "Evidence",
     "PairedCounts",
     "adjusted",
     "detectable_drop",
@@ -28,7 +26,6 @@ __all__ = [
     "relative_drop_of_means",
 ]
 
-Evidence = Literal["worse", "not worse", "unproven"]
 
 _NO_PAIRS = "no problem was evaluated under both recipes"
 _STEPS_PER_UNIT = 10_000

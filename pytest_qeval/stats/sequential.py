@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from math import ceil
 
-from pytest_qeval.stats.paired import Evidence, PairedCounts, difference, evidence_of
+from pytest_qeval.schema import Evidence
+from pytest_qeval.stats.paired import PairedCounts, difference, evidence_of
 
 __all__ = ["MIN_DONE", "N_LOOKS", "is_look", "look_confidence", "sequential_evidence"]
 

@@ -9,7 +9,7 @@ import pytest
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.execution.sandbox import SandboxPool
-from pytest_qeval.perturb.disturbing import disturb
+from pytest_qeval.perturb.perturbed_problems import disturb
 from pytest_qeval.perturb.recode_files import recode_perturbation
 from pytest_qeval.settings import ExecutionSettings
 from tests.unit.perturb.builders import DATA, needs_recode

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_qeval.report.json import SCHEMA_PATH
 from pytest_qeval.schema import Json
-from tests.unit.report.builders import generation
+from tests.unit.summary.builders import generation
 
 Run = Callable[..., pytest.RunResult]
 Journals = tuple[str, str]

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from pytest_qeval.benchmarks.micro import MICRO
-from pytest_qeval.perturb.disturbing import disturb
+from pytest_qeval.perturb.perturbed_problems import disturb
 from pytest_qeval.perturb.selection import select
 from pytest_qeval.report.json import SCHEMA_PATH
 from pytest_qeval.schema import Json, Record

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pytest_qeval.errors import UsageError
-from pytest_qeval.rootdir import check_rootdir
+from pytest_qeval.hooks.rootdir import check_rootdir
 
 Run = Callable[..., pytest.RunResult]
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from pytest_qeval.baseline_of_run import cache_path, find_saved
 from pytest_qeval.errors import DataError, UsageError
 from pytest_qeval.facts import RunHeader
 from pytest_qeval.report.json import SCHEMA_PATH
 from pytest_qeval.schema import Json
 from pytest_qeval.settings import GenerationSettings, ModelSettings, Settings
-from pytest_qeval.verdict.baseline import read_baseline
+from pytest_qeval.verdict.baseline.file import read_baseline
+from pytest_qeval.verdict.baseline.reuse import cache_path, find_saved
 
 Run = Callable[..., pytest.RunResult]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from pytest_qeval.benchmarks.summarization import PATH
+from pytest_qeval.benchmarks.text.summarization import PATH
 from pytest_qeval.report.json import SCHEMA_PATH
 from pytest_qeval.schema import Json, Record
 from pytest_qeval.stats.bleu import chrf, smoothed_bleu

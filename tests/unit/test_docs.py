@@ -14,9 +14,9 @@ from pytest_qeval.perturb.selection import FULL, SCREENED, perturbation_table, s
 from pytest_qeval.schema import Problem
 from pytest_qeval.settings import PROMPTS
 from pytest_qeval.stats.paired import detectable_drop, problems_needed
-from pytest_qeval.verdict.gate_file import read_gate_file
-from pytest_qeval.verdict.gates import parse_gate
-from pytest_qeval.verdict.metrics import gate_table
+from pytest_qeval.verdict.gates.file import read_gate_file
+from pytest_qeval.verdict.gates.grammar import parse_gate
+from pytest_qeval.verdict.gates.metrics import gate_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "gates.md"
 TEXT = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""

@@ -4,7 +4,7 @@ from concurrent.futures import Future
 import pytest
 
 from pytest_qeval.benchmarks.base import Benchmark
-from pytest_qeval.benchmarks.text import TextBenchmark, text_problem
+from pytest_qeval.benchmarks.text.base import TextBenchmark, text_problem
 from pytest_qeval.engines.base import EngineProgress, Finished, Request
 from pytest_qeval.errors import EngineError
 from pytest_qeval.evaluator import Evaluator

@@ -7,7 +7,7 @@ import pytest
 
 from pytest_qeval import registry
 from pytest_qeval.options import OPTIONS
-from pytest_qeval.verdict.gates import parse_gate
+from pytest_qeval.verdict.gates.grammar import parse_gate
 
 README = Path(__file__).parents[2] / "README.md"
 TEXT = README.read_text(encoding="utf-8") if README.exists() else ""

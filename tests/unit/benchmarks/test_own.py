@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.benchmarks.own import benchmark_of, check_name, from_dict, is_problems_file, read_problems, to_dict
-from pytest_qeval.benchmarks.text import TextBenchmark
+from pytest_qeval.benchmarks.text.base import TextBenchmark
 from pytest_qeval.errors import DataError, QEvalError, UsageError
-from pytest_qeval.library import Library
+from pytest_qeval.run.benchmarks import Library
 from pytest_qeval.schema import Json
 
 ROW = {
@@ -58,7 +58,7 @@ def test_another_process_learns_all_that_it_needs() -> None:
 @given(st.text(max_size=8))
 def test_a_name_is_one_that_a_gate_can_write(name: str) -> None:
     """Whatever is accepted can be read in front of a metric."""
-    from pytest_qeval.verdict.gates import parse_gate  # noqa: PLC0415 - above benchmarks in the house's order
+    from pytest_qeval.verdict.gates.grammar import parse_gate  # noqa: PLC0415 - above benchmarks in the house's order
 
     try:
         check_name(name, "here")

@@ -17,7 +17,7 @@ import huggingface_hub.errors
 import numpy as np
 import pytest
 
-from pytest_qeval.engines.fit import check_memory, estimate_bytes
+from pytest_qeval.engines.hf.fit import check_memory, estimate_bytes
 from pytest_qeval.engines.sources import ModelSource, is_encoder_decoder, resolve
 from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.settings import ModelSettings
@@ -306,7 +306,7 @@ def test_a_gguf_file_cut_within_its_header_is_refused(gguf_file: Path) -> None:
 
 
 def test_finding_a_model_imports_no_torch() -> None:
-    code = "import sys, pytest_qeval.engines.fit; print('torch' in sys.modules, 'transformers' in sys.modules)"
+    code = "import sys, pytest_qeval.engines.hf.fit; print('torch' in sys.modules, 'transformers' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
 

@@ -14,11 +14,11 @@ import pytest
 
 from pytest_qeval.engines import templates
 from pytest_qeval.engines.base import Request
-from pytest_qeval.engines.generating import GenerateQueue
-from pytest_qeval.engines.rows import Text
+from pytest_qeval.engines.hf.engine import continuous_batch
+from pytest_qeval.engines.hf.generate import GenerateQueue
+from pytest_qeval.engines.hf.rows import Text
 from pytest_qeval.engines.sources import ModelSource, resolve
 from pytest_qeval.engines.templates import has_chat_template, render
-from pytest_qeval.engines.transformers import continuous_batch
 from pytest_qeval.errors import EngineError
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 

@@ -17,10 +17,10 @@ from pytest_qeval import registry
 from pytest_qeval.errors import DataError, UnknownNameError, UsageError
 from pytest_qeval.perturb.base import Perturbation, perturbed, seeds_of
 from pytest_qeval.perturb.catalogue import Catalogue, own_perturbations
-from pytest_qeval.perturb.disturbing import disturb
-from pytest_qeval.perturb.docstring_translation import FILE
+from pytest_qeval.perturb.code.proposed_names import FILE as NAMES
+from pytest_qeval.perturb.docstring.translation import FILE
+from pytest_qeval.perturb.perturbed_problems import disturb
 from pytest_qeval.perturb.selection import FULL, SCREENED, select
-from pytest_qeval.perturb.syntax_proposed_names import FILE as NAMES
 from pytest_qeval.schema import Problem
 from tests.unit.perturb.builders import problem
 

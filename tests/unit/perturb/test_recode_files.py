@@ -13,7 +13,7 @@ import pytest
 
 from pytest_qeval.errors import DataError, UnknownNameError
 from pytest_qeval.perturb.base import Perturbation, nominal_form, perturbed, seeds_of
-from pytest_qeval.perturb.disturbing import HALF, disturb
+from pytest_qeval.perturb.perturbed_problems import HALF, disturb
 from pytest_qeval.perturb.recode_files import recode_names, recode_perturbation
 from pytest_qeval.schema import Case, Problem
 from tests.unit.perturb.builders import DATA, needs_recode, problems

@@ -24,17 +24,17 @@ from transformers import (
 from pytest_qeval import registry
 from pytest_qeval.errors import RecipeError
 from pytest_qeval.quantize import apply
-from pytest_qeval.quantize.activations import StaticRange
 from pytest_qeval.quantize.apply import quantize_
 from pytest_qeval.quantize.builtin import AUTO, INT8, W2A16
 from pytest_qeval.quantize.grammar import parse_recipe
-from pytest_qeval.quantize.linear import Int8Linear
+from pytest_qeval.quantize.kernels.activations import StaticRange
+from pytest_qeval.quantize.kernels.linear import Int8Linear
+from pytest_qeval.quantize.kernels.simulated import SimulatedLinear
+from pytest_qeval.quantize.kernels.weight_only import WeightOnlyLinear
+from pytest_qeval.quantize.kernels.weights import QuantizedWeight, packed_bytes, round_weight
 from pytest_qeval.quantize.places import find_places, weight_of
 from pytest_qeval.quantize.quantization import Quantization
 from pytest_qeval.quantize.recipe import LayerRule, Recipe, WeightScheme
-from pytest_qeval.quantize.simulated import SimulatedLinear
-from pytest_qeval.quantize.weight_only import WeightOnlyLinear
-from pytest_qeval.quantize.weights import QuantizedWeight, packed_bytes, round_weight
 
 TOKENS = torch.arange(24).reshape(2, 12)
 DTYPES = [torch.float32, torch.bfloat16]

@@ -8,8 +8,9 @@ import math
 import pytest
 
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, ProblemDivergence, percentiles
-from pytest_qeval.report.divergence import divergence_dict, divergence_lines, summarise_divergence
+from pytest_qeval.report.divergence import divergence_dict, divergence_lines
 from pytest_qeval.schema import Estimate, Quantity, Undefined
+from pytest_qeval.summary.divergence import summarise_divergence
 
 
 def problem(number: int, *, tokens: int = 10, kl: float = 0.5) -> ProblemDivergence:

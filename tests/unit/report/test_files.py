@@ -6,7 +6,7 @@ import pytest
 
 from pytest_qeval.report.files import write_samples
 from pytest_qeval.schema import Case, Record
-from tests.unit.report.builders import record
+from tests.unit.summary.builders import record
 
 
 def _asked(recipe: str, *benchmarks: str) -> dict[tuple[str, Case], Record]:

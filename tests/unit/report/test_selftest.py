@@ -8,14 +8,15 @@ from pathlib import Path
 
 import jsonschema
 
+from pytest_qeval.benchmarks.selftest import NAME, RECIPES
 from pytest_qeval.report.json import SCHEMA_PATH, report_dict
-from pytest_qeval.report.selftest import selftest_lines, selftest_results
-from pytest_qeval.report.summary import Material, summarise
+from pytest_qeval.report.selftest import selftest_lines
 from pytest_qeval.report.terminal import Line, lines
-from pytest_qeval.results import SelftestResult
 from pytest_qeval.schema import Case, Json, Record
-from pytest_qeval.selftest import NAME, RECIPES
-from tests.unit.report.builders import HEADER, case, record
+from pytest_qeval.summary.results import SelftestResult
+from pytest_qeval.summary.selftest import selftest_results
+from pytest_qeval.summary.summarize import Material, summarise
+from tests.unit.summary.builders import HEADER, case, record
 
 GOOD = {"reference": "++", "empty": "--", "constant": "--", "spoof": "-t"}
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_qeval.stats.paired import Evidence, PairedCounts, difference, evidence_of
+from pytest_qeval.schema import Evidence
+from pytest_qeval.stats.paired import PairedCounts, difference, evidence_of
 from pytest_qeval.stats.sequential import MIN_DONE, N_LOOKS, is_look, look_confidence, sequential_evidence
 
 

@@ -1,0 +1,1 @@
+"""Benchmarks that ask for a sentence about code."""

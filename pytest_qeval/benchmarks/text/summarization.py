@@ -1,0 +1,54 @@
+"""summarization: functions of Python's standard library, and what their docstrings say they do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytest_qeval.benchmarks.base import BenchmarkSource
+from pytest_qeval.benchmarks.jsonl import iter_rows, read_bytes, sha256_of
+from pytest_qeval.benchmarks.text.base import TextBenchmark, can_score, check_can_score, text_problem
+from pytest_qeval.errors import DataError
+
+__all__ = ["PATH", "SHA256", "SUMMARIZATION"]
+
+PATH = Path(__file__).parent / "data" / "summarization.jsonl"
+SHA256 = "940282f6085877507229d7ca0c451dbb0327a18c306abccb0bb4ccd239e09895"
+"""Of the file as `summarization_pairs` made it under Python 3.11.7; Python's licence lies beside it."""
+
+
+def load(_data: Path | None) -> TextBenchmark:
+    """Read the packaged pairs; a user's data directory has no say.
+
+    Raises:
+        DataError: when the file is not the packaged one any more.
+        MissingPackageError: when answers could not be scored.
+    """
+    check_can_score("summarization")
+    content = read_bytes(PATH)
+    digest = sha256_of(content)
+    if digest != SHA256:
+        raise DataError(f"{PATH} is not as it was packaged: sha256 {digest[:12]}…. Install pytest-qeval again.")
+    problems = [
+        text_problem(
+            benchmark="summarization",
+            task_id=row["task_id"],
+            name=row["name"].rpartition(".")[2],
+            code=row["code"],
+            reference=row["reference"],
+        )
+        for _, row in iter_rows(content, source=PATH.name)
+    ]
+    return TextBenchmark(
+        name="summarization",
+        version="1",
+        sha256=digest,
+        problems={problem.task_id: problem for problem in problems},
+    )
+
+
+SUMMARIZATION = BenchmarkSource(
+    name="summarization",
+    summary="summarization: 150 functions of Python's standard library, to be described in a sentence; BLEU and chrF",
+    load=load,
+    is_here=lambda _data: can_score(),
+)

@@ -1,0 +1,1 @@
+"""Turn option strings into objects, once, before anything is loaded."""

@@ -1,0 +1,1 @@
+"""Run a Hugging Face model: load, quantize, decode, score."""

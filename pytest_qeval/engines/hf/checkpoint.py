@@ -1,0 +1,167 @@
+"""From a model source to a model in memory, by transformers: floating point, GGUF, or quantized already."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, redirect_stderr
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer, GenerationConfig
+from transformers.utils import logging as transformers_logging
+
+from pytest_qeval.engines.sources import ModelSource
+from pytest_qeval.errors import MissingPackageError, ModelSourceError
+from pytest_qeval.quantize.checkpoints.exported import StoredCheckpoint, read_checkpoint
+from pytest_qeval.quantize.recipe import EXPORT_FILE, Dtype
+
+__all__ = ["from_pretrained", "stored_checkpoint"]
+
+_HELD = ("weight", "qweight", "weight_packed")
+"""What quantized layers call their weights; beside them their formats have names of their own."""
+_NAMED = 3
+"""How many missing tensors a message names."""
+
+
+def from_pretrained(
+    source: ModelSource, dtype: Dtype, device: torch.device, exported: StoredCheckpoint | None
+) -> tuple[Any, Any]:
+    """Load model and tokenizer, quietly.
+
+    Args:
+        source: What `resolve` found.
+        dtype: Of the floating-point parts.
+        device: Where to put the model.
+        exported: What `stored_checkpoint` found: its integers as floats make the model, to be quantized by them again.
+
+    Raises:
+        ModelSourceError: when transformers cannot load it, or would make up weights that are not in the files.
+        MissingPackageError: when the checkpoint's quantization needs a package that is not installed.
+    """
+    with _quiet():
+        try:
+            if exported is not None:
+                return _from_exported(source, exported, device)
+            return _from_files(source, dtype, device)
+        except ImportError as error:
+            raise _missing_package(source, error) from error
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            raise ModelSourceError(
+                f"transformers {transformers.__version__} cannot load {source.name}: {reason}"
+            ) from error
+
+
+def stored_checkpoint(source: ModelSource) -> StoredCheckpoint | None:
+    """Read a checkpoint that this program exported; None for any other.
+
+    Raises:
+        ModelSourceError: when it is not whole.
+    """
+    if source.path is None or not (source.path / EXPORT_FILE).is_file():
+        return None
+    return read_checkpoint(source.path)
+
+
+def _from_exported(source: ModelSource, exported: StoredCheckpoint, device: torch.device) -> tuple[Any, Any]:
+    config = AutoConfig.from_pretrained(source.location)
+    dtype = _stated(config)
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    try:
+        state = exported.state_dict(dtype)
+    except KeyError as error:
+        raise ModelSourceError(f"{source.name} holds no integers for {error}: export it again.") from error
+    architecture = _auto_class(source)._model_mapping[type(config)]  # noqa: SLF001 - the auto class takes no state dict
+    model, found = architecture.from_pretrained(
+        None, config=config, state_dict=state, dtype=dtype, device_map={"": device}, output_loading_info=True
+    )
+    _check_whole(source, found["missing_keys"])
+    if (Path(source.location) / "generation_config.json").is_file():
+        model.generation_config = GenerationConfig.from_pretrained(source.location)
+    return model, AutoTokenizer.from_pretrained(source.location)
+
+
+def _from_files(source: ModelSource, dtype: Dtype, device: torch.device) -> tuple[Any, Any]:
+    where: dict[str, Any] = {"pretrained_model_name_or_path": source.location}
+    if source.kind == "hub" and source.path is None:
+        where["revision"] = source.revision
+    extra: dict[str, Any] = {}
+    if source.kind == "gguf" and source.path is not None:
+        where["gguf_file"] = source.path.name
+        if hasattr(transformers, "GgufConfig"):  # newer transformers keep the blocks packed unless told otherwise
+            extra["quantization_config"] = transformers.GgufConfig(dequantize=True)
+    torch_dtype = _torch_dtype(source, dtype, where)
+    tokenizer = AutoTokenizer.from_pretrained(**where)
+    # a bar of the unpacking of GGUF files is no bar of transformers', and cannot be switched off as those are
+    with redirect_stderr(io.StringIO()) if source.kind == "gguf" else nullcontext():
+        model, found = _auto_class(source).from_pretrained(
+            **where, **extra, dtype=torch_dtype, device_map={"": device}, output_loading_info=True
+        )
+    _check_whole(source, _missing(source, found))
+    return model, tokenizer
+
+
+def _auto_class(source: ModelSource) -> Any:
+    # a config alone does not tell: BART's stands in the mapping of causal models too, for its decoder
+    return AutoModelForSeq2SeqLM if source.encoder_decoder else AutoModelForCausalLM
+
+
+def _missing(source: ModelSource, found: Mapping[str, Collection[str]]) -> list[str]:
+    """Give the tensors that are not in the files; of a quantized checkpoint only weights, whatever else it calls so."""
+    missing = found["missing_keys"]
+    return [name for name in missing if not source.stored or name.rpartition(".")[2] in _HELD]
+
+
+def _check_whole(source: ModelSource, missing: Collection[str]) -> None:
+    """Refuse a model of which transformers has drawn weights at random, which it only mentions in its log."""
+    if missing:
+        names = sorted(missing)
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        raise ModelSourceError(
+            f"the weight files of {source.name} lack {', '.join(names[:_NAMED])}{more}, which its config asks for: "
+            "fetch or export the model again."
+        )
+
+
+def _torch_dtype(source: ModelSource, dtype: Dtype, where: dict[str, Any]) -> torch.dtype:
+    if dtype != "checkpoint":
+        return torch.float32 if dtype == "float32" else torch.bfloat16
+    if source.kind == "gguf":
+        return torch.float32  # its blocks state no floating-point type
+    return _stated(AutoConfig.from_pretrained(**where))
+
+
+def _stated(config: Any) -> torch.dtype:
+    stated = getattr(config, "dtype", None)
+    return stated if isinstance(stated, torch.dtype) else torch.float32
+
+
+def _missing_package(source: ModelSource, error: ImportError) -> Exception:
+    """Name the package that a quantized checkpoint needs, as far as transformers tells."""
+    reason = str(error).strip().splitlines()[0]
+    extra = {"bitsandbytes": "bitsandbytes", "torchao": "torchao", "compressed-tensors": "compressed-tensors"}
+    if source.stored in extra:
+        return MissingPackageError(source.stored, extra=extra[source.stored], purpose=f"the checkpoint {source.name}")
+    return ModelSourceError(f"the checkpoint {source.name} is quantized ({source.stored or 'unknown'}): {reason}")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep progress bars, advice and warnings of the loader off the terminal, and put everything back."""
+    verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bars:
+            transformers_logging.enable_progress_bar()

@@ -1,0 +1,1 @@
+"""Talk to pytest: one module per hook object or command."""

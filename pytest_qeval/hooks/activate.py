@@ -1,0 +1,55 @@
+"""Whether a session is active at all; pytest sessions without a model stop here."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_qeval.config.parse import read_settings
+from pytest_qeval.errors import QEvalError, UsageError
+from pytest_qeval.hooks.collect import MARKERS
+
+__all__ = ["activate"]
+
+
+def activate(config: pytest.Config) -> None:
+    """Read the settings; when there is a model or a samples file, register what evaluates it.
+
+    Raises:
+        pytest.UsageError: for whatever the user can mend, before anything is loaded.
+    """
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+    try:
+        settings = read_settings(config)
+        if settings is not None:
+            from pytest_qeval.hooks.start import start  # noqa: PLC0415 - an inert plugin must cost next to nothing
+
+            start(config, settings)
+        else:
+            _check_meant(config)
+    except QEvalError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def _check_meant(config: pytest.Config) -> None:
+    """Refuse options that were typed without a model: a gate that nobody judges must not look as if it held.
+
+    What stands in the ini file, in `addopts` or in the environment is about the sessions that have one.
+
+    Raises:
+        UsageError: naming the option, and what it lacks.
+    """
+    if hasattr(config, "workerinput") or config.getoption("help"):
+        return
+    typed = next((word for word in map(str, config.invocation_params.args) if word.startswith("--qeval-")), None)
+    if typed is None:
+        return
+    empty = next((name for name in ("model", "completions") if config.getoption(f"qeval_{name}") == ""), None)
+    if empty:
+        raise UsageError(
+            f"--qeval-{empty} is empty, perhaps from a variable that is not set: expected a model or a file."
+        )
+    raise UsageError(
+        f"{typed.partition('=')[0]} without a model does nothing: add --qeval-model (such as --qeval-model demo), "
+        "--qeval-completions or --qeval-selftest."
+    )

@@ -1,0 +1,59 @@
+"""`--qeval-compare A B`: the verdict on two finished runs, from their `records.jsonl` alone."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_qeval.errors import QEvalError
+
+if TYPE_CHECKING:
+    from pytest_qeval.config.parse import ComparisonSettings
+
+__all__ = ["compare_runs"]
+
+
+def compare_runs(config: pytest.Config) -> int | None:
+    """Compare two finished runs, print and write the report, and give the exit status; None when nobody asked.
+
+    Raises:
+        pytest.UsageError: when they cannot be read, or cannot be compared.
+    """
+    if not config.getoption("qeval_compare"):
+        return None
+    from pytest_qeval.config.parse import read_comparison  # noqa: PLC0415 - an inert plugin must cost next to nothing
+
+    try:
+        return _compare(read_comparison(config))
+    except QEvalError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def _compare(settings: ComparisonSettings) -> int:
+    from pytest_qeval.report.files import check_folder, write_report  # noqa: PLC0415
+    from pytest_qeval.report.terminal import lines  # noqa: PLC0415
+    from pytest_qeval.verdict.compare import Finished, put_together  # noqa: PLC0415 - as above
+    from pytest_qeval.verdict.conclude import conclude  # noqa: PLC0415
+    from pytest_qeval.verdict.gates.checks import check_gates, parse_gates  # noqa: PLC0415
+
+    check_folder(settings.output)
+    a, b = Finished.read(settings.a), Finished.read(settings.b)
+    joint = put_together(a, b, force=settings.force)
+    gates = parse_gates(settings.gates, has_baseline=True)
+    check_gates(gates, candidates=joint.parties.candidates, benchmarks={case.benchmark for _, case in joint.planned})
+    verdict = conclude(
+        joint.gathering,
+        run=joint.run,
+        duration_s=0.0,
+        planned=joint.planned,
+        parties=joint.parties,
+        gates=gates,
+        require_proof=settings.require_proof,
+    )
+    settings.output.mkdir(parents=True, exist_ok=True)
+    write_report(settings.output, verdict.summary, verdict.gates)
+    for line in lines(verdict.summary, verdict.gates, output=settings.output):
+        sys.stdout.write(f"{line.text}\n")
+    return int(pytest.ExitCode.OK if verdict.holds else pytest.ExitCode.TESTS_FAILED)

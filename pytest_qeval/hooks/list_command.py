@@ -1,0 +1,88 @@
+"""`--qeval-list KIND`: what there is, one line each."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Mapping
+from typing import Literal
+
+import pytest
+
+from pytest_qeval import registry
+from pytest_qeval.errors import QEvalError
+from pytest_qeval.settings import MORE_SUITES, SUITES
+
+__all__ = ["list_names"]
+
+
+def list_names(config: pytest.Config) -> int | None:
+    """Print the names of a kind with their summaries; None when nobody asked."""
+    kind: registry.Kind | Literal["suites"] | None = config.getoption("qeval_list")
+    if kind is None:
+        return None
+    found = _suites() if kind == "suites" else {name: _summary(kind, name) for name in registry.names(kind)}
+    if kind == "perturbations":
+        found |= _own(config)
+    width = max(map(len, found), default=0)
+    for name, summary in sorted(found.items()):
+        sys.stdout.write(f"{name:<{width}}  {summary}\n")
+    if kind == "perturbations":
+        _list_files()
+    if kind == "recipes":
+        _list_parts()
+    return int(pytest.ExitCode.OK)
+
+
+def _suites() -> dict[str, str]:
+    """Give the suites: what their benchmark is, or what the file says of itself."""
+    from pytest_qeval.config.suites import suite_files  # noqa: PLC0415 - as below
+
+    names, benchmarks = (*SUITES, *MORE_SUITES), registry.names("benchmarks")
+    told = {
+        name: ast.get_docstring(ast.parse(path.read_bytes()))
+        for name, path in zip(names, suite_files(names), strict=True)
+    }
+    return {
+        name: _summary("benchmarks", name) if name in benchmarks else (about or "").partition(": ")[2].rstrip(".")
+        for name, about in told.items()
+    }
+
+
+def _own(config: pytest.Config) -> Mapping[str, str]:
+    """Give the perturbations of the project's `conftest.py`."""
+    from pytest_qeval.perturb.catalogue import own_perturbations  # noqa: PLC0415 - as below
+
+    try:
+        own = own_perturbations(config.hook.pytest_qeval_perturbations())
+    except QEvalError as error:
+        raise pytest.UsageError(str(error)) from error
+    return {one.name: one.summary for one in own.values()}
+
+
+def _list_files() -> None:
+    """Print what can be asked where there are files of it."""
+    from pytest_qeval.perturb.catalogue import FROM_FILES  # noqa: PLC0415 - as below
+
+    sys.stdout.write("\nand, from files below the folder that --qeval-data names,\n")
+    width = max(map(len, FROM_FILES))
+    for name, meaning in FROM_FILES.items():
+        sys.stdout.write(f"  {name:<{width}}  {meaning}\n")
+
+
+def _list_parts() -> None:
+    """Print what schemes are made of, for those that have no name."""
+    from pytest_qeval.quantize.guide import PARTS  # noqa: PLC0415 - an inert plugin must cost next to nothing
+
+    sys.stdout.write("\nor a scheme, such as w3a16-g64-mse, put together from\n")
+    width = max(len(part) for part, _ in PARTS)
+    for part, meaning in PARTS:
+        sys.stdout.write(f"  {part:<{width}}  {meaning.replace('`', '')}\n")
+    sys.stdout.write("or a *.toml file, or a configuration of another package (--qeval-list quantizers)\n")
+
+
+def _summary(kind: registry.Kind, name: str) -> str:
+    try:
+        return str(registry.load(kind, name).summary).removeprefix(f"{name}: ")
+    except (QEvalError, ImportError) as error:
+        return f"not available: {error}"

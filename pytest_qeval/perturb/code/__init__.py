@@ -1,0 +1,1 @@
+"""Perturbations of code, its layout and its names."""

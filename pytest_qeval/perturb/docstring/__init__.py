@@ -1,0 +1,1 @@
+"""Perturbations of the prose in a docstring."""

@@ -1,0 +1,1 @@
+"""Read and write quantized checkpoints."""

@@ -1,0 +1,1 @@
+"""Round weights and activations, and compute with the result."""

@@ -1,0 +1,37 @@
+"""Simulated quantization: values rounded to an integer grid and kept in floating point.
+
+What the model answers is that of the quantized model, so accuracy is valid; its speed and its size are not, since the
+matrix products stay in floating point. Schemes without a kernel are evaluated like this.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from pytest_qeval.quantize.kernels.activations import ActivationQuantizer
+
+__all__ = ["SimulatedLinear"]
+
+
+class SimulatedLinear(nn.Module):
+    """`nn.Linear` whose weight is rounded already and whose inputs are rounded at every call."""
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, activations: ActivationQuantizer) -> None:
+        """Take a rounded `weight` `[out_features, in_features]` in the dtype that it is multiplied in."""
+        super().__init__()
+        self.out_features, self.in_features = weight.shape
+        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.bias = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
+        self._activations = activations
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map `[..., in_features]` to `[..., out_features]` in the same dtype."""
+        rows = x.reshape(-1, self.in_features)
+        if rows.numel():
+            rows = self._activations.prepare(rows)(rows).dequantize().to(x.dtype)
+        return nn.functional.linear(rows, self.weight, self.bias).view(*x.shape[:-1], self.out_features)
+
+    def extra_repr(self) -> str:
+        """Say the shape, as `nn.Linear` does."""
+        return f"in_features={self.in_features}, out_features={self.out_features}"

@@ -1,0 +1,1 @@
+"""Carry what was found out between processes and onto disk."""

@@ -1,0 +1,1 @@
+"""Run one recipe after the other in one process."""

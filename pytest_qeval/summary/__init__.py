@@ -1,0 +1,1 @@
+"""Conclude from records: pure functions and the values that they return."""

@@ -1,0 +1,93 @@
+"""What a teacher-forced comparison says: means with intervals, extremes, and whether divergence foretells flips."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+
+from pytest_qeval.measure.divergence_facts import DivergenceFacts, ProblemDivergence
+from pytest_qeval.schema import Estimate, Quantity, Undefined
+from pytest_qeval.stats.intervals import ratio_of_sums
+from pytest_qeval.summary.results import DivergenceSummary, FlipPrediction
+
+__all__ = ["summarise_divergence"]
+
+_WORST = 5
+
+
+def summarise_divergence(
+    facts: DivergenceFacts, flips: Collection[str] | None, *, compared: Collection[str] | None = None
+) -> DivergenceSummary:
+    """Conclude from the sums of each problem; intervals come from drawing problems again.
+
+    Args:
+        facts: What was measured.
+        flips: Task ids that regressed or were fixed; None when nothing was generated.
+        compared: Task ids with an outcome under both recipes; None for all of `facts`.
+    """
+    problems = facts.problems
+    judged = problems if compared is None else [problem for problem in problems if problem.task_id in compared]
+    lost = _per_token(problems, lambda problem: problem.baseline_log_prob - problem.candidate_log_prob)
+    diverging = [problem for problem in problems if problem.kl > 0]
+    return DivergenceSummary(
+        facts=facts,
+        kl=_per_token(problems, lambda problem: problem.kl),
+        reverse_kl=_per_token(problems, lambda problem: problem.reverse_kl),
+        same_top1=_per_token(problems, lambda problem: problem.same_top1),
+        delta_p=_per_token(problems, lambda problem: problem.delta_p),
+        rms_delta_p=_mapped(_per_token(problems, lambda problem: problem.delta_p_squared), math.sqrt),
+        perplexity_ratio=_mapped(lost, math.exp),
+        worst=tuple(sorted(diverging, key=lambda problem: -problem.mean_kl)[:_WORST]),
+        prediction=_prediction(judged, flips),
+    )
+
+
+def _per_token(problems: Sequence[ProblemDivergence], total: Callable[[ProblemDivergence], float]) -> Quantity:
+    return ratio_of_sums([total(problem) for problem in problems], [problem.tokens for problem in problems])
+
+
+def _mapped(quantity: Quantity, increasing: Callable[[float], float]) -> Quantity:
+    """Carry an estimate and its interval through an increasing function, under which percentiles stay percentiles."""
+    if isinstance(quantity, Undefined):
+        return quantity
+    low, high = (None if end is None else increasing(end) for end in (quantity.low, quantity.high))
+    return replace(quantity, value=increasing(quantity.value), low=low, high=high)
+
+
+def _prediction(problems: Sequence[ProblemDivergence], flips: Collection[str] | None) -> FlipPrediction:
+    """Correlate; with so few values of one side, both figures are functions of the same ranks."""
+    flipped = None if flips is None else [problem.task_id in flips for problem in problems]
+    n_flipped = None if flipped is None else sum(flipped)
+    reason = _why_no_prediction(problems, flipped)
+    if flipped is None or n_flipped is None or reason:
+        undefined = Undefined(reason=reason)
+        return FlipPrediction(spearman=undefined, p=None, auc=undefined, flipped=n_flipped)
+    from scipy.stats import rankdata, spearmanr  # noqa: PLC0415 - scipy.stats takes half a second
+
+    kl = [problem.mean_kl for problem in problems]
+    found = spearmanr(kl, flipped)
+    ranks = sum(float(rank) for rank, flips_here in zip(rankdata(kl), flipped, strict=True) if flips_here)
+    above = ranks - n_flipped * (n_flipped + 1) / 2
+    return FlipPrediction(
+        spearman=_plain(float(found.statistic), len(kl), "Spearman's rank correlation"),
+        p=float(found.pvalue),
+        auc=_plain(above / (n_flipped * (len(kl) - n_flipped)), len(kl), "Mann-Whitney U"),
+        flipped=n_flipped,
+    )
+
+
+def _why_no_prediction(problems: Sequence[ProblemDivergence], flipped: Sequence[bool] | None) -> str:
+    if flipped is None:
+        return "nothing was generated"
+    if not any(flipped):
+        return "no problem flipped"
+    if all(flipped):
+        return "every problem flipped"
+    if len({problem.mean_kl for problem in problems}) == 1:
+        return "all problems diverge equally"
+    return ""
+
+
+def _plain(value: float, n: int, method: str) -> Estimate:
+    return Estimate(value=value, low=None, high=None, n=n, method=method)

@@ -1,0 +1,76 @@
+"""From collected messages to a verdict: summarize, compare, judge the gates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pytest_qeval.facts import RunHeader
+from pytest_qeval.records.collector import Gathering, Parties
+from pytest_qeval.schema import Case
+from pytest_qeval.summary.comparison import MARGIN
+from pytest_qeval.summary.results import GateResult, Summary
+from pytest_qeval.summary.robustness import ROBUST_MARGIN
+from pytest_qeval.summary.scores import SCORE_MARGIN
+from pytest_qeval.summary.summarize import Material, summarise
+from pytest_qeval.verdict.gates.grammar import Gate
+from pytest_qeval.verdict.gates.judge import judge
+from pytest_qeval.verdict.gates.margin import margin_of
+
+__all__ = ["Verdict", "conclude"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What is concluded."""
+
+    summary: Summary
+    gates: tuple[GateResult, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether all gates hold."""
+        return all(gate.outcome == "pass" for gate in self.gates)
+
+
+def conclude(
+    gathered: Gathering,
+    *,
+    run: RunHeader,
+    duration_s: float,
+    planned: Sequence[tuple[str, Case]],
+    parties: Parties,
+    gates: Sequence[Gate],
+    require_proof: bool,
+) -> Verdict:
+    """Compare, and judge the gates."""
+    summary = summarise(
+        Material(
+            run=run,
+            duration_s=duration_s,
+            planned=list(gathered.needed(planned)),
+            records=list(gathered.records.values()),
+            candidates=parties.candidates,
+            baseline=parties.baseline,
+            control=parties.control,
+            recipes={name: gathered.recipes[name] for name in parties.recipes if name in gathered.recipes},
+            generation=gathered.generation,
+            streams=gathered.streams,
+            sensitivity=gathered.sensitivity,
+            divergence=gathered.divergence,
+            benchmarks=gathered.benchmarks,
+            margins=lambda recipe, benchmark: margin_of(gates, recipe, benchmark, default=MARGIN),
+            score_margins=lambda recipe, benchmark, score: margin_of(
+                gates, recipe, benchmark, default=SCORE_MARGIN, metric=score
+            ),
+            decided=gathered.left_early(),
+            perturbations=gathered.perturbations_applied(),
+            robust_margins=lambda recipe, benchmark: margin_of(
+                gates, recipe, benchmark, default=ROBUST_MARGIN, metric="robust_drop"
+            ),
+        )
+    )
+    return Verdict(
+        summary=summary,
+        gates=judge(gates, summary, require_proof=require_proof, decided=gathered.decisions),
+    )

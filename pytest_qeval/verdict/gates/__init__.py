@@ -1,0 +1,1 @@
+"""Read gates, check them and judge them."""

@@ -1,0 +1,83 @@
+"""The gates of a run: read from the command line, and held against what the run will have."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from pytest_qeval.errors import GateError, did_you_mean
+from pytest_qeval.stats.passk import KS
+from pytest_qeval.verdict.gates.file import read_gate_file
+from pytest_qeval.verdict.gates.grammar import Gate, parse_gate
+
+__all__ = ["check_gates", "check_samples", "parse_gates"]
+
+
+def parse_gates(expressions: Sequence[str], *, has_baseline: bool) -> tuple[Gate, ...]:
+    """Read every `--qeval-gate`: expressions, and paths of gate files, which end in `.toml`.
+
+    Raises:
+        GateError: for one that cannot be read, or that compares with a baseline where there is none.
+    """
+    gates: list[Gate] = []
+    for given in map(str.strip, expressions):
+        is_file = given.endswith(".toml")
+        found = read_gate_file(Path(given)) if is_file else (parse_gate(given),)
+        for gate in found:
+            if gate.compares and not has_baseline:
+                origin = f" of {given}" if is_file else ""
+                raise GateError(
+                    f"the gate {gate.expression!r}{origin} compares with a baseline, but this run has none. "
+                    "Add a recipe, such as --qeval-recipe int8, which is compared with the checkpoint unless "
+                    "--qeval-baseline is none, or gate the value itself, such as 'pass@1 >= 0.35'."
+                )
+        gates += found
+    return tuple(gates)
+
+
+def check_samples(gates: Sequence[Gate], *, n_samples: int) -> None:
+    """Make sure that there will be a pass@k for every gate about one.
+
+    Raises:
+        GateError: for a k that is not reported, or that needs more samples than are drawn.
+    """
+    for gate in gates:
+        if gate.k is not None and gate.k not in KS:
+            listed = ", ".join(map(str, KS))
+            raise GateError(f"the gate {gate.expression!r} asks for a k that is not reported, which are {listed}.")
+        if gate.k is not None and gate.k > n_samples:
+            raise GateError(
+                f"the gate {gate.expression!r} needs {gate.k} samples of every problem, but {n_samples} "
+                f"{'is' if n_samples == 1 else 'are'} drawn: add --qeval-samples {gate.k} --qeval-temperature 0.2."
+            )
+
+
+def check_gates(
+    gates: Sequence[Gate], *, candidates: Collection[str], benchmarks: Collection[str] | None = None
+) -> None:
+    """Make sure that every gate judges something: a promise about nothing must not pass.
+
+    Args:
+        gates: What was promised.
+        candidates: The recipes that are judged.
+        benchmarks: The benchmarks of the run; None where they are not known yet.
+
+    Raises:
+        GateError: for a recipe that is no candidate, or a benchmark that the run does not have.
+    """
+    seen: dict[tuple[str, str | None], Gate] = {}
+    for gate in gates:
+        twin = seen.setdefault((gate.expression, gate.recipe), gate)
+        if twin.require_proof != gate.require_proof:
+            raise GateError(f"the gate {gate.expression!r} is given twice, with and without proof: leave one out.")
+        about = None
+        if gate.recipe is not None and not any(map(gate.judges, candidates)):
+            about = ("recipe", gate.recipe, candidates, "candidate")
+        elif gate.benchmark is not None and benchmarks is not None and gate.benchmark not in benchmarks:
+            about = ("benchmark", gate.benchmark, benchmarks, "benchmark")
+        if about:
+            kind, name, known, role = about
+            raise GateError(
+                f"the gate {gate.expression!r} is about the {kind} {name!r}, which is no {role} of this run. "
+                f"{did_you_mean(name, known)}Possible: {', '.join(known) or 'none'}."
+            )

@@ -1,0 +1,140 @@
+"""Gates: small typed promises such as `pass@1 drop <= 2pt`, read before anything is loaded.
+
+    [benchmark:] metric [drop | ratio] comparator number[pt | %]
+
+`drop` is baseline minus candidate in points, or the lost share of the baseline where the number is in per cent; `ratio`
+is candidate over baseline; neither means the candidate's own value. `metrics.METRICS` lists the metrics.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from pytest_qeval.errors import GateError, did_you_mean
+from pytest_qeval.verdict.gates.metrics import METRICS, Form, Metric
+
+__all__ = ["Gate", "parse_gate"]
+
+_COMPARATORS: Mapping[str, Callable[[float, float], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+_DIGITS = 12
+"""Decimals that count: 25/50 − 24/50 is 2 points, and a little more in floating point."""
+_PATTERN = re.compile(
+    r"(?:(?P<benchmark>[\w-]+)\s*:)?\s*(?P<metric>[a-z][a-z0-9_]*)(?:@(?P<k>[0-9]{1,9}))?"
+    r"(?:\s+(?P<form>[a-z]+))?\s*(?P<comparator><=|>=|<|>)\s*(?P<number>-?[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>pt|%)?"
+)
+_EXAMPLES = "`pass@1 drop <= 2pt`, `humaneval:pass@1 >= 0.35`, `energy ratio <= 1.0`"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """One promise about candidate recipes."""
+
+    expression: str
+    """As the user wrote it."""
+    benchmark: str | None
+    """None judges every benchmark of the run."""
+    metric: str
+    """A key of `METRICS`."""
+    k: int | None
+    """The k of pass@k, None for other metrics."""
+    form: Form
+    comparator: str
+    threshold: float
+    """A fraction where the metric is a share, however it was written."""
+    recipe: str | None = None
+    """A candidate's name, or a pattern such as `int8*`; None judges every candidate."""
+    require_proof: bool | None = None
+    """Whether the interval has to prove it; None leaves that to the session."""
+    reason: str = ""
+    """Why the promise was made, for whoever sees it broken."""
+
+    @property
+    def per_benchmark(self) -> bool:
+        """Whether the metric belongs to a benchmark rather than to the whole run."""
+        return METRICS[self.metric].per_benchmark
+
+    @property
+    def compares(self) -> bool:
+        """Whether a baseline is needed."""
+        return self.form != "value" or METRICS[self.metric].needs_baseline
+
+    @property
+    def needs_cases(self) -> bool:
+        """Whether the number is unknown as long as a case is missing."""
+        return METRICS[self.metric].needs_cases
+
+    def holds(self, observed: float) -> bool:
+        """Tell whether an observed value keeps the promise."""
+        return _COMPARATORS[self.comparator](round(observed - self.threshold, _DIGITS), 0.0)
+
+    def judges(self, recipe: str) -> bool:
+        """Tell whether a candidate is one of those that the promise is about."""
+        return self.recipe is None or self.recipe == recipe or fnmatchcase(recipe, self.recipe)
+
+
+def parse_gate(expression: str) -> Gate:
+    """Read one gate.
+
+    Raises:
+        GateError: saying which part cannot be read, with examples.
+    """
+    match = _PATTERN.fullmatch(expression.strip())
+    if match is None:
+        raise GateError(f"cannot read the gate {expression!r}: expected something like {_EXAMPLES}.")
+    name, k = match["metric"], match["k"]
+    metric = METRICS.get(f"{name}@K" if k else name)
+    if metric is None:
+        guess = did_you_mean(f"{name}@K" if k else name, METRICS)
+        raise GateError(f"the gate {expression!r} names no known metric. {guess}Possible: {', '.join(METRICS)}.")
+    if k and int(k) < 1:
+        raise GateError(f"the gate {expression!r}: the k of {metric.name.lower()} is at least 1.")
+    if match["benchmark"] and not metric.per_benchmark:
+        raise GateError(
+            f"the gate {expression!r}: {name} is measured once a run, not once a benchmark; "
+            f"leave '{match['benchmark']}:' out."
+        )
+    form = _form(expression, metric, match["form"], match["unit"])
+    return Gate(
+        expression=expression.strip(),
+        benchmark=match["benchmark"],
+        metric=metric.name,
+        k=int(k) if k else None,
+        form=form,
+        comparator=match["comparator"],
+        threshold=_threshold(expression, metric, match["number"], match["unit"]),
+    )
+
+
+def _form(expression: str, metric: Metric, word: str | None, unit: str | None) -> Form:
+    wanted = "relative_drop" if word == "drop" and unit == "%" else word or "value"
+    for form in metric.forms:
+        if form == wanted:
+            return form
+    possible = [form for form in metric.forms if form in {"drop", "increase", "ratio"}]
+    listed = "".join(f"{form}, " for form in possible)
+    raise GateError(
+        f"the gate {expression!r}: {word!r} does not apply to {metric.name}, {metric.help}. "
+        f"{did_you_mean(word or '', possible)}Possible: {listed}or no word for the candidate's own value."
+    )
+
+
+def _threshold(expression: str, metric: Metric, number: str, unit: str | None) -> float:
+    if unit and unit not in metric.units:
+        raise GateError(f"the gate {expression!r}: {metric.name} is no share; leave the unit {unit!r} out.")
+    threshold = float(number) / 100 if unit else float(number)
+    if not math.isfinite(threshold):
+        raise GateError(f"the gate {expression!r}: the number is too large.")
+    if metric.units and abs(threshold) > 1:
+        advice = "nothing exceeds 100" if unit else f"write '{number}pt' for points"
+        raise GateError(f"the gate {expression!r}: {number}{unit or ''} is no share; {advice}.")
+    return threshold

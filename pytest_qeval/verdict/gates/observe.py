@@ -1,0 +1,170 @@
+"""The number that a gate is about, looked up in the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from pytest_qeval.schema import Estimate, Quantity, Undefined
+from pytest_qeval.summary.results import Comparison, Efficiency, Percentiles, Summary
+from pytest_qeval.summary.robust_results import ALL
+from pytest_qeval.summary.score_results import ScoreComparison, ScoreResult
+from pytest_qeval.verdict.gates.grammar import Gate
+from pytest_qeval.verdict.gates.metrics import Form
+
+__all__ = ["observe"]
+
+_LEFT_OUT = 0.05
+"""Share of solutions that a divergence may leave out and still speak for all."""
+
+
+def observe(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
+    """Give the number that a gate is about, or say why there is none."""
+    needed = (recipe, summary.baseline) if gate.compares else (recipe,)
+    absent = next((name for name in needed if name not in summary.recipes), None)
+    return Undefined(reason=f"{absent} was never loaded") if absent else _observed(gate, summary, recipe, benchmark)
+
+
+def _observed(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
+    match gate.metric:
+        case "pass@K" if gate.k:
+            return _pass_at(gate.k, gate.form, summary, recipe, benchmark)
+        case "regressed":
+            return _regressed(summary, recipe, benchmark)
+        case "bleu" | "chrf":
+            return _score(gate.metric, gate.form, summary, recipe, benchmark)
+        case "robust_drop" | "robust_pass":
+            return _robust(gate.metric, gate.form, summary, recipe, benchmark)
+        case "kl" | "reverse_kl" | "same_top1":
+            return _divergence(gate.metric, summary, recipe)
+        case _:
+            return _cost_of(gate, summary, recipe)
+
+
+def _pass_at(k: int, form: Form, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
+    own = next(_pass_of(summary, recipe, benchmark, k), None)
+    if own is None:
+        return Undefined(reason=f"no pass@{k} of {recipe} on {benchmark or 'any benchmark'} in this run")
+    if form == "value":
+        return own
+    compared = _comparison(summary, recipe, benchmark)
+    if isinstance(compared, Undefined):
+        return compared
+    drops = {1: compared.relative_drop, **compared.relative_drop_at}
+    deltas = {1: compared.delta, **compared.delta_at}
+    if k not in deltas:
+        return Undefined(reason=f"the baseline has fewer than {k} samples on {benchmark}")
+    nothing = _nothing_to_lose(next(_pass_of(summary, compared.baseline, benchmark, k), None), compared.baseline)
+    return nothing or (drops[k] if form == "relative_drop" else _negated(deltas[k]))
+
+
+def _pass_of(summary: Summary, recipe: str, benchmark: str | None, k: int) -> Iterator[Quantity]:
+    for result in summary.results:
+        if result.recipe == recipe and result.benchmark == benchmark and k in result.pass_at:
+            yield result.pass_at[k]
+
+
+def _comparison(summary: Summary, recipe: str, benchmark: str | None) -> Comparison | Undefined:
+    for comparison in summary.comparisons:
+        if comparison.recipe == recipe and comparison.benchmark == benchmark:
+            return comparison
+    return Undefined(reason=f"no comparison with a baseline on {benchmark or 'any benchmark'}")
+
+
+def _regressed(summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
+    compared = _comparison(summary, recipe, benchmark)
+    if isinstance(compared, Undefined):
+        return compared
+    solved = next(_pass_of(summary, compared.baseline, benchmark, 1), None)
+    return _nothing_to_lose(solved, compared.baseline) or _single(len(compared.regressed), "count")
+
+
+def _score(name: str, form: Form, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
+    results: Sequence[ScoreResult | ScoreComparison]
+    results = summary.score_results if form == "value" else summary.score_comparisons
+    found = next((one for one in results if (one.recipe, one.benchmark) == (recipe, benchmark)), None)
+    match found:
+        case ScoreResult():
+            return found.means[name]
+        case ScoreComparison():
+            change = found.changes[name]
+            own = _score(name, "value", summary, found.baseline, benchmark)
+            drop = change.relative_drop if form == "relative_drop" else _negated(change.delta)
+            return _nothing_to_lose(own, found.baseline) or drop
+    return Undefined(reason=f"no {name} of {recipe} on {benchmark or 'any benchmark'} in this run")
+
+
+def _robust(name: str, form: Form, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
+    """Give the number over all that was disturbed."""
+    for change in summary.robust_changes if form != "value" else ():
+        if (change.recipe, change.benchmark, change.scope) == (recipe, benchmark, ALL):
+            return change.increase if name == "robust_drop" else _negated(change.delta)
+    for result in summary.robust_results if form == "value" else ():
+        if (result.recipe, result.benchmark, result.scope) == (recipe, benchmark, ALL):
+            return result.means[1].drop if name == "robust_drop" else result.means[1].robust
+    asked = benchmark or "any benchmark"
+    return Undefined(reason=f"no disturbed problem of {asked} was asked: add --qeval-suite robustness")
+
+
+def _divergence(metric: str, summary: Summary, recipe: str) -> Quantity:
+    found = summary.divergence.get(recipe)
+    if found is None:
+        return Undefined(reason="no divergence was measured: add --qeval-suite divergence")
+    facts = found.facts
+    if facts.baseline != summary.baseline:
+        return Undefined(reason=f"the divergence was measured from {facts.baseline}, not from {summary.baseline}")
+    if facts.incomparable > _LEFT_OUT * (facts.incomparable + len(facts.problems)):
+        return Undefined(reason=f"{facts.incomparable} solutions could not be compared: other tokens, or no room")
+    return found.means[metric]
+
+
+def _cost_of(gate: Gate, summary: Summary, recipe: str) -> Quantity:
+    own = _cost(gate.metric, summary.efficiency.get(recipe))
+    if gate.form == "value" or isinstance(own, Undefined):
+        return own
+    other = _cost(gate.metric, summary.efficiency.get(summary.baseline or ""))
+    if isinstance(other, Undefined):
+        return Undefined(reason=f"baseline: {other.reason}")
+    if other.value == 0:
+        return Undefined(reason=f"the baseline's {gate.metric} is 0")
+    return _single(own.value / other.value, "ratio of two single readings")
+
+
+def _cost(metric: str, costs: Efficiency | None) -> Quantity:
+    if costs is None:
+        return Undefined(reason=f"no {metric} was measured")
+    if costs.simulated and metric != "model_bytes":
+        return Undefined(reason=f"simulated: its {metric} is not the recipe's")
+    value = {
+        "throughput": costs.throughput,
+        "single_stream": _median(costs.decode_s),
+        "prefill": _median(costs.prefill_s),
+        "energy": costs.energy.energy_wh,
+        "peak_memory": costs.peak_memory_bytes,
+        "model_bytes": costs.model_bytes,
+    }[metric]
+    if value is None:
+        return Undefined(reason=(metric == "energy" and costs.energy.undefined) or f"no {metric} was measured")
+    return _single(value, "single reading")
+
+
+def _median(spread: Percentiles | None) -> float | None:
+    return spread.p50 if spread else None
+
+
+def _single(value: float, method: str) -> Estimate:
+    return Estimate(value=float(value), low=None, high=None, n=1, method=method)
+
+
+def _nothing_to_lose(own: Quantity | None, baseline: str) -> Undefined | None:
+    """Refuse to call it a promise kept that nothing was lost where there was nothing: often the prompt is wrong."""
+    if isinstance(own, Estimate) and own.value == 0:
+        return Undefined(reason=f"{baseline} itself has 0, so that nothing can drop: is it asked as it expects?")
+    return None
+
+
+def _negated(delta: Quantity) -> Quantity:
+    if isinstance(delta, Undefined):
+        return delta
+    low, high = (None if end is None else 0.0 - end for end in (delta.high, delta.low))
+    return replace(delta, value=0.0 - delta.value, low=low, high=high)

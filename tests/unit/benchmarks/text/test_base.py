@@ -1,0 +1,117 @@
+"""Benchmarks that ask what a function does: prompts, answers, scores."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_qeval.benchmarks.text import base as text
+from pytest_qeval.benchmarks.text.base import TextBenchmark, check_can_score, sha256_of_problems, text_problem
+from pytest_qeval.benchmarks.text.summarization import SUMMARIZATION
+from pytest_qeval.errors import MissingPackageError
+from pytest_qeval.schema import SCORES, Problem, PromptStyle
+
+CODE = "def add(a, b):\n    return a + b\n"
+PROBLEM = text_problem(benchmark="b", task_id="b/0", name="add", code=CODE, reference="Return the sum of two numbers.")
+BENCHMARK = TextBenchmark(name="b", version="1", sha256="0" * 64, problems={"b/0": PROBLEM})
+
+
+def test_the_completion_prompt_is_the_published_one() -> None:
+    """Code, then a docstring that begins to say the goal; it ends with the quotes."""
+    assert BENCHMARK.prompt(PROBLEM).text == (
+        'def add(a, b):\n    return a + b\n""" The goal of this function is to:\n'
+    )
+    assert BENCHMARK.stops_in("completion") == ('"""', "'''")
+
+
+def test_in_a_chat_the_answer_has_begun() -> None:
+    """The message holds the code, and what follows the opening quotes is the sentence."""
+    prompt = BENCHMARK.prompt(PROBLEM, "chat")
+
+    assert prompt.user is not None
+    assert f"```python\n{CODE}```" in prompt.user
+    assert prompt.text.endswith('"""')
+    assert '"""' in BENCHMARK.stops_in("chat")
+
+
+def test_an_encoder_gets_the_function_and_nothing_else() -> None:
+    """Or the form that its data have for it; there is nothing to stop at but the end."""
+    own = TextBenchmark(name="b", version="1", sha256="0" * 64, problems={"b/0": PROBLEM}, sources={"b/0": "def add ("})
+
+    assert BENCHMARK.prompt(PROBLEM, "source").text == CODE.rstrip()
+    assert own.prompt(PROBLEM, "source").text == "def add ("
+    assert BENCHMARK.stops_in("source") == ()
+
+
+@pytest.mark.parametrize("style", get_args(PromptStyle))
+def test_no_prompt_holds_the_answer(style: PromptStyle) -> None:
+    benchmark = SUMMARIZATION.load(None)
+    for problem in benchmark.problems.values():
+        prompt = benchmark.prompt(problem, style)
+        assert problem.canonical_solution.rstrip(".") not in f"{prompt.user}{prompt.text}"
+
+
+@pytest.mark.parametrize(
+    ("completion", "answer"),
+    [
+        ("    Return the sum.\n    Of two.\n", "Return the sum."),
+        ("\n\n  Return   the\tsum.", "Return the sum."),
+        ('Return the sum.""" def g(): pass', "Return the sum."),
+        ("Return the sum.'''\nmore", "Return the sum."),
+        ('"""Return the sum.', ""),
+        (" \n \n", ""),
+        ("", ""),
+    ],
+)
+def test_the_answer_is_the_first_line(completion: str, answer: str) -> None:
+    """Before the quotes that end a docstring; what they open is something else."""
+    assert BENCHMARK.answer(completion) == answer
+    assert BENCHMARK.is_empty(completion) == (not answer)
+
+
+@given(st.text(max_size=80))
+def test_every_completion_has_scores(completion: str) -> None:
+    """Shares, so that they can be written, read and averaged: no number so small that a file could not hold it."""
+    scores = BENCHMARK.score(PROBLEM, completion)
+
+    assert tuple(scores) == SCORES
+    assert all(score == 0 or 1e-12 <= score <= 1 for score in scores.values())
+
+
+def test_a_reference_scores_one_and_silence_next_to_nothing() -> None:
+    benchmark = SUMMARIZATION.load(None)
+    assert isinstance(benchmark, TextBenchmark)
+    for problem in benchmark.problems.values():
+        perfect, silent = benchmark.score(problem, problem.canonical_solution), benchmark.score(problem, "")
+        assert isinstance(benchmark, TextBenchmark)
+        assert min(perfect.values()) == pytest.approx(1)
+        assert max(silent.values()) < 0.01
+
+
+def test_a_sentence_is_not_executed() -> None:
+    with pytest.raises(TypeError, match="b/0 is answered by a sentence"):
+        BENCHMARK.program(PROBLEM, "Return the sum.")
+
+
+def test_without_sacrebleu_it_is_said_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "find_spec", lambda _name: None)
+
+    with pytest.raises(
+        MissingPackageError, match=r"summarization needs .* pip install 'pytest-qeval\[summarization\]'"
+    ):
+        check_can_score("summarization")
+    with pytest.raises(MissingPackageError):
+        SUMMARIZATION.load(None)
+    assert not SUMMARIZATION.is_here(None)
+
+
+def test_a_checksum_is_of_what_is_asked() -> None:
+    """Whatever else a row says, and in whatever order."""
+    other = Problem(**{**{name: getattr(PROBLEM, name) for name in PROBLEM.__slots__}, "canonical_solution": "Add."})
+
+    assert sha256_of_problems([PROBLEM]) == sha256_of_problems([PROBLEM])
+    assert sha256_of_problems([PROBLEM]) != sha256_of_problems([other])
+    assert sha256_of_problems([PROBLEM]) != sha256_of_problems([PROBLEM], {PROBLEM.task_id: "def add ( a , b ) :"})

@@ -1,0 +1,195 @@
+"""From files to a model: which precision, which package is missed, and nothing said on the way."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from pytest_qeval.engines.hf import checkpoint
+from pytest_qeval.engines.hf.checkpoint import from_pretrained, stored_checkpoint
+from pytest_qeval.engines.hf.loading import load
+from pytest_qeval.engines.sources import ModelSource, resolve
+from pytest_qeval.errors import MissingPackageError, ModelSourceError
+from pytest_qeval.quantize.builtin import AS_IS, INT8
+from pytest_qeval.quantize.recipe import EXPORT_FILE
+from pytest_qeval.settings import ModelSettings
+
+CPU = torch.device("cpu")
+DEMO = resolve(ModelSettings(name="demo"))
+
+
+def find(path: Path) -> ModelSource:
+    return resolve(ModelSettings(name=str(path)))
+
+
+def quantized_by(method: str, path: Path, **config: Any) -> Path:
+    """Copy the embedded model, and claim that some package has quantized it."""
+    shutil.copytree(DEMO.location, path)
+    content = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    content["quantization_config"] = {"quant_method": method, **config}
+    (path / "config.json").write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> Path:
+    """Write the embedded model in int8."""
+    load(DEMO, INT8, device="cpu", export=tmp_path / "int8")
+    return tmp_path / "int8"
+
+
+@pytest.mark.parametrize(
+    ("method", "config", "package"),
+    [
+        pytest.param("gptq", {"bits": 4, "group_size": 128}, "optimum", id="gptq"),
+        pytest.param("awq", {"bits": 4, "group_size": 128, "version": "gemm"}, "gptqmodel", id="awq"),
+    ],
+)
+def test_a_package_that_is_missing_is_named(tmp_path: Path, method: str, config: Any, package: str) -> None:
+    """One sentence: the checkpoint, how it is quantized, and what to install."""
+    try:
+        __import__(package)
+    except ImportError:
+        pass
+    else:
+        pytest.skip(f"{package} is installed")
+    path = quantized_by(method, tmp_path / method, **config)
+    with pytest.raises(ModelSourceError) as refusal:
+        load(find(path), AS_IS, device="cpu")
+    message = str(refusal.value)
+    assert message.startswith(f"the checkpoint {path} is quantized ({method}): ")
+    assert f"pip install {package}" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("method", ["bitsandbytes", "torchao", "compressed-tensors"])
+def test_an_extra_that_is_named_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """What the message says to install can be installed."""
+    path = quantized_by(method, tmp_path / "model")
+
+    def fail(*_: object) -> None:
+        raise ImportError(f"no {method}\nand more")
+
+    monkeypatch.setattr(checkpoint, "_from_files", fail)
+    with pytest.raises(MissingPackageError, match=rf"the checkpoint .*model needs the package '{method}'") as refusal:
+        from_pretrained(find(path), "checkpoint", CPU, None)
+    extra = str(refusal.value).partition("pytest-qeval[")[2].partition("]")[0]
+    pyproject = Path(__file__).parents[4] / "pyproject.toml"
+    assert f"\n{extra} = [" in pyproject.read_text(encoding="utf-8")
+
+
+def test_only_what_this_program_wrote_is_read_as_such(exported: Path) -> None:
+    """Told by one file, without which it is anybody's checkpoint."""
+    assert stored_checkpoint(DEMO) is None
+    found = stored_checkpoint(find(exported))
+    assert found is not None
+    assert found.recipe == INT8
+    (exported / EXPORT_FILE).unlink()
+    assert stored_checkpoint(find(exported)) is None
+
+
+def test_a_model_that_is_not_on_disk_yet_is_no_export() -> None:
+    """A hub model whose files have to be fetched."""
+    assert stored_checkpoint(ModelSource(kind="hub", name="owner/name")) is None
+
+
+def test_an_export_is_built_from_its_integers(exported: Path) -> None:
+    """In the type that its config states, as a model in floating point that is quantized next."""
+    found = stored_checkpoint(find(exported))
+    assert found is not None
+    model, tokenizer = from_pretrained(find(exported), "checkpoint", CPU, found)
+    layer = "model.layers.3.mlp.down_proj"
+    assert torch.equal(model.get_submodule(layer).weight, found.weights[layer].dequantize(torch.float32))
+    assert not hasattr(model.config, "quantization_config")
+    assert tokenizer("def f(x):").input_ids
+
+
+@pytest.mark.parametrize(("stated", "dtype"), [("bfloat16", torch.bfloat16), ("float32", torch.float32)])
+def test_an_export_keeps_its_floating_point_type(tmp_path: Path, stated: str, dtype: torch.dtype) -> None:
+    """What was not quantized comes back in the type that it was in."""
+    path = tmp_path / "model"
+    shutil.copytree(DEMO.location, path)
+    content = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    (path / "config.json").write_text(json.dumps({**content, "dtype": stated}), encoding="utf-8")
+    save_file(
+        {name: tensor.to(dtype) for name, tensor in load_file(path / "model.safetensors").items()},
+        path / "model.safetensors",
+        {"format": "pt"},
+    )
+    first = load(find(path), INT8, device="cpu", export=tmp_path / "out")
+    again = load(find(tmp_path / "out"), AS_IS, device="cpu")
+    assert again.model.dtype == first.model.dtype == dtype
+    assert torch.equal(again.model.model.norm.weight, first.model.model.norm.weight)
+
+
+def test_a_weight_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """A layer of random numbers is no model; transformers only warns."""
+    shutil.copytree(DEMO.location, tmp_path / "model")
+    file = tmp_path / "model" / "model.safetensors"
+    tensors = {name: tensor.clone() for name, tensor in load_file(file).items() if "layers.3.mlp.up" not in name}
+    save_file(tensors, file, {"format": "pt"})
+    with pytest.raises(ModelSourceError, match="up_proj"):
+        from_pretrained(find(tmp_path / "model"), "checkpoint", CPU, None)
+
+
+def test_the_first_missing_tensors_are_named(tmp_path: Path) -> None:
+    """Three of them, and how many more; a tied output layer is not missing."""
+    shutil.copytree(DEMO.location, tmp_path / "model")
+    file = tmp_path / "model" / "config.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**content, "num_hidden_layers": content["num_hidden_layers"] + 1}), encoding="utf-8")
+    with pytest.raises(ModelSourceError) as refusal:
+        from_pretrained(find(tmp_path / "model"), "checkpoint", CPU, None)
+    message = str(refusal.value)
+    assert message.startswith(f"the weight files of {tmp_path / 'model'} lack model.layers.7.input_layernorm.weight, ")
+    assert " and 6 more, which its config asks for" in message
+    assert "lm_head" not in message
+
+
+def test_a_quantized_checkpoint_may_call_other_things_missing(exported: Path) -> None:
+    """Scales, zero points and group indices have as many names as there are formats; weights are weights."""
+    names = ["a.weight", "b.g_idx", "c.weight_packed", "d.bias", "e.qweight"]
+    source = find(exported)
+    assert source.stored == "compressed-tensors"
+    assert checkpoint._missing(source, {"missing_keys": names}) == ["a.weight", "c.weight_packed", "e.qweight"]
+    assert checkpoint._missing(DEMO, {"missing_keys": names}) == names
+
+
+def test_a_stored_weight_that_is_not_there_is_refused(exported: Path) -> None:
+    """Also where another package reads the checkpoint."""
+    pytest.importorskip("compressed_tensors", reason="the package compressed-tensors is not installed")
+    (exported / EXPORT_FILE).unlink()
+    file = exported / "model.safetensors"
+    tensors = {name: tensor.clone() for name, tensor in load_file(file).items() if "layers.3.mlp.up" not in name}
+    save_file(tensors, file, {"format": "pt"})
+    with pytest.raises(ModelSourceError):
+        from_pretrained(find(exported), "checkpoint", CPU, None)
+
+
+def test_loading_an_export_says_nothing(exported: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """No bars and no advice."""
+    capfd.readouterr()
+    load(find(exported), AS_IS, device="cpu")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("build", [ValueError, OSError, RuntimeError, SafetensorError])
+def test_what_transformers_refuses_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, build: Callable[[str], Exception]
+) -> None:
+    """Its first line, and which version says so."""
+
+    def fail(*_: object) -> None:
+        raise build("no such thing\nand a long explanation")
+
+    monkeypatch.setattr(checkpoint, "_from_files", fail)
+    with pytest.raises(ModelSourceError, match=r"^transformers [\w.+]+ cannot load demo: no such thing$"):
+        from_pretrained(DEMO, "checkpoint", CPU, None)

@@ -1,0 +1,392 @@
+"""The continuous batch, and its fall-back, give what the model gives one prompt at a time."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+
+from pytest_qeval.engines.base import Finished, Request
+from pytest_qeval.engines.hf.attention import use_grouped_attention
+from pytest_qeval.engines.hf.compat import why_not_continuous
+from pytest_qeval.engines.hf.continuous_batch import BatchShape, ContinuousBatch
+from pytest_qeval.engines.hf.decoder import Decoder, pick_group
+from pytest_qeval.engines.hf.drafting import Drafter, draft_length
+from pytest_qeval.engines.hf.forward import RowModel, context_length
+from pytest_qeval.engines.hf.generate import GenerateQueue
+from pytest_qeval.engines.hf.rows import Row, Text, Unit
+from pytest_qeval.schema import Completion
+from pytest_qeval.settings import GenerationSettings
+
+Results = dict[tuple[str, int], Completion]
+CONTINUOUS = ["llama", "qwen2", "gpt2", "neox"]
+GREEDY = GenerationSettings(max_new_tokens=24)
+SAMPLED = GenerationSettings(max_new_tokens=16, temperature=0.8, top_p=0.9, seed=3)
+
+
+def prompts(count: int, seed: int = 0) -> list[str]:
+    """Make prompts of very different lengths, with multi-byte characters."""
+    rng = random.Random(seed)  # noqa: S311
+    words = ["def add", "(a, b)", ":\n    ", "return ", "größer", "日本語", "🎉", "x", " + 1", "print("]
+    return ["".join(rng.choices(words, k=rng.randint(1, 9))) for _ in range(count)]
+
+
+def batch(
+    model: Any,
+    tokenizer: Any,
+    generation: GenerationSettings = GREEDY,
+    *,
+    rows: int = 4,
+    group: int = 3,
+) -> ContinuousBatch:
+    text = Text(tokenizer, [tokenizer.eos_token_id])
+    shape = BatchShape(rows=rows, group_prompts=group, group_tokens=40, window=8)
+    return ContinuousBatch(RowModel(model, rows=rows), text, generation, shape=shape, context=context_length(model))
+
+
+def run(decoder: Decoder, requests: Sequence[Request] = ()) -> Results:
+    """Submit and step until everything is finished."""
+    decoder.submit(requests)
+    results: Results = {}
+    while decoder.progress.finished < decoder.progress.total:
+        _collect(results, decoder.step())
+    return results
+
+
+def _collect(results: Results, finished: Sequence[Finished]) -> None:
+    for one in finished:
+        assert (one.key, one.index) not in results, "handed out twice"
+        results[one.key, one.index] = one.completion
+
+
+def requests_for(texts: Sequence[str], **fields: Any) -> list[Request]:
+    return [Request(key=f"r{at}", prompt=text, **fields) for at, text in enumerate(texts)]
+
+
+@pytest.fixture(scope="session")
+def generated_alone(make_model: Callable[[str], Any], tokenizer: Any) -> Callable[[str, str], list[int]]:
+    """Give the tokens that plain `generate` makes of one prompt, the end-of-sequence token included."""
+
+    @cache
+    def generate(family: str, prompt: str) -> list[int]:
+        ids = torch.tensor([tokenizer(prompt).input_ids])
+        mask = torch.ones_like(ids)
+        out = make_model(family).generate(ids, attention_mask=mask, max_new_tokens=24, do_sample=False)
+        return list(map(int, out[0, ids.shape[1] :]))
+
+    return generate
+
+
+def expected_text(tokenizer: Any, ids: Sequence[int]) -> str:
+    return str(tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+
+def with_attention(model: Any, name: str) -> Any:
+    """Give a copy of a model that attends by transformers' `sdpa` or `eager`, or by ours."""
+    model = copy.deepcopy(model)
+    model.set_attn_implementation("sdpa" if name == "grouped" else name)
+    if name == "grouped":
+        use_grouped_attention(model)
+        assert model.config._attn_implementation == "qeval_grouped"
+    return model
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "grouped", "eager"])
+@pytest.mark.parametrize("rows", [1, 2, 5])
+@pytest.mark.parametrize("family", CONTINUOUS)
+def test_greedy_completions_equal_generate_one_by_one(
+    *,
+    family: str,
+    rows: int,
+    attention: str,
+    make_model: Callable[[str], Any],
+    tokenizer: Any,
+    generated_alone: Callable[[str, str], list[int]],
+) -> None:
+    """Whatever the batch width and whoever the neighbours are."""
+    model, texts = with_attention(make_model(family), attention), prompts(9)
+    results = run(batch(model, tokenizer, rows=rows), requests_for(texts))
+    for at, text in enumerate(texts):
+        ids = generated_alone(family, text)
+        completion = results[f"r{at}", 0]
+        assert completion.text == expected_text(tokenizer, ids)
+        assert completion.n_tokens == len(ids)
+        assert completion.finish_reason == ("eos" if ids[-1] == tokenizer.eos_token_id else "length")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_pattern_of_joining_and_leaving_gives_the_same(
+    seed: int, make_model: Callable[[str], Any], tokenizer: Any
+) -> None:
+    """Requests that are submitted while others are being decoded change nobody's completion."""
+    rng = random.Random(seed)  # noqa: S311
+    model, texts = make_model("llama"), prompts(12, seed=seed)
+    requests = requests_for(texts, stops=("a",))
+    alone = run(batch(model, tokenizer, rows=1), requests)
+    decoder, together, waiting = batch(model, tokenizer, rows=rng.randint(2, 6)), Results(), list(requests)
+    while waiting or decoder.progress.finished < decoder.progress.total:
+        count = rng.choice([0, 0, 0, 1, 3])
+        decoder.submit(waiting[:count])
+        del waiting[:count]
+        _collect(together, decoder.step())
+    assert {key: one.text for key, one in together.items()} == {key: one.text for key, one in alone.items()}
+
+
+@pytest.mark.parametrize("decoder_kind", ["continuous", "generate"])
+def test_stop_strings_are_found_across_token_borders(
+    decoder_kind: str,
+    make_model: Callable[[str], Any],
+    tokenizer: Any,
+    generated_alone: Callable[[str, str], list[int]],
+) -> None:
+    """Every substring of what would be generated works as a stop, and the text ends before its first occurrence."""
+    model = make_model("llama")
+    whole = expected_text(tokenizer, generated_alone("llama", "def add"))
+    stops = [whole[at : at + length] for at in range(3, len(whole) - 4, 3) for length in (1, 2, 4)]
+    stops = [stop for stop in stops if "\ufffd" not in stop]
+    assert len(stops) > 5, "the random model generates too little text for this test"
+    decoder = batch(model, tokenizer) if decoder_kind == "continuous" else generate_queue(model, tokenizer)
+    requests = [Request(key=str(at), prompt="def add", stops=("nowhere", stop)) for at, stop in enumerate(stops)]
+    results = run(decoder, requests)
+    for at, stop in enumerate(stops):
+        assert results[str(at), 0].text == whole[: whole.index(stop)], repr(stop)
+        assert results[str(at), 0].finish_reason == "stop"
+
+
+def test_generation_ends_with_the_token_that_completes_the_stop(tokenizer: Any) -> None:
+    """Token by token, with a multi-byte character inside the stop string."""
+    text = Text(tokenizer, [tokenizer.eos_token_id])
+    ids = tokenizer("x = 'größer 🎉' # end").input_ids
+    row = make_row(stops=("r 🎉",))
+    reasons = [text.append(row, token) for token in ids]
+    first = reasons.index("stop")
+    assert "🎉" in expected_text(tokenizer, ids[: first + 1])
+    assert "🎉" not in expected_text(tokenizer, ids[:first])
+    assert text.finish(row).completion.text == "x = 'größe"
+
+
+def test_a_special_token_can_be_a_stop_string(tokenizer: Any) -> None:
+    """It decodes to nothing, yet ends the row."""
+    text = Text(tokenizer, [tokenizer.eos_token_id])
+    row = make_row(stops=("<file_sep>",))
+    ids = [*tokenizer("abc").input_ids, tokenizer.convert_tokens_to_ids("<file_sep>")]
+    assert [text.append(row, token) for token in ids][-1] == "stop"
+    assert text.finish(row).completion.text == "abc"
+
+
+def make_row(**fields: Any) -> Row:
+    unit = Unit(request=Request(key="r", prompt="p", **fields), index=0, prompt_ids=(5,), max_new_tokens=99)
+    rng = random.Random(0)  # noqa: S311
+    return Row(unit=unit, rng=rng, drafter=Drafter(()), admitted_at=0.0)
+
+
+def test_a_prompt_that_fills_the_context_is_finished_empty(make_model: Callable[[str], Any], tokenizer: Any) -> None:
+    """And one that nearly fills it gets what room there is, learned positions included."""
+    model = make_model("gpt2")
+    decoder = batch(model, tokenizer)
+    full = "a" * (3 * context_length(model))
+    room_for_3 = "0" * (context_length(model) - 3)
+    assert len(tokenizer(room_for_3).input_ids) == context_length(model) - 3
+    results = run(decoder, [Request(key="full", prompt=full), Request(key="three", prompt=room_for_3)])
+    assert results["full", 0] == Completion(
+        text="", n_tokens=0, finish_reason="length", ttft_s=None, duration_s=results["full", 0].duration_s
+    )
+    assert results["three", 0].n_tokens in {1, 2, 3}
+
+
+def test_an_empty_prompt_is_answered(make_model: Callable[[str], Any], tokenizer: Any) -> None:
+    """It begins with the token that begins, or else ends, a sequence."""
+    assert len(run(batch(make_model("llama"), tokenizer), [Request(key="r", prompt="")])) == 1
+
+
+def test_an_empty_queue_steps_to_nothing(make_model: Callable[[str], Any], tokenizer: Any) -> None:
+    """Before the first request and after the last completion."""
+    decoder = batch(make_model("llama"), tokenizer)
+    assert list(decoder.step()) == []
+    run(decoder, requests_for(["x"]))
+    assert list(decoder.step()) == []
+
+
+@pytest.mark.parametrize("kind", ["continuous", "generate"])
+def test_counts_and_times_add_up(kind: str, make_model: Callable[[str], Any], tokenizer: Any) -> None:
+    """Tokens of the completions are the progress's tokens; the first token comes before the last."""
+    model, texts = make_model("llama"), prompts(7)
+    decoder = batch(model, tokenizer) if kind == "continuous" else generate_queue(model, tokenizer)
+    results = run(decoder, requests_for(texts))
+    progress = decoder.progress
+    assert progress.finished == progress.total == len(texts)
+    assert progress.new_tokens == sum(one.n_tokens or 0 for one in results.values())
+    assert progress.prompt_tokens == sum(len(tokenizer(text).input_ids) for text in texts)
+    assert progress.busy_s > 0
+    for one in results.values():
+        assert one.ttft_s is not None
+        assert one.duration_s is not None
+        assert 0 < one.ttft_s <= one.duration_s
+
+
+def test_samples_share_one_prefill(make_model: Callable[[str], Any], tokenizer: Any) -> None:
+    """Prompt tokens are counted once however many samples there are, also when they do not all fit in the batch."""
+    decoder = batch(make_model("llama"), tokenizer, SAMPLED, rows=3)
+    results = run(decoder, requests_for(["def add(a", "print("], n_samples=7))
+    assert decoder.progress.prompt_tokens == sum(len(tokenizer(text).input_ids) for text in ("def add(a", "print("))
+    assert sorted(results) == [(key, index) for key in ("r0", "r1") for index in range(7)]
+    assert len({one.text for one in results.values()}) > 7, "samples differ"
+
+
+def test_room_is_made_once_for_the_whole_queue(make_model: Callable[[str], Any], tokenizer: Any) -> None:
+    """The longest prompt comes last, and the first row's cache is large enough for it already."""
+    decoder = batch(make_model("llama"), tokenizer, rows=2, group=1)
+    decoder.submit(requests_for(["x", "def add(a, b):\n    return a + b\n" * 3]))
+    decoder.step()
+    layer = decoder._model.cache.layers[0]  # type: ignore[attr-defined]
+    room = layer.keys
+    run(decoder)
+
+    assert layer.keys is room
+    assert room.shape[2] > 64  # which would do for the first
+
+
+@pytest.mark.parametrize("top_p", [1.0, 0.9])
+def test_samples_depend_on_the_seed_only(top_p: float, make_model: Callable[[str], Any], tokenizer: Any) -> None:
+    """Not on the batch width, the neighbours, or the way of decoding."""
+    model = make_model("qwen2")
+    settings = GenerationSettings(max_new_tokens=12, temperature=0.8, top_p=top_p, seed=3)
+    mine = Request(key="mine", prompt="def add(", n_samples=3, seed=7)
+    others = requests_for(prompts(4), n_samples=2)
+    wanted = {index: run(batch(model, tokenizer, settings, rows=1), [mine])["mine", index].text for index in range(3)}
+    for decoder in (batch(model, tokenizer, settings, rows=5), generate_queue(model, tokenizer, settings)):
+        results = run(decoder, [*others[:2], mine, *others[2:]])
+        assert {index: results["mine", index].text for index in range(3)} == wanted
+    reseeded = run(batch(model, tokenizer, settings), [Request(key="mine", prompt="def add(", n_samples=3, seed=8)])
+    assert {index: reseeded["mine", index].text for index in range(3)} != wanted
+
+
+@pytest.mark.parametrize("exception", [KeyboardInterrupt, RuntimeError])
+@pytest.mark.parametrize("where", ["prefill", "advance", "append", "finish", "place"])
+def test_an_exception_in_mid_step_loses_nothing(
+    where: str,
+    exception: type[BaseException],
+    make_model: Callable[[str], Any],
+    tokenizer: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rows in flight are generated afresh, finished ones are handed out once."""
+    requests = requests_for(prompts(8), n_samples=2)
+    model = make_model("llama")
+    wanted = run(batch(model, tokenizer, SAMPLED), requests)
+    decoder = batch(model, tokenizer, SAMPLED)
+    owner: Any = {"append": decoder._text, "finish": decoder._text, "place": decoder._model.cache}.get(
+        where, decoder._model
+    )
+    original, calls = getattr(owner, where), 0
+
+    def interrupted(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls % 5 == 2 and calls < 30:
+            raise exception
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, where, interrupted)
+    decoder.submit(requests)
+    results: Results = {}
+    interruptions = 0
+    while decoder.progress.finished < decoder.progress.total:
+        try:
+            _collect(results, decoder.step())
+        except exception:  # noqa: PERF203
+            interruptions += 1
+    assert interruptions >= 1
+    assert {key: one.text for key, one in results.items()} == {key: one.text for key, one in wanted.items()}
+
+
+def test_early_requests_finish_early(make_model: Callable[[str], Any], tokenizer: Any) -> None:
+    """Length-sorted groups come from a window, so that the queue's order is roughly that of finishing."""
+    model, texts = make_model("llama"), prompts(40)
+    finished = [key for key, _ in run(batch(model, tokenizer, rows=4), requests_for(texts))]
+    first_half = [int(key[1:]) for key in finished[:20]]
+    assert sum(at < 28 for at in first_half) >= 18
+
+
+@pytest.mark.parametrize(
+    ("lengths", "count", "tokens", "expected"),
+    [
+        ([10, 90, 11, 80, 12], 3, 1000, [0, 2, 4]),
+        ([50, 10, 52, 51, 90], 3, 1000, [0, 2, 3]),
+        ([50, 50, 50, 50], 4, 120, [0, 1]),
+        ([500, 10, 20], 3, 120, [0]),
+        ([7], 4, 100, [0]),
+    ],
+    ids=["shorter first", "either side", "token budget", "longer than the budget", "single"],
+)
+def test_groups_have_similar_lengths_and_hold_the_first(
+    lengths: list[int], count: int, tokens: int, expected: list[int]
+) -> None:
+    assert pick_group(lengths, count=count, tokens=tokens) == expected
+
+
+def test_a_guess_repeats_what_followed_the_last_time() -> None:
+    """Also beyond the end of what is there, with the period of the repetition."""
+    drafter = Drafter([1, 2, 3, 9, 1, 2, 3])
+    assert drafter.draft() == [9, 1, 2, 3, 9, 1, 2]
+    drafter.append(5)
+    assert drafter.draft() == []
+
+
+def test_guesses_are_as_long_as_they_pay() -> None:
+    """Wide batches and rows that guess badly decode plainly; few rows in a loop take the longest guess."""
+    assert draft_length([0.3] * 64, 64) == 0
+    assert draft_length([0.0], 1) == 0
+    assert draft_length([1.0, 1.0], 2) == 7
+    assert draft_length([], 3) == 0
+
+
+def test_rates_learn_from_confirmed_and_refuted_guesses() -> None:
+    """What follows the first wrong guess says nothing."""
+    good, bad = Drafter([]), Drafter([])
+    good.learn(4, 4)
+    bad.learn(0, 4)
+    assert good.rate == pytest.approx(1 - 0.5 * 0.7**4)
+    assert bad.rate == pytest.approx(0.35)
+
+
+def generate_queue(model: Any, tokenizer: Any, generation: GenerationSettings = GREEDY) -> GenerateQueue:
+    text = Text(tokenizer, [tokenizer.eos_token_id])
+    return GenerateQueue(model, text, generation, rows=3, context=context_length(model))
+
+
+@pytest.mark.parametrize("family", ["mistral", "llama"])
+def test_the_fall_back_equals_generate_one_by_one(
+    family: str, make_model: Callable[[str], Any], tokenizer: Any, generated_alone: Callable[[str, str], list[int]]
+) -> None:
+    """With left padding, and with prompts and completions longer than a sliding window."""
+    model, texts = make_model(family), prompts(7)
+    results = run(generate_queue(model, tokenizer), requests_for(texts))
+    for at, text in enumerate(texts):
+        ids = generated_alone(family, text)
+        assert results[f"r{at}", 0].text == expected_text(tokenizer, ids)
+        assert results[f"r{at}", 0].n_tokens == len(ids)
+
+
+@pytest.mark.parametrize("family", CONTINUOUS)
+def test_ordinary_models_fit_the_continuous_batch(family: str, make_model: Callable[[str], Any]) -> None:
+    assert why_not_continuous(make_model(family)) == ""
+
+
+def test_a_sliding_window_is_known_from_the_config(make_model: Callable[[str], Any]) -> None:
+    assert why_not_continuous(make_model("mistral")) == "sliding-window attention"
+
+
+def test_a_model_that_ignores_the_mask_is_found_out(
+    make_model: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trial compares logits, so a forward that takes our arguments and does something else is noticed."""
+    model = make_model("neox")
+    forward = model.forward
+    monkeypatch.setattr(model, "forward", lambda **kwargs: forward(**{**kwargs, "position_ids": None}))
+    assert why_not_continuous(model).startswith("its logits differ")

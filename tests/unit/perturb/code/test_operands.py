@@ -1,0 +1,81 @@
+"""Comparisons from the other side give the same."""
+
+from __future__ import annotations
+
+import operator
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_qeval.perturb.base import perturbed
+from pytest_qeval.perturb.code.operands import OPERAND_SWAP
+from tests.unit.perturb.builders import answer, problem
+
+_SIGNS = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
+}  # fmt: skip
+
+
+@settings(deadline=None)
+@given(st.sampled_from(sorted(_SIGNS)), st.integers(-3, 3), st.integers(-3, 3))
+def test_every_comparison_gives_the_same(sign: str, left: int, right: int) -> None:
+    """Both directions, equality and its opposite."""
+    before = problem(f"x = n {sign} m\n", "return x\n", signature="def old_name(n, m):")
+    after = perturbed(before, OPERAND_SWAP, 0)
+
+    assert "x = m" in after.prompt
+    assert answer(after, left, right) is _SIGNS[sign](left, right)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("if (n + 1) > 2 * n:", "if 2 * n < (n + 1):"),
+        ("if n>2:", "if 2<n:"),
+        ("if(n)>m:", "if m<(n):"),
+        ("x = [n] if m<(n)else 0; y = (n", "x = [n] if (n)>m else 0; y = (n"),
+        ("if n is not None:", "if None is not n:"),
+        ("if n  ==  'a # b':", "if 'a # b'  ==  n:"),
+        ("if not n < m and n > 2:", "if not m > n and n > 2:"),
+        ("if n < m < 3 or n > 2:", "if n < m < 3 or 2 < n:"),
+        ("if n in m or n > 2:", "if n in m or 2 < n:"),
+        ("if n.pop() > m:", "if m < n.pop():"),
+        ("if len(n) > min(m):", "if min(m) < len(n):"),
+        ("if n.é == 'é' and m:", "if 'é' == n.é and m:"),
+    ],
+)
+def test_the_first_that_allows_it(code: str, expected: str) -> None:
+    """As it is written, brackets, blanks and all; chains and memberships are passed over."""
+    tail = "):" if code.endswith("(n") else ""
+    body = "\n    x = n\nelse:\n    x = n\n" if not tail else ")\n"
+    before = problem(f"{code}{body}", "return x\n", signature="def old_name(n, m):")
+
+    assert perturbed(before, OPERAND_SWAP, 0).prompt == before.prompt.replace(code, expected)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "x = n.pop() > n.pop()",  # which is popped first matters
+        "x = next(n) == m[0]",
+        "x = (m := n) > m",
+        "x = n == n",
+        "x = (n) == n",  # another text, the same tree
+        'x = f"{n > m}"',  # nobody knows where it stands before Python 3.12
+        "x = (n >  # much\n     m)",  # the comment would change sides
+    ],
+)
+def test_what_might_change_stays(code: str) -> None:
+    """The order of evaluation is part of the program."""
+    before = problem(f"{code}\n", "return x\n", signature="def old_name(n, m):")
+
+    assert OPERAND_SWAP.apply(before, random.Random(0)) is before  # noqa: S311 - no cryptography
+
+
+def test_what_is_not_given_stays() -> None:
+    """A comparison that the model is to write is not for us to swap."""
+    before = problem("x = n\n", "return x > 2\n")
+
+    assert OPERAND_SWAP.apply(before, random.Random(0)) is before  # noqa: S311 - no cryptography

@@ -1,0 +1,152 @@
+"""A journal gives back what was written; of what is broken, only a last line that was cut off is forgiven."""
+
+import json
+import logging
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pytest_qeval.errors import DataError
+from pytest_qeval.records import journal
+from pytest_qeval.records.journal import Journal, read_journal
+from pytest_qeval.schema import Json, Record
+from tests.unit.summary.builders import BASELINE, HEADER, record
+
+RUN: Json = {"type": "run", **asdict(HEADER), "planned": 2}
+MESSAGES: tuple[Json, ...] = (
+    {"type": "recipe", **asdict(BASELINE)},
+    record("auto", 0, "+").to_dict(),
+    record("auto", 1, "-").to_dict(),
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    written = Journal(tmp_path / "run" / "records.jsonl")
+    for message in (RUN, *MESSAGES):
+        written.write(message)
+    written.close()
+    return tmp_path / "run" / "records.jsonl"
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(DataError) as caught:
+        read_journal(path)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+def test_what_was_written_is_read(path: Path) -> None:
+    """The run's line first, then the messages in their order."""
+    run, messages = read_journal(path)
+    assert (run["id"], run["planned"]) == (HEADER.id, 2)
+    assert [Record.from_dict(message) for message in messages[1:]] == [record("auto", 0, "+"), record("auto", 1, "-")]
+
+
+def test_an_earlier_journal_is_kept_beside_the_new_one(path: Path) -> None:
+    """A run into the same folder does not destroy what the last one wrote."""
+    before = path.read_bytes()
+    Journal(path).close()
+    assert path.with_name("records.jsonl.bak").read_bytes() == before
+
+
+def test_text_that_utf8_cannot_say_does_not_end_a_run(path: Path) -> None:
+    """A program's error message may hold half a surrogate pair; what is written stays readable."""
+    written = Journal(path)
+    written.write(RUN)
+    written.write({"type": "note", "detail": "half \ud800 pair"})
+    written.close()
+    assert read_journal(path)[1] == ({"type": "note", "detail": "half ? pair"},)
+
+
+@pytest.mark.parametrize("lost", [1, 2, 40, 200])
+def test_a_last_line_that_was_cut_off_is_left_out_and_reported(
+    path: Path, lost: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A crash loses the case in flight and no other."""
+    content = path.read_bytes()
+    path.write_bytes(content[: -1 - lost])
+    with caplog.at_level(logging.WARNING):
+        _, messages = read_journal(path)
+    assert len(messages) == len(MESSAGES) - 1
+    assert "line 4 is cut off and left out" in caplog.text
+
+
+def test_a_last_line_without_its_end_counts(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Only the line feed was lost: nothing is missing."""
+    path.write_bytes(path.read_bytes()[:-1])
+    assert len(read_journal(path)[1]) == len(MESSAGES)
+    assert not caplog.text
+
+
+def test_a_broken_line_before_the_last_is_refused_by_its_number(path: Path) -> None:
+    """No crash breaks a line in the middle: somebody edited the file."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:1], lines[1][:30] + b"\n", *lines[2:]]))
+    assert "line 2: not JSON" in refused(path)
+
+
+def test_a_wrong_field_is_refused_by_line_and_name(path: Path) -> None:
+    """Also where the line is the last, and without its end: it was not cut off."""
+    row = record("auto", 1, "-").to_dict()
+    row["samples"][0]["n_tokens"] = "abc"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(lines[:3]) + json.dumps(row), encoding="utf-8")
+    assert "line 4: samples[0].n_tokens: expected int or null, not 'abc'" in refused(path)
+
+
+def test_not_a_number_is_refused(path: Path) -> None:
+    """What Python writes for a number that is none is no JSON."""
+    row = {**record("auto", 1, "-").to_dict(), "measurements": {"x": float("nan")}}
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+    assert "line 5: not JSON" in refused(path)
+
+
+@pytest.mark.parametrize("order", [(1, 0), (0, 0, 1), (1,)], ids=["late", "twice", "never"])
+def test_a_journal_is_one_run(path: Path, order: tuple[int, ...]) -> None:
+    """Its own line comes first, and once."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[index] for index in order))
+    assert "expected the run's own line to be the first and the only one" in refused(path)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"type": "run", "id'])
+def test_a_journal_without_a_run_is_refused(path: Path, content: bytes) -> None:
+    """Nothing can be concluded from nothing."""
+    path.write_bytes(content)
+    assert "holds no run" in refused(path)
+
+
+def test_a_line_has_an_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file without line feeds is not read into memory as a whole."""
+    monkeypatch.setattr(journal, "_LONGEST_LINE", 2000)
+    with path.open("ab") as file:
+        file.write(b" " * 4000)
+    assert "line 5: longer than" in refused(path)
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    """Missing, or a folder."""
+    assert "No such file" in refused(tmp_path / "absent.jsonl")
+    assert "is no file" in refused(tmp_path)
+
+
+@given(data=st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
+def test_damage_is_refused_or_leaves_what_is_right(path: Path, data: st.DataObject) -> None:
+    """Whatever bytes are cut or changed: a `DataError`, or messages that can be used."""
+    content = bytearray("".join(json.dumps(row) + "\n" for row in (RUN, *MESSAGES)).encode())
+    for _ in range(data.draw(st.integers(0, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    damaged = path.with_name("damaged.jsonl")
+    damaged.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    try:
+        _, messages = read_journal(damaged)
+    except DataError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - either outcome is right
+    else:
+        assert all(Record.from_dict(row) for row in messages if row["type"] == "record")

@@ -1,0 +1,153 @@
+"""Small sessions made by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
+
+from pytest_qeval.facts import EnergyFacts, GenerationFacts, RecipeFacts, RunHeader
+from pytest_qeval.measure.divergence_facts import DivergenceFacts
+from pytest_qeval.schema import Case, Completion, Execution, Quantity, Record, Sample, Undefined
+from pytest_qeval.summary.results import DivergenceSummary, FlipPrediction
+from pytest_qeval.summary.summarize import Material
+
+HEADER = RunHeader(
+    id="run",
+    started_at="2026-01-31T10:15:00+00:00",
+    command="pytest",
+    model={"id": "tiny", "source": "directory"},
+    engine="transformers",
+    generation={
+        "n_samples": 1,
+        "temperature": 0.0,
+        "top_p": 1.0,
+        "max_new_tokens": 512,
+        "seed": 0,
+        "prompt_style": "completion",
+    },
+    versions={"python": "3.11", "pytest-qeval": "0.1.0"},
+    host={"system": "Linux", "cpu": "some", "cores": 2, "ram_bytes": 1},
+    sandbox="bwrap",
+)
+BASELINE = RecipeFacts(
+    name="auto", role="baseline", summary="as it is", execution="full precision", dtype="float32", model_bytes=4000
+)
+INT8 = RecipeFacts(
+    name="int8", role="candidate", summary="int8", scheme="W8A8", execution="native", dtype="float32", model_bytes=1500
+)
+
+
+def case(number: int) -> Case:
+    return Case(benchmark="micro", task_id=f"micro/{number}")
+
+
+def record(recipe: str, number: int, outcomes: str) -> Record:
+    """Make a record; `outcomes` has one letter a sample: + passed, - failed, t timeout."""
+    statuses: Mapping[str, Execution] = {
+        "+": Execution(status="passed", duration_s=0.01),
+        "-": Execution(status="failed", duration_s=0.01, detail="assert 1 == 2"),
+        "t": Execution(status="timeout", duration_s=5.0, detail="5 s"),
+    }
+    completion = Completion(text="pass", n_tokens=11, finish_reason="stop", ttft_s=0.1, duration_s=0.6)
+    return Record(
+        recipe=recipe,
+        case=case(number),
+        samples=tuple(
+            Sample(completion=completion, program_sha256="0" * 64, execution=statuses[letter]) for letter in outcomes
+        ),
+    )
+
+
+def generation(recipe: str, *, tokens: int, busy_s: float, energy_wh: float | None) -> GenerationFacts:
+    energy = (
+        EnergyFacts(undefined="no meter")
+        if energy_wh is None
+        else EnergyFacts(energy_wh=energy_wh, emissions_g=energy_wh / 2, provenance="estimated", method="a model")
+    )
+    return GenerationFacts(
+        recipe=recipe,
+        worker="main",
+        busy_s=busy_s,
+        new_tokens=tokens,
+        prompt_tokens=10,
+        peak_memory_bytes=5000,
+        energy=energy,
+    )
+
+
+def session(baseline: str, candidate: str, *, planned: int | None = None) -> Material:
+    """Make a session from two strings of outcomes, one letter a problem; a blank is a lost case."""
+    n = planned or len(baseline)
+    outcomes = {"auto": baseline, "int8": candidate}
+    return Material(
+        run=HEADER,
+        duration_s=12.5,
+        planned=[(recipe, case(number)) for recipe in outcomes for number in range(n)],
+        records=[
+            record(recipe, number, letter)
+            for recipe, letters in outcomes.items()
+            for number, letter in enumerate(letters)
+            if letter != " "
+        ],
+        candidates=("int8",),
+        baseline="auto",
+        recipes={"auto": BASELINE, "int8": INT8},
+        generation=[
+            generation("auto", tokens=100, busy_s=2.0, energy_wh=0.4),
+            generation("int8", tokens=100, busy_s=1.0, energy_wh=0.1),
+        ],
+        benchmarks={"micro": {"version": "1", "sha256": "0" * 64, "problems": n}},
+    )
+
+
+def scored(recipe: str, number: int, *scores: float, answer: str = "Do it.") -> Record:
+    """Make a record of a case whose samples have these scores, the same by both measures."""
+    completion = Completion(text=answer, n_tokens=5, finish_reason="stop")
+    digest = sha256(answer.encode()).hexdigest()
+    sample = Sample(completion=completion, program_sha256=digest, execution=Execution(status="scored", duration_s=0.0))
+    return Record(
+        recipe=recipe,
+        case=Case(benchmark="text", task_id=f"text/{number}"),
+        samples=(sample,) * len(scores),
+        measurements={"bleu": sum(scores) / len(scores), "chrf": sum(scores) / len(scores)},
+    )
+
+
+def scored_session(baseline: Sequence[float], candidate: Sequence[float | None]) -> Material:
+    """Make a session from two lists of scores, one a problem; None is a lost case."""
+    values = {"auto": baseline, "int8": candidate}
+    material = session("", "")
+    return replace(
+        material,
+        planned=[(name, Case(benchmark="text", task_id=f"text/{n}")) for name in values for n in range(len(baseline))],
+        records=[scored(name, n, x) for name, row in values.items() for n, x in enumerate(row) if x is not None],
+        benchmarks={"text": {"version": "1", "sha256": "0" * 64, "problems": len(baseline), "scored": True}},
+    )
+
+
+def simulating(material: Material, recipe: str) -> Material:
+    """Let a recipe of a session be rounded, but computed in float."""
+    facts = replace(material.recipes[recipe], execution="simulated")
+    return replace(material, recipes={**material.recipes, recipe: facts})
+
+
+def divergence(**means: Quantity) -> DivergenceSummary:
+    """Make a divergence of which only some means are known."""
+    unknown = Undefined(reason="not measured")
+    facts = DivergenceFacts(
+        recipe="int8",
+        baseline="auto",
+        benchmark="micro",
+        k=32,
+        problems=(),
+        kl_percentiles={},
+        delta_p_percentiles={},
+        duration_s=1.0,
+        incomparable=0,
+    )
+    names = ("kl", "reverse_kl", "same_top1", "delta_p", "rms_delta_p", "perplexity_ratio")
+    prediction = FlipPrediction(spearman=unknown, p=None, auc=unknown, flipped=None)
+    return DivergenceSummary(
+        facts=facts, worst=(), prediction=prediction, **{name: means.get(name, unknown) for name in names}
+    )

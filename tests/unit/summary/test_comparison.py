@@ -1,0 +1,173 @@
+"""Recipes against their baseline, problem by problem, and beside a control where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from pytest_qeval.schema import Case, Estimate, Quantity, Record
+from pytest_qeval.stats.paired import PairedCounts, adjusted, detectable_drop, difference, mcnemar_p, relative_drop
+from pytest_qeval.summary.comparison import MARGIN, compare
+from pytest_qeval.summary.results import Comparison
+from tests.unit.summary.builders import case, record
+
+
+def compared(
+    letters: Mapping[str, str] | None = None,
+    *,
+    baseline: str | None = "auto",
+    control: str | None = None,
+    margin: float = MARGIN,
+    **more: str,
+) -> dict[str, Comparison]:
+    """Compare recipes that are given as strings: one word a problem, one letter a sample; `.` is a lost case."""
+    given = {**(letters or {}), **more}
+    outcomes = {recipe: words.split() if " " in words else list(words) for recipe, words in given.items()}
+    groups = {("micro", recipe): [case(number) for number in range(len(row))] for recipe, row in outcomes.items()}
+    found: dict[tuple[str, Case], Record] = {
+        (recipe, case(number)): record(recipe, number, word)
+        for recipe, row in outcomes.items()
+        for number, word in enumerate(row)
+        if word != "."
+    }
+    rows = compare(groups, found, baseline=baseline, control=control, margins=lambda _recipe, _benchmark: margin)
+    return {row.recipe: row for row in rows}
+
+
+def value(quantity: Quantity) -> float:
+    assert isinstance(quantity, Estimate)
+    return quantity.value
+
+
+def test_pairs_are_counted_problem_by_problem() -> None:
+    """Difference, relative drop and test are those of the four counts: 2 both, 3 lost, 1 gained, 2 neither."""
+    found = compared(auto="+++++---", int8="++---+--")["int8"]
+    counts = PairedCounts(both=2, regressed=3, fixed=1, neither=2)
+
+    assert found.delta == difference(counts)
+    assert found.relative_drop == relative_drop(counts)
+    assert found.mcnemar_p == mcnemar_p(counts)
+    assert value(found.odds_ratio) == 3
+    assert found.regressed == ("micro/2", "micro/3", "micro/4")
+    assert found.fixed == ("micro/5",)
+    assert found.detectable_drop == detectable_drop(8, discordance=4 / 8)
+
+
+def test_without_flips_one_is_assumed() -> None:
+    """That nothing flipped among few does not mean that nothing can."""
+    assert compared(auto="+" * 20, int8="+" * 20)["int8"].detectable_drop == detectable_drop(20, discordance=1 / 20)
+
+
+def test_a_case_that_one_of_them_lacks_is_no_pair() -> None:
+    """What was lost is missing elsewhere; here it would be a flip that nobody saw."""
+    found = compared(auto="+++.", int8="+.++")["int8"]
+
+    assert isinstance(found.delta, Estimate)
+    assert (found.delta.n, found.regressed, found.fixed) == (2, (), ())
+
+
+def test_several_samples_are_rates_of_a_problem() -> None:
+    """Half of the samples is half a problem; what is regressed has lost all of them."""
+    found = compared(auto="++ ++ +- --", int8="+- -- -+ +-")["int8"]
+
+    assert value(found.delta) == pytest.approx((-0.5 - 1 + 0 + 0.5) / 4)
+    assert (found.regressed, found.fixed) == (("micro/1",), ("micro/3",))
+    assert found.detectable_drop is None
+
+
+def test_every_k_is_paired_problem_by_problem() -> None:
+    """Of pass@5, too, the difference has an interval; a k that one of them has no samples for is left out."""
+    found = compared(auto="+---- ++++- -----", int8="----- +++++ -----")["int8"]
+    by_hand = (-1 + 0 + 0) / 3
+
+    assert value(found.delta_at[5]) == pytest.approx(by_hand)
+    assert value(found.relative_drop_at[5]) == pytest.approx(0.5)
+    assert isinstance(found.delta_at[5], Estimate)
+    assert found.delta_at[5].low is not None
+    assert set(found.delta_at) == set(found.relative_drop_at) == {5}
+    assert compared(auto="+----", int8="-")["int8"].delta_at == {}
+
+
+def test_of_nothing_no_share_is_lost() -> None:
+    """A baseline that solved nothing leaves the relative drop undefined, and says why."""
+    for base, own in (("---", "-+-"), ("-- --", "+- --")):
+        assert "baseline solved no" in str(compared(auto=base, int8=own)["int8"].relative_drop)
+
+
+@pytest.mark.parametrize(("margin", "evidence"), [(0.02, "unproven"), (0.2, "not worse")])
+def test_evidence_is_about_the_margin(margin: float, evidence: str) -> None:
+    """The same outcomes prove a wide margin and not a narrow one; the margin is told with the evidence."""
+    found = compared(auto="+" * 50, int8="+" * 50, margin=margin)["int8"]
+
+    assert (found.evidence, found.margin) == (evidence, margin)
+
+
+def test_without_a_baseline_nothing_is_compared() -> None:
+    """Nor on a benchmark that the baseline was not asked."""
+    assert compared(baseline=None, int8="++") == {}
+    assert compared(baseline="auto", int8="++") == {}
+
+
+def with_control(letters: str | None) -> dict[str, Comparison]:
+    """Compare three candidates with a baseline, beside a control's outcomes if there are any."""
+    recipes = {"auto": "+" * 12, "int8": "+" * 12, "w4a16": "-" * 6 + "+" * 6, "w2a16": "-" * 12}
+    if letters is None:
+        return compared(recipes)
+    return compared(recipes, control="again", again=letters)
+
+
+@pytest.mark.parametrize("control", [None, "+" * 12, "-" * 12])
+def test_p_values_are_corrected_for_the_number_of_candidates(control: str | None) -> None:
+    """Benjamini and Hochberg's correction over all candidates; a control is none, however many problems it flips."""
+    found = with_control(control)
+    p = [found[name].mcnemar_p for name in ("int8", "w4a16", "w2a16")]
+
+    assert [found[name].mcnemar_p_adjusted for name in ("int8", "w4a16", "w2a16")] == list(adjusted(p)) != p
+    if control:
+        assert found["again"].mcnemar_p_adjusted == found["again"].mcnemar_p
+
+
+def test_a_control_is_compared_like_a_candidate_and_has_no_excess_over_itself() -> None:
+    """Its own flips are worth a look; without a control there is nothing to set flips beside."""
+    found = with_control("-" + "+" * 11)
+
+    assert (found["again"].regressed, found["again"].excess) == (("micro/0",), None)
+    assert all(found[name].excess for name in ("int8", "w4a16", "w2a16"))
+    assert all(one.excess is None for one in with_control(None).values())
+
+
+def test_flips_are_set_beside_those_of_the_control() -> None:
+    """Lost or gained, both are flips: four of the candidate, two of the control, which are among them."""
+    found = compared(control="again", auto="++++----", again="-++++---", int8="-+-++-+-")["int8"].excess
+
+    assert found is not None
+    assert (found.flips, found.control_flips, found.shared) == (4, 2, 2)
+    counts = PairedCounts(both=2, regressed=0, fixed=2, neither=4)
+    assert (found.excess, found.p) == (difference(counts), mcnemar_p(counts))
+    assert value(found.excess) == pytest.approx(2 / 8)
+
+
+def test_a_control_that_flips_more_gives_a_negative_excess() -> None:
+    """Then what the candidate flips is less than chance already does."""
+    found = compared(control="again", auto="++++", again="---+", int8="+++-")["int8"].excess
+
+    assert found is not None
+    assert (found.flips, found.control_flips, found.shared) == (1, 3, 0)
+    assert value(found.excess) == pytest.approx(-2 / 4)
+
+
+def test_the_excess_is_over_cases_that_all_three_finished() -> None:
+    """One that any of them lacks says nothing about the other two."""
+    found = compared(control="again", auto="++.++", again="-+-.+", int8="-.--+")["int8"].excess
+
+    assert found is not None
+    assert isinstance(found.excess, Estimate)
+    assert (found.excess.n, found.flips, found.control_flips, found.shared) == (2, 1, 1, 1)
+
+
+def test_gains_count_in_the_relative_drop() -> None:
+    """Also where the baseline solved nothing."""
+    found = compared(auto="++ ++ +- --", int8="+- -- -+ +-")["int8"]
+
+    assert value(found.relative_drop) == pytest.approx(1 - 1.5 / 2.5)

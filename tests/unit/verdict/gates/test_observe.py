@@ -1,0 +1,192 @@
+"""Where the number of each metric is found in a summary, and what is said where there is none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pytest_qeval.facts import EnergyFacts
+from pytest_qeval.schema import Estimate, Quantity, Undefined
+from pytest_qeval.summary.results import BenchmarkResult, Comparison, Efficiency, Percentiles, Summary
+from pytest_qeval.verdict.gates.grammar import parse_gate
+from pytest_qeval.verdict.gates.metrics import METRICS
+from pytest_qeval.verdict.gates.observe import observe
+from tests.unit.summary.builders import BASELINE, HEADER, INT8, divergence
+
+
+def estimate(value: float, low: float | None = None, high: float | None = None) -> Estimate:
+    return Estimate(value=value, low=low, high=high, n=8, method="some")
+
+
+def spread(median: float) -> Percentiles:
+    return Percentiles(p50=median, p90=9.0, p99=9.0, n=3)
+
+
+def result(recipe: str, rate: float) -> BenchmarkResult:
+    return BenchmarkResult(
+        benchmark="micro",
+        recipe=recipe,
+        solved=(),
+        unsolved=(),
+        missing=0,
+        pass_at={1: estimate(rate / 2), 10: estimate(rate)},
+        failures={},
+    )
+
+
+def costs(recipe: str, factor: float) -> Efficiency:
+    return Efficiency(
+        recipe=recipe,
+        ttft_s=None,
+        tpot_s=None,
+        duration_s=None,
+        throughput=100 * factor,
+        new_tokens=1,
+        busy_s=1.0,
+        peak_memory_bytes=1000,
+        model_bytes=500,
+        energy=EnergyFacts(undefined="no meter"),
+        wh_per_solved=None,
+        prefill_s=spread(factor),
+        decode_s=spread(2 * factor),
+        stream_prompt_tokens=1,
+        simulated=False,
+    )
+
+
+COMPARISON = Comparison(
+    benchmark="micro",
+    recipe="int8",
+    baseline="auto",
+    delta=estimate(-0.1, -0.3, 0.1),
+    relative_drop=estimate(0.25, -0.2, 0.6),
+    regressed=("a", "b", "c"),
+    fixed=(),
+    mcnemar_p=1.0,
+    mcnemar_p_adjusted=1.0,
+    odds_ratio=Undefined(reason="not here"),
+    evidence="unproven",
+    margin=0.02,
+    detectable_drop=None,
+    delta_at={10: estimate(-0.2, -0.3, -0.1)},
+    relative_drop_at={10: estimate(0.25, 0.1, 0.4)},
+)
+SUMMARY = Summary(
+    run=HEADER,
+    duration_s=1.0,
+    planned=0,
+    received=0,
+    candidates=("int8",),
+    baseline="auto",
+    recipes={"auto": BASELINE, "int8": INT8},
+    results=(result("auto", 0.8), result("int8", 0.6)),
+    comparisons=(COMPARISON,),
+    efficiency={"auto": costs("auto", 1.0), "int8": costs("int8", 0.5)},
+    divergence={
+        "int8": divergence(kl=estimate(0.01, 0.005, 0.02), reverse_kl=estimate(0.02), same_top1=estimate(0.97))
+    },
+)
+
+
+def seen(expression: str, summary: Summary = SUMMARY) -> Quantity:
+    gate = parse_gate(expression)
+    return observe(gate, summary, "int8", "micro" if gate.per_benchmark else None)
+
+
+@pytest.mark.parametrize("expression", ["pass@1 drop <= 2pt", "pass@10 drop <= 2%", "regressed <= 0"])
+def test_where_the_baseline_solves_nothing_no_promise_is_kept(expression: str) -> None:
+    """A model that is asked wrongly solves nothing before and after, which must not look like no loss."""
+    barren = replace(SUMMARY, results=(result("auto", 0.0), result("int8", 0.0)))
+
+    assert seen(expression, barren) == Undefined(
+        reason="auto itself has 0, so that nothing can drop: is it asked as it expects?"
+    )
+    assert isinstance(seen("pass@1 >= 0", barren), Estimate)
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("pass@1 >= 0", (0.3, None, None)),
+        ("pass@1 drop <= 2pt", (0.1, -0.1, 0.3)),
+        ("pass@1 drop <= 2%", (0.25, -0.2, 0.6)),
+        ("pass@10 drop <= 2pt", (0.2, 0.1, 0.3)),
+        ("pass@10 drop <= 2%", (0.25, 0.1, 0.4)),
+        ("regressed <= 1", (3, None, None)),
+        ("kl <= 1", (0.01, 0.005, 0.02)),
+        ("reverse_kl <= 1", (0.02, None, None)),
+        ("same_top1 >= 0", (0.97, None, None)),
+        ("throughput ratio >= 1", (0.5, None, None)),
+        ("single_stream <= 1", (1.0, None, None)),
+        ("single_stream ratio <= 1", (0.5, None, None)),
+        ("prefill <= 1", (0.5, None, None)),
+        ("prefill ratio <= 1", (0.5, None, None)),
+        ("model_bytes ratio <= 1", (1.0, None, None)),
+    ],
+)
+def test_what_is_observed(expression: str, expected: tuple[float, float | None, float | None]) -> None:
+    """Value and interval, where there is one."""
+    found = seen(expression)
+
+    assert isinstance(found, Estimate)
+    assert found.value == pytest.approx(expected[0])
+    assert (found.low, found.high) == expected[1:]
+
+
+SILENT = replace(SUMMARY, results=(), comparisons=(), efficiency={}, divergence={})
+NO_DIVERGENCE = "no divergence was measured: add --qeval-suite divergence"
+
+
+@pytest.mark.parametrize(
+    ("expression", "summary", "reason"),
+    [
+        ("kl <= 1", SILENT, NO_DIVERGENCE),
+        ("same_top1 >= 0", replace(SUMMARY, divergence={}), NO_DIVERGENCE),
+        ("kl <= 1", replace(SUMMARY, recipes={"int8": INT8}), "auto was never loaded"),
+        ("pass@1 drop <= 1%", replace(SUMMARY, comparisons=()), "no comparison with a baseline on micro"),
+        ("pass@10 drop <= 1%", replace(SUMMARY, comparisons=()), "no comparison with a baseline on micro"),
+        (
+            "pass@10 drop <= 1%",
+            replace(SUMMARY, comparisons=(replace(COMPARISON, delta_at={}, relative_drop_at={}),)),
+            "the baseline has fewer than 10 samples on micro",
+        ),
+        (
+            "pass@1 drop <= 1pt",
+            replace(
+                SUMMARY,
+                comparisons=(
+                    replace(COMPARISON, recipe="int4"),
+                    replace(COMPARISON, delta=Undefined(reason="no problem was evaluated under both recipes")),
+                ),
+            ),
+            "no problem was evaluated under both recipes",
+        ),
+        ("pass@100 >= 0", SUMMARY, "no pass@100 of int8 on micro in this run"),
+        ("energy ratio <= 1", SUMMARY, "no meter"),
+        (
+            "single_stream <= 1",
+            replace(SUMMARY, efficiency={"int8": replace(costs("int8", 1.0), decode_s=None)}),
+            "no single_stream was measured",
+        ),
+        (
+            "prefill ratio <= 1",
+            replace(SUMMARY, efficiency={"int8": costs("int8", 1.0), "auto": costs("auto", 0.0)}),
+            "the baseline's prefill is 0",
+        ),
+        (
+            "prefill <= 1",
+            replace(SUMMARY, efficiency={"int8": replace(costs("int8", 1.0), simulated=True)}),
+            "simulated: its prefill is not the recipe's",
+        ),
+    ],
+)
+def test_what_cannot_be_observed_says_why(expression: str, summary: Summary, reason: str) -> None:
+    """Not measurable is a value with a reason."""
+    assert seen(expression, summary) == Undefined(reason=reason)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_no_metric_of_the_table_lacks_its_look_up(name: str) -> None:
+    """In a run that measured nothing, each says so."""
+    assert isinstance(seen(f"{name.replace('@K', '@1')} >= 0", SILENT), Undefined)

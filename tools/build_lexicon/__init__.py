@@ -1,0 +1,1 @@
+"""Make the lexicon of synonyms again, from WordNet."""

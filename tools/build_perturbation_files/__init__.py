@@ -1,0 +1,1 @@
+"""Make the files that perturbations with models of their own read."""

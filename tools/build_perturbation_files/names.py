@@ -1,0 +1,85 @@
+"""Let a masked language model name local variables: makes the file of `syntax_proposed_names`.
+
+    python -m build_perturbation_files.names humaneval microsoft/codebert-base-mlm DIR
+
+Every use of the variable is masked at once, and the names that the model finds likeliest over all of them are written,
+the best first. A name is one token of the model. The file is made once and kept, so that all models are asked the same.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from build_perturbation_files.command import Build, pretrained
+from pytest_qeval.perturb.base import nominal_form
+from pytest_qeval.perturb.code.proposed_names import FILE, rename_variable_model
+from pytest_qeval.perturb.code.variables import most_frequent_variable
+from pytest_qeval.perturb.source import Source
+from pytest_qeval.schema import Json, Problem
+
+__all__ = ["Proposer", "hub_proposer", "main", "proposals"]
+
+Proposer = Callable[[Sequence[str]], Sequence[str]]
+"""Given the texts between the uses of a variable, gives names for it, the best first."""
+
+_NAMES = 20
+"""How many are written; the best ones are often taken."""
+
+
+def hub_proposer(model: str) -> Proposer:
+    """Load a masked language model from the hub or a directory.
+
+    Raises:
+        MissingPackageError: without the package transformers.
+        ModelSourceError: when there is no such model, or it is of another kind.
+    """
+    tokenizer, network = pretrained("AutoModelForMaskedLM", model)
+    # Code stands behind the docstring, so that what is too long loses its beginning.
+    tokenizer.truncation_side = "left"
+
+    def propose(pieces: Sequence[str]) -> Sequence[str]:
+        inputs = tokenizer(tokenizer.mask_token.join(pieces), return_tensors="pt", truncation=True)
+        places = inputs["input_ids"][0] == tokenizer.mask_token_id
+        if not places.any():
+            return []
+        logits = network(**inputs).logits[0, places].detach()  # [uses, vocabulary]
+        likely = logits.log_softmax(-1).mean(0).topk(min(50 * _NAMES, logits.shape[-1])).indices
+        names = (tokenizer.decode([token]).strip() for token in likely.tolist())
+        return list(dict.fromkeys(name for name in names if name.isidentifier()))[:_NAMES]
+
+    return propose
+
+
+def proposals(problems: Iterable[Problem], propose: Proposer) -> Iterator[Json]:
+    """Give a row of the file for each problem that has a variable to rename in the given half."""
+    perturbation = rename_variable_model({})
+    for problem in problems:
+        half = nominal_form(problem, perturbation)
+        source = Source.of(half) if half else None
+        uses = most_frequent_variable(source) if source else ()
+        if source and uses:
+            names = propose(_between(source, uses))
+            yield {"task_id": problem.task_id, "variable": uses[0].id, "names": list(names)}
+
+
+def _between(source: Source, uses: Sequence[ast.Name]) -> Sequence[str]:
+    starts = [0, *(source.end(use) for use in uses)]
+    ends = [*(source.start(use) for use in uses), len(source.text)]
+    return [source.text[start:end] for start, end in zip(starts, ends, strict=True)]
+
+
+def _rows(problems: Iterable[Problem], models: Sequence[str]) -> Iterator[Json]:
+    (model,) = models
+    return proposals(problems, hub_proposer(model))
+
+
+main = Build(
+    description=(__doc__ or "").partition("\n")[0],
+    file=FILE,
+    models={"model": "a masked language model of code: hub id or directory"},
+    rows=_rows,
+).main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Collect the problems of the benchmark `summarization`."""

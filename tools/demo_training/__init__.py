@@ -1,0 +1,1 @@
+"""Train the embedded model again, and make the problems of `micro`."""

@@ -1,0 +1,267 @@
+"""List families over single numbers: limits, signs, digits and counting loops."""
+
+from typing import Final
+
+from demo_training.family import Family, family
+
+_LIMITS: Final = (
+    family(
+        "clamp",
+        "int -> int",
+        "return max($k, min($x, $j))",
+        constants=("number", "high"),
+        group="limits",
+        nouns=(
+            "$x [limited|clamped|restricted] to the range [from $k to $j|$k to $j|between $k and $j]",
+            "$x kept between $k and $j",
+        ),
+        verbs=(
+            "[clamp|limit|restrict] $x to [the range from |the interval from |at least |]$k [to|and at most] $j",
+            "[keep|force] $x between $k and $j",
+        ),
+    ),
+    family(
+        "at most",
+        "int -> int",
+        "return min($x, $k)",
+        constants="number",
+        group="limits",
+        nouns=(
+            "$x[,| but] at most $k",
+            "$x capped at $k",
+            "the [smaller|lesser|minimum|lower] of $x and $k",
+            "$x, or $k if $x is [larger|greater|bigger]",
+        ),
+        verbs=("[cap|limit] $x [at|to] [a maximum of |at most |]$k", "do not let $x [exceed|go above|rise above] $k"),
+    ),
+    family(
+        "at least",
+        "int -> int",
+        "return max($x, $k)",
+        constants="number",
+        group="limits",
+        nouns=(
+            "$x[,| but] at least $k",
+            "the [larger|greater|maximum|bigger|higher] of $x and $k",
+            "$x, or $k if $x is [smaller|lower|less]",
+        ),
+        verbs=(
+            "[raise|lift] $x to at least $k",
+            "do not let $x [fall|drop|go] below $k",
+            "limit $x to a minimum of $k",
+        ),
+    ),
+)
+_ONE_NUMBER: Final = (
+    family(
+        "square",
+        "int -> int",
+        "return $x ** 2",
+        nouns=("the square of $x", "$x squared", "$x [times|multiplied by] itself"),
+        verbs=("square $x", "multiply $x [by|with] itself"),
+    ),
+    family(
+        "cube",
+        "int -> int",
+        "return $x ** 3",
+        nouns=("the cube of $x", "$x cubed", "$x to the third power"),
+        verbs=("cube $x", "raise $x to the third power"),
+    ),
+    family(
+        "double",
+        "int -> int",
+        "return $x * 2",
+        nouns=("twice $x", "$x doubled", "the double of $x"),
+        verbs=("double $x", "[multiply|scale] $x by two"),
+    ),
+    family(
+        "half",
+        "int -> int",
+        "return $x // 2",
+        nouns=("half of $x[,|] rounded down", "$x halved[,| and] rounded down"),
+        verbs=("halve $x and round down", "divide $x by two and round down"),
+    ),
+    family(
+        "negate",
+        "int -> int",
+        "return -$x",
+        nouns=(
+            "the negative of $x",
+            "$x with [its|the] [opposite sign|sign flipped|sign changed]",
+            "the opposite of $x",
+        ),
+        verbs=("negate $x", "[flip|change|invert] the sign of $x"),
+    ),
+    family(
+        "absolute",
+        "int -> int",
+        "return abs($x)",
+        nouns=("the absolute value of $x", "$x without its sign", "the magnitude of $x"),
+        verbs=("[drop|remove|ignore] the sign of $x",),
+    ),
+    family(
+        "sign",
+        "int -> int",
+        "if $x > 0:\n    return 1\nif $x < 0:\n    return -1\nreturn 0",
+        nouns=(
+            "the sign of $x[| as 1, 0 or -1]",
+            "1 if $x is positive, -1 if [it is |$x is |]negative[,| and] 0 [otherwise|if it is zero]",
+        ),
+    ),
+    family(
+        "last digit",
+        "int -> int",
+        "return abs($x) % 10",
+        nouns=("the [last|final|ones|rightmost|units] digit of $x",),
+        verbs=("[extract|take|get] the last digit of $x",),
+    ),
+    family(
+        "digit sum",
+        "int -> int",
+        "return sum(int(c) for c in str(abs($x)))",
+        nouns=("the [sum|total] of [the|all|all the] [decimal |]digits [of|in] $x", "the digit sum of $x"),
+        verbs=("[add up|sum|add] [the|all] digits of $x",),
+    ),
+    family(
+        "digit count",
+        "int -> int",
+        "return len(str(abs($x)))",
+        nouns=("the number of [decimal |]digits [of|in] $x", "how many [decimal |]digits $x has"),
+        verbs=("count the digits [of|in] $x",),
+    ),
+    family(
+        "to text",
+        "int -> str",
+        "return str($x)",
+        nouns=("$x as a string", "the string form of $x", "the decimal text of $x"),
+        verbs=("convert $x to a string", "turn $x into a string"),
+    ),
+    family(
+        "zero pad",
+        "int -> str",
+        "return str($x).zfill($k)",
+        constants="small",
+        nouns=("$x as a string [padded with zeros to|with leading zeros to] $k [characters|digits]",),
+        verbs=("pad $x with [leading |]zeros to [a [length|width] of |]$k[| characters| digits]",),
+    ),
+    family(
+        "labelled number",
+        "int -> str",
+        "return $k + str($x)",
+        constants="affix",
+        nouns=("$x as a string with [prefix|the prefix] $k", "the string $k followed by $x"),
+        verbs=("put $k [before|in front of] the number $x",),
+    ),
+)
+_LOOPS: Final = (
+    family(
+        "sum up to",
+        "count -> int",
+        "return sum(range(1, $x + 1))",
+        group="ranges",
+        nouns=(
+            "the [sum|total] of [the|all|all the] [numbers|integers] from [1|one] [to|up to|through] $x",
+            "the sum of the first $x [positive integers|natural numbers]",
+        ),
+        verbs=("[add up|sum] [all|the] [numbers|integers] from [1|one] to $x",),
+    ),
+    family(
+        "factorial",
+        "count -> int",
+        "result = 1\nfor i in range(2, $x + 1):\n    result *= i\nreturn result",
+        group="ranges",
+        nouns=("the factorial of $x", "$x factorial", "the product of [the|all] [numbers|integers] from 1 to $x"),
+        verbs=("multiply [all|the] [numbers|integers] from 1 to $x",),
+    ),
+    family(
+        "sum of squares up to",
+        "count -> int",
+        "return sum(i ** 2 for i in range(1, $x + 1))",
+        group="ranges",
+        nouns=(
+            "the [sum|total] of [the|all] squares from 1 to $x",
+            "the sum of the first $x squares",
+            "the sum of the squares of [the|all] [numbers|integers] from 1 to $x",
+        ),
+    ),
+    family(
+        "count up",
+        "count -> list[int]",
+        "return list(range(1, $x + 1))",
+        group="ranges",
+        nouns=(
+            "[the|a] list of [the|all] [numbers|integers] from 1 to $x",
+            "the [numbers|integers] from 1 [to|up to] $x[| as a list]",
+        ),
+        verbs=("count [up |]from 1 to $x", "list [the|all] [numbers|integers] from 1 to $x"),
+    ),
+    family(
+        "count down",
+        "count -> list[int]",
+        "return list(range($x, 0, -1))",
+        group="ranges",
+        nouns=(
+            "[the|a] list of [the|all] [numbers|integers] from $x down to 1",
+            "the [numbers|integers] from $x down to 1[| as a list]",
+        ),
+        verbs=("count down from $x to 1", "list [the|all] [numbers|integers] from $x down to 1"),
+    ),
+    family(
+        "squares list",
+        "count -> list[int]",
+        "return [i ** 2 for i in range(1, $x + 1)]",
+        group="ranges",
+        nouns=(
+            "[the|a] list of [the|all] squares from 1 to $x",
+            "the first $x squares[| as a list]",
+            "the squares of the [numbers|integers] from 1 to $x",
+        ),
+        verbs=("list the first $x squares",),
+    ),
+    family(
+        "multiples list",
+        "count -> list[int]",
+        "return [i * $k for i in range(1, $x + 1)]",
+        constants="number",
+        group="ranges",
+        nouns=("[the|a list of the] first $x multiples of $k",),
+        verbs=("list the first $x multiples of $k",),
+    ),
+    family(
+        "multiples below",
+        "count -> list[int]",
+        "return list(range($k, $x, $k))",
+        constants="small",
+        group="ranges",
+        nouns=("[the|all|all the] [positive |]multiples of $k [below|less than|smaller than] $x[| as a list]",),
+        verbs=("list [the|all] [positive |]multiples of $k [below|less than] $x",),
+    ),
+    family(
+        "range from constant",
+        "count -> list[int]",
+        "return list(range($k, $k + $x))",
+        constants="number",
+        group="ranges",
+        nouns=("[a list of |]$x [consecutive |][numbers|integers] starting [at|from|with] $k",),
+        verbs=("count $x steps [up |]starting [at|from|with] $k",),
+    ),
+    family(
+        "constant list",
+        "count -> list[int]",
+        "return [$k] * $x",
+        constants="number",
+        group="ranges",
+        nouns=("a list with $x copies of $k", "a list [containing|holding] [the number |]$k $x times"),
+        verbs=("repeat [the number |]$k $x times in a list",),
+    ),
+    family(
+        "power loop",
+        "count -> int",
+        "return $k ** $x",
+        constants="small",
+        group="ranges",
+        nouns=("$k to the power of $x", "$k raised to [the power |]$x", "the power $x of $k"),
+        verbs=("raise $k to the power [of |]$x",),
+    ),
+)
+FAMILIES: Final[tuple[Family, ...]] = (*_LIMITS, *_ONE_NUMBER, *_LOOPS)
