@@ -23,14 +23,14 @@ WITHOUT = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:anyi
 
 @pytest.fixture(params=[("-p", "no:xdist"), ("-n0",), ("-n2",)], ids=["no-xdist", "n0", "n2"])
 def mode(request: pytest.FixtureRequest) -> tuple[str, ...]:
-    """Give the arguments of each way to run: without xdist, with it but in one process, and with two workers."""
+    """Return the arguments of each way to run: without xdist, with it but in one process, and with two workers."""
     arguments: tuple[str, ...] = request.param
     return arguments
 
 
 @pytest.fixture(scope="session")
 def warm_pytest() -> Iterator[tuple[str, ...]]:
-    """Give a command that does what `python -m pytest` does, without importing torch and the like every time."""
+    """Return a command that does what `python -m pytest` does, without importing torch and the like every time."""
     script = str(Path(__file__).with_name("tests") / "warm.py")
     with tempfile.TemporaryDirectory() as folder:  # pytest's own folders have names that are too long for a socket
         servers = []
@@ -77,7 +77,7 @@ def run_afresh(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Ru
 
 @pytest.fixture(scope="session")
 def micro_rows() -> Sequence[Json]:
-    """Give micro's problems as they stand in the file."""
+    """Return micro's problems as they stand in the file."""
     return [json.loads(line) for line in MICRO.read_text(encoding="utf-8").splitlines()]
 
 

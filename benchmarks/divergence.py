@@ -26,7 +26,7 @@ from pytest_qeval.settings import ModelSettings
 
 
 def full(baseline: Any, candidate: Any, tokenizer: Any, solved: Sequence[tuple[str, str, str]]) -> dict[str, float]:
-    """Give the divergence over the whole vocabulary, in both directions, and the seconds that it took."""
+    """Return the divergence over the whole vocabulary, in both directions, and the seconds that it took."""
     total, reverse, tokens, started = 0.0, 0.0, 0, time.perf_counter()
     both = [causal_logits(model, device=str(model.device)) for model in (baseline, candidate)]
     for _, prompt, solution in solved:
@@ -41,7 +41,7 @@ def full(baseline: Any, candidate: Any, tokenizer: Any, solved: Sequence[tuple[s
 def lumped(
     baseline: Any, candidate: Any, tokenizer: Any, solved: Sequence[tuple[str, str, str]], k: int
 ) -> dict[str, float]:
-    """Give the divergence over the k likeliest tokens and the lump, the size of the file, and the seconds."""
+    """Return the divergence over the k likeliest tokens and the lump, the size of the file, and the seconds."""
     ours = score(baseline, tokenizer, solved, k=k)
     theirs = score(candidate, tokenizer, solved, against=ours)
     facts = divergence_facts(ours, theirs, recipe="candidate", baseline_recipe="baseline", benchmark="")

@@ -131,7 +131,7 @@ def compare_speed(args: argparse.Namespace) -> None:
 
 
 def limits(args: argparse.Namespace, **width: int) -> dict[str, int]:
-    """Give the keyword arguments that both ways take."""
+    """Return the keyword arguments that both ways take."""
     return {"max_new_tokens": args.max_new_tokens, **width}
 
 

@@ -42,7 +42,7 @@ Variants = Mapping[str, Callable[[], object]]
 
 
 def cycled(make: Callable[[], Any], n_bytes: int) -> Callable[[], Any]:
-    """Give a function that returns the next of so many weights that none is still in a cache."""
+    """Return a function that returns the next of so many weights that none is still in a cache."""
     copies = itertools.cycle([make() for _ in range(min(64, max(2, int(COLD_BYTES / n_bytes))))])
     return lambda: next(copies)
 

@@ -99,7 +99,7 @@ class Bench:
         return load(self.source, recipe, threads=self.arguments.threads, texts=texts or None)
 
     def _texts(self, limit: int) -> Iterator[ScoredText]:
-        """Give HumanEval's prompts with their canonical solutions, whose tokens count."""
+        """Return HumanEval's prompts with their canonical solutions, whose tokens count."""
         for problem in list(self.humaneval.problems.values())[:limit]:
             yield solution_text(*self.baseline.tokenizer([problem.prompt, problem.canonical_solution]).input_ids)
 
@@ -162,7 +162,7 @@ def _greedy(model: Any, ids: torch.Tensor, cache: Any) -> torch.Tensor:
 
 
 def speeds(bench: Bench, loaded: Loaded) -> Mapping[str, str]:
-    """Give each workload's ratio to the baseline, and the median time."""
+    """Return each workload's ratio to the baseline, and the median time."""
     if loaded.quantization.execution == "simulated":
         return dict.fromkeys((workload.title for workload in bench.workloads), "–")
     cells = {}
@@ -174,7 +174,7 @@ def speeds(bench: Bench, loaded: Loaded) -> Mapping[str, str]:
 
 
 def cells(bench: Bench, name: str, loaded: Loaded) -> Mapping[str, str]:
-    """Give one line of the table, by column."""
+    """Return one line of the table, by column."""
     done = loaded.quantization
     simulated = " (packed)" if done.execution == "simulated" else ""
     divergence = bench.divergence(loaded)

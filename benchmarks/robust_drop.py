@@ -2,7 +2,7 @@
 
     python benchmarks/robust_drop.py
 
-Problems are drawn: a baseline solves a share of them, a disturbance loses a quarter of those and gains a few others; a
+Problems are drawn: a baseline solves a share of them, a perturbation loses a quarter of those and gains a few others; a
 candidate has some outcomes drawn anew (flips) and, in half of the rows, loses a tenth more. Beside our interval stands
 a percentile bootstrap over problems.
 """
@@ -23,31 +23,31 @@ Bools = NDArray[np.bool_]
 
 
 def draw(rng: np.random.Generator, n: int, extra: float) -> tuple[Bools, Bools, Bools, Bools]:
-    """Draw n problems: baseline undisturbed, baseline disturbed, and the same of the candidate."""
+    """Draw n problems: baseline nominal, baseline perturbed, and the same of the candidate."""
 
     def chance(p: float) -> Bools:
         return rng.random(n) < p
 
-    def disturbed(nominal: Bools, more: float) -> Bools:
+    def perturbed(nominal: Bools, more: float) -> Bools:
         return np.where(nominal, ~chance(LOSS + more), chance(GAIN))
 
     base = chance(RATE)
-    base_robust = disturbed(base, 0.0)
+    base_robust = perturbed(base, 0.0)
     own = np.where(chance(FLIPS), chance(RATE), base)
     kept = (own == base) & ~chance(FLIPS)
-    own_robust = np.where(kept, base_robust, disturbed(own, 0.0)) & ~(own & chance(extra))
+    own_robust = np.where(kept, base_robust, perturbed(own, 0.0)) & ~(own & chance(extra))
     return base, base_robust, own, own_robust
 
 
 def increase(outcomes: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
-    """Give the difference of robust drops, along the last axis."""
+    """Return the difference of robust drops, along the last axis."""
     base, base_robust, own, own_robust = (one.astype(float).sum(-1) for one in outcomes)
     with np.errstate(all="ignore"):
         return np.asarray(base_robust / base - own_robust / own)
 
 
 def interval(outcomes: Sequence[Bools]) -> tuple[float, float]:
-    """Give our interval."""
+    """Return our interval."""
     base, base_robust, own, own_robust = outcomes
     found = drop_increase(problems(base, base_robust), problems(own, own_robust))
     if not isinstance(found, Estimate) or found.low is None or found.high is None:
@@ -64,7 +64,7 @@ def problems(nominal: Bools, robust: Bools) -> list[ProblemRobustness]:
 
 
 def bootstrap(rng: np.random.Generator, outcomes: Sequence[Bools]) -> tuple[float, float]:
-    """Give the percentile interval of 600 drawings of problems."""
+    """Return the percentile interval of 600 drawings of problems."""
     n = len(outcomes[0])
     drawn = rng.integers(0, n, (600, n))
     low, high = np.nanpercentile(increase([one[drawn] for one in outcomes]), [2.5, 97.5])

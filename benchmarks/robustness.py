@@ -19,13 +19,13 @@ from pytest_qeval.perturb.base import CATEGORIES
 from pytest_qeval.summary.robust_results import ALL
 
 HEAD = (
-    "disturbed", "problems", "questions", "pass@1", "drop of the baseline", "drop of the recipe", "increase",
+    "perturbed", "problems", "questions", "pass@1", "drop of the baseline", "drop of the recipe", "increase",
     "robust under the baseline only, the recipe only", "p (corrected)", "evidence",
 )  # fmt: skip
 
 
 def run(args: argparse.Namespace, output: Path) -> dict[str, Any]:
-    """Ask the disturbed problems and give the report."""
+    """Ask the perturbed problems and give the report."""
     options = [
         *(f"--qeval-model={args.model}", f"--qeval-recipe={args.recipe}", f"--qeval-prompt={args.prompt}"),
         "--qeval-suite=robustness",

@@ -87,7 +87,7 @@ def same(first: Texts, second: Texts) -> str:
 
 
 def average(runs: Sequence[Run]) -> tuple[float, float]:
-    """Give the seconds per completion, by the clock and of the processor, over several runs."""
+    """Return the seconds per completion, by the clock and of the processor, over several runs."""
     n = sum(len(run.texts) for run in runs)
     return sum(run.wall_s for run in runs) / n, sum(run.cpu_s for run in runs) / n
 

@@ -90,7 +90,7 @@ def main() -> None:
 
 
 def describe(cost: _Cost, programs: int) -> str:
-    """Give the figures of one isolation in one line."""
+    """Return the figures of one isolation in one line."""
     median_s, p90_s = statistics.median(cost.latencies_s), statistics.quantiles(cost.latencies_s, n=10)[-1]
     # bubblewrap does not wait for its children, so their CPU time is counted nowhere
     cpu = f", {cost.cpu_s / programs * 1e3:.1f} ms of CPU" if cost.cpu_s / programs > 1e-3 else ""  # noqa: PLR2004

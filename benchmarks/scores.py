@@ -29,21 +29,21 @@ RNG = np.random.default_rng(0)
 
 
 def ends(quantity: Quantity) -> Interval:
-    """Give an estimate's interval; where there is none, the value is all that is claimed."""
+    """Return an estimate's interval; where there is none, the value is all that is claimed."""
     assert isinstance(quantity, Estimate)  # noqa: S101 - there are values
     low, high = quantity.low, quantity.high
     return (quantity.value if low is None else low, quantity.value if high is None else high)
 
 
 def student(values: Sequence[float]) -> Interval:
-    """Give Student's interval."""
+    """Return Student's interval."""
     mean, error = np.mean(values), np.std(values, ddof=1) / np.sqrt(len(values))
     reach = t.ppf(0.975, len(values) - 1) * error
     return float(mean - reach), float(mean + reach)
 
 
 def percentile(values: Sequence[float]) -> Interval:
-    """Give a percentile bootstrap of 500 resamples."""
+    """Return a percentile bootstrap of 500 resamples."""
     if len(set(values)) == 1:
         return values[0], values[0]
     found = bootstrap((values,), np.mean, n_resamples=500, method="percentile", rng=RNG).confidence_interval

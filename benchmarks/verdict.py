@@ -53,7 +53,7 @@ class Truth:
 
 
 def truths(n: int, base: float = 0.45) -> Iterator[Truth]:
-    """Give every setting where the drop is no larger than the flips allow."""
+    """Return every setting where the drop is no larger than the flips allow."""
     for discordance in DISCORDANCES:
         for drop in DROPS:
             if drop <= discordance:
@@ -61,7 +61,7 @@ def truths(n: int, base: float = 0.45) -> Iterator[Truth]:
 
 
 def outcomes(truth: Truth) -> tuple[Floats, Floats, Floats]:
-    """Give all numbers of fixed and regressed problems that are at all likely, and their chances."""
+    """Return all numbers of fixed and regressed problems that are at all likely, and their chances."""
     fixed, regressed, *_ = truth.chances
     most = int(truth.n * truth.discordance + 8 * (truth.n * truth.discordance) ** 0.5 + 8)
     b, c = np.indices((most, most)).reshape(2, -1)
@@ -168,7 +168,7 @@ def stopped(truth: Truth, margin: float) -> tuple[float, float, float]:
 
 
 def limits_of_runs(fixed: Floats, regressed: Floats, n: int, confidence: float) -> Limits:
-    """Give the limits of every run, computed once for every outcome that occurs."""
+    """Return the limits of every run, computed once for every outcome that occurs."""
     codes, index = np.unique(fixed * (n + 1) + regressed, return_inverse=True)
     limits = paired_difference_limits(codes // (n + 1), codes % (n + 1), n, confidence=confidence)
     return Limits(*(ends[index] for ends in limits))
@@ -193,7 +193,7 @@ def rules_of_thumb() -> None:
 
 
 def judged(truth: Truth) -> list[str]:
-    """Give how often the ratio fails, the interval says worse, the ratio passes, the interval says not worse."""
+    """Return how often the ratio fails, the interval says worse, the ratio passes, the interval says not worse."""
     fixed, regressed, both = drawn(truth)
     passes = np.round((both + fixed) / (both + regressed), 2) >= RATIO - EPSILON
     low, high = paired_ratio_limits(both, fixed, regressed, truth.n, confidence=0.95)

@@ -8,7 +8,7 @@
     │   ├── ModelSourceError    no such model, or not one that can be loaded here
     │   ├── DataError           a benchmark or samples file that cannot be read
     │   └── MissingPackageError an extra that is not installed
-    ├── InvalidQuestionError    a disturbed problem that cannot be answered
+    ├── InvalidProblemError    a perturbed problem that cannot be answered
     ├── SandboxError            programs cannot be executed safely on this machine
     └── EngineError             the engine died or cannot go on
 
@@ -25,7 +25,7 @@ __all__ = [
     "DataError",
     "EngineError",
     "GateError",
-    "InvalidQuestionError",
+    "InvalidProblemError",
     "MissingPackageError",
     "ModelSourceError",
     "QEvalError",
@@ -73,8 +73,8 @@ class MissingPackageError(UsageError):
         super().__init__(f"{purpose} needs the package {package!r}: pip install 'pytest-qeval[{extra}]'")
 
 
-class InvalidQuestionError(QEvalError):
-    """A disturbed problem whose own solution does not pass: no answer could be held against a model."""
+class InvalidProblemError(QEvalError):
+    """A perturbed problem whose own solution does not pass: no answer could be held against a model."""
 
 
 class SandboxError(QEvalError):

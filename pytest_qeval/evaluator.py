@@ -78,7 +78,7 @@ class Evaluator:
             engine: Who answers.
             executor: What executes answers.
             benchmark: Finds a benchmark by name.
-            question: Finds what a case asks: the benchmark's problem, or a disturbed one.
+            question: Finds what a case asks: the benchmark's problem, or a perturbed one.
             n_samples: How many samples a case has.
             style: How it is asked.
             worker: Name of this process.
@@ -181,7 +181,7 @@ class Evaluator:
 
 
 def _scores(waiting: _Open) -> Mapping[str, float]:
-    """Give the mean of every score over the samples of a case; nothing where answers are executed."""
+    """Return the mean of every score over the samples of a case; nothing where answers are executed."""
     benchmark = waiting.benchmark
     if not isinstance(benchmark, TextBenchmark):
         return {}
@@ -190,7 +190,7 @@ def _scores(waiting: _Open) -> Mapping[str, float]:
 
 
 def _done(execution: Execution) -> Future[Execution]:
-    """Give the result of what need not be executed as if it had been."""
+    """Return the result of what need not be executed as if it had been."""
     future: Future[Execution] = Future()
     future.set_result(execution)
     return future

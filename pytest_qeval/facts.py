@@ -206,11 +206,11 @@ class PerturbationFacts:
     category: str
     level: str
     form: Literal["full", "half"]
-    """Which prompt was disturbed: half gives the first half of the solution as well."""
+    """Which prompt was perturbed: half gives the first half of the solution as well."""
     seeds: int
     applied: int
     unchanged: int
-    """Where there was nothing to disturb."""
+    """Where there was nothing to perturb."""
     repeated: int
     """Where another seed had already made the same prompt."""
     invalid: int

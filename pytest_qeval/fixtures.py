@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_qeval.errors import InvalidQuestionError, QEvalError
+from pytest_qeval.errors import InvalidProblemError, QEvalError
 from pytest_qeval.schema import Case, Record
 
 if TYPE_CHECKING:
     from pytest_qeval.facts import SensitivityFacts, StreamFacts
     from pytest_qeval.measure.divergence_facts import DivergenceFacts
-    from pytest_qeval.run.context import Runtime  # noqa: F401 - named in the stash key below
+    from pytest_qeval.run.context import RunContext  # noqa: F401 - named in the stash key below
     from pytest_qeval.run.recipe_run import RecipeRun
 
 __all__ = ["RECORD", "RUNTIME", "QEval", "qeval", "qeval_recipe"]
 
-RUNTIME = pytest.StashKey["Runtime"]()
+RUNTIME = pytest.StashKey["RunContext"]()
 """On the config of every process that runs tests, when the plugin is active."""
 RECORD = pytest.StashKey[Record]()
 """On an item, once its case is evaluated."""
@@ -44,7 +44,7 @@ class QEval:
         """
         try:
             record = self._run.evaluate(case)
-        except InvalidQuestionError as error:
+        except InvalidProblemError as error:
             pytest.skip(f"{case.label} is no question: {error}")
         self._item.stash[RECORD] = record
         return record
@@ -84,7 +84,7 @@ class QEval:
 
 @pytest.fixture(scope="session")
 def qeval_recipe(request: pytest.FixtureRequest) -> Iterator[RecipeRun]:
-    """Give the recipe that the test is parametrized with, and close it before the next one is loaded."""
+    """Return the recipe that the test is parametrized with, and close it before the next one is loaded."""
     run = request.config.stash[RUNTIME].open(request.param)
     yield run
     run.close()

@@ -12,7 +12,7 @@ __all__ = ["pytest_qeval_perturbations"]
 
 
 def pytest_qeval_perturbations() -> Sequence[Perturbation]:  # type: ignore[empty-body] # pytest calls implementations
-    """Give perturbations of your own, which `--qeval-perturbation NAME` then finds; see docs/your-perturbations.md.
+    """Return perturbations of your own, which `--qeval-perturbation NAME` then finds; see docs/your-perturbations.md.
 
     Every implementation is asked, once the tests are collected; a package registers its perturbations by entry points
     in the group `pytest_qeval.perturbations` instead.

@@ -94,7 +94,7 @@ OPTIONS = (
         name="perturbation",
         metavar="P",
         repeatable=True,
-        help="how the suite robustness disturbs problems: a name (--qeval-list perturbations), a category (docstring, "
+        help="how the suite robustness perturbs problems: a name (--qeval-list perturbations), a category (docstring, "
         "function-name, syntax, format), a level (character, word, sentence, name), 'screen' (some of each on 40 "
         "problems; the default), 'full', or with its files in --qeval-data back_translation, rename_variable_model, "
         "recode (all of ReCode's), recode:NAME; repeatable",

@@ -36,7 +36,7 @@ _SUITE_OF = {
 
 
 def cases_of(benchmark: Benchmark, *, limit: int | None, tasks: Iterable[str] | None = None) -> tuple[Case, ...]:
-    """Give a benchmark's cases in its own order.
+    """Return a benchmark's cases in its own order.
 
     Args:
         benchmark: whose problems.
@@ -52,7 +52,7 @@ def default_suites(settings: Settings, *, gated: Iterable[str] = (), replayed: I
     """Choose the suites of a run that names none: by the model, or by the task ids of the samples that are replayed.
 
     The divergence is measured where one of the `gated` metrics is about it, and where a baseline is saved, for others
-    to be compared with. Functions are summarized where one is about scores, and problems disturbed where one is about
+    to be compared with. Functions are summarized where one is about scores, and problems perturbed where one is about
     robustness, or perturbations are named.
     """
     if settings.suites:
@@ -62,13 +62,13 @@ def default_suites(settings: Settings, *, gated: Iterable[str] = (), replayed: I
     wanted = settings.save_baseline is not None or any(metric in OF_DIVERGENCE for metric in gated)
     divergence = ["divergence"] if wanted else []
     summarization = ["summarization"] if any(metric in SCORES for metric in gated) else []
-    disturbed = settings.perturbations or any(metric in OF_ROBUSTNESS for metric in gated)
-    robustness = ["robustness"] if disturbed else []
+    perturbed = settings.perturbations or any(metric in OF_ROBUSTNESS for metric in gated)
+    robustness = ["robustness"] if perturbed else []
     return (*divergence, default_benchmark(settings), *summarization, *robustness, "efficiency")
 
 
 def _suites_of(task_ids: Iterable[str]) -> tuple[str, ...]:
-    """Give the suites whose problems these are; HumanEval where that is not known, which will say what it misses."""
+    """Return the suites whose problems these are; HumanEval where that is not known, which will say what it misses."""
     families = {task_id.partition("/")[0] for task_id in task_ids}
     return tuple(suite for family, suite in _SUITE_OF.items() if family in families) or ("humaneval",)
 
@@ -128,7 +128,7 @@ def _deal(indices: Sequence[int], workers: Sequence[list[int]]) -> None:
 
 
 def _crews(groups: Mapping[str | None, Sequence[int]], n_workers: int) -> list[int]:
-    """Give every recipe at least one worker and the rest in proportion to its items (largest remainder)."""
+    """Return every recipe at least one worker and the rest in proportion to its items (largest remainder)."""
     total = sum(map(len, groups.values()))
     spare = n_workers - len(groups)
     quotas = [spare * len(indices) / total for indices in groups.values()]

@@ -1,6 +1,6 @@
 """The pytest plugin: hooks, one call each, that do nothing without a model or a samples file.
 
-An active session registers two more objects with hooks: a `Performer` wherever tests are run, and a `Controller` where
+An active session registers two more objects with hooks: a `Worker` wherever tests are run, and a `Controller` where
 the session is reported.
 """
 

@@ -85,7 +85,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One question, the same for every recipe: a problem, and how it is disturbed."""
+    """One question, the same for every recipe: a problem, and how it is perturbed."""
 
     benchmark: str
     task_id: str
@@ -189,7 +189,7 @@ class Sample:
         return self.completion.text if self.extracted is None else self.extracted
 
     def to_dict(self) -> Json:
-        """Give the flat form of DESIGN's `records.jsonl`."""
+        """Return the flat form of DESIGN's `records.jsonl`."""
         row = asdict(self.completion)
         row["completion"] = row.pop("text")
         extracted = {} if self.extracted is None else {"extracted": self.extracted}
@@ -217,8 +217,8 @@ class Record:
     worker: str = "main"
     measurements: Mapping[str, float] = field(default_factory=dict)
     """Of a scored case its `SCORES`, each the mean over the samples; nothing for others."""
-    disturbance: str = ""
-    """Unified diff of the undisturbed prompt to the one that was asked; empty where it was not disturbed."""
+    prompt_diff: str = ""
+    """Unified diff of the nominal prompt to the one that was asked; empty where it was not perturbed."""
 
     @property
     def n_solved(self) -> int:
@@ -244,7 +244,7 @@ class Record:
         return f"{execution.status}: {execution.detail}" if execution.detail else execution.status
 
     def to_dict(self) -> Json:
-        """Give one line of `records.jsonl`, made of plain values only (execnet refuses anything else)."""
+        """Return one line of `records.jsonl`, made of plain values only (execnet refuses anything else)."""
         return {
             "type": "record",
             "benchmark": self.case.benchmark,
@@ -256,7 +256,7 @@ class Record:
             "outcome": self.outcome,
             "worker": self.worker,
             "measurements": dict(self.measurements),
-            **({"disturbance": self.disturbance} if self.disturbance else {}),
+            **({"prompt_diff": self.prompt_diff} if self.prompt_diff else {}),
         }
 
     @classmethod
@@ -269,8 +269,13 @@ class Record:
             samples=tuple(Sample.from_dict(sample) for sample in row["samples"]),
             worker=row["worker"],
             measurements=dict(row["measurements"]),
-            disturbance=row.get("disturbance", ""),
+            prompt_diff=row.get("prompt_diff") or _renamed_diff(row.get("disturbance", "")),
         )
+
+
+def _renamed_diff(diff: str) -> str:
+    """Return a diff that a version before 0.2 wrote, under the words of today."""
+    return diff.replace("--- undisturbed", "--- nominal", 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,7 +301,7 @@ Quantity = Estimate | Undefined
 
 
 def quantity_to_dict(quantity: Quantity) -> Json:
-    """Give the report's form: all fields of an estimate, or `{"undefined": reason}`."""
+    """Return the report's form: all fields of an estimate, or `{"undefined": reason}`."""
     if isinstance(quantity, Undefined):
         return {"undefined": quantity.reason}
     return asdict(quantity)

@@ -11,7 +11,7 @@ from typing import Literal
 from pytest_qeval.benchmarks.selftest import BENCHMARKS
 from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import RunHeader
-from pytest_qeval.records.collector import Gathering, Parties
+from pytest_qeval.records.collector import Collector, Roles
 from pytest_qeval.records.journal import Journal
 from pytest_qeval.report.files import check_folder, write_report, write_samples
 from pytest_qeval.report.prospects import prospects
@@ -22,7 +22,7 @@ from pytest_qeval.summary.comparison import MARGIN
 from pytest_qeval.summary.results import GateResult
 from pytest_qeval.verdict.baseline.file import Baseline
 from pytest_qeval.verdict.baseline.key import benchmark_key, cost_key, key_of
-from pytest_qeval.verdict.baseline.writer import keeper, replayed
+from pytest_qeval.verdict.baseline.writer import baseline_writer, replayed
 from pytest_qeval.verdict.conclude import Verdict, conclude
 from pytest_qeval.verdict.gates.grammar import Gate
 from pytest_qeval.verdict.gates.margin import margin_of
@@ -36,7 +36,7 @@ _NOT_IN_JOURNAL = ("scores",)
 
 
 class Session:
-    """One evaluation, on the process that reports (never in a worker); `Gathering` lists the messages it takes."""
+    """One evaluation, on the process that reports (never in a worker); `Collector` lists the messages it takes."""
 
     def __init__(
         self,
@@ -73,11 +73,11 @@ class Session:
         self._started = clock()
         self._saved = saved
         self._costs = cost_key(settings, run, n_workers=n_workers)
-        self._keeper = keeper(settings, saved=saved, cache=cache)
+        self._baseline_writer = baseline_writer(settings, saved=saved, cache=cache)
         self.output = output
         self._planned: list[tuple[str, Case]] = []
         self._taken = 0
-        self._gathering = Gathering()
+        self._collector = Collector()
         self._journal: Journal | None = None
         self._said: list[Line] = []
         self._verdict: Verdict | None = None
@@ -146,7 +146,7 @@ class Session:
                 self._take(message)
 
     def _reused(self, here: Sequence[tuple[str, Case]], answered: Collection[Case]) -> list[tuple[str, Case]]:
-        """Give the baseline's cases that are answered already, and asked of others."""
+        """Return the baseline's cases that are answered already, and asked of others."""
         if self._saved is None:
             return []
         name, run = self._saved.recipe, set(here)
@@ -155,20 +155,20 @@ class Session:
 
     def _plan_message(self) -> Json:
         """Put down what is needed to judge the journal later, without this session."""
-        parties = self._parties
+        roles = self._roles
         return {
             "type": "plan",
-            "candidates": list(parties.candidates),
-            "baseline": parties.baseline,
-            "control": parties.control,
+            "candidates": list(roles.candidates),
+            "baseline": roles.baseline,
+            "control": roles.control,
             "conditions": {**key_of(self._settings, self._run), **self._costs},
             "cases": [{"recipe": recipe, **asdict(case)} for recipe, case in self._planned],
         }
 
     @property
-    def _parties(self) -> Parties:
+    def _roles(self) -> Roles:
         settings = self._settings
-        return Parties(
+        return Roles(
             candidates=settings.recipes,
             baseline=settings.baseline,
             control=CONTROL if settings.control else None,
@@ -196,19 +196,19 @@ class Session:
 
     def add(self, message: Json) -> None:
         """Take one message and append it to the journal."""
-        if self._keeper:
-            self._keeper.add(message)
+        if self._baseline_writer:
+            self._baseline_writer.add(message)
         self._take(message)
 
     def _take(self, message: Json) -> None:
         if self._journal is not None and message["type"] not in _NOT_IN_JOURNAL:
             self._journal.write(message)
-        self._gathering.add(message)
+        self._collector.add(message)
 
     def outcome(self, recipe: str, case: Case, own: Outcome) -> FullOutcome:
         """Say how a case ended, seen beside the baseline as far as that is known by now."""
         baseline = self._settings.baseline
-        base = self._gathering.records.get((baseline, case)) if baseline and baseline != recipe else None
+        base = self._collector.records.get((baseline, case)) if baseline and baseline != recipe else None
         if base is None or base.outcome == own:
             return own
         return "regressed" if own == "unsolved" else "fixed"
@@ -219,17 +219,17 @@ class Session:
             return True
         self._journal.close()
         self._verdict = conclude(
-            self._gathering,
+            self._collector,
             run=self._run,
             duration_s=self._clock() - self._started,
             planned=self._planned,
-            parties=self._parties,
+            roles=self._roles,
             gates=self._gates,
             require_proof=self._settings.require_proof,
         )
         write_report(self.output, self._verdict.summary, self._verdict.gates)
         if not self.is_selftest:  # whose answers nobody has given
-            write_samples(self.output, self._planned, self._gathering.records)
+            write_samples(self.output, self._planned, self._collector.records)
         return self._keep_baseline() and self._verdict.holds
 
     def lines(self) -> Iterator[Line]:
@@ -242,17 +242,17 @@ class Session:
 
     def _keep_baseline(self) -> bool:
         """Write the baseline where the user wants it, and into the cache; False when the user's cannot be written."""
-        if self._keeper is None:
+        if self._baseline_writer is None:
             return True
         conditions = {
             **key_of(self._settings, self._run),
             **self._costs,
-            **benchmark_key(self._gathering.benchmarks),
+            **benchmark_key(self._collector.benchmarks),
         }
         try:
-            invalid = self._gathering.invalid
+            invalid = self._collector.invalid
             kept = [(recipe, case) for recipe, case in self._planned if case not in invalid]
-            said = self._keeper.write(conditions, asdict(self._run), planned=kept)
+            said = self._baseline_writer.write(conditions, asdict(self._run), planned=kept)
         except UsageError as error:
             self._said.append(Line(str(error), "red"))
             return False

@@ -165,7 +165,7 @@ class Settings:
         return tuple(name for name in self.all_recipes if self.baseline_file is None or name != self.baseline)
 
     def definition_of(self, recipe: str) -> str:
-        """Give what defines a recipe: its name, the file that holds it, or for the control the baseline's."""
+        """Return what defines a recipe: its name, the file that holds it, or for the control the baseline's."""
         name = self.baseline if recipe == CONTROL and self.baseline else recipe
         return self.recipe_files.get(name, name)
 

@@ -40,21 +40,21 @@ class Table:
         return self.error(f"{self.where}: the key {key!r} is {_said(self.values[key])}; give {expected}.")
 
     def flag(self, key: str) -> bool | None:
-        """Give true or false; None where the key is missing."""
+        """Return true or false; None where the key is missing."""
         value = self.values.get(key)
         if value is not None and not isinstance(value, bool):
             raise self.wrong(key, "true or false")
         return value
 
     def line(self, key: str) -> str | None:
-        """Give a text of one line that is not empty; None where the key is missing."""
+        """Return a text of one line that is not empty; None where the key is missing."""
         value = self.values.get(key)
         if value is not None and not _is_line(value):
             raise self.wrong(key, "one line of text")
         return value
 
     def lines(self, key: str) -> tuple[str, ...] | None:
-        """Give the lines of a list, which may be empty, or a single one; None where the key is missing."""
+        """Return the lines of a list, which may be empty, or a single one; None where the key is missing."""
         value = self.values.get(key)
         if value is None:
             return None
@@ -64,14 +64,14 @@ class Table:
         return tuple(found)
 
     def counts(self) -> dict[str, int]:
-        """Give all values, which are whole numbers above 0."""
+        """Return all values, which are whole numbers above 0."""
         for key, value in self.values.items():
             if type(value) is not int or value < 1:
                 raise self.wrong(key, "a whole number above 0")
         return dict(self.values)
 
     def table(self, key: str) -> Table:
-        """Give the table `[key]`; an empty one where it is missing."""
+        """Return the table `[key]`; an empty one where it is missing."""
         value = self.values.get(key, {})
         if not isinstance(value, dict):
             raise self.wrong(key, f"a table, [{key}]")

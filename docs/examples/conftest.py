@@ -14,7 +14,7 @@ def stray_comment(problem, rng):
 
 
 def pytest_qeval_perturbations():
-    """Give them all; `--qeval-perturbation stray_comment` finds this one."""
+    """Return them all; `--qeval-perturbation stray_comment` finds this one."""
     return [
         Perturbation(
             name="stray_comment",

@@ -66,14 +66,14 @@ class Benchmark:
     """Whether the time that a program has follows from how long the reference takes on this machine."""
 
     def prompt(self, problem: Problem, style: PromptStyle = "completion") -> Prompt:
-        """Give what the model gets: in the completion style the prompt exactly as it is, for a strip can halve a score.
+        """Return what the model gets; in the completion style the exact prompt: stripping it can halve a score.
 
         A benchmark that knows no chat gives a prompt without a message in both styles.
         """
         return chat_prompt(problem, self.task) if style == "chat" else Prompt(text=problem.prompt)
 
     def stops_in(self, style: PromptStyle) -> tuple[str, ...]:
-        """Give the strings before which a completion ends."""
+        """Return the strings before which a completion ends."""
         return CHAT_STOPS if style == "chat" else self.stops
 
     def program(self, problem: Problem, completion: str, style: PromptStyle = "completion") -> Program:
@@ -89,7 +89,7 @@ class Benchmark:
         )
 
     def is_empty(self, completion: str) -> bool:
-        """Tell whether a completion holds no code at all: blanks and comments only."""
+        """Return whether a completion holds no code at all: blanks and comments only."""
         try:
             tokens = list(tokenize.generate_tokens(io.StringIO(completion.strip()).readline))
         except (tokenize.TokenError, SyntaxError):

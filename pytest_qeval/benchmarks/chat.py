@@ -25,7 +25,7 @@ _BEGINNING = "```python\n"
 
 
 def chat_prompt(problem: Problem, task: str) -> Prompt:
-    """Give the message, which shows the problem's prompt unchanged in a block, and the opened block of the answer.
+    """Return the message, which shows the problem's prompt unchanged in a block, and the opened block of the answer.
 
     Args:
         problem: What is asked.

@@ -54,7 +54,7 @@ class _Scene:
         self.data = (self.needed & bound_names(code)) - defined - _constants(self.body) - {entry_point}
 
     def reach(self, names: set[str], *, through_entry_point: bool = False) -> set[str]:
-        """Give the names and whatever the functions and classes of these names mention, and so on."""
+        """Return the names and whatever the functions and classes of these names mention, and so on."""
         found, todo = set(names), list(names)
         while todo:
             name = todo.pop()
@@ -87,7 +87,7 @@ class _Scene:
                 dropped = [node for node in dropped if node not in needed]
 
     def is_loose(self, node: ast.stmt) -> bool:
-        """Tell whether the entry point works without a statement that has its lines to itself."""
+        """Return whether the entry point works without a statement that has its lines to itself."""
         if isinstance(node, _DEFINITIONS) or not _binds_plain_names(node):
             return False
         if self.rows[node.lineno] > 1 or self.rows[node.end_lineno or node.lineno] > 1:
@@ -95,21 +95,21 @@ class _Scene:
         return not (_bound(node) & self.needed or self.reach(_mentioned(node)) & self.data)
 
     def demonstrates(self, node: ast.stmt) -> bool:
-        """Tell whether a statement uses the function, or talks."""
+        """Return whether a statement uses the function, or talks."""
         if isinstance(node, ast.Assert):
             return True
         does = any(isinstance(inner, (ast.Call, ast.Await)) for inner in ast.walk(node))
         return does and bool(self.reach(_mentioned(node)) & (_SPOKEN | {self.entry_point}))
 
     def executed(self, node: ast.stmt) -> set[str]:
-        """Give the names that are looked up while a statement of the module is executed."""
+        """Return the names that are looked up while a statement of the module is executed."""
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             return self.reach(header_names(node))
         return self.reach(_mentioned(node))
 
 
 def _reads(code: str, body: list[ast.stmt]) -> Mapping[str, frozenset[str]]:
-    """Give what is behind every name of a module: what its functions and classes mention, and its assignments."""
+    """Return what is behind every name of a module: what its functions and classes mention, and its assignments."""
     reads = dict(global_reads(code))
     for node in body:
         if not isinstance(node, _DEFINITIONS):
@@ -138,7 +138,7 @@ def _mentioned(node: ast.stmt) -> set[str]:
 
 
 def _bound(node: ast.stmt) -> set[str]:
-    """Give the names that a statement binds, wherever in it."""
+    """Return the names that a statement binds, wherever in it."""
     names: set[str] = set()
     for inner in ast.walk(node):
         if isinstance(inner, ast.Name) and not isinstance(inner.ctx, ast.Load):
@@ -151,7 +151,7 @@ def _bound(node: ast.stmt) -> set[str]:
 
 
 def _binds_plain_names(node: ast.stmt) -> bool:
-    """Tell whether a statement changes nothing but names: no attribute, no item, no star import."""
+    """Return whether a statement changes nothing but names: no attribute, no item, no star import."""
     stores = (ast.Attribute, ast.Subscript)
     changes = any(isinstance(inner, stores) and not isinstance(inner.ctx, ast.Load) for inner in ast.walk(node))
     return not changes and "*" not in _bound(node)

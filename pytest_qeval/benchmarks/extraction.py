@@ -38,7 +38,7 @@ _PROMPTED = re.compile(r"^[ \t]*(?:>>>|\.\.\.)(?: |$)")
 
 
 def follow_up(answer: str, *, prompt: str, entry_point: str) -> str:
-    """Give what follows the prompt in the program that an answer stands for.
+    """Return what follows the prompt in the program that an answer stands for.
 
     A whole program follows after the prompt's own unfinished function has been deleted: the prompt's imports and
     helpers stay, and the function is the answer's or there is none. A body follows as a completion does.
@@ -75,7 +75,7 @@ def _after(prompt: str, entry_point: str, program: str) -> str:
 
 
 def _ending(prompt: str) -> str | None:
-    """Give what makes a prompt a program by itself: mostly nothing, for a docstring is a body; None if nothing does."""
+    """Return what completes a prompt to a program: mostly nothing, a docstring is a body; None if nothing does."""
     last = next((line for line in reversed(prompt.split("\n")) if line.strip()), "")
     indent = last[: len(last) - len(last.lstrip())]
     start = "" if prompt.endswith("\n") or not prompt else "\n"
@@ -128,7 +128,7 @@ def _body(found: Sequence[str], prompt: str, entry_point: str) -> str | None:
 
 
 def _header(entry_point: str) -> re.Pattern[str]:
-    """Give what finds the first line of the function's definition."""
+    """Return what finds the first line of the function's definition."""
     return re.compile(rf"^[ \t]*(?:async[ \t]+)?def[ \t]+{re.escape(entry_point)}\b", re.MULTILINE)
 
 
@@ -164,7 +164,7 @@ def _moved(passage: str) -> Iterator[str]:
 
 
 def _returns(statement: ast.stmt) -> bool:
-    """Tell whether a statement of a module holds a `return` or `yield` that belongs to no function."""
+    """Return whether a statement of a module holds a `return` or `yield` that belongs to no function."""
     todo: list[ast.AST] = [statement]
     while todo:
         node = todo.pop()
@@ -176,7 +176,7 @@ def _returns(statement: ast.stmt) -> bool:
 
 
 def _continues(code: str, prompt: str, entry_point: str) -> bool:
-    """Tell whether a program is the prompt with a body for its last function, which is the one that is asked for."""
+    """Return whether a program is the prompt with a body for its last function, which is the one that is asked for."""
     if len(code) <= len(prompt) or not compiles(code):
         return False
     lines = prompt.count("\n")
@@ -185,7 +185,7 @@ def _continues(code: str, prompt: str, entry_point: str) -> bool:
 
 
 def _without_function(answer: str, found: Sequence[str], entry_point: str) -> str:
-    """Give what is executed of an answer without the function: broken code as it is, else whatever is a program."""
+    """Return what is executed of an answer without the function: broken code as it is, else whatever is a program."""
     broken = _header(entry_point).search(answer)
     if broken or _is_indented(answer):
         blocks = [block for block in found[1:] if not broken or broken[0] in block]

@@ -13,7 +13,7 @@ _MOST_FENCES = 24
 
 
 def fence_for(code: str) -> str:
-    """Give a fence of backticks that no line of the code can close."""
+    """Return a fence of backticks that no line of the code can close."""
     longest = max((len(run) for run in re.findall(r"`+", code)), default=0)
     return "`" * max(3, longest + 1)
 
@@ -36,7 +36,7 @@ def passages(answer: str) -> Iterator[str]:
 
 
 def code_blocks(answer: str) -> Sequence[str]:
-    """Give the fenced blocks as Markdown reads them: each ends at the first fence that closes it."""
+    """Return the fenced blocks as Markdown reads them: each ends at the first fence that closes it."""
     blocks, opening = [], None
     for fence in _FENCE.finditer(answer):
         if opening is None:

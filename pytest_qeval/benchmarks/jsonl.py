@@ -36,7 +36,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def sha256_of(content: bytes) -> str:
-    """Give the SHA-256 of a data file's uncompressed bytes, in hexadecimal."""
+    """Return the SHA-256 of a data file's uncompressed bytes, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 

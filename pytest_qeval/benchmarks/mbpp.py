@@ -90,7 +90,7 @@ def _function_prompt(row: Row) -> str:
 
 
 def _function_solution(row: Row) -> str:
-    """Give the reference's body, then whatever else its module holds: a function finds its helpers when it is called.
+    """Return the reference's body, then whatever else its module holds: a function finds its helpers when it is called.
 
     It is written anew from the syntax tree, for the originals are indented with anything from one blank to a tab. Some
     versions of Python put other brackets.
@@ -122,11 +122,11 @@ class _Edition:
         return next((data / file for file in self.files if (data / file).is_file()), None) if data else None
 
     def is_here(self, data: Path | None) -> bool:
-        """Tell whether the file is on this machine."""
+        """Return whether the file is on this machine."""
         return self.find(data) is not None
 
     def fetch(self) -> bytes:
-        """Give the hub's rows as the published file's bytes."""
+        """Return the hub's rows as the published file's bytes."""
         remedy = f"point --qeval-data at a folder with {self.files[0]}"
         rows = fetch_rows(_HUB_ID, self.config, split=_HUB_SPLITS, title=self.title, remedy=remedy)
         ordered = [{name: row[name] for name in self.fields if name in row} for row in rows]

@@ -149,7 +149,7 @@ def _parsed(source: str) -> ast.Module:
 
 
 def _sides(module: ast.Module) -> Sequence[ast.expr]:
-    """Give both sides of a test's `==`; nothing where it is no such test."""
+    """Return both sides of a test's `==`; nothing where it is no such test."""
     match module.body:
         case [ast.Assert(test=ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]))]:
             return left, right

@@ -21,7 +21,7 @@ _NAME = re.compile(r"[\w-]+")
 
 
 def is_problems_file(text: str) -> bool:
-    """Tell whether a text is meant as a file of problems, and not as the name of a benchmark."""
+    """Return whether a text is meant as a file of problems, and not as the name of a benchmark."""
     return text.endswith(_ENDINGS)
 
 
@@ -71,7 +71,7 @@ def check_name(name: str, source: str) -> None:
 
 
 def to_dict(benchmark: Benchmark) -> Json:
-    """Give what another process needs to know of a benchmark that it cannot load itself."""
+    """Return what another process needs to know of a benchmark that it cannot load itself."""
     return {
         "name": benchmark.name,
         "version": benchmark.version,

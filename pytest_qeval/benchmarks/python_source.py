@@ -36,24 +36,24 @@ _TRIES = 16
 
 
 def compiles(code: str) -> bool:
-    """Tell whether Python takes a text for a whole program."""
+    """Return whether Python takes a text for a whole program."""
     return _error_line(code) is None
 
 
 def parsed(code: str) -> ast.Module:
-    """Give the syntax tree of a program that compiles."""
+    """Return the syntax tree of a program that compiles."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # invalid escapes are the answer's affair
         return ast.parse(code)
 
 
 def binds(code: str, name: str) -> bool:
-    """Tell whether a program that compiles gives a name a meaning in its module: def, class, assignment, import."""
+    """Return whether a program that compiles gives a name a meaning in its module: def, class, assignment, import."""
     return name in bound_names(code)
 
 
 def bound_names(code: str) -> frozenset[str]:
-    """Give the names that a program binds in its module, be it from inside a function by `global`."""
+    """Return the names that a program binds in its module, be it from inside a function by `global`."""
     table = _table(code)
     own = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
     inner = (symbol for scope in _below(table) for symbol in scope.get_symbols())
@@ -77,7 +77,7 @@ def global_reads(code: str) -> dict[str, frozenset[str]]:
 
 
 def unbound(code: str) -> frozenset[str]:
-    """Give the global names that a program mentions and nobody has bound: neither itself nor Python."""
+    """Return the global names that a program mentions and nobody has bound: neither itself nor Python."""
     tables = [_table(code), *_below(_table(code))]
     top = {symbol.get_name() for symbol in tables[0].get_symbols() if symbol.is_referenced()}
     inner = {symbol.get_name() for table in tables[1:] for symbol in table.get_symbols() if symbol.is_global()}
@@ -85,7 +85,7 @@ def unbound(code: str) -> frozenset[str]:
 
 
 def longest_prefix(code: str, *, only_parse: bool = False) -> str:
-    """Give the longest run of whole statements from a text's beginning that compiles; empty where there is none.
+    """Return the longest run of whole statements from a text's beginning that compiles; empty where there is none.
 
     It ends between two statements of the module, never inside of one: a function that is cut off is left out. With
     `only_parse` there may be a `return` outside of every function.
@@ -110,7 +110,7 @@ def longest_prefix(code: str, *, only_parse: bool = False) -> str:
 
 
 def statements_in(text: str) -> str:
-    """Give the statements that stand in a text between sentences, one after the other; empty where there is none."""
+    """Return the statements that stand in a text between sentences, one after the other; empty where there is none."""
     lines, kept, at, tries = text.split("\n"), [], 0, 0
     while at < len(lines):
         likely = tries < _TRIES and _BEGINS.match(lines[at])
@@ -134,7 +134,7 @@ def _without_words(code: str) -> str:
 
 
 def _error_line(code: str, *, only_parse: bool = False) -> int | None:
-    """Give the line, from 1, in which Python finds an error first; None where it finds none."""
+    """Return the line, from 1, in which Python finds an error first; None where it finds none."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

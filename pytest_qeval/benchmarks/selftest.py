@@ -82,7 +82,7 @@ _WORDS = {"empty": "an empty", "constant": "a constant", "spoof": "a spoofing"}
 
 
 def completion_of(recipe: str, problem: Problem) -> str:
-    """Give what one of `RECIPES` answers to a problem.
+    """Return what one of `RECIPES` answers to a problem.
 
     A broken answer is the reference with a second definition of the function after it, which holds in every form of
     prompt and leaves the helpers of the reference alone. Where a text is asked for, it is another text.
@@ -103,7 +103,7 @@ def completion_of(recipe: str, problem: Problem) -> str:
 
 
 def is_expected(record: Record) -> bool:
-    """Tell whether a case ended as it has to."""
+    """Return whether a case ended as it has to."""
     return _succeeded(record) == (record.recipe == "reference")
 
 

@@ -40,7 +40,7 @@ def flaw_of_reference(problem: Problem) -> str:
 
 
 def names_bound_by(source: str) -> set[str]:
-    """Give the names that a module's source binds at its top level.
+    """Return the names that a module's source binds at its top level.
 
     Raises:
         ValueError: for source that is no Python, saying where.

@@ -77,7 +77,7 @@ def _selftest(values: Values, start: Path) -> Settings:
 
 
 def _common(values: Values, start: Path) -> dict[str, Any]:
-    """Give what holds whoever answers: what is asked, how programs are run, and where reports go."""
+    """Return what holds whoever answers: what is asked, how programs are run, and where reports go."""
     return {
         "suites": _suites(values.texts("suite")),
         "benchmarks": _benchmarks(values),
@@ -159,7 +159,7 @@ def _benchmarks(values: Values) -> tuple[str, ...]:
         if name.endswith(".jsonl"):
             raise UsageError(
                 f"--qeval-benchmark expects a name, not the file {name!r}: a test beside it asks problems of your own, "
-                f'marked @pytest.mark.qeval("{Path(name).name}"), or qeval_robustness for the same disturbed.'
+                f'marked @pytest.mark.qeval("{Path(name).name}"), or qeval_robustness for the same perturbed.'
             )
         registry.load("benchmarks", name)
     return names

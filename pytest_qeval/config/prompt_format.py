@@ -57,7 +57,7 @@ def settle_prompt(settings: Settings) -> SettledPrompt:
 
 
 def with_style(settings: Settings, style: PromptStyle) -> Settings:
-    """Give the settings of a run that asks in a style."""
+    """Return the settings of a run that asks in a style."""
     return replace(settings, generation=replace(settings.generation, prompt_style=style))
 
 

@@ -54,7 +54,7 @@ def _unlike_their_names(files: dict[str, str]) -> dict[str, str]:
 
 
 def _saved(values: Values) -> Path | None:
-    """Give the saved baseline that is named, if one is; whether it can be read is seen when it is."""
+    """Return the saved baseline that is named, if one is; whether it can be read is seen when it is."""
     text = values.text("baseline") or "auto"
     if is_baseline_file(Path(values.path(text, "baseline"))):
         if values.flag("control"):
@@ -80,7 +80,7 @@ def _control(values: Values, *, baseline: str | None) -> bool:
 
 
 def _baseline(values: Values, files: dict[str, str]) -> tuple[str | None, str | None]:
-    """Give the baseline's recipe, and the model that it is applied to where that is another one."""
+    """Return the baseline's recipe, and the model that it is applied to where that is another one."""
     text = values.text("baseline") or "auto"
     if text == "none":
         return None, None

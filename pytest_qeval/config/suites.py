@@ -63,7 +63,7 @@ def check_used(suites: Sequence[str], typed: Iterable[str]) -> None:
 
 
 def suite_files(names: Iterable[str]) -> list[Path]:
-    """Give the files of suites."""
+    """Return the files of suites."""
     package = Path(__file__).parents[1]
     # A wheel carries the suites inside the package, a checkout beside it.
     folder = next(path for path in (package / "suites", package.parent / "suites") if path.is_dir())
@@ -71,7 +71,7 @@ def suite_files(names: Iterable[str]) -> list[Path]:
 
 
 def _at_hand(settings: Settings) -> tuple[str, ...]:
-    """Give the benchmarks of a self-test that need no network: waiting for one is the user's decision."""
+    """Return the benchmarks of a self-test that need no network: waiting for one is the user's decision."""
     sources: dict[str, BenchmarkSource] = {name: registry.load("benchmarks", name) for name in BENCHMARKS}
     return tuple(name for name, source in sources.items() if source.is_here(settings.data))
 

@@ -28,11 +28,11 @@ class Values:
         return self._config.getini(dest) if value is None else value
 
     def text(self, name: str) -> str | None:
-        """Give an option's text; None where it is not given, or empty."""
+        """Return an option's text; None where it is not given, or empty."""
         return self._raw(name) or None
 
     def texts(self, name: str) -> Sequence[str]:
-        """Give what a repeatable option was given."""
+        """Return what a repeatable option was given."""
         return list(self._raw(name) or ())
 
     def path(self, text: str, name: str = "recipe") -> str:
@@ -43,16 +43,16 @@ class Values:
         return str(self._config.inipath.parent / path)
 
     def file(self, name: str) -> str | None:
-        """Give an option's path as `path` resolves it; None where there is none."""
+        """Return an option's path as `path` resolves it; None where there is none."""
         text = self.text(name)
         return self.path(text, name) if text else None
 
     def typed(self, name: str) -> bool:
-        """Tell whether an option stands on the command line."""
+        """Return whether an option stands on the command line."""
         return self._config.getoption(f"qeval_{name.replace('-', '_')}") is not None
 
     def flag(self, name: str) -> bool:
-        """Tell whether an option is given."""
+        """Return whether an option is given."""
         return bool(self._raw(name))
 
     def number(self, name: str, kind: Callable[[str], _T], check: Callable[[_T], bool], expected: str) -> _T | None:

@@ -33,7 +33,7 @@ class Request:
     """Generation ends before the first of these strings, wherever the token borders fall."""
     benchmark: str = ""
     task_id: str = ""
-    """The case's label (the problem's own id, where it is undisturbed), and its benchmark: a replay answers by them, a
+    """The case's label (the problem's own id, where it is nominal), and its benchmark: a replay answers by them, a
     model ignores them."""
     n_samples: int = 1
     seed: int = 0
@@ -86,7 +86,7 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None:
-        """Give the model's memory back; unfinished requests are dropped. Calling it twice is fine."""
+        """Return the model's memory back; unfinished requests are dropped. Calling it twice is fine."""
         ...
 
 
@@ -94,7 +94,7 @@ class ModelEngine(Engine, Protocol):
     """An engine that has a model in this process, and can say what it is and how fast a single stream is."""
 
     def facts(self) -> Json:
-        """Give those fields of `RecipeFacts` that only the loaded model knows, by name."""
+        """Return those fields of `RecipeFacts` that only the loaded model knows, by name."""
         ...
 
     def measure_stream(self, *, prompt_tokens: int = 128, new_tokens: int = 32, rounds: int = 3) -> StreamTimes:
@@ -102,7 +102,7 @@ class ModelEngine(Engine, Protocol):
         ...
 
     def score(self, solved: Sequence[tuple[str, str, str]], *, against: Scores | None = None) -> Scores:
-        """Give the log-probabilities of solutions after their prompts: (task id, prompt, solution).
+        """Return the log-probabilities of solutions after their prompts: (task id, prompt, solution).
 
         Without `against` those of the likeliest tokens, with it those of the tokens that another model was asked for.
 
@@ -126,9 +126,9 @@ class EngineSource:
         ModelSourceError: when there is no such model, or it cannot be loaded here.
     """
     has_chat_template: Callable[[ModelSettings], bool]
-    """Tell whether the model can be asked by messages, without loading it."""
+    """Return whether the model can be asked by messages, without loading it."""
     has_encoder: Callable[[ModelSettings], bool]
-    """Tell whether prompts are read by an encoder of their own, without loading the model."""
+    """Return whether prompts are read by an encoder of their own, without loading the model."""
     stored: Callable[[ModelSettings], str]
     """Say how a checkpoint is already quantized: `gptq`, `gguf` …; empty where it is stored in floating point."""
     open: Callable[[Settings, Recipe, ModelSettings], ModelEngine]

@@ -14,7 +14,7 @@ _BESIDE = (".json", ".txt", ".model", ".jinja", ".tiktoken")
 
 
 def weights_sha256(source: ModelSource) -> str | None:
-    """Give the digest of a local model's weight files; None for a hub model that has not been fetched yet.
+    """Return the digest of a local model's weight files; None for a hub model that has not been fetched yet.
 
     A single file gives its own digest, as `sha256sum` prints it. Several shards give the digest of what `sha256sum`
     prints for them in the order of their names. Reading them is no waste: they are in the page cache when the model is
@@ -30,7 +30,7 @@ def weights_sha256(source: ModelSource) -> str | None:
 
 
 def files_sha256(source: ModelSource) -> str | None:
-    """Give the digest of everything beside a local model's weights that answers depend on; None where there is nothing.
+    """Return the digest of the files beside a local model's weights that change completions; None if there are none.
 
     It is that of what `sha256sum` prints for the files in the order of their names.
     """

@@ -56,7 +56,7 @@ def hub_file(name: str, revision: str | None, file: str) -> Path | None:
 
 
 def hub_weight_bytes(name: str, revision: str | None) -> Mapping[str, int] | None:
-    """Give the parameters per stored dtype (`{"BF16": 494032768}`); None where the hub does not tell."""
+    """Return the parameters per stored dtype (`{"BF16": 494032768}`); None where the hub does not tell."""
     hub = _import_hub()
     try:
         metadata = hub.HfApi().get_safetensors_metadata(name, revision=revision)
@@ -96,7 +96,7 @@ def _import_hub() -> Any:
 
 
 def _transport_errors() -> tuple[type[Exception], ...]:
-    """Give the connection errors of the HTTP client at hand: huggingface_hub has had three of them by version 2."""
+    """Return the connection errors of the HTTP client at hand: huggingface_hub has had three of them by version 2."""
     from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415
 
     # HfHubHTTPError derives from its client's HTTPError, beside which (not below) are the connection errors

@@ -25,7 +25,7 @@ _STOPPED_CLOCK = f"{{% macro strftime_now(format) %}}{{{{ format{_REPLACED} }}}}
 
 
 def has_chat_template(source: ModelSource) -> bool:
-    """Tell whether a model's tokenizer has a chat template; nothing is fetched but its small files, nothing is loaded.
+    """Return whether a model's tokenizer has a chat template; fetch only small files, load nothing.
 
     It stands where transformers looks for it: in a file of its own, in the tokenizer's configuration, or in a GGUF
     file's metadata. Of several templates the one named `default` counts.
@@ -42,7 +42,7 @@ def has_chat_template(source: ModelSource) -> bool:
 
 
 def render(tokenizer: Any, user: str, beginning: str) -> str:
-    """Give the text in which a user says something and the beginning of an answer stands, special tokens included.
+    """Return the text in which a user says something and the beginning of an answer stands, special tokens included.
 
     There is no system message but what the template itself puts there. Models that can think aloud are told not to:
     the beginning of the answer is given.

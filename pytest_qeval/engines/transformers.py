@@ -46,7 +46,7 @@ def stored(model: ModelSettings) -> str:
 
 
 def has_chat_template(model: ModelSettings) -> bool:
-    """Tell whether the model's tokenizer has a chat template; see `EngineSource.has_chat_template`."""
+    """Return whether the model's tokenizer has a chat template; see `EngineSource.has_chat_template`."""
     return templates.has_chat_template(resolve(model))
 
 

@@ -139,7 +139,7 @@ def gguf_tensors(file: Path) -> StoredTensors:
 
 
 def gguf_text(file: Path, key: str) -> str | None:
-    """Give a text from a GGUF file's metadata; None where there is none of that name.
+    """Return a text from a GGUF file's metadata; None where there is none of that name.
 
     Raises:
         ModelSourceError: when the file ends within its header.

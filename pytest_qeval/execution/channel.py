@@ -31,7 +31,7 @@ class Channel:
 
     @staticmethod
     def frame(*values: object) -> bytes:
-        """Give the bytes of one frame."""
+        """Return the bytes of one frame."""
         payload = encode(values)
         return _LENGTH.pack(len(payload)) + payload
 
@@ -51,7 +51,7 @@ class Channel:
         return values
 
     def is_quiet(self) -> bool:
-        """Tell whether nothing is waiting to be read: neither bytes nor the end of the stream."""
+        """Return whether nothing is waiting to be read: neither bytes nor the end of the stream."""
         with contextlib.suppress(BlockingIOError):
             self.sock.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK)
             return False

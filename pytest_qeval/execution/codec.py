@@ -110,7 +110,7 @@ def _class_name(kind: type) -> str:
 
 
 def _to_builtin(value: Any) -> object:
-    """Give the builtin value that `value` holds, read with the builtin's own methods, never with overridden ones."""
+    """Return the builtin value that `value` holds, read with the builtin's own methods, never with overridden ones."""
     kind = type(value)
     if kind.__module__ == "numpy" and hasattr(value, "tolist"):
         return value.tolist()

@@ -34,7 +34,7 @@ class Profile:
     limits: Limits
 
     def to_json(self) -> str:
-        """Give the form that fits on a command line."""
+        """Return the form that fits on a command line."""
         return json.dumps(asdict(self))
 
     @classmethod
@@ -63,12 +63,12 @@ class Abilities:
         )
 
     def to_dict(self) -> dict[str, bool]:
-        """Give plain values, to be sent to the plugin."""
+        """Return plain values, to be sent to the plugin."""
         return asdict(self)
 
 
 def prepare_file_rules(profile: Profile, abilities: Abilities) -> int | None:
-    """Give the descriptor of rules about files, where nothing but rules can guard them."""
+    """Return the descriptor of rules about files, where nothing but rules can guard them."""
     if profile.isolation != "process" or not abilities.landlock:
         return None
     readable = [path for path in (*profile.readable, *DEVICES) if os.path.exists(path)]  # noqa: PTH110
@@ -120,7 +120,7 @@ def _try_filter() -> None:
 
 
 def _survives(trial: Callable[[], None]) -> bool:
-    """Tell whether `trial` returns in a child process."""
+    """Return whether `trial` returns in a child process."""
     pid = os.fork()
     if pid == 0:
         try:

@@ -14,7 +14,7 @@ __all__ = ["choose_isolation"]
 
 
 def choose_isolation(name: IsolationName, start: Callable[[Isolation], str | None] = try_isolation) -> Isolation:
-    """Give the isolation of this name, after it was seen to work; `auto` is the strongest that works.
+    """Return the isolation of this name, after it was seen to work; `auto` is the strongest that works.
 
     Args:
         name: what the user asked for. `process` is never chosen by `auto`.

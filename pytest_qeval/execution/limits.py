@@ -60,7 +60,7 @@ def _lower(name: int, soft: int, hard: int) -> None:
 
 
 def cpu_limit_s(timeout_s: float) -> int:
-    """Give the CPU time after which the kernel stops a program that its worker has not."""
+    """Return the CPU time after which the kernel stops a program that its worker has not."""
     return math.ceil(timeout_s) + 1
 
 

@@ -120,7 +120,7 @@ def set_child_subreaper() -> None:
 
 
 def set_no_new_privileges() -> None:
-    """Give up set-user-id programs, for ever."""
+    """Return up set-user-id programs, for ever."""
     _prctl("NO_NEW_PRIVS", _PR_SET_NO_NEW_PRIVS, 1)
 
 
@@ -191,7 +191,7 @@ def install_filter(instructions: Sequence[tuple[int, int, int, int]]) -> None:
 
 
 def landlock_version() -> int:
-    """Give the kernel's Landlock version, 0 where there is none."""
+    """Return the kernel's Landlock version, 0 where there is none."""
     return max(0, int(_libc.syscall(ctypes.c_long(_LANDLOCK_CREATE), None, ctypes.c_long(0), ctypes.c_long(1))))
 
 

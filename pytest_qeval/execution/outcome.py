@@ -47,7 +47,7 @@ class Report:
 
 
 def interpret(report: Report, reply: Sequence[Any] | None, nonce: bytes, settings: ExecutionSettings) -> Execution:
-    """Give the execution.
+    """Return the execution.
 
     Raises:
         SandboxError: when the fault is the harness's own.

@@ -64,7 +64,7 @@ class PacedPool:
 
 
 def _time_of(execution: Execution) -> float:
-    """Give the reference's time; one that does not pass tells nothing about time."""
+    """Return the reference's time; one that does not pass tells nothing about time."""
     return execution.duration_s if execution.status == "passed" else 0.0
 
 

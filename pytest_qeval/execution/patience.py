@@ -26,7 +26,7 @@ _CPUCLOCK_SCHED = 2
 
 
 def is_starved(*, used_s: float, gained_s: float, waited_s: float, limit_s: float) -> bool:
-    """Tell whether a program deserves more time.
+    """Return whether a program deserves more time.
 
     Args:
         used_s: CPU time of the program so far.
@@ -38,7 +38,7 @@ def is_starved(*, used_s: float, gained_s: float, waited_s: float, limit_s: floa
 
 
 def cpu_time_s(*pids: int) -> float:
-    """Give the CPU time of processes that are not reaped yet; 0.0 where the kernel does not tell."""
+    """Return the CPU time of processes that are not reaped yet; 0.0 where the kernel does not tell."""
     try:
         # The clock of a process, as clock_getcpuclockid(3) composes it: /proc is not there in a sandbox.
         return sum(time.clock_gettime((~pid << 3) | _CPUCLOCK_SCHED) for pid in pids)

@@ -57,7 +57,7 @@ class SolverProxy:
                 raise self._stopped("tampered", "sent an answer that no request asked for")
 
     def function(self, name: str) -> Callable[..., object]:
-        """Give a function that calls the program's function of this name."""
+        """Return a function that calls the program's function of this name."""
 
         def candidate(*args: object, **kwargs: object) -> object:
             return self._call(name, args, kwargs)
@@ -106,7 +106,7 @@ class SolverProxy:
             update_in_place(passed[index], value)
 
     def _exception(self, names: Sequence[str], message: str) -> BaseException:
-        """Give an exception that the test can expect by the name of its builtin class."""
+        """Return an exception that the test can expect by the name of its builtin class."""
         base = _builtin_exception(names)
         if base is None:
             raise self._stopped(*_verdict(names, message))
@@ -156,7 +156,7 @@ def _ignore_arguments(*args: object) -> None:
 
 
 def _builtin_exception(names: Sequence[str]) -> type[Exception] | None:
-    """Give the nearest builtin exception class of a method resolution order; None for those that end a program."""
+    """Return the nearest builtin exception class of a method resolution order; None for those that end a program."""
     for name in names:
         kind = getattr(builtins, str(name), None)
         if isinstance(kind, type) and issubclass(kind, BaseException):

@@ -85,7 +85,7 @@ _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 
 
 def is_supported() -> bool:
-    """Tell whether the call numbers of this machine are known."""
+    """Return whether the call numbers of this machine are known."""
     return platform.machine() in _AUDIT_ARCHITECTURES
 
 
@@ -95,7 +95,7 @@ def restrict_system_calls(pid: int) -> None:
 
 
 def build_filter(machine: str, pid: int) -> list[_Instruction]:
-    """Give the BPF program for the process `pid`, which may signal and limit nobody but itself."""
+    """Return the BPF program for the process `pid`, which may signal and limit nobody but itself."""
     column = list(_AUDIT_ARCHITECTURES).index(machine)
     program = [
         (_LOAD, 0, 0, _OFFSET_ARCHITECTURE),
@@ -133,7 +133,7 @@ def _rules(pid: int) -> tuple[_Rule, ...]:
 
 
 def _rule_block(rule: _Rule, number: int) -> list[_Instruction]:
-    """Give instructions that return for call `number` and fall through for every other."""
+    """Return instructions that return for call `number` and fall through for every other."""
     match, other = _ALLOW, _ERRNO | errno.EPERM
     if not rule.allow:
         match, other = other, match

@@ -78,7 +78,7 @@ def _call(namespace: dict[str, Any], name: str, args: tuple[Any, ...], kwargs: d
 
 
 def _encoded(value: object) -> bytes | None:
-    """Give the bytes of an argument, None where the program made it something that cannot be sent."""
+    """Return the bytes of an argument, None where the program made it something that cannot be sent."""
     try:
         return encode(value)
     except CodecError:

@@ -14,7 +14,7 @@ from pytest_qeval.fixtures import RUNTIME
 from pytest_qeval.schema import Case, Json, Record
 
 if TYPE_CHECKING:
-    from pytest_qeval.run.context import Runtime
+    from pytest_qeval.run.context import RunContext
     from pytest_qeval.verdict.baseline.reuse import Saved
 
 __all__ = [
@@ -24,18 +24,18 @@ __all__ = [
     "answered_by",
     "check",
     "data_of",
+    "early_stop_reason",
     "end_test",
     "parametrize",
     "plan_of",
     "recipe_of",
     "refusal_of",
     "reuse",
-    "why_left",
 ]
 
 MARKERS = (
     "qeval(benchmark): ask a benchmark by name, *.jsonl file or object; the test takes the fixtures `qeval` and `case`",
-    "qeval_robustness(benchmark): ask the same disturbed, beside the undisturbed; without a benchmark, the run's own",
+    "qeval_robustness(benchmark): ask the same perturbed, beside the nominal; without a benchmark, the run's own",
     "qeval_early: run this test under every recipe before anything is generated",
 )
 SAVED = pytest.StashKey["Saved"]()
@@ -46,7 +46,7 @@ _INACTIVE = "needs --qeval-model, --qeval-completions or --qeval-selftest"
 
 
 def parametrize(metafunc: pytest.Metafunc) -> None:
-    """Give a test that takes `qeval` every recipe, and one that takes `case` every case of its benchmark."""
+    """Return a test that takes `qeval` every recipe, and one that takes `case` every case of its benchmark."""
     if "qeval_recipe" not in metafunc.fixturenames:
         return
     runtime = metafunc.config.stash.get(RUNTIME, None)
@@ -75,8 +75,8 @@ def _cases(metafunc: pytest.Metafunc) -> Sequence[Case]:
     try:
         if robust is not None:
             named = [_name_of(argument, metafunc.definition, runtime) for argument in robust.args]
-            disturbed = runtime.questions.disturbed_cases
-            return [case for name in named or runtime.default_benchmarks for case in disturbed(name)]
+            perturbed = runtime.case_problems.perturbed_cases
+            return [case for name in named or runtime.default_benchmarks for case in perturbed(name)]
         if marker is None or not marker.args:
             raise UsageError(
                 f"{metafunc.definition.nodeid} takes `case` but names no benchmark: "
@@ -89,8 +89,8 @@ def _cases(metafunc: pytest.Metafunc) -> Sequence[Case]:
         return []
 
 
-def _name_of(argument: object, definition: pytest.Item, runtime: Runtime) -> str:
-    """Give the name of what a marker means by a benchmark; what is the user's own is read here."""
+def _name_of(argument: object, definition: pytest.Item, runtime: RunContext) -> str:
+    """Return the name of what a marker means by a benchmark; what is the user's own is read here."""
     from pytest_qeval.benchmarks.base import Benchmark  # noqa: PLC0415 - only for active sessions
     from pytest_qeval.benchmarks.own import is_problems_file, read_problems  # noqa: PLC0415 - as above
 
@@ -150,7 +150,7 @@ def reuse(config: pytest.Config, items: list[pytest.Item]) -> None:
     own = {item: _case_of(item) for item in items if recipe_of(item) == saved.baseline.recipe}
     spared = {item for item, case in own.items() if case in answered}
     left = [own[item] for item in own if item not in spared]
-    if not hasattr(config, "workerinput") and runtime.questions.are_none(left):
+    if not hasattr(config, "workerinput") and runtime.case_problems.are_none(left):
         spared = {*own}  # but workers have to collect the same, whatever they find out
     if spared:
         config.hook.pytest_deselected(items=[item for item in items if item in spared])
@@ -158,41 +158,41 @@ def reuse(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 
 def _ask_once(items: list[pytest.Item]) -> None:
-    """Leave out of the robustness suite the undisturbed cases that another test asks anyway."""
+    """Leave out of the robustness suite the nominal cases that another test asks anyway."""
     robust = {item for item in items if item.get_closest_marker("qeval_robustness")}
     asked = {plan for item in items if item not in robust for plan in plan_of([item])}
     items[:] = [item for item in items if item not in robust or plan_of([item])[0] not in asked]
 
 
-def answered_by(saved: Saved, runtime: Runtime, cases: Iterable[Case]) -> set[Case]:
-    """Give the cases that need not be asked of the baseline again; see `baseline_of_run.answered`."""
+def answered_by(saved: Saved, runtime: RunContext, cases: Iterable[Case]) -> set[Case]:
+    """Return the cases that need not be asked of the baseline again; see `baseline_of_run.answered`."""
     from pytest_qeval.verdict.baseline.reuse import answered  # noqa: PLC0415 - only for active sessions
 
-    questions, cases = runtime.questions, list(cases)
+    problems, cases = runtime.case_problems, list(cases)
     unknown = {case for case in cases if saved.named and case not in saved.records}
-    questions.prove(unknown)  # all at once
-    real = [case for case in cases if case not in unknown or not questions.fault_of(case)]
-    asked = {case: questions.disturbance_of(case) for case in real}
+    problems.prove(unknown)  # all at once
+    real = [case for case in cases if case not in unknown or not problems.fault_of(case)]
+    asked = {case: problems.prompt_diff_of(case) for case in real}
     return answered(saved, asked, data_of(runtime, asked), runtime.settings)
 
 
-def data_of(runtime: Runtime, cases: Iterable[Case]) -> dict[str, Json]:
-    """Give the checksums of the benchmarks that cases belong to."""
+def data_of(runtime: RunContext, cases: Iterable[Case]) -> dict[str, Json]:
+    """Return the checksums of the benchmarks that cases belong to."""
     return {name: {"sha256": runtime.benchmark(name).sha256} for name in sorted({case.benchmark for case in cases})}
 
 
-def refusal_of(runtime: Runtime, benchmarks: Iterable[str]) -> QEvalError | None:
+def refusal_of(runtime: RunContext, benchmarks: Iterable[str]) -> QEvalError | None:
     """Say why these benchmarks cannot be asked: recipes are calibrated on them, or a gate is about another one."""
     from pytest_qeval.config.checks import check_overlap  # noqa: PLC0415 - only for active sessions
     from pytest_qeval.verdict.gates.checks import check_gates  # noqa: PLC0415 - as above
-    from pytest_qeval.verdict.gates.kinds import check_answers  # noqa: PLC0415 - as above
+    from pytest_qeval.verdict.gates.kinds import check_benchmark_kinds  # noqa: PLC0415 - as above
 
     names = list(dict.fromkeys(benchmarks))
     try:
         if names:
             check_gates(runtime.gates, candidates=runtime.settings.recipes, benchmarks=names)
             scored = [name for name in names if runtime.is_scored(name)]
-            check_answers(runtime.gates, executed=[name for name in names if name not in scored], scored=scored)
+            check_benchmark_kinds(runtime.gates, executed=[name for name in names if name not in scored], scored=scored)
         check_overlap(runtime.settings, [runtime.benchmark(name) for name in names])
     except QEvalError as error:
         return error
@@ -207,7 +207,7 @@ def recipe_of(item: pytest.Item) -> str | None:
 
 
 def plan_of(items: Sequence[pytest.Item]) -> list[tuple[str | None, Case | None]]:
-    """Give every item's recipe and case, None where it has none."""
+    """Return every item's recipe and case, None where it has none."""
     return [(recipe_of(item), _case_of(item)) for item in items]
 
 
@@ -217,14 +217,18 @@ def _case_of(item: pytest.Item) -> Case | None:
     return case if isinstance(case, Case) else None
 
 
-def why_left(item: pytest.Item, runtime: Runtime) -> str:
+def early_stop_reason(item: pytest.Item, runtime: RunContext) -> str:
     """Say why an item's case need not be asked any more; empty where it has to be."""
     case = _case_of(item)
     decidable = case is not None and case.perturbation is None
-    return runtime.decider.why_left(recipe_of(item), case.benchmark) if case and decidable and runtime.decider else ""
+    return (
+        runtime.decider.early_stop_reason(recipe_of(item), case.benchmark)
+        if case and decidable and runtime.decider
+        else ""
+    )
 
 
-def end_test(record: Record, runtime: Runtime) -> None:
+def end_test(record: Record, runtime: RunContext) -> None:
     """End the test of an unsolved case as an expected failure; under `--qeval-strict` a regression fails.
 
     In a self-test there are no observations: a case that does not end as it has to fails.

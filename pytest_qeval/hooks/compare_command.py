@@ -42,13 +42,13 @@ def _compare(settings: ComparisonSettings) -> int:
     a, b = Finished.read(settings.a), Finished.read(settings.b)
     joint = put_together(a, b, force=settings.force)
     gates = parse_gates(settings.gates, has_baseline=True)
-    check_gates(gates, candidates=joint.parties.candidates, benchmarks={case.benchmark for _, case in joint.planned})
+    check_gates(gates, candidates=joint.roles.candidates, benchmarks={case.benchmark for _, case in joint.planned})
     verdict = conclude(
-        joint.gathering,
+        joint.collector,
         run=joint.run,
         duration_s=0.0,
         planned=joint.planned,
-        parties=joint.parties,
+        roles=joint.roles,
         gates=gates,
         require_proof=settings.require_proof,
     )

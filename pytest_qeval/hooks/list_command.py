@@ -35,7 +35,7 @@ def list_names(config: pytest.Config) -> int | None:
 
 
 def _suites() -> dict[str, str]:
-    """Give the suites: what their benchmark is, or what the file says of itself."""
+    """Return the suites: what their benchmark is, or what the file says of itself."""
     from pytest_qeval.config.suites import suite_files  # noqa: PLC0415 - as below
 
     names, benchmarks = (*SUITES, *MORE_SUITES), registry.names("benchmarks")
@@ -50,7 +50,7 @@ def _suites() -> dict[str, str]:
 
 
 def _own(config: pytest.Config) -> Mapping[str, str]:
-    """Give the perturbations of the project's `conftest.py`."""
+    """Return the perturbations of the project's `conftest.py`."""
     from pytest_qeval.perturb.catalogue import own_perturbations  # noqa: PLC0415 - as below
 
     try:

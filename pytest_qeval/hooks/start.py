@@ -37,12 +37,12 @@ from pytest_qeval.fixtures import RUNTIME
 from pytest_qeval.hooks.collect import SAVED
 from pytest_qeval.hooks.controller import Controller
 from pytest_qeval.hooks.rootdir import check_rootdir
-from pytest_qeval.hooks.worker import Performer
+from pytest_qeval.hooks.worker import Worker
 from pytest_qeval.hooks.xdist import Distributor, is_distributed, worker_count, worker_name
 from pytest_qeval.plan import default_suites
 from pytest_qeval.records.run_header import make_header, run_id
 from pytest_qeval.report.progress import ProgressLine
-from pytest_qeval.run.context import Runtime
+from pytest_qeval.run.context import RunContext
 from pytest_qeval.schema import Json
 from pytest_qeval.session import Session
 from pytest_qeval.settings import ModelSettings, Settings
@@ -84,7 +84,7 @@ def start(config: pytest.Config, settings: Settings) -> None:
         session = None
     else:
         settings, saved, session = _session(config, settings, gates, isolation)
-    runtime = Runtime(
+    runtime = RunContext(
         settings,
         gates=gates,
         worker=worker_name(config),
@@ -103,7 +103,7 @@ def start(config: pytest.Config, settings: Settings) -> None:
         if distributed:
             _distribute(config, runtime, controller, saved)
     if not distributed:
-        config.pluginmanager.register(Performer(runtime, allure=_allure_folder(config) is not None), "qeval-performer")
+        config.pluginmanager.register(Worker(runtime, allure=_allure_folder(config) is not None), "qeval-performer")
     if not names_files:
         suites = default_suites(settings, gated=[gate.metric for gate in gates], replayed=runtime.samples or ())
         config.args = [str(path) for path in suite_files(suites)]
@@ -130,7 +130,7 @@ def _as_handed(config: pytest.Config, settings: Settings) -> tuple[Settings, Sav
 
 
 def _with_own_cores(settings: Settings, n_workers: int) -> Settings:
-    """Give a worker its share of the cores, unless the user has divided them.
+    """Return a worker its share of the cores, unless the user has divided them.
 
     Torch would take all of them in every worker, and threads that wait busily keep those of another worker from their
     work: on two cores two workers of the embedded model took twice as long.
@@ -152,7 +152,7 @@ def _warn(config: pytest.Config, text: str) -> None:
         raise UsageError(f"{error} (a warning that was made an error)") from None
 
 
-def _distribute(config: pytest.Config, runtime: Runtime, controller: Controller, saved: Saved | None) -> None:
+def _distribute(config: pytest.Config, runtime: RunContext, controller: Controller, saved: Saved | None) -> None:
     folder = Path(tempfile.mkdtemp(prefix="qeval-"))
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     handed = {

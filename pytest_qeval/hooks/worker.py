@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_qeval.fixtures import RECORD
-from pytest_qeval.hooks.collect import end_test, why_left
+from pytest_qeval.hooks.collect import early_stop_reason, end_test
 from pytest_qeval.hooks.xdist import plan_ahead
 from pytest_qeval.schema import Json, Record
 
 if TYPE_CHECKING:
     from _pytest.reports import TestReport
 
-    from pytest_qeval.run.context import Runtime
+    from pytest_qeval.run.context import RunContext
 
-__all__ = ["Performer", "messages_of"]
+__all__ = ["Worker", "messages_of"]
 
 _ATTRIBUTE = "qeval"
 
 
-class Performer:
-    """Hooks between pytest's items and a `Runtime`."""
+class Worker:
+    """Hooks between pytest's items and a `RunContext`."""
 
-    def __init__(self, runtime: Runtime, *, allure: bool) -> None:
+    def __init__(self, runtime: RunContext, *, allure: bool) -> None:
         """Take what this process works with; `allure` says that Allure results are written."""
         self._runtime = runtime
         self._allure = allure
@@ -38,7 +38,7 @@ class Performer:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Leave out what a recipe need not be asked any more."""
-        reason = why_left(item, self._runtime)
+        reason = early_stop_reason(item, self._runtime)
         if reason:
             pytest.skip(reason)
 
@@ -55,7 +55,7 @@ class Performer:
         if self._allure:
             from pytest_qeval.report.allure import describe_case  # noqa: PLC0415 - an extra
 
-            describe_case(record, self._runtime.questions.of(record.case))
+            describe_case(record, self._runtime.case_problems.of(record.case))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self) -> Generator[None, TestReport, TestReport]:
@@ -71,6 +71,6 @@ class Performer:
 
 
 def messages_of(report: TestReport) -> list[Json]:
-    """Give the messages on a report, perhaps after a journey between processes."""
+    """Return the messages on a report, perhaps after a journey between processes."""
     messages: list[Json] = getattr(report, _ATTRIBUTE, [])
     return messages

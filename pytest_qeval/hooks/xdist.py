@@ -24,27 +24,27 @@ from pytest_qeval.schema import Case, Json
 if TYPE_CHECKING:
     from xdist.scheduler import LoadScheduling
 
-    from pytest_qeval.run.context import Runtime
+    from pytest_qeval.run.context import RunContext
 
 __all__ = ["Distributor", "is_distributed", "plan_ahead", "worker_count", "worker_name"]
 
 
 def is_distributed(config: pytest.Config) -> bool:
-    """Tell whether this process only controls workers."""
+    """Return whether this process only controls workers."""
     return bool(config.getoption("tx", None)) and not hasattr(config, "workerinput")
 
 
 def worker_name(config: pytest.Config) -> str:
-    """Give xdist's name of this worker, or `main`."""
+    """Return xdist's name of this worker, or `main`."""
     return str(getattr(config, "workerinput", {}).get("workerid", "main"))
 
 
 def worker_count(config: pytest.Config) -> int:
-    """Give the number of processes that share the work."""
+    """Return the number of processes that share the work."""
     return int(getattr(config, "workerinput", {}).get("workercount", 1))
 
 
-def plan_ahead(config: pytest.Config, runtime: Runtime, items: Sequence[pytest.Item]) -> None:
+def plan_ahead(config: pytest.Config, runtime: RunContext, items: Sequence[pytest.Item]) -> None:
     """Tell the runtime which cases this process will be asked for, and a controller what was collected."""
     plan = plan_of(items)
     mine: Sequence[int] = range(len(plan))
@@ -65,7 +65,7 @@ def plan_ahead(config: pytest.Config, runtime: Runtime, items: Sequence[pytest.I
 class Distributor:
     """The controller's side: hooks of xdist, registered only when work is distributed."""
 
-    def __init__(self, folder: Path, runtime: Runtime, *, handed: Json, announce: Any) -> None:
+    def __init__(self, folder: Path, runtime: RunContext, *, handed: Json, announce: Any) -> None:
         """Prepare.
 
         Args:

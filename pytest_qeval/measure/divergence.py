@@ -48,7 +48,7 @@ class LogitsFunction(Protocol):
     """A model as this module sees it."""
 
     def __call__(self, text: ScoredText) -> torch.Tensor:
-        """Give logits `[len(text.positions), vocabulary]`: what would follow at each of a text's positions."""
+        """Return logits `[len(text.positions), vocabulary]`: what would follow at each of a text's positions."""
         ...
 
 

@@ -112,7 +112,7 @@ def divergence_facts(
 
 
 def percentiles(values: Iterable[float]) -> dict[str, float]:
-    """Give `min`, `p1` … `p999`, `max`, interpolated linearly between the order statistics; empty without values."""
+    """Return `min`, `p1` … `p999`, `max`, interpolated linearly between the order statistics; empty without values."""
     ordered = sorted(values)
     if not ordered:
         return {}

@@ -67,7 +67,7 @@ def measure_footprint(model: Module, *, simulated_savings_bytes: int = 0) -> Foo
 
 
 def _parts(tensor: Any) -> Iterator[Any]:
-    """Give the tensors that hold a tensor's values, by the protocol that torch has for subclasses; mostly itself."""
+    """Return the tensors that hold a tensor's values, by the protocol that torch has for subclasses; mostly itself."""
     if not hasattr(tensor, "__tensor_flatten__"):
         yield tensor
         return

@@ -37,7 +37,7 @@ class PeakMemory:
             self._alive.add(self)
 
     def read(self) -> int | None:
-        """Give the high-water mark in bytes, or None where it cannot be had."""
+        """Return the high-water mark in bytes, or None where it cannot be had."""
         mark = _high_water() if self._resettable else None
         return None if mark is None else max(mark, self._before)
 

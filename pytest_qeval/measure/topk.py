@@ -43,7 +43,7 @@ class TextScores:
     """Of the token that the solution has there."""
 
     def to_dict(self) -> Json:
-        """Give plain values for JSON, which keeps every digit."""
+        """Return plain values for JSON, which keeps every digit."""
         return asdict(self)
 
     @classmethod
@@ -90,7 +90,7 @@ class Scores:
     duration_s: float
 
     def to_dict(self) -> Json:
-        """Give plain values for JSON, which keeps every digit."""
+        """Return plain values for JSON, which keeps every digit."""
         texts = [text.to_dict() for text in self.texts.values()]
         return {"k": self.k, "texts": texts, "incomparable": list(self.incomparable), "duration_s": self.duration_s}
 
@@ -141,7 +141,7 @@ def kept_log_prob(value: float) -> float:
 
 
 def digest(token_ids: Sequence[int], n_prompt: int) -> str:
-    """Give the SHA-256 of a text's tokens and of where its solution begins."""
+    """Return the SHA-256 of a text's tokens and of where its solution begins."""
     return hashlib.sha256(f"{n_prompt}:{','.join(map(str, token_ids))}".encode()).hexdigest()
 
 
@@ -169,13 +169,13 @@ def compare_scores(baseline: TextScores, candidate: TextScores) -> TextDivergenc
 
 
 def _outcomes(scores: TextScores) -> list[tuple[float, ...]]:
-    """Give the log-probabilities of the k + 1 outcomes of each token."""
+    """Return the log-probabilities of the k + 1 outcomes of each token."""
     pairs = zip(scores.top_log_probs, scores.tail_log_probs, strict=True)
     return [(*top, tail) for top, tail in pairs]
 
 
 def _divergence(log_p: Sequence[float], log_q: Sequence[float]) -> float:
-    """Give KL(p ‖ q) = Σ p log(p/q) - p + q over outcomes, in nats.
+    """Return KL(p ‖ q) = Σ p log(p/q) - p + q over outcomes, in nats.
 
     The last two sum to 0 for distributions. For rounded ones they take away the first order of the rounding, so that
     nothing here is ever negative and an error of 1e-5 in a logarithm is one of 1e-10 where nothing diverges.

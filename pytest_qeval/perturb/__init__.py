@@ -1,1 +1,1 @@
-"""How the question is disturbed: the same problem asked otherwise, so that brittleness can be measured."""
+"""How the question is perturbed: the same problem asked otherwise, so that brittleness can be measured."""

@@ -22,7 +22,7 @@ __all__ = [
     "Level",
     "Perturbation",
     "nominal_form",
-    "perturbed",
+    "perturb_problem",
     "seeds_of",
 ]
 
@@ -34,10 +34,10 @@ Level = Literal["character", "word", "sentence", "name", "syntax", "format"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 Form = Literal["full", "half"]
-"""Which prompt is disturbed. full: signature and docstring. half: the same with the first half of the solution."""
+"""Which prompt is perturbed. full: signature and docstring. half: the same with the first half of the solution."""
 
 Apply = Callable[[Problem, random.Random], Problem]
-"""Gives the problem with a disturbed prompt, or the very same where there is nothing to disturb.
+"""Gives the problem with a perturbed prompt, or the very same where there is nothing to perturb.
 
 What goes with the prompt (entry point, test, canonical solution) is changed along with it. Nothing but the arguments
 counts.
@@ -66,14 +66,14 @@ class Perturbation:
 
 
 def nominal_form(problem: Problem, perturbation: Perturbation) -> Problem | None:
-    """Give what a perturbation disturbs: the problem, or half-given; None where it has no half."""
+    """Return what a perturbation perturbs: the problem, or half-given; None where it has no half."""
     if perturbation.form == "full":
         return problem
     return (perturbation.nominal or half_given)(problem)
 
 
 def seeds_of(perturbation: Perturbation, wanted: int | None) -> Sequence[int]:
-    """Give the seeds that a perturbation is asked with.
+    """Return the seeds that a perturbation is asked with.
 
     Args:
         perturbation: Which.
@@ -84,7 +84,7 @@ def seeds_of(perturbation: Perturbation, wanted: int | None) -> Sequence[int]:
     return range((wanted or 1) if perturbation.random else 1)
 
 
-def perturbed(problem: Problem, perturbation: Perturbation, seed: int) -> Problem:
-    """Disturb a problem; the same for the same problem, perturbation and seed, whatever else is disturbed."""
+def perturb_problem(problem: Problem, perturbation: Perturbation, seed: int) -> Problem:
+    """Perturb a problem; the same for the same problem, perturbation and seed, whatever else is perturbed."""
     rng = random.Random(f"{perturbation.name}/{problem.task_id}/{seed}")  # noqa: S311 - no cryptography
     return perturbation.versions.get(seed, perturbation.apply)(problem, rng)

@@ -41,11 +41,11 @@ class Catalogue:
     """The folder of files that the user named."""
 
     def names(self) -> Sequence[str]:
-        """Give the names of all that need no file, sorted."""
+        """Return the names of all that need no file, sorted."""
         return sorted([*registry.names("perturbations"), *self.own])
 
     def expand(self, name: str) -> Sequence[str]:
-        """Give the names that one name stands for: every file for `recode`.
+        """Return the names that one name stands for: every file for `recode`.
 
         Raises:
             UsageError: when a folder is missing, or holds no such file.
@@ -53,7 +53,7 @@ class Catalogue:
         return recode_files.recode_names(self._folder(name)) if name == recode_files.PREFIX else (name,)
 
     def load(self, name: str) -> Perturbation:
-        """Give what a name stands for.
+        """Return what a name stands for.
 
         Raises:
             UnknownNameError: when it stands for nothing.

@@ -1,4 +1,4 @@
-"""Half a solution given away: the question that syntax and format perturbations disturb."""
+"""Half a solution given away: the question that syntax and format perturbations perturb."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def half_given(problem: Problem) -> Problem | None:
 
 
 def _body(problem: Problem) -> str:
-    """Give the solution as far as the function reaches; all of it where nothing follows but blank lines."""
+    """Return the solution as far as the function reaches; all of it where nothing follows but blank lines."""
     source = Source.of(problem)
     if source is None:
         return problem.canonical_solution

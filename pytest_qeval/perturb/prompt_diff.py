@@ -8,6 +8,6 @@ __all__ = ["prompt_diff"]
 
 
 def prompt_diff(before: str, after: str, label: str) -> str:
-    """Give the unified diff of two texts, one line of context; empty where they are equal."""
-    lines = unified_diff(before.splitlines(), after.splitlines(), "undisturbed", label, n=1, lineterm="")
+    """Return the unified diff of two texts, one line of context; empty where they are equal."""
+    lines = unified_diff(before.splitlines(), after.splitlines(), "nominal", label, n=1, lineterm="")
     return "\n".join(lines)

@@ -23,7 +23,7 @@ __all__ = ["PREFIX", "find_files", "recode_names", "recode_perturbation"]
 
 PREFIX = "recode"
 _BENCHMARK = "humaneval"
-"""Their MBPP is a rewritten one, whose undisturbed problems are none of ours."""
+"""Their MBPP is a rewritten one, whose nominal problems are none of ours."""
 _FILE = re.compile(rf"{_BENCHMARK}_(\w+)_s(\d+)\.jsonl(?:\.gz)?")
 _NOMINAL = (f"{_BENCHMARK}_partial.jsonl", f"{_BENCHMARK}_partial.jsonl.gz")
 
@@ -75,7 +75,7 @@ class _Row(TaskRow, frozen=True):
 
 
 def recode_names(data: Path) -> tuple[str, ...]:
-    """Give the perturbations that a folder holds, as they are asked for: `recode:SynonymInsertion`.
+    """Return the perturbations that a folder holds, as they are asked for: `recode:SynonymInsertion`.
 
     Raises:
         DataError: when it holds none.
@@ -139,7 +139,7 @@ def _kind_of(transformation: str, path: Path) -> _Kind:
     named = "func_name" if transformation.startswith("FuncRename") else _FAMILY_OF.get(transformation)
     family = next((part for part in reversed(path.parts[:-1]) if part in _FAMILIES), named)
     if family is None:
-        raise DataError(f"{path}: it is not known what {transformation} disturbs: lay it into {', '.join(_FAMILIES)}.")
+        raise DataError(f"{path}: it is not known what {transformation} perturbs: lay it into {', '.join(_FAMILIES)}.")
     return _FAMILIES[family]
 
 
@@ -149,7 +149,7 @@ def _nominal_file(data: Path) -> Path | None:
 
 
 def _released(problem: Problem, _rng: random.Random, *, rows: Mapping[str, _Row]) -> Problem:
-    """Give what was released; its test is HumanEval's in every row, so the problem keeps its own."""
+    """Return what was released; its test is HumanEval's in every row, so the problem keeps its own."""
     if problem.benchmark != _BENCHMARK:
         raise DataError(
             f"ReCode's files ask {_BENCHMARK}, not {problem.benchmark}: add --qeval-benchmark {_BENCHMARK}."
@@ -162,6 +162,6 @@ def _released(problem: Problem, _rng: random.Random, *, rows: Mapping[str, _Row]
 
 
 def _half_released(problem: Problem, *, rows: Mapping[str, _Row]) -> Problem | None:
-    """Give the half-given problem; one whose solution has a single line is asked whole by ReCode."""
+    """Return the half-given problem; one whose solution has a single line is asked whole by ReCode."""
     row = rows.get(problem.task_id)
     return None if row is None else replace(problem, prompt=row.prompt, canonical_solution=row.canonical_solution)

@@ -23,7 +23,7 @@ SCREENED = (
 
 
 def select(wanted: Sequence[str], catalogue: Catalogue | None = None) -> tuple[Perturbation, ...]:
-    """Give the perturbations that names, categories (`function-name`), levels or the sets `screen` and `full` mean.
+    """Return the perturbations that names, categories (`function-name`), levels or the sets `screen` and `full` mean.
 
     Each comes once, in the order in which it was first meant. What needs a file is asked by its own name only.
 
@@ -53,7 +53,7 @@ def _names(word: str, catalogue: Catalogue) -> Sequence[str]:
 
 
 def perturbation_table() -> tuple[str, ...]:
-    """Give the registered perturbations as rows of a Markdown table, head included, by category and name."""
+    """Return the registered perturbations as rows of a Markdown table, head included, by category and name."""
     found = sorted(select([FULL]), key=lambda one: (CATEGORIES.index(one.category), one.name))
     rows = (
         (

@@ -56,34 +56,34 @@ class Text:
         return [0, *(match.end() for match in re.finditer("\n", self.text))]
 
     def offset(self, line: int, byte_column: int) -> int:
-        """Give the offset of a position as `ast` counts: lines from 1, columns in bytes of UTF-8."""
+        """Return the offset of a position as `ast` counts: lines from 1, columns in bytes of UTF-8."""
         start = self._line_starts[line - 1]
         return start + len(self.text[start : start + byte_column].encode()[:byte_column].decode())
 
     def start(self, node: ast.stmt | ast.expr) -> int:
-        """Give the offset where a node begins, without its decorators."""
+        """Return the offset where a node begins, without its decorators."""
         return self.offset(node.lineno, node.col_offset)
 
     def end(self, node: ast.stmt | ast.expr) -> int:
-        """Give the offset where a node ends."""
+        """Return the offset where a node ends."""
         return self.offset(node.end_lineno or node.lineno, node.end_col_offset or 0)
 
     def line_start(self, offset: int) -> int:
-        """Give the offset of the first character of the line."""
+        """Return the offset of the first character of the line."""
         return self.text.rfind("\n", 0, offset) + 1
 
     def next_line(self, offset: int) -> int:
-        """Give the offset of the first character of the next line, or the end of the text."""
+        """Return the offset of the first character of the next line, or the end of the text."""
         end = self.text.find("\n", offset)
         return len(self.text) if end < 0 else end + 1
 
     def indentation(self, offset: int) -> str:
-        """Give the blanks that the line begins with."""
+        """Return the blanks that the line begins with."""
         start = self.line_start(offset)
         return self.text[start : start + len(self.text[start:]) - len(self.text[start:].lstrip(" \t"))]
 
     def is_first_on_line(self, offset: int) -> bool:
-        """Tell whether only blanks precede."""
+        """Return whether only blanks precede."""
         return not self.text[self.line_start(offset) : offset].strip()
 
     @cached_property
@@ -135,7 +135,7 @@ class Source(Text):
 
 
 def description(block: Function | ast.Module) -> ast.Expr | None:
-    """Give the string that a function or a file begins with, but for imports."""
+    """Return the string that a function or a file begins with, but for imports."""
     first = next((node for node in block.body if not isinstance(node, ast.Import | ast.ImportFrom)), None)
     if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
         return first
@@ -151,7 +151,7 @@ def outside_f_strings(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def string_spans(source: Source) -> Sequence[tuple[int, int]]:
-    """Give begin and end of every string literal, f-strings as one whatever the version of Python."""
+    """Return begin and end of every string literal, f-strings as one whatever the version of Python."""
     spans: list[tuple[int, int]] = []
     open_at: list[int] = []
     for token, low, high in source.tokens:
@@ -204,7 +204,7 @@ def words_of(problem: Problem) -> frozenset[str]:
 
 
 def fresh_name(wanted: str, problem: Problem) -> str:
-    """Give the wanted name, or the first of `wanted_2`, `wanted_3` … that the problem does not use."""
+    """Return the wanted name, or the first of `wanted_2`, `wanted_3` … that the problem does not use."""
     return next(name for name in _numbered(wanted) if name not in words_of(problem))
 
 

@@ -99,7 +99,7 @@ def _is_within(place: Place, module: str) -> bool:
 
 
 def _family(place: Place) -> tuple[str, ...]:
-    """Give a key that layers share when their parent feeds them the same tensor, by the names of most architectures."""
+    """Return a key that layers share when their parent feeds them the same tensor, judged by their names."""
     parent, _, leaf = place.name.rpartition(".")
     family = next((family for family in _FAMILIES if leaf in family), None)
     return (parent, *family) if family and len(place.names) == 1 else place.names

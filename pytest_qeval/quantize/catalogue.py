@@ -18,7 +18,7 @@ _HINT = (
 
 
 def find_recipe(name: str) -> Recipe:
-    """Give the recipe that `name` stands for: `int8`, `w4a16-g128`, `torchao:Int8WeightOnlyConfig`, `mixed.toml`.
+    """Return the recipe that `name` stands for: `int8`, `w4a16-g128`, `torchao:Int8WeightOnlyConfig`, `mixed.toml`.
 
     A registered name wins over a scheme, so that a package may register one that starts like a scheme.
 

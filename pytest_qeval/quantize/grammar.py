@@ -147,7 +147,7 @@ def _misplaced(word: str, part: _Part, side: str) -> RecipeError:
 
 
 def _part(word: str) -> _Part:
-    """Give the meaning of a word.
+    """Return the meaning of a word.
 
     Raises:
         RecipeError: when it has none, with the nearest that has.

@@ -103,7 +103,7 @@ layers, and groups that do not fill a row, have no place in that format: such an
 
 
 def recipes_page() -> str:
-    """Give `docs/recipes.md`."""
+    """Return `docs/recipes.md`."""
     named = [(f"`{name}`", recipe.summary) for name, recipe in RECIPES.items()]
     quantizers = [(f"`{name}:…`", registry.load("quantizers", name).summary) for name in registry.names("quantizers")]
     return _PAGE.format(

@@ -45,7 +45,7 @@ class _Code:
 
 
 def find_overlap(texts: Sequence[str], problems: Iterable[tuple[str, str]]) -> Overlap | None:
-    """Give the first text that overlaps with a problem, and the problem it shares most with; None if there is none.
+    """Return the first text that overlaps with a problem, and the problem it shares most with; None if there is none.
 
     Texts are compared as tokens: words, and symbols one by one, so that neither indentation nor line breaks matter. Two
     overlap when at least half of the distinct 13-grams of the one with fewer occur in the other. Brown et al. (see

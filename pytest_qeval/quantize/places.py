@@ -46,7 +46,7 @@ class Place:
         return self.names[0]
 
     def find(self, model: nn.Module) -> AnyLinear:
-        """Give the layer as it is now."""
+        """Return the layer as it is now."""
         module = model.get_submodule(self.name)
         assert isinstance(module, (nn.Linear, Conv1D))  # noqa: S101 - places are found by this very type
         return module
@@ -59,7 +59,7 @@ class Place:
 
 
 def weight_of(layer: AnyLinear) -> torch.Tensor:
-    """Give a layer's weight as `[out_features, in_features]`, a view of its memory."""
+    """Return a layer's weight as `[out_features, in_features]`, a view of its memory."""
     return layer.weight.detach().t() if isinstance(layer, Conv1D) else layer.weight.detach()
 
 
@@ -99,7 +99,7 @@ def plan_places(model: nn.Module, recipe: Recipe) -> list[Place]:
 
 
 def rule_for(place: Place, recipe: Recipe) -> LayerRule | None:
-    """Give the recipe's scheme for a layer, were it not kept; None where there is none for it."""
+    """Return the recipe's scheme for a layer, were it not kept; None where there is none for it."""
     plain = LayerRule(pattern="*", weights=recipe.weights, activations=recipe.activations) if recipe.weights else None
     return next((rule for rule in recipe.rules if matches(place, rule.pattern)), plain)
 
@@ -137,7 +137,7 @@ def matches(place: Place, pattern: str) -> bool:
 
 
 def _shared_weights(model: nn.Module) -> set[int]:
-    """Give the parameters of everything that is no linear layer, by identity."""
+    """Return the parameters of everything that is no linear layer, by identity."""
     others = (module for module in model.modules() if type(module) not in {nn.Linear, Conv1D})
     return {id(parameter) for module in others for parameter in module.parameters(recurse=False)}
 

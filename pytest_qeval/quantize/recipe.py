@@ -174,7 +174,7 @@ class Recipe:
         return base + (" mixed" if self.rules else "")
 
     def to_dict(self) -> Json:
-        """Give the recipe's part of the report, made of plain values only; the name is the key it is filed under."""
+        """Return the recipe's part of the report, made of plain values only; the name is the key it is filed under."""
         return {
             "summary": self.summary,
             "scheme": self.scheme,

@@ -16,11 +16,11 @@ from pytest_qeval.facts import (
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.schema import Case, Json, Record
 
-__all__ = ["Gathering", "Parties"]
+__all__ = ["Collector", "Roles"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parties:
+class Roles:
     """Who is compared with whom."""
 
     candidates: tuple[str, ...]
@@ -36,7 +36,7 @@ class Parties:
         return tuple(dict.fromkeys([*first, *self.candidates]))
 
 
-class Gathering:
+class Collector:
     """Everything that messages told, by recipe; they come in any order and from any worker.
 
     Messages are plain dicts with a `type`: `record`, `recipe`, `generation`, `stream`, `sensitivity`, `divergence`,
@@ -59,7 +59,7 @@ class Gathering:
         self.perturbations: dict[tuple[str, str], PerturbationFacts] = {}
         """By benchmark and name."""
         self.invalid: dict[Case, str] = {}
-        """Disturbed cases whose own solution does not pass, with the reason; they are nobody's."""
+        """Perturbed cases whose own solution does not pass, with the reason; they are nobody's."""
 
     def add(self, message: Json) -> None:
         """Take one message."""

@@ -33,11 +33,13 @@ class _Sample(_Extracted):
     execution: Execution
 
 
-class _Disturbed(TypedDict, total=False):
+class _OptionalInRecord(TypedDict, total=False):
+    prompt_diff: str
     disturbance: str
+    """What `prompt_diff` was called before 0.2."""
 
 
-class _Record(_Disturbed):
+class _Record(_OptionalInRecord):
     """As `Record.to_dict` writes it."""
 
     benchmark: str
@@ -70,7 +72,7 @@ class _Case(TypedDict):
 
 
 class _Invalid(TypedDict):
-    """A disturbed case that is no question, and why."""
+    """A perturbed case that is no question, and why."""
 
     benchmark: str
     task_id: str

@@ -17,7 +17,7 @@ _SUITE = "gates"
 
 
 def describe_case(record: Record, problem: Problem) -> None:
-    """Give the running Allure test a title, labels and the texts a person wants to see.
+    """Return the running Allure test a title, labels and the texts a person wants to see.
 
     Nothing volatile becomes a parameter: case and recipe identify the test, so that its history survives every run.
     """

@@ -13,7 +13,7 @@ _Cell = Callable[[Efficiency], str | None]
 
 
 def cost_rows(summary: Summary) -> list[list[str]]:
-    """Give the rows that hold at least one number; parentheses say that it was measured on a simulation."""
+    """Return the rows that hold at least one number; parentheses say that it was measured on a simulation."""
     columns = list(summary.efficiency.values())
     rows = [[f"  {label}", *(cell(facts) or "–" for facts in summary.recipes.values())] for label, cell in _DONE]
     rows += [[f"  {label}", *(_shown(cell, costs) for costs in columns)] for label, cell in _ROWS]
@@ -84,7 +84,7 @@ def _size(size: float | None) -> str | None:
 
 
 def _model(costs: Efficiency) -> str | None:
-    """Give what the weights take; where they are only simulated, what they would: that is the recipe's own."""
+    """Return what the weights take; where they are only simulated, what they would: that is the recipe's own."""
     size = _size(costs.model_bytes)
     return f"{size} packed" if size and costs.simulated else size
 

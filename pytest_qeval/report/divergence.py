@@ -14,7 +14,7 @@ __all__ = ["divergence_dict", "divergence_lines"]
 
 
 def divergence_dict(summary: DivergenceSummary) -> Json:
-    """Give the report's form, for one recipe."""
+    """Return the report's form, for one recipe."""
     facts, prediction = summary.facts, summary.prediction
     return {
         "baseline": facts.baseline,
@@ -79,7 +79,7 @@ def _rows(summary: DivergenceSummary) -> list[list[str]]:
 
 
 def _cells(quantity: Quantity, form: str) -> tuple[str, str]:
-    """Give value and interval."""
+    """Return value and interval."""
     if isinstance(quantity, Undefined):
         return "–", quantity.reason
     low, high = quantity.low, quantity.high

@@ -47,12 +47,12 @@ def write_samples(
 ) -> None:
     """Write what followed the prompts, one file a recipe; alone, it is called `samples.jsonl`.
 
-    Answers to disturbed problems stand in files of their own, `disturbed-samples…`, with the case's label as task id:
+    Answers to perturbed problems stand in files of their own, `perturbed-samples…`, with the case's label as task id:
     in one file they would be further samples of the problem. So would those to benchmarks that share task ids, such as
     the editions of MBPP: then there is a file for each benchmark.
     """
-    for disturbed, start in ((False, "samples"), (True, "disturbed-samples")):
-        chosen = [(recipe, case) for recipe, case in planned if (case.perturbation is not None) == disturbed]
+    for perturbed, start in ((False, "samples"), (True, "perturbed-samples")):
+        chosen = [(recipe, case) for recipe, case in planned if (case.perturbation is not None) == perturbed]
         _write_samples(folder, start, chosen, records)
 
 

@@ -21,7 +21,7 @@ SCHEMA_PATH = Path(__file__).parent / "schema.json"
 
 
 def report_dict(summary: Summary, gates: Sequence[GateResult]) -> Json:
-    """Give the report as JSON-ready values."""
+    """Return the report as JSON-ready values."""
     return {
         "schema": SCHEMA,
         "verdict": _verdict(gates),

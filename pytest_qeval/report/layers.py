@@ -17,7 +17,7 @@ _COLUMNS = (
 
 
 def layers_csv(recipes: Iterable[RecipeFacts]) -> str:
-    """Give the table; empty when no recipe has touched a layer."""
+    """Return the table; empty when no recipe has touched a layer."""
     rows = [_row(facts, layer) for facts in recipes for layer in facts.layers]
     if not rows:
         return ""

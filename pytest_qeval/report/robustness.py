@@ -21,7 +21,7 @@ _SHOWN_LINES = 12
 
 
 def robustness_dict(summary: Summary) -> Json:
-    """Give the report's section: by benchmark, recipe and scope."""
+    """Return the report's section: by benchmark, recipe and scope."""
     section: dict[str, dict[str, Json]] = {}
     changes = {(one.benchmark, one.recipe, one.scope): one for one in summary.robust_changes}
     for result in summary.robust_results:
@@ -94,7 +94,7 @@ def robust_lines(summary: Summary, benchmark: str) -> Iterator[tuple[str, _Colou
     scopes = list(dict.fromkeys(one.scope for one in shown))
     shown.sort(key=lambda one: scopes.index(one.scope))
     changes = {(one.recipe, one.scope): one for one in summary.robust_changes if one.benchmark == benchmark}
-    head = [f"{benchmark}, disturbed", "", "problems", "pass@1", "robust", "lost", "gained", "robust drop"]
+    head = [f"{benchmark}, perturbed", "", "problems", "pass@1", "robust", "lost", "gained", "robust drop"]
     rows = [[*_row(one), _last(one, changes)] for one in shown]
     last = "increase, pt [95 %]" if changes else "95 % interval"
     yield from ((text, None) for text in align([[*head, last], *rows]))
@@ -141,8 +141,8 @@ def _left_out(summary: Summary, benchmark: str) -> Iterator[tuple[str, _Colour |
     kinds = "1 perturbation" if len(facts) == 1 else f"{len(facts)} perturbations"
     yield f"  {applied} questions from {kinds}{part}" + (f"; left out: {left}" if left else ""), None
     if unpaired:
-        undisturbed = "the same undisturbed was not selected, or answered by another number of samples"
-        yield f"  {unpaired} answers are compared with nothing: {undisturbed}", "yellow"
+        nominal = "the same nominal was not selected, or answered by another number of samples"
+        yield f"  {unpaired} answers are compared with nothing: {nominal}", "yellow"
 
 
 def _about(change: RobustChange, summary: Summary) -> Iterator[tuple[str, _Colour | None]]:
@@ -166,7 +166,7 @@ def _about(change: RobustChange, summary: Summary) -> Iterator[tuple[str, _Colou
 
 
 def _only(change: RobustChange) -> Mapping[str, tuple[str, ...]]:
-    """Give the problems that only one of the two keeps when they are disturbed."""
+    """Return the problems that only one of the two keeps when they are perturbed."""
     return {change.baseline: change.broken, change.recipe: change.mended}
 
 

@@ -20,13 +20,13 @@ _NAMES: Mapping[str, str] = {"bleu": "BLEU", "chrf": "chrF"}
 
 
 def benchmark_dict(summary: Summary, name: str) -> Json:
-    """Give what is known of a benchmark's data."""
+    """Return what is known of a benchmark's data."""
     facts = {"excluded": {}, **summary.benchmarks.get(name, {})}
     return {key: value for key, value in facts.items() if key != "scored"}  # where it stands in the report says it
 
 
 def scores_dict(summary: Summary) -> Json:
-    """Give the report's section, by benchmark."""
+    """Return the report's section, by benchmark."""
     names = dict.fromkeys(result.benchmark for result in summary.score_results)
     return {
         name: {
@@ -85,7 +85,7 @@ def _row(result: ScoreResult, kind: str) -> list[str]:
 
 
 def _cells(quantity: Quantity) -> tuple[str, str]:
-    """Give value and interval, from 0 to 100 as such scores are usually written."""
+    """Return value and interval, from 0 to 100 as such scores are usually written."""
     if isinstance(quantity, Undefined):
         return "–", quantity.reason
     low, high = quantity.low, quantity.high
@@ -113,7 +113,7 @@ def _moved(change: ScoreChange) -> str:
 
 
 def _points(delta: Quantity) -> str:
-    """Give difference and interval in points."""
+    """Return difference and interval in points."""
     if isinstance(delta, Undefined):
         return delta.reason
     ends: Sequence[float] = [end for end in (delta.low, delta.high) if end is not None]

@@ -119,7 +119,7 @@ def _left_out(benchmark: str, facts: Json) -> Iterator[Line]:
 
 
 def _result(facts: RecipeFacts | None, result: BenchmarkResult, ks: Sequence[int]) -> list[str]:
-    """Give the cells of a recipe, which may have fewer samples than another one, or none yet."""
+    """Return the cells of a recipe, which may have fewer samples than another one, or none yet."""
     cells = [cell for k in ks for cell in _quantity(result.pass_at.get(k, Undefined(reason="")))]
     missing = f" ({result.missing} missing!)" if result.missing else ""
     failures = " · ".join(f"{count} {status}" for status, count in result.failures.items())

@@ -12,10 +12,10 @@ from pytest_qeval.benchmarks.text.base import TextBenchmark
 from pytest_qeval.errors import UsageError
 from pytest_qeval.schema import Json
 
-__all__ = ["Library"]
+__all__ = ["BenchmarkLoader"]
 
 
-class Library:
+class BenchmarkLoader:
     """Reads every benchmark once, and tells what it is."""
 
     def __init__(self, data: Path | None, post: Callable[[Json], None]) -> None:
@@ -32,7 +32,7 @@ class Library:
         """Those that the user's tests brought along, by name; no registry knows them."""
 
     def find(self, name: str) -> Benchmark:
-        """Give a benchmark, read when it is asked for first.
+        """Return a benchmark, read when it is asked for first.
 
         Raises:
             UnknownNameError: when there is none of that name.

@@ -1,4 +1,4 @@
-"""What cases ask: a benchmark's problems, and disturbed ones that have proved themselves."""
+"""What cases ask: a benchmark's problems, and perturbed ones that have proved themselves."""
 
 from __future__ import annotations
 
@@ -11,13 +11,19 @@ from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import PerturbationFacts
 from pytest_qeval.perturb.catalogue import Catalogue, own_perturbations
-from pytest_qeval.perturb.perturbed_problems import HALF, Disturbances, Disturbed, disturb, nominal_of
+from pytest_qeval.perturb.perturbed_problems import (
+    HALF,
+    AppliedPerturbation,
+    PerturbedProblems,
+    nominal_of,
+    perturb_problems,
+)
 from pytest_qeval.perturb.prompt_diff import prompt_diff
 from pytest_qeval.perturb.selection import FULL, SCREEN, select
 from pytest_qeval.schema import Case, Execution, Json, Problem, Program
 from pytest_qeval.settings import Settings
 
-__all__ = ["Questions"]
+__all__ = ["CaseProblems"]
 
 _SCREENED_PROBLEMS = 40
 """Problems of the set `screen`, taken evenly from the whole benchmark unless `--qeval-limit` says otherwise."""
@@ -25,8 +31,8 @@ _FULL_SEEDS = 5
 """Seeds of the set `full`, as many as ReCode's robust pass has by default."""
 
 
-class Questions:
-    """Finds what a case asks; disturbed problems are made when a suite wants them."""
+class CaseProblems:
+    """Finds what a case asks; perturbed problems are made when a suite wants them."""
 
     def __init__(
         self,
@@ -54,45 +60,45 @@ class Questions:
         self._execute = execute
         self._post = post
         self._own = own
-        self._made: dict[str, Disturbances] = {}
+        self._made: dict[str, PerturbedProblems] = {}
         self._labelled: dict[str, Mapping[str, Problem]] = {}
         self._proofs: dict[Case, Future[Execution]] = {}
         self._faults: dict[Case, str] = {}
 
-    def disturbed_cases(self, name: str) -> tuple[Case, ...]:
-        """Give a benchmark's disturbed cases, with the undisturbed ones that they are compared with.
+    def perturbed_cases(self, name: str) -> tuple[Case, ...]:
+        """Return a benchmark's perturbed cases, with the nominal ones that they are compared with.
 
         Raises:
             UnknownNameError: for a perturbation that there is not.
-            UsageError: for a benchmark whose prompts cannot be disturbed, or samples of undisturbed problems only.
+            UsageError: for a benchmark whose prompts cannot be perturbed, or samples of nominal problems only.
         """
         known = self._known()
-        cases = [case for case in self._disturbances(name).questions if known is None or case.label in known]
+        cases = [case for case in self._perturbed_problems(name).problems if known is None or case.label in known]
         if all(case.perturbation in {None, HALF} for case in cases):
             raise self._nothing_known(name)
         return tuple(cases)
 
     def _nothing_known(self, name: str) -> UsageError:
-        return UsageError(f"{self._settings.completions} holds no completion of a disturbed {name} problem.")
+        return UsageError(f"{self._settings.completions} holds no completion of a perturbed {name} problem.")
 
-    def _disturbances(self, name: str) -> Disturbances:
+    def _perturbed_problems(self, name: str) -> PerturbedProblems:
         if name not in self._made:
-            self._made[name] = self._disturb(name)
+            self._made[name] = self._perturb(name)
             for found in self._made[name].of.values():
                 self._post({"type": "perturbation", **asdict(_facts(name, found))})
         return self._made[name]
 
-    def _disturb(self, name: str) -> Disturbances:
+    def _perturb(self, name: str) -> PerturbedProblems:
         settings = self._settings
         catalogue = Catalogue(own=own_perturbations(self._own()), data=settings.data)
         perturbations = select(settings.perturbations, catalogue)
         seeds = settings.perturbation_seeds or (_FULL_SEEDS if FULL in settings.perturbations else None)
-        made = disturb(self._problems(name), perturbations, seeds=seeds)
+        made = perturb_problems(self._problems(name), perturbations, seeds=seeds)
         if not any(found.applied for found in made.of.values()):
             reasons = [reason for found in made.of.values() for reason in found.reasons.values()]
             raise UsageError(
-                f"no problem of {name} could be disturbed by {', '.join(made.of)} "
-                f"({reasons[0] if reasons else 'there was nothing to disturb'}): perturbations need prompts that begin "
+                f"no problem of {name} could be perturbed by {', '.join(made.of)} "
+                f"({reasons[0] if reasons else 'there was nothing to perturb'}): perturbations need prompts that begin "
                 "a function, such as those of humaneval and mbpp-function (--qeval-benchmark)."
             )
         return made
@@ -114,27 +120,27 @@ class Questions:
         return [problems[int(at * step)] for at in range(min(_SCREENED_PROBLEMS, len(problems)))]
 
     def of(self, case: Case) -> Problem:
-        """Give what a case asks."""
+        """Return what a case asks."""
         if case.perturbation is None:
             return self._benchmark(case.benchmark).problems[case.task_id]
-        return self._disturbances(case.benchmark).questions[case]
+        return self._perturbed_problems(case.benchmark).problems[case]
 
     def labelled(self, benchmark: str, label: str) -> Problem:
-        """Give what the case of that label asks."""
+        """Return what the case of that label asks."""
         problem = self._benchmark(benchmark).problems.get(label)
         return problem or self._labels(benchmark)[label]
 
     def _labels(self, benchmark: str) -> Mapping[str, Problem]:
         if benchmark not in self._labelled:
-            made = self._disturbances(benchmark).questions
+            made = self._perturbed_problems(benchmark).problems
             self._labelled[benchmark] = {case.label: problem for case, problem in made.items()}
         return self._labelled[benchmark]
 
-    def disturbance_of(self, case: Case) -> str:
-        """Give the unified diff of the undisturbed prompt to the one that a case asks; empty for an undisturbed one."""
+    def prompt_diff_of(self, case: Case) -> str:
+        """Return the unified diff of the nominal prompt to the one that a case asks; empty for an nominal one."""
         if case.perturbation is None:
             return ""
-        made = self._disturbances(case.benchmark)
+        made = self._perturbed_problems(case.benchmark)
         if case.perturbation == HALF:
             before = self._benchmark(case.benchmark).problems[case.task_id]
         else:
@@ -142,7 +148,7 @@ class Questions:
         return prompt_diff(before.prompt, self.of(case).prompt, case.label)
 
     def prove(self, cases: Iterable[Case]) -> None:
-        """Begin to execute the solutions of disturbed cases, each once: a question that no answer passes is none."""
+        """Begin to execute the solutions of perturbed cases, each once: a question that no answer passes is none."""
         for case in cases:
             if case.perturbation is None or case in self._proofs:
                 continue
@@ -151,7 +157,7 @@ class Questions:
             self._proofs[case] = self._execute(program)
 
     def fault_of(self, case: Case) -> str:
-        """Say why a disturbed case is no question, which is told to the session once; empty where it is one."""
+        """Say why a perturbed case is no question, which is told to the session once; empty where it is one."""
         if case.perturbation is None:
             return ""
         if case not in self._faults:
@@ -162,7 +168,7 @@ class Questions:
         return self._faults[case]
 
     def are_none(self, cases: Iterable[Case | None]) -> bool:
-        """Tell whether all are disturbed and no question; it executes no more than it takes to find one that is."""
+        """Return whether all are perturbed and no question; it executes no more than it takes to find one that is."""
         return all(case is not None and self.fault_of(case) for case in cases)
 
 
@@ -172,7 +178,7 @@ def _fault_of(execution: Execution) -> str:
     return f"its own solution does not pass ({execution.status}{': ' * bool(execution.detail)}{execution.detail})"
 
 
-def _facts(benchmark: str, found: Disturbed) -> PerturbationFacts:
+def _facts(benchmark: str, found: AppliedPerturbation) -> PerturbationFacts:
     one = found.perturbation
     return PerturbationFacts(
         benchmark=benchmark,

@@ -18,8 +18,8 @@ from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.measure.energy import EnergyMeter
 from pytest_qeval.measure.topk import Scores
 from pytest_qeval.plan import cases_of, default_benchmarks
-from pytest_qeval.run.benchmarks import Library
-from pytest_qeval.run.case_problems import Questions
+from pytest_qeval.run.benchmarks import BenchmarkLoader
+from pytest_qeval.run.case_problems import CaseProblems
 from pytest_qeval.run.recipe_run import RecipeRun
 from pytest_qeval.schema import Case, Json, Problem, Record
 from pytest_qeval.settings import ExecutionSettings, Settings
@@ -27,12 +27,12 @@ from pytest_qeval.verdict.baseline.reuse import Saved
 from pytest_qeval.verdict.gates.decider import Decider
 from pytest_qeval.verdict.gates.grammar import Gate
 
-__all__ = ["Runtime"]
+__all__ = ["RunContext"]
 
 OnProgress = Callable[[str, EngineProgress], None]
 
 
-class Runtime:
+class RunContext:
     """Opens what is needed when it is needed first, and closes everything at the end.
 
     What others have to know leaves as messages (see `Session`) through `drain`.
@@ -74,11 +74,11 @@ class Runtime:
         self.outcomes: dict[tuple[str, Case], Record] = {}
         self._planned: dict[str, list[Case]] = {}
         self._outbox: list[Json] = []
-        self.library = Library(settings.data, self.post)
+        self.library = BenchmarkLoader(settings.data, self.post)
         self._sandboxes = sandboxes
         self._open = ExitStack()
         self._samples: Mapping[str, Sequence[str]] | None = None
-        self.questions = Questions(
+        self.case_problems = CaseProblems(
             settings,
             benchmark=self.benchmark,
             known=lambda: self.samples,
@@ -105,13 +105,13 @@ class Runtime:
         return self._samples
 
     def answers(self, recipe: str) -> Answers | None:
-        """Give what is replayed under a recipe; None when a model answers.
+        """Return what is replayed under a recipe; None when a model answers.
 
         Raises:
             DataError: when the samples file cannot be read.
         """
         if self.settings.selftest:
-            return lambda benchmark, label: (completion_of(recipe, self.questions.labelled(benchmark, label)),)
+            return lambda benchmark, label: (completion_of(recipe, self.case_problems.labelled(benchmark, label)),)
         samples = self.samples
         return None if samples is None else lambda _, task_id: samples.get(task_id, ())
 
@@ -125,11 +125,11 @@ class Runtime:
         return self.library.find(name)
 
     def is_scored(self, name: str) -> bool:
-        """Tell whether the answers to a benchmark are scored and not executed."""
+        """Return whether the answers to a benchmark are scored and not executed."""
         return isinstance(self.benchmark(name), TextBenchmark)
 
     def cases(self, benchmark: str) -> tuple[Case, ...]:
-        """Give the cases of a benchmark that this run asks.
+        """Return the cases of a benchmark that this run asks.
 
         Raises:
             UsageError: when none is left, such as for samples of another benchmark.
@@ -159,13 +159,13 @@ class Runtime:
             self.outcomes |= {(self._saved.baseline.recipe, case): self._saved.records[case] for case in cases}
 
     def solved(self, benchmark: str) -> list[tuple[str, str, str]]:
-        """Give task id, prompt and canonical solution of the problems of a benchmark that this run asks."""
+        """Return task id, prompt and canonical solution of the problems of a benchmark that this run asks."""
         asked = self.benchmark(benchmark)
         chosen = (asked.problems[case.task_id] for case in self.cases(benchmark))
         return [(problem.task_id, self.shown(asked, problem), problem.canonical_solution) for problem in chosen]
 
     def shown(self, asked: Benchmark, problem: Problem) -> str:
-        """Give what solutions are shown after: the plain prompt, or what an encoder reads where one is asked."""
+        """Return what solutions are shown after: the plain prompt, or what an encoder reads where one is asked."""
         style = self.settings.generation.prompt_style
         return asked.prompt(problem, "source" if style == "source" else "completion").text
 
@@ -181,7 +181,7 @@ class Runtime:
             raise refused
 
     def scores(self, benchmark: str, own: RecipeRun | None = None) -> Scores:
-        """Give the baseline's log-probabilities on a benchmark's solutions, measured once.
+        """Return the baseline's log-probabilities on a benchmark's solutions, measured once.
 
         Args:
             benchmark: Whose solutions.
@@ -223,28 +223,28 @@ class Runtime:
             self._planned.setdefault(recipe, []).append(case)
 
     def open(self, recipe: str) -> RecipeRun:
-        """Give a recipe's run, with nothing loaded yet."""
+        """Return a recipe's run, with nothing loaded yet."""
         return RecipeRun(self, recipe)
 
     def planned(self, recipe: str) -> Sequence[Case]:
-        """Give the cases that this process will be asked for under a recipe."""
+        """Return the cases that this process will be asked for under a recipe."""
         return self._planned.get(recipe, ())
 
     def post(self, message: Json) -> None:
         """Leave a message for the session."""
         self._outbox.append(message)
 
-    def may_leave(self, recipe: str) -> bool:
-        """Tell whether a recipe may be left before all its cases are asked."""
+    def may_stop_early(self, recipe: str) -> bool:
+        """Return whether a recipe may be left before all its cases are asked."""
         return self.decider is not None and recipe in self.settings.recipes
 
     def decide(self, recipe: str, benchmark: str) -> None:
         """See whether a candidate's gates on a benchmark are decided by now; leave it as a message when they are."""
-        if self.decider is None or not self.may_leave(recipe) or self.is_scored(benchmark):
+        if self.decider is None or not self.may_stop_early(recipe) or self.is_scored(benchmark):
             return
         cases = [case for case in self.planned(recipe) if case.benchmark == benchmark]
         if any(case.perturbation for case in cases):
-            return  # undisturbed answers are needed to the last, to set the disturbed ones beside them
+            return  # nominal answers are needed to the last, to set the perturbed ones beside them
         for decision in self.decider.decide(recipe, benchmark, cases, self.outcomes):
             self.post({"type": "decision", **decision})
 

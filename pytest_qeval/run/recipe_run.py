@@ -12,7 +12,7 @@ from pytest_qeval import registry
 from pytest_qeval.benchmarks.selftest import RECIPES
 from pytest_qeval.engines.base import EngineSource, ModelEngine
 from pytest_qeval.engines.replay import Answers, ReplayEngine
-from pytest_qeval.errors import InvalidQuestionError
+from pytest_qeval.errors import InvalidProblemError
 from pytest_qeval.evaluator import Evaluator
 from pytest_qeval.facts import EnergyFacts, GenerationFacts, RecipeFacts, Role, SensitivityFacts, StreamFacts
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, divergence_facts
@@ -26,7 +26,7 @@ from pytest_qeval.settings import CONTROL
 from pytest_qeval.stats.sequential import N_LOOKS
 
 if TYPE_CHECKING:
-    from pytest_qeval.run.context import Runtime
+    from pytest_qeval.run.context import RunContext
 
 __all__ = ["RecipeRun"]
 
@@ -37,7 +37,7 @@ _SENSITIVITY_PROBLEMS = 20
 class RecipeRun:
     """A recipe that is being evaluated: its engine, once it is needed, and what its generation costs."""
 
-    def __init__(self, runtime: Runtime, recipe: str) -> None:
+    def __init__(self, runtime: RunContext, recipe: str) -> None:
         """Name the recipe; nothing is loaded yet."""
         self.recipe = recipe
         self._runtime = runtime
@@ -63,9 +63,9 @@ class RecipeRun:
                 self._failure = error
                 raise
             self._evaluator = self._evaluating(self._engine)
-            if not self._runtime.may_leave(self.recipe):
+            if not self._runtime.may_stop_early(self.recipe):
                 planned = self._runtime.planned(self.recipe)
-                self._runtime.questions.prove(planned)
+                self._runtime.case_problems.prove(planned)
                 self._evaluator.submit(reversed(planned) if self.recipe == CONTROL else planned)
 
     @cached_property
@@ -86,7 +86,7 @@ class RecipeRun:
             engine=engine,
             executor=runtime.pool,
             benchmark=runtime.benchmark,
-            question=runtime.questions.of,
+            question=runtime.case_problems.of,
             n_samples=self._n_samples,
             style=runtime.settings.generation.prompt_style,
             worker=runtime.worker,
@@ -138,29 +138,29 @@ class RecipeRun:
         return len(self._answers(case.benchmark, case.label))
 
     def evaluate(self, case: Case) -> Record:
-        """Give the record of one case, and leave it as a message.
+        """Return the record of one case, and leave it as a message.
 
         Raises:
-            InvalidQuestionError: for a disturbed case that is no question.
+            InvalidProblemError: for a perturbed case that is no question.
         """
         self.load()
         assert self._evaluator is not None  # noqa: S101 - just loaded
-        if self._runtime.may_leave(self.recipe):
+        if self._runtime.may_stop_early(self.recipe):
             self._evaluator.submit(self._portion(case))
         self._meter()
         record = self._evaluator.evaluate(case)
         self._meter()
-        fault = self._runtime.questions.fault_of(case)
+        fault = self._runtime.case_problems.fault_of(case)
         if fault:
-            raise InvalidQuestionError(fault)
-        record = replace(record, disturbance=self._runtime.questions.disturbance_of(case))
+            raise InvalidProblemError(fault)
+        record = replace(record, prompt_diff=self._runtime.case_problems.prompt_diff_of(case))
         self._runtime.outcomes[self.recipe, case] = record
         self._runtime.post(record.to_dict())
         self._runtime.decide(self.recipe, case.benchmark)
         return record
 
     def _portion(self, case: Case) -> Sequence[Case]:
-        """Give the cases between two looks at the evidence, for the next look may end it."""
+        """Return the cases between two looks at the evidence, for the next look may end it."""
         planned = self._runtime.planned(self.recipe)
         if case not in planned:
             return [case]
@@ -190,7 +190,7 @@ class RecipeRun:
         return facts
 
     def score(self, benchmark: str, against: Scores | None = None) -> Scores:
-        """Give the log-probabilities on a benchmark's solutions; with `against`, of the same tokens as there."""
+        """Return the log-probabilities on a benchmark's solutions; with `against`, of the same tokens as there."""
         assert not isinstance(self.engine, ReplayEngine)  # noqa: S101 - the fixture skips such a test
         return self.engine.score(self._runtime.solved(benchmark), against=against)
 
@@ -232,7 +232,7 @@ class RecipeRun:
         self._metering = busy
 
     def close(self) -> None:
-        """Give the model's memory back and leave what generating cost as a message."""
+        """Return the model's memory back and leave what generating cost as a message."""
         if self._engine is None:
             return
         progress = self._engine.progress

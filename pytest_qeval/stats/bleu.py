@@ -36,7 +36,7 @@ def bleu_tokens(text: str) -> list[str]:
 
 
 def smoothed_bleu(prediction: str, reference: str) -> float:
-    """Give the smoothed BLEU-4 of one prediction against one reference, 0 to 1.
+    """Return the smoothed BLEU-4 of one prediction against one reference, 0 to 1.
 
     exp(Σₙ log pₙ / 4 + min(0, 1 − (r + 1) / (h + 1))) for h tokens predicted and r in the reference. pₙ is the clipped
     share of the prediction's n-grams that the reference has (Papineni et al., 2002), with 1 added to both counts for
@@ -64,7 +64,7 @@ def _ngrams(tokens: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
 
 
 def chrf(prediction: str, reference: str) -> float:
-    """Give chrF2 of one prediction against one reference, 0 to 1, through `sacrebleu` with its own defaults.
+    """Return chrF2 of one prediction against one reference, 0 to 1, through `sacrebleu` with its own defaults.
 
     The F-score (β = 2) of character n-grams, n = 1 to 6, blanks left out (Popović, 2015); capitals matter.
 

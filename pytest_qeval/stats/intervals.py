@@ -110,7 +110,7 @@ def _bootstrapped(
 
 
 def paired_difference_limits(fixed: ArrayLike, regressed: ArrayLike, n: int, *, confidence: float) -> Limits:
-    """Give Tango's score limits for candidate minus baseline pass rate, for arrays of flips among n problems.
+    """Return Tango's score limits for candidate minus baseline pass rate, for arrays of flips among n problems.
 
     All differences whose score statistic lies within ±z (Tango, 1998, "Equivalence test and confidence interval for
     the difference in proportions for the paired-sample design", Statistics in Medicine 17:891-908).
@@ -130,7 +130,7 @@ def paired_difference_limits(fixed: ArrayLike, regressed: ArrayLike, n: int, *, 
 
 
 def paired_difference_statistic(fixed: ArrayLike, regressed: ArrayLike, n: int, delta: ArrayLike) -> Floats:
-    """Give Tango's z: how many standard errors the observed difference lies above `delta`.
+    """Return Tango's z: how many standard errors the observed difference lies above `delta`.
 
     z = (b − c − n·δ) / √(n·(2q + δ·(1 − δ))) for b fixed and c regressed problems; q is the chance to regress that is
     most likely when the difference is δ: the larger root of 2n·q² + (−b − c + (2n − b + c)·δ)·q − c·δ·(1 − δ).
@@ -145,7 +145,7 @@ def paired_difference_statistic(fixed: ArrayLike, regressed: ArrayLike, n: int, 
 def paired_ratio_limits(
     both: ArrayLike, fixed: ArrayLike, regressed: ArrayLike, n: int, *, confidence: float
 ) -> Limits:
-    """Give score limits for candidate over baseline pass rate, for arrays of outcomes of n problems.
+    """Return score limits for candidate over baseline pass rate, for arrays of outcomes of n problems.
 
     All ratios ρ with |x − ρ·y| ≤ z·√(n·(1 + ρ)·q + (ρ − 1)·(a + b + c)) for x solved by the candidate and y > 0 by the
     baseline, a by both, b fixed, c regressed; q is the chance to regress that is most likely when the ratio is ρ

@@ -51,7 +51,7 @@ class PairedCounts:
 
 
 def mcnemar_p(counts: PairedCounts) -> float:
-    """Give the two-sided p-value of the exact McNemar test: regressed ~ Binomial(regressed + fixed, 1/2)."""
+    """Return the two-sided p-value of the exact McNemar test: regressed ~ Binomial(regressed + fixed, 1/2)."""
     flips = counts.regressed + counts.fixed
     if flips == 0:
         return 1.0
@@ -191,7 +191,7 @@ def evidence_of(delta: Quantity, *, margin: float) -> Evidence:
 
 
 def detectable_drop(n: int, *, discordance: float = 0.08, power: float = 0.8, confidence: float = 0.95) -> float:
-    """Give the smallest margin, as a fraction, that n paired problems prove not to be exceeded with chance `power`.
+    """Return the smallest margin, as a fraction, that n paired problems prove not to be exceeded with chance `power`.
 
     That is, with which `evidence_of` the interval says "not worse" of a candidate that lost nothing and flips the
     outcome of a share `discordance` of the problems. Exact, by adding up all outcomes, and rounded up to 0.0001: the
@@ -208,7 +208,7 @@ def detectable_drop(n: int, *, discordance: float = 0.08, power: float = 0.8, co
 
 
 def problems_needed(margin: float, *, discordance: float = 0.08, power: float = 0.8, confidence: float = 0.95) -> int:
-    """Give how many paired problems prove `margin`: the inverse of `detectable_drop`, under the same assumptions.
+    """Return how many paired problems prove `margin`: the inverse of `detectable_drop`, under the same assumptions.
 
     Raises:
         ValueError: when the margin is no fraction above 0; no number of problems proves that nothing at all was lost.

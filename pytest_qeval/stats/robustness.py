@@ -1,8 +1,8 @@
-"""Robustness in numbers: what is left of pass@k when the worst of several disturbed prompts counts.
+"""Robustness in numbers: what is left of pass@k when the worst of several perturbed prompts counts.
 
 The definitions are ReCode's (Wang et al., 2022, arXiv:2212.10264): a sample is robust when it passes under every
-disturbance (seeds of one perturbation, or all perturbations of a category). What a disturbance loses and what it gains
-are kept apart here, for a candidate may lose much and gain as much.
+perturbation (seeds of one perturbation, or all perturbations of a category). Losses and gains are kept apart here,
+since a candidate may lose much and gain as much.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ __all__ = [
     "robust_pass_difference",
 ]
 
-_NOTHING_SOLVED = "no undisturbed problem was solved, so nothing could be dropped"
+_NOTHING_SOLVED = "no nominal problem was solved, so nothing could be dropped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemRobustness:
-    """One problem under one set of disturbances; every number is an estimate of pass@k's kind, 0 to 1."""
+    """One problem under one set of perturbations; every number is an estimate of pass@k's kind, 0 to 1."""
 
     nominal: float
-    """pass@k of the undisturbed prompt."""
+    """pass@k of the nominal prompt."""
     robust: float
-    """pass@k where a sample passes only if it does under every disturbance."""
+    """pass@k where a sample passes only if it does under every perturbation."""
     lost: float
-    """Chance that at least one of k samples passes undisturbed and not under every disturbance."""
+    """Chance that at least one of k samples passes nominal and not under every perturbation."""
     gained: float
-    """Chance that at least one of k samples fails undisturbed and passes under some disturbance of just that prompt."""
+    """Chance that at least one of k samples fails nominal and passes under some perturbation of just that prompt."""
     relative: float
     """ReCode's robust relative: how often correctness changes at all."""
     greedy: bool
@@ -48,7 +48,7 @@ class ProblemRobustness:
 
 def problem_robustness(
     nominal: Sequence[bool],
-    disturbed: Sequence[Sequence[bool]],
+    perturbed: Sequence[Sequence[bool]],
     *,
     k: int = 1,
     originals: Sequence[Sequence[bool]] | None = None,
@@ -56,21 +56,21 @@ def problem_robustness(
     """Judge one problem.
 
     Args:
-        nominal: Which samples pass undisturbed.
-        disturbed: The same for each disturbance, as many samples each; at least one disturbance. The i-th samples are
+        nominal: Which samples pass nominal.
+        perturbed: The same for each perturbation, as many samples each; at least one perturbation. The i-th samples are
             paired, which for sampled completions is as good as any other pairing.
         k: At most the number of samples.
-        originals: For each disturbance which samples pass of the prompt that it disturbs, where there are several;
+        originals: For each perturbation which samples pass of the prompt that it perturbs, where there are several;
             `nominal` is what passes under all of them then.
 
     Raises:
-        ValueError: without a disturbance, or where numbers of samples differ.
+        ValueError: without a perturbation, or where numbers of samples differ.
     """
     n = len(nominal)
-    if not disturbed or any(len(samples) != n for samples in disturbed):
-        raise ValueError("a problem needs at least one disturbance, with as many samples as undisturbed")
-    worst = [all(samples) for samples in zip(*disturbed, strict=True)]
-    best = _best(nominal, disturbed, originals or [nominal] * len(disturbed))
+    if not perturbed or any(len(samples) != n for samples in perturbed):
+        raise ValueError("a problem needs at least one perturbation, with as many samples as nominal")
+    worst = [all(samples) for samples in zip(*perturbed, strict=True)]
+    best = _best(nominal, perturbed, originals or [nominal] * len(perturbed))
     outcomes = list(zip(nominal, worst, best, strict=True))
     # ReCode: negative where the worst outcome is not the nominal one, positive where only the best is not
     negative = sum(own != low for own, low, _ in outcomes)
@@ -86,18 +86,18 @@ def problem_robustness(
 
 
 def _best(
-    nominal: Sequence[bool], disturbed: Sequence[Sequence[bool]], originals: Sequence[Sequence[bool]]
+    nominal: Sequence[bool], perturbed: Sequence[Sequence[bool]], originals: Sequence[Sequence[bool]]
 ) -> list[bool]:
-    """Tell which samples pass undisturbed or gain: to pass where the very prompt passed before gains nothing."""
+    """Tell which samples pass nominal or gain: to pass where the very prompt passed before gains nothing."""
     gains = (
-        [not own and now for own, now in zip(*pair, strict=True)] for pair in zip(originals, disturbed, strict=True)
+        [not own and now for own, now in zip(*pair, strict=True)] for pair in zip(originals, perturbed, strict=True)
     )
     return [own or any(gained) for own, *gained in zip(nominal, *gains, strict=True)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RobustnessMeans:
-    """One recipe under one set of disturbances, over problems."""
+    """One recipe under one set of perturbations, over problems."""
 
     nominal: Quantity
     robust: Quantity
@@ -122,7 +122,7 @@ def means_of(problems: Sequence[ProblemRobustness]) -> RobustnessMeans:
 
 
 def _drop_with_interval(problems: Sequence[ProblemRobustness]) -> Quantity:
-    """Give the lost share: the undisturbed and the robust outcome of a problem are a pair like any other."""
+    """Return the lost share: the nominal and the robust outcome of a problem are a pair like any other."""
     if not all(problem.greedy for problem in problems):
         return relative_drop_of_means([one.nominal for one in problems], [one.robust for one in problems])
     table = Counter((problem.nominal > 0, problem.robust > 0) for problem in problems)
@@ -151,10 +151,10 @@ def robust_pass_difference(baseline: Sequence[ProblemRobustness], candidate: Seq
 def drop_increase(
     baseline: Sequence[ProblemRobustness], candidate: Sequence[ProblemRobustness], *, confidence: float = 0.95
 ) -> Quantity:
-    """Estimate how much more of what it solves undisturbed the candidate loses: its robust drop minus the baseline's.
+    """Estimate how much more of what it solves nominal the candidate loses: its robust drop minus the baseline's.
 
-    The interval is a problem's own, for all its disturbances and samples are one observation. Both drops are ratios, so
-    each problem stands for its contribution dᵢ to the difference, linearised in numerators and denominators; Tango's
+    A problem with all its perturbations and samples is one observation of the interval. Both drops are ratios, so each
+    problem stands for its contribution dᵢ to the difference, linearised in numerators and denominators; Tango's
     score limits are taken for Σ|dᵢ| / s flips of the size s = Σdᵢ² / Σ|dᵢ|, as for several samples of a problem. In
     simulations (`benchmarks/robust_drop.py`) it covers in 96-100 % of cases where nothing is worse, and with 7.5 points
     worse in 90, 94 and 93 % for 30, 60 and 164 problems; a percentile bootstrap in 63-91 % and in 78-91 %.
@@ -195,6 +195,6 @@ def _drop(problems: Sequence[ProblemRobustness]) -> float:
 
 
 def _linearised(problems: Sequence[ProblemRobustness]) -> list[float]:
-    """Give each problem's influence on the robust drop; they add up to 0."""
+    """Return each problem's influence on the robust drop; they add up to 0."""
     drop, nominal = _drop(problems), _nominal(problems)
     return [(one.nominal - one.robust - drop * one.nominal) / nominal for one in problems]

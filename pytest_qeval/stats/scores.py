@@ -54,7 +54,7 @@ def mean_score(values: Sequence[float], *, confidence: float = 0.95) -> Quantity
 
 
 def sign_flip_p(differences: Sequence[float], *, seed: int = 0) -> float:
-    """Give the two-sided p-value of no mean difference, by changing the signs of paired differences.
+    """Return the two-sided p-value of no mean difference, by changing the signs of paired differences.
 
     If a recipe changed nothing but chance, each difference could as well have had the other sign (Fisher, 1935). All
     2ⁿ assignments where there are no more than 9,999, else that many at random, seeded; through
@@ -83,7 +83,7 @@ def sign_flip_p(differences: Sequence[float], *, seed: int = 0) -> float:
 
 
 def detectable_score_drop(differences: Sequence[float]) -> float | None:
-    """Give the smallest loss that so many problems can prove not to be there, if they move as these did.
+    """Return the smallest loss that so many problems can prove not to be there, if they move as these did.
 
     `paired.detectable_drop` for the effective flips of `paired.paired_mean`: (Σ|d|)² / Σd² flips of the size Σd² / Σ|d|
     have the spread of the differences d. None where nothing moved, for then nobody knows how far anything would.

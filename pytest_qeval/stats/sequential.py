@@ -22,7 +22,7 @@ MIN_DONE = 10
 
 
 def is_look(done: int, planned: int) -> bool:
-    """Tell whether the evidence may be looked at when `done` of `planned` problems have both outcomes.
+    """Return whether the evidence may be looked at when `done` of `planned` problems have both outcomes.
 
     >>> [done for done in range(165) if is_look(done, 164)]
     [21, 41, 62, 82, 103, 123, 144, 164]
@@ -33,7 +33,7 @@ def is_look(done: int, planned: int) -> bool:
 
 
 def look_confidence(done: int, planned: int, *, confidence: float = 0.95) -> float:
-    """Give the confidence of a look's interval: the early looks share among them what the last one may err."""
+    """Return the confidence of a look's interval: the early looks share among them what the last one may err."""
     return confidence if done == planned else 1 - (1 - confidence) / (N_LOOKS - 1)
 
 

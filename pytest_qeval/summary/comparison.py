@@ -100,7 +100,7 @@ def _comparison(benchmark: str, recipe: str, baseline: str, pairs: Sequence[_Pai
 
 
 def _rates(pairs: Sequence[_Pair], k: int) -> tuple[list[float], list[float]]:
-    """Give each problem's pass@k, the baseline's and the candidate's."""
+    """Return each problem's pass@k, the baseline's and the candidate's."""
     return [_pass(base, k) for base, _ in pairs], [_pass(own, k) for _, own in pairs]
 
 

@@ -81,7 +81,7 @@ def _slower_batch(costs: Efficiency, baseline: Efficiency) -> str:
 
 
 def percentiles(values: Iterable[float]) -> Percentiles | None:
-    """Give p50, p90 and p99 with linear interpolation between closest ranks (numpy's default); None for no values."""
+    """Return p50, p90 and p99 with linear interpolation between closest ranks (numpy's default); None for no values."""
     ordered = sorted(values)
     if not ordered:
         return None

@@ -11,12 +11,12 @@ from pytest_qeval.schema import Estimate, Quantity, Undefined
 from pytest_qeval.stats.intervals import ratio_of_sums
 from pytest_qeval.summary.results import DivergenceSummary, FlipPrediction
 
-__all__ = ["summarise_divergence"]
+__all__ = ["summarize_divergence"]
 
 _WORST = 5
 
 
-def summarise_divergence(
+def summarize_divergence(
     facts: DivergenceFacts, flips: Collection[str] | None, *, compared: Collection[str] | None = None
 ) -> DivergenceSummary:
     """Conclude from the sums of each problem; intervals come from drawing problems again.

@@ -191,7 +191,7 @@ class GateResult:
     """One sentence for a person."""
 
     def to_dict(self) -> Json:
-        """Give the report's form."""
+        """Return the report's form."""
         return {**asdict(self), "observed": quantity_to_dict(self.observed)}
 
 

@@ -1,4 +1,4 @@
-"""What broke, for a person to look at: disturbed questions that only the candidate cannot answer any more."""
+"""What broke, for a person to look at: perturbed questions that only the candidate cannot answer any more."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _Found = Mapping[tuple[str, Case], Record]
 def broken_examples(
     cases: Sequence[Case], found: _Found, facts: Sequence[PerturbationFacts], *, recipe: str, baseline: str
 ) -> tuple[BrokenExample, ...]:
-    """Choose the problems that broke under most disturbances, and one case of each.
+    """Choose the problems that broke under most perturbations, and one case of each.
 
-    A case has broken when both recipes solve the problem undisturbed, and only the baseline solves it disturbed.
+    A case has broken when both recipes solve the problem nominal, and only the baseline solves it perturbed.
 
     Args:
-        cases: Planned, of one benchmark, undisturbed ones included.
+        cases: Planned, of one benchmark, nominal ones included.
         found: Records by recipe and case.
         facts: The perturbations.
         recipe: The candidate.
@@ -60,13 +60,13 @@ def _example(record: Record, nominal: Record) -> BrokenExample:
     return BrokenExample(
         case=record.case.label,
         reason=record.reason,
-        prompt_diff=record.disturbance,
+        prompt_diff=record.prompt_diff,
         completion_diff=prompt_diff(_said(before), _said(after), record.case.label),
     )
 
 
 def _said(sample: Sample) -> str:
-    """Give an answer; of a chat model's, the program without docstrings: those are the question's, said again."""
+    """Return an answer; of a chat model's, the program without docstrings: those are the question's, said again."""
     if sample.extracted is None:
         return sample.completion.text
     # Behind the line that lets go of what the prompt has begun; before it the prompt's function is only closed.

@@ -1,4 +1,4 @@
-"""What a session concludes about disturbed problems, frozen: how brittle each recipe is, and whether one is more so."""
+"""What a session concludes about perturbed problems, frozen: how brittle each recipe is, and whether one is more so."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_qeval.stats.robustness import RobustnessMeans
 __all__ = ["ALL", "BrokenExample", "RobustChange", "RobustResult"]
 
 ALL = "all"
-"""Scope of everything that was disturbed."""
+"""Scope of everything that was perturbed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +24,11 @@ class RobustResult:
     perturbations: tuple[str, ...]
     """Those that the scope holds."""
     problems: int
-    """Problems that were asked undisturbed and disturbed."""
+    """Problems that were asked nominal and perturbed."""
     asked: int
-    """Disturbed cases that were planned; more were made where some were deselected."""
+    """Perturbed cases that were planned; more were made where some were deselected."""
     unpaired: int
-    """Disturbed answers that say nothing: the undisturbed case was not planned, or has another number of samples."""
+    """Perturbed answers that say nothing: the nominal case was not planned, or has another number of samples."""
     missing: int
     """Planned cases of the scope without a record."""
     means: Mapping[int, RobustnessMeans]
@@ -37,16 +37,16 @@ class RobustResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokenExample:
-    """A disturbed case that the baseline solves and the candidate does not, though both solve it undisturbed."""
+    """A perturbed case that the baseline solves and the candidate does not, though both solve it nominal."""
 
     case: str
     """Its label."""
     reason: str
     """Why the candidate's answer did not pass."""
     prompt_diff: str
-    """Unified diff of the undisturbed prompt to the disturbed one."""
+    """Unified diff of the nominal prompt to the perturbed one."""
     completion_diff: str
-    """Unified diff of the candidate's undisturbed answer to the one that did not pass."""
+    """Unified diff of the candidate's nominal answer to the one that did not pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,15 +62,15 @@ class RobustChange:
     delta: Quantity
     """Candidate minus baseline robust pass@1, as a fraction."""
     broken: tuple[str, ...]
-    """Task ids that the candidate loses when they are disturbed, and the baseline does not."""
+    """Task ids that the candidate loses when they are perturbed, and the baseline does not."""
     mended: tuple[str, ...]
-    """Task ids that the baseline loses when they are disturbed, and the candidate does not."""
+    """Task ids that the baseline loses when they are perturbed, and the candidate does not."""
     p: float
-    """Exact McNemar test on who loses a problem that both solve undisturbed."""
+    """Exact McNemar test on who loses a problem that both solve nominal."""
     p_adjusted: float
     """Benjamini-Hochberg over all candidates, benchmarks and single perturbations, or over all categories."""
     evidence: Evidence
     margin: float
     """The increase of the robust drop that the evidence is about, as a fraction."""
     examples: tuple[BrokenExample, ...] = ()
-    """One of each of the problems that broke under most disturbances, at most three."""
+    """One of each of the problems that broke under most perturbations, at most three."""

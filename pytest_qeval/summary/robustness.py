@@ -1,4 +1,4 @@
-"""Disturbed problems beside undisturbed ones, and a candidate's losses beside the baseline's."""
+"""Perturbed problems beside nominal ones, and a candidate's losses beside the baseline's."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from pytest_qeval.stats.robustness import (
 from pytest_qeval.summary.robust_examples import broken_examples
 from pytest_qeval.summary.robust_results import ALL, RobustChange, RobustResult
 
-__all__ = ["ROBUST_MARGIN", "changes_of", "is_disturbed", "robust_results", "scopes_of"]
+__all__ = ["ROBUST_MARGIN", "changes_of", "is_perturbed", "robust_results", "scopes_of"]
 
 ROBUST_MARGIN = 0.03
 """The increase of the robust drop that evidence is about where no gate names one: 3 points."""
 
 _Found = Mapping[tuple[str, Case], Record]
 _Groups = Mapping[tuple[str, str], Sequence[Case]]
-"""Planned cases of the robustness suite by benchmark and recipe, undisturbed ones included."""
+"""Planned cases of the robustness suite by benchmark and recipe, nominal ones included."""
 
 
-def is_disturbed(case: Case) -> bool:
-    """Tell whether a case belongs to robustness alone: disturbed, or undisturbed with half of its solution given."""
+def is_perturbed(case: Case) -> bool:
+    """Return whether a case belongs to robustness alone: perturbed, or nominal with half of its solution given."""
     return case.perturbation is not None
 
 
 def scopes_of(facts: Iterable[PerturbationFacts]) -> Mapping[str, tuple[PerturbationFacts, ...]]:
-    """Give every perturbation, every category, and all, each with its perturbations; nothing where none is known."""
+    """Return every perturbation, every category, and all, each with its perturbations; nothing where none is known."""
     known = list(facts)
     scopes: dict[str, tuple[PerturbationFacts, ...]] = {one.name: (one,) for one in known}
     for category in dict.fromkeys(one.category for one in known):
@@ -50,9 +50,9 @@ class _Task:
 
     task_id: str
     questions: frozenset[tuple[Case, str]]
-    """With the disturbance of each, which another version of a perturbation may have made another one."""
+    """With the perturbation of each, which another version of a perturbation may have made another one."""
     nominal: tuple[bool, ...]
-    """One value a sample; a sample counts where it passes in every form that was disturbed."""
+    """One value a sample; a sample counts where it passes in every form that was perturbed."""
     outcomes: tuple[tuple[bool, ...], ...]
     originals: tuple[tuple[bool, ...], ...]
     """What each outcome is compared with: of a problem that is asked in two forms, its own."""
@@ -97,19 +97,19 @@ def robust_results(
 
 
 def _asked(cases: Iterable[Case], members: Sequence[PerturbationFacts]) -> Iterator[Case]:
-    """Give a scope's own cases; the undisturbed ones are those of the benchmark, which counts them itself."""
+    """Return a scope's own cases; the nominal ones are those of the benchmark, which counts them itself."""
     names = {one.name for one in members} | {HALF for one in members if one.form == "half"}
     return (case for case in cases if case.perturbation in names)
 
 
 def _original(case: Case, forms: Mapping[str, str]) -> Case:
-    """Give the undisturbed case that a disturbed one is compared with."""
+    """Return the nominal case that a perturbed one is compared with."""
     half = forms[str(case.perturbation)] == "half"
     return Case(benchmark=case.benchmark, task_id=case.task_id, perturbation=HALF if half else None)
 
 
 def _unpaired(recipe: str, members: Sequence[PerturbationFacts], cases: Sequence[Case], found: _Found) -> list[Case]:
-    """Give the disturbed cases whose answers say nothing, and not because another answer was lost."""
+    """Return the perturbed cases whose answers say nothing, and not because another answer was lost."""
     forms, planned = {one.name: one.form for one in members}, set(cases)
     alone = []
     for case in cases:
@@ -140,7 +140,7 @@ def _tasks(recipe: str, members: Sequence[PerturbationFacts], cases: Sequence[Ca
         if len({len(samples) for samples in (*originals, *outcomes)}) == 1:
             yield _Task(
                 task_id=task_id,
-                questions=frozenset((case, found[recipe, case].disturbance) for case in (*wanted, *asked)),
+                questions=frozenset((case, found[recipe, case].prompt_diff) for case in (*wanted, *asked)),
                 nominal=tuple(all(samples) for samples in zip(*originals, strict=True)),
                 outcomes=outcomes,
                 originals=originals,

@@ -24,7 +24,7 @@ _Groups = Mapping[tuple[str, str], Sequence[Case]]
 
 
 def is_scored(benchmark: str, benchmarks: Mapping[str, Json], found: _Found) -> bool:
-    """Tell whether a benchmark's answers are scored, from what was told about it or from any of its records."""
+    """Return whether a benchmark's answers are scored, from what was told about it or from any of its records."""
     told = benchmarks.get(benchmark, {}).get("scored", False)
     return bool(told) or any(case.benchmark == benchmark and r.outcome == "scored" for (_, case), r in found.items())
 
@@ -104,7 +104,7 @@ def _change(pairs: Sequence[tuple[float, float]], margin: float) -> ScoreChange:
 
 
 def _relative_drop(pairs: Sequence[tuple[float, float]], delta: Quantity) -> Quantity:
-    """Give the difference as a share of the baseline's mean, which is taken for known."""
+    """Return the difference as a share of the baseline's mean, which is taken for known."""
     base = sum(base for base, _ in pairs) / len(pairs) if pairs else 0.0
     if isinstance(delta, Undefined):
         return delta

@@ -15,21 +15,21 @@ from pytest_qeval.stats.paired import adjusted
 from pytest_qeval.stats.passk import KS, pass_at_k
 from pytest_qeval.summary.comparison import MARGIN, compare
 from pytest_qeval.summary.costs import efficiency, slower
-from pytest_qeval.summary.divergence import summarise_divergence
+from pytest_qeval.summary.divergence import summarize_divergence
 from pytest_qeval.summary.results import BenchmarkResult, Comparison, DivergenceSummary, Efficiency, Summary
-from pytest_qeval.summary.robustness import ROBUST_MARGIN, changes_of, is_disturbed, robust_results
+from pytest_qeval.summary.robustness import ROBUST_MARGIN, changes_of, is_perturbed, robust_results
 from pytest_qeval.summary.score_results import ScoreComparison
 from pytest_qeval.summary.scores import SCORE_MARGIN, adjust_changes, compare_scores, is_scored, score_results
 from pytest_qeval.summary.selftest import selftest_results
 
-__all__ = ["Material", "summarise"]
+__all__ = ["SummaryInput", "summarize"]
 
 _Found = Mapping[tuple[str, Case], Record]
 _Groups = Mapping[tuple[str, str], Sequence[Case]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
+class SummaryInput:
     """Everything a session gathered."""
 
     run: RunHeader
@@ -59,12 +59,12 @@ class Material:
     """The increase of the robust drop that evidence is about, by recipe and benchmark."""
 
 
-def summarise(material: Material) -> Summary:
+def summarize(material: SummaryInput) -> Summary:
     """Conclude what the material allows."""
     found = {(record.recipe, record.case): record for record in material.records}
     groups: dict[tuple[str, str], list[Case]] = {}
     for recipe, case in material.planned:
-        if not is_disturbed(case):
+        if not is_perturbed(case):
             groups.setdefault((case.benchmark, recipe), []).append(case)
     robust = _robust(material)
     scored = {key: cases for key, cases in groups.items() if is_scored(key[0], material.benchmarks, found)}
@@ -104,16 +104,16 @@ def summarise(material: Material) -> Summary:
     )
 
 
-def _robust(material: Material) -> _Groups:
-    """Give the planned cases of every benchmark and recipe that was disturbed, undisturbed ones included."""
+def _robust(material: SummaryInput) -> _Groups:
+    """Return the planned cases of every benchmark and recipe that was perturbed, nominal ones included."""
     groups: dict[tuple[str, str], list[Case]] = {}
     for recipe, case in material.planned:
         groups.setdefault((case.benchmark, recipe), []).append(case)
-    return {key: cases for key, cases in groups.items() if any(map(is_disturbed, cases))}
+    return {key: cases for key, cases in groups.items() if any(map(is_perturbed, cases))}
 
 
 def _compared(
-    executed: _Groups, scored: _Groups, found: _Found, material: Material
+    executed: _Groups, scored: _Groups, found: _Found, material: SummaryInput
 ) -> tuple[tuple[Comparison, ...], tuple[ScoreComparison, ...]]:
     """Compare what is executed and what is scored; p-values of candidates are corrected for how many both are."""
     changes = compare_scores(scored, found, baseline=material.baseline, margins=material.score_margins)
@@ -138,13 +138,13 @@ def _divergence(
     """Set the divergence beside the flips on the same benchmark, where anything was generated."""
     compared = [one for one in comparisons if (one.recipe, one.benchmark) == (facts.recipe, facts.benchmark)]
     if not compared:
-        return summarise_divergence(facts, None)
-    asked = (case for name, case in found if name == facts.recipe and not is_disturbed(case))
+        return summarize_divergence(facts, None)
+    asked = (case for name, case in found if name == facts.recipe and not is_perturbed(case))
     both = {case.task_id for case in asked if (baseline, case) in found}
-    return summarise_divergence(facts, {*compared[0].regressed, *compared[0].fixed}, compared=both)
+    return summarize_divergence(facts, {*compared[0].regressed, *compared[0].fixed}, compared=both)
 
 
-def _efficiencies(material: Material) -> Mapping[str, Efficiency]:
+def _efficiencies(material: SummaryInput) -> Mapping[str, Efficiency]:
     costs = {
         name: efficiency(
             facts,

@@ -9,7 +9,7 @@ from pathlib import Path
 from pytest_qeval.benchmarks.selftest import NAME
 from pytest_qeval.errors import DataError, UsageError
 from pytest_qeval.facts import RunHeader
-from pytest_qeval.records.collector import Gathering, Parties
+from pytest_qeval.records.collector import Collector, Roles
 from pytest_qeval.records.journal import read_journal
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.verdict.baseline.file import Baseline, differences
@@ -47,15 +47,15 @@ class Finished:
         return next(message for message in self.messages if message["type"] == "plan")
 
     def cases(self, recipe: str) -> list[Case]:
-        """Give what a recipe was to be asked."""
+        """Return what a recipe was to be asked."""
         return [_case(row) for row in self.plan["cases"] if row["recipe"] == recipe]
 
     def candidates(self) -> tuple[str, ...]:
-        """Give the recipes that are to be judged, whether or not they were loaded."""
+        """Return the recipes that are to be judged, whether or not they were loaded."""
         return tuple(self.plan["candidates"])
 
     def baseline(self) -> str:
-        """Give the recipe to compare with: the baseline, or the only recipe.
+        """Return the recipe to compare with: the baseline, or the only recipe.
 
         Raises:
             DataError: when there are several, and none is the baseline.
@@ -71,29 +71,29 @@ class Finished:
         return str(plan["candidates"][0])
 
     def messages_of(self, recipe: str) -> tuple[Json, ...]:
-        """Give the messages about a recipe."""
+        """Return the messages about a recipe."""
         return tuple(message for message in self.messages if recipe in {message.get("recipe"), message.get("name")})
 
     def benchmarks(self) -> dict[str, Json]:
-        """Give the messages about benchmarks, by name."""
+        """Return the messages about benchmarks, by name."""
         return {message["name"]: message for message in self.messages if message["type"] == "benchmark"}
 
-    def disturbances(self) -> list[Json]:
-        """Give the messages about what was made of problems, and what was no question."""
+    def perturbations(self) -> list[Json]:
+        """Return the messages about what was made of problems, and what was no question."""
         return [message for message in self.messages if message["type"] in {"perturbation", "invalid"}]
 
     def conditions(self) -> Json:
-        """Give what has to be equal in two runs that are compared."""
+        """Return what has to be equal in two runs that are compared."""
         checksums = {f"benchmarks.{name}": message["sha256"] for name, message in self.benchmarks().items()}
         return {**{name: value for name, value in self.plan["conditions"].items() if not _is_cost(name)}, **checksums}
 
     def cost_conditions(self) -> Json:
-        """Give what costs depend on, and answers do not."""
+        """Return what costs depend on, and answers do not."""
         told = {name: value for name, value in self.plan["conditions"].items() if _is_cost(name)}
         return {**told, "host": self.run["host"]}
 
     def header(self, before: Finished, accepted: Sequence[str]) -> RunHeader:
-        """Give the report's header: this run's, with where its baseline is from."""
+        """Return the report's header: this run's, with where its baseline is from."""
         known = {field.name for field in fields(RunHeader)}
         row = {name: value for name, value in self.run.items() if name in known}
         saved = {
@@ -114,9 +114,9 @@ class Joint:
     """Two runs put together: everything that a verdict needs."""
 
     run: RunHeader
-    parties: Parties
+    roles: Roles
     planned: list[tuple[str, Case]]
-    gathering: Gathering
+    collector: Collector
 
 
 def put_together(before: Finished, after: Finished, *, force: bool) -> Joint:
@@ -141,16 +141,16 @@ def put_together(before: Finished, after: Finished, *, force: bool) -> Joint:
     baseline = _baseline(before, old_name, asked, comparable=comparable)
     if old_name in candidates:
         baseline = baseline.renamed(f"{old_name} (before)")
-    gathering = Gathering()
+    collector = Collector()
     told = [message for name in candidates for message in after.messages_of(name)]
-    shared = [*after.benchmarks().values(), *_disturbances(before, after, asked)]
+    shared = [*after.benchmarks().values(), *_perturbed_problems(before, after, asked)]
     for message in (*shared, *filter(_holds(before, after), told), *baseline.messages):
-        gathering.add(_from(message, baseline.recipe))
+        collector.add(_from(message, baseline.recipe))
     return Joint(
         run=after.header(before, accepted),
-        parties=Parties(candidates=candidates, baseline=baseline.recipe),
+        roles=Roles(candidates=candidates, baseline=baseline.recipe),
         planned=[*((baseline.recipe, case) for case in asked), *cases],
-        gathering=gathering,
+        collector=collector,
     )
 
 
@@ -181,17 +181,17 @@ def _holds(before: Finished, after: Finished) -> Callable[[Json], bool]:
 
 
 def _answers(run: Finished, recipe: str | None, asked: Finished) -> dict[Case, int]:
-    """Give how many samples passed, for the cases that a run's candidates were to be asked."""
+    """Return how many samples passed, for the cases that a run's candidates were to be asked."""
     wanted = {case for name in asked.candidates() for case in asked.cases(name)}
     rows = (row for row in run.messages_of(recipe or "") if row["type"] == "record")
     records = (Record.from_dict(row) for row in rows)
     return {record.case: record.n_solved for record in records if record.case in wanted and record.recipe == recipe}
 
 
-def _disturbances(before: Finished, after: Finished, asked: Collection[Case]) -> list[Json]:
-    """Give what was made of problems in the later run; of what that asked, no question in either is one in neither."""
-    earlier = (message for message in before.disturbances() if message["type"] == "invalid")
-    return [*after.disturbances(), *(message for message in earlier if _case(message) in asked)]
+def _perturbed_problems(before: Finished, after: Finished, asked: Collection[Case]) -> list[Json]:
+    """Return the later run's perturbation messages; a case that is invalid in either run is invalid in both."""
+    earlier = (message for message in before.perturbations() if message["type"] == "invalid")
+    return [*after.perturbations(), *(message for message in earlier if _case(message) in asked)]
 
 
 def _from(message: Json, baseline: str) -> Json:

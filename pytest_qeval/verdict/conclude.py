@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_qeval.facts import RunHeader
-from pytest_qeval.records.collector import Gathering, Parties
+from pytest_qeval.records.collector import Collector, Roles
 from pytest_qeval.schema import Case
 from pytest_qeval.summary.comparison import MARGIN
 from pytest_qeval.summary.results import GateResult, Summary
 from pytest_qeval.summary.robustness import ROBUST_MARGIN
 from pytest_qeval.summary.scores import SCORE_MARGIN
-from pytest_qeval.summary.summarize import Material, summarise
+from pytest_qeval.summary.summarize import SummaryInput, summarize
 from pytest_qeval.verdict.gates.grammar import Gate
 from pytest_qeval.verdict.gates.judge import judge
 from pytest_qeval.verdict.gates.margin import margin_of
@@ -34,26 +34,26 @@ class Verdict:
 
 
 def conclude(
-    gathered: Gathering,
+    gathered: Collector,
     *,
     run: RunHeader,
     duration_s: float,
     planned: Sequence[tuple[str, Case]],
-    parties: Parties,
+    roles: Roles,
     gates: Sequence[Gate],
     require_proof: bool,
 ) -> Verdict:
     """Compare, and judge the gates."""
-    summary = summarise(
-        Material(
+    summary = summarize(
+        SummaryInput(
             run=run,
             duration_s=duration_s,
             planned=list(gathered.needed(planned)),
             records=list(gathered.records.values()),
-            candidates=parties.candidates,
-            baseline=parties.baseline,
-            control=parties.control,
-            recipes={name: gathered.recipes[name] for name in parties.recipes if name in gathered.recipes},
+            candidates=roles.candidates,
+            baseline=roles.baseline,
+            control=roles.control,
+            recipes={name: gathered.recipes[name] for name in roles.recipes if name in gathered.recipes},
             generation=gathered.generation,
             streams=gathered.streams,
             sensitivity=gathered.sensitivity,

@@ -1,4 +1,4 @@
-"""Disturbed problems can be solved: their own solutions pass in the sandbox, whatever was done to the question."""
+"""Perturbed problems can be solved: their own solutions pass in the sandbox, whatever was done to the question."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.execution.sandbox import SandboxPool
-from pytest_qeval.perturb.base import Perturbation, perturbed
+from pytest_qeval.perturb.base import Perturbation, perturb_problem
 from pytest_qeval.perturb.halves import half_given
 from pytest_qeval.schema import Execution, Problem
 from pytest_qeval.settings import ExecutionSettings
@@ -42,17 +42,17 @@ def test_every_half_given_problem_passes(humaneval: Benchmark) -> None:
     assert {name: found for name, found in executions.items() if found.status != "passed"} == {}
 
 
-def test_every_disturbed_problem_passes(humaneval: Benchmark) -> None:
+def test_every_perturbed_problem_passes(humaneval: Benchmark) -> None:
     """A perturbation whose own solution fails would blame the model for it."""
-    disturbed: dict[str, Problem] = {}
+    perturbed: dict[str, Problem] = {}
     for name in CODE_PERTURBATIONS:
         perturbation: Perturbation = registry.load("perturbations", name)
         for task_id, problem in humaneval.problems.items():
             asked = problem if perturbation.form == "full" else half_given(problem)
-            changed = perturbed(asked, perturbation, 0) if asked else None
+            changed = perturb_problem(asked, perturbation, 0) if asked else None
             if changed and changed != asked:
-                disturbed[f"{task_id}-{name}"] = changed
-    executions = _execute(humaneval, disturbed)
+                perturbed[f"{task_id}-{name}"] = changed
+    executions = _execute(humaneval, perturbed)
 
     assert len(executions) == 2129
     assert {name: found for name, found in executions.items() if found.status != "passed"} == {}

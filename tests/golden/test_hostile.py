@@ -87,7 +87,7 @@ def _program(code: str) -> Program:
 
 @pytest.fixture(scope="module")
 def victim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a file that no program may touch."""
+    """Return a file that no program may touch."""
     path = tmp_path_factory.mktemp("private") / "victim"
     path.write_text("precious", encoding="utf-8")
     return path
@@ -116,7 +116,7 @@ def battle(isolation: IsolationName, victim: Path, scratch: Path) -> Iterator[_B
 
 @pytest.fixture(scope="module")
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Give the directory in which our temporary directories are made."""
+    """Return the directory in which our temporary directories are made."""
     path = tmp_path_factory.mktemp("scratch")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(path))
@@ -125,13 +125,13 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module", params=["bwrap", "namespace", "process"])
 def isolation(request: pytest.FixtureRequest) -> IsolationName:
-    """Give each isolation in turn."""
+    """Return each isolation in turn."""
     name: IsolationName = request.param
     return name
 
 
 def _abilities(isolation: IsolationName) -> set[str]:
-    """Give the needs that are met; namespaces meet all."""
+    """Return the needs that are met; namespaces meet all."""
     try:
         client = WorkerClient(ISOLATIONS[isolation], ExecutionSettings())
     except WorkerLostError as error:

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module", params=[MBPP, MBPP_FUNCTION], ids=lambda source: source.name)
 def benchmark(request: pytest.FixtureRequest) -> Benchmark:
-    """Give both forms in turn."""
+    """Return both forms in turn."""
     source: BenchmarkSource = request.param
     return source.load(_DATA)
 

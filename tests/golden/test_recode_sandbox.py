@@ -9,7 +9,7 @@ import pytest
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.execution.sandbox import SandboxPool
-from pytest_qeval.perturb.perturbed_problems import disturb
+from pytest_qeval.perturb.perturbed_problems import perturb_problems
 from pytest_qeval.perturb.recode_files import recode_perturbation
 from pytest_qeval.settings import ExecutionSettings
 from tests.unit.perturb.builders import DATA, needs_recode
@@ -31,7 +31,7 @@ pytestmark = needs_recode
 def test_what_execution_refuses(name: str, failing: Collection[int]) -> None:
     """These are the rows that the text alone cannot tell from questions."""
     benchmark: Benchmark = registry.load("benchmarks", "humaneval").load(None)
-    asked = disturb(benchmark.problems.values(), [recode_perturbation(DATA, name)], seeds=None).questions
+    asked = perturb_problems(benchmark.problems.values(), [recode_perturbation(DATA, name)], seeds=None).problems
     with SandboxPool(ExecutionSettings(timeout_s=20.0, workers=2)) as pool:
         futures = {
             case.task_id: pool.submit(benchmark.program(problem, problem.canonical_solution))

@@ -1,4 +1,4 @@
-"""Disturbed questions that turn out to be none, and those with nothing to be compared with: what a run says of them."""
+"""Perturbed questions that turn out to be none, and those with nothing to be compared with: what a run says of them."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def answers(folder: Path, wrong: Mapping[str, str] | None = None, *, leave: Sequ
 
 @pytest.fixture
 def replay(run: Run, pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
-    """Give a run that replays the answers."""
+    """Return a run that replays the answers."""
     lay_out(pytester.path)
     return lambda file, *more: run("--qeval-completions", file, "--qeval-perturbation", NAME, "test_own.py", *more)
 
@@ -155,11 +155,11 @@ def test_a_comparison_counts_what_was_asked(replay: Run, run: Run, pytester: pyt
         assert {**compared, "comparison": None} == live
 
 
-LONE = "* answers are compared with nothing: the same undisturbed was not selected, or answered by *"
+LONE = "* answers are compared with nothing: the same nominal was not selected, or answered by *"
 
 
-def test_disturbed_answers_alone_say_nothing(replay: Run, pytester: pytest.Pytester) -> None:
-    """Undisturbed cases were deselected: that is told, and no share is."""
+def test_perturbed_answers_alone_say_nothing(replay: Run, pytester: pytest.Pytester) -> None:
+    """Nominal cases were deselected: that is told, and no share is."""
     result = replay(answers(pytester.path), "-k", NAME, "--qeval-output", "out")
 
     assert result.ret == pytest.ExitCode.OK
@@ -176,14 +176,14 @@ def test_a_part_of_what_was_made_is_told(replay: Run, pytester: pytest.Pytester)
     result.stdout.no_fnmatch_line(LONE)
 
 
-def test_samples_without_their_undisturbed_ones_are_told(replay: Run, pytester: pytest.Pytester) -> None:
+def test_samples_without_their_nominal_ones_are_told(replay: Run, pytester: pytest.Pytester) -> None:
     """As a file may hold them."""
     result = replay(answers(pytester.path, leave=["own/1"]))
 
     result.stdout.fnmatch_lines(["  1 " + LONE.lstrip("* ")])
 
 
-def test_a_self_test_answers_disturbed_questions(run: Run, pytester: pytest.Pytester) -> None:
+def test_a_self_test_answers_perturbed_problems(run: Run, pytester: pytest.Pytester) -> None:
     """References pass however they are asked, broken bodies do not; what is no question is left out."""
     lay_out(pytester.path)
     result = run("--qeval-selftest", *ASKED, "test_own.py")

@@ -34,7 +34,7 @@ def example(pytester: pytest.Pytester) -> Path:
 
 @pytest.fixture
 def humaneval() -> Problem:
-    """Give the first problem."""
+    """Return the first problem."""
     problem: Problem = registry.load("benchmarks", "humaneval").load(None).problems["HumanEval/0"]
     return problem
 
@@ -66,15 +66,15 @@ def test_the_example_runs_as_documented(run: Run, example: Path, mode: tuple[str
     assert (found["applied"], found["unchanged"], found["invalid"], found["problems"]) == (4, 0, 0, 4)
 
 
-def test_it_is_compared_with_the_undisturbed_question(run: Run, example: Path) -> None:
+def test_it_is_compared_with_the_nominal_question(run: Run, example: Path) -> None:
     """Of two problems that are solved, one is lost: half of them."""
     rows = [json.loads(line) for line in example.joinpath("ours.jsonl").read_text(encoding="utf-8").splitlines()[:2]]
     right = {row["task_id"]: row["canonical_solution"] for row in rows}
-    disturbed = {"ours/0-stray_comment-s0": right["ours/0"], "ours/1-stray_comment-s0": "    return None\n"}
-    samples = write_answers(example, right | disturbed)
+    perturbed = {"ours/0-stray_comment-s0": right["ours/0"], "ours/1-stray_comment-s0": "    return None\n"}
+    samples = write_answers(example, right | perturbed)
     result = run(
         "--qeval-completions", samples, "--qeval-perturbation", "stray_comment", "--qeval-output", "out",
-        "test_ours_disturbed.py",
+        "test_ours_perturbed.py",
     )  # fmt: skip
 
     assert result.ret == pytest.ExitCode.OK
@@ -114,7 +114,7 @@ REFUSED = {
     "changes the parameters": (
         "mine",
         "lambda problem, rng: replace(problem, prompt=problem.prompt.replace('(', '(one_more, ', 1))",
-        "no problem of ours could be disturbed by mine (the parameters are (one_more, title) instead of (title)",
+        "no problem of ours could be perturbed by mine (the parameters are (one_more, title) instead of (title)",
     ),
 }
 
@@ -128,7 +128,7 @@ def test_a_broken_one_is_told_before_anything_runs(
         pytest.skip("the same path as without xdist")
     name, apply, sentence = broken
     example.joinpath("conftest.py").write_text(CONFTEST.format(name=name, apply=apply), encoding="utf-8")
-    result = run(*mode, "--qeval-model", "demo", "--qeval-perturbation", name, "test_ours_disturbed.py")
+    result = run(*mode, "--qeval-model", "demo", "--qeval-perturbation", name, "test_ours_perturbed.py")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert sentence in f"{result.stdout}\n{result.stderr}"

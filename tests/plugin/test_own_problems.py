@@ -47,7 +47,7 @@ def answer(pytester: pytest.Pytester, rows: Sequence[Json], *, right: int) -> st
 
 
 def said(result: pytest.RunResult) -> str:
-    """Give what was said on either stream: a controller of workers ends on the first."""
+    """Return what was said on either stream: a controller of workers ends on the first."""
     return f"{result.stdout}\n{result.stderr}"
 
 

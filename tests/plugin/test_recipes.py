@@ -130,7 +130,7 @@ def test_a_mistake_about_torchao_is_one_sentence(
 
 @pytest.fixture
 def overlapping(pytester: pytest.Pytester, micro_rows: Sequence[Json]) -> Sequence[str]:
-    """Give the arguments of a run that is calibrated on micro's own problems."""
+    """Return the arguments of a run that is calibrated on micro's own problems."""
     rows = [{"text": row["prompt"] + row["canonical_solution"]} for row in micro_rows[:2]]
     text = "".join(json.dumps(row) + "\n" for row in rows)
     (pytester.path / "overlap.jsonl").write_text(text, encoding="utf-8")

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from pytest_qeval.benchmarks.micro import MICRO
-from pytest_qeval.perturb.perturbed_problems import disturb
+from pytest_qeval.perturb.perturbed_problems import perturb_problems
 from pytest_qeval.perturb.selection import select
 from pytest_qeval.report.json import SCHEMA_PATH
 from pytest_qeval.schema import Json, Record
@@ -30,7 +30,7 @@ ROBUST = ("--qeval-suite", "robustness")
 DEMO = ("--qeval-model", "demo", "--qeval-recipe", "int8", "--qeval-limit", "3", *ASKED)
 N = 6
 BROKEN = {"micro/1-butter_fingers-s0", "micro/4-butter_fingers-s0", "micro/4-name_camel_case-s0"}
-"""Of the second run's answers to six problems: two are lost when they are disturbed."""
+"""Of the second run's answers to six problems: two are lost when they are perturbed."""
 
 
 def start(folder: Path, *command: str) -> None:
@@ -40,9 +40,9 @@ def start(folder: Path, *command: str) -> None:
 
 
 def answers(broken: Iterable[str] = ()) -> list[Json]:
-    """Give an answer to every question about six problems: its own solution, or nothing that would pass."""
+    """Return an answer to every question about six problems: its own solution, or nothing that would pass."""
     problems, lost = list(MICRO.load(None).problems.values())[:N], set(broken)
-    questions = disturb(problems, select(WORDS), seeds=1).questions
+    questions = perturb_problems(problems, select(WORDS), seeds=1).problems
     return [
         {"task_id": case.label, "completion": "    return\n" if case.label in lost else asked.canonical_solution}
         for case, asked in questions.items()
@@ -66,9 +66,9 @@ def records_of(folder: Path) -> list[Record]:
 
 
 def answered(records: Iterable[Record]) -> dict[tuple[str, str], tuple[str, str, str]]:
-    """Give what was asked and answered, by recipe and label."""
+    """Return what was asked and answered, by recipe and label."""
     return {
-        (one.recipe, one.case.label): (one.disturbance, one.samples[0].completion.text, one.outcome) for one in records
+        (one.recipe, one.case.label): (one.prompt_diff, one.samples[0].completion.text, one.outcome) for one in records
     }
 
 
@@ -79,7 +79,7 @@ def means(section: Json) -> Json:
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory, warm_pytest: Sequence[str]) -> Path:
-    """Ask the embedded model three problems, undisturbed by two suites; the folder of the reports."""
+    """Ask the embedded model three problems, nominal by two suites; the folder of the reports."""
     folder = tmp_path_factory.mktemp("live")
     start(folder, *warm_pytest, "-p", "no:xdist", *DEMO, *SUITES, "--qeval-output", "out")
     return folder / "out"
@@ -99,7 +99,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory, warm_pytest: Sequence[str
 
 
 def test_every_question_is_asked_once(live: Path) -> None:
-    """Though the undisturbed ones belong to both suites; nothing is missing, and nothing is asked twice."""
+    """Though the nominal ones belong to both suites; nothing is missing, and nothing is asked twice."""
     records = records_of(live)
     report = read_report(live)
 
@@ -115,7 +115,7 @@ def test_every_question_is_asked_once(live: Path) -> None:
 
 
 def test_workers_give_the_same_records(run: Run, pytester: pytest.Pytester, live: Path) -> None:
-    """Each makes its own disturbances; they are the same everywhere, and the suite alone asks what two asked."""
+    """Each makes its own perturbations; they are the same everywhere, and the suite alone asks what two asked."""
     result = run("-n2", *DEMO, *ROBUST, "--qeval-output", "out")
 
     assert result.ret == pytest.ExitCode.OK
@@ -125,8 +125,8 @@ def test_workers_give_the_same_records(run: Run, pytester: pytest.Pytester, live
 
 
 def test_written_answers_give_the_same_numbers(run: Run, pytester: pytest.Pytester, live: Path) -> None:
-    """Undisturbed and disturbed ones in one file; nothing has to be said about which problems were asked."""
-    parts = [live / f"{name}-int8.jsonl" for name in ("samples", "disturbed-samples")]
+    """Nominal and perturbed ones in one file; nothing has to be said about which problems were asked."""
+    parts = [live / f"{name}-int8.jsonl" for name in ("samples", "perturbed-samples")]
     pytester.path.joinpath("all.jsonl").write_text("".join(part.read_text(encoding="utf-8") for part in parts))
     result = run("--qeval-completions", "all.jsonl", *ASKED, "--qeval-output", "out")
 
@@ -135,8 +135,8 @@ def test_written_answers_give_the_same_numbers(run: Run, pytester: pytest.Pytest
     assert means(read_report(pytester.path / "out")["robustness"]["micro"]["replay"]) == means(there)
 
 
-def test_a_saved_baseline_answers_disturbed_cases(replayed: Path) -> None:
-    """Two of six problems are lost only when they are disturbed; the undisturbed score has not changed."""
+def test_a_saved_baseline_answers_perturbed_cases(replayed: Path) -> None:
+    """Two of six problems are lost only when they are perturbed; the nominal score has not changed."""
     report = read_report(replayed / "b")
     change = report["robustness"]["micro"]["replay"]["all"]["comparison"]
 
@@ -153,7 +153,7 @@ def test_a_saved_baseline_of_other_disturbances_is_no_answer(
     """A perturbation of another version asks something else under the same name."""
     document = json.loads(gzip.decompress((replayed / "a.json.gz").read_bytes()))
     row = next(one for one in document["messages"] if one.get("perturbation") == "butter_fingers")
-    row["disturbance"] += "\n+another typo"
+    row["prompt_diff"] += "\n+another typo"
     pytester.path.joinpath("a.json.gz").write_bytes(gzip.compress(json.dumps(document).encode()))
     file = str(replayed / "b.jsonl")
     result = run("--qeval-completions", file, *ROBUST, *ASKED, "--qeval-baseline", "a.json.gz")
@@ -163,7 +163,7 @@ def test_a_saved_baseline_of_other_disturbances_is_no_answer(
 
 
 def test_finished_runs_are_compared_like_live_ones(run: Run, pytester: pytest.Pytester, replayed: Path) -> None:
-    """Nothing is disturbed again: the journals say what was."""
+    """Nothing is perturbed again: the journals say what was."""
     before, after = (str(replayed / name / "records.jsonl") for name in "ab")
     result = run("--qeval-compare", before, after, "--qeval-output", "out", "--qeval-gate", "robust_drop <= 30%")
 
@@ -178,7 +178,7 @@ def test_finished_runs_are_compared_like_live_ones(run: Run, pytester: pytest.Py
     ("gate", "code"), [("robust_drop <= 40%", 0), ("robust_pass >= 0.7", 1), ("pass@1 >= 1", 0)]
 )  # fmt: skip
 def test_a_gate_decides_the_exit_status(run: Run, replayed: Path, gate: str, code: int) -> None:
-    """Four of six are robust; undisturbed all are solved."""
+    """Four of six are robust; nominal all are solved."""
     file = str(replayed / "b.jsonl")
 
     assert run("--qeval-completions", file, *ROBUST, *ASKED, "--qeval-gate", gate).ret == code
@@ -193,7 +193,7 @@ def test_an_unknown_perturbation_is_refused_before_anything_is_loaded(run: Run, 
     assert not (pytester.path / "out").exists()
 
 
-def test_a_problem_that_cannot_be_disturbed_is_refused(run: Run, pytester: pytest.Pytester) -> None:
+def test_a_problem_that_cannot_be_perturbed_is_refused(run: Run, pytester: pytest.Pytester) -> None:
     """Its prompt is no beginning of a function: one sentence, and exit status 4."""
     row = {"task_id": "own/0", "prompt": '"""Add."""\n', "entry_point": "add", "canonical_solution": "add = sum\n",
            "test": "def check(candidate):\n    assert candidate([1]) == 1\n"}  # fmt: skip
@@ -210,19 +210,19 @@ def test_a_problem_that_cannot_be_disturbed_is_refused(run: Run, pytester: pytes
     result = run("--qeval-model", "demo", *pytester.path.glob("test_*.py"))
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: no problem of own could be disturbed by *begin a function*"])
+    result.stderr.fnmatch_lines(["ERROR: no problem of own could be perturbed by *begin a function*"])
 
 
-def test_answers_to_undisturbed_problems_have_no_robustness(run: Run, samples: Path) -> None:
+def test_answers_to_nominal_problems_have_no_robustness(run: Run, samples: Path) -> None:
     """Asked for by name, the suite says what it misses."""
     result = run("--qeval-completions", str(samples), *ROBUST)
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*answers.jsonl holds no completion of a disturbed micro problem."])
+    result.stderr.fnmatch_lines(["*answers.jsonl holds no completion of a perturbed micro problem."])
 
 
 def test_deselected_cases_are_not_missing(run: Run, pytester: pytest.Pytester, replayed: Path) -> None:
-    """Without the undisturbed answers there is no number, and a gate that needs one is broken."""
+    """Without the nominal answers there is no number, and a gate that needs one is broken."""
     file = str(replayed / "b.jsonl")
     gate = ("--qeval-gate", "robust_drop <= 100%")
     result = run("--qeval-completions", file, *ROBUST, *ASKED, *gate, "-k", "butter", "--qeval-output", "out")
@@ -235,7 +235,7 @@ def test_deselected_cases_are_not_missing(run: Run, pytester: pytest.Pytester, r
 
 
 def test_a_self_test_asks_what_the_suite_would(run: Run) -> None:
-    """Disturbed problems, too, each answered by its own solution: one undisturbed, one with typos, one renamed."""
+    """Perturbed problems, too, each answered by its own solution: one nominal, one with typos, one renamed."""
     result = run("--qeval-selftest", *ROBUST, *ASKED, "--qeval-benchmark", "micro", "--qeval-limit", "1")
 
     assert result.ret == pytest.ExitCode.OK
@@ -243,7 +243,7 @@ def test_a_self_test_asks_what_the_suite_would(run: Run) -> None:
 
 
 def test_several_samples_are_estimated(run: Run, pytester: pytest.Pytester) -> None:
-    """Two samples a question, of which the first is right: half of what is solved undisturbed is kept."""
+    """Two samples a question, of which the first is right: half of what is solved nominal is kept."""
     right, broken = answers(), answers(row["task_id"] for row in answers() if "butter" in row["task_id"])
     write(pytester.path / "two.jsonl", [row for pair in zip(right, broken, strict=True) for row in pair])
     result = run("--qeval-completions", "two.jsonl", *ROBUST, *ASKED, "--qeval-output", "out")
@@ -256,7 +256,7 @@ def test_several_samples_are_estimated(run: Run, pytester: pytest.Pytester) -> N
 
 
 def test_a_loss_under_disturbance_is_a_regression(run: Run, replayed: Path) -> None:
-    """`--qeval-strict` looks at disturbed cases as it does at others."""
+    """`--qeval-strict` looks at perturbed cases as it does at others."""
     file, saved = (str(replayed / name) for name in ("b.jsonl", "a.json.gz"))
     result = run("--qeval-completions", file, *ROBUST, *ASKED, "--qeval-baseline", saved, "--qeval-strict")
 
@@ -264,8 +264,8 @@ def test_a_loss_under_disturbance_is_a_regression(run: Run, replayed: Path) -> N
     assert result.parseoutcomes()["failed"] == len(BROKEN)
 
 
-def test_a_decision_leaves_no_disturbed_case_without_its_measure(run: Run, pytester: pytest.Pytester) -> None:
-    """A gate on pass@1 that is kept after one problem would else leave the other undisturbed ones unasked."""
+def test_a_decision_leaves_no_perturbed_case_without_its_measure(run: Run, pytester: pytest.Pytester) -> None:
+    """A gate on pass@1 that is kept after one problem would else leave the other nominal ones unasked."""
     gate = ("--qeval-until-decided", "--qeval-gate", "pass@1 >= 0")
     result = run(*DEMO, *ROBUST, *gate, "--qeval-output", "out")
 

@@ -51,13 +51,13 @@ def live(tmp_path_factory: pytest.TempPathFactory, warm_pytest: Sequence[str]) -
 
 @pytest.fixture
 def saved(live: Path, pytester: pytest.Pytester) -> Path:
-    """Give a copy of the saved baseline in the empty project."""
+    """Return a copy of the saved baseline in the empty project."""
     return Path(shutil.copy(live / "b.json.gz", pytester.path))
 
 
 @pytest.fixture
 def cached(live: Path, pytester: pytest.Pytester, run: Run) -> Path:
-    """Give the one file in the test's own cache: the live run's baseline."""
+    """Return the one file in the test's own cache: the live run's baseline."""
     shutil.copytree(live / "cache", pytester.path / ".cache")
     (path,) = (pytester.path / ".cache" / "pytest-qeval" / "baselines").iterdir()
     return path

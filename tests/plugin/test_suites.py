@@ -19,7 +19,7 @@ def no_hub(pytester: pytest.Pytester) -> None:
 def test_all_leaves_out_what_cannot_be_had(run: Run, mode: tuple[str, ...]) -> None:
     """Nobody asked for MBPP by name: the header says that it is left out, and why.
 
-    The suite robustness adds to the problem itself its half-given form and eight disturbed ones.
+    The suite robustness adds to the problem itself its half-given form and eight perturbed ones.
     """
     result = run(*mode, "--qeval-selftest", "--qeval-suite", "all", "--qeval-limit", "1")
 

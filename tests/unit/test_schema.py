@@ -65,8 +65,8 @@ def test_a_record_is_solved_when_a_sample_passed(record: Record) -> None:
 def test_labels_name_problem_and_perturbation() -> None:
     """The part of a test id that people type after -k."""
     assert Case(benchmark="humaneval", task_id="HumanEval/0").label == "HumanEval/0"
-    disturbed = Case(benchmark="humaneval", task_id="HumanEval/0", perturbation="butter_fingers", seed=3)
-    assert repr(disturbed) == "HumanEval/0-butter_fingers-s3"
+    perturbed = Case(benchmark="humaneval", task_id="HumanEval/0", perturbation="butter_fingers", seed=3)
+    assert repr(perturbed) == "HumanEval/0-butter_fingers-s3"
 
 
 def test_a_quantity_is_an_estimate_or_a_reason() -> None:

@@ -1,7 +1,7 @@
 """Make the lexicon again: `python -m build_lexicon.build /usr/share/wordnet`, with extra `robustness`.
 
 The folder is that of Debian's package wordnet-base (WordNet 3.0, Princeton University). The result is frozen and lies
-in `data/`, so that disturbed problems stay the same whatever a machine has installed; this script stays beside it to
+in `data/`, so that perturbed problems stay the same whatever a machine has installed; this script stays beside it to
 show where it comes from. Parts of speech are those of words in the docstrings of Python's own library.
 """
 
@@ -83,7 +83,7 @@ def _docstrings(path: Path) -> Iterator[str]:
 
 
 def _kind(word: str, net: WordNet) -> str | None:
-    """Give the part of speech that a word has nearly always, by the counts of its lemmas in tagged texts."""
+    """Return the part of speech that a word has nearly always, by the counts of its lemmas in tagged texts."""
     from lemminflect import getAllLemmas  # noqa: PLC0415 - an extra
 
     lemmas = {kind: found for kind, found in getAllLemmas(word).items() if kind in POS}
@@ -95,7 +95,7 @@ def _kind(word: str, net: WordNet) -> str | None:
 
 
 def _synonyms(net: WordNet) -> Iterator[tuple[str, Mapping[str, Sequence[str]]]]:
-    """Give the synonyms of every inflectional form, by the part of speech that it must have."""
+    """Return the synonyms of every inflectional form, by the part of speech that it must have."""
     found: dict[str, dict[str, Sequence[str]]] = {}
     for kind, table in CHOSEN.items():
         for entry in table.split(";"):
@@ -122,7 +122,7 @@ def _check(lemma: str, others: Sequence[str], kind: str, net: WordNet) -> None:
 
 
 def _forms(lemma: str, kind: str) -> Mapping[str, str]:
-    """Give a lemma's inflectional forms by their tags, only those in use: nothing is the "specialest"."""
+    """Return a lemma's inflectional forms by their tags, only those in use: nothing is the "specialest"."""
     from lemminflect import getAllInflections  # noqa: PLC0415 - an extra
 
     found = getAllInflections(lemma)

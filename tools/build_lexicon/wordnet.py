@@ -29,11 +29,11 @@ class WordNet:
     """How often (lemma, part of speech) was seen in texts that were tagged by hand, in any sense."""
 
     def count(self, lemma: str, kind: str) -> int:
-        """Give how often a lemma was seen as this part of speech."""
+        """Return how often a lemma was seen as this part of speech."""
         return self.counts.get((lemma, kind), 0)
 
     def synonyms(self, lemma: str, kind: str) -> frozenset[str]:
-        """Give every word that shares any sense with a lemma."""
+        """Return every word that shares any sense with a lemma."""
         return frozenset(word for offset in self.senses.get((lemma, kind), ()) for word in self.lemmas[offset, kind])
 
 

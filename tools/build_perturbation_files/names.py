@@ -52,7 +52,7 @@ def hub_proposer(model: str) -> Proposer:
 
 
 def proposals(problems: Iterable[Problem], propose: Proposer) -> Iterator[Json]:
-    """Give a row of the file for each problem that has a variable to rename in the given half."""
+    """Return a row of the file for each problem that has a variable to rename in the given half."""
     perturbation = rename_variable_model({})
     for problem in problems:
         half = nominal_form(problem, perturbation)

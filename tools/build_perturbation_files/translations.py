@@ -44,7 +44,7 @@ def hub_translator(model: str) -> Translator:
 
 
 def translated(problems: Iterable[Problem], there: Translator, back: Translator) -> Iterator[Json]:
-    """Give a row of the file for each problem whose docstring comes back as another one."""
+    """Return a row of the file for each problem whose docstring comes back as another one."""
     for problem in problems:
         docstring = _there_and_back(problem, there, back)
         if docstring is not None:

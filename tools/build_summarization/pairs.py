@@ -73,7 +73,7 @@ def choose(folder: Path) -> list[Pair]:
 
 
 def _found(folder: Path) -> Mapping[str, list[Pair]]:
-    """Give all functions that may be asked about, by package or top-level module; each code and sentence once."""
+    """Return all functions that may be asked about, by package or top-level module; each code and sentence once."""
     found: dict[str, list[Pair]] = {}
     seen: set[str] = set()
     for path in sorted(folder.rglob("*.py")):
@@ -121,7 +121,7 @@ def _functions(scope: ast.Module | ast.ClassDef, prefix: str) -> Iterator[tuple[
 
 
 def _is_good(function: ast.FunctionDef, code: str, reference: str) -> bool:
-    """Tell whether a function is of the wanted size, and its docstring begins with a line that is one sentence."""
+    """Return whether a function is of the wanted size, and its docstring begins with a line that is one sentence."""
     docstring = ast.get_docstring(function) or ""
     alone = docstring.partition("\n")[2][:1] in {"", "\n"}  # or the sentence would go on in the next line
     one = _SENTENCE.fullmatch(reference) and not _INNER_END.search(reference)

@@ -58,12 +58,12 @@ class Aggregation:
 
     @property
     def counts(self) -> bool:
-        """Tell whether the values themselves do not matter."""
+        """Return whether the values themselves do not matter."""
         return not self.function
 
     @property
     def needs_default(self) -> bool:
-        """Tell whether the function fails on nothing at all."""
+        """Return whether the function fails on nothing at all."""
         return self.function in {"max", "min"}
 
 

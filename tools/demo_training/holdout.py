@@ -17,20 +17,20 @@ HELD_OUT_NAME_WORDS: Final = frozenset(
 
 
 def is_held_out_number(number: int) -> bool:
-    """Tell whether an integer constant is reserved for the benchmark."""
+    """Return whether an integer constant is reserved for the benchmark."""
     return abs(number) % _NUMBER_MODULUS == _NUMBER_RESIDUE
 
 
 def is_held_out_text(text: str) -> bool:
-    """Tell whether a string constant is reserved for the benchmark."""
+    """Return whether a string constant is reserved for the benchmark."""
     return sum(map(ord, text)) % _TEXT_MODULUS == 0
 
 
 def is_held_out_constant(constant: int | str) -> bool:
-    """Tell whether a constant of either type is reserved for the benchmark."""
+    """Return whether a constant of either type is reserved for the benchmark."""
     return is_held_out_number(constant) if isinstance(constant, int) else is_held_out_text(constant)
 
 
 def is_held_out_name(name: str) -> bool:
-    """Tell whether a function name contains a word that is reserved for the benchmark."""
+    """Return whether a function name contains a word that is reserved for the benchmark."""
     return any(word in name.lower() for word in HELD_OUT_NAME_WORDS)

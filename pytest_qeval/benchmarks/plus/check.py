@@ -37,13 +37,13 @@ RESTORE: Mapping[str, Callable[[Any], Any]] = {
 
 
 def restored(arguments: Sequence[Any], first: Sequence[str], rest: str) -> list[Any]:
-    """Give arguments their types back: `first` names those of the first ones, `rest` that of all others."""
+    """Return arguments their types back: `first` names those of the first ones, `rest` that of all others."""
     kinds = [*first, *[rest] * len(arguments)]
     return [RESTORE[kind](argument) for kind, argument in zip(kinds, arguments)]  # noqa: B905 - kinds may be more
 
 
 def is_floats(value: Any) -> bool:
-    """Tell whether a value is a floating-point number, or a list or tuple of nothing else."""
+    """Return whether a value is a floating-point number, or a list or tuple of nothing else."""
     if isinstance(value, (list, tuple)):
         return bool(value) and all(isinstance(item, float) for item in value)
     return isinstance(value, float)

@@ -53,7 +53,7 @@ class _Edition:
         return max(files)[2] if files else None
 
     def is_here(self, data: Path | None) -> bool:
-        """Tell whether the file is on this machine."""
+        """Return whether the file is on this machine."""
         return self.find(data) is not None
 
 

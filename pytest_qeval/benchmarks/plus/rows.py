@@ -50,7 +50,7 @@ class Row:
     shape: Shape
 
     def problem(self, benchmark: str) -> Problem:
-        """Give the problem, whose test compares with the reference on every input."""
+        """Return the problem, whose test compares with the reference on every input."""
         return Problem(
             benchmark=benchmark,
             task_id=self.task_id,

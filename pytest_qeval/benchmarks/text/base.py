@@ -45,7 +45,7 @@ class TextBenchmark(Benchmark):
         return Prompt(text=code + _GOAL)
 
     def stops_in(self, style: PromptStyle) -> tuple[str, ...]:
-        """Give what ends a docstring; in a chat also what ends its first paragraph, and nothing after an encoder."""
+        """Return what ends a docstring; in a chat also what ends its first paragraph, and nothing after an encoder."""
         if style == "source":
             return ()
         return (*_QUOTES, "\n\n") if style == "chat" else _QUOTES
@@ -60,18 +60,18 @@ class TextBenchmark(Benchmark):
         raise TypeError(f"{problem.task_id} is answered by a sentence, which cannot be executed")
 
     def is_empty(self, completion: str) -> bool:
-        """Tell whether a completion says nothing."""
+        """Return whether a completion says nothing."""
         return not self.answer(completion)
 
     def answer(self, completion: str) -> str:
-        """Give the first line that is not blank, before whatever ends a docstring; blanks are made single ones."""
+        """Return the first line that is not blank, before whatever ends a docstring; blanks are made single ones."""
         for quotes in _QUOTES:
             completion = completion.partition(quotes)[0]
         lines = (" ".join(line.split()) for line in completion.splitlines())
         return next(filter(None, lines), "")
 
     def score(self, problem: Problem, completion: str) -> Mapping[str, float]:
-        """Give smoothed BLEU-4 and chrF of the answer against the reference, 0 to 1.
+        """Return smoothed BLEU-4 and chrF of the answer against the reference, 0 to 1.
 
         Raises:
             MissingPackageError: without `sacrebleu`.
@@ -94,7 +94,7 @@ def text_problem(*, benchmark: str, task_id: str, name: str, code: str, referenc
 
 
 def sha256_of_problems(problems: Iterable[Problem], sources: Mapping[str, str] | None = None) -> str:
-    """Give the SHA-256 of what is asked and what is expected, wherever and in whatever form it was stored.
+    """Return the SHA-256 of what is asked and what is expected, wherever and in whatever form it was stored.
 
     Args:
         problems: In their order.
@@ -109,7 +109,7 @@ def sha256_of_problems(problems: Iterable[Problem], sources: Mapping[str, str] |
 
 
 def can_score() -> bool:
-    """Tell whether sentences can be scored on this machine."""
+    """Return whether sentences can be scored on this machine."""
     return find_spec("sacrebleu") is not None
 
 

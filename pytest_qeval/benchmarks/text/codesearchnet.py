@@ -87,7 +87,7 @@ def _benchmark(rows: Mapping[int, Mapping[str, Any]], *, source: str) -> TextBen
 
 
 def _fields(row: Mapping[str, Any], where: str) -> tuple[str, str, str]:
-    """Give code, its tokens joined by blanks, and the reference.
+    """Return code, its tokens joined by blanks, and the reference.
 
     The reference is the joined tokens of the docstring's first paragraph, the `r` of a raw string left out, as in
     bigcode-evaluation-harness; without them the docstring's own first paragraph.
@@ -127,7 +127,7 @@ def _undocumented(code: str, row: Mapping[str, Any]) -> str | None:
 
 
 def _says(code: str, row: Mapping[str, Any]) -> bool:
-    """Tell whether code still holds the docstring's first paragraph, or its first words, however broken into lines."""
+    """Return whether code still holds the docstring's first paragraph or its first words, whatever the line breaks."""
     words = _paragraph(row.get("docstring") or "").split()[: _TELLING[-1]]
     return len(words) in _TELLING and " ".join(words) in " ".join(code.split())
 

@@ -51,16 +51,16 @@ class _SelfLayer(CacheLayerMixin):  # type: ignore[misc] # transformers is untyp
         """Do nothing: the tensors are given."""
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Give the attended width."""
+        """Return the attended width."""
         del query_length
         return self._shown.end - self._shown.first, 0
 
     def get_seq_length(self) -> int:
-        """Give the attended columns before the step's own."""
+        """Return the attended columns before the step's own."""
         return self._shown.end - self._shown.first - 1
 
     def get_max_length(self) -> int:
-        """Give the number of columns that are allocated."""
+        """Return the number of columns that are allocated."""
         return int(self.keys.shape[2])
 
 
@@ -154,7 +154,7 @@ class AlignedCache:
         return cache, positions.to(self._device), said.to(self._device), read.to(self._device)
 
     def _make_room(self, first: int) -> int:
-        """Give away the columns before `first`, or allocate more where that would not last; give the new `first`."""
+        """Return away the columns before `first`, or allocate more where that would not last; give the new `first`."""
         if 2 * first < self._end:
             self._said.reserve([stored[0] for stored in self._said.tensors], 2 * self._end)
             return first
@@ -171,7 +171,7 @@ def _pairs(keys: Sequence[torch.Tensor], values: Sequence[torch.Tensor]) -> list
 
 
 def _read_layer(keys: torch.Tensor, values: torch.Tensor) -> DynamicLayer:
-    """Give what models read of one layer; they add nothing to it, since the cache says that it is whole."""
+    """Return what models read of one layer; they add nothing to it, since the cache says that it is whole."""
     layer = DynamicLayer()
     layer.lazy_initialization(keys, values)
     layer.keys, layer.values = keys, values

@@ -56,16 +56,16 @@ class _RowLayer(CacheLayerMixin):  # type: ignore[misc] # transformers is untype
         """Do nothing: `RowCache.place` makes the tensors."""
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Give the attended width; masks are ours, models do not build any from this."""
+        """Return the attended width; masks are ours, models do not build any from this."""
         del query_length
         return self._owner.width, 0
 
     def get_seq_length(self) -> int:
-        """Give the columns before the step's first query, of the longest row."""
+        """Return the columns before the step's first query, of the longest row."""
         return self._owner.width - self._owner.columns.shape[1]
 
     def get_max_length(self) -> int:
-        """Give the number of columns that are allocated."""
+        """Return the number of columns that are allocated."""
         return int(self.keys.shape[2])
 
 

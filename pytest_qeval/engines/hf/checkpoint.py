@@ -113,7 +113,7 @@ def _auto_class(source: ModelSource) -> Any:
 
 
 def _missing(source: ModelSource, found: Mapping[str, Collection[str]]) -> list[str]:
-    """Give the tensors that are not in the files; of a quantized checkpoint only weights, whatever else it calls so."""
+    """Return the tensors that the files lack; of a quantized checkpoint only weights."""
     missing = found["missing_keys"]
     return [name for name in missing if not source.stored or name.rpartition(".")[2] in _HELD]
 

@@ -84,7 +84,7 @@ def _two_sided_error(model: Any, sides: Sides) -> float:
 
 
 def _distance(logits: torch.Tensor, reference: torch.Tensor) -> float:
-    """Give the error of logits [tokens, vocabulary], relative to how far they spread."""
+    """Return the error of logits [tokens, vocabulary], relative to how far they spread."""
     wanted = reference.float()
     spread = (wanted - wanted.mean(dim=-1, keepdim=True)).norm()
     return float((logits.float() - wanted).norm() / spread)

@@ -19,7 +19,7 @@ _ROWS = 32
 
 
 def continued(model: Any, text: Text, texts: Sequence[str], new_tokens: int) -> list[tuple[int, ...]]:
-    """Give every text's tokens, with those that a causal model would greedily put behind them."""
+    """Return every text's tokens, with those that a causal model would greedily put behind them."""
     said = completions(model, text, texts, new_tokens)
     # Encoded afresh: token borders may fall otherwise where a text ends, which is one way more to say the same.
     sequences = text.encode([prompt + completion for prompt, completion in zip(texts, said, strict=True)])

@@ -94,7 +94,7 @@ class Decoder(ABC):
         )
 
     def _room(self, prompt_tokens: int) -> int:
-        """Give the tokens that the model has positions for behind, or with an encoder besides, such a prompt."""
+        """Return the tokens that the model has positions for behind, or with an encoder besides, such a prompt."""
         if self._target_room is None:
             return self._context - prompt_tokens
         return self._target_room if prompt_tokens <= self._context else 0

@@ -69,7 +69,7 @@ class EncoderDecoderModel:
 
     @contextmanager
     def _placed(self, positions: torch.Tensor) -> Iterator[None]:
-        """Give every row its own position where they are absolute, and counted by the model for all rows alike.
+        """Return every row its own position where they are absolute, and counted by the model for all rows alike.
 
         Its embedding is asked for one position after the other, and the answer is dealt out to the rows.
         """

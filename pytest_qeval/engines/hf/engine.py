@@ -137,7 +137,7 @@ class TransformersEngine:
         return self._description
 
     def facts(self) -> Json:
-        """Give the description as plain values; see `ModelEngine.facts`."""
+        """Return the description as plain values; see `ModelEngine.facts`."""
         row = asdict(self._description)
         return {**row, **{name: list(row[name]) for name in ("kept", "layers", "notes")}}
 
@@ -163,7 +163,7 @@ class TransformersEngine:
         return score(self._loaded.model, self._loaded.tokenizer, solved, against=against)
 
     def close(self) -> None:
-        """Give the model's memory back to the operating system; unfinished requests are dropped."""
+        """Return the model's memory back to the operating system; unfinished requests are dropped."""
         if self._decoder is None:
             return
         self._progress = self._decoder.progress
@@ -222,7 +222,7 @@ def _describe(loaded: Loaded) -> EngineDescription:
 
 
 def _layer_facts(quantization: Quantization) -> tuple[Json, ...]:
-    """Give the layers as plain values; their notes are said once, for all of them."""
+    """Return the layers as plain values; their notes are said once, for all of them."""
     rows = (asdict(layer) for layer in quantization.layers)
     return tuple({name: value for name, value in row.items() if name != "note"} for row in rows)
 

@@ -128,7 +128,7 @@ class RowModel:
 
 
 def context_length(model: Any) -> int:
-    """Give the positions that the model has; a large number where its config names none."""
+    """Return the positions that the model has; a large number where its config names none."""
     limit = getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
     return int(limit) if limit else 2**31
 

@@ -14,7 +14,7 @@ _NUCLEUS_CANDIDATES = 512
 
 
 def sample_rng(session_seed: int, request_seed: int, index: int) -> random.Random:
-    """Give the source of randomness of one sample: the same numbers whatever its neighbours or the batch width."""
+    """Return the source of randomness of one sample: the same numbers whatever its neighbours or the batch width."""
     return random.Random(f"{session_seed}/{request_seed}/{index}")  # noqa: S311 # sampling, not cryptography
 
 

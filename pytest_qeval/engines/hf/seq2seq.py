@@ -32,7 +32,7 @@ class Sides:
         return max(0, self.target_limit - len(self.start))
 
     def solved(self, tokenizer: Any, prompt: str, solution: str) -> ScoredText:
-        """Give a prompt to the encoder and its solution to the decoder, as the model was trained to see them.
+        """Return a prompt to the encoder and its solution to the decoder, as the model was trained to see them.
 
         The solution keeps the special tokens that its tokenizer puts in front of it (CodeT5's decoder says `<s>`
         first), which do not count; those at its end are left away, as for other models. A prompt that the encoder has

@@ -54,7 +54,7 @@ def _check_room(model: Any, prompt_tokens: int, new_tokens: int, sides: Sides | 
 
 @torch.inference_mode()
 def _one_two_sided_round(model: Any, ids: torch.Tensor, new_tokens: int, start: tuple[int, ...]) -> list[float]:
-    """Give the seconds of every forward pass as `_one_round` does; only the first one encodes."""
+    """Return the seconds of every forward pass as `_one_round` does; only the first one encodes."""
     encoded, cache, times = None, None, []
     said = torch.tensor([start], device=ids.device)
     for _ in range(new_tokens):
@@ -70,7 +70,7 @@ def _one_two_sided_round(model: Any, ids: torch.Tensor, new_tokens: int, start: 
 
 @torch.inference_mode()
 def _one_round(model: Any, ids: torch.Tensor, new_tokens: int) -> list[float]:
-    """Give the seconds of every forward pass; reading the token back is part of each, and waits for the device."""
+    """Return the seconds of every forward pass; reading the token back is part of each, and waits for the device."""
     cache, times = None, []
     for _ in range(new_tokens):
         started = time.perf_counter()

@@ -53,7 +53,7 @@ def _inside(node: ast.AST, scope: _Scope) -> Iterator[_Statement]:
 
 
 def _first_places(source: Source, _statements: Sequence[_Statement]) -> Iterator[_Place]:
-    """Give the place behind the docstring and the imports that follow it."""
+    """Return the place behind the docstring and the imports that follow it."""
     for node in source.function.body:
         if node is source.docstring or isinstance(node, ast.Import | ast.ImportFrom | ast.Global):
             continue
@@ -65,7 +65,7 @@ def _first_places(source: Source, _statements: Sequence[_Statement]) -> Iterator
 
 
 def _last_places(source: Source, statements: Sequence[_Statement]) -> Iterator[_Place]:
-    """Give the place behind the last complete statement of the given half, or in the block that it opens.
+    """Return the place behind the last complete statement of the given half, or in the block that it opens.
 
     Behind a `return` and the like it would be dead without its block: there it comes before.
     """

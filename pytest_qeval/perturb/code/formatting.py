@@ -1,4 +1,4 @@
-"""The form of the given code, disturbed: blanks and line ends, with the same program behind them.
+"""The form of the given code, perturbed: blanks and line ends, with the same program behind them.
 
 What ends a prompt is part of the question (`new_line_after_code` is nothing but one more line end), so nothing on the
 way to the tokenizer may strip it: after a strip these perturbations measure nothing.
@@ -36,7 +36,7 @@ def _unit(source: Source, offset: int) -> str:
 
 
 def _lines(source: Source) -> Iterator[tuple[int, int]]:
-    """Give begin and end of each line of code in the given half, behind the docstring and outside strings."""
+    """Return begin and end of each line of code in the given half, behind the docstring and outside strings."""
     offset = _body_start(source)
     spans = string_spans(source)
     while offset < source.cut:
@@ -47,14 +47,14 @@ def _lines(source: Source) -> Iterator[tuple[int, int]]:
 
 
 def _body_start(source: Source) -> int:
-    """Give the line behind the docstring, or that of the first statement where there is none."""
+    """Return the line behind the docstring, or that of the first statement where there is none."""
     if source.docstring:
         return source.next_line(source.end(source.docstring))
     return source.line_start(source.start(source.function.body[0]))
 
 
 def _middle_gap(source: Source, start: int, end: int) -> tuple[int, int] | None:
-    """Give the blanks between two tokens of a line that are nearest to its middle; none before a comment."""
+    """Return the blanks between two tokens of a line that are nearest to its middle; none before a comment."""
     spans = string_spans(source)
     inside = [
         (token, low, high)
@@ -82,7 +82,7 @@ def _new_lines(problem: Problem, rng: random.Random) -> Problem:
 
 
 def _line_ends(source: Source) -> Sequence[int]:
-    """Give the offsets behind the given lines that end there: not in a string, and not by a backslash."""
+    """Return the offsets behind the given lines that end there: not in a string, and not by a backslash."""
     start = source.end(source.docstring) if source.docstring else _body_start(source)
     ends = (high for token, _, high in source.tokens if token.type in {tokenize.NEWLINE, tokenize.NL})
     return [end for end in ends if start < end <= source.cut and source.text[end - 1] == "\n"]

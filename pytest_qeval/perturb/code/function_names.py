@@ -1,4 +1,4 @@
-"""The function's name, disturbed: the same task under another name, in prompt, solution and test alike."""
+"""The function's name, perturbed: the same task under another name, in prompt, solution and test alike."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _some(places: list[int], share: float, rng: random.Random) -> list[int]:
 
 
 def _keyboard() -> Mapping[str, str]:
-    """Give the letters around each letter of a QWERTY keyboard, whose rows are shifted by half a key."""
+    """Return the letters around each letter of a QWERTY keyboard, whose rows are shifted by half a key."""
     rows = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
     around: dict[str, str] = {}
     for height, row in enumerate(rows):
@@ -85,7 +85,7 @@ _NEIGHBOURS = _keyboard()
 
 
 def _renaming(new_name: Callable[[str, random.Random], str]) -> Callable[[Problem, random.Random], Problem]:
-    """Make a perturbation of a way to disturb names: draw until the name may be given."""
+    """Make a perturbation of a way to perturb names: draw until the name may be given."""
 
     def apply(problem: Problem, rng: random.Random) -> Problem:
         for _ in range(_DRAWS):

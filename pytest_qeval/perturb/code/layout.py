@@ -1,4 +1,4 @@
-"""The layout of the given code, disturbed: tabs for blanks, comments for the docstring."""
+"""The layout of the given code, perturbed: tabs for blanks, comments for the docstring."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _tab_indent(problem: Problem, _rng: random.Random) -> Problem:
 
 
 def _tabs(source: Source) -> Iterator[Edit]:
-    """Give the new indentation of every line outside strings."""
+    """Return the new indentation of every line outside strings."""
     depths = _depths(source)
     spans = sorted({*string_spans(source)} - {*_docstrings(source)})
     offset = 0
@@ -41,7 +41,7 @@ def _tabs(source: Source) -> Iterator[Edit]:
 
 
 def _docstrings(source: Source) -> Iterator[tuple[int, int]]:
-    """Give begin and end of the docstrings of all functions: prose, unlike other strings."""
+    """Return begin and end of the docstrings of all functions: prose, unlike other strings."""
     functions = (node for node in ast.walk(source.tree) if isinstance(node, Function))
     for found in map(description, functions):
         if found:
@@ -49,7 +49,7 @@ def _docstrings(source: Source) -> Iterator[tuple[int, int]]:
 
 
 def _depths(source: Source) -> Mapping[int, int]:
-    """Give how many blocks each line that begins a statement is in, by the offset of the line."""
+    """Return how many blocks each line that begins a statement is in, by the offset of the line."""
     depths: dict[int, int] = {}
     depth, begins = 0, True
     for token, low, _ in source.tokens:
@@ -82,7 +82,7 @@ def _doc_to_comments(problem: Problem, _rng: random.Random) -> Problem:
 
 
 def _inside_quotes(literal: str) -> str:
-    """Give what a literal is written with between its quotes, escapes and all."""
+    """Return what a literal is written with between its quotes, escapes and all."""
     bare = literal.lstrip("rRuUbB")
     size = 3 if bare[:3] in {'"""', "'''"} else 1
     return bare[size:-size]

@@ -41,7 +41,7 @@ def _for_while(problem: Problem, _rng: random.Random) -> Problem:
 
 
 def _bound(source: Source) -> set[str]:
-    """Give the variables, parameters and functions of the program."""
+    """Return the variables, parameters and functions of the program."""
     nodes = list(ast.walk(source.tree))
     names = {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
     parameters = {node.arg for node in nodes if isinstance(node, ast.arg)}
@@ -49,7 +49,7 @@ def _bound(source: Source) -> set[str]:
 
 
 def _edits(problem: Problem, source: Source, loop: ast.For | ast.While) -> list[Edit]:
-    """Give the changes to a loop's head; none where its body stands on the same line."""
+    """Return the changes to a loop's head; none where its body stands on the same line."""
     start = source.start(loop)
     colon = _colon(source, source.end(loop.iter if isinstance(loop, ast.For) else loop.test))
     first = source.start(loop.body[0])
@@ -71,7 +71,7 @@ def _edits(problem: Problem, source: Source, loop: ast.For | ast.While) -> list[
 
 
 def _colon(source: Source, offset: int) -> int:
-    """Give the offset of the colon that ends a head whose last expression ends at `offset`."""
+    """Return the offset of the colon that ends a head whose last expression ends at `offset`."""
     return next(low for token, low, _ in source.tokens if low >= offset and token.string == ":")
 
 
@@ -138,7 +138,7 @@ def _counted(problem: Problem, source: Source, loop: ast.For, target: str) -> _H
 
 
 def _is_kept(source: Source, loop: ast.For, name: str) -> bool:
-    """Tell whether a variable keeps its value while a loop runs."""
+    """Return whether a variable keeps its value while a loop runs."""
     rebound = any(isinstance(node, ast.Global | ast.Nonlocal) for node in ast.walk(source.function))
     stored = (node for node in ast.walk(loop) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load))
     return not rebound and name not in {node.id for node in stored}
@@ -149,7 +149,7 @@ def _text(source: Source, node: ast.expr) -> str:
 
 
 def _step(arguments: Sequence[ast.expr]) -> int:
-    """Give the step of a range, 0 where it is no literal."""
+    """Return the step of a range, 0 where it is no literal."""
     given = arguments[2:]
     if not given:
         return 1

@@ -40,7 +40,7 @@ def _operand_swap(problem: Problem, _rng: random.Random) -> Problem:
 
 
 def _swaps(source: Source) -> Iterator[Edit]:
-    """Give the change of each comparison, in the order of the text."""
+    """Return the change of each comparison, in the order of the text."""
     nodes = list(outside_f_strings(source.function))
     steady = not any(isinstance(node, ast.Global | ast.Nonlocal | ast.NamedExpr) for node in nodes)
     for node in sorted((node for node in nodes if isinstance(node, ast.Compare)), key=source.start):
@@ -85,7 +85,7 @@ def _is_word(character: str) -> bool:
 
 
 def _is_safe(left: ast.expr, right: ast.expr, *, steady: bool) -> bool:
-    """Tell whether the order in which two operands are evaluated cannot matter.
+    """Return whether the order in which two operands are evaluated cannot matter.
 
     Args:
         left: one operand.

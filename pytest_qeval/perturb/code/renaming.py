@@ -23,7 +23,7 @@ _Scope = Function | ast.Lambda
 
 
 def is_free(name: str, problem: Problem) -> bool:
-    """Tell whether a name may be given: an identifier, no keyword, no builtin, and no word of the problem."""
+    """Return whether a name may be given: an identifier, no keyword, no builtin, and no word of the problem."""
     is_name = name.isidentifier() and not keyword.iskeyword(name) and not keyword.issoftkeyword(name)
     return is_name and not hasattr(builtins, name) and name not in words_of(problem)
 
@@ -74,7 +74,7 @@ class _Reference:
 
 
 def _places(source: Text, name: str) -> list[int] | None:
-    """Give the offsets where code refers to a module's name; None where one of them is inside an f-string."""
+    """Return the offsets where code refers to a module's name; None where one of them is inside an f-string."""
     found = [*_references(source.tree, name, in_f_string=False)]
     if any(reference.in_f_string for reference in found):
         return None  # before Python 3.12 positions inside f-strings are wrong
@@ -100,7 +100,7 @@ def _references(node: ast.AST, name: str, *, in_f_string: bool) -> Iterator[_Ref
 
 
 def _seen_from_outside(node: ast.AST, name: str) -> Iterator[ast.AST]:
-    """Give a node's children, of a scope that binds the name only what is evaluated outside it."""
+    """Return a node's children, of a scope that binds the name only what is evaluated outside it."""
     if not isinstance(node, _Scope) or name not in _bound_in(node):
         yield from ast.iter_child_nodes(node)
         return
@@ -116,7 +116,7 @@ def _bound_in(scope: _Scope) -> set[str]:
 
 
 def _bound(body: Iterable[ast.AST]) -> set[str]:
-    """Give the names that statements bind in their own scope."""
+    """Return the names that statements bind in their own scope."""
     names: set[str] = set()
     outer: set[str] = set()
     for node in _of_one_scope(body):
@@ -141,7 +141,7 @@ def _of_one_scope(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
 
 
 def _mentions(text: str, start: int, end: int, name: str) -> list[int]:
-    """Give the offsets in a docstring where the function is meant.
+    """Return the offsets in a docstring where the function is meant.
 
     An ordinary word such as `exchange` is the function only where it is called or introduced ("a function encrypt
     that"); `sort_third` always is.

@@ -26,7 +26,7 @@ _LOOKING_AT_NAMES = frozenset({"locals", "vars", "eval", "exec", "globals"})
 
 
 def most_frequent_variable(source: Source) -> Sequence[ast.Name]:
-    """Give every use, in the whole function, of the local variable that the given half uses most.
+    """Return every use, in the whole function, of the local variable that the given half uses most.
 
     Of equally frequent ones the first counts. What cannot be renamed everywhere is passed over: parameters, imports,
     nested functions, names of the module or of Python, and what an f-string mentions.
@@ -42,7 +42,7 @@ def most_frequent_variable(source: Source) -> Sequence[ast.Name]:
 
 
 def _barred(source: Source) -> set[str]:
-    """Give the names that are not, or not only, local variables bound by assignments and loops."""
+    """Return the names that are not, or not only, local variables bound by assignments and loops."""
     everything = list(ast.walk(source.function))
     stored = {node.id for node in everything if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
     barred = {node.id for node in everything if isinstance(node, ast.Name)} - stored

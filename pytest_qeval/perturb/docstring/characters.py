@@ -1,6 +1,6 @@
 """Perturbations of single characters: slips of the fingers, swapped letters, case and blanks.
 
-Strengths are ReCode's (Wang et al., 2022, arXiv:2212.10264), counted per letter of prose. ReCode disturbs more of a
+Strengths are ReCode's (Wang et al., 2022, arXiv:2212.10264), counted per letter of prose. ReCode perturbs more of a
 docstring, code included. Levenshtein distance to the prompt in characters, mean over HumanEval, seed 0 of ReCode's
 release and seeds 0 to 4 of ours: slips 10.6 and 6.6, swaps 13.7 and 9.7, case 57.2 and 49.2, blanks 24.3 and 4.5
 (ReCode also joins lines and takes blanks from examples).
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from pytest_qeval.perturb.base import Perturbation
-from pytest_qeval.perturb.docstring.edits import Edit, disturbed
+from pytest_qeval.perturb.docstring.edits import Edit, edit_docstring
 from pytest_qeval.perturb.docstring.prose_marks import Stretch
 from pytest_qeval.perturb.docstring.words import WORD
 
@@ -55,7 +55,7 @@ _NEIGHBOURS = _neighbours()
 
 
 def _letters(prompt: str, span: Stretch, shortest: int) -> Iterator[tuple[int, int]]:
-    """Give the place of every letter of the span's words, and the end of its run of letters."""
+    """Return the place of every letter of the span's words, and the end of its run of letters."""
     for run in re.finditer("[A-Za-z]+", prompt[span.start : span.stop]):
         if len(run[0]) >= shortest:
             for at in range(run.start(), run.end()):
@@ -95,7 +95,7 @@ BUTTER_FINGERS = Perturbation(
     level="character",
     summary=f"letters of the docstring's prose become a neighbour on the keyboard ({SLIP:.0%} of them, one at least)",
     invariant=INVARIANT,
-    apply=partial(disturbed, edits=_slips),
+    apply=partial(edit_docstring, edits=_slips),
 )
 SWAP_CHARACTERS = Perturbation(
     name="swap_characters",
@@ -103,7 +103,7 @@ SWAP_CHARACTERS = Perturbation(
     level="character",
     summary=f"neighbouring letters within words of the docstring's prose are swapped ({SLIP:.0%}, one at least)",
     invariant=INVARIANT,
-    apply=partial(disturbed, edits=_swaps),
+    apply=partial(edit_docstring, edits=_swaps),
 )
 CHANGE_CASE = Perturbation(
     name="change_case",
@@ -111,7 +111,7 @@ CHANGE_CASE = Perturbation(
     level="character",
     summary=f"letters of the docstring's prose change case ({CASE:.0%} of them)",
     invariant=f"{INVARIANT} Letter by letter the text is the same but for case.",
-    apply=partial(disturbed, edits=_flips, forbidden=()),
+    apply=partial(edit_docstring, edits=_flips, forbidden=()),
 )
 WHITESPACE = Perturbation(
     name="whitespace",
@@ -122,5 +122,5 @@ WHITESPACE = Perturbation(
         f"({BLANK_ADDED:.0%} of their letters)"
     ),
     invariant=f"{INVARIANT} Without blanks the text is the same.",
-    apply=partial(disturbed, edits=_blanks),
+    apply=partial(edit_docstring, edits=_blanks),
 )

@@ -30,28 +30,28 @@ _DETERMINERS = listed(
 
 
 def whole_words(prompt: str, span: Stretch) -> Iterator[tuple[int, str]]:
-    """Give where each word of a span begins, and the word; no part of a compound ("non-empty") and no contraction."""
+    """Return where each word of a span begins, and the word; no part of a compound ("non-empty") and no contraction."""
     for found in _WORD.finditer(prompt, span.start, span.stop):
         yield found.start(), found[0]
 
 
 def before(prompt: str, start: int) -> str:
-    """Give the word before a place, in lower case and without marks; empty at the very beginning."""
+    """Return the word before a place, in lower case and without marks; empty at the very beginning."""
     found = _BEFORE.search(prompt, max(0, start - _REACH), start)
     return found[1].strip(_MARKS).lower() if found else ""
 
 
 def begins_sentence(prompt: str, start: int) -> bool:
-    """Tell whether a sentence, a list item or the docstring begins at this place."""
+    """Return whether a sentence, a list item or the docstring begins at this place."""
     return bool(_SENTENCE_END.search(prompt, max(0, start - _REACH), start))
 
 
 def sentence(prompt: str, start: int) -> str:
-    """Give what its sentence says before a place."""
+    """Return what its sentence says before a place."""
     found = _SENTENCE.search(prompt, max(0, start - _LONGEST), start)
     return found[1] if found else prompt[max(0, start - _LONGEST) : start]
 
 
 def follows_determiner(prompt: str, start: int) -> bool:
-    """Tell whether what stands before asks for a noun."""
+    """Return whether what stands before asks for a noun."""
     return before(prompt, start) in _DETERMINERS and not begins_sentence(prompt, start)

@@ -12,7 +12,7 @@ from pytest_qeval.perturb.docstring.prose_marks import Stretch
 from pytest_qeval.perturb.docstring.words import FUNCTION_WORDS, TECHNICAL, WORD
 from pytest_qeval.schema import Problem
 
-__all__ = ["MEANING", "Edit", "Edits", "disturbed"]
+__all__ = ["MEANING", "Edit", "Edits", "edit_docstring"]
 
 MEANING = FUNCTION_WORDS | TECHNICAL
 """Words that a slip must not make out of others: `sum` of `sun` would be another task, not a slip."""
@@ -31,7 +31,9 @@ Edits = Callable[[str, Stretch, random.Random], Iterable[Edit]]
 """Lists the possible changes of one span of a prompt, in order, with places counted in the prompt."""
 
 
-def disturbed(problem: Problem, rng: random.Random, *, edits: Edits, forbidden: Collection[str] = MEANING) -> Problem:
+def edit_docstring(
+    problem: Problem, rng: random.Random, *, edits: Edits, forbidden: Collection[str] = MEANING
+) -> Problem:
     """Change a problem's prose by edits that are drawn independently, each with its own probability.
 
     If chance takes none, one is made nevertheless, for a question that is asked unchanged says nothing of robustness.

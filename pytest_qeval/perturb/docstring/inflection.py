@@ -15,7 +15,7 @@ from functools import lru_cache, partial
 from pytest_qeval.errors import MissingPackageError
 from pytest_qeval.perturb.base import Perturbation
 from pytest_qeval.perturb.docstring.context import before, begins_sentence, follows_determiner, sentence, whole_words
-from pytest_qeval.perturb.docstring.edits import Edit, disturbed
+from pytest_qeval.perturb.docstring.edits import Edit, edit_docstring
 from pytest_qeval.perturb.docstring.lexicon import load_lexicon
 from pytest_qeval.perturb.docstring.prose_marks import Stretch
 from pytest_qeval.perturb.docstring.words import FUNCTION_WORDS, IMPERATIVES, in_case_of
@@ -46,7 +46,7 @@ _AND = frozenset({"and", "or", "then"})
 
 @lru_cache(maxsize=4096)
 def _forms(lemma: str, kind: str) -> Mapping[str, str]:
-    """Give a lemma's forms by their tags (NN, NNS, VB, VBD, VBG, VBN, VBZ); empty for an unknown one.
+    """Return a lemma's forms by their tags (NN, NNS, VB, VBD, VBG, VBN, VBZ); empty for an unknown one.
 
     Raises:
         MissingPackageError: without the package lemminflect.
@@ -60,7 +60,7 @@ def _forms(lemma: str, kind: str) -> Mapping[str, str]:
 
 @lru_cache(maxsize=4096)
 def _lemma(word: str) -> tuple[str, str] | None:
-    """Give a word's lemma and part of speech, when it is nearly always this noun or this verb."""
+    """Return a word's lemma and part of speech, when it is nearly always this noun or this verb."""
     _forms("be", "VERB")  # says what is missing
     from lemminflect import getAllLemmas  # noqa: PLC0415 - an extra, and it imports numpy
 
@@ -78,7 +78,7 @@ def _inflections(prompt: str, span: Stretch, rng: random.Random) -> Iterator[Edi
 
 
 def _finite_verb(prompt: str, start: int, word: str) -> str | None:
-    """Give the lemma of a verb in the present tense or the imperative; when in doubt it is none."""
+    """Return the lemma of a verb in the present tense or the imperative; when in doubt it is none."""
     if word.endswith("s") and not follows_determiner(prompt, start):
         lemmas = [
             lemma for lemma in (word[:-1], word[:-2], word[:-3] + "y") if _forms(lemma, "VERB").get("VBZ") == word
@@ -131,7 +131,7 @@ INFLECTION = Perturbation(
     level="word",
     summary=f"nouns and verbs of the docstring's prose take another inflectional form ({SHARE:.0%} of them)",
     invariant=f"{INVARIANT} Every word keeps its lemma.",
-    apply=partial(disturbed, edits=_inflections, forbidden=()),
+    apply=partial(edit_docstring, edits=_inflections, forbidden=()),
 )
 TENSE_PAST = Perturbation(
     name="tense_past",
@@ -139,7 +139,7 @@ TENSE_PAST = Perturbation(
     level="word",
     summary="verbs of the docstring's prose stand in the past tense (all that are surely verbs in the present)",
     invariant=f"{INVARIANT} Every word keeps its lemma.",
-    apply=partial(disturbed, edits=partial(_tenses, auxiliaries=_PAST, conjugate=_past), forbidden=()),
+    apply=partial(edit_docstring, edits=partial(_tenses, auxiliaries=_PAST, conjugate=_past), forbidden=()),
     random=False,
 )
 TENSE_FUTURE = Perturbation(
@@ -148,6 +148,6 @@ TENSE_FUTURE = Perturbation(
     level="word",
     summary="verbs of the docstring's prose stand in the future tense (all that are surely verbs in the present)",
     invariant=INVARIANT,
-    apply=partial(disturbed, edits=partial(_tenses, auxiliaries=_FUTURE, conjugate=_future), forbidden=()),
+    apply=partial(edit_docstring, edits=partial(_tenses, auxiliaries=_FUTURE, conjugate=_future), forbidden=()),
     random=False,
 )

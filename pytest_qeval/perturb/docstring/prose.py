@@ -59,7 +59,7 @@ class Prose:
     """In lower case: what is used as a name, types and literals; no changed word may be one of them."""
 
     def is_name(self, word: str) -> bool:
-        """Tell whether a word reads as a name or a literal where it stands."""
+        """Return whether a word reads as a name or a literal where it stands."""
         return word.lower() in self.names
 
 
@@ -156,7 +156,7 @@ def _words(body: str, lines: Sequence[Line], names: frozenset[str]) -> Iterator[
 
 
 def _is_prose(word: str, names: frozenset[str], *, begins: bool) -> bool:
-    """Tell whether a word is an ordinary one: neither a name, nor a type, nor a proper noun, nor a single letter."""
+    """Return whether a word is an ordinary one: neither a name, nor a type, nor a proper noun, nor a single letter."""
     if word in {"a", "A", "I"}:
         return word.lower() not in names and (begins or word != "A")
     if not begins and not word[0].islower():

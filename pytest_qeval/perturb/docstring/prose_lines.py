@@ -45,7 +45,7 @@ class Line:
 
 
 def paragraphs(body: str, entry_point: str) -> Iterator[Sequence[Line]]:
-    """Give the lines of a docstring that may hold prose, those together that follow each other."""
+    """Return the lines of a docstring that may hold prose, those together that follow each other."""
     together: list[Line] = []
     for line, is_prose in _judged(_lines(body), entry_point):
         if together and (not is_prose or line.bullet):

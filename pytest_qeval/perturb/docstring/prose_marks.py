@@ -31,7 +31,7 @@ class Stretch(NamedTuple):
     stop: int
 
     def meets(self, other: Stretch) -> bool:
-        """Tell whether they have a character in common."""
+        """Return whether they have a character in common."""
         return self.start < other.stop and other.start < self.stop
 
 
@@ -84,7 +84,7 @@ def _bracketed(text: str) -> Iterator[Stretch]:
 
 
 def _is_remark(text: str, start: int, stop: int) -> bool:
-    """Tell whether round brackets hold plain words, and do not belong to a call."""
+    """Return whether round brackets hold plain words, and do not belong to a call."""
     called = start > 0 and (text[start - 1].isalnum() or text[start - 1] in "_\0")
     inner = " ".join(text[start + 1 : stop].split())
     return text[start] == "(" and not called and bool(_PLAIN.fullmatch(inner))

@@ -15,7 +15,7 @@ from functools import partial
 
 from pytest_qeval.perturb.base import Perturbation
 from pytest_qeval.perturb.docstring.context import before, follows_determiner, whole_words
-from pytest_qeval.perturb.docstring.edits import Edit, disturbed
+from pytest_qeval.perturb.docstring.edits import Edit, edit_docstring
 from pytest_qeval.perturb.docstring.lexicon import load_lexicon
 from pytest_qeval.perturb.docstring.prose_marks import Stretch
 from pytest_qeval.perturb.docstring.words import FUNCTION_WORDS, in_case_of
@@ -36,7 +36,7 @@ _INFINITIVE = frozenset({"can", "could", "may", "might", "must", "not", "shall",
 
 
 def _fitting(prompt: str, span: Stretch, rng: random.Random) -> Iterator[tuple[int, int, str, str]]:
-    """Give the words that have a synonym where they stand, with one of them."""
+    """Return the words that have a synonym where they stand, with one of them."""
     synonyms = load_lexicon().synonyms
     for start, word in whole_words(prompt, span):
         known = synonyms.get(word.lower(), {})
@@ -82,7 +82,7 @@ SYNONYM_SUBSTITUTION = Perturbation(
     level="word",
     summary=f"words of the docstring's prose give way to synonyms ({SHARE:.0%} of those that have one, not terms)",
     invariant=INVARIANT,
-    apply=partial(disturbed, edits=_substitutions),
+    apply=partial(edit_docstring, edits=_substitutions),
 )
 SYNONYM_INSERTION = Perturbation(
     name="synonym_insertion",
@@ -90,5 +90,5 @@ SYNONYM_INSERTION = Perturbation(
     level="word",
     summary=f"words of the docstring's prose get a synonym beside them ({SHARE:.0%} of those that have one, not terms)",
     invariant=f"{INVARIANT} Every word of the docstring is still there.",
-    apply=partial(disturbed, edits=_insertions),
+    apply=partial(edit_docstring, edits=_insertions),
 )

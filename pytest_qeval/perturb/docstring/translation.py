@@ -85,7 +85,7 @@ def _apply(problem: Problem, _rng: random.Random, *, translations: Mapping[str, 
 
 
 def passages(problem: Problem, docstring: Docstring) -> Iterator[Stretch]:
-    """Give the paragraphs of a docstring that hold prose, each whole, counted in the docstring."""
+    """Return the paragraphs of a docstring that hold prose, each whole, counted in the docstring."""
     spans = find_prose(problem.prompt, problem.entry_point).spans
     for lines in paragraphs(docstring.text, problem.entry_point):
         first = lines[0].text[lines[0].bullet :]

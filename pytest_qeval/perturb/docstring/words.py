@@ -10,7 +10,7 @@ WORD = re.compile(r"[A-Za-z]+(?:'[a-z]+)?")
 
 
 def listed(text: str) -> frozenset[str]:
-    """Give the words of a text, for tables that are read by people."""
+    """Return the words of a text, for tables that are read by people."""
     return frozenset(text.split())
 
 

@@ -134,7 +134,7 @@ def _record(model: nn.Module, place: Place, bytes_before: int) -> LayerRecord:
 
 
 def parts_of(tensor: Any) -> Iterator[torch.Tensor]:
-    """Give the tensors that a tensor of torchao's is made of, its values first; of any other, itself."""
+    """Return the tensors that a tensor of torchao's is made of, its values first; of any other, itself."""
     if not hasattr(tensor, "__tensor_flatten__"):
         yield tensor
         return
@@ -143,7 +143,7 @@ def parts_of(tensor: Any) -> Iterator[torch.Tensor]:
 
 
 def bits_of(weight: Any) -> int:
-    """Give the bits per weight of the type that torchao rounded to, or else of the class, or else what one takes."""
+    """Return the bits per weight of the type that torchao rounded to, or else of the class, or else what one takes."""
     stated = (str(getattr(weight, "target_dtype", "")), type(weight).__name__)
     found = next(filter(None, (re.search(r"[Ii]nt(\d)", text) for text in stated)), None)
     return int(found[1]) if found else 8 * next(parts_of(weight)).nbytes // weight.numel()

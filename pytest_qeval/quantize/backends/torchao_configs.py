@@ -75,7 +75,7 @@ class _Call(NamedTuple):
 
 
 def check_configuration(config: str, package: Path) -> str:
-    """Give the class that a recipe names.
+    """Return the class that a recipe names.
 
     Args:
         config: Such as `Int8WeightOnlyConfig(granularity=PerTensor())`.

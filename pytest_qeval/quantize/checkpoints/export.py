@@ -106,7 +106,7 @@ class Exporter:
         return [place for place in self._places.values() if not place.kept]
 
     def _tensors(self, place: Place, static: StaticRange | None) -> dict[str, torch.Tensor]:
-        """Give one layer's tensors under their names in the format."""
+        """Return one layer's tensors under their names in the format."""
         assert place.rule is not None  # noqa: S101 - quantized places have one
         weight, scheme = self._weights[place.name], place.rule.weights
         scales = weight.scales[:1, 0] if scheme.granularity == "per_tensor" else weight.scales

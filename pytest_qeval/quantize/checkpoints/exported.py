@@ -49,7 +49,7 @@ class StoredCheckpoint:
     """Layers that the model itself holds as `[in_features, out_features]`."""
 
     def round(self, place: Place, weight: torch.Tensor) -> QuantizedWeight:
-        """Give a layer's stored integers instead of rounding `weight`; a `Rounding`.
+        """Return a layer's stored integers instead of rounding `weight`; a `Rounding`.
 
         Raises:
             ModelSourceError: when there are none for this layer.
@@ -63,7 +63,7 @@ class StoredCheckpoint:
         return self.weights[place.name]
 
     def state_dict(self, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-        """Give a state dict in floating point, with which the model can be built before it is quantized again."""
+        """Return a state dict in floating point, with which the model can be built before it is quantized again."""
         rounded = {name: weight.dequantize(dtype) for name, weight in self.weights.items()}
         turned = {name: rounded[name].t().contiguous() for name in self.transposed}
         return {**self.floats, **{f"{name}.weight": weight for name, weight in {**rounded, **turned}.items()}}

@@ -98,7 +98,7 @@ def _gguf_bits(kind: str) -> int:
 
 
 def _itemsize(model: nn.Module) -> int:
-    """Give the bytes of a number in the model's floating-point type."""
+    """Return the bytes of a number in the model's floating-point type."""
     floats = (parameter.element_size() for parameter in model.parameters() if parameter.is_floating_point())
     dtype = getattr(model, "dtype", None)
     return dtype.itemsize if isinstance(dtype, torch.dtype) else next(floats, 4)

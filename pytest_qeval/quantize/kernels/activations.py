@@ -25,7 +25,7 @@ class StaticRange:
     """At least 0."""
 
     def grid(self, scheme: ActivationScheme) -> tuple[float, int | None]:
-        """Give scale and zero point (None for a symmetric grid); the scale is a float32."""
+        """Return scale and zero point (None for a symmetric grid); the scale is a float32."""
         low, high = torch.tensor([self.low]), torch.tensor([self.high])
         if scheme.symmetric:
             scale = torch.maximum(high, -low).div_(2 ** (scheme.bits - 1) - 1).clamp_min_(SMALLEST_SCALE)
@@ -50,7 +50,7 @@ class ActivationQuantizer:
             )
 
     def prepare(self, rows: torch.Tensor) -> _Round:
-        """Give what rounds any part of `rows` `[rows, columns]`; what all rows share is computed here, once.
+        """Return what rounds any part of `rows` `[rows, columns]`; what all rows share is computed here, once.
 
         The integers of a dynamic per_tensor scheme depend on all rows that are multiplied together. NaN and infinity
         make scales that are not finite where scales are dynamic; a static scheme clips infinity, and NaN means nothing.

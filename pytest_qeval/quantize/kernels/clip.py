@@ -37,7 +37,7 @@ class Range(NamedTuple):
 
 
 def clip_rows(matrix: torch.Tensor, *, bits: int, clip: ClipMethod, percentile: float | None = None) -> torch.Tensor:
-    """Give the magnitude that the last step of each row's symmetric grid stands for: float32 `[rows, 1]`.
+    """Return the magnitude that the last step of each row's symmetric grid stands for: float32 `[rows, 1]`.
 
     `minmax`: the largest magnitude. `percentile`: the smallest one that at least `percentile` per cent of the row's
     magnitudes do not exceed. `mse`: among the largest magnitude and fractions of it, the bound with the least
@@ -105,12 +105,12 @@ def _keep_better(factors: torch.Tensor, errors: torch.Tensor, tried: torch.Tenso
 
 
 def _rank(percentile: float, count: int) -> int:
-    """Give the rank, 1 to `count`, of the smallest value that `percentile` per cent do not exceed."""
+    """Return the rank, 1 to `count`, of the smallest value that `percentile` per cent do not exceed."""
     return min(count, max(1, math.ceil(count * percentile / 100)))
 
 
 def clip_histogram(histogram: Histogram, *, bits: int, clip: ClipMethod, percentile: float | None = None) -> float:
-    """Give the magnitude that the last step of a symmetric grid stands for; 0 where only zeros were seen.
+    """Return the magnitude that the last step of a symmetric grid stands for; 0 where only zeros were seen.
 
     `minmax`: the largest magnitude, exactly. `percentile`: the upper edge of the bin that reaches the percentage.
     `mse`: of 256 equal fractions of the largest magnitude, that of the least squared error of the bins' centres,
@@ -124,7 +124,7 @@ def clip_histogram(histogram: Histogram, *, bits: int, clip: ClipMethod, percent
 
 
 def range_of_histogram(histogram: Histogram, *, bits: int, clip: ClipMethod, percentile: float | None = None) -> Range:
-    """Give what an asymmetric grid of 2^bits values spans: the values seen, as far as their magnitude is not clipped.
+    """Return what an asymmetric grid of 2^bits values spans: the values seen, as far as their magnitude is not clipped.
 
     The bound is found as in `clip_histogram`, on the magnitudes of both signs; for `mse`, the error is that of the
     asymmetric grid: scale = (high - low) / (2^bits - 1), zero = round(-low / scale), value = clamp(round(x / scale) +
@@ -153,7 +153,7 @@ def _threshold(histogram: Histogram, bits: int, clip: ClipMethod, percentile: fl
 
 
 def _thresholds(histogram: Histogram) -> torch.Tensor:
-    """Give the bounds to be tried: float64 `[256]`, the largest magnitude first."""
+    """Return the bounds to be tried: float64 `[256]`, the largest magnitude first."""
     return torch.arange(_THRESHOLDS, 0, -1, dtype=torch.float64) / _THRESHOLDS * histogram.largest
 
 
@@ -165,7 +165,7 @@ def _best(
     lowest: torch.Tensor | int,
     highest: torch.Tensor | int,
 ) -> float:
-    """Give the threshold whose grid moves the histogram's values least; the largest one of those that are equal.
+    """Return the threshold whose grid moves the histogram's values least; the largest one of those that are equal.
 
     `scales`, and `lowest` and `highest` integers where they differ, belong to the thresholds one by one.
     """
@@ -179,7 +179,7 @@ def _best(
 
 
 def _entropy_threshold(counts: torch.Tensor, *, levels: int) -> float:
-    """Give the bound that keeps the distribution best, in bins; infinity where there are no more bins than levels.
+    """Return the bound that keeps the distribution best, in bins; infinity where there are no more bins than levels.
 
     Migacz, "8-bit inference with TensorRT" (GTC 2017): for every i from `levels` to the number of bins in use, P is the
     first i bins, all beyond added to the last of them; Q is the same bins without those beyond, merged evenly into

@@ -25,7 +25,7 @@ class QuantizedRows(NamedTuple):
     """float32, shaped like `scales`: the integer that stands for zero; None where zero itself does."""
 
     def dequantize(self) -> torch.Tensor:
-        """Give the float32 matrix that the integers stand for."""
+        """Return the float32 matrix that the integers stand for."""
         floats = self.values.float()
         return floats.sub_(self.offsets).mul_(self.scales) if self.offsets is not None else floats.mul_(self.scales)
 
@@ -45,7 +45,7 @@ def quantize_rows(matrix: torch.Tensor, *, bits: int = 8) -> QuantizedRows:
 
 
 def affine_scale(low: torch.Tensor, high: torch.Tensor, *, bits: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Give scale and zero point of the grid -2^(bits-1) … 2^(bits-1) - 1 over `low` … `high`.
+    """Return scale and zero point of the grid -2^(bits-1) … 2^(bits-1) - 1 over `low` … `high`.
 
     The asymmetric quantizer of Krishnamoorthi (arXiv 1806.08342), section 2.1: the range is widened to hold zero, and
     zero falls on an integer. Shapes are those of the arguments, which are float32.
@@ -68,7 +68,7 @@ def round_rows(
 
 
 def _largest(floats: torch.Tensor) -> torch.Tensor:
-    """Give every row's largest magnitude: in two calls, or without the page faults of another large copy."""
+    """Return every row's largest magnitude: in two calls, or without the page faults of another large copy."""
     if floats.numel() <= _CHEAP_COPY:
         return floats.abs().amax(-1, keepdim=True)
     return torch.maximum(floats.amax(-1, keepdim=True), floats.amin(-1, keepdim=True).neg_())

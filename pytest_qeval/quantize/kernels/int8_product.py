@@ -21,7 +21,7 @@ class Int8Kernel(Protocol):
     """What the packed weight and its scales occupy, in bytes, padding included."""
 
     def product(self, values: torch.Tensor) -> torch.Tensor:
-        """Give float32 `(values @ weight.T) * weight_scales`, `[rows, out_features]`, from int8 `[rows, in_features]`.
+        """Return float32 `(values @ weight.T) * weight_scales` `[rows, out_features]` of int8 `[rows, in_features]`.
 
         The sum over `in_features` is an exact int32; there is at least one row; `values` may be overwritten.
         """

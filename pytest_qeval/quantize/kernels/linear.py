@@ -63,7 +63,7 @@ class Int8Siblings(nn.Module):
         return sum(self.sizes) * self.in_features + (0 if self.bias is None else self.bias.numel())
 
     def output(self, x: torch.Tensor, index: int) -> torch.Tensor:
-        """Give layer `index`'s output for `x` `[..., in_features]`, in the dtype of `x`."""
+        """Return layer `index`'s output for `x` `[..., in_features]`, in the dtype of `x`."""
         if self._source is not x or self._version != _version(x) or self._waiting[index] is None:
             self._waiting = [*self._multiply(x)]
             self._source, self._version = x, _version(x)

@@ -28,7 +28,7 @@ class MappedFiles:
         self._ranges = sorted(_mappings()) if sys.platform == "linux" else []
 
     def release(self, tensor: torch.Tensor) -> None:
-        """Give back the pages that lie wholly within a tensor, when they are a file's.
+        """Return back the pages that lie wholly within a tensor, when they are a file's.
 
         Whoever reads the tensor afterwards finds the file's bytes there again; memory that is no file's is left alone.
         """
@@ -43,7 +43,7 @@ class MappedFiles:
 
 
 def _mappings() -> list[tuple[int, int]]:
-    """Give the address ranges that are mapped files: those whose inode is not 0, in the fifth column of proc(5)."""
+    """Return the address ranges that are mapped files: those whose inode is not 0, in the fifth column of proc(5)."""
     ranges = []
     for line in _MAPS.read_text(encoding="utf-8", errors="replace").splitlines():
         addresses, _, _, _, inode = line.split(maxsplit=5)[:5]

@@ -39,7 +39,7 @@ class WeightOnlyKernel(Protocol):
     """What the packed weight and its scales occupy, in bytes."""
 
     def product(self, rows: torch.Tensor) -> torch.Tensor:
-        """Give `rows @ weight.T`, `[rows, out_features]`, in the dtype of `rows` `[rows, in_features]`."""
+        """Return `rows @ weight.T`, `[rows, out_features]`, in the dtype of `rows` `[rows, in_features]`."""
         ...
 
 
@@ -88,7 +88,7 @@ class Int4Kernel:
         return rows @ self.unpack(rows.dtype)
 
     def unpack(self, dtype: torch.dtype) -> torch.Tensor:
-        """Give the weight as floats, `[in_features, out_features]`.
+        """Return the weight as floats, `[in_features, out_features]`.
 
         A block of 64 output features lies there column by column, 32 bytes each: the lower halves of the bytes hold its
         first 32 features, the upper halves the others.
@@ -166,7 +166,7 @@ def weight_only_kernel(weight: QuantizedWeight, *, bits: int, dtype: torch.dtype
 
 
 def int4_group(weight: QuantizedWeight) -> int | None:
-    """Give the largest group that the int4 kernel can treat a weight in; None where its shape or groups do not fit."""
+    """Return the largest group size of a weight that the int4 kernel takes; None where shape or groups do not fit."""
     features, columns = weight.values.shape
     if features % _INT4_BLOCK or columns % weight.group_size:
         return None

@@ -28,7 +28,7 @@ class QuantizedWeight(NamedTuple):
     """Neighbours in a row that share a scale; the last group may be shorter. `in_features` where there is one group."""
 
     def dequantize(self, dtype: torch.dtype) -> torch.Tensor:
-        """Give the weight that the integers stand for, rounded once to `dtype`."""
+        """Return the weight that the integers stand for, rounded once to `dtype`."""
         weight = torch.empty(self.values.shape, dtype=dtype, device=self.values.device)
         for rows in _chunks(self.values):
             weight[rows] = (
@@ -79,12 +79,12 @@ def packed_bytes(weight: torch.Tensor, scheme: WeightScheme) -> int:
 
 
 def _smallest(dtype: torch.dtype) -> float:
-    """Give the smallest scale that `dtype` can hold and float32 can divide by: half precision needs its denormals."""
+    """Return the smallest scale that `dtype` can hold and float32 can divide by: half precision needs its denormals."""
     return 2.0**-24 if dtype == torch.float16 else SMALLEST_SCALE
 
 
 def _limit(weight: torch.Tensor, scheme: WeightScheme) -> torch.Tensor:
-    """Give the one limit of a per_tensor scheme, `[1, 1]`."""
+    """Return the one limit of a per_tensor scheme, `[1, 1]`."""
     return clip_rows(weight.reshape(1, -1), bits=scheme.bits, clip=scheme.clip, percentile=scheme.percentile)
 
 
@@ -93,7 +93,7 @@ def _scales(limits: torch.Tensor, scheme: WeightScheme) -> torch.Tensor:
 
 
 def _group_scales(part: torch.Tensor, scheme: WeightScheme, group: int, dtype: torch.dtype) -> torch.Tensor:
-    """Give one scale per group, `[rows, groups]`; a shorter last group is looked at on its own."""
+    """Return one scale per group, `[rows, groups]`; a shorter last group is looked at on its own."""
     rows, columns = part.shape
     whole = columns // group
     pieces = [part[:, : whole * group].reshape(rows * whole, group)]
@@ -103,7 +103,7 @@ def _group_scales(part: torch.Tensor, scheme: WeightScheme, group: int, dtype: t
 
 
 def _row_scales(rows: torch.Tensor, scheme: WeightScheme, dtype: torch.dtype) -> torch.Tensor:
-    """Give every row's scale `[rows, 1]`, for a per_group scheme one that `dtype` can hold.
+    """Return every row's scale `[rows, 1]`, for a per_group scheme one that `dtype` can hold.
 
     Rounding the scale can cost what searching for it has gained: then the one of minmax is taken.
     """
@@ -125,7 +125,7 @@ def _squared_error(rows: torch.Tensor, scales: torch.Tensor, scheme: WeightSchem
 
 
 def _repeated(scales: torch.Tensor, group: int, columns: int) -> torch.Tensor:
-    """Give the scales `[rows, groups]` once per column, or as they are where one is enough."""
+    """Return the scales `[rows, groups]` once per column, or as they are where one is enough."""
     return scales if scales.shape[1] == 1 else scales.repeat_interleave(group, dim=1)[:, :columns]
 
 

@@ -60,11 +60,11 @@ class Baseline:
         object.__setattr__(self, "records", {record.case: record for record in records})
 
     def renamed(self, name: str) -> Baseline:
-        """Give the same baseline under another recipe's name."""
+        """Return the same baseline under another recipe's name."""
         return replace(self, recipe=name, messages=tuple(_renamed(message, name) for message in self.messages))
 
     def merged(self, newer: Baseline) -> Baseline:
-        """Give the newer baseline, with what this one knows and the newer does not; it is as old as its oldest answer.
+        """Return the newer baseline with what only this one knows; it is as old as its oldest completion.
 
         Answers to a benchmark whose data have changed since are left out. What it took to generate answers of two runs
         is nobody's cost, and left out as well.
@@ -84,7 +84,7 @@ class Baseline:
         )
 
     def without_costs(self) -> Baseline:
-        """Give what holds on any machine: the answers, without what they took."""
+        """Return what holds on any machine: the answers, without what they took."""
         return replace(self, messages=tuple(_costless(row) for row in self.messages if row["type"] not in _COSTS))
 
 
@@ -123,7 +123,7 @@ def read_baseline(path: Path) -> Baseline:
 
 
 def is_baseline_file(path: Path) -> bool:
-    """Tell whether a path names a saved baseline: by its ending `.json.gz`, or by its content."""
+    """Return whether a path names a saved baseline: by its ending `.json.gz`, or by its content."""
     if path.name.endswith(".json.gz"):
         return True
     try:
@@ -154,7 +154,7 @@ def refusal(path: Path, found: Sequence[str]) -> str:
 
 
 def _is_kept(message: Json, cases: set[Case], told: set[tuple[str, Any]]) -> bool:
-    """Tell whether an older message still says something beside newer ones, which have `told` what they are about."""
+    """Return whether an older message still says something beside newer ones, which have `told` what they are about."""
     if message["type"] == "record":
         return Record.from_dict(message).case in cases
     if message["type"] == "generation":
@@ -185,7 +185,7 @@ def _costless(message: Json) -> Json:
 
 
 def _document(baseline: Baseline) -> Json:
-    """Give the file's content; of a case that was recorded twice, the record that counts."""
+    """Return the file's content; of a case that was recorded twice, the record that counts."""
     rows = {Record.from_dict(row).case if row["type"] == "record" else id(row): row for row in baseline.messages}
     named = {"schema": SCHEMA, "recipe": baseline.recipe, "key": dict(baseline.key), "run": baseline.run}
     return {**named, "messages": list(rows.values())}

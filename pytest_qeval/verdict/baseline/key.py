@@ -18,7 +18,7 @@ _PACKAGES = ("pytest-qeval", "torch", "transformers", "tokenizers")
 
 
 def key_of(settings: Settings, run: RunHeader) -> Json:
-    """Give the conditions of a run's baseline, as far as answers depend on them, as a flat mapping.
+    """Return the conditions of a run's baseline, as far as answers depend on them, as a flat mapping.
 
     `benchmark_key` has those of the data; the device, which is known when a model is loaded, is compared then. The
     precision follows from the weights, the recipe and the versions.
@@ -42,12 +42,12 @@ def key_of(settings: Settings, run: RunHeader) -> Json:
 
 
 def benchmark_key(benchmarks: Mapping[str, Json]) -> Json:
-    """Give the checksums of the benchmarks' data."""
+    """Return the checksums of the benchmarks' data."""
     return {f"benchmarks.{name}": facts["sha256"] for name, facts in benchmarks.items()}
 
 
 def cost_key(settings: Settings, run: RunHeader, *, n_workers: int) -> Json:
-    """Give the conditions that costs depend on, and answers do not."""
+    """Return the conditions that costs depend on, and answers do not."""
     return {
         **{f"costs.{name}": run.host.get(name) for name in ("system", "cpu", "cores", "ram_bytes")},
         "costs.device": settings.model.device,

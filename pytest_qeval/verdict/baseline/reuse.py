@@ -34,7 +34,7 @@ class Saved:
         return self.baseline.records
 
     def scores(self, benchmark: str) -> Scores | None:
-        """Give its log-probabilities on a benchmark's solutions, if it has any."""
+        """Return its log-probabilities on a benchmark's solutions, if it has any."""
         found = (one for one in self.baseline.messages if one["type"] == "scores" and one["benchmark"] == benchmark)
         return next(map(Scores.from_dict, found), None)
 
@@ -102,11 +102,11 @@ def _cached(path: Path | None) -> Saved | None:
 
 
 def answered(saved: Saved, cases: Mapping[Case, str], benchmarks: Mapping[str, Json], settings: Settings) -> set[Case]:
-    """Give the cases that a saved baseline has answered, where the question was the same then.
+    """Return the cases that a saved baseline has answered, where the question was the same then.
 
     Args:
         saved: The baseline.
-        cases: What is asked, with the disturbance of each, which may have been another one then.
+        cases: What is asked, with the perturbation of each, which may have been another one then.
         benchmarks: Name to facts (`sha256`) of what is asked.
         settings: Of the run.
 
@@ -119,9 +119,9 @@ def answered(saved: Saved, cases: Mapping[Case, str], benchmarks: Mapping[str, J
         raise UsageError(refusal(saved.path, list(changed.values())))
     there = {
         case
-        for case, disturbance in cases.items()
+        for case, perturbation in cases.items()
         if case in saved.records
-        and saved.records[case].disturbance == disturbance
+        and saved.records[case].prompt_diff == perturbation
         and (saved.named or case.benchmark not in changed)
     }
     if saved.named and asked - there:

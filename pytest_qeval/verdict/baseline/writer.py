@@ -11,12 +11,12 @@ from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.settings import Settings
 from pytest_qeval.verdict.baseline.file import Baseline, differences, read_baseline, write_baseline
 
-__all__ = ["Keeper", "as_baseline", "keeper", "replayed"]
+__all__ = ["BaselineWriter", "as_baseline", "baseline_writer", "replayed"]
 
 _ANSWERS = ("record", "scores")
 
 
-class Keeper:
+class BaselineWriter:
     """Remembers what is newly found out about the baseline, and writes it."""
 
     def __init__(self, recipe: str, *, path: Path | None, cache: Path | None, saved: Baseline | None) -> None:
@@ -91,8 +91,8 @@ class Keeper:
         return [f"baseline: {self._path} ({baseline.recipe}, {len(baseline.records)} cases{lacking})"]
 
 
-def keeper(settings: Settings, *, saved: Baseline | None, cache: Path | None) -> Keeper | None:
-    """Make a keeper where anything is to be kept: the baseline, or the only recipe of a run without one.
+def baseline_writer(settings: Settings, *, saved: Baseline | None, cache: Path | None) -> BaselineWriter | None:
+    """Make a baseline_writer where anything is to be kept: the baseline, or the only recipe of a run without one.
 
     Raises:
         UsageError: when the user's file cannot be written.
@@ -100,7 +100,7 @@ def keeper(settings: Settings, *, saved: Baseline | None, cache: Path | None) ->
     if settings.save_baseline is None and cache is None:
         return None
     recipe = settings.baseline or settings.recipes[0]
-    return Keeper(recipe, path=settings.save_baseline, cache=cache, saved=saved)
+    return BaselineWriter(recipe, path=settings.save_baseline, cache=cache, saved=saved)
 
 
 def replayed(

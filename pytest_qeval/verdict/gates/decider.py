@@ -23,12 +23,12 @@ _DECIDABLE = ("pass@K", "regressed")
 
 
 def is_decidable(gate: Gate) -> bool:
-    """Tell whether a gate can be decided before all cases are asked."""
+    """Return whether a gate can be decided before all cases are asked."""
     return gate.metric in _DECIDABLE and gate.k in {None, 1}
 
 
 def needs_everything(gate: Gate) -> bool:
-    """Tell whether a gate is about all that is generated, so that nothing may be left out."""
+    """Return whether a gate is about all that is generated, so that nothing may be left out."""
     return gate.needs_cases and not is_decidable(gate)
 
 
@@ -42,7 +42,7 @@ class Decider:
         self._found: dict[tuple[str, str], dict[Gate, Decision]] = {}
         self._closed: set[tuple[str, str]] = set()
 
-    def why_left(self, recipe: str | None, benchmark: str) -> str:
+    def early_stop_reason(self, recipe: str | None, benchmark: str) -> str:
         """Say why a recipe is asked nothing more on a benchmark; empty while it is."""
         if (recipe, benchmark) not in self._closed:
             return ""
@@ -75,7 +75,7 @@ class Decider:
     def _rates(
         self, recipe: str, cases: Sequence[Case], outcomes: Mapping[tuple[str, Case], Record]
     ) -> tuple[list[_Rates] | None, list[float]]:
-        """Give the rates of finished cases and the baseline's of the others; None when one of the baseline's lacks."""
+        """Return the rates of finished cases and the baseline's of the others; None when a baseline rate is missing."""
         done, remaining = [], []
         for case in cases:
             own, base = outcomes.get((recipe, case)), outcomes.get((self._settings.baseline or recipe, case))

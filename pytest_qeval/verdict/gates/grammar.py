@@ -74,11 +74,11 @@ class Gate:
         return METRICS[self.metric].needs_cases
 
     def holds(self, observed: float) -> bool:
-        """Tell whether an observed value keeps the promise."""
+        """Return whether an observed value keeps the promise."""
         return _COMPARATORS[self.comparator](round(observed - self.threshold, _DIGITS), 0.0)
 
     def judges(self, recipe: str) -> bool:
-        """Tell whether a candidate is one of those that the promise is about."""
+        """Return whether a candidate is one of those that the promise is about."""
         return self.recipe is None or self.recipe == recipe or fnmatchcase(recipe, self.recipe)
 
 

@@ -63,7 +63,7 @@ def _benchmarks(gate: Gate, summary: Summary) -> Sequence[str | None]:
     metric = METRICS[gate.metric]
     results: Sequence[BenchmarkResult | ScoreResult | RobustResult]
     results = summary.score_results if metric.of_scores else summary.results
-    if metric.of_disturbed:
+    if metric.of_perturbed:
         results = summary.robust_results
     return tuple(dict.fromkeys(result.benchmark for result in results)) or (None,)
 
@@ -111,12 +111,12 @@ def _decide(gate: Gate, observed: Quantity, missing: int) -> Decision:
 
 
 def _missing(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) -> Iterator[int]:
-    """Yield how many cases are missing; disturbed ones only where the gate is about them, or about the whole run."""
+    """Yield how many cases are missing; perturbed ones only where the gate is about them, or about the whole run."""
     needed = {recipe, summary.baseline}
-    disturbed = [one for one in summary.robust_results if one.scope == ALL]
+    perturbed = [one for one in summary.robust_results if one.scope == ALL]
     results: Sequence[BenchmarkResult | ScoreResult | RobustResult] = (*summary.results, *summary.score_results)
-    if METRICS[gate.metric].of_disturbed or not gate.per_benchmark:
-        results = (*results, *disturbed)
+    if METRICS[gate.metric].of_perturbed or not gate.per_benchmark:
+        results = (*results, *perturbed)
     for result in results:
         if result.recipe in needed and (benchmark is None or result.benchmark == benchmark):
             yield result.missing

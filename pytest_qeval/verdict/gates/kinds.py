@@ -8,10 +8,10 @@ from pytest_qeval.errors import GateError
 from pytest_qeval.verdict.gates.grammar import Gate
 from pytest_qeval.verdict.gates.metrics import METRICS
 
-__all__ = ["check_answers"]
+__all__ = ["check_benchmark_kinds"]
 
 
-def check_answers(gates: Sequence[Gate], *, executed: Collection[str], scored: Collection[str]) -> None:
+def check_benchmark_kinds(gates: Sequence[Gate], *, executed: Collection[str], scored: Collection[str]) -> None:
     """Make sure that gates on scores and on solved problems meet benchmarks of their kind.
 
     Args:

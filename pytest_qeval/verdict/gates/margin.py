@@ -12,7 +12,7 @@ __all__ = ["margin_of"]
 def margin_of(
     gates: Sequence[Gate], recipe: str | None, benchmark: str, *, default: float, metric: str = "pass@K"
 ) -> float:
-    """Give the drop of a metric, as a fraction, that the first gate on it allows; `default` where there is none.
+    """Return the drop of a metric, as a fraction, that the first gate on it allows; `default` where there is none.
 
     Args:
         gates: All gates of the run; those in per cent of the baseline are passed over.

@@ -32,8 +32,8 @@ class Metric:
     """Whether even the candidate's own value comes from a comparison."""
     needs_cases: bool = True
     """Whether a case that was not asked, or whose answer was lost, leaves the number unknown."""
-    of_disturbed: bool = False
-    """Whether it belongs to disturbed problems."""
+    of_perturbed: bool = False
+    """Whether it belongs to perturbed problems."""
     of_scores: bool = False
     """Whether it belongs to benchmarks whose answers are scored, and not to those whose answers are executed."""
 
@@ -67,19 +67,19 @@ _ENTRIES = (
     ),
     Metric(
         name="robust_drop",
-        help="share of the solved problems that is lost when they are disturbed (suite robustness)",
+        help="share of the solved problems that is lost when they are perturbed (suite robustness)",
         forms=("value", "increase"),
         units=("pt", "%"),
         per_benchmark=True,
-        of_disturbed=True,
+        of_perturbed=True,
     ),
     Metric(
         name="robust_pass",
-        help="share of problems that are solved however they are disturbed (suite robustness)",
+        help="share of problems that are solved however they are perturbed (suite robustness)",
         forms=("value", "drop"),
         units=("pt", "%"),
         per_benchmark=True,
-        of_disturbed=True,
+        of_perturbed=True,
     ),
     Metric(
         name="kl",
@@ -114,7 +114,7 @@ METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _ENTRIES}
 
 
 def gate_table() -> tuple[str, ...]:
-    """Give the metrics as rows of a Markdown table, head included."""
+    """Return the metrics as rows of a Markdown table, head included."""
     forms = {
         "value": "value",
         "drop": "`drop`",

@@ -19,7 +19,7 @@ _LEFT_OUT = 0.05
 
 
 def observe(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
-    """Give the number that a gate is about, or say why there is none."""
+    """Return the number that a gate is about, or say why there is none."""
     needed = (recipe, summary.baseline) if gate.compares else (recipe,)
     absent = next((name for name in needed if name not in summary.recipes), None)
     return Undefined(reason=f"{absent} was never loaded") if absent else _observed(gate, summary, recipe, benchmark)
@@ -95,7 +95,7 @@ def _score(name: str, form: Form, summary: Summary, recipe: str, benchmark: str 
 
 
 def _robust(name: str, form: Form, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
-    """Give the number over all that was disturbed."""
+    """Return the number over all that was perturbed."""
     for change in summary.robust_changes if form != "value" else ():
         if (change.recipe, change.benchmark, change.scope) == (recipe, benchmark, ALL):
             return change.increase if name == "robust_drop" else _negated(change.delta)
@@ -103,7 +103,7 @@ def _robust(name: str, form: Form, summary: Summary, recipe: str, benchmark: str
         if (result.recipe, result.benchmark, result.scope) == (recipe, benchmark, ALL):
             return result.means[1].drop if name == "robust_drop" else result.means[1].robust
     asked = benchmark or "any benchmark"
-    return Undefined(reason=f"no disturbed problem of {asked} was asked: add --qeval-suite robustness")
+    return Undefined(reason=f"no perturbed problem of {asked} was asked: add --qeval-suite robustness")
 
 
 def _divergence(metric: str, summary: Summary, recipe: str) -> Quantity:

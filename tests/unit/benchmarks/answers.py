@@ -19,18 +19,18 @@ HAS_MBPP = (DATA / "mbpp.jsonl").is_file()
 
 
 def all_problems() -> list[Problem]:
-    """Give every problem whose data are here."""
+    """Return every problem whose data are here."""
     sources = [HUMANEVAL, MICRO, *([MBPP, MBPP_FUNCTION] if HAS_MBPP else [])]
     return [problem for source in sources for problem in source.load(DATA if HAS_MBPP else None).problems.values()]
 
 
 def whole_of(problem: Problem) -> str:
-    """Give a problem's reference as a program of its own."""
+    """Return a problem's reference as a program of its own."""
     return problem.prompt + problem.canonical_solution
 
 
 def has_body(problem: Problem) -> bool:
-    """Tell whether the prompt ends within the function, so that a body alone may answer."""
+    """Return whether the prompt ends within the function, so that a body alone may answer."""
     return f"def {problem.entry_point}(" in problem.prompt
 
 
@@ -92,7 +92,7 @@ def answers(draw: st.DrawFn, problem: Problem) -> str:
 
 
 def function_in(code: str, name: str) -> str:
-    """Give the syntax tree of the body of a function's last definition, without its docstring."""
+    """Return the syntax tree of the body of a function's last definition, without its docstring."""
     with_name = [node for node in ast.parse(code).body if isinstance(node, ast.FunctionDef) and node.name == name]
     body = with_name[-1].body
     return "\n".join(ast.dump(node) for node in (body[1:] if ast.get_docstring(with_name[-1]) is not None else body))

@@ -58,7 +58,7 @@ TRAPS: Mapping[str, Json] = {
 
 @pytest.fixture
 def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
-    """Give a way to read rows of our own as if they were the published ones."""
+    """Return a way to read rows of our own as if they were the published ones."""
 
     def load_rows(source: BenchmarkSource, *rows: object) -> Benchmark:
         content = "".join(json.dumps(row) + "\n" for row in rows).encode()

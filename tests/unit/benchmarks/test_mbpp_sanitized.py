@@ -36,7 +36,7 @@ ODD = [
 
 @pytest.fixture
 def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
-    """Give a way to read rows of our own as if they were the published ones."""
+    """Return a way to read rows of our own as if they were the published ones."""
 
     def load_rows(*rows: object) -> Benchmark:
         content = json.dumps(rows).encode()

@@ -10,7 +10,7 @@ from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.benchmarks.own import benchmark_of, check_name, from_dict, is_problems_file, read_problems, to_dict
 from pytest_qeval.benchmarks.text.base import TextBenchmark
 from pytest_qeval.errors import DataError, QEvalError, UsageError
-from pytest_qeval.run.benchmarks import Library
+from pytest_qeval.run.benchmarks import BenchmarkLoader
 from pytest_qeval.schema import Json
 
 ROW = {
@@ -22,9 +22,9 @@ ROW = {
 }
 
 
-def library(told: list[Json] | None = None) -> Library:
+def library(told: list[Json] | None = None) -> BenchmarkLoader:
     messages: list[Json] = [] if told is None else told
-    return Library(None, messages.append)
+    return BenchmarkLoader(None, messages.append)
 
 
 def test_a_benchmark_is_called_like_its_file(tmp_path: Path) -> None:

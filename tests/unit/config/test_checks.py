@@ -47,13 +47,13 @@ def checkpoint(path: Path, method: str = "") -> Path:
 
 @pytest.fixture
 def quantized(tmp_path: Path) -> Path:
-    """Give a checkpoint that some package has quantized."""
+    """Return a checkpoint that some package has quantized."""
     return checkpoint(tmp_path / "quantized", "gptq")
 
 
 @pytest.fixture
 def gguf(tmp_path: Path) -> Path:
-    """Give a file that begins as GGUF does."""
+    """Return a file that begins as GGUF does."""
     path = tmp_path / "model.gguf"
     path.write_bytes(b"GGUF")
     return path
@@ -170,7 +170,7 @@ def write_texts(path: Path, texts: Sequence[str]) -> CalibrationSettings:
 
 @pytest.fixture
 def harmless(tmp_path: Path) -> CalibrationSettings:
-    """Give four texts that are nobody's problems."""
+    """Return four texts that are nobody's problems."""
     return write_texts(tmp_path / "texts.jsonl", [FUNCTION.format(n=n) for n in range(4)])
 
 

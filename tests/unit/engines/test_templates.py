@@ -30,7 +30,7 @@ TEMPLATE = (
 
 @pytest.fixture
 def chatting(tokenizer: Any) -> Any:
-    """Give the tests' tokenizer a chat template."""
+    """Return the tests' tokenizer a chat template."""
     chatting = copy.deepcopy(tokenizer)
     chatting.chat_template = TEMPLATE
     return chatting

@@ -51,7 +51,7 @@ _VALUES = st.recursive(
 
 
 def _types(value: Any) -> Any:
-    """Give the types of a value and of everything in it, in an order that sets do not disturb."""
+    """Return the types of a value and of everything in it, in an order that sets do not perturb."""
     if isinstance(value, dict):
         return dict, [(_types(key), _types(item)) for key, item in value.items()]
     if isinstance(value, (set, frozenset)):

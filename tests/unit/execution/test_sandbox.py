@@ -44,7 +44,7 @@ def double(n):
 
 @pytest.fixture(scope="module", params=["auto", "process"])
 def pool(request: pytest.FixtureRequest) -> Iterator[SandboxPool]:
-    """Give a pool of the strongest isolation, and one of the weakest."""
+    """Return a pool of the strongest isolation, and one of the weakest."""
     name: IsolationName = request.param
     settings = ExecutionSettings(isolation=name, timeout_s=2.0, memory_bytes=256 * 2**20, workers=2)
     with SandboxPool(settings) as running:

@@ -37,7 +37,7 @@ def touch(megabytes: int) -> None:
 
 
 def read(peak: PeakMemory) -> int:
-    """Give the peak in megabytes."""
+    """Return the peak in megabytes."""
     value = peak.read()
     assert value is not None
     return value // MEGABYTE

@@ -1,4 +1,4 @@
-"""Small problems to disturb, and what a program does when it is run."""
+"""Small problems to perturb, and what a program does when it is run."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def problem(given: str, rest: str = "", *, signature: str = "def old_name(n):", 
 
 
 def source_of(problem: Problem) -> str:
-    """Give the whole program."""
+    """Return the whole program."""
     return problem.prompt + problem.canonical_solution
 
 
@@ -64,7 +64,7 @@ def problems(benchmark: str) -> Sequence[Problem]:
 
 
 def asked(benchmark: str, perturbation: Perturbation) -> Sequence[Problem]:
-    """Give the problems of a benchmark in the form that a perturbation takes."""
+    """Return the problems of a benchmark in the form that a perturbation takes."""
     if perturbation.form == "full":
         return problems(benchmark)
     return [half for problem in problems(benchmark) if (half := half_given(problem))]

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from pytest_qeval import registry
 from pytest_qeval.errors import DataError, UnknownNameError, UsageError
-from pytest_qeval.perturb.base import Perturbation, perturbed, seeds_of
+from pytest_qeval.perturb.base import Perturbation, perturb_problem, seeds_of
 from pytest_qeval.perturb.catalogue import Catalogue, own_perturbations
 from pytest_qeval.perturb.code.proposed_names import FILE as NAMES
 from pytest_qeval.perturb.docstring.translation import FILE
-from pytest_qeval.perturb.perturbed_problems import disturb
+from pytest_qeval.perturb.perturbed_problems import perturb_problems
 from pytest_qeval.perturb.selection import FULL, SCREENED, select
 from pytest_qeval.schema import Problem
 from tests.unit.perturb.builders import problem
@@ -37,7 +37,7 @@ OWN = Catalogue(own={"mine": MINE})
 
 
 def names(*words: str, catalogue: Catalogue = OWN) -> list[str]:
-    """Give the names that words mean."""
+    """Return the names that words mean."""
     return [one.name for one in select(words, catalogue)]
 
 
@@ -143,7 +143,7 @@ def _of_another(asked: Problem, _rng: random.Random) -> Problem:
 def test_one_that_fails_is_told_with_the_problem(apply: Any, told: str) -> None:
     """In one sentence, for it is the user's to mend."""
     with pytest.raises(DataError, match=r"the perturbation 'mine' failed on made up/0-mine-s0") as error:
-        disturb([problem("m = n\n", "return m\n")], [replace(MINE, apply=apply)], seeds=None)
+        perturb_problems([problem("m = n\n", "return m\n")], [replace(MINE, apply=apply)], seeds=None)
 
     assert told in str(error.value)
 
@@ -159,16 +159,16 @@ def test_one_that_fails_is_told_with_the_problem(apply: Any, told: str) -> None:
 def test_one_that_breaks_the_question_is_counted(old: str, new: str, reason: str) -> None:
     """Its questions are invalid, and nobody is asked."""
     broken = replace(MINE, apply=lambda asked, _rng: replace(asked, prompt=asked.prompt.replace(old, new)))
-    made = disturb([problem("m = n\n", "return m\n")], [broken], seeds=None)
+    made = perturb_problems([problem("m = n\n", "return m\n")], [broken], seeds=None)
 
-    assert (made.of["mine"].applied, made.of["mine"].invalid, dict(made.questions)) == (0, 1, {})
+    assert (made.of["mine"].applied, made.of["mine"].invalid, dict(made.problems)) == (0, 1, {})
     assert reason in made.of["mine"].reasons["made up/0-mine-s0"]
 
 
 def test_chance_is_the_seed_s() -> None:
     """The same for the same seed, another for another: nothing else counts."""
     asked = problem("m = n\n", "return m\n")
-    prompts = [perturbed(asked, MINE, seed).prompt for seed in (0, 0, 1)]
+    prompts = [perturb_problem(asked, MINE, seed).prompt for seed in (0, 0, 1)]
 
     assert prompts[0] == prompts[1] != prompts[2]
 
@@ -184,7 +184,7 @@ def test_versions_are_asked_in_the_order_of_their_seeds(made: set[int], wanted: 
     seeds = seeds_of(one, wanted)
 
     assert list(seeds) == sorted(made)[: wanted or len(made)]
-    assert [perturbed(problem("m = n\n"), one, seed).prompt.split("\n")[0] for seed in seeds] == [
+    assert [perturb_problem(problem("m = n\n"), one, seed).prompt.split("\n")[0] for seed in seeds] == [
         f"# {seed}" for seed in seeds
     ]
 

@@ -11,7 +11,7 @@ from collections import Counter
 import pytest
 
 from pytest_qeval import registry
-from pytest_qeval.perturb.base import CATEGORIES, LEVELS, Perturbation, perturbed
+from pytest_qeval.perturb.base import CATEGORIES, LEVELS, Perturbation, perturb_problem
 from pytest_qeval.perturb.proof import prove
 from tests.unit.perturb.builders import CODE_PERTURBATIONS, asked
 
@@ -75,7 +75,9 @@ def test_never_invalid_and_unchanged_as_often_as_known(name: str, benchmark: str
     perturbation = _load(name)
     for seed in range(3 if perturbation.random else 1):
         proofs = {
-            problem.task_id: prove(problem, perturbed(problem, perturbation, seed), category=perturbation.category)
+            problem.task_id: prove(
+                problem, perturb_problem(problem, perturbation, seed), category=perturbation.category
+            )
             for problem in asked(benchmark, perturbation)
         }
 
@@ -89,7 +91,7 @@ def test_only_random_ones_differ_between_seeds(name: str) -> None:
     """A perturbation that says it makes no choice makes none; one that says it does gives several questions."""
     perturbation = _load(name)
     asked_for = asked("humaneval", perturbation)[:40]
-    several = [len({perturbed(problem, perturbation, seed) for seed in range(4)}) for problem in asked_for]
+    several = [len({perturb_problem(problem, perturbation, seed) for seed in range(4)}) for problem in asked_for]
 
     assert (max(several) > 1) is perturbation.random
 
@@ -102,12 +104,12 @@ def test_the_same_in_every_process() -> None:
 
 
 def _digest() -> str:
-    """Digest every seventh problem, disturbed in every way."""
+    """Digest every seventh problem, perturbed in every way."""
     digest = hashlib.sha256()
     for name in CODE_PERTURBATIONS:
         perturbation = _load(name)
         for problem in asked("humaneval", perturbation)[::7]:
-            digest.update(repr(perturbed(problem, perturbation, 1)).encode())
+            digest.update(repr(perturb_problem(problem, perturbation, 1)).encode())
     return digest.hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""What can be said about a disturbed problem without running it."""
+"""What can be said about a perturbed problem without running it."""
 
 from __future__ import annotations
 

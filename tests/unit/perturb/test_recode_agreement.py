@@ -11,7 +11,7 @@ from functools import cache
 import pytest
 
 from pytest_qeval import registry
-from pytest_qeval.perturb.base import perturbed
+from pytest_qeval.perturb.base import perturb_problem
 from pytest_qeval.perturb.halves import half_given
 from pytest_qeval.perturb.source import parsed
 from pytest_qeval.schema import Problem
@@ -30,10 +30,10 @@ def _released(name: str) -> Mapping[str, Problem]:
 
 
 def _differing(name: str, file: str, base: Mapping[str, Problem], same: Callable[[str, str], bool]) -> list[int]:
-    """Give the numbers of the problems whose prompt is not ReCode's."""
+    """Return the numbers of the problems whose prompt is not ReCode's."""
     perturbation = registry.load("perturbations", name)
     theirs = _released(f"humaneval_s0/{file}_s0")
-    ours = {task_id: perturbed(problem, perturbation, 0) for task_id, problem in base.items()}
+    ours = {task_id: perturb_problem(problem, perturbation, 0) for task_id, problem in base.items()}
     return [
         int(task_id.partition("/")[2])
         for task_id, problem in ours.items()

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from pytest_qeval.errors import DataError, UnknownNameError
-from pytest_qeval.perturb.base import Perturbation, nominal_form, perturbed, seeds_of
-from pytest_qeval.perturb.perturbed_problems import HALF, disturb
+from pytest_qeval.perturb.base import Perturbation, nominal_form, perturb_problem, seeds_of
+from pytest_qeval.perturb.perturbed_problems import HALF, perturb_problems
 from pytest_qeval.perturb.recode_files import recode_names, recode_perturbation
 from pytest_qeval.schema import Case, Problem
 from tests.unit.perturb.builders import DATA, needs_recode, problems
@@ -79,8 +79,8 @@ def write(tmp_path: Path) -> Write:
 
 
 def counts(perturbation: Perturbation, *asked: Problem) -> tuple[int, int, int, int]:
-    """Give applied, unchanged, repeated and invalid."""
-    found = disturb(asked, [perturbation], seeds=None).of[perturbation.name]
+    """Return applied, unchanged, repeated and invalid."""
+    found = perturb_problems(asked, [perturbation], seeds=None).of[perturbation.name]
     return found.applied, found.unchanged, found.repeated, found.invalid
 
 
@@ -104,7 +104,7 @@ def test_every_released_file_is_found() -> None:
 def test_the_reasons_are_the_known_defects() -> None:
     """Docstrings that do not close, a test that calls the old name, renamed parameters, blanks after tabs."""
     reasons = {
-        name: list(disturb(problems("humaneval"), [one], seeds=None).of[one.name].reasons.values())
+        name: list(perturb_problems(problems("humaneval"), [one], seeds=None).of[one.name].reasons.values())
         for name in ("SynonymInsertion", "FuncRenameCamelCase", "VarRenamerNaive", "tab_indent")
         for one in [recode_perturbation(DATA, name)]
     }
@@ -130,7 +130,7 @@ def test_seeds_are_those_of_the_names(write: Write) -> None:
     one = recode_perturbation(data, "New")
 
     assert (seeds_of(one, None), seeds_of(one, 2)) == ([2, 7, 10], [2, 7])
-    assert [perturbed(TASK, one, seed).prompt[:3] for seed in (2, 7, 10)] == ["# 2", "# 7", "def"]
+    assert [perturb_problem(TASK, one, seed).prompt[:3] for seed in (2, 7, 10)] == ["# 2", "# 7", "def"]
     assert counts(one, TASK) == (2, 1, 0, 0)
 
 
@@ -155,19 +155,19 @@ def test_the_family_follows_from_folder_or_name(write: Write, path: str, categor
 
 
 def test_half_is_ours_where_recode_s_is_missing(write: Write) -> None:
-    """A disturbed half is compared with the same half undisturbed, whoever gave it away."""
+    """A perturbed half is compared with the same half nominal, whoever gave it away."""
     given = TASK.prompt + "    m = n\n"
     data = write("humaneval_new_lines_s0.jsonl", prompt=f"{given}\n", canonical_solution="    return m\n")
     one = recode_perturbation(data, "new_lines")
     half = Case(benchmark="humaneval", task_id="HumanEval/0", perturbation=HALF)
 
-    assert disturb([TASK], [one], seeds=None).questions[half].prompt == given
+    assert perturb_problems([TASK], [one], seeds=None).problems[half].prompt == given
     write("nominal/humaneval_partial.jsonl.gz", prompt=f"{given} ", canonical_solution="\n    return m\n")
     released = recode_perturbation(data, "new_lines")
-    assert disturb([TASK], [released], seeds=None).questions[half].prompt == f"{given} "
-    both = disturb([TASK], [one, replace(released, name="other")], seeds=None)
+    assert perturb_problems([TASK], [released], seeds=None).problems[half].prompt == f"{given} "
+    both = perturb_problems([TASK], [one, replace(released, name="other")], seeds=None)
     assert both.of["other"].reasons == {
-        "HumanEval/0-other-s0": "another perturbation of this run disturbs another half of it"
+        "HumanEval/0-other-s0": "another perturbation of this run perturbs another half of it"
     }
 
 
@@ -184,7 +184,7 @@ def test_bad_files_are_told(write: Write, tmp_path: Path) -> None:
     data = write("humaneval_New_s0.jsonl")
     with pytest.raises(UnknownNameError, match=re.escape("Available: New.")):
         recode_perturbation(data, "Old")
-    with pytest.raises(DataError, match="it is not known what New disturbs"):
+    with pytest.raises(DataError, match="it is not known what New perturbs"):
         recode_perturbation(data, "New")
     write("format/humaneval_New_s0.jsonl")
     with pytest.raises(DataError, match="hold New, seed 0"):
@@ -205,4 +205,4 @@ def test_other_benchmarks_are_refused(write: Write) -> None:
     """Their MBPP is not ours."""
     one = recode_perturbation(write("humaneval_ChangeCharCase_s0.jsonl"), "ChangeCharCase")
     with pytest.raises(DataError, match="add --qeval-benchmark humaneval"):
-        disturb([replace(TASK, benchmark="micro")], [one], seeds=None)
+        perturb_problems([replace(TASK, benchmark="micro")], [one], seeds=None)

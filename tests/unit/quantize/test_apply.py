@@ -108,7 +108,7 @@ def logits(model: Any) -> torch.Tensor:
 
 
 def distance(actual: torch.Tensor, expected: torch.Tensor) -> float:
-    """Give the relative error."""
+    """Return the relative error."""
     return float((actual - expected).detach().norm() / expected.detach().norm())
 
 
@@ -140,7 +140,7 @@ class Attention(nn.Module):
 
 @pytest.fixture
 def llama() -> Any:
-    """Give a random Llama."""
+    """Return a random Llama."""
     return make_llama()
 
 

@@ -22,7 +22,7 @@ def words(start: int, end: int) -> str:
 
 
 def some_problems(task_id: str) -> list[tuple[str, str]]:
-    """Give the problem and those after it, for the index of all 164 is slow to build 164 times."""
+    """Return the problem and those after it, for the index of all 164 is slow to build 164 times."""
     start = list(HUMANEVAL).index(task_id)
     return PROBLEMS[start : start + 5]
 

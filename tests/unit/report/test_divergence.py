@@ -10,7 +10,7 @@ import pytest
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, ProblemDivergence, percentiles
 from pytest_qeval.report.divergence import divergence_dict, divergence_lines
 from pytest_qeval.schema import Estimate, Quantity, Undefined
-from pytest_qeval.summary.divergence import summarise_divergence
+from pytest_qeval.summary.divergence import summarize_divergence
 
 
 def problem(number: int, *, tokens: int = 10, kl: float = 0.5) -> ProblemDivergence:
@@ -53,7 +53,7 @@ def value(quantity: Quantity) -> float:
 
 
 def test_every_token_weighs_the_same() -> None:
-    found = summarise_divergence(facts(problem(0, tokens=10, kl=1.0), problem(1, tokens=30, kl=0.6)), None)
+    found = summarize_divergence(facts(problem(0, tokens=10, kl=1.0), problem(1, tokens=30, kl=0.6)), None)
     assert value(found.kl) == pytest.approx(1.6 / 40)
     assert value(found.reverse_kl) == pytest.approx(3.2 / 40)
     assert value(found.same_top1) == pytest.approx(38 / 40)
@@ -63,7 +63,7 @@ def test_every_token_weighs_the_same() -> None:
 
 
 def test_intervals_come_from_drawing_problems_again() -> None:
-    found = summarise_divergence(rising(20), None)
+    found = summarize_divergence(rising(20), None)
     for quantity in found.means.values():
         assert isinstance(quantity, Estimate)
         if quantity.method == "all problems equal":
@@ -78,35 +78,35 @@ def test_intervals_come_from_drawing_problems_again() -> None:
 def test_the_worst_have_the_largest_mean() -> None:
     """A long solution is not worse for being long."""
     long = problem(9, tokens=1000, kl=5.0)
-    found = summarise_divergence(facts(long, *(problem(number, kl=0.1 * (number + 1)) for number in range(7))), None)
+    found = summarize_divergence(facts(long, *(problem(number, kl=0.1 * (number + 1)) for number in range(7))), None)
     assert [one.task_id for one in found.worst] == ["t/6", "t/5", "t/4", "t/3", "t/2"]
 
 
 def test_a_problem_that_does_not_diverge_is_no_worst() -> None:
-    assert summarise_divergence(facts(problem(0, kl=0.0)), None).worst == ()
+    assert summarize_divergence(facts(problem(0, kl=0.0)), None).worst == ()
 
 
 def test_divergence_that_foretells_flips_is_told_from_one_that_does_not() -> None:
-    perfect = summarise_divergence(rising(10), {"t/8", "t/9"}).prediction
+    perfect = summarize_divergence(rising(10), {"t/8", "t/9"}).prediction
     assert (value(perfect.auc), perfect.flipped) == (1.0, 2)
     assert value(perfect.spearman) == pytest.approx(math.sqrt(12 * 2 * 8 / 99) / 2, abs=0.02)
     assert perfect.p is not None
     assert perfect.p < 0.05
-    reverse = summarise_divergence(rising(10), {"t/0", "t/1"}).prediction
+    reverse = summarize_divergence(rising(10), {"t/0", "t/1"}).prediction
     assert value(reverse.auc) == 0.0
     assert value(reverse.spearman) == pytest.approx(-value(perfect.spearman))
-    none = summarise_divergence(rising(10), {"t/0", "t/9"}).prediction
+    none = summarize_divergence(rising(10), {"t/0", "t/9"}).prediction
     assert value(none.auc) == 0.5
     assert value(none.spearman) == pytest.approx(0)
 
 
 def test_ties_count_half() -> None:
-    found = summarise_divergence(facts(problem(0), problem(1), problem(2, kl=0.1)), {"t/0"}).prediction
+    found = summarize_divergence(facts(problem(0), problem(1), problem(2, kl=0.1)), {"t/0"}).prediction
     assert value(found.auc) == 0.75
 
 
 def test_only_problems_with_two_outcomes_say_something_about_flips() -> None:
-    found = summarise_divergence(rising(10), {"t/3"}, compared={"t/1", "t/2", "t/3"}).prediction
+    found = summarize_divergence(rising(10), {"t/3"}, compared={"t/1", "t/2", "t/3"}).prediction
     assert isinstance(found.spearman, Estimate)
     assert (found.spearman.n, value(found.auc)) == (3, 1.0)
 
@@ -122,14 +122,14 @@ def test_only_problems_with_two_outcomes_say_something_about_flips() -> None:
     ids=["replay", "none", "all", "equal"],
 )
 def test_nothing_is_foretold_without_two_sides(flips: set[str] | None, reason: str) -> None:
-    found = summarise_divergence(facts(problem(0), problem(1)), flips).prediction
+    found = summarize_divergence(facts(problem(0), problem(1)), flips).prediction
     assert found.spearman == found.auc == Undefined(reason=reason)
     assert found.p is None
     assert found.flipped == (None if flips is None else len(flips))
 
 
 def test_the_report_holds_plain_values() -> None:
-    row = divergence_dict(summarise_divergence(rising(10), {"t/8"}))
+    row = divergence_dict(summarize_divergence(rising(10), {"t/8"}))
     assert json.loads(json.dumps(row, allow_nan=False)) == row
     assert set(row["kl"]) == {"value", "low", "high", "n", "method", "confidence"}
     assert row["problems"]["t/0"] == {
@@ -148,7 +148,7 @@ def test_the_report_holds_plain_values() -> None:
 
 
 def test_the_terminal_shows_a_screenful() -> None:
-    shown = list(divergence_lines(summarise_divergence(rising(10), {"t/8", "t/9"})))
+    shown = list(divergence_lines(summarize_divergence(rising(10), {"t/8", "t/9"})))
     assert len(shown) == 7
     assert shown[0] == "divergence of int8 from auto: 100 tokens of 10 micro solutions"
     assert [line.split("  ")[1] for line in shown[1:4]] == ["KL, nats per token", "same top-1", "mean Δp"]
@@ -163,7 +163,7 @@ def test_the_terminal_shows_a_screenful() -> None:
 
 
 def test_the_terminal_says_what_was_left_out() -> None:
-    shown = list(divergence_lines(summarise_divergence(facts(incomparable=3), None)))
+    shown = list(divergence_lines(summarize_divergence(facts(incomparable=3), None)))
     assert shown == [
         "divergence of int8 from auto: 0 tokens of 0 micro solutions",
         "  3 left out: other tokens than the baseline's, or no room in the context",
@@ -171,11 +171,11 @@ def test_the_terminal_says_what_was_left_out() -> None:
 
 
 def test_the_terminal_says_why_nothing_is_foretold() -> None:
-    shown = list(divergence_lines(summarise_divergence(facts(problem(0, kl=0.0)), None)))
+    shown = list(divergence_lines(summarize_divergence(facts(problem(0, kl=0.0)), None)))
     assert shown[-2:] == ["  largest KL: none, nothing diverges", "  KL and flips: nothing was generated"]
 
 
 def test_without_texts_every_mean_is_undefined() -> None:
-    found = summarise_divergence(facts(), set())
+    found = summarize_divergence(facts(), set())
     assert all(isinstance(quantity, Undefined) for quantity in found.means.values())
     assert divergence_dict(found)["problems"] == {}

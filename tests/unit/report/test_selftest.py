@@ -15,13 +15,13 @@ from pytest_qeval.report.terminal import Line, lines
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.summary.results import SelftestResult
 from pytest_qeval.summary.selftest import selftest_results
-from pytest_qeval.summary.summarize import Material, summarise
+from pytest_qeval.summary.summarize import SummaryInput, summarize
 from tests.unit.summary.builders import HEADER, case, record
 
 GOOD = {"reference": "++", "empty": "--", "constant": "--", "spoof": "-t"}
 
 
-def material(**outcomes: str) -> Material:
+def material(**outcomes: str) -> SummaryInput:
     """Make a self-test of two problems from one letter a problem; a blank is a lost case."""
     told = GOOD | outcomes
     records = [
@@ -30,7 +30,7 @@ def material(**outcomes: str) -> Material:
         for number, letter in enumerate(letters)
         if letter != " "
     ]
-    return Material(
+    return SummaryInput(
         run=replace(HEADER, model={"id": NAME, "source": NAME}, engine="replay"),
         duration_s=1.0,
         planned=[(recipe, case(number)) for recipe in RECIPES for number in range(2)],
@@ -42,12 +42,12 @@ def material(**outcomes: str) -> Material:
     )
 
 
-def told(found: Material) -> list[Line]:
-    return list(lines(summarise(found), (), output=Path("out")))
+def told(found: SummaryInput) -> list[Line]:
+    return list(lines(summarize(found), (), output=Path("out")))
 
 
-def report(found: Material) -> Json:
-    row = json.loads(json.dumps(report_dict(summarise(found), ())))
+def report(found: SummaryInput) -> Json:
+    row = json.loads(json.dumps(report_dict(summarize(found), ())))
     jsonschema.validate(row, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
     return dict(row)
 

@@ -1,4 +1,4 @@
-"""What cases ask: which problems are disturbed, how they differ, and whether they are questions at all."""
+"""What cases ask: which problems are perturbed, how they differ, and whether they are questions at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.errors import UsageError
 from pytest_qeval.perturb.perturbed_problems import HALF
-from pytest_qeval.run.case_problems import Questions
+from pytest_qeval.run.case_problems import CaseProblems
 from pytest_qeval.schema import Case, Execution, Json, Problem, Program
 from pytest_qeval.settings import ModelSettings, Settings
 from tests.unit.perturb.builders import problem
@@ -25,7 +25,7 @@ def numbered(number: int) -> Problem:
 
 
 class Desk:
-    """Questions with everything that they need; executes nothing."""
+    """CaseProblems with everything that they need; executes nothing."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Desk:
             model=ModelSettings(name="demo"), recipes=("int8",), baseline=None, suites=(), perturbations=words,
             perturbation_seeds=seeds, limit=limit,
         )  # fmt: skip
-        self.questions = Questions(
+        self.problems = CaseProblems(
             settings,
             benchmark=lambda _: self.benchmark,
             known=lambda: known,
@@ -62,7 +62,7 @@ class Desk:
         return future
 
     def cases(self) -> tuple[Case, ...]:
-        return self.questions.disturbed_cases("made up")
+        return self.problems.perturbed_cases("made up")
 
     def tasks(self) -> list[str]:
         return list(dict.fromkeys(case.task_id for case in self.cases()))
@@ -72,13 +72,13 @@ def case(number: int, perturbation: str | None = None, seed: int = 0) -> Case:
     return Case(benchmark="made up", task_id=f"made up/{number}", perturbation=perturbation, seed=seed)
 
 
-def test_an_undisturbed_case_asks_the_benchmarks_problem() -> None:
-    """Nothing is disturbed for it, and there is nothing to prove."""
+def test_an_nominal_case_asks_the_benchmarks_problem() -> None:
+    """Nothing is perturbed for it, and there is nothing to prove."""
     desk = Desk()
 
-    assert desk.questions.of(case(1)) is desk.benchmark.problems["made up/1"]
-    assert desk.questions.disturbance_of(case(1)) == ""
-    assert desk.questions.fault_of(case(1)) == ""
+    assert desk.problems.of(case(1)) is desk.benchmark.problems["made up/1"]
+    assert desk.problems.prompt_diff_of(case(1)) == ""
+    assert desk.problems.fault_of(case(1)) == ""
     assert (desk.messages, desk.programs) == ([], [])
 
 
@@ -92,25 +92,25 @@ def test_what_was_made_of_problems_is_told_once() -> None:
 
 
 def test_a_disturbance_is_shown_beside_what_it_is_compared_with() -> None:
-    """Half a solution differs from the problem by that half; its disturbance is no part of it."""
+    """Half a solution differs from the problem by that half; its perturbation is no part of it."""
     desk = Desk("tab_indent", n=1)
-    half, disturbed = (desk.questions.disturbance_of(case(0, name)) for name in (HALF, "tab_indent"))
+    half, perturbed = (desk.problems.prompt_diff_of(case(0, name)) for name in (HALF, "tab_indent"))
 
     assert [line for line in half.splitlines()[3:] if line[0] in "+-"] == ["+    m = n"]
-    assert "-    m = n\n" in disturbed
-    assert "+\tm = n" in disturbed
+    assert "-    m = n\n" in perturbed
+    assert "+\tm = n" in perturbed
 
 
 def test_every_solution_is_executed_once() -> None:
-    """Both recipes ask the same question; undisturbed ones need no proof."""
+    """Both recipes ask the same question; nominal ones need no proof."""
     desk = Desk("tab_indent", n=2)
     for _ in range(2):
-        desk.questions.prove(desk.cases())
+        desk.problems.prove(desk.cases())
 
     asked = [one for one in desk.cases() if one.perturbation]
-    assert len(desk.programs) == len(asked) == 4  # each disturbed and with its half given
+    assert len(desk.programs) == len(asked) == 4  # each perturbed and with its half given
     assert [one.code for one in desk.programs] == [
-        desk.questions.of(one).prompt + desk.questions.of(one).canonical_solution for one in asked
+        desk.problems.of(one).prompt + desk.problems.of(one).canonical_solution for one in asked
     ]
 
 
@@ -121,7 +121,7 @@ def test_a_question_without_an_answer_is_told_once() -> None:
     desk.status = Execution(status="failed", duration_s=0.01, detail="assert 1 == 2")
     reason = "its own solution does not pass (failed: assert 1 == 2)"
 
-    assert [desk.questions.fault_of(case(0, "tab_indent")) for _ in range(3)] == [reason] * 3
+    assert [desk.problems.fault_of(case(0, "tab_indent")) for _ in range(3)] == [reason] * 3
     told = [message for message in desk.messages if message["type"] == "invalid"]
     assert told == [
         {"type": "invalid", "benchmark": "made up", "task_id": "made up/0", "perturbation": "tab_indent", "seed": 0,
@@ -141,7 +141,7 @@ def test_the_screen_takes_problems_evenly() -> None:
     ("words", "limit", "expected"),
     [(("tab_indent",), None, 50), (("tab_indent", "screen"), None, 40), (("tab_indent",), 7, 7), ((), 45, 45)],
 )
-def test_how_many_problems_are_disturbed(words: tuple[str, ...], limit: int | None, expected: int) -> None:
+def test_how_many_problems_are_perturbed(words: tuple[str, ...], limit: int | None, expected: int) -> None:
     """All, but for the screen; a limit always counts."""
     assert len(Desk(*words, n=50, limit=limit).tasks()) == expected
 
@@ -163,9 +163,9 @@ def test_only_what_was_answered_is_replayed() -> None:
 
 
 @pytest.mark.parametrize("labels", [["made up/1"], ["made up/1", "made up/1-half_given-s0"], ["made up/1-nonsense-s0"]])
-def test_samples_of_undisturbed_problems_have_no_robustness(labels: list[str]) -> None:
+def test_samples_of_nominal_problems_have_no_robustness(labels: list[str]) -> None:
     """One sentence before anything runs, not an empty table at the end."""
-    with pytest.raises(UsageError, match="holds no completion of a disturbed made up problem"):
+    with pytest.raises(UsageError, match="holds no completion of a perturbed made up problem"):
         Desk(known=dict.fromkeys(labels, ("",))).cases()
 
 
@@ -173,20 +173,20 @@ def test_a_benchmark_of_scripts_is_refused() -> None:
     """Whose prompts begin no function: the sentence names the reason and benchmarks that would do."""
     script = replace(problem("", BODY), prompt='"""Write a function to answer."""\n', canonical_solution="x = 1\n")
 
-    with pytest.raises(UsageError, match=r"no problem of made up could be disturbed by .*tab_indent.*mbpp-function"):
+    with pytest.raises(UsageError, match=r"no problem of made up could be perturbed by .*tab_indent.*mbpp-function"):
         Desk(problems=[script]).cases()
 
 
 def test_no_more_is_executed_than_finds_a_question() -> None:
-    """A baseline's model is loaded for the first one; an undisturbed case always is one."""
+    """A baseline's model is loaded for the first one; an nominal case always is one."""
     desk = Desk("new_line_after_doc")
     asked = [one for one in desk.cases() if one.perturbation]
 
-    assert not desk.questions.are_none(asked)
+    assert not desk.problems.are_none(asked)
     assert len(desk.programs) == 1
-    assert not desk.questions.are_none([None])
-    assert not desk.questions.are_none([case(1)])
-    assert desk.questions.are_none([])
+    assert not desk.problems.are_none([None])
+    assert not desk.problems.are_none([case(1)])
+    assert desk.problems.are_none([])
 
 
 def test_questions_that_do_not_pass_are_none() -> None:
@@ -195,12 +195,12 @@ def test_questions_that_do_not_pass_are_none() -> None:
     desk.status = Execution(status="failed", duration_s=0.01)
     asked = [one for one in desk.cases() if one.perturbation]
 
-    assert desk.questions.are_none(asked)
+    assert desk.problems.are_none(asked)
     assert len(desk.programs) == len(asked)
 
 
 def test_a_label_finds_what_its_case_asks() -> None:
-    """Undisturbed and disturbed, as a self-test answers them."""
+    """Nominal and perturbed, as a self-test answers them."""
     desk = Desk("new_line_after_doc")
 
-    assert all(desk.questions.labelled("made up", one.label) is desk.questions.of(one) for one in desk.cases())
+    assert all(desk.problems.labelled("made up", one.label) is desk.problems.of(one) for one in desk.cases())

@@ -54,7 +54,7 @@ def flips(n: int, *, fixed: int = 0, regressed: int = 0) -> PairedCounts:
 
 
 def outcomes(n: int, *, discordance: float, drop: float) -> tuple[Floats, Floats, Floats]:
-    """Give fixed and regressed of all outcomes that are at all likely, and their chances."""
+    """Return fixed and regressed of all outcomes that are at all likely, and their chances."""
     chances = [(discordance - drop) / 2, (discordance + drop) / 2, 1 - discordance]
     fixed, regressed = np.indices((n // 3, n // 3)).reshape(2, -1)
     each = np.asarray(multinomial.pmf(np.stack([fixed, regressed, n - fixed - regressed], axis=1), n, chances))

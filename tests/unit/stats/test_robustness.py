@@ -18,8 +18,8 @@ from pytest_qeval.stats.robustness import (
     robust_pass_difference,
 )
 
-# Twelve problems, greedy: undisturbed, then three seeds. By hand: 8 are solved undisturbed; a, b and l are robust, l
-# only when disturbed; c to h are lost; i, j and l are gained.
+# Twelve problems, greedy: nominal, then three seeds. By hand: 8 are solved nominal; a, b and l are robust, l
+# only when perturbed; c to h are lost; i, j and l are gained.
 TWELVE = {
     "a": "+ +++",
     "b": "+ +++",
@@ -37,9 +37,9 @@ TWELVE = {
 
 
 def problems(words: Sequence[str]) -> list[ProblemRobustness]:
-    """Read `+ +-`: a greedy sample undisturbed, and under two disturbances."""
+    """Read `+ +-`: a greedy sample nominal, and under two perturbations."""
     split = (word.split() for word in words)
-    return [problem_robustness([own == "+"], [[one == "+"] for one in disturbed]) for own, disturbed in split]
+    return [problem_robustness([own == "+"], [[one == "+"] for one in perturbed]) for own, perturbed in split]
 
 
 def value(quantity: Quantity) -> float:
@@ -59,12 +59,12 @@ def test_twelve_problems_by_hand() -> None:
     assert value(found.relative) == pytest.approx(9 / 12)
 
 
-def recode(nominal: Sequence[bool], disturbed: Sequence[Sequence[bool]], k: int) -> tuple[float, float]:
-    """Give robust pass and robust relative as their definitions are written: counters over samples."""
+def recode(nominal: Sequence[bool], perturbed: Sequence[Sequence[bool]], k: int) -> tuple[float, float]:
+    """Return robust pass and robust relative as their definitions are written: counters over samples."""
     n = len(nominal)
     robust = negative = positive = 0
     for sample in range(n):
-        outcomes = [seed[sample] for seed in disturbed]
+        outcomes = [seed[sample] for seed in perturbed]
         worst, best = int(all(outcomes)), int(any(outcomes))
         robust += worst
         if worst != int(nominal[sample]):
@@ -79,11 +79,11 @@ def test_the_definitions_are_recodes(data: st.DataObject) -> None:
     """For any samples and seeds; and for greedy ones what changes is either lost or gained."""
     n = data.draw(st.integers(1, 6))
     row = st.lists(st.booleans(), min_size=n, max_size=n)
-    nominal, disturbed = data.draw(row), data.draw(st.lists(row, min_size=1, max_size=4))
+    nominal, perturbed = data.draw(row), data.draw(st.lists(row, min_size=1, max_size=4))
     k = data.draw(st.integers(1, n))
-    found = problem_robustness(nominal, disturbed, k=k)
+    found = problem_robustness(nominal, perturbed, k=k)
 
-    assert (found.robust, found.relative) == recode(nominal, disturbed, k)
+    assert (found.robust, found.relative) == recode(nominal, perturbed, k)
     assert found.nominal == pass_at_k(n, sum(nominal), k)
     if n == 1:
         assert found.relative == found.lost + found.gained
@@ -111,7 +111,7 @@ def test_three_samples_by_hand(k: int, expected: tuple[float, ...]) -> None:
 
 
 def test_what_passed_before_is_no_gain() -> None:
-    """Of a problem that is asked in two forms, each disturbance is compared with the form that it disturbs."""
+    """Of a problem that is asked in two forms, each perturbation is compared with the form that it perturbs."""
     full, half = [True], [False]
     same = problem_robustness([False], [[True], [False]], originals=[full, half])
     gained = problem_robustness([False], [[True], [True]], originals=[full, half])
@@ -120,18 +120,18 @@ def test_what_passed_before_is_no_gain() -> None:
     assert (gained.gained, gained.relative, gained.robust) == (1, 1, 1)
 
 
-@pytest.mark.parametrize("disturbed", [[], [[True, False]]])
-def test_what_does_not_match_is_refused(disturbed: list[list[bool]]) -> None:
-    """No disturbance, or another number of samples."""
-    with pytest.raises(ValueError, match="at least one disturbance, with as many samples"):
-        problem_robustness([True], disturbed)
+@pytest.mark.parametrize("perturbed", [[], [[True, False]]])
+def test_what_does_not_match_is_refused(perturbed: list[list[bool]]) -> None:
+    """No perturbation, or another number of samples."""
+    with pytest.raises(ValueError, match="at least one perturbation, with as many samples"):
+        problem_robustness([True], perturbed)
 
 
 def test_nothing_solved_leaves_no_drop() -> None:
     """Said with the reason; so is nothing at all."""
     none = problems(["- ++", "- --"])
 
-    assert means_of(none).drop == Undefined(reason="no undisturbed problem was solved, so nothing could be dropped")
+    assert means_of(none).drop == Undefined(reason="no nominal problem was solved, so nothing could be dropped")
     assert isinstance(drop_increase(none, problems(["+ ++", "+ --"])), Undefined)
     assert isinstance(means_of([]).drop, Undefined)
     assert isinstance(drop_increase([], []), Undefined)

@@ -10,7 +10,7 @@ from pytest_qeval.facts import EnergyFacts, GenerationFacts, RecipeFacts, RunHea
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.schema import Case, Completion, Execution, Quantity, Record, Sample, Undefined
 from pytest_qeval.summary.results import DivergenceSummary, FlipPrediction
-from pytest_qeval.summary.summarize import Material
+from pytest_qeval.summary.summarize import SummaryInput
 
 HEADER = RunHeader(
     id="run",
@@ -76,11 +76,11 @@ def generation(recipe: str, *, tokens: int, busy_s: float, energy_wh: float | No
     )
 
 
-def session(baseline: str, candidate: str, *, planned: int | None = None) -> Material:
+def session(baseline: str, candidate: str, *, planned: int | None = None) -> SummaryInput:
     """Make a session from two strings of outcomes, one letter a problem; a blank is a lost case."""
     n = planned or len(baseline)
     outcomes = {"auto": baseline, "int8": candidate}
-    return Material(
+    return SummaryInput(
         run=HEADER,
         duration_s=12.5,
         planned=[(recipe, case(number)) for recipe in outcomes for number in range(n)],
@@ -114,7 +114,7 @@ def scored(recipe: str, number: int, *scores: float, answer: str = "Do it.") -> 
     )
 
 
-def scored_session(baseline: Sequence[float], candidate: Sequence[float | None]) -> Material:
+def scored_session(baseline: Sequence[float], candidate: Sequence[float | None]) -> SummaryInput:
     """Make a session from two lists of scores, one a problem; None is a lost case."""
     values = {"auto": baseline, "int8": candidate}
     material = session("", "")
@@ -126,7 +126,7 @@ def scored_session(baseline: Sequence[float], candidate: Sequence[float | None])
     )
 
 
-def simulating(material: Material, recipe: str) -> Material:
+def simulating(material: SummaryInput, recipe: str) -> SummaryInput:
     """Let a recipe of a session be rounded, but computed in float."""
     facts = replace(material.recipes[recipe], execution="simulated")
     return replace(material, recipes={**material.recipes, recipe: facts})

@@ -8,14 +8,14 @@ from typing import Literal
 
 from pytest_qeval.facts import PerturbationFacts
 from pytest_qeval.schema import Case, Record
-from pytest_qeval.summary.summarize import Material
+from pytest_qeval.summary.summarize import SummaryInput
 from tests.unit.summary.builders import record, session
 
 Outcomes = Mapping[str, Sequence[str]]
-"""By perturbation (empty for undisturbed), one text a seed: + passed, - failed, blank lost, . not asked."""
+"""By perturbation (empty for nominal), one text a seed: + passed, - failed, blank lost, . not asked."""
 
 
-def disturbed(number: int, perturbation: str | None = None, seed: int = 0) -> Case:
+def perturbed(number: int, perturbation: str | None = None, seed: int = 0) -> Case:
     return Case(benchmark="micro", task_id=f"micro/{number}", perturbation=perturbation, seed=seed)
 
 
@@ -31,24 +31,24 @@ TABS = facts("tabs", "format", form="half")
 
 
 def answers(recipe: str, outcomes: Outcomes) -> list[tuple[Case, Record | None]]:
-    """Give the planned cases with their records, None for a lost one."""
+    """Return the planned cases with their records, None for a lost one."""
     planned: list[tuple[Case, Record | None]] = []
     for name, seeds in outcomes.items():
         for seed, letters in enumerate(seeds):
             for number, letter in enumerate(letters):
-                case = disturbed(number, name or None, seed)
+                case = perturbed(number, name or None, seed)
                 if letter == " ":
                     planned.append((case, None))
                 elif letter != ".":
-                    disturbance = f"+{name}" if name else ""
-                    made = replace(record(recipe, number, letter), case=case, disturbance=disturbance)
+                    perturbation = f"+{name}" if name else ""
+                    made = replace(record(recipe, number, letter), case=case, prompt_diff=perturbation)
                     planned.append((case, made))
     return planned
 
 
 def robust_session(
     baseline: Outcomes, candidate: Outcomes, perturbations: Sequence[PerturbationFacts] = (TYPOS,)
-) -> Material:
+) -> SummaryInput:
     """Make a session of two recipes."""
     told = {name: answers(name, outcomes) for name, outcomes in (("auto", baseline), ("int8", candidate))}
     return replace(
@@ -62,6 +62,6 @@ def robust_session(
 
 NOMINAL = "++++++++++--"
 BASE: Outcomes = {"": [NOMINAL], "typos": ["+++++++++-+-", "++++++++++--", "++++++++++--"]}
-"""Ten of twelve are solved undisturbed, nine of them whatever the typos; one is lost and one gained."""
+"""Ten of twelve are solved nominal, nine of them whatever the typos; one is lost and one gained."""
 OWN: Outcomes = {"": [NOMINAL], "typos": ["++++++++--+-", "-+++++++++--", "++++++++++--"]}
 """Three are lost: micro/0, micro/8 and micro/9."""

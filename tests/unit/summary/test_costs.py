@@ -11,7 +11,7 @@ from pytest_qeval.facts import StreamFacts
 from pytest_qeval.report.json import SCHEMA_PATH, report_dict
 from pytest_qeval.report.terminal import lines
 from pytest_qeval.schema import Record
-from pytest_qeval.summary.summarize import Material, summarise
+from pytest_qeval.summary.summarize import SummaryInput, summarize
 from tests.unit.summary.builders import HEADER, generation, session, simulating
 
 STREAM = "single stream 20.0 ms per token against 10.0"
@@ -19,12 +19,14 @@ BATCH = "batch 50 tokens/s against 100"
 
 
 @pytest.fixture
-def material() -> Material:
+def material() -> SummaryInput:
     return session("++++----", "+++-+--t")
 
 
-def timed(material: Material, *, stream: tuple[float, float], batch: tuple[float, float], tokens: int) -> Material:
-    """Give each of baseline and candidate a single stream in seconds per token, and a batch in tokens per second."""
+def timed(
+    material: SummaryInput, *, stream: tuple[float, float], batch: tuple[float, float], tokens: int
+) -> SummaryInput:
+    """Return each of baseline and candidate a single stream in seconds per token, and a batch in tokens per second."""
 
     def facts(recipe: str, seconds: float) -> StreamFacts:
         times = (seconds, seconds)
@@ -60,10 +62,10 @@ def timed(material: Material, *, stream: tuple[float, float], batch: tuple[float
     ids=["both", "stream", "batch", "short batch beside a slow stream", "short batch", "within 3 %", "faster"],
 )
 def test_a_native_recipe_says_where_it_is_slower(
-    material: Material, stream: tuple[float, float], batch: tuple[float, float], tokens: int, said: str
+    material: SummaryInput, stream: tuple[float, float], batch: tuple[float, float], tokens: int, said: str
 ) -> None:
     """No speed-up is claimed of a recipe that is slower both ways only."""
-    summary = summarise(timed(material, stream=stream, batch=batch, tokens=tokens))
+    summary = summarize(timed(material, stream=stream, batch=batch, tokens=tokens))
     shown = [line.text for line in lines(summary, (), output=Path())]
 
     assert summary.efficiency["int8"].slower == said
@@ -72,24 +74,24 @@ def test_a_native_recipe_says_where_it_is_slower(
 
 
 @pytest.mark.parametrize("recipe", ["auto", "int8"])
-def test_a_simulated_recipe_is_neither_slower_nor_faster(material: Material, recipe: str) -> None:
+def test_a_simulated_recipe_is_neither_slower_nor_faster(material: SummaryInput, recipe: str) -> None:
     """Its speed is that of floating point, whichever of the two it is."""
     slow = simulating(timed(material, stream=(0.01, 0.02), batch=(100.0, 50.0), tokens=200), recipe)
 
-    assert summarise(slow).efficiency["int8"].slower == ""
+    assert summarize(slow).efficiency["int8"].slower == ""
 
 
-def test_simulated_numbers_are_marked_in_the_report(material: Material) -> None:
+def test_simulated_numbers_are_marked_in_the_report(material: SummaryInput) -> None:
     """A machine can tell them from a recipe's own."""
-    report = report_dict(summarise(simulating(material, "int8")), ())
+    report = report_dict(summarize(simulating(material, "int8")), ())
 
     assert {name: costs["simulated"] for name, costs in report["efficiency"].items()} == {"auto": False, "int8": True}
     jsonschema.validate(report, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
 
 
-def test_a_simulated_recipe_shows_its_packed_size(material: Material) -> None:
+def test_a_simulated_recipe_shows_its_packed_size(material: SummaryInput) -> None:
     """Its speed is in parentheses and its size is not, as the legend says."""
-    text = [line.text for line in lines(summarise(simulating(material, "int8")), (), output=Path())]
+    text = [line.text for line in lines(summarize(simulating(material, "int8")), (), output=Path())]
 
     def cells(label: str) -> list[str]:
         return next(line for line in text if line.startswith(f"  {label}")).removeprefix(f"  {label}").split()
@@ -103,16 +105,16 @@ def test_a_simulated_recipe_shows_its_packed_size(material: Material) -> None:
 
 
 @pytest.mark.parametrize("saved", [3, 8], ids=["a part", "all"])
-def test_what_a_baseline_took_is_left_out_where_it_answered_before(material: Material, saved: int) -> None:
+def test_what_a_baseline_took_is_left_out_where_it_answered_before(material: SummaryInput, saved: int) -> None:
     """The rest of its problems took less than all of the candidate's: no gate may set the two side by side."""
     material = replace(material, run=replace(HEADER, saved_baseline={"started_at": "2026-01-30"}))
     bare = [
         untimed(record) if record.recipe == "auto" and number < saved else record
         for number, record in enumerate(material.records)
     ]
-    partial = summarise(replace(material, records=bare))
+    partial = summarize(replace(material, records=bare))
 
-    assert summarise(material).efficiency["auto"].energy.energy_wh == 0.4
+    assert summarize(material).efficiency["auto"].energy.energy_wh == 0.4
     costs = partial.efficiency["auto"]
     assert (costs.throughput, costs.energy.energy_wh, costs.wh_per_solved, costs.tpot_s) == (None, None, None, None)
     assert (costs.new_tokens, costs.peak_memory_bytes) == (0, None)
@@ -122,7 +124,7 @@ def test_what_a_baseline_took_is_left_out_where_it_answered_before(material: Mat
 
 
 def untimed(record: Record) -> Record:
-    """Give a record as a saved baseline does without its costs."""
+    """Return a record as a saved baseline does without its costs."""
     return replace(
         record,
         samples=tuple(

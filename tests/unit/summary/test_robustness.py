@@ -13,9 +13,9 @@ from pytest_qeval.report.json import SCHEMA_PATH, report_dict
 from pytest_qeval.schema import Estimate, Quantity, Record, Undefined
 from pytest_qeval.summary.results import Summary
 from pytest_qeval.summary.robust_results import ALL, RobustChange, RobustResult
-from pytest_qeval.summary.summarize import Material, summarise
+from pytest_qeval.summary.summarize import SummaryInput, summarize
 from tests.unit.summary.builders import INT8, record
-from tests.unit.summary.perturbed import BASE, NOMINAL, OWN, TABS, TYPOS, WORDS, Outcomes, disturbed, robust_session
+from tests.unit.summary.perturbed import BASE, NOMINAL, OWN, TABS, TYPOS, WORDS, Outcomes, perturbed, robust_session
 
 EXECUTIONS = {sign: record("int8", 0, sign).samples[0].execution for sign in "+-"}
 
@@ -35,9 +35,9 @@ def value(quantity: Quantity) -> float:
     return quantity.value
 
 
-def numbers(material: Material, recipe: str = "int8", scope: str = ALL) -> tuple[float, ...]:
-    """Give pass@1, robust pass, robust drop, relative, lost and gained, each of twelve."""
-    means = result_of(summarise(material), recipe, scope).means[1]
+def numbers(material: SummaryInput, recipe: str = "int8", scope: str = ALL) -> tuple[float, ...]:
+    """Return pass@1, robust pass, robust drop, relative, lost and gained, each of twelve."""
+    means = result_of(summarize(material), recipe, scope).means[1]
     names = ("nominal", "robust", "drop", "relative", "lost", "gained")
     return tuple(value(getattr(means, name)) for name in names)
 
@@ -49,12 +49,12 @@ def test_the_worst_of_all_seeds_counts(scope: str) -> None:
 
     assert numbers(material, "auto", scope) == pytest.approx((10 / 12, 9 / 12, 1 / 10, 2 / 12, 1 / 12, 1 / 12))
     assert numbers(material, "int8", scope) == pytest.approx((10 / 12, 7 / 12, 3 / 10, 4 / 12, 3 / 12, 1 / 12))
-    assert result_of(summarise(material), scope=scope).problems == 12
+    assert result_of(summarize(material), scope=scope).problems == 12
 
 
 def test_a_candidate_is_set_beside_the_baseline() -> None:
-    """Its drop is twenty points higher; who loses what both solve undisturbed is told by name."""
-    change = change_of(summarise(robust_session(BASE, OWN)))
+    """Its drop is twenty points higher; who loses what both solve nominal is told by name."""
+    change = change_of(summarize(robust_session(BASE, OWN)))
 
     assert value(change.increase) == pytest.approx(0.3 - 0.1)
     assert value(change.delta) == pytest.approx(7 / 12 - 9 / 12)
@@ -70,12 +70,12 @@ def test_evidence_is_about_an_increase_of_the_drop(ours: Outcomes, theirs: Outco
     def often(outcomes: Outcomes) -> Outcomes:
         return {name: [letters * 40 for letters in seeds] for name, seeds in outcomes.items()}
 
-    assert change_of(summarise(robust_session(often(ours), often(theirs)))).evidence == expected
+    assert change_of(summarize(robust_session(often(ours), often(theirs)))).evidence == expected
 
 
-def test_undisturbed_results_stay_what_they_are() -> None:
-    """pass@1, regressions and the number of problems are of undisturbed cases alone."""
-    summary = summarise(robust_session(BASE, OWN))
+def test_nominal_results_stay_what_they_are() -> None:
+    """pass@1, regressions and the number of problems are of nominal cases alone."""
+    summary = summarize(robust_session(BASE, OWN))
 
     assert [(one.recipe, len(one.solved), one.missing) for one in summary.results] == [("auto", 10, 0), ("int8", 10, 0)]
     (comparison,) = summary.comparisons
@@ -86,26 +86,26 @@ def test_undisturbed_results_stay_what_they_are() -> None:
 def test_a_problem_whose_worst_is_not_known_is_left_out() -> None:
     """A lost answer might have been the one that failed: it is missing, and no problem is kept without it."""
     lost = {"": [NOMINAL], "typos": [" +++++++++--", "++++++++++--", "++++++++++--"]}
-    summary = summarise(robust_session(BASE, lost))
+    summary = summarize(robust_session(BASE, lost))
 
     assert (result_of(summary).problems, result_of(summary).missing) == (11, 1)
     assert value(result_of(summary).means[1].robust) == pytest.approx(9 / 11)
     assert change_of(summary).increase.n == 11  # type: ignore[union-attr]
 
 
-def test_a_problem_without_its_undisturbed_answer_is_left_out() -> None:
+def test_a_problem_without_its_nominal_answer_is_left_out() -> None:
     """There is nothing to compare with; the benchmark's own result says that it is missing."""
     lost = {**OWN, "": [" " + NOMINAL[1:]]}
-    summary = summarise(robust_session(BASE, lost))
+    summary = summarize(robust_session(BASE, lost))
 
     assert (result_of(summary).problems, result_of(summary).missing) == (11, 0)
     assert [one.missing for one in summary.results] == [0, 1]
 
 
-def test_deselected_undisturbed_cases_leave_nothing_to_say() -> None:
+def test_deselected_nominal_cases_leave_nothing_to_say() -> None:
     """As `-k` may do: no number, and a reason."""
     alone = {"typos": OWN["typos"]}
-    summary = summarise(robust_session(alone, alone))
+    summary = summarize(robust_session(alone, alone))
 
     assert (result_of(summary).asked, result_of(summary).unpaired, result_of(summary).missing) == (36, 36, 0)
     assert result_of(summary).means[1].drop == Undefined(reason="no problem was evaluated")
@@ -115,15 +115,15 @@ def test_deselected_undisturbed_cases_leave_nothing_to_say() -> None:
 def test_other_questions_on_the_two_sides_are_not_compared() -> None:
     """Neither where the candidate was asked more, nor where a perturbation made something else of the problem then."""
     fewer = {**BASE, "typos": [*BASE["typos"][:2], "++++++++.+--"]}
-    change = change_of(summarise(robust_session(fewer, OWN)))
+    change = change_of(summarize(robust_session(fewer, OWN)))
     assert (change.broken, change.increase.n) == (("micro/0",), 11)  # type: ignore[union-attr]
 
     material = robust_session(BASE, OWN)
     other = [
-        replace(one, disturbance="+others") if (one.recipe, one.case) == ("auto", disturbed(8, "typos", 2)) else one
+        replace(one, prompt_diff="+others") if (one.recipe, one.case) == ("auto", perturbed(8, "typos", 2)) else one
         for one in material.records
     ]
-    assert change_of(summarise(replace(material, records=other))).broken == ("micro/0",)  # and not micro/8
+    assert change_of(summarize(replace(material, records=other))).broken == ("micro/0",)  # and not micro/8
 
 
 HALVES: Outcomes = {"": ["++--"], HALF: ["+++-"], "tabs": ["+-+-"]}
@@ -136,8 +136,8 @@ def test_half_a_solution_is_the_measure_of_half_a_solution() -> None:
     assert numbers(material, scope="tabs")[:3] == pytest.approx((3 / 4, 2 / 4, 1 / 3))
 
 
-def test_over_both_forms_both_undisturbed_answers_count() -> None:
-    """A problem is solved undisturbed where it is in every form that was disturbed."""
+def test_over_both_forms_both_nominal_answers_count() -> None:
+    """A problem is solved nominal where it is in every form that was perturbed."""
     both = {**HALVES, "words": ["-+++"]}
     material = robust_session(both, both, [TABS, WORDS])
 
@@ -146,9 +146,9 @@ def test_over_both_forms_both_undisturbed_answers_count() -> None:
 
 
 def test_what_passes_in_its_own_form_gains_nothing() -> None:
-    """Solved in full and not half-given, and so disturbed: nothing has changed."""
+    """Solved in full and not half-given, and so perturbed: nothing has changed."""
     either = {"": ["+"], HALF: ["-"], "tabs": ["-"], "words": ["+"]}
-    means = result_of(summarise(robust_session(either, either, [TABS, WORDS]))).means[1]
+    means = result_of(summarize(robust_session(either, either, [TABS, WORDS]))).means[1]
 
     assert [value(getattr(means, name)) for name in ("nominal", "relative", "lost", "gained")] == [0, 0, 0, 0]
 
@@ -156,7 +156,7 @@ def test_what_passes_in_its_own_form_gains_nothing() -> None:
 def test_a_lost_half_given_answer_is_missing() -> None:
     """Nobody else counts it, and a gate must not pass over it."""
     lost = {**HALVES, HALF: [" ++-"]}
-    result = result_of(summarise(robust_session(HALVES, lost, [TABS])))
+    result = result_of(summarize(robust_session(HALVES, lost, [TABS])))
 
     assert (result.problems, result.missing) == (3, 1)
 
@@ -165,7 +165,7 @@ def test_perturbations_and_categories_are_corrected_apart() -> None:
     """Benjamini-Hochberg over three perturbations, over two categories, and over nothing for all of them."""
     base = {"": ["+" * 12], HALF: ["+" * 12], "typos": ["+" * 12], "words": ["+" * 12], "tabs": ["+" * 12]}
     own = {**base, "typos": ["-" * 6 + "+" * 6], "words": ["-" + "+" * 11]}
-    summary = summarise(robust_session(base, own, [TYPOS, WORDS, TABS]))
+    summary = summarize(robust_session(base, own, [TYPOS, WORDS, TABS]))
     found = {one.scope: (one.p, one.p_adjusted) for one in summary.robust_changes}
 
     six = 2 / 2**6
@@ -188,14 +188,14 @@ def test_the_control_is_not_corrected_for() -> None:
         control="control",
     )
 
-    changes = [change_of(summarise(control), scope, name) for scope in ("typos", ALL) for name in ("control", "int8")]
+    changes = [change_of(summarize(control), scope, name) for scope in ("typos", ALL) for name in ("control", "int8")]
     assert [(one.p, one.p_adjusted) for one in changes] == [(0.5, 0.5)] * 4
 
 
 def test_without_facts_nothing_is_said() -> None:
-    """A run may be interrupted before anybody has told what was disturbed."""
+    """A run may be interrupted before anybody has told what was perturbed."""
     material = replace(robust_session(BASE, OWN), perturbations={})
-    summary = summarise(material)
+    summary = summarize(material)
 
     assert (summary.robust_results, summary.robust_changes) == ((), ())
     assert report_dict(summary, ())["robustness"] == {}
@@ -203,7 +203,7 @@ def test_without_facts_nothing_is_said() -> None:
 
 def test_without_a_baseline_nothing_is_compared() -> None:
     """What a recipe loses is said all the same."""
-    summary = summarise(replace(robust_session(BASE, OWN), baseline=None))
+    summary = summarize(replace(robust_session(BASE, OWN), baseline=None))
 
     assert summary.robust_changes == ()
     assert result_of(summary).problems == 12
@@ -219,7 +219,7 @@ def test_several_samples_are_estimated_like_pass_at_k() -> None:
         for one in material.records
         for name in (one.case.perturbation or "",)
     ]
-    means = result_of(summarise(replace(material, records=records))).means
+    means = result_of(summarize(replace(material, records=records))).means
 
     assert set(means) == {1}
     assert [value(getattr(means[1], name)) for name in ("nominal", "robust", "drop", "lost")] == [1, 0.5, 0.5, 0.5]
@@ -238,7 +238,7 @@ def test_two_benchmarks_do_not_mix() -> None:
         planned=[*material.planned, *((one.recipe, one.case) for one in moved)],
         perturbations={**material.perturbations, ("other", "typos"): replace(TYPOS, benchmark="other")},
     )
-    changes = {one.benchmark: one for one in summarise(both).robust_changes if one.scope == ALL}
+    changes = {one.benchmark: one for one in summarize(both).robust_changes if one.scope == ALL}
 
     assert value(changes["micro"].increase) == pytest.approx(0.2)
     assert value(changes["other"].increase) == 0
@@ -247,7 +247,7 @@ def test_two_benchmarks_do_not_mix() -> None:
 def test_the_report_has_every_number() -> None:
     """By benchmark, recipe and scope, in the shape that the schema promises."""
     invalid = replace(TYPOS, invalid=1, reasons={"micro/7-typos-s1": "it does not compile"})
-    summary = summarise(robust_session({**BASE, **HALVES_OF_12}, {**OWN, **HALVES_OF_12}, [invalid, TABS]))
+    summary = summarize(robust_session({**BASE, **HALVES_OF_12}, {**OWN, **HALVES_OF_12}, [invalid, TABS]))
     report = report_dict(summary, ())
     jsonschema.validate(report, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
     section = report["robustness"]["micro"]["int8"]
@@ -267,16 +267,16 @@ HALVES_OF_12: Outcomes = {HALF: [NOMINAL], "tabs": [NOMINAL]}
 
 
 def test_examples_are_of_the_problems_that_broke_most() -> None:
-    """One case each, at most three, with both diffs; only what the baseline keeps under the same disturbance."""
+    """One case each, at most three, with both diffs; only what the baseline keeps under the same perturbation."""
     base = {"": ["+" * 6], "typos": ["+" * 6] * 3}
     own = {"": ["+" * 6], "typos": ["-" * 5 + "+", "++-+++", "++-+-+"]}
-    change = change_of(summarise(robust_session(base, own)))
+    change = change_of(summarize(robust_session(base, own)))
 
     assert [one.case for one in change.examples] == [f"micro/{n}-typos-s0" for n in (2, 4, 0)]
     first = change.examples[0]
     assert (first.reason, first.prompt_diff) == ("failed: assert 1 == 2", "+typos")
-    assert change_of(summarise(robust_session(own, own))).examples == ()
-    assert change_of(summarise(robust_session(base, own)), "typos").examples == ()
+    assert change_of(summarize(robust_session(own, own))).examples == ()
+    assert change_of(summarize(robust_session(base, own)), "typos").examples == ()
 
 
 def test_of_a_chat_answer_the_question_is_not_shown_again() -> None:
@@ -289,8 +289,8 @@ def test_of_a_chat_answer_the_question_is_not_shown_again() -> None:
         return replace(made, samples=(replace(sample, extracted=program),))
 
     session = robust_session({"": ["+"], "typos": ["+"]}, {"": ["+"], "typos": ["-"]})
-    records = [answered(one, one.disturbance or "Square.", one.disturbance or "n * n") for one in session.records]
-    (example,) = change_of(summarise(replace(session, records=records))).examples
+    records = [answered(one, one.prompt_diff or "Square.", one.prompt_diff or "n * n") for one in session.records]
+    (example,) = change_of(summarize(replace(session, records=records))).examples
 
     changed = [line for line in example.completion_diff.splitlines() if not line.startswith(("---", "+++", "@@"))]
     assert changed == [" def f(n):", "-    return n * n", "+    return +typos"]

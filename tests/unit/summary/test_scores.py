@@ -15,7 +15,7 @@ from pytest_qeval.schema import Estimate
 from pytest_qeval.stats.paired import adjusted, paired_mean
 from pytest_qeval.stats.scores import mean_score, sign_flip_p
 from pytest_qeval.summary.results import GateResult, Summary
-from pytest_qeval.summary.summarize import Material, summarise
+from pytest_qeval.summary.summarize import SummaryInput, summarize
 from pytest_qeval.verdict.gates.grammar import parse_gate
 from pytest_qeval.verdict.gates.judge import judge
 from tests.unit.summary.builders import scored, scored_session, session
@@ -24,7 +24,7 @@ BASE = [0.5, 0.25, 1.0, 0.0, 0.75, 0.5]
 OWN = [0.5, 0.125, 0.75, 0.0, 1.0, 0.25]
 
 
-def both() -> Material:
+def both() -> SummaryInput:
     """Make a session with a benchmark of either kind."""
     code, text = session("+++-", "++--"), scored_session(BASE, OWN)
     return replace(
@@ -41,14 +41,14 @@ def judged(summary: Summary, *expressions: str) -> tuple[GateResult, ...]:
 
 def test_where_the_baseline_scores_nothing_no_promise_is_kept() -> None:
     """Empty answers before and after must not look like no loss."""
-    (gate,) = judged(summarise(scored_session([0.0] * 6, [0.0] * 6)), "bleu drop <= 1pt")
+    (gate,) = judged(summarize(scored_session([0.0] * 6, [0.0] * 6)), "bleu drop <= 1pt")
 
     assert gate.outcome == "fail"
     assert "auto itself has 0" in gate.reason
 
 
 def test_means_and_differences_are_those_of_the_cases() -> None:
-    summary = summarise(scored_session(BASE, OWN))
+    summary = summarize(scored_session(BASE, OWN))
     _, own = summary.score_results
     (compared,) = summary.score_comparisons
     change = compared.changes["bleu"]
@@ -67,7 +67,7 @@ def test_means_and_differences_are_those_of_the_cases() -> None:
 
 def test_scored_cases_are_neither_solved_nor_unsolved() -> None:
     """A run of both kinds keeps them apart: pass rates are of what was executed."""
-    summary = summarise(both())
+    summary = summarize(both())
 
     assert {result.benchmark for result in summary.results} == {"micro"}
     assert {result.benchmark for result in summary.score_results} == {"text"}
@@ -76,7 +76,7 @@ def test_scored_cases_are_neither_solved_nor_unsolved() -> None:
 
 
 def test_p_values_of_both_kinds_are_corrected_together() -> None:
-    summary = summarise(both())
+    summary = summarize(both())
     (flips,), (scores,) = summary.comparisons, summary.score_comparisons
     raw = [flips.mcnemar_p, *(change.p for change in scores.changes.values())]
 
@@ -90,7 +90,7 @@ def test_a_control_is_no_candidate() -> None:
     material = scored_session(BASE, OWN)
     again = [scored("control", n, score) for n, score in enumerate(BASE)]
     planned = [*material.planned, *(("control", record.case) for record in again)]
-    summary = summarise(replace(material, planned=planned, records=[*material.records, *again], control="control"))
+    summary = summarize(replace(material, planned=planned, records=[*material.records, *again], control="control"))
     changes = {one.recipe: one.changes["bleu"] for one in summary.score_comparisons}
 
     assert changes["int8"].p_adjusted == pytest.approx(changes["int8"].p)
@@ -98,7 +98,7 @@ def test_a_control_is_no_candidate() -> None:
 
 
 def test_a_lost_case_is_missing_and_not_zero() -> None:
-    summary = summarise(scored_session(BASE, [0.5, None, *OWN[2:]]))
+    summary = summarize(scored_session(BASE, [0.5, None, *OWN[2:]]))
     own = summary.score_results[1]
     (result,) = judged(summary, "bleu >= 0")
 
@@ -109,7 +109,7 @@ def test_a_lost_case_is_missing_and_not_zero() -> None:
 
 def test_a_benchmark_of_which_nothing_came_back_is_still_a_scored_one() -> None:
     """What the data said about themselves is enough."""
-    summary = summarise(scored_session(BASE, [None] * 6))
+    summary = summarize(scored_session(BASE, [None] * 6))
 
     assert summary.results == ()
     assert [(one.recipe, one.missing) for one in summary.score_results] == [("auto", 0), ("int8", 6)]
@@ -119,7 +119,7 @@ def test_a_benchmark_of_which_nothing_came_back_is_still_a_scored_one() -> None:
 def test_samples_count_by_their_mean_and_silence_is_counted() -> None:
     material = scored_session(BASE[:2], OWN[:2])
     records = [scored("int8", 0, 0.2, 0.4), scored("int8", 1, 0.0, answer="")]
-    summary = summarise(replace(material, records=[*material.records[:2], *records]))
+    summary = summarize(replace(material, records=[*material.records[:2], *records]))
     own = summary.score_results[1]
 
     assert own.cases["text/0"]["chrf"] == pytest.approx(0.3)
@@ -128,8 +128,8 @@ def test_samples_count_by_their_mean_and_silence_is_counted() -> None:
 
 def test_energy_of_texts_is_not_shared_among_solved_problems() -> None:
     """It went into both, and nobody knows how much into which."""
-    assert summarise(session("+++-", "++--")).efficiency["int8"].wh_per_solved is not None
-    assert summarise(both()).efficiency["int8"].wh_per_solved is None
+    assert summarize(session("+++-", "++--")).efficiency["int8"].wh_per_solved is not None
+    assert summarize(both()).efficiency["int8"].wh_per_solved is None
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_energy_of_texts_is_not_shared_among_solved_problems() -> None:
     ],
 )
 def test_gates_judge_means_and_drops(expression: str, outcome: str, value: float) -> None:
-    (result,) = judged(summarise(scored_session(BASE, OWN)), expression)
+    (result,) = judged(summarize(scored_session(BASE, OWN)), expression)
 
     assert isinstance(result.observed, Estimate)
     assert (result.outcome, result.benchmark) == (outcome, "text")
@@ -154,7 +154,7 @@ def test_gates_judge_means_and_drops(expression: str, outcome: str, value: float
 
 def test_gates_meet_benchmarks_of_their_kind_only() -> None:
     """Without a name, a pass rate is judged where there is one, and a score where there is one."""
-    results = judged(summarise(both()), "pass@1 >= 0", "bleu >= 0", "micro:bleu >= 0")
+    results = judged(summarize(both()), "pass@1 >= 0", "bleu >= 0", "micro:bleu >= 0")
 
     assert [(result.benchmark, result.outcome) for result in results] == [
         ("micro", "pass"), ("text", "pass"), ("micro", "fail"),
@@ -163,7 +163,7 @@ def test_gates_meet_benchmarks_of_their_kind_only() -> None:
 
 
 def test_the_report_has_a_section_and_its_schema_knows_it() -> None:
-    report = report_dict(summarise(both()), [])
+    report = report_dict(summarize(both()), [])
     section = report["summarization"]["text"]
 
     jsonschema.validate(report, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
@@ -176,7 +176,7 @@ def test_the_report_has_a_section_and_its_schema_knows_it() -> None:
 
 def test_the_terminal_shows_means_and_what_became_of_them() -> None:
     """Scores as they are usually written, from 0 to 100; both kinds in one summary."""
-    text = [line.text for line in lines(summarise(both()), [], output=Path())]
+    text = [line.text for line in lines(summarize(both()), [], output=Path())]
     at = next(number for number, line in enumerate(text) if line.startswith("text "))
 
     assert text[at].split() == ["text", "BLEU", "95", "%", "interval", "chrF", "95", "%", "interval", "scored"]

@@ -9,20 +9,20 @@ from pytest_qeval.facts import BlockSensitivity, SensitivityFacts
 from pytest_qeval.report.json import SCHEMA_PATH, report_dict
 from pytest_qeval.report.terminal import lines
 from pytest_qeval.schema import Estimate
-from pytest_qeval.summary.summarize import Material, summarise
+from pytest_qeval.summary.summarize import SummaryInput, summarize
 from pytest_qeval.verdict.gates.grammar import parse_gate
 from pytest_qeval.verdict.gates.judge import judge
 from tests.unit.summary.builders import INT8, record, session
 
 
 @pytest.fixture
-def material() -> Material:
+def material() -> SummaryInput:
     return session("++++----", "+++-+--t")
 
 
-def test_flips_are_told_by_task_in_both_directions(material: Material) -> None:
+def test_flips_are_told_by_task_in_both_directions(material: SummaryInput) -> None:
     """Solved by the baseline only is regressed, by the candidate only is fixed."""
-    (comparison,) = summarise(material).comparisons
+    (comparison,) = summarize(material).comparisons
 
     assert (comparison.regressed, comparison.fixed) == (("micro/3",), ("micro/4",))
     assert isinstance(comparison.delta, Estimate)
@@ -30,17 +30,17 @@ def test_flips_are_told_by_task_in_both_directions(material: Material) -> None:
     assert comparison.mcnemar_p == 1.0
 
 
-def test_failures_are_counted_by_status(material: Material) -> None:
+def test_failures_are_counted_by_status(material: SummaryInput) -> None:
     """A timeout is not a wrong answer."""
-    results = {result.recipe: result for result in summarise(material).results}
+    results = {result.recipe: result for result in summarize(material).results}
 
     assert results["int8"].failures == {"failed": 3, "timeout": 1}
     assert results["auto"].failures == {"failed": 4}
 
 
-def test_costs_are_ratios_of_what_was_measured(material: Material) -> None:
+def test_costs_are_ratios_of_what_was_measured(material: SummaryInput) -> None:
     """Throughput is tokens over engine time, energy is shared by the solved problems only."""
-    costs = summarise(material).efficiency["int8"]
+    costs = summarize(material).efficiency["int8"]
 
     assert costs.throughput == pytest.approx(100.0)
     assert costs.wh_per_solved == pytest.approx(0.1 / 4)
@@ -50,7 +50,7 @@ def test_costs_are_ratios_of_what_was_measured(material: Material) -> None:
 
 def test_a_lost_case_is_missing_and_left_out_of_the_pairs() -> None:
     """The plan is the denominator of `missing`, the common cases that of the difference."""
-    summary = summarise(session("++++", "++ +"))
+    summary = summarize(session("++++", "++ +"))
 
     assert summary.missing == 1
     assert isinstance(summary.comparisons[0].delta, Estimate)
@@ -70,9 +70,9 @@ def test_a_lost_case_is_missing_and_left_out_of_the_pairs() -> None:
         ("humaneval:pass@1 drop <= 2pt", "fail", "no pass@1 of int8 on humaneval in this run"),
     ],
 )
-def test_gates_judge_candidates(material: Material, expression: str, outcome: str, reason: str) -> None:
+def test_gates_judge_candidates(material: SummaryInput, expression: str, outcome: str, reason: str) -> None:
     """Each gate is judged for the candidate alone, and says what it saw."""
-    (result,) = judge([parse_gate(expression)], summarise(material), require_proof=False)
+    (result,) = judge([parse_gate(expression)], summarize(material), require_proof=False)
 
     assert (result.recipe, result.outcome, result.reason) == ("int8", outcome, reason)
 
@@ -80,7 +80,7 @@ def test_gates_judge_candidates(material: Material, expression: str, outcome: st
 @pytest.mark.parametrize("expression", ["pass@1 drop <= 50pt", "pass@1 >= 0.1", "regressed <= 9"])
 def test_a_missing_case_breaks_the_gate_that_needed_it(expression: str) -> None:
     """A lost case may have been the regression."""
-    (result,) = judge([parse_gate(expression)], summarise(session("++++", "++ +")), require_proof=False)
+    (result,) = judge([parse_gate(expression)], summarize(session("++++", "++ +")), require_proof=False)
 
     assert (result.outcome, result.reason) == ("fail", "1 cases are missing")
 
@@ -89,8 +89,8 @@ def test_evidence_is_what_the_interval_proves() -> None:
     """A hundred equal outcomes prove that no more than ten points were lost; eight prove nothing."""
     gate = parse_gate("pass@1 drop <= 10pt")
 
-    (many,) = judge([gate], summarise(session("+-" * 50, "+-" * 50)), require_proof=True)
-    (few,) = judge([gate], summarise(session("+-" * 4, "+-" * 4)), require_proof=True)
+    (many,) = judge([gate], summarize(session("+-" * 50, "+-" * 50)), require_proof=True)
+    (few,) = judge([gate], summarize(session("+-" * 4, "+-" * 4)), require_proof=True)
 
     assert (many.outcome, many.evidence) == ("pass", "not worse")
     assert (few.outcome, few.evidence) == ("fail", "unproven")
@@ -99,18 +99,18 @@ def test_evidence_is_what_the_interval_proves() -> None:
 @pytest.mark.parametrize(
     "found", [session("++++----", "+++-+--t"), session("", "", planned=2), session("++  ", "  ++")]
 )
-def test_every_report_fits_its_schema(found: Material) -> None:
+def test_every_report_fits_its_schema(found: SummaryInput) -> None:
     """Full, empty and torn sessions alike, and nothing in them but JSON."""
-    summary = summarise(found)
+    summary = summarize(found)
     gates = judge([parse_gate("pass@1 drop <= 2pt"), parse_gate("energy ratio <= 1")], summary, require_proof=False)
     report = json.loads(json.dumps(report_dict(summary, gates), allow_nan=False))
 
     jsonschema.validate(report, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
 
 
-def test_the_terminal_tells_the_whole_story(material: Material, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_the_terminal_tells_the_whole_story(material: SummaryInput, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Scores with intervals, the difference, the flips, the costs with their provenance, the verdict."""
-    summary = summarise(material)
+    summary = summarize(material)
     gates = judge([parse_gate("regressed <= 0")], summary, require_proof=False)
     output = tmp_path_factory.getbasetemp()
 
@@ -131,11 +131,11 @@ def test_the_terminal_tells_the_whole_story(material: Material, tmp_path_factory
     assert [line for line in text if line in expected] == expected
 
 
-def test_what_a_benchmark_leaves_out_is_told(material: Material) -> None:
+def test_what_a_benchmark_leaves_out_is_told(material: SummaryInput) -> None:
     """A score over fewer problems than the data has says so, in the report and on one line."""
     excluded = {"micro/90": "too slow", "micro/91": "of a class", "micro/92": "too slow"}
     facts = {**material.benchmarks["micro"], "excluded": excluded}
-    summary = summarise(replace(material, benchmarks={"micro": facts}))
+    summary = summarize(replace(material, benchmarks={"micro": facts}))
     shown = [line.text for line in lines(summary, (), output=Path())]
 
     assert "  micro: 3 of 11 problems left out: micro/90, micro/92 (too slow); micro/91 (of a class)" in shown
@@ -144,15 +144,15 @@ def test_what_a_benchmark_leaves_out_is_told(material: Material) -> None:
     jsonschema.validate(report, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
 
 
-def test_nothing_is_said_of_a_benchmark_that_is_asked_whole(material: Material) -> None:
-    assert not any("left out" in line.text for line in lines(summarise(material), (), output=Path()))
+def test_nothing_is_said_of_a_benchmark_that_is_asked_whole(material: SummaryInput) -> None:
+    assert not any("left out" in line.text for line in lines(summarize(material), (), output=Path()))
 
 
-def test_the_most_sensitive_blocks_are_shown_first(material: Material) -> None:
+def test_the_most_sensitive_blocks_are_shown_first(material: SummaryInput) -> None:
     """A handful on the terminal, all of them in the report."""
     blocks = tuple(BlockSensitivity(name=f"b{i}", layers=7, kl=1 / (i + 1), same_top1=0.5) for i in range(10))
     facts = SensitivityFacts(recipe="int8", texts=2, tokens=30, duration_s=1.0, blocks=blocks)
-    summary = summarise(replace(material, sensitivity={"int8": facts}))
+    summary = summarize(replace(material, sensitivity={"int8": facts}))
     shown = [line.text for line in lines(summary, (), output=Path())]
     start = next(i for i, text in enumerate(shown) if text.startswith("sensitivity to int8"))
     assert shown[start + 2].split()[:2] == ["b0", "1"]
@@ -161,9 +161,9 @@ def test_the_most_sensitive_blocks_are_shown_first(material: Material) -> None:
     assert [block["name"] for block in report["sensitivity"]["int8"]["blocks"]] == [f"b{i}" for i in range(10)]
 
 
-def test_notes_of_a_recipe_stand_below_its_costs(material: Material) -> None:
+def test_notes_of_a_recipe_stand_below_its_costs(material: SummaryInput) -> None:
     noted = replace(material, recipes={**material.recipes, "int8": replace(INT8, notes=("held in 8 bits",))})
-    assert "  int8: held in 8 bits" in [line.text for line in lines(summarise(noted), (), output=Path())]
+    assert "  int8: held in 8 bits" in [line.text for line in lines(summarize(noted), (), output=Path())]
 
 
 @pytest.mark.parametrize("candidate", [["+", "-"], []], ids=["one sample", "no case"])
@@ -173,7 +173,7 @@ def test_recipes_may_have_other_numbers_of_samples(candidate: list[str]) -> None
     own = [record("auto", number, "+++--") for number in range(2)]
     own += [record("int8", number, letters) for number, letters in enumerate(candidate)]
 
-    shown = [line.text for line in lines(summarise(replace(material, records=own)), (), output=Path("out"))]
+    shown = [line.text for line in lines(summarize(replace(material, records=own)), (), output=Path("out"))]
 
     (head,) = (text for text in shown if text.startswith("micro "))
     (row,) = (text for text in shown if text.startswith("  int8 ") and "against" not in text)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import pytest
 
 from pytest_qeval.facts import SensitivityFacts, StreamFacts
-from pytest_qeval.records.collector import Gathering, Parties
+from pytest_qeval.records.collector import Collector, Roles
 from pytest_qeval.schema import Case, Json
 from pytest_qeval.verdict.conclude import Verdict
 from pytest_qeval.verdict.conclude import conclude as verdict_on
@@ -29,7 +29,7 @@ DECISION: Json = {
 
 
 def messages(own: str = OWN) -> list[Json]:
-    """Give what a session is told about two recipes; a blank is a case without a record."""
+    """Return what a session is told about two recipes; a blank is a case without a record."""
     return [
         {"type": "benchmark", "name": "micro", "version": "1", "sha256": "ab", "problems": 8},
         {"type": "recipe", **asdict(BASELINE)},
@@ -47,32 +47,32 @@ def conclude(
     planned: Sequence[tuple[str, Case]] = PLANNED,
     require_proof: bool = False,
 ) -> Verdict:
-    gathering = Gathering()
+    collector = Collector()
     for message in told:
-        gathering.add(message)
+        collector.add(message)
     return verdict_on(
-        gathering,
+        collector,
         run=HEADER,
         duration_s=1.0,
         planned=planned,
-        parties=Parties(candidates=candidates, baseline="auto"),
+        roles=Roles(candidates=candidates, baseline="auto"),
         gates=[parse_gate(gate) for gate in gates],
         require_proof=require_proof,
     )
 
 
 @pytest.mark.parametrize(
-    ("parties", "recipes"),
+    ("roles", "recipes"),
     [
-        (Parties(candidates=("int8", "w4a16"), baseline="auto"), ("auto", "int8", "w4a16")),
-        (Parties(candidates=("int8",), baseline="auto", control="control"), ("auto", "control", "int8")),
-        (Parties(candidates=("int8",), baseline=None), ("int8",)),
-        (Parties(candidates=("auto", "int8"), baseline="auto"), ("auto", "int8")),
+        (Roles(candidates=("int8", "w4a16"), baseline="auto"), ("auto", "int8", "w4a16")),
+        (Roles(candidates=("int8",), baseline="auto", control="control"), ("auto", "control", "int8")),
+        (Roles(candidates=("int8",), baseline=None), ("int8",)),
+        (Roles(candidates=("auto", "int8"), baseline="auto"), ("auto", "int8")),
     ],
 )
-def test_the_baseline_comes_first(parties: Parties, recipes: tuple[str, ...]) -> None:
+def test_the_baseline_comes_first(roles: Roles, recipes: tuple[str, ...]) -> None:
     """Then its second run, then the candidates in the user's order; no name twice."""
-    assert parties.recipes == recipes
+    assert roles.recipes == recipes
 
 
 def test_the_order_of_messages_does_not_matter() -> None:
@@ -105,16 +105,16 @@ def test_every_kind_of_fact_is_kept_by_recipe() -> None:
     stream = StreamFacts(recipe="int8", prompt_tokens=8, new_tokens=2, prefill_s=(0.1,), decode_s=(0.02,))
     sensitivity = SensitivityFacts(recipe="int8", texts=1, tokens=9, duration_s=1.0, blocks=())
     compared = divergence().facts
-    gathering = Gathering()
+    collector = Collector()
     for kind, facts in (("stream", stream), ("sensitivity", sensitivity), ("divergence", compared)):
-        gathering.add({"type": kind, **asdict(facts)})
+        collector.add({"type": kind, **asdict(facts)})
     scores = {"type": "scores", "recipe": "auto", "benchmark": "micro", "k": 32}
-    gathering.add(scores)
+    collector.add(scores)
 
-    assert gathering.streams == [stream]
-    assert gathering.sensitivity == {"int8": sensitivity}
-    assert gathering.divergence == {"int8": compared}
-    assert gathering.scores == {("auto", "micro"): scores}
+    assert collector.streams == [stream]
+    assert collector.sensitivity == {"int8": sensitivity}
+    assert collector.divergence == {"int8": compared}
+    assert collector.scores == {("auto", "micro"): scores}
 
 
 def test_a_gate_decides_the_verdict() -> None:

@@ -36,7 +36,7 @@ BIGGEST: Json = {
 
 
 def row(code: str, *inputs: list[Any], **fields: object) -> Json:
-    """Give a row in MBPP+'s form: all inputs but the first are added ones."""
+    """Return a row in MBPP+'s form: all inputs but the first are added ones."""
     name = code.rsplit("def ", maxsplit=1)[-1].split("(", maxsplit=1)[0]
     return {
         "task_id": "Mbpp/900",
@@ -107,7 +107,7 @@ ODD: Mapping[str, tuple[Json, str]] = {
 
 @pytest.fixture
 def load(tmp_path: Path) -> Load:
-    """Give a way to read rows of our own."""
+    """Return a way to read rows of our own."""
 
     def load_rows(*rows: object, name: str = "MbppPlus.jsonl") -> Benchmark:
         (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

@@ -96,7 +96,7 @@ def one_by_one(model: Any, sequences: Sequence[torch.Tensor]) -> dict[str, Histo
 
 @pytest.fixture
 def histograms(monkeypatch: pytest.MonkeyPatch) -> list[Histogram]:
-    """Give the histograms that are filled, however many layers share one."""
+    """Return the histograms that are filled, however many layers share one."""
     made: list[Histogram] = []
 
     class Listed(Histogram):

@@ -70,7 +70,7 @@ def requests_for(texts: Sequence[str], **fields: Any) -> list[Request]:
 
 @pytest.fixture(scope="session")
 def generated_alone(make_model: Callable[[str], Any], tokenizer: Any) -> Callable[[str, str], list[int]]:
-    """Give the tokens that plain `generate` makes of one prompt, the end-of-sequence token included."""
+    """Return the tokens that plain `generate` makes of one prompt, the end-of-sequence token included."""
 
     @cache
     def generate(family: str, prompt: str) -> list[int]:
@@ -87,7 +87,7 @@ def expected_text(tokenizer: Any, ids: Sequence[int]) -> str:
 
 
 def with_attention(model: Any, name: str) -> Any:
-    """Give a copy of a model that attends by transformers' `sdpa` or `eager`, or by ours."""
+    """Return a copy of a model that attends by transformers' `sdpa` or `eager`, or by ours."""
     model = copy.deepcopy(model)
     model.set_attn_implementation("sdpa" if name == "grouped" else name)
     if name == "grouped":

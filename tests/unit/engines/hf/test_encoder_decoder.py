@@ -103,7 +103,7 @@ def texts_of(results: Results) -> dict[tuple[str, int], str]:
 
 @cache
 def generated_alone(family: str, prompt: str, new_tokens: int = 24) -> tuple[int, ...]:
-    """Give the tokens that plain `generate` makes of one prompt, the end-of-sequence token included."""
+    """Return the tokens that plain `generate` makes of one prompt, the end-of-sequence token included."""
     model, tokenizer = make_tiny(family)
     ids, start = torch.tensor([tokenizer(prompt).input_ids]), torch.tensor([sides(family).start])
     out = model.generate(

@@ -47,7 +47,7 @@ def diverging(p: torch.Tensor, q: torch.Tensor, *, k: int = VOCABULARY) -> TextD
 
 
 def noisy(model: Any) -> Any:
-    """Give a copy that is a little different."""
+    """Return a copy that is a little different."""
     other = copy.deepcopy(model)
     torch.manual_seed(1)
     with torch.no_grad():

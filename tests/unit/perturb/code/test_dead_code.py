@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_qeval.perturb.base import Perturbation, perturbed
+from pytest_qeval.perturb.base import Perturbation, perturb_problem
 from pytest_qeval.perturb.code.dead_code import DEAD_CODE_FIRST, DEAD_CODE_LAST
 from tests.unit.perturb.builders import answer, problem
 
@@ -16,7 +16,7 @@ _NO_CHOICE = random.Random(0)  # noqa: S311 - no cryptography
 
 
 def _inserted(before: str, after: str) -> tuple[int, list[str]]:
-    """Give the line where lines were inserted, and the lines."""
+    """Return the line where lines were inserted, and the lines."""
     old, new = before.splitlines(), after.splitlines()
     place = next((number for number, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), len(old))
     extra = len(new) - len(old)
@@ -28,7 +28,7 @@ def _inserted(before: str, after: str) -> tuple[int, list[str]]:
 def test_first(seed: int) -> None:
     """Behind docstring and imports; a copied statement in a block that is not entered."""
     before = problem("import math\nx = math.ceil(n)\ny = x\n", "return x + y\n")
-    after = perturbed(before, DEAD_CODE_FIRST, seed)
+    after = perturb_problem(before, DEAD_CODE_FIRST, seed)
     place, (head, copy) = _inserted(before.prompt, after.prompt)
 
     assert before.prompt.splitlines()[place - 1] == "    import math"
@@ -41,7 +41,8 @@ def test_all_three_blocks_occur() -> None:
     """The choice is the seed's."""
     before = problem("x = n\n", "return x\n")
     heads = {
-        _inserted(before.prompt, perturbed(before, DEAD_CODE_FIRST, seed).prompt)[1][0].strip() for seed in range(30)
+        _inserted(before.prompt, perturb_problem(before, DEAD_CODE_FIRST, seed).prompt)[1][0].strip()
+        for seed in range(30)
     }
 
     assert heads == _HEADS
@@ -62,7 +63,7 @@ def test_all_three_blocks_occur() -> None:
 def test_last(given_half: str, rest: str, indentation: int, line_before: str) -> None:
     """In the block that the rest continues, behind what is complete, before what leaves it or is not complete."""
     before = problem(given_half, rest)
-    after = perturbed(before, DEAD_CODE_LAST, 0)
+    after = perturb_problem(before, DEAD_CODE_LAST, 0)
     place, (head, _copy) = _inserted(before.prompt, after.prompt)
 
     assert before.prompt.splitlines()[place - 1] == line_before
@@ -75,7 +76,7 @@ def test_no_name_becomes_local_that_was_not() -> None:
     """Copied out of a nested function, an assignment might hide a variable; what binds nothing may be copied."""
     given_half = "def inner(k):\n    total = k\n    return k\n"
     for seed in range(10):
-        after = perturbed(problem(given_half, "return inner(n)\n"), DEAD_CODE_FIRST, seed)
+        after = perturb_problem(problem(given_half, "return inner(n)\n"), DEAD_CODE_FIRST, seed)
         assert "        return k\n    def inner" in after.prompt
 
 

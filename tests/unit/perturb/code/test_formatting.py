@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_qeval import registry
-from pytest_qeval.perturb.base import perturbed
+from pytest_qeval.perturb.base import perturb_problem
 from pytest_qeval.perturb.code.formatting import NEW_LINE_AFTER_CODE, NEW_LINE_AFTER_DOC, NEW_LINES, SPLIT_LINES
 from tests.unit.perturb.builders import asked, problem, source_of
 
@@ -21,7 +21,7 @@ def test_the_syntax_tree_stays(name: str, benchmark: str) -> None:
     """Strings too: ReCode's split_lines breaks or changes seven of HumanEval's programs."""
     perturbation = registry.load("perturbations", name)
     for before in asked(benchmark, perturbation):
-        after = perturbed(before, perturbation, 0)
+        after = perturb_problem(before, perturbation, 0)
 
         assert ast.dump(ast.parse(source_of(after))) == ast.dump(ast.parse(source_of(before)))
         assert after.canonical_solution == before.canonical_solution
@@ -39,7 +39,7 @@ def test_the_syntax_tree_stays(name: str, benchmark: str) -> None:
 def test_new_lines_are_empty_lines_between_lines(lines: list[str], seed: int) -> None:
     """Not in strings and not behind a backslash; at least one, and none is lost."""
     before = problem("".join(lines), "return n\n")
-    after = perturbed(before, NEW_LINES, seed)
+    after = perturb_problem(before, NEW_LINES, seed)
 
     assert after.prompt != before.prompt
     assert [line for line in after.prompt.splitlines() if line] == [line for line in before.prompt.splitlines() if line]
@@ -50,7 +50,7 @@ def test_new_line_after_code() -> None:
     """One more line end, and it is at the very end: nobody may strip a prompt."""
     before = problem("x = n\n", "return x\n")
 
-    assert perturbed(before, NEW_LINE_AFTER_CODE, 0).prompt == before.prompt + "\n"
+    assert perturb_problem(before, NEW_LINE_AFTER_CODE, 0).prompt == before.prompt + "\n"
 
 
 @pytest.mark.parametrize("given_half", ["x = '''a\n", "x = n + \\\n"])
@@ -67,7 +67,7 @@ def test_new_line_after_doc() -> None:
     before = problem("x = n\n", "return x\n")
     expected = before.prompt.replace('1\n    """\n', '1\n    """\n\n')
 
-    assert perturbed(before, NEW_LINE_AFTER_DOC, 0).prompt == expected
+    assert perturb_problem(before, NEW_LINE_AFTER_DOC, 0).prompt == expected
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_the_longest_line_is_broken_near_its_middle(line: str, expected: str) ->
     """At blanks between two tokens; the next line is one block deeper. Shorter lines and the signature stay."""
     before = problem(f"x = n\n{line}\n", "return x\n")
 
-    assert perturbed(before, SPLIT_LINES, 0).prompt == before.prompt.replace(line, expected)
+    assert perturb_problem(before, SPLIT_LINES, 0).prompt == before.prompt.replace(line, expected)
 
 
 def test_without_a_blank_no_line_is_broken() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pytest_qeval import registry
 from pytest_qeval.errors import MissingPackageError
-from pytest_qeval.perturb.base import Perturbation, perturbed
+from pytest_qeval.perturb.base import Perturbation, perturb_problem
 from pytest_qeval.perturb.code.name_words import inflections, other_style, substituted, synonyms_of
 from pytest_qeval.perturb.code.renaming import is_free, renamed
 from pytest_qeval.schema import Problem
@@ -39,7 +39,7 @@ def test_a_new_name_is_valid_and_free(name: str, kind: str, seed: int) -> None:
     """No keyword, no builtin, no word of the problem; and the program defines it and still answers."""
     perturbation: Perturbation = registry.load("perturbations", kind)
     before = _called(name)
-    after = perturbed(before, perturbation, seed)
+    after = perturb_problem(before, perturbation, seed)
 
     if after != before:
         assert is_free(after.entry_point, before)
@@ -94,7 +94,7 @@ def test_the_tests_own_function_stays() -> None:
 
 
 def test_a_description_in_front_of_the_function_follows() -> None:
-    """MBPP as a script tells the name in the test that it shows; where no prompt tells it, nothing is disturbed."""
+    """MBPP as a script tells the name in the test that it shows; where no prompt tells it, nothing is perturbed."""
     solution = "def old_name(n):\n    return n\n"
     before = replace(problem(""), prompt='"""\nassert old_name(1) == 1\n"""\n', canonical_solution=solution)
     after = renamed(before, "fresh")

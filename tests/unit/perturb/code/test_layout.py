@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_qeval import registry
-from pytest_qeval.perturb.base import perturbed
+from pytest_qeval.perturb.base import perturb_problem
 from pytest_qeval.perturb.code.layout import DOC_TO_COMMENTS, TAB_INDENT
 from tests.unit.perturb.builders import answer, asked, problem, source_of
 
@@ -17,7 +17,7 @@ from tests.unit.perturb.builders import answer, asked, problem, source_of
 def test_tabs_in_prompt_and_solution() -> None:
     """ReCode leaves the solution as it was, so that none of its 164 programs compiles."""
     before = problem("if n:\n    x = n\n", "    x += 1\nreturn x\n")
-    after = perturbed(before, TAB_INDENT, 0)
+    after = perturb_problem(before, TAB_INDENT, 0)
 
     assert after.prompt.endswith('\t>>> old_name(1)\n\t1\n\t"""\n\tif n:\n\t\tx = n\n')
     assert after.canonical_solution == "\t\tx += 1\n\treturn x\n"
@@ -27,7 +27,7 @@ def test_tabs_in_prompt_and_solution() -> None:
 def test_blocks_are_a_tab_each() -> None:
     """However many blanks they had: HumanEval/80 and 109 have blocks of two and six."""
     before = problem("if n:\n  if n > 1:\n       x = n\n  else:\n    x = 0\n", "return x\n")
-    after = perturbed(before, TAB_INDENT, 0)
+    after = perturb_problem(before, TAB_INDENT, 0)
 
     assert after.prompt.endswith("\tif n:\n\t\tif n > 1:\n\t\t\tx = n\n\t\telse:\n\t\t\tx = 0\n")
     assert answer(after, 2) == 2
@@ -36,7 +36,7 @@ def test_blocks_are_a_tab_each() -> None:
 def test_strings_keep_their_blanks() -> None:
     """What a program prints is not its indentation; lines of blanks stay too."""
     before = problem("x = '''\n    a\n'''\n    \n", "return x\n")
-    after = perturbed(before, TAB_INDENT, 0)
+    after = perturb_problem(before, TAB_INDENT, 0)
 
     assert after.prompt.endswith("\tx = '''\n        a\n    '''\n    \n")
     assert answer(after, 1) == answer(before, 1)
@@ -45,7 +45,7 @@ def test_strings_keep_their_blanks() -> None:
 def test_no_indentation_is_left() -> None:
     """In all of HumanEval the code stays what it was."""
     for before in asked("humaneval", TAB_INDENT):
-        after = perturbed(before, TAB_INDENT, 0)
+        after = perturb_problem(before, TAB_INDENT, 0)
 
         assert _without_docstrings(after.prompt + after.canonical_solution) == _without_docstrings(source_of(before))
         assert "\n    return" not in after.canonical_solution
@@ -56,7 +56,7 @@ def test_a_docstring_as_comments_changes_no_code(benchmark: str) -> None:
     """And no line of it is lost."""
     perturbation = registry.load("perturbations", "doc_to_comments")
     for before in asked(benchmark, perturbation):
-        after = perturbed(before, perturbation, 0)
+        after = perturb_problem(before, perturbation, 0)
         tree = ast.parse(source_of(before))
         function = next(
             node
@@ -75,14 +75,14 @@ def test_doc_to_comments() -> None:
     before = replace(before, prompt="def old_name(n):\n" + text + "    x = n\n")
     expected = 'def old_name(n):\n    # Say\n    #   "more"  \n\n    x = n\n'
 
-    assert perturbed(before, DOC_TO_COMMENTS, 0).prompt == expected
+    assert perturb_problem(before, DOC_TO_COMMENTS, 0).prompt == expected
 
 
 def test_a_docstring_on_one_line() -> None:
     """It is one comment, whatever quotes it had."""
     before = replace(problem("", "return n\n"), prompt="def old_name(n):\n    r'''Say \\d.'''\n    x = n\n")
 
-    assert perturbed(before, DOC_TO_COMMENTS, 0).prompt == "def old_name(n):\n    # Say \\d.\n    x = n\n"
+    assert perturb_problem(before, DOC_TO_COMMENTS, 0).prompt == "def old_name(n):\n    # Say \\d.\n    x = n\n"
 
 
 def test_code_behind_a_docstring_keeps_it() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_qeval.perturb.base import perturbed
+from pytest_qeval.perturb.base import perturb_problem
 from pytest_qeval.perturb.code.loops import FOR_WHILE
 from pytest_qeval.schema import Problem
 from tests.unit.perturb.builders import answer, problem
@@ -42,7 +42,7 @@ def _looping(head: str, *, orelse: str, first: str = "i = None") -> Problem:
 def test_a_range_is_counted(bounds: list[int], skipped: set[int], last: set[int], orelse: str) -> None:
     """Whatever the bounds, with `continue`, `break` and `else`, and with the last value behind the loop."""
     before = _looping(f"for i in range({', '.join(map(str, bounds))}):", orelse=orelse)
-    after = perturbed(before, FOR_WHILE, 0)
+    after = perturb_problem(before, FOR_WHILE, 0)
 
     assert "for i" not in after.prompt
     assert "while index" in after.prompt
@@ -59,7 +59,7 @@ def test_a_range_is_counted(bounds: list[int], skipped: set[int], last: set[int]
 def test_anything_is_iterated(items: str, n: list[int], skipped: set[int], last: set[int], orelse: str) -> None:
     """Sequences, sets, mappings and iterators are taken one by one, as late as before."""
     before = _looping(f"for i in {items}:", orelse=orelse)
-    after = perturbed(before, FOR_WHILE, 0)
+    after = perturb_problem(before, FOR_WHILE, 0)
 
     assert "is not items" in after.prompt
     if items != "range(*n[:1])" or n:
@@ -71,7 +71,7 @@ def test_anything_is_iterated(items: str, n: list[int], skipped: set[int], last:
 def test_while_becomes_for(n: int, skipped: set[int], last: set[int], orelse: str) -> None:
     """The condition is asked before every round; `else` runs when it fails and not after `break`."""
     before = _looping("while n > 0:\n    n -= 1\n    i = n", orelse=orelse)
-    after = perturbed(before, FOR_WHILE, 0)
+    after = perturb_problem(before, FOR_WHILE, 0)
 
     assert "while" not in after.prompt
     assert answer(after, n, skipped, last) == answer(before, n, skipped, last)
@@ -80,7 +80,7 @@ def test_while_becomes_for(n: int, skipped: set[int], last: set[int], orelse: st
 def test_a_list_that_grows_is_followed() -> None:
     """`for` sees what is appended while it runs; a copy would not."""
     before = problem("seen = [n]\nfor i in seen:\n    if i < 3:\n", "        seen.append(i + 1)\nreturn seen\n")
-    after = perturbed(before, FOR_WHILE, 0)
+    after = perturb_problem(before, FOR_WHILE, 0)
 
     assert after != before
     assert answer(after, 0) == answer(before, 0) == [0, 1, 2, 3]
@@ -89,7 +89,7 @@ def test_a_list_that_grows_is_followed() -> None:
 def test_a_limit_that_moves_is_asked_once() -> None:
     """`range` does not look again."""
     before = problem("i = 0\nfor i in range(n):\n    n += 1\n", "    i += 5\nreturn i, n\n")
-    after = perturbed(before, FOR_WHILE, 0)
+    after = perturb_problem(before, FOR_WHILE, 0)
 
     assert after != before
     assert answer(after, 3) == answer(before, 3) == (7, 6)
@@ -98,7 +98,7 @@ def test_a_limit_that_moves_is_asked_once() -> None:
 def test_a_loop_that_spans_the_cut_changes_only_its_head() -> None:
     """Whoever continues the body need not know about counters: nothing has to be done at its end."""
     before = problem("total = 0\nfor i in range(n):\n", "    total += i\nreturn total\n")
-    after = perturbed(before, FOR_WHILE, 0)
+    after = perturb_problem(before, FOR_WHILE, 0)
 
     assert after.canonical_solution == before.canonical_solution
     assert after.prompt.endswith("    while index < n:\n        i = index\n        index += 1\n")
@@ -108,7 +108,7 @@ def test_a_loop_that_spans_the_cut_changes_only_its_head() -> None:
 def test_names_are_not_taken_away() -> None:
     """A counter never hides a variable."""
     before = problem("index = 7\nfor i in range(n):\n    pass\n", "return index\n")
-    after = perturbed(before, FOR_WHILE, 0)
+    after = perturb_problem(before, FOR_WHILE, 0)
 
     assert "index_2 = 0" in after.prompt
     assert answer(after, 3) == 7
@@ -134,7 +134,7 @@ def test_everything_else_stays() -> None:
     """Comments, blanks and quotes outside the loop's head are the same, byte for byte."""
     body = "x  = 'a'  # why\n\nfor  i  in  range( 2 ,n ) :  # count\n    # each\n\n    x +=\"b\"\n"
     before = problem(body, "return  x\n")
-    after = perturbed(before, FOR_WHILE, 0)
+    after = perturb_problem(before, FOR_WHILE, 0)
     head = "    for  i  in  range( 2 ,n ) :  # count\n"
     changed = "    index = 2\n    while index < n:  # count\n        i = index\n        index += 1\n"
 

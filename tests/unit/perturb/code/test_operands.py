@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_qeval.perturb.base import perturbed
+from pytest_qeval.perturb.base import perturb_problem
 from pytest_qeval.perturb.code.operands import OPERAND_SWAP
 from tests.unit.perturb.builders import answer, problem
 
@@ -23,7 +23,7 @@ _SIGNS = {
 def test_every_comparison_gives_the_same(sign: str, left: int, right: int) -> None:
     """Both directions, equality and its opposite."""
     before = problem(f"x = n {sign} m\n", "return x\n", signature="def old_name(n, m):")
-    after = perturbed(before, OPERAND_SWAP, 0)
+    after = perturb_problem(before, OPERAND_SWAP, 0)
 
     assert "x = m" in after.prompt
     assert answer(after, left, right) is _SIGNS[sign](left, right)
@@ -52,7 +52,7 @@ def test_the_first_that_allows_it(code: str, expected: str) -> None:
     body = "\n    x = n\nelse:\n    x = n\n" if not tail else ")\n"
     before = problem(f"{code}{body}", "return x\n", signature="def old_name(n, m):")
 
-    assert perturbed(before, OPERAND_SWAP, 0).prompt == before.prompt.replace(code, expected)
+    assert perturb_problem(before, OPERAND_SWAP, 0).prompt == before.prompt.replace(code, expected)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from build_perturbation_files.names import hub_proposer, main, proposals
 
 from pytest_qeval.errors import DataError
-from pytest_qeval.perturb.base import perturbed
+from pytest_qeval.perturb.base import perturb_problem
 from pytest_qeval.perturb.code.proposed_names import FILE, Proposal, read_proposals, rename_variable_model
 from pytest_qeval.perturb.code.variables import RENAME_VARIABLE_NAIVE
 from pytest_qeval.perturb.proof import prove
@@ -20,15 +20,15 @@ BEFORE = problem("x = n + 1\nx += x\n", "return x\n")
 
 
 def ask(*names: str, variable: str = "x") -> str:
-    """Give the half that is asked when these names were proposed."""
+    """Return the half that is asked when these names were proposed."""
     rows = {"made up/0": Proposal(task_id="made up/0", variable=variable, names=list(names))}
-    return perturbed(BEFORE, rename_variable_model(rows), 0).prompt.partition('1\n    """\n')[2]
+    return perturb_problem(BEFORE, rename_variable_model(rows), 0).prompt.partition('1\n    """\n')[2]
 
 
 def test_the_best_name_is_given_everywhere() -> None:
     """As the other perturbations of variables do; what is left of the solution follows."""
     rows = {"made up/0": Proposal(task_id="made up/0", variable="x", names=["total"])}
-    after = perturbed(BEFORE, rename_variable_model(rows), 0)
+    after = perturb_problem(BEFORE, rename_variable_model(rows), 0)
 
     assert after.prompt.endswith("    total = n + 1\n    total += total\n")
     assert after.canonical_solution == "    return total\n"
@@ -90,11 +90,13 @@ def test_every_half_of_humaneval_that_has_a_variable_is_named_and_stays_answerab
     rows = proposals(problems("humaneval"), lambda _pieces: ["sum", "proposed_name"])
     perturbation = rename_variable_model({row["task_id"]: Proposal(**row) for row in rows})
     halves = asked("humaneval", perturbation)
-    status = {half.task_id: prove(half, perturbed(half, perturbation, 0), category="syntax").status for half in halves}
+    status = {
+        half.task_id: prove(half, perturb_problem(half, perturbation, 0), category="syntax").status for half in halves
+    }
 
     assert "invalid" not in status.values()
     assert {task_id for task_id, what in status.items() if what == "applied"} == {
-        half.task_id for half in halves if perturbed(half, RENAME_VARIABLE_NAIVE, 0) != half
+        half.task_id for half in halves if perturb_problem(half, RENAME_VARIABLE_NAIVE, 0) != half
     }
 
 

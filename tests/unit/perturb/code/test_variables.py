@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_qeval.perturb.base import perturbed
+from pytest_qeval.perturb.base import perturb_problem
 from pytest_qeval.perturb.code.variables import RENAME_VARIABLE_NAIVE, RENAME_VARIABLE_RANDOM
 from tests.unit.perturb.builders import answer, problem
 
@@ -17,7 +17,7 @@ def test_the_most_frequent_is_renamed_everywhere() -> None:
     """In prompt and solution, but not where the same letters are an attribute, a keyword, a string or a comment."""
     given_half = "pair = n\ntotal = n + n\ntotal += 1  # total\nbox = dict(total=total)\n"
     before = problem(given_half, "return box['total'], total\n")
-    after = perturbed(before, RENAME_VARIABLE_NAIVE, 0)
+    after = perturb_problem(before, RENAME_VARIABLE_NAIVE, 0)
 
     assert after.prompt.endswith("VAR_0 = n + n\n    VAR_0 += 1  # total\n    box = dict(total=VAR_0)\n")
     assert after.canonical_solution == "    return box['total'], VAR_0\n"
@@ -28,7 +28,7 @@ def test_of_equally_frequent_ones_the_first_counts() -> None:
     """ReCode leaves it to the order of a set, so that its own files disagree in 21 rows."""
     before = problem("b = n\na = n\n", "return a - b\n")
 
-    assert "VAR_0 = n\n    a = n\n" in perturbed(before, RENAME_VARIABLE_NAIVE, 0).prompt
+    assert "VAR_0 = n\n    a = n\n" in perturb_problem(before, RENAME_VARIABLE_NAIVE, 0).prompt
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_what_cannot_be_renamed_everywhere_stays(given_half: str) -> None:
 def test_a_taken_name_is_not_given() -> None:
     """VAR_0 may be there already."""
     before = problem("VAR_0 = n\nx = VAR_0 + 1\nx += x\n", "return x, VAR_0\n")
-    after = perturbed(before, RENAME_VARIABLE_NAIVE, 0)
+    after = perturb_problem(before, RENAME_VARIABLE_NAIVE, 0)
 
     assert "VAR_0_2 += VAR_0_2" in after.prompt
     assert answer(after, 1) == (4, 1)
@@ -70,7 +70,7 @@ def test_a_taken_name_is_not_given() -> None:
 def test_random_names_are_as_long(name: str, seed: int) -> None:
     """Letters and digits, a letter first, in the place of every use."""
     before = problem(f"x{name} = n\nx{name} += x{name}\n", f"return x{name}\n")
-    after = perturbed(before, RENAME_VARIABLE_RANDOM, seed)
+    after = perturb_problem(before, RENAME_VARIABLE_RANDOM, seed)
     new = after.canonical_solution.split()[-1]
 
     assert new != f"x{name}"

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import Benchmark
-from pytest_qeval.perturb.base import Perturbation, perturbed
+from pytest_qeval.perturb.base import Perturbation, perturb_problem
 from pytest_qeval.perturb.docstring.prose import find_prose
 from pytest_qeval.schema import Problem
 
@@ -64,7 +64,7 @@ def differs_in_prose_only(problem: Problem, prompt: str) -> bool:
 
 
 def skeleton(problem: Problem) -> object:
-    """Give what has to stay, by means of its own: all code, the docstring's examples, and whatever is no word in it."""
+    """Return what has to stay: all code, the docstring's examples, and whatever is no word in it."""
     tree = ast.parse(problem.prompt)
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == problem.entry_point]
     docstring = next(
@@ -87,7 +87,7 @@ def test_nothing_but_prose_changes(benchmark: Benchmark, perturbation: Perturbat
     """Spans masked, the prompt is the same; and independently: code, examples, names and all that is no word are."""
     for problem in benchmark.problems.values():
         for seed in SEEDS:
-            found = perturbed(problem, perturbation, seed)
+            found = perturb_problem(problem, perturbation, seed)
 
             assert replace(found, prompt=problem.prompt) == problem  # entry point, test and solution stay
             assert differs_in_prose_only(problem, found.prompt), (problem.task_id, seed)
@@ -97,14 +97,14 @@ def test_nothing_but_prose_changes(benchmark: Benchmark, perturbation: Perturbat
 def test_a_body_still_fits(benchmark: Benchmark, perturbation: Perturbation) -> None:
     """The docstring is closed: prompt and canonical solution are a program."""
     for problem in benchmark.problems.values():
-        found = perturbed(problem, perturbation, 0)
+        found = perturb_problem(problem, perturbation, 0)
         compile(found.prompt + found.canonical_solution, problem.task_id, "exec")
 
 
 def test_a_seed_says_what_becomes_of_a_problem(benchmark: Benchmark, perturbation: Perturbation) -> None:
     """The same again for the same seed; another for another one, if the perturbation makes a choice."""
     problems = list(benchmark.problems.values())
-    first, again, other = ([perturbed(problem, perturbation, seed) for problem in problems] for seed in (0, 0, 1))
+    first, again, other = ([perturb_problem(problem, perturbation, seed) for problem in problems] for seed in (0, 0, 1))
 
     assert first == again
     assert (first != other) == perturbation.random
@@ -127,16 +127,18 @@ UNCHANGED: Mapping[str, Mapping[str, int]] = {
 def test_few_problems_stay_as_they_are(name: str, perturbation: Perturbation) -> None:
     """Chance leaves no problem alone; only docstrings without a word that may change are, and they are counted."""
     problems = load(name).problems.values()
-    unchanged = [problem.task_id for problem in problems if perturbed(problem, perturbation, 0) == problem]
+    unchanged = [problem.task_id for problem in problems if perturb_problem(problem, perturbation, 0) == problem]
 
     assert len(unchanged) == UNCHANGED[name][perturbation.name], unchanged
 
 
 def digest() -> str:
-    """Give one checksum over all perturbations of some problems of HumanEval."""
+    """Return one checksum over all perturbations of some problems of HumanEval."""
     problems = list(registry.load("benchmarks", "humaneval").load(None).problems.values())[::4]
     names = [name for name in NAMES if name not in INFLECTED or "lemminflect" in sys.modules]
-    found = (perturbed(problem, registry.load("perturbations", name), 3) for name in names for problem in problems)
+    found = (
+        perturb_problem(problem, registry.load("perturbations", name), 3) for name in names for problem in problems
+    )
     return hashlib.sha256("\n".join(problem.prompt for problem in found).encode()).hexdigest()
 
 
@@ -175,7 +177,7 @@ def test_no_docstring_breaks(docstring: str, name: str, seed: int) -> None:
         test="",
         canonical_solution="    return items\n",
     )
-    found = perturbed(problem, registry.load("perturbations", name), seed)
+    found = perturb_problem(problem, registry.load("perturbations", name), seed)
 
     assert differs_in_prose_only(problem, found.prompt)
     assert skeleton(found) == skeleton(problem)

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_qeval import registry
 from pytest_qeval.errors import DataError, MissingPackageError
-from pytest_qeval.perturb.base import perturbed
+from pytest_qeval.perturb.base import perturb_problem
 from pytest_qeval.perturb.docstring import inflection as docstring_inflection
 from pytest_qeval.perturb.docstring import lexicon
 from pytest_qeval.perturb.docstring.lexicon import load_lexicon
@@ -32,17 +32,17 @@ def ask(sentence: str, *, parameters: str = "") -> Problem:
     )
 
 
-def disturb(sentence: str, name: str, seed: int = 0, *, parameters: str = "") -> str:
-    """Give the sentence after a perturbation."""
+def perturb(sentence: str, name: str, seed: int = 0, *, parameters: str = "") -> str:
+    """Return the sentence after a perturbation."""
     problem = ask(sentence, parameters=parameters)
-    prompt = perturbed(problem, registry.load("perturbations", name), seed).prompt
+    prompt = perturb_problem(problem, registry.load("perturbations", name), seed).prompt
     return prompt.removeprefix(f'def f({parameters}):\n    """').removesuffix('"""\n')
 
 
 def test_slips_are_made_on_neighbouring_keys() -> None:
     """Every changed letter is beside the old one on the keyboard, in the same case."""
     keys = {"e": "wrsd", "m": "njk", "a": "qwsz", "l": "okp"}
-    found = {(old, new) for seed in range(300) for old, new in zip("Meal", disturb("Meal", "butter_fingers", seed))}  # noqa: B905 - no letters are added
+    found = {(old, new) for seed in range(300) for old, new in zip("Meal", perturb("Meal", "butter_fingers", seed))}  # noqa: B905 - no letters are added
     changed = {(old, new) for old, new in found if old != new}
 
     assert {old for old, _ in changed} == {"M", "e", "a", "l"}
@@ -52,7 +52,7 @@ def test_slips_are_made_on_neighbouring_keys() -> None:
 def test_swapped_letters_are_neighbours_in_one_word() -> None:
     """Words keep their letters."""
     for seed in range(30):
-        found = disturb(SENTENCE, "swap_characters", seed)
+        found = perturb(SENTENCE, "swap_characters", seed)
 
         assert found != SENTENCE
         assert [sorted(word) for word in found.split()] == [sorted(word) for word in SENTENCE.split()]
@@ -60,12 +60,12 @@ def test_swapped_letters_are_neighbours_in_one_word() -> None:
 
 def test_case_alone_changes() -> None:
     """In lower case the sentence is the same."""
-    assert {disturb(SENTENCE, "change_case", seed).lower() for seed in range(30)} == {SENTENCE.lower()}
+    assert {perturb(SENTENCE, "change_case", seed).lower() for seed in range(30)} == {SENTENCE.lower()}
 
 
 def test_blanks_alone_change() -> None:
     """Without blanks the sentence is the same; both more and fewer occur, and no single letter is torn off."""
-    found = [disturb(SENTENCE, "whitespace", seed) for seed in range(30)]
+    found = [perturb(SENTENCE, "whitespace", seed) for seed in range(30)]
 
     assert {text.replace(" ", "") for text in found} == {SENTENCE.replace(" ", "")}
     assert {"  " in text for text in found} == {False}
@@ -76,26 +76,26 @@ def test_blanks_alone_change() -> None:
 @pytest.mark.parametrize("name", ["butter_fingers", "swap_characters", "change_case", "whitespace"])
 def test_chance_leaves_no_sentence_alone(name: str) -> None:
     """Where the share of changes is small, one is made nevertheless."""
-    assert all(disturb("Give them.", name, seed) != "Give them." for seed in range(50))
+    assert all(perturb("Give them.", name, seed) != "Give them." for seed in range(50))
 
 
 def test_no_other_name_is_made() -> None:
     """A slip that would be a parameter or a word of some weight is not made: of "cat" no `cta`, of "form" no "from"."""
-    assert {disturb("Form", "swap_characters", seed) for seed in range(60)} == {"oFrm", "Fomr", "oFmr"}
-    assert {disturb("Cat", "swap_characters", seed, parameters="cta") for seed in range(60)} == {"aCt"}
+    assert {perturb("Form", "swap_characters", seed) for seed in range(60)} == {"oFrm", "Fomr", "oFmr"}
+    assert {perturb("Cat", "swap_characters", seed, parameters="cta") for seed in range(60)} == {"aCt"}
 
 
 def test_blanks_join_and_tear_no_names() -> None:
     """No two words become a parameter, nor does a part of one."""
     sentence = "Give some one."
-    found = {disturb(sentence, "whitespace", seed, parameters="someone, gi") for seed in range(200)}
+    found = {perturb(sentence, "whitespace", seed, parameters="someone, gi") for seed in range(200)}
 
     assert not any(re.search(r"\bsomeone\b|\bGi\b", text) for text in found)
 
 
 def test_synonyms_stand_in_the_same_form() -> None:
     """What is put in place of a word is a synonym in its inflectional form and case, and no article becomes wrong."""
-    found = {disturb("Finds what contains a single component.", "synonym_substitution", seed) for seed in range(80)}
+    found = {perturb("Finds what contains a single component.", "synonym_substitution", seed) for seed in range(80)}
     words = {word for text in found for word in text.split()}
 
     assert words == {
@@ -107,7 +107,7 @@ def test_synonyms_stand_in_the_same_form() -> None:
 def test_synonyms_may_stand_beside_a_word() -> None:
     """Insertion keeps every word, in order."""
     for seed in range(20):
-        found = disturb(SENTENCE, "synonym_insertion", seed)
+        found = perturb(SENTENCE, "synonym_insertion", seed)
         rest = iter(found.replace(",", " ,").split())
 
         assert found != SENTENCE
@@ -125,7 +125,7 @@ def test_synonyms_may_stand_beside_a_word() -> None:
 )
 def test_what_has_no_sure_synonym_stays(sentence: str) -> None:
     """Technical terms, other verbs, other parts of speech and compounds are not touched."""
-    assert {disturb(sentence, "synonym_substitution", seed) for seed in range(20)} == {sentence}
+    assert {perturb(sentence, "synonym_substitution", seed) for seed in range(20)} == {sentence}
 
 
 def test_the_lexicon_holds_no_terms() -> None:
@@ -162,7 +162,7 @@ def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     docstring_inflection._lemma.cache_clear()
 
     with pytest.raises(MissingPackageError, match=r"'lemminflect': pip install 'pytest-qeval\[robustness\]'"):
-        disturb(SENTENCE, "inflection")
+        perturb(SENTENCE, "inflection")
 
 
 class TestWithLemminflect:
@@ -190,17 +190,17 @@ class TestWithLemminflect:
     )  # fmt: skip
     def test_finite_verbs_take_the_tense(self, sentence: str, past: str, future: str) -> None:
         """Verbs in the present and the imperative are conjugated; infinitives, nouns and participles are not."""
-        assert disturb(sentence, "tense_past") == past
-        assert disturb(sentence, "tense_future") == future
+        assert perturb(sentence, "tense_past") == past
+        assert perturb(sentence, "tense_future") == future
 
     @pytest.mark.parametrize("sentence", ["The largest of the left.", "The missing mean.", "Of all of them."])
     def test_some_words_have_no_other_form(self, sentence: str) -> None:
         """Adjectives, also those that were participles once, function words and terms of statistics."""
-        assert disturb(sentence, "inflection") == sentence
+        assert perturb(sentence, "inflection") == sentence
 
     def test_inflection_keeps_the_lemma(self) -> None:
         """Nouns and verbs take other forms of theirs; adjectives and function words stay."""
-        found = {disturb("Takes the largest element of each.", "inflection", seed) for seed in range(80)}
+        found = {perturb("Takes the largest element of each.", "inflection", seed) for seed in range(80)}
 
         assert {text.split()[0] for text in found} == {"Take", "Takes", "Taking", "Taken", "Took"}
         assert {text.split()[3] for text in found} == {"element", "elements"}

@@ -14,7 +14,7 @@ from build_perturbation_files.translations import hub_translator, main, translat
 
 from pytest_qeval import registry
 from pytest_qeval.errors import DataError, MissingPackageError
-from pytest_qeval.perturb.base import perturbed
+from pytest_qeval.perturb.base import perturb_problem
 from pytest_qeval.perturb.docstring.translation import FILE, Translation, back_translation, read_translations
 from pytest_qeval.perturb.task_rows import read_rows
 from pytest_qeval.schema import Problem
@@ -41,7 +41,7 @@ PROBLEM = Problem(
 
 
 def ask(translation: Translation) -> str:
-    return perturbed(PROBLEM, back_translation({"b/0": translation}), 0).prompt
+    return perturb_problem(PROBLEM, back_translation({"b/0": translation}), 0).prompt
 
 
 def test_a_prompt_or_a_docstring_is_taken() -> None:
@@ -74,7 +74,7 @@ def test_a_translation_that_loses_something_is_not_taken(prompt: str) -> None:
 
 def test_other_problems_stay() -> None:
     """A file need not hold every problem."""
-    assert perturbed(PROBLEM, back_translation({}), 0) is PROBLEM
+    assert perturb_problem(PROBLEM, back_translation({}), 0) is PROBLEM
 
 
 def test_the_file_is_read(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_recodes_broken_rows_are_not_taken() -> None:
         pytest.skip("ReCode's data are not part of this project: let QEVAL_TEST_DATA name a folder with recode/")
     perturbation = back_translation(read_rows(path, Translation))
     problems = registry.load("benchmarks", "humaneval").load(None).problems.values()
-    taken = [found for problem in problems if (found := perturbed(problem, perturbation, 0)) != problem]
+    taken = [found for problem in problems if (found := perturb_problem(problem, perturbation, 0)) != problem]
 
     assert len(taken) > 0
     for problem in taken:
@@ -187,11 +187,11 @@ def test_a_pair_of_models_writes_the_file(tmp_path: Path, monkeypatch: pytest.Mo
     main(["humaneval", "there", "back", str(tmp_path)])
     perturbation = back_translation(read_translations(tmp_path))
     problems = registry.load("benchmarks", "humaneval").load(None).problems
-    changed = {name for name, problem in problems.items() if perturbed(problem, perturbation, 0) != problem}
+    changed = {name for name, problem in problems.items() if perturb_problem(problem, perturbation, 0) != problem}
 
     assert changed == read_translations(tmp_path).keys()
     assert "HumanEval/24" in changed  # "find the largest number that divides n evenly"
-    assert all("biggest" in perturbed(problems[name], perturbation, 0).prompt for name in changed)
+    assert all("biggest" in perturb_problem(problems[name], perturbation, 0).prompt for name in changed)
 
 
 def test_without_transformers_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

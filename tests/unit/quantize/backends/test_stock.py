@@ -46,7 +46,7 @@ def quantize(model: Any, recipe: Recipe) -> Any:
 
 @pytest.fixture
 def recipe() -> Recipe:
-    """Give the one recipe there is."""
+    """Return the one recipe there is."""
     return STOCK.recipe("quantize_dynamic")
 
 

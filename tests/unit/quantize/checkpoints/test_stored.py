@@ -63,7 +63,7 @@ def logits(model: Any) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def original() -> torch.Tensor:
-    """Give the logits of the embedded model in floating point."""
+    """Return the logits of the embedded model in floating point."""
     return logits(load(resolve(ModelSettings(name="demo")), FP32, device="cpu").model)
 
 
@@ -85,7 +85,7 @@ def save(tmp_path_factory: pytest.TempPathFactory) -> Save:
 
 @pytest.fixture
 def nf4(save: Save) -> Path:
-    """Give a checkpoint of bitsandbytes in 4 bits."""
+    """Return a checkpoint of bitsandbytes in 4 bits."""
     pytest.importorskip("bitsandbytes", reason="the bitsandbytes extra is not installed")
     return save("nf4", BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4"))
 
@@ -100,7 +100,7 @@ def ao(save: Save, name: str, **arguments: Any) -> Path:
 
 @pytest.fixture
 def int8(save: Save) -> Path:
-    """Give a checkpoint of torchao in 8 bits."""
+    """Return a checkpoint of torchao in 8 bits."""
     return ao(save, "Int8WeightOnlyConfig")
 
 

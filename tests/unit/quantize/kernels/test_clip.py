@@ -157,7 +157,7 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch, method: ClipMeth
 
 
 def centers(histogram: Histogram) -> tuple[torch.Tensor, torch.Tensor]:
-    """Give where the histogram's values are taken to lie, and how many they are."""
+    """Return where the histogram's values are taken to lie, and how many they are."""
     bins = torch.arange(1 - BINS, BINS, dtype=torch.float64)
     values = (bins + bins.sign() / 2) * histogram.width
     return values, histogram.counts.double()

@@ -41,7 +41,7 @@ SCHEMES = {
 
 
 def quantizer(scheme: ActivationScheme = TOKEN) -> ActivationQuantizer:
-    """Give a static scheme the range of most random numbers, which clips some."""
+    """Return a static scheme the range of most random numbers, which clips some."""
     low = -2.5 if scheme.symmetric else -1.5
     return ActivationQuantizer(scheme, None if scheme.dynamic else StaticRange(low=low, high=2.5))
 
@@ -83,7 +83,7 @@ def assert_exact(
 
 
 def decorated(x: torch.Tensor, kind: str) -> torch.Tensor:
-    """Give the same rows or worse ones."""
+    """Return the same rows or worse ones."""
     if kind == "outliers":
         x[0, 0] = 1000
     elif kind == "zeros":

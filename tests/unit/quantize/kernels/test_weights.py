@@ -39,7 +39,7 @@ def random_weight(seed: int, rows: int, columns: int, dtype: torch.dtype = torch
 
 
 def repeated(quantized: QuantizedWeight) -> torch.Tensor:
-    """Give every element's own scale."""
+    """Return every element's own scale."""
     columns = torch.arange(quantized.values.shape[1]) // quantized.group_size
     return quantized.scales.double()[:, columns]
 

@@ -19,7 +19,7 @@ from pytest_qeval.report.json import report_dict
 from pytest_qeval.report.layers import layers_csv
 from pytest_qeval.report.terminal import lines
 from pytest_qeval.schema import Json
-from pytest_qeval.summary.summarize import Material, summarise
+from pytest_qeval.summary.summarize import SummaryInput, summarize
 from pytest_qeval.verdict.baseline import file as module
 from pytest_qeval.verdict.baseline.file import (
     SCHEMA,
@@ -125,8 +125,8 @@ def use(baseline: Baseline) -> None:
     recipes = [RecipeFacts.from_dict(body) for body in bodies.get("recipe", [])]
     sensitivity = [SensitivityFacts.from_dict(body) for body in bodies.get("sensitivity", [])]
     candidate = [replace(found, recipe="another") for found in baseline.records.values()]
-    summary = summarise(
-        Material(
+    summary = summarize(
+        SummaryInput(
             run=RunHeader(**baseline.run),
             duration_s=1.0,
             planned=[(name, asked) for asked in baseline.records for name in (baseline.recipe, "another")],

@@ -134,7 +134,7 @@ def test_all_gates_have_to_be_decided() -> None:
     assert done == 4
     assert [(row["gate"], row["outcome"]) for row in made] == [("regressed <= 0", "fail"), ("pass@1 >= 0.5", "pass")]
     assert made[0]["reason"].endswith("after 1 of 6 problems")
-    assert decider.why_left("int8", "micro") == "; ".join(row["reason"] for row in made)
+    assert decider.early_stop_reason("int8", "micro") == "; ".join(row["reason"] for row in made)
 
 
 def test_until_then_the_candidate_is_asked() -> None:
@@ -142,12 +142,11 @@ def test_until_then_the_candidate_is_asked() -> None:
     decider = decider_of("regressed <= 0", "pass@1 >= 0.5")
     decisions(decider, "++++++", "-+")
 
-    assert decider.why_left("int8", "micro") == ""
+    assert decider.early_stop_reason("int8", "micro") == ""
     decisions(decider, "++++++", "-+++")
-    assert decider.why_left("int8", "micro")
-    assert [decider.why_left("int8", "humaneval"), decider.why_left("w4a16", "micro"), decider.why_left(None, "")] == [
-        "", "", "",
-    ]  # fmt: skip
+    assert decider.early_stop_reason("int8", "micro")
+    for recipe, benchmark in (("int8", "humaneval"), ("w4a16", "micro"), (None, "")):
+        assert decider.early_stop_reason(recipe, benchmark) == ""
 
 
 def test_a_decision_is_made_once() -> None:

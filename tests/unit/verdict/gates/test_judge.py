@@ -10,14 +10,14 @@ from pytest_qeval.facts import Decision
 from pytest_qeval.report.json import report_dict
 from pytest_qeval.report.terminal import lines
 from pytest_qeval.schema import Estimate
-from pytest_qeval.summary.summarize import Material, summarise
+from pytest_qeval.summary.summarize import SummaryInput, summarize
 from pytest_qeval.verdict.gates.grammar import parse_gate
 from pytest_qeval.verdict.gates.judge import judge
 from tests.unit.summary.builders import divergence, session, simulating
 
 
 @pytest.fixture
-def material() -> Material:
+def material() -> SummaryInput:
     return session("++++----", "+++-+--t")
 
 
@@ -36,14 +36,14 @@ def test_a_recipe_that_was_never_loaded_breaks_its_gates(lost: str, expression: 
     """Whoever was asked for is judged; nobody is left out for having given no result."""
     found = session("    ", "++++") if lost == "auto" else session("++++", "    ")
     loaded = {name: facts for name, facts in found.recipes.items() if name != lost}
-    (result,) = judge([parse_gate(expression)], summarise(replace(found, recipes=loaded)), require_proof=False)
+    (result,) = judge([parse_gate(expression)], summarize(replace(found, recipes=loaded)), require_proof=False)
 
     assert (result.recipe, result.outcome, result.reason) == ("int8", "fail", reason)
 
 
-def test_one_of_two_recipes_cannot_be_left_out(material: Material) -> None:
+def test_one_of_two_recipes_cannot_be_left_out(material: SummaryInput) -> None:
     """A second recipe that could not be loaded turns the verdict."""
-    summary = summarise(replace(material, candidates=("int8", "int4")))
+    summary = summarize(replace(material, candidates=("int8", "int4")))
     gates = judge([parse_gate("pass@1 drop <= 2pt")], summary, require_proof=False)
 
     assert [(gate.recipe, gate.outcome) for gate in gates] == [("int8", "pass"), ("int4", "fail")]
@@ -55,10 +55,10 @@ def test_one_of_two_recipes_cannot_be_left_out(material: Material) -> None:
 def test_a_run_without_a_result_has_a_verdict(expression: str) -> None:
     """Interrupted before anything was loaded, or with nothing to generate: a gate was set, and it is broken."""
     nothing = replace(session("", ""), planned=[], recipes={}, generation=[])
-    gates = judge([parse_gate(expression)], summarise(nothing), require_proof=False)
+    gates = judge([parse_gate(expression)], summarize(nothing), require_proof=False)
 
     assert [(gate.recipe, gate.outcome) for gate in gates] == [("int8", "fail")]
-    shown = [line.text for line in lines(summarise(nothing), gates, output=Path())]
+    shown = [line.text for line in lines(summarize(nothing), gates, output=Path())]
     assert "verdict: FAIL, 1 of 1 gates broken" in shown
 
 
@@ -69,10 +69,10 @@ def test_a_run_without_a_result_has_a_verdict(expression: str) -> None:
         ("regressed <= 0", "no comparison with a baseline on any benchmark"),
     ],
 )
-def test_a_run_without_cases_has_no_result_to_judge(material: Material, expression: str, reason: str) -> None:
+def test_a_run_without_cases_has_no_result_to_judge(material: SummaryInput, expression: str, reason: str) -> None:
     """Such as of the single streams alone: the recipes were loaded, and nothing was asked."""
     silent = replace(material, planned=[], records=[])
-    (result,) = judge([parse_gate(expression)], summarise(silent), require_proof=False)
+    (result,) = judge([parse_gate(expression)], summarize(silent), require_proof=False)
 
     assert (result.outcome, result.reason) == ("fail", reason)
 
@@ -91,10 +91,10 @@ def test_a_run_without_cases_has_no_result_to_judge(material: Material, expressi
     ],
 )
 def test_a_simulated_recipe_has_no_speed_to_be_judged(
-    material: Material, simulated: str, expression: str, outcome: str, reason: str
+    material: SummaryInput, simulated: str, expression: str, outcome: str, reason: str
 ) -> None:
     """Only what its packed weights take, and what it answers, is the recipe's own."""
-    summary = summarise(simulating(material, simulated))
+    summary = summarize(simulating(material, simulated))
     (result,) = judge([parse_gate(expression)], summary, require_proof=False)
 
     assert (result.recipe, result.outcome, result.reason) == ("int8", outcome, reason)
@@ -103,18 +103,18 @@ def test_a_simulated_recipe_has_no_speed_to_be_judged(
 DROP = parse_gate("pass@1 drop <= 2pt")
 
 
-def test_a_gate_judges_the_recipes_that_it_names(material: Material) -> None:
+def test_a_gate_judges_the_recipes_that_it_names(material: SummaryInput) -> None:
     """By name or pattern, each once, though two gates of one list may name it."""
-    summary = summarise(replace(material, candidates=("int8", "int4", "int8-static")))
+    summary = summarize(replace(material, candidates=("int8", "int4", "int8-static")))
     gates = [replace(DROP, recipe=pattern) for pattern in ("int8*", "int8", "int4")]
 
     assert [gate.recipe for gate in judge(gates[:1], summary, require_proof=False)] == ["int8", "int8-static"]
     assert [gate.recipe for gate in judge(gates, summary, require_proof=False)] == ["int8", "int8-static", "int4"]
 
 
-def test_a_gate_about_nobody_is_broken(material: Material) -> None:
+def test_a_gate_about_nobody_is_broken(material: SummaryInput) -> None:
     """Should it come so far: silence must not pass for success."""
-    (result,) = judge([replace(DROP, recipe="w4*")], summarise(material), require_proof=False)
+    (result,) = judge([replace(DROP, recipe="w4*")], summarize(material), require_proof=False)
 
     assert (result.recipe, result.outcome, result.reason) == ("w4*", "fail", "w4* was never loaded")
 
@@ -124,30 +124,30 @@ def test_a_gate_about_nobody_is_broken(material: Material) -> None:
     [(None, False, "pass"), (None, True, "fail"), (True, False, "fail"), (False, True, "pass")],
 )
 def test_a_gate_s_own_wish_for_proof_comes_first(
-    material: Material, *, own: bool | None, session_wants: bool, outcome: str
+    material: SummaryInput, *, own: bool | None, session_wants: bool, outcome: str
 ) -> None:
     """Eight problems prove no loss below 2 points."""
-    (result,) = judge([replace(DROP, require_proof=own)], summarise(material), require_proof=session_wants)
+    (result,) = judge([replace(DROP, require_proof=own)], summarize(material), require_proof=session_wants)
 
     assert (result.outcome, result.evidence) == (outcome, "unproven")
     assert result.reason.endswith("the interval does not prove it") == (outcome == "fail")
 
 
-def test_a_broken_gate_says_why_it_was_set(material: Material) -> None:
+def test_a_broken_gate_says_why_it_was_set(material: SummaryInput) -> None:
     """And one that holds does not."""
     gates = [replace(parse_gate(text), reason="we promised it") for text in ("regressed <= 0", "regressed <= 9")]
 
-    assert [gate.reason for gate in judge(gates, summarise(material), require_proof=False)] == [
+    assert [gate.reason for gate in judge(gates, summarize(material), require_proof=False)] == [
         "observed 1, promised <= 0; the promise: we promised it",
         "observed 1",
     ]
 
 
-def test_a_lost_share_is_said_in_per_cent(material: Material) -> None:
+def test_a_lost_share_is_said_in_per_cent(material: SummaryInput) -> None:
     """The baseline solved four of eight, the candidate as many, then two."""
     shown = []
     for candidate in ("+++-+--t", "++------"):
-        summary = summarise(session("++++----", candidate))
+        summary = summarize(session("++++----", candidate))
         (result,) = judge([parse_gate("pass@1 drop <= 20%")], summary, require_proof=False)
         shown.append((result.outcome, result.reason))
 
@@ -166,7 +166,7 @@ def test_a_lost_share_is_said_in_per_cent(material: Material) -> None:
 def test_a_missing_case_breaks_what_depends_on_it(expression: str, reason: str) -> None:
     """Not what is known without any answer, such as the size of the model."""
     same = Estimate(value=0.99, low=0.98, high=0.999, n=500, method="bootstrap")
-    summary = replace(summarise(session("++++", "+++ ")), divergence={"int8": divergence(same_top1=same)})
+    summary = replace(summarize(session("++++", "+++ ")), divergence={"int8": divergence(same_top1=same)})
     (result,) = judge([parse_gate(expression)], summary, require_proof=False)
 
     assert result.reason == reason
@@ -175,7 +175,7 @@ def test_a_missing_case_breaks_what_depends_on_it(expression: str, reason: str) 
 @pytest.mark.parametrize("outcome", ["pass", "fail"])
 def test_a_decision_comes_before_what_is_missing(outcome: Literal["pass", "fail"]) -> None:
     """A recipe was left since nothing could change any more: for that gate, recipe and benchmark alone."""
-    summary = summarise(session("++++", "++  "))
+    summary = summarize(session("++++", "++  "))
     decision = Decision(outcome=outcome, evidence="unproven", reason="settled after 2 of 4 cases")
     gates = [DROP, parse_gate("regressed <= 0")]
     first, second = judge(gates, summary, require_proof=False, decided={(DROP.expression, "int8", "micro"): decision})
@@ -188,16 +188,16 @@ def test_a_decision_without_proof_proves_nothing() -> None:
     """Where proof is required, stopping early does not replace it."""
     decision = Decision(outcome="pass", evidence="unproven", reason="settled")
     decided: dict[tuple[str, str, str | None], Decision] = {(DROP.expression, "int8", "micro"): decision}
-    (result,) = judge([DROP], summarise(session("++++", "++  ")), require_proof=True, decided=decided)
+    (result,) = judge([DROP], summarize(session("++++", "++  ")), require_proof=True, decided=decided)
 
     assert (result.outcome, result.reason) == ("fail", "settled holds, but the interval does not prove it")
 
 
-def test_a_gate_on_one_benchmark_leaves_the_others_alone(material: Material) -> None:
+def test_a_gate_on_one_benchmark_leaves_the_others_alone(material: SummaryInput) -> None:
     """And one on a benchmark without a result is broken."""
     gates = [parse_gate("micro:pass@1 >= 0"), parse_gate("humaneval:pass@1 >= 0")]
 
-    assert [(gate.benchmark, gate.reason) for gate in judge(gates, summarise(material), require_proof=False)] == [
+    assert [(gate.benchmark, gate.reason) for gate in judge(gates, summarize(material), require_proof=False)] == [
         ("micro", "observed 0.500"),
         ("humaneval", "no pass@1 of int8 on humaneval in this run"),
     ]

@@ -6,7 +6,7 @@ import pytest
 
 from pytest_qeval.errors import GateError
 from pytest_qeval.verdict.gates.grammar import parse_gate
-from pytest_qeval.verdict.gates.kinds import check_answers
+from pytest_qeval.verdict.gates.kinds import check_benchmark_kinds
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_a_gate_that_its_benchmarks_cannot_answer_is_refused(
     expression: str, executed: list[str], scored: list[str], sentence: str
 ) -> None:
     with pytest.raises(GateError, match=sentence):
-        check_answers([parse_gate(expression)], executed=executed, scored=scored)
+        check_benchmark_kinds([parse_gate(expression)], executed=executed, scored=scored)
 
 
 @pytest.mark.parametrize(
@@ -30,4 +30,4 @@ def test_a_gate_that_its_benchmarks_cannot_answer_is_refused(
 )
 def test_one_of_a_kind_is_enough(expression: str) -> None:
     """And what is measured once a run needs none."""
-    check_answers([parse_gate(expression)], executed=["micro"], scored=["text"])
+    check_benchmark_kinds([parse_gate(expression)], executed=["micro"], scored=["text"])

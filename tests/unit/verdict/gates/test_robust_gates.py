@@ -1,4 +1,4 @@
-"""Gates on disturbed problems: observed values, thresholds, missing cases, and the direction of a proof."""
+"""Gates on perturbed problems: observed values, thresholds, missing cases, and the direction of a proof."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_qeval.errors import GateError
 from pytest_qeval.report.terminal import lines
 from pytest_qeval.schema import Estimate
 from pytest_qeval.summary.results import GateResult
-from pytest_qeval.summary.summarize import summarise
+from pytest_qeval.summary.summarize import summarize
 from pytest_qeval.verdict.gates.checks import parse_gates
 from pytest_qeval.verdict.gates.grammar import parse_gate
 from pytest_qeval.verdict.gates.judge import judge
@@ -27,7 +27,7 @@ def often(outcomes: Outcomes) -> Outcomes:
 
 
 def judged(expression: str, baseline: Outcomes = BASE, candidate: Outcomes = OWN, *, proof: bool = False) -> GateResult:
-    summary = summarise(robust_session(baseline, candidate))
+    summary = summarize(robust_session(baseline, candidate))
     (result,) = judge([parse_gate(expression)], summary, require_proof=proof)
     return result
 
@@ -96,7 +96,7 @@ LOST: Outcomes = {**OWN, "typos": [" " + OWN["typos"][0][1:], *OWN["typos"][1:]]
     ],
 )
 @pytest.mark.parametrize("loser", ["candidate", "baseline"])
-def test_a_missing_disturbed_case_breaks_what_it_is_part_of(expression: str, outcome: str, loser: str) -> None:
+def test_a_missing_perturbed_case_breaks_what_it_is_part_of(expression: str, outcome: str, loser: str) -> None:
     """Which pass@1 is not; costs of the whole run are."""
     baseline, candidate = (LOST, OWN) if loser == "baseline" else (BASE, LOST)
     result = judged(expression, baseline, candidate)
@@ -106,7 +106,7 @@ def test_a_missing_disturbed_case_breaks_what_it_is_part_of(expression: str, out
 
 
 @pytest.mark.parametrize("expression", ["robust_drop <= 90%", "pass@1 >= 0.5"])
-def test_a_missing_undisturbed_case_breaks_both(expression: str) -> None:
+def test_a_missing_nominal_case_breaks_both(expression: str) -> None:
     """It is counted once."""
     lost: Outcomes = {**OWN, "": [" " + NOMINAL[1:]]}
 
@@ -114,9 +114,9 @@ def test_a_missing_undisturbed_case_breaks_both(expression: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["robust_drop <= 1", "robust_pass drop <= 3pt", "robust_drop increase <= 3pt"])
-def test_a_run_that_disturbed_nothing_breaks_the_gate(form: str) -> None:
+def test_a_run_that_perturbed_nothing_breaks_the_gate(form: str) -> None:
     """And is told what to add."""
-    (result,) = judge([parse_gate(form)], summarise(session("++", "++")), require_proof=False)
+    (result,) = judge([parse_gate(form)], summarize(session("++", "++")), require_proof=False)
 
     assert result.outcome == "fail"
     assert "add --qeval-suite robustness" in result.reason
@@ -148,10 +148,10 @@ def test_the_margin_is_the_increase_that_a_gate_allows() -> None:
 
 def test_without_a_baseline_the_drop_has_an_interval() -> None:
     """There is no increase to show then."""
-    summary = replace(summarise(robust_session(often(BASE), often(OWN))), robust_changes=())
+    summary = replace(summarize(robust_session(often(BASE), often(OWN))), robust_changes=())
     rows = {tuple(line.text.split()[:2]): line.text.split()[7:] for line in lines(summary, (), output=Path())}
 
-    assert rows["micro,", "disturbed"] == ["robust", "drop", "95", "%", "interval"]
+    assert rows["micro,", "perturbed"] == ["robust", "drop", "95", "%", "interval"]
     drop, low, dash, high = rows["all", "int8"]
     assert (drop, dash) == ("30.0%", "–")
     assert float(low.strip("%")) < 30 < float(high.strip("%"))
@@ -159,7 +159,7 @@ def test_without_a_baseline_the_drop_has_an_interval() -> None:
 
 def test_the_terminal_says_it_in_lines() -> None:
     """Categories and all in a table, what was left out, the change in colour, and one example with its diffs."""
-    summary = summarise(robust_session(often(BASE), often(OWN)))
+    summary = summarize(robust_session(often(BASE), often(OWN)))
     shown = [(line.text, line.colour) for line in lines(summary, (), output=Path())]
     text = [line for line, _ in shown]
 
