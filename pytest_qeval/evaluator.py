@@ -65,7 +65,7 @@ class Evaluator:
         engine: Engine,
         executor: Executor,
         benchmark: Callable[[str], Benchmark],
-        question: Callable[[Case], Problem],
+        problem: Callable[[Case], Problem],
         n_samples: Callable[[Case], int],
         style: PromptStyle = "completion",
         worker: str = "main",
@@ -78,7 +78,7 @@ class Evaluator:
             engine: Who answers.
             executor: What executes answers.
             benchmark: Finds a benchmark by name.
-            question: Finds what a case asks: the benchmark's problem, or a perturbed one.
+            problem: Finds the problem of a case: the benchmark's own, or a perturbed one.
             n_samples: How many samples a case has.
             style: How it is asked.
             worker: Name of this process.
@@ -88,7 +88,7 @@ class Evaluator:
         self._engine = engine
         self._executor = executor
         self._benchmark = benchmark
-        self._question = question
+        self._find_problem = problem
         self._n_samples = n_samples
         self._style: PromptStyle = style
         self._worker = worker
@@ -103,7 +103,7 @@ class Evaluator:
             if key in self._open:
                 continue
             benchmark = self._benchmark(case.benchmark)
-            problem = self._question(case)
+            problem = self._find_problem(case)
             waiting = _Open(case=case, benchmark=benchmark, problem=problem, n_samples=self._n_samples(case))
             self._open[key] = waiting
             prompt = benchmark.prompt(problem, self._style)

@@ -1,20 +1,23 @@
-"""The command line and the ini file, read once into `Settings`."""
+"""From the command line and the ini file to `RunSettings`, once: everything that can be wrong is refused here."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from math import inf
 from pathlib import Path
-from typing import Any, cast
-
-import pytest
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.selftest import NAME
-from pytest_qeval.config.recipe_options import recipe_settings, replay_settings, selftest_settings
+from pytest_qeval.config.checks import calibrate, check_export, check_gates_of_run, check_suites
+from pytest_qeval.config.prompt_format import PromptFormat, choose_prompt_format
+from pytest_qeval.config.recipes import RecipeChoice, read_recipes, replay_recipes, selftest_recipes, settle_stored
+from pytest_qeval.config.run_settings import ResolvedModel, RunSettings
+from pytest_qeval.config.suites import check_suite_options, settle_suites
 from pytest_qeval.config.values import Values
+from pytest_qeval.engines.base import EngineSource
 from pytest_qeval.errors import DataError, UsageError, did_you_mean
 from pytest_qeval.settings import (
     ISOLATIONS,
@@ -26,69 +29,136 @@ from pytest_qeval.settings import (
     GenerationSettings,
     ModelSettings,
     PromptName,
-    Settings,
 )
+from pytest_qeval.verdict.gates.checks import parse_gates
+from pytest_qeval.verdict.gates.grammar import Gate
 
-__all__ = ["ComparisonSettings", "read_comparison", "read_settings"]
+if TYPE_CHECKING:
+    import pytest
+
+__all__ = ["ComparisonSettings", "Settled", "read_comparison", "read_settings"]
 
 
-def read_settings(config: pytest.Config) -> Settings | None:
-    """Read and check what the user asked for; None when the plugin is to stay inert.
+class Settled(NamedTuple):
+    """What the controller of pytest-xdist has settled, which a worker takes over."""
+
+    prompt: PromptFormat
+    suites: tuple[str, ...]
+
+
+def read_settings(config: pytest.Config, settled: Settled | None = None) -> RunSettings | None:
+    """Read, resolve and check what the user asked for; None when the plugin is to stay inert.
+
+    Args:
+        config: Of the session.
+        settled: In a worker: what the controller has settled.
 
     Raises:
-        UsageError: for anything that cannot work, before a model is touched.
+        UsageError: for anything that cannot work, before a model is loaded.
     """
     values = Values(config)
     if values.flag("selftest"):
-        return _selftest(values, config.invocation_params.dir)
-    model, completions = values.text("model"), values.file("completions")
-    if model and completions:
-        raise UsageError("--qeval-model and --qeval-completions exclude each other: run a model, or replay samples.")
-    if not (model or completions):
-        return None
-    recipes = replay_settings(values) if completions else recipe_settings(values)
-    return Settings(
+        model, completions, choice = NAME, None, selftest_recipes(values)
+    else:
+        name, completions = values.text("model"), values.file("completions")
+        if name and completions:
+            raise UsageError(
+                "--qeval-model and --qeval-completions exclude each other: run a model, or replay samples."
+            )
+        if not (name or completions):
+            return None
+        model, choice = name or str(completions), replay_recipes(values) if completions else read_recipes(values)
+    settings = _settings(values, model, completions, choice)
+    if not settings.replays:
+        settings = _resolved(settings, choice)
+    settings = _with_suites(settings, values, settled)
+    settings = replace(settings, gates=parse_gates(_gate_texts(values), has_baseline=_has_baseline(settings)))
+    _check(settings, values)
+    settings = calibrate(settings)
+    prompt = settled.prompt if settled else choose_prompt_format(_prompt(values), settings)
+    generation = replace(settings.generation, prompt_style=prompt.style)
+    return replace(settings, generation=generation, prompt_reason=prompt.reason)
+
+
+def _settings(values: Values, model: str, completions: str | None, choice: RecipeChoice) -> RunSettings:
+    """Read every option but those that depend on the model."""
+    evaluates = not values.flag("selftest")
+    return RunSettings(
         model=ModelSettings(
-            name=model or str(completions),
-            revision=values.text("revision"),
-            engine="replay" if completions else values.text("engine") or "transformers",
-            device=values.text("device") or "auto",
-            threads=values.positive("threads"),
-            batch_size=values.positive("batch-size"),
+            name=model,
+            revision=values.text("revision") if evaluates else None,
+            engine="replay" if completions or not evaluates else values.text("engine") or "transformers",
+            device=(values.text("device") or "auto") if evaluates else "auto",
+            threads=values.positive("threads") if evaluates else None,
+            batch_size=values.positive("batch-size") if evaluates else None,
         ),
-        **recipes,
-        **_common(values, config.invocation_params.dir),
-        completions=_existing(completions, "--qeval-completions") if completions else None,
-        gates=_gates(values),
-        require_proof=values.flag("require-proof"),
-        strict=values.flag("strict"),
-        until_decided=values.flag("until-decided"),
-        prompt=_prompt(values),
-        save_baseline=_saving(values.file("save-baseline"), config.invocation_params.dir),
-        export=_output(values.file("export"), config.invocation_params.dir),
-        calibration=CalibrationSettings(source=_calibration_source(values), allow_overlap=values.flag("allow-overlap")),
-        generation=_generation(values),
+        candidates=choice.candidates,
+        baseline=choice.baseline,
+        recipes=choice.recipes,
+        baseline_file=choice.baseline_file,
+        baseline_cached=choice.baseline_cached,
+        baseline_force=evaluates and values.flag("baseline-force"),
+        save_baseline=_save_baseline(values) if evaluates else None,
+        control=choice.control,
+        require_proof=evaluates and values.flag("require-proof"),
+        strict=evaluates and values.flag("strict"),
+        until_decided=evaluates and values.flag("until-decided"),
+        benchmarks=_benchmarks(values),
+        perturbations=tuple(values.texts("perturbation")),
+        perturbation_seeds=values.positive("seeds"),
+        limit=values.positive("limit"),
+        completions=_existing_file(completions, "--qeval-completions") if completions else None,
+        selftest=not evaluates,
+        data=_existing_folder(values.file("data")),
+        output=values.output("output"),
+        export=values.output("export") if evaluates else None,
+        generation=_generation(values) if evaluates else GenerationSettings(),
+        calibration=_calibration(values) if evaluates else CalibrationSettings(),
+        execution=_execution(values),
     )
 
 
-def _selftest(values: Values, start: Path) -> Settings:
-    model = ModelSettings(name=NAME, engine="replay")
-    return Settings(model=model, **selftest_settings(values), **_common(values, start))
+def _resolved(settings: RunSettings, choice: RecipeChoice) -> RunSettings:
+    """Find the models without loading them; a checkpoint that is quantized already has a say in the recipes."""
+    engine: EngineSource = registry.load("engines", settings.model.engine)
+    source = engine.find(settings.model)
+    choice = settle_stored(choice, source)
+    original = None
+    if choice.original is not None:
+        original = engine.find(replace(settings.model, name=choice.original, revision=None))
+    return replace(
+        settings,
+        resolved=ResolvedModel(engine=engine, source=source, original=original),
+        candidates=choice.candidates,
+        baseline=choice.baseline,
+        recipes=choice.recipes,
+        baseline_cached=choice.baseline_cached,
+    )
 
 
-def _common(values: Values, start: Path) -> dict[str, Any]:
-    """Return what holds whoever answers: what is asked, how programs are run, and where reports go."""
-    return {
-        "suites": _suites(values.texts("suite")),
-        "benchmarks": _benchmarks(values),
-        "perturbations": tuple(values.texts("perturbation")),
-        "perturbation_seeds": values.positive("seeds"),
-        "every_suite": "all" in values.texts("suite"),
-        "limit": values.positive("limit"),
-        "data": _folder(values.file("data")),
-        "output": _output(values.file("output"), start),
-        "execution": _execution(values),
-    }
+def _with_suites(settings: RunSettings, values: Values, settled: Settled | None) -> RunSettings:
+    if settled:
+        return replace(settings, suites=settled.suites)
+    named = values.texts("suite")
+    settings = replace(settings, suites=_suites(named))
+    if values.names_files:
+        return settings
+    settings = settle_suites(settings, every_suite="all" in named)
+    if settings.suites:
+        check_suite_options(settings.suites, values.typed_words)
+    return settings
+
+
+def _check(settings: RunSettings, values: Values) -> None:
+    check_suites(settings)
+    check_export(settings)
+    # Files may bring benchmarks of their own, which are known once the tests are collected.
+    benchmarks = None if values.names_files else registry.names("benchmarks")
+    check_gates_of_run(settings, benchmarks=benchmarks, distributed=values.is_distributed)
+
+
+def _has_baseline(settings: RunSettings) -> bool:
+    return settings.baseline is not None or settings.baseline_file is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +169,7 @@ class ComparisonSettings:
     """The journal of the baseline's run."""
     b: Path
     """The journal of the run that is judged."""
-    gates: tuple[str, ...]
+    gates: tuple[Gate, ...]
     require_proof: bool
     force: bool
     output: Path
@@ -115,32 +185,39 @@ def read_comparison(config: pytest.Config) -> ComparisonSettings:
     other = next((name for name in ("model", "completions", "selftest") if values.typed(name)), None)
     if other:
         raise UsageError(f"--qeval-compare reads two finished runs: leave --qeval-{other} out.")
-    a, b = (config.invocation_params.dir / path for path in config.getoption("qeval_compare"))
+    a, b = (values.start / path for path in config.getoption("qeval_compare"))
     name = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S-compare")
-    output = _output(values.file("output"), config.invocation_params.dir)
     return ComparisonSettings(
         a=a,
         b=b,
-        gates=_gates(values),
+        gates=parse_gates(_gate_texts(values), has_baseline=True),
         require_proof=values.flag("require-proof"),
         force=values.flag("baseline-force"),
-        output=output or config.invocation_params.dir / ".qeval" / name,
+        output=values.output("output") or values.start / ".qeval" / name,
     )
 
 
-def _saving(name: str | None, start: Path) -> Path | None:
-    if name and not name.endswith(".json.gz"):
-        raise UsageError(f"--qeval-save-baseline expects a file that ends in .json.gz, not {name!r}.")
-    return _output(name, start)
+def _save_baseline(values: Values) -> Path | None:
+    path = values.output("save-baseline")
+    if path and not path.name.endswith(".json.gz"):
+        raise UsageError(
+            f"--qeval-save-baseline expects a file that ends in .json.gz, not {values.text('save-baseline')!r}."
+        )
+    return path
 
 
-def _gates(values: Values) -> tuple[str, ...]:
-    return tuple(values.path(text, "gate") if text.endswith(".toml") else text for text in values.texts("gate"))
+def _gate_texts(values: Values) -> list[str]:
+    if values.flag("selftest"):
+        return []
+    return [values.path(text, "gate") if text.endswith(".toml") else text for text in values.texts("gate")]
 
 
-def _calibration_source(values: Values) -> str:
+def _calibration(values: Values) -> CalibrationSettings:
     source = values.text("calibration") or CalibrationSettings().source
-    return values.path(source, "calibration") if source.endswith(".jsonl") else source
+    return CalibrationSettings(
+        source=values.path(source, "calibration") if source.endswith(".jsonl") else source,
+        allow_overlap=values.flag("allow-overlap"),
+    )
 
 
 def _suites(names: Sequence[str]) -> tuple[str, ...]:
@@ -153,15 +230,14 @@ def _suites(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _benchmarks(values: Values) -> tuple[str, ...]:
-    """Read the names of benchmarks, known ones only: what a typing error means shows before a model is loaded."""
     names = tuple(values.texts("benchmark"))
     for name in names:
         if name.endswith(".jsonl"):
             raise UsageError(
-                f"--qeval-benchmark expects a name, not the file {name!r}: a test beside it asks problems of your own, "
-                f'marked @pytest.mark.qeval("{Path(name).name}"), or qeval_robustness for the same perturbed.'
+                f"--qeval-benchmark expects a name, not the file {name!r}. To ask problems of your own, put a test "
+                f'beside the file, marked @pytest.mark.qeval("{Path(name).name}"), or qeval_robustness to perturb them.'
             )
-        registry.load("benchmarks", name)
+        registry.load("benchmarks", name)  # an unknown name is refused now
     return names
 
 
@@ -184,6 +260,8 @@ def _generation(values: Values) -> GenerationSettings:
 
 
 def _prompt(values: Values) -> PromptName:
+    if values.flag("selftest"):
+        return "auto"
     prompt: Any = values.text("prompt") or "auto"
     if prompt not in PROMPTS:
         raise UsageError(f"--qeval-prompt expects one of {', '.join(PROMPTS)}, not {prompt!r}.")
@@ -206,21 +284,17 @@ def _execution(values: Values) -> ExecutionSettings:
     )
 
 
-def _existing(name: str, option: str) -> Path:
+def _existing_file(name: str, option: str) -> Path:
     path = Path(name)
     if not path.is_file():
         raise DataError(f"{option}: there is no file {name!r}.")
     return path
 
 
-def _folder(name: str | None) -> Path | None:
+def _existing_folder(name: str | None) -> Path | None:
     if name is None:
         return None
     path = Path(name)
     if not path.is_dir():
         raise DataError(f"--qeval-data: there is no folder {name!r}.")
     return path
-
-
-def _output(name: str | None, start: Path) -> Path | None:
-    return start / name if name else None

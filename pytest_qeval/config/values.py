@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
-
-import pytest
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_qeval.errors import UsageError
+
+if TYPE_CHECKING:
+    import pytest
 
 __all__ = ["Values"]
 
@@ -21,6 +22,26 @@ class Values:
     def __init__(self, config: pytest.Config) -> None:
         """Read nothing yet."""
         self._config = config
+
+    @property
+    def start(self) -> Path:
+        """The folder in which pytest was started."""
+        return self._config.invocation_params.dir
+
+    @property
+    def typed_words(self) -> Sequence[str]:
+        """The words of the command line."""
+        return [str(word) for word in self._config.invocation_params.args]
+
+    @property
+    def names_files(self) -> bool:
+        """Whether the command line names test files, so that suites have no say."""
+        return self._config.args_source.name == "ARGS"
+
+    @property
+    def is_distributed(self) -> bool:
+        """Whether several processes share the session."""
+        return bool(self._config.getoption("tx", None)) or hasattr(self._config, "workerinput")
 
     def _raw(self, name: str) -> Any:
         dest = f"qeval_{name.replace('-', '_')}"
@@ -46,6 +67,11 @@ class Values:
         """Return an option's path as `path` resolves it; None where there is none."""
         text = self.text(name)
         return self.path(text, name) if text else None
+
+    def output(self, name: str) -> Path | None:
+        """Return where an option's path is written to, relative to where pytest was started."""
+        text = self.file(name)
+        return self.start / text if text else None
 
     def typed(self, name: str) -> bool:
         """Return whether an option stands on the command line."""

@@ -36,20 +36,21 @@ def _compare(settings: ComparisonSettings) -> int:
     from pytest_qeval.report.terminal import lines  # noqa: PLC0415
     from pytest_qeval.verdict.compare import Finished, put_together  # noqa: PLC0415 - as above
     from pytest_qeval.verdict.conclude import conclude  # noqa: PLC0415
-    from pytest_qeval.verdict.gates.checks import check_gates, parse_gates  # noqa: PLC0415
+    from pytest_qeval.verdict.gates.checks import check_gates  # noqa: PLC0415
 
     check_folder(settings.output)
     a, b = Finished.read(settings.a), Finished.read(settings.b)
     joint = put_together(a, b, force=settings.force)
-    gates = parse_gates(settings.gates, has_baseline=True)
-    check_gates(gates, candidates=joint.roles.candidates, benchmarks={case.benchmark for _, case in joint.planned})
+    check_gates(
+        settings.gates, candidates=joint.roles.candidates, benchmarks={case.benchmark for _, case in joint.planned}
+    )
     verdict = conclude(
         joint.collector,
         run=joint.run,
         duration_s=0.0,
         planned=joint.planned,
         roles=joint.roles,
-        gates=gates,
+        gates=settings.gates,
         require_proof=settings.require_proof,
     )
     settings.output.mkdir(parents=True, exist_ok=True)
