@@ -16,9 +16,9 @@ def cases_of(benchmark: Benchmark, *, limit: int | None, tasks: Iterable[str] | 
     """Return a benchmark's cases in its own order.
 
     Args:
-        benchmark: whose problems.
-        limit: only the first so many; None for all.
-        tasks: only these task ids (a replay knows no others); None for all.
+        benchmark: Whose problems.
+        limit: How many problems, from the first; None for all.
+        tasks: Task ids to take (those of a samples file); None for all.
     """
     wanted = benchmark.problems.keys() if tasks is None else benchmark.problems.keys() & set(tasks)
     chosen = (task_id for task_id in benchmark.problems if task_id in wanted)
@@ -34,9 +34,9 @@ def shares(recipes: Sequence[str | None], n_workers: int, *, together: bool) -> 
     Ordinary tests (recipe None) are cut into runs like a recipe.
 
     Args:
-        recipes: each item's recipe, in collection order.
-        n_workers: number of shares, at least 1.
-        together: keep the same cases of all recipes on one worker.
+        recipes: Each item's recipe, in collection order.
+        n_workers: Number of shares, at least 1.
+        together: Whether one worker gets the same cases of all recipes.
 
     Returns:
         For every worker the indices of its items.

@@ -145,7 +145,7 @@ def _with_suites(settings: RunSettings, values: Values, settled: Settled | None)
         return settings
     settings = settle_suites(settings, every_suite="all" in named)
     if settings.suites:
-        check_suite_options(settings.suites, values.typed_words)
+        check_suite_options(settings.suites, values.typed_options)
     return settings
 
 

@@ -111,12 +111,12 @@ def check_suite_options(suites: Sequence[str], typed: Iterable[str]) -> None:
 
     Args:
         suites: Of the run.
-        typed: The words of the command line; an ini file is for runs of every kind.
+        typed: Options of the command line; an ini file is for runs of every kind.
 
     Raises:
         UsageError: for an option that would do nothing.
     """
-    for option in (word.partition("=")[0] for word in typed):
+    for option in typed:
         readers = _READ_BY.get(option)
         if readers and not set(readers) & set(suites):
             raise UsageError(

@@ -1,4 +1,4 @@
-"""Looking an option up where the user wrote it: on the command line, or in the ini file."""
+"""Look an option up on the command line, and in the ini file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 
 
 class Values:
-    """One look-up for both sources: the command line wins over the ini file."""
+    """The options of a session; the command line wins over the ini file."""
 
     def __init__(self, config: pytest.Config) -> None:
         """Read nothing yet."""
@@ -29,9 +29,10 @@ class Values:
         return self._config.invocation_params.dir
 
     @property
-    def typed_words(self) -> Sequence[str]:
-        """The words of the command line."""
-        return [str(word) for word in self._config.invocation_params.args]
+    def typed_options(self) -> Sequence[str]:
+        """Options of this plugin that the user typed, such as `--qeval-gate`; `addopts` and ini keys do not count."""
+        words = (str(word).partition("=")[0] for word in self._config.invocation_params.args)
+        return [word for word in words if word.startswith("--qeval-")]
 
     @property
     def names_files(self) -> bool:

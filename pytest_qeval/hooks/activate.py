@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_qeval.config.values import Values
 from pytest_qeval.errors import QEvalError, UsageError
 from pytest_qeval.hooks.collect import MARKERS
 
@@ -41,8 +42,8 @@ def _check_typed_options(config: pytest.Config) -> None:
     """
     if hasattr(config, "workerinput") or config.getoption("help"):
         return
-    typed = next((word for word in map(str, config.invocation_params.args) if word.startswith("--qeval-")), None)
-    if typed is None:
+    typed = Values(config).typed_options
+    if not typed:
         return
     empty = next((name for name in ("model", "completions") if config.getoption(f"qeval_{name}") == ""), None)
     if empty:
@@ -50,6 +51,6 @@ def _check_typed_options(config: pytest.Config) -> None:
             f"--qeval-{empty} is empty, perhaps from a variable that is not set: expected a model or a file."
         )
     raise UsageError(
-        f"{typed.partition('=')[0]} without a model does nothing: add --qeval-model (such as --qeval-model demo), "
+        f"{typed[0]} without a model does nothing: add --qeval-model (such as --qeval-model demo), "
         "--qeval-completions or --qeval-selftest."
     )
