@@ -10,7 +10,7 @@ import pytest
 from pytest_qeval.errors import QEvalError
 
 if TYPE_CHECKING:
-    from pytest_qeval.config.parse import ComparisonSettings
+    from pytest_qeval.config.comparison import ComparisonSettings
 
 __all__ = ["compare_runs"]
 
@@ -23,7 +23,7 @@ def compare_runs(config: pytest.Config) -> int | None:
     """
     if not config.getoption("qeval_compare"):
         return None
-    from pytest_qeval.config.parse import read_comparison  # noqa: PLC0415 - an inert plugin must cost next to nothing
+    from pytest_qeval.config.comparison import read_comparison  # noqa: PLC0415 - an inert plugin must cost next to nothing
 
     try:
         return _compare(read_comparison(config))
