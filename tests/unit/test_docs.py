@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import COMPLETION_STOPS
 from pytest_qeval.benchmarks.chat import CHAT_STOPS, FUNCTION_TASK, SCRIPT_TASK, chat_prompt
 from pytest_qeval.benchmarks.extraction import follow_up
+from pytest_qeval.benchmarks.mbpp import EXCLUDED
 from pytest_qeval.options import OPTIONS
 from pytest_qeval.perturb.base import CATEGORIES
 from pytest_qeval.perturb.selection import FULL, SCREENED, perturbation_table, select
@@ -168,6 +170,23 @@ def test_the_example_shown_is_the_one_that_is_run(page: str, file: str) -> None:
     lines = (DOCS / "examples" / file).read_text(encoding="utf-8").splitlines()
 
     assert shown.split() == "\n".join(line for line in lines if '"""' not in line).split()
+
+
+def test_every_benchmark_is_listed() -> None:
+    """Each with its own row, and MBPP's problems that are left out."""
+    text = _text("benchmarks.md")
+
+    assert set(re.findall(r"^\| \*([\w-]+)\* \|", text, flags=re.MULTILINE)) == set(registry.names("benchmarks"))
+    assert set(re.findall(r"MBPP/\d+", text)) == set(EXCLUDED)
+
+
+def test_every_page_is_in_the_index() -> None:
+    """docs/README.md links all others."""
+    links = re.findall(r"\]\(([\w/.-]+\.md)\)", _text("README.md"))
+
+    assert sorted(links) == sorted(
+        str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if page.name != "README.md"
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
