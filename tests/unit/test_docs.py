@@ -1,5 +1,6 @@
 """The pages of docs agree with the program, and their links lead somewhere."""
 
+import pkgutil
 import re
 import textwrap
 from pathlib import Path
@@ -203,6 +204,15 @@ def test_every_option_named_exists(page: Path) -> None:
     known = {f"--qeval-{option.name}" for option in OPTIONS} | {"--qeval-list", "--qeval-compare"}
 
     assert set(re.findall(r"--qeval-[a-z-]+[a-z]", page.read_text(encoding="utf-8"))) <= known
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_name_of_the_package_can_be_imported(page: Path) -> None:
+    """Modules, classes and functions are written with their full name; groups of entry points look like them."""
+    named = set(re.findall(r"\bpytest_qeval(?:\.\w+)+", page.read_text(encoding="utf-8")))
+
+    for name in sorted(named - {f"pytest_qeval.{kind}" for kind in registry.KINDS}):
+        pkgutil.resolve_name(name)
 
 
 def _exists(page: Path, link: str) -> bool:
