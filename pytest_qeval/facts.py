@@ -1,18 +1,21 @@
-"""What a run gathers, frozen: who ran what, what was done to the model, what it cost."""
+"""What a run finds out besides records, as frozen values: who ran what, what was done to the model, what it cost."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
-from pytest_qeval.schema import Evidence, Json
+from pytest_qeval.schema import Case, Evidence, Json
 
 __all__ = [
+    "BenchmarkFacts",
     "BlockSensitivity",
-    "Decision",
+    "CaseFields",
     "EnergyFacts",
+    "GateDecision",
     "GenerationFacts",
+    "InvalidCase",
     "PerturbationFacts",
     "RecipeFacts",
     "Role",
@@ -87,11 +90,6 @@ class RecipeFacts:
     notes: tuple[str, ...] = ()
     """What a reader of the speed has to know, such as why there is no speed-up."""
 
-    @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> RecipeFacts:
-        """Read what `asdict` wrote, perhaps through JSON."""
-        return cls(**{**row, **{name: tuple(row[name]) for name in ("kept", "layers", "notes")}})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnergyFacts:
@@ -133,11 +131,6 @@ class GenerationFacts:
     """Highest resident size of the process while the recipe was loaded; None where the system does not tell."""
     energy: EnergyFacts
 
-    @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> GenerationFacts:
-        """Read what `asdict` wrote, perhaps through JSON."""
-        return cls(**{**row, "energy": EnergyFacts(**row["energy"])})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamFacts:
@@ -150,11 +143,6 @@ class StreamFacts:
     """One value a round."""
     decode_s: tuple[float, ...]
     """Seconds per token, one value a token, all rounds."""
-
-    @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> StreamFacts:
-        """Read what `asdict` wrote, perhaps through JSON."""
-        return cls(**{**row, "prefill_s": tuple(row["prefill_s"]), "decode_s": tuple(row["decode_s"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,20 +169,34 @@ class SensitivityFacts:
     duration_s: float
     blocks: tuple[BlockSensitivity, ...]
 
-    @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> SensitivityFacts:
-        """Read what `asdict` wrote, perhaps through JSON."""
-        return cls(**{**row, "blocks": tuple(BlockSensitivity(**block) for block in row["blocks"])})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """How a gate ended, found before or after the last case."""
+class GateDecision:
+    """How a gate ended for one recipe and benchmark before the last case was run."""
 
+    gate: str
+    """The gate's expression."""
+    recipe: str
+    benchmark: str
     outcome: Literal["pass", "fail"]
     evidence: Evidence
     reason: str
     """One sentence for a person, without a full stop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchmarkFacts:
+    """Which problems a benchmark has."""
+
+    name: str
+    version: str
+    sha256: str
+    """Of the data."""
+    problems: int
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    """Task ids of the problems that are left out, with the reason."""
+    scored: bool = False
+    """Whether completions are scored against a reference instead of executed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,3 +219,25 @@ class PerturbationFacts:
     """Where the question was broken."""
     reasons: Mapping[str, str]
     """By label of an invalid case."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFields:
+    """Base of values that hold the fields of a case beside others."""
+
+    benchmark: str
+    task_id: str
+    perturbation: str | None
+    seed: int
+
+    @property
+    def case(self) -> Case:
+        """The case alone."""
+        return Case(benchmark=self.benchmark, task_id=self.task_id, perturbation=self.perturbation, seed=self.seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvalidCase(CaseFields):
+    """A perturbed case whose own solution does not pass: no recipe is evaluated on it."""
+
+    reason: str

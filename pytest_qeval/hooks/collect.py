@@ -11,21 +11,20 @@ import pytest
 from pytest_qeval.benchmarks.selftest import fault_of
 from pytest_qeval.errors import QEvalError, UsageError
 from pytest_qeval.fixtures import RUNTIME
-from pytest_qeval.schema import Case, Json, Record
+from pytest_qeval.schema import Case, Record
 
 if TYPE_CHECKING:
     from pytest_qeval.run.context import RunContext
-    from pytest_qeval.verdict.baseline.reuse import Saved
+    from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
 
 __all__ = [
     "ERROR",
     "MARKERS",
     "SAVED",
-    "answered_by",
     "check",
-    "data_of",
     "early_stop_reason",
     "end_test",
+    "find_reusable",
     "parametrize",
     "plan_of",
     "recipe_of",
@@ -38,7 +37,7 @@ MARKERS = (
     "qeval_robustness(benchmark): ask the same perturbed, beside the nominal; without a benchmark, the run's own",
     "qeval_early: run this test under every recipe before anything is generated",
 )
-SAVED = pytest.StashKey["Saved"]()
+SAVED = pytest.StashKey["SavedBaseline"]()
 """On the config, where a baseline is read instead of run."""
 ERROR = pytest.StashKey[QEvalError]()
 """On the config, where a benchmark could not be read."""
@@ -140,15 +139,15 @@ def reuse(config: pytest.Config, items: list[pytest.Item]) -> None:
     if (saved := config.stash.get(SAVED, None)) is None:
         return
     try:
-        answered = answered_by(saved, runtime, [case for _, case in plan_of(items) if case])
+        reusable = find_reusable(saved, runtime, [case for _, case in plan_of(items) if case]).cases
     except QEvalError as error:
         if hasattr(config, "workerinput"):
             return  # the controller says it
         items.clear()
         raise pytest.UsageError(str(error)) from error
-    runtime.reuse(answered)
-    own = {item: _case_of(item) for item in items if recipe_of(item) == saved.baseline.recipe}
-    spared = {item for item, case in own.items() if case in answered}
+    runtime.reuse(reusable)
+    own = {item: _case_of(item) for item in items if recipe_of(item) == saved.recipe}
+    spared = {item for item, case in own.items() if case in reusable}
     left = [own[item] for item in own if item not in spared]
     if not hasattr(config, "workerinput") and runtime.case_problems.are_none(left):
         spared = {*own}  # but workers have to collect the same, whatever they find out
@@ -164,28 +163,17 @@ def _ask_once(items: list[pytest.Item]) -> None:
     items[:] = [item for item in items if item not in robust or plan_of([item])[0] not in asked]
 
 
-def answered_by(saved: Saved, runtime: RunContext, cases: Iterable[Case]) -> set[Case]:
-    """Return the cases that need not be asked of the baseline again; see `baseline_of_run.answered`."""
-    from pytest_qeval.verdict.baseline.reuse import answered  # noqa: PLC0415 - only for active sessions
-
-    problems, cases = runtime.case_problems, list(cases)
-    unknown = {case for case in cases if saved.named and case not in saved.records}
-    problems.prove(unknown)  # all at once
-    real = [case for case in cases if case not in unknown or not problems.fault_of(case)]
-    asked = {case: problems.prompt_diff_of(case) for case in real}
-    return answered(saved, asked, data_of(runtime, asked), runtime.settings)
-
-
-def data_of(runtime: RunContext, cases: Iterable[Case]) -> dict[str, Json]:
-    """Return the checksums of the benchmarks that cases belong to."""
-    return {name: {"sha256": runtime.benchmark(name).sha256} for name in sorted({case.benchmark for case in cases})}
+def find_reusable(saved: SavedBaseline, runtime: RunContext, cases: Iterable[Case]) -> ReusableCases:
+    """Return which cases the baseline need not run again."""
+    return saved.find_reusable(
+        cases, problems=runtime.case_problems, sha256_of=lambda name: runtime.benchmark(name).sha256
+    )
 
 
 def refusal_of(runtime: RunContext, benchmarks: Iterable[str]) -> QEvalError | None:
     """Say why these benchmarks cannot be asked: recipes are calibrated on them, or a gate is about another one."""
     from pytest_qeval.config.checks import check_overlap  # noqa: PLC0415 - only for active sessions
-    from pytest_qeval.verdict.gates.checks import check_gates  # noqa: PLC0415 - as above
-    from pytest_qeval.verdict.gates.kinds import check_benchmark_kinds  # noqa: PLC0415 - as above
+    from pytest_qeval.verdict.gates.checks import check_benchmark_kinds, check_gates  # noqa: PLC0415 - as above
 
     names = list(dict.fromkeys(benchmarks))
     try:

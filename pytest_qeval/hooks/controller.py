@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_qeval.fixtures import RUNTIME
-from pytest_qeval.hooks.collect import SAVED, answered_by, data_of, plan_of
+from pytest_qeval.hooks.collect import SAVED, find_reusable, plan_of
 from pytest_qeval.hooks.worker import messages_of
 from pytest_qeval.schema import SCORES, Case, Record
-from pytest_qeval.verdict.baseline.reuse import accepted_data
 
 if TYPE_CHECKING:
     from _pytest.reports import TestReport
@@ -67,16 +66,14 @@ class Controller:
         saved = config.stash.get(SAVED, None)
         cases = [case for _, case in planned if case]
         if saved:
-            runtime = config.stash[RUNTIME]
-            answered = answered_by(saved, runtime, cases)
-            self.session.plan(planned, answered, accepted=accepted_data(saved, data_of(runtime, cases)))
+            self.session.plan(planned, find_reusable(saved, config.stash[RUNTIME], cases))
         else:
             self.session.plan(planned)
         terminal: TerminalReporter | None = config.pluginmanager.getplugin("terminalreporter")
         if terminal and config.option.verbose >= 0:
             runtime = config.stash[RUNTIME]
             executed = (case for case in cases if not runtime.is_scored(case.benchmark))
-            for line in (*self.session.taken(), *self.session.prospects(executed)):
+            for line in (*self.session.reuse_lines(), *self.session.prospects(executed)):
                 terminal.write_line(f"qeval: {line}")
 
     @pytest.hookimpl(tryfirst=True)
@@ -90,10 +87,9 @@ class Controller:
         """Show solved, unsolved, regressed, fixed and scored cases as what they are."""
         if report.when != "call" or report.outcome == "failed" or self.session.is_selftest:
             return None
-        message = next((row for row in messages_of(report) if row["type"] == "record"), None)
-        if message is None:
+        record = next((message for message in messages_of(report) if isinstance(message, Record)), None)
+        if record is None:
             return None
-        record = Record.from_dict(message)
         if record.outcome == "scored":
             shown = " ".join(f"{name} {100 * record.measurements[name]:.1f}" for name in SCORES)
             return "scored", ".", (f"SCORED {shown}", {"green": True})

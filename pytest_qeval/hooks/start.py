@@ -40,13 +40,14 @@ from pytest_qeval.hooks.rootdir import check_rootdir
 from pytest_qeval.hooks.worker import Worker
 from pytest_qeval.hooks.xdist import Distributor, is_distributed, worker_count, worker_name
 from pytest_qeval.plan import default_suites
-from pytest_qeval.records.run_header import make_header, run_id
+from pytest_qeval.records.run_header import make_header
 from pytest_qeval.report.progress import ProgressLine
 from pytest_qeval.run.context import RunContext
 from pytest_qeval.schema import Json
 from pytest_qeval.session import Session
 from pytest_qeval.settings import ModelSettings, Settings
-from pytest_qeval.verdict.baseline.reuse import Saved, cache_path, find_saved, open_saved
+from pytest_qeval.verdict.baseline.key import cache_path, key_of
+from pytest_qeval.verdict.baseline.reuse import SavedBaseline, find_saved, open_saved
 from pytest_qeval.verdict.gates.checks import check_gates, check_samples, parse_gates
 from pytest_qeval.verdict.gates.grammar import Gate
 
@@ -119,14 +120,15 @@ def _with_suites(config: pytest.Config, settings: Settings, *, names_files: bool
     return settings
 
 
-def _as_handed(config: pytest.Config, settings: Settings) -> tuple[Settings, Saved | None]:
+def _as_handed(config: pytest.Config, settings: Settings) -> tuple[Settings, SavedBaseline | None]:
     """Take the prompt style that the controller has settled, and read the saved baseline that it has checked."""
     handed = config.workerinput["qeval"]  # type: ignore[attr-defined] # xdist's
     path, settings = handed["baseline"], with_style(settings, handed["prompt_style"])
     if path is None:
         return settings, None
-    saved = open_saved(Path(path), settings)
-    return replace(settings, baseline=saved.baseline.recipe), saved
+    named = settings.baseline_file is not None
+    saved = open_saved(Path(path), named=named, candidates=settings.recipes, force=settings.baseline_force)
+    return replace(settings, baseline=saved.recipe), saved
 
 
 def _with_own_cores(settings: Settings, n_workers: int) -> Settings:
@@ -152,7 +154,9 @@ def _warn(config: pytest.Config, text: str) -> None:
         raise UsageError(f"{error} (a warning that was made an error)") from None
 
 
-def _distribute(config: pytest.Config, runtime: RunContext, controller: Controller, saved: Saved | None) -> None:
+def _distribute(
+    config: pytest.Config, runtime: RunContext, controller: Controller, saved: SavedBaseline | None
+) -> None:
     folder = Path(tempfile.mkdtemp(prefix="qeval-"))
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     handed = {
@@ -167,34 +171,46 @@ def _distribute(config: pytest.Config, runtime: RunContext, controller: Controll
 
 def _session(
     config: pytest.Config, settings: Settings, gates: tuple[Gate, ...], isolation: Callable[[], Isolation]
-) -> tuple[Settings, Saved | None, Session]:
+) -> tuple[Settings, SavedBaseline | None, Session]:
     """Find the model and the saved baseline, without loading anything, and begin the session."""
     now = datetime.now(timezone.utc)
     model = _model(settings, settings.model)
     baseline_model = _model(settings, settings.model_of("original")) if settings.original else None
     prompt = settle_prompt(settings)
     settings = with_style(settings, prompt.style)
+    names = [NAME] if settings.selftest else settings.recipes
     header = make_header(
-        settings,
+        recipes=names,
         model=model,
         baseline_model=baseline_model,
+        engine=settings.model.engine,
+        generation=settings.generation,
         prompt_reason=prompt.reason,
         sandbox=isolation().name,
         arguments=[str(argument) for argument in config.invocation_params.args],
         now=now,
     )
-    saved = find_saved(settings, header)
+    cache = None
+    if settings.baseline_cached:
+        cache = cache_path(header, baseline=settings.baseline, execution=settings.execution, model=settings.model)
+    saved = find_saved(
+        key_of(header, execution=settings.execution, replays=settings.replays),
+        file=settings.baseline_file,
+        cached=cache,
+        candidates=settings.recipes,
+        force=settings.baseline_force,
+    )
     if saved:
-        settings = replace(settings, baseline=saved.baseline.recipe)
-        header = replace(header, saved_baseline=saved.facts())
+        settings = replace(settings, baseline=saved.recipe)
+        header = replace(header, saved_baseline=saved.origin())
     session = Session(
         settings,
         header,
-        output=settings.output or _new_folder(config.invocation_params.dir / ".qeval", run_id(settings, now)),
+        output=settings.output or _new_folder(config.invocation_params.dir / ".qeval", header.id),
         clock=monotonic,
         gates=gates,
-        saved=saved.baseline if saved else None,
-        cache=cache_path(settings, header),
+        saved=saved,
+        cache=cache,
         n_workers=len(config.getoption("tx", None) or [None]),
     )
     return settings, saved, session

@@ -10,7 +10,8 @@ import pytest
 from pytest_qeval.fixtures import RECORD
 from pytest_qeval.hooks.collect import early_stop_reason, end_test
 from pytest_qeval.hooks.xdist import plan_ahead
-from pytest_qeval.schema import Json, Record
+from pytest_qeval.records.messages import Message, from_plain, to_plain
+from pytest_qeval.schema import Record
 
 if TYPE_CHECKING:
     from _pytest.reports import TestReport
@@ -61,7 +62,7 @@ class Worker:
     def pytest_runtest_makereport(self) -> Generator[None, TestReport, TestReport]:
         """Let records and facts ride on the report, from whichever process to the one that reports."""
         report = yield
-        setattr(report, _ATTRIBUTE, self._runtime.drain())
+        setattr(report, _ATTRIBUTE, list(map(to_plain, self._runtime.drain())))
         return report
 
     @pytest.hookimpl
@@ -70,7 +71,6 @@ class Worker:
         self._runtime.close()
 
 
-def messages_of(report: TestReport) -> list[Json]:
+def messages_of(report: TestReport) -> list[Message]:
     """Return the messages on a report, perhaps after a journey between processes."""
-    messages: list[Json] = getattr(report, _ATTRIBUTE, [])
-    return messages
+    return list(map(from_plain, getattr(report, _ATTRIBUTE, [])))

@@ -10,7 +10,8 @@ from pytest_qeval.benchmarks.base import Benchmark, BenchmarkSource
 from pytest_qeval.benchmarks.own import check_name
 from pytest_qeval.benchmarks.text.base import TextBenchmark
 from pytest_qeval.errors import UsageError
-from pytest_qeval.schema import Json
+from pytest_qeval.facts import BenchmarkFacts
+from pytest_qeval.records.messages import Message
 
 __all__ = ["BenchmarkLoader"]
 
@@ -18,7 +19,7 @@ __all__ = ["BenchmarkLoader"]
 class BenchmarkLoader:
     """Reads every benchmark once, and tells what it is."""
 
-    def __init__(self, data: Path | None, post: Callable[[Json], None]) -> None:
+    def __init__(self, data: Path | None, post: Callable[[Message], None]) -> None:
         """Read nothing yet.
 
         Args:
@@ -64,11 +65,12 @@ class BenchmarkLoader:
 
     def _take(self, name: str, benchmark: Benchmark) -> None:
         self._benchmarks[name] = benchmark
-        facts: Json = {
-            "version": benchmark.version,
-            "sha256": benchmark.sha256,
-            "problems": len(benchmark.problems),
-            "excluded": dict(benchmark.excluded),
-            "scored": isinstance(benchmark, TextBenchmark),
-        }
-        self._post({"type": "benchmark", "name": name, **facts})
+        facts = BenchmarkFacts(
+            name=name,
+            version=benchmark.version,
+            sha256=benchmark.sha256,
+            problems=len(benchmark.problems),
+            excluded=dict(benchmark.excluded),
+            scored=isinstance(benchmark, TextBenchmark),
+        )
+        self._post(facts)

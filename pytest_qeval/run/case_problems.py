@@ -9,7 +9,7 @@ from itertools import islice
 
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.errors import UsageError
-from pytest_qeval.facts import PerturbationFacts
+from pytest_qeval.facts import InvalidCase, PerturbationFacts
 from pytest_qeval.perturb.catalogue import Catalogue, own_perturbations
 from pytest_qeval.perturb.perturbed_problems import (
     HALF,
@@ -20,7 +20,8 @@ from pytest_qeval.perturb.perturbed_problems import (
 )
 from pytest_qeval.perturb.prompt_diff import prompt_diff
 from pytest_qeval.perturb.selection import FULL, SCREEN, select
-from pytest_qeval.schema import Case, Execution, Json, Problem, Program
+from pytest_qeval.records.messages import Message
+from pytest_qeval.schema import Case, Execution, Problem, Program
 from pytest_qeval.settings import Settings
 
 __all__ = ["CaseProblems"]
@@ -41,7 +42,7 @@ class CaseProblems:
         benchmark: Callable[[str], Benchmark],
         known: Callable[[], Mapping[str, Sequence[str]] | None] = lambda: None,
         execute: Callable[[Program], Future[Execution]],
-        post: Callable[[Json], None],
+        post: Callable[[Message], None],
         own: Callable[[], Iterable[object]] = tuple,
     ) -> None:
         """Take what does not change.
@@ -85,7 +86,7 @@ class CaseProblems:
         if name not in self._made:
             self._made[name] = self._perturb(name)
             for found in self._made[name].of.values():
-                self._post({"type": "perturbation", **asdict(_facts(name, found))})
+                self._post(_facts(name, found))
         return self._made[name]
 
     def _perturb(self, name: str) -> PerturbedProblems:
@@ -164,7 +165,7 @@ class CaseProblems:
             self.prove([case])
             self._faults[case] = _fault_of(self._proofs[case].result())
             if self._faults[case]:
-                self._post({"type": "invalid", **asdict(case), "reason": self._faults[case]})
+                self._post(InvalidCase(**asdict(case), reason=self._faults[case]))
         return self._faults[case]
 
     def are_none(self, cases: Iterable[Case | None]) -> bool:

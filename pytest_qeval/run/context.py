@@ -18,12 +18,13 @@ from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.measure.energy import EnergyMeter
 from pytest_qeval.measure.topk import Scores
 from pytest_qeval.plan import cases_of, default_benchmarks
+from pytest_qeval.records.messages import BaselineScores, Message
 from pytest_qeval.run.benchmarks import BenchmarkLoader
 from pytest_qeval.run.case_problems import CaseProblems
 from pytest_qeval.run.recipe_run import RecipeRun
-from pytest_qeval.schema import Case, Json, Problem, Record
+from pytest_qeval.schema import Case, Problem, Record
 from pytest_qeval.settings import ExecutionSettings, Settings
-from pytest_qeval.verdict.baseline.reuse import Saved
+from pytest_qeval.verdict.baseline.reuse import SavedBaseline
 from pytest_qeval.verdict.gates.decider import Decider
 from pytest_qeval.verdict.gates.grammar import Gate
 
@@ -46,7 +47,7 @@ class RunContext:
         worker: str,
         n_workers: int,
         on_progress: OnProgress,
-        saved: Saved | None = None,
+        saved: SavedBaseline | None = None,
         own_perturbations: Callable[[], Iterable[object]] = tuple,
         sandboxes: Callable[[ExecutionSettings], SandboxPool] = SandboxPool,
     ) -> None:
@@ -65,7 +66,9 @@ class RunContext:
         self.settings = settings
         self.gates = tuple(gates)
         self._saved = saved
-        self.decider = Decider(settings, gates) if settings.until_decided else None
+        self.decider = None
+        if settings.until_decided:
+            self.decider = Decider(gates, baseline=settings.baseline, require_proof=settings.require_proof)
         self._scores: dict[str, Scores] = {}
         self.worker = worker
         self.on_progress = on_progress
@@ -73,7 +76,7 @@ class RunContext:
         self.meter = EnergyMeter(unavailable=shared)
         self.outcomes: dict[tuple[str, Case], Record] = {}
         self._planned: dict[str, list[Case]] = {}
-        self._outbox: list[Json] = []
+        self._outbox: list[Message] = []
         self.library = BenchmarkLoader(settings.data, self.post)
         self._sandboxes = sandboxes
         self._open = ExitStack()
@@ -156,7 +159,7 @@ class RunContext:
     def reuse(self, cases: Iterable[Case]) -> None:
         """Take the saved baseline's answers to these cases."""
         if self._saved:
-            self.outcomes |= {(self._saved.baseline.recipe, case): self._saved.records[case] for case in cases}
+            self.outcomes |= {(self._saved.recipe, case): self._saved.records[case] for case in cases}
 
     def solved(self, benchmark: str) -> list[tuple[str, str, str]]:
         """Return task id, prompt and canonical solution of the problems of a benchmark that this run asks."""
@@ -175,10 +178,12 @@ class RunContext:
         Raises:
             UsageError: when it has not, and the user does not accept that.
         """
-        refused = self._saved and self._saved.refusal_of(engine.facts()["device"], self.settings)
-        if refused:
+        try:
+            if self._saved:
+                self._saved.check_device(engine.facts()["device"])
+        except UsageError:
             engine.close()
-            raise refused
+            raise
 
     def scores(self, benchmark: str, own: RecipeRun | None = None) -> Scores:
         """Return the baseline's log-probabilities on a benchmark's solutions, measured once.
@@ -191,7 +196,8 @@ class RunContext:
             UsageError: when a saved baseline that the user named has none.
         """
         if benchmark not in self._scores:
-            saved = self._saved_scores(benchmark)
+            task_ids = {case.task_id for case in self.cases(benchmark)}
+            saved = self._saved.scores(benchmark, task_ids) if self._saved else None
             if saved:
                 self._scores[benchmark] = saved
             elif self.settings.baseline_file:
@@ -203,19 +209,13 @@ class RunContext:
                 self._measure_scores(benchmark, own)
         return self._scores[benchmark]
 
-    def _saved_scores(self, benchmark: str) -> Scores | None:
-        """Look for the log-probabilities on all problems that are asked; fewer would be another mean."""
-        scores = self._saved.scores(benchmark) if self._saved else None
-        asked = {task_id for task_id, _, _ in self.solved(benchmark)} if scores else set()
-        return scores if scores and asked <= {*scores.texts, *scores.incomparable} else None
-
     def _measure_scores(self, benchmark: str, own: RecipeRun | None) -> None:
         run = own or self.open(self.settings.baseline or self.settings.recipes[0])
         scores = run.score(benchmark)
         if own is None:
             run.close()
         self._scores[benchmark] = scores
-        self.post({"type": "scores", "recipe": run.recipe, "benchmark": benchmark, **scores.to_dict()})
+        self.post(BaselineScores.of(run.recipe, benchmark, scores))
 
     def plan(self, planned: Sequence[tuple[str, Case]]) -> None:
         """Take the cases that this process will be asked for, to generate them ahead."""
@@ -230,7 +230,7 @@ class RunContext:
         """Return the cases that this process will be asked for under a recipe."""
         return self._planned.get(recipe, ())
 
-    def post(self, message: Json) -> None:
+    def post(self, message: Message) -> None:
         """Leave a message for the session."""
         self._outbox.append(message)
 
@@ -246,9 +246,9 @@ class RunContext:
         if any(case.perturbation for case in cases):
             return  # nominal answers are needed to the last, to set the perturbed ones beside them
         for decision in self.decider.decide(recipe, benchmark, cases, self.outcomes):
-            self.post({"type": "decision", **decision})
+            self.post(decision)
 
-    def drain(self) -> list[Json]:
+    def drain(self) -> list[Message]:
         """Hand over the messages left since the last call."""
         messages, self._outbox = self._outbox, []
         return messages

@@ -100,13 +100,13 @@ class RecipeRun:
         if self._answers is not None:
             summary = RECIPES[self.recipe] if settings.selftest else "completions from a samples file"
             facts = RecipeFacts(name=self.recipe, role=role, summary=summary)
-            self._runtime.post({"type": "recipe", **asdict(facts)})
+            self._runtime.post(facts)
             return ReplayEngine(self._answers)
         recipe, source = self._definition()
         engine = source.open(settings, recipe, settings.model_of(self.recipe))
         self._runtime.check_device(engine)
         facts = RecipeFacts(name=self.recipe, role=role, **{**recipe.to_dict(), **engine.facts()})
-        self._runtime.post({"type": "recipe", **asdict(facts)})
+        self._runtime.post(facts)
         return engine
 
     def _definition(self) -> tuple[Recipe, EngineSource]:
@@ -155,7 +155,7 @@ class RecipeRun:
             raise InvalidProblemError(fault)
         record = replace(record, prompt_diff=self._runtime.case_problems.prompt_diff_of(case))
         self._runtime.outcomes[self.recipe, case] = record
-        self._runtime.post(record.to_dict())
+        self._runtime.post(record)
         self._runtime.decide(self.recipe, case.benchmark)
         return record
 
@@ -172,7 +172,7 @@ class RecipeRun:
         """Measure a single stream of this recipe, and leave the times as a message."""
         assert not isinstance(self.engine, ReplayEngine)  # noqa: S101 - the fixture skips such a test
         facts = StreamFacts(recipe=self.recipe, **asdict(self.engine.measure_stream()))
-        self._runtime.post({"type": "stream", **asdict(facts)})
+        self._runtime.post(facts)
         return facts
 
     def measure_sensitivity(self, benchmark: str) -> SensitivityFacts:
@@ -186,7 +186,7 @@ class RecipeRun:
         settings = self._runtime.settings
         recipe, source = self._definition()
         facts = source.sensitivity(settings, recipe, settings.model_of(self.recipe), solved)
-        self._runtime.post({"type": "sensitivity", **asdict(facts), "recipe": self.recipe})
+        self._runtime.post(replace(facts, recipe=self.recipe))
         return facts
 
     def score(self, benchmark: str, against: Scores | None = None) -> Scores:
@@ -216,7 +216,7 @@ class RecipeRun:
             baseline_recipe=settings.baseline,
             benchmark=benchmark,
         )
-        self._runtime.post({"type": "divergence", **asdict(facts)})
+        self._runtime.post(facts)
         return facts
 
     def _meter(self) -> None:
@@ -250,4 +250,4 @@ class RecipeRun:
             peak_memory_bytes=self._memory.read(),
             energy=EnergyFacts.total(self._energy),
         )
-        self._runtime.post({"type": "generation", **asdict(facts)})
+        self._runtime.post(facts)

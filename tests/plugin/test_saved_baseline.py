@@ -156,7 +156,7 @@ def test_problems_that_the_file_lacks_are_refused(
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     said = result.stdout.str() + result.stderr.str()
-    assert f"b.json.gz holds no answer to 2 of the problems that are asked, such as micro/{N}: " in said
+    assert f"b.json.gz has no record of 2 of this run's cases, such as micro/{N}: " in said
     assert not (pytester.path / "out").exists()
 
 
@@ -202,7 +202,7 @@ def test_the_cache_is_used_and_extended(run: Run, pytester: pytest.Pytester, cac
         [
             f"qeval: the baseline auto is that of *, from {cached}",
             f"*{N} deselected / {N + 2} selected",
-            f"qeval: {N} of the {N + 1} answers of auto are the saved ones",
+            f"qeval: {N} of the {N + 1} records of auto are the saved ones",
         ]
     )
     report = read_report(pytester.path / "out")

@@ -96,7 +96,7 @@ def test_a_baseline_keeps_its_scores(run: Run, pytester: pytest.Pytester, mode: 
 @pytest.mark.parametrize(
     ("gate", "sentence"),
     [
-        ("pass@1 >= 0.1", "*needs a benchmark whose answers are executed; summarization has none*"),
+        ("pass@1 >= 0.1", "*needs a benchmark whose completions are executed; summarization has none*"),
         ("bleu >= 15", "*15 is no share; write '15pt'*"),
         ("rouge >= 0.1", "*names no known metric*bleu*"),
     ],
@@ -115,7 +115,7 @@ def test_code_has_no_scores(run: Run, samples: Path) -> None:
     result = run("--qeval-completions", str(samples), "--qeval-gate", "bleu >= 0.1")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*needs a benchmark whose answers are scored; micro has none*"])
+    result.stderr.fnmatch_lines(["*needs a benchmark whose completions are scored; micro has none*"])
 
 
 def test_several_answers_count_by_their_mean(run: Run, pytester: pytest.Pytester) -> None:

@@ -1,7 +1,7 @@
-"""What can still come out of a run that is not finished, so that it may stop when nothing can change any more.
+"""Bounds on what an unfinished run can still observe, so that it may stop when nothing can change any more.
 
-Everything is worked out from rates: the share of a case's samples that passed, 0 to 1, which is 0 or 1 with one sample.
-The baseline's rates are known for every case; the candidate's of the remaining ones may be anything from 0 to 1.
+A rate is the share of a case's samples that passed, 0 to 1. The baseline's rates are known for every case; the
+candidate's of the remaining cases may be anything from 0 to 1.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from typing import Literal, NamedTuple
 
 from pytest_qeval.verdict.gates.grammar import Gate
 
-__all__ = [
-    "Range",
-    "range_of_drop",
-    "range_of_regressed",
-    "range_of_relative_drop",
-    "range_of_value",
-    "settled",
-]
+__all__ = ["Bounds", "CaseRates", "drop_bounds", "regressed_bounds", "relative_drop_bounds", "settled", "value_bounds"]
 
 
-class Range(NamedTuple):
-    """The lowest and the highest value that can still come out, both included."""
+class Bounds(NamedTuple):
+    """The lowest and the highest value that can still be observed, both included."""
 
     low: float
     high: float
 
 
-def range_of_value(done: Sequence[float], remaining: int) -> Range:
+class CaseRates(NamedTuple):
+    """Rates of one case that both recipes have finished; without a baseline any number stands in its place."""
+
+    baseline: float
+    candidate: float
+
+
+def value_bounds(done: Sequence[float], remaining: int) -> Bounds:
     """Bound the mean of the candidate's rates.
 
     Args:
@@ -39,82 +39,78 @@ def range_of_value(done: Sequence[float], remaining: int) -> Range:
         (Σ done + 0 … remaining) / n; 0 to 1 where there is no case at all.
     """
     n, total = len(done) + remaining, sum(done)
-    return Range(total / n, (total + remaining) / n) if n else Range(0.0, 1.0)
+    return Bounds(total / n, (total + remaining) / n) if n else Bounds(0.0, 1.0)
 
 
-def range_of_drop(done: Sequence[tuple[float, float]], remaining_baseline: Sequence[float]) -> Range:
+def drop_bounds(done: Sequence[CaseRates], remaining_baseline: Sequence[float]) -> Bounds:
     """Bound the baseline's mean rate minus the candidate's.
 
     Args:
-        done: (baseline, candidate) of finished cases.
+        done: Rates of finished cases.
         remaining_baseline: The baseline's rates of cases that the candidate has not finished.
 
     Returns:
-        Mean of the baseline minus `range_of_value`; −1 to 1 where there is no case at all.
+        Mean of the baseline minus `value_bounds`; −1 to 1 where there is no case at all.
     """
-    baseline = [base for base, _ in done] + list(remaining_baseline)
+    baseline = [*(rates.baseline for rates in done), *remaining_baseline]
     if not baseline:
-        return Range(-1.0, 1.0)
-    own = range_of_value([own for _, own in done], len(remaining_baseline))
+        return Bounds(-1.0, 1.0)
+    candidate = value_bounds([rates.candidate for rates in done], len(remaining_baseline))
     mean = sum(baseline) / len(baseline)
-    return Range(mean - own.high, mean - own.low)
+    return Bounds(mean - candidate.high, mean - candidate.low)
 
 
-def range_of_relative_drop(done: Sequence[tuple[float, float]], remaining_baseline: Sequence[float]) -> Range | None:
+def relative_drop_bounds(done: Sequence[CaseRates], remaining_baseline: Sequence[float]) -> Bounds | None:
     """Bound 1 − candidate / baseline; None where the baseline solved nothing, of which no share can be lost."""
-    mean = sum(base for base, _ in done) + sum(remaining_baseline)
+    mean = sum(rates.baseline for rates in done) + sum(remaining_baseline)
     if mean == 0:
         return None
-    drop = range_of_drop(done, remaining_baseline)
+    drop = drop_bounds(done, remaining_baseline)
     mean /= len(done) + len(remaining_baseline)
-    return Range(drop.low / mean, drop.high / mean)
+    return Bounds(drop.low / mean, drop.high / mean)
 
 
-def range_of_regressed(done: Sequence[tuple[float, float]], remaining_baseline: Sequence[float]) -> Range:
+def regressed_bounds(done: Sequence[CaseRates], remaining_baseline: Sequence[float]) -> Bounds:
     """Bound the number of cases that the baseline solved, with any of its samples, and the candidate with none."""
-    lost = sum(base > 0 and own == 0 for base, own in done)
-    return Range(lost, lost + sum(base > 0 for base in remaining_baseline))
+    lost = sum(rates.baseline > 0 and rates.candidate == 0 for rates in done)
+    return Bounds(lost, lost + sum(rate > 0 for rate in remaining_baseline))
 
 
 def settled(
-    gate: Gate,
-    *,
-    done: Sequence[tuple[float, float]],
-    remaining_baseline: Sequence[float],
-    require_proof: bool = False,
+    gate: Gate, *, done: Sequence[CaseRates], remaining_baseline: Sequence[float], require_proof: bool
 ) -> Literal["pass", "fail"] | None:
-    """Tell how a gate will end whatever the remaining cases bring, or None while that is open.
+    """Return how a gate will end whatever the remaining cases bring, or None while that is open.
 
-    What holds a promise is everything on one side of a threshold: if both ends of a range are on the same side, all of
-    it is. A promise that has to be proven can be broken early but not kept: its interval depends on every case. Costs
-    are open to the end, and so is pass@k with k > 1, which is no mean of rates; a divergence is known before the first
-    case and is not judged here (`Gate.needs_cases` tells). Nothing is settled before the candidate answered anything.
+    A gate has one threshold: if it holds at both bounds, it holds between them. A gate that has to be proven can fail
+    early but not pass, since its interval depends on every case. Costs are open to the end, and so is pass@k with
+    k > 1, which is no mean of rates; a divergence is known before the first case and is not judged here
+    (`Gate.needs_cases`). Nothing is settled before the candidate has finished a case.
 
     Args:
-        gate: What was promised.
-        done: (baseline, candidate) of finished cases; without a baseline any number stands in its place.
-        remaining_baseline: The baseline's rates of all other cases; likewise.
-        require_proof: What the session wants of gates that do not say it.
+        gate: The gate.
+        done: Rates of finished cases.
+        remaining_baseline: The baseline's rates of all other cases; without a baseline any numbers.
+        require_proof: Whether gates that do not set it themselves have to be proven.
     """
-    reach = _reach(gate, done, remaining_baseline)
-    if reach is None or not done:
+    bounds = _bounds(gate, done, remaining_baseline)
+    if bounds is None or not done:
         return None
-    ends = {gate.holds(reach.low), gate.holds(reach.high)}
-    if ends == {False}:
+    outcomes = {gate.holds(bounds.low), gate.holds(bounds.high)}
+    if outcomes == {False}:
         return "fail"
     proof = require_proof if gate.require_proof is None else gate.require_proof
-    return "pass" if ends == {True} and not proof else None
+    return "pass" if outcomes == {True} and not proof else None
 
 
-def _reach(gate: Gate, done: Sequence[tuple[float, float]], remaining_baseline: Sequence[float]) -> Range | None:
+def _bounds(gate: Gate, done: Sequence[CaseRates], remaining_baseline: Sequence[float]) -> Bounds | None:
     match gate.metric, gate.k, gate.form:
         case "pass@K", 1, "value":
-            return range_of_value([own for _, own in done], len(remaining_baseline))
+            return value_bounds([rates.candidate for rates in done], len(remaining_baseline))
         case "pass@K", 1, "drop":
-            return range_of_drop(done, remaining_baseline)
+            return drop_bounds(done, remaining_baseline)
         case "pass@K", 1, "relative_drop":
-            return range_of_relative_drop(done, remaining_baseline)
+            return relative_drop_bounds(done, remaining_baseline)
         case "regressed", _, _:
-            return range_of_regressed(done, remaining_baseline)
+            return regressed_bounds(done, remaining_baseline)
         case _:
             return None

@@ -1,6 +1,6 @@
-"""What a gate can be about: the table of metrics.
+"""The table of metrics that gates can be about.
 
-A further metric is one entry here and one look-up in `observe`; grammar, checks and documentation follow.
+A new metric is one entry here and one look-up in `observe`; grammar, checks and documentation follow.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ from typing import Literal
 __all__ = ["METRICS", "Form", "Metric", "gate_table"]
 
 Form = Literal["value", "drop", "relative_drop", "increase", "ratio"]
-"""value: the candidate's own. drop: baseline minus candidate. increase: the other way round. relative_drop:
+"""value: the candidate's own. drop: baseline minus candidate. increase: candidate minus baseline. relative_drop:
 1 − candidate / baseline, a drop in per cent. ratio: candidate over baseline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """One thing that a gate can be about."""
+    """A number that gates can be about."""
 
     name: str
     """As in an expression; `@K` stands for `@1`, `@10` and so on."""
     help: str
     forms: tuple[Form, ...]
     units: tuple[str, ...] = ()
-    """Of a share from 0 to 1; empty for everything else."""
+    """Units of a share from 0 to 1; empty for all other numbers."""
     per_benchmark: bool = False
-    """Whether every benchmark has its own number; otherwise the run has one."""
+    """Whether every benchmark has its own value; otherwise the run has one."""
     needs_baseline: bool = False
     """Whether even the candidate's own value comes from a comparison."""
     needs_cases: bool = True
-    """Whether a case that was not asked, or whose answer was lost, leaves the number unknown."""
+    """Whether a missing case leaves the value unknown."""
     of_perturbed: bool = False
-    """Whether it belongs to perturbed problems."""
+    """Whether the metric is about perturbed problems."""
     of_scores: bool = False
-    """Whether it belongs to benchmarks whose answers are scored, and not to those whose answers are executed."""
+    """Whether the metric is about benchmarks whose completions are scored instead of executed."""
 
 
 _COST: tuple[Form, ...] = ("value", "ratio")

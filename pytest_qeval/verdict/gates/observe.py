@@ -1,4 +1,4 @@
-"""The number that a gate is about, looked up in the summary."""
+"""Look up the value that a gate is about in the summary."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pytest_qeval.verdict.gates.metrics import Form
 __all__ = ["observe"]
 
 _LEFT_OUT = 0.05
-"""Share of solutions that a divergence may leave out and still speak for all."""
+"""Share of the solutions that a divergence may leave out."""
 
 
 def observe(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
-    """Return the number that a gate is about, or say why there is none."""
+    """Return the value that a gate is about, or the reason why there is none."""
     needed = (recipe, summary.baseline) if gate.compares else (recipe,)
     absent = next((name for name in needed if name not in summary.recipes), None)
     return Undefined(reason=f"{absent} was never loaded") if absent else _observed(gate, summary, recipe, benchmark)
@@ -95,15 +95,16 @@ def _score(name: str, form: Form, summary: Summary, recipe: str, benchmark: str 
 
 
 def _robust(name: str, form: Form, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
-    """Return the number over all that was perturbed."""
+    """Return the value over all perturbations."""
     for change in summary.robust_changes if form != "value" else ():
         if (change.recipe, change.benchmark, change.scope) == (recipe, benchmark, ALL):
             return change.increase if name == "robust_drop" else _negated(change.delta)
     for result in summary.robust_results if form == "value" else ():
         if (result.recipe, result.benchmark, result.scope) == (recipe, benchmark, ALL):
             return result.means[1].drop if name == "robust_drop" else result.means[1].robust
-    asked = benchmark or "any benchmark"
-    return Undefined(reason=f"no perturbed problem of {asked} was asked: add --qeval-suite robustness")
+    return Undefined(
+        reason=f"no perturbed problem of {benchmark or 'any benchmark'} was run: add --qeval-suite robustness"
+    )
 
 
 def _divergence(metric: str, summary: Summary, recipe: str) -> Quantity:
@@ -157,9 +158,11 @@ def _single(value: float, method: str) -> Estimate:
 
 
 def _nothing_to_lose(own: Quantity | None, baseline: str) -> Undefined | None:
-    """Refuse to call it a promise kept that nothing was lost where there was nothing: often the prompt is wrong."""
+    """Refuse a drop from 0, which would always pass; often the prompt is wrong then."""
     if isinstance(own, Estimate) and own.value == 0:
-        return Undefined(reason=f"{baseline} itself has 0, so that nothing can drop: is it asked as it expects?")
+        return Undefined(
+            reason=f"{baseline} itself has 0, so that nothing can drop: is the prompt style right for the model?"
+        )
     return None
 
 

@@ -60,7 +60,7 @@ def test_a_gate_is_read_into_its_parts(expression: str, expected: tuple[object, 
         ("kl <= 5%", "leave the unit '%' out"),
     ],
 )
-def test_what_cannot_be_read_is_answered_by_a_sentence(expression: str, message: str) -> None:
+def test_what_cannot_be_read_is_refused_in_a_sentence(expression: str, message: str) -> None:
     """Every broken gate names itself and says what would be right."""
     with pytest.raises(GateError, match=message):
         parse_gate(expression)
@@ -142,7 +142,7 @@ def test_a_gate_about_something_of_the_run_is_accepted() -> None:
     ids=["recipe", "pattern", "benchmark"],
 )
 def test_a_gate_about_nothing_is_refused(gate: Gate, about: str, advice: str) -> None:
-    """A promise that nobody can break must not pass."""
+    """A gate that nothing can break must not pass."""
     with pytest.raises(GateError) as caught:
         check_gates([gate], candidates=["int8"], benchmarks=["micro"])
 
@@ -184,7 +184,7 @@ def test_the_table_of_the_documentation_has_a_row_for_every_metric() -> None:
 
 
 def test_a_gate_needs_its_samples() -> None:
-    """A k that nobody reports, or that is above the number of samples, is told before anything is loaded."""
+    """A k that is not reported, or above the number of samples, is refused before anything is loaded."""
     check_samples([parse_gate("pass@10 >= 0.5"), parse_gate("regressed <= 1")], n_samples=10)
     with pytest.raises(GateError, match="needs 10 samples of every problem, but 9 are drawn: add --qeval-samples 10"):
         check_samples([parse_gate("pass@10 >= 0.5")], n_samples=9)

@@ -13,9 +13,8 @@ from pytest_qeval.schema import Estimate
 from pytest_qeval.summary.results import GateResult
 from pytest_qeval.summary.summarize import summarize
 from pytest_qeval.verdict.gates.checks import parse_gates
-from pytest_qeval.verdict.gates.grammar import parse_gate
+from pytest_qeval.verdict.gates.grammar import allowed_loss, parse_gate
 from pytest_qeval.verdict.gates.judge import judge
-from pytest_qeval.verdict.gates.margin import margin_of
 from tests.unit.summary.builders import session
 from tests.unit.summary.perturbed import BASE, NOMINAL, OWN, Outcomes, robust_session
 
@@ -141,9 +140,9 @@ def test_the_margin_is_the_increase_that_a_gate_allows() -> None:
     """Gates on other numbers, or on the drop itself, say nothing about it."""
     gates = [parse_gate(text) for text in ("pass@1 drop <= 9pt", "robust_drop <= 30%", "robust_drop increase <= 5pt")]
 
-    assert margin_of(gates, "int8", "micro", default=0.03, metric="robust_drop") == 0.05
-    assert margin_of(gates, "int8", "micro", default=0.02) == 0.09
-    assert margin_of(gates[:2], "int8", "micro", default=0.03, metric="robust_drop") == 0.03
+    assert allowed_loss(gates, "int8", "micro", default=0.03, metric="robust_drop") == 0.05
+    assert allowed_loss(gates, "int8", "micro", default=0.02) == 0.09
+    assert allowed_loss(gates[:2], "int8", "micro", default=0.03, metric="robust_drop") == 0.03
 
 
 def test_without_a_baseline_the_drop_has_an_interval() -> None:
