@@ -159,7 +159,7 @@ def test_a_saved_baseline_of_other_disturbances_is_no_answer(
     result = run("--qeval-completions", file, *ROBUST, *ASKED, "--qeval-baseline", "a.json.gz")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*a.json.gz holds no answer to 1 of the problems that are asked, such as micro/0-b*"])
+    result.stderr.fnmatch_lines(["*a.json.gz has no record of 1 of this run's cases, such as micro/0-b*"])
 
 
 def test_finished_runs_are_compared_like_live_ones(run: Run, pytester: pytest.Pytester, replayed: Path) -> None:

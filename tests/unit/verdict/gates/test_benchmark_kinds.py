@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_qeval.errors import GateError
-from pytest_qeval.verdict.gates.grammar import parse_gate
 from pytest_qeval.verdict.gates.checks import check_benchmark_kinds
+from pytest_qeval.verdict.gates.grammar import parse_gate
 
 
 @pytest.mark.parametrize(

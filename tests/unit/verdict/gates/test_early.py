@@ -15,8 +15,8 @@ from pytest_qeval.verdict.gates.early import (
     drop_bounds,
     regressed_bounds,
     relative_drop_bounds,
-    value_bounds,
     settled,
+    value_bounds,
 )
 from pytest_qeval.verdict.gates.grammar import Gate, parse_gate
 

@@ -188,5 +188,5 @@ def test_a_gate_needs_its_samples() -> None:
     check_samples([parse_gate("pass@10 >= 0.5"), parse_gate("regressed <= 1")], n_samples=10)
     with pytest.raises(GateError, match="needs 10 samples of every problem, but 9 are drawn: add --qeval-samples 10"):
         check_samples([parse_gate("pass@10 >= 0.5")], n_samples=9)
-    with pytest.raises(GateError, match="not reported, which are 1, 5, 10, 100"):
+    with pytest.raises(GateError, match="not reported; possible are 1, 5, 10, 100"):
         check_samples([parse_gate("pass@7 >= 0.5")], n_samples=9)
