@@ -16,6 +16,7 @@ import pytest
 from pytest_qeval.benchmarks.micro import MICRO
 from pytest_qeval.perturb.perturbed_problems import perturb_problems
 from pytest_qeval.perturb.selection import select
+from pytest_qeval.records.journal import read_journal
 from pytest_qeval.report.json import SCHEMA_PATH
 from pytest_qeval.schema import Json, Record
 
@@ -61,8 +62,8 @@ def read_report(folder: Path) -> Json:
 
 
 def records_of(folder: Path) -> list[Record]:
-    lines = (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()
-    return [Record.from_dict(row) for row in map(json.loads, lines) if row["type"] == "record"]
+    _, messages = read_journal(folder / "records.jsonl")
+    return [message for message in messages if isinstance(message, Record)]
 
 
 def answered(records: Iterable[Record]) -> dict[tuple[str, str], tuple[str, str, str]]:
