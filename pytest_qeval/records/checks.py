@@ -7,16 +7,15 @@ instead of a traceback far away from it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import chain
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from pytest_qeval.errors import DataError
-from pytest_qeval.facts import RecipeFacts, RunHeader
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
-from pytest_qeval.records.messages import WIRE_TYPES, BaselineScores, Message, RecordLine, RunStart
+from pytest_qeval.records.messages import WIRE_TYPES, BaselineScores, Message, RecordLine
 from pytest_qeval.schema import SCORES
 
 __all__ = ["decode_json", "read_fields", "read_message"]
@@ -35,51 +34,6 @@ _COUNTS = {"k", "tokens", "texts", "layers", "problems", "planned", "parameters"
 """Other names whose values are never negative."""
 _SHOWN = 60
 """Characters of a wrong value that a sentence quotes."""
-
-
-class _Layer(TypedDict):
-    name: str
-    shape: tuple[int, int]
-    bits: float
-    granularity: str
-    kept: bool
-    execution: str
-    bytes_before: int
-    bytes_after: int
-
-
-class _Calibration(TypedDict):
-    duration_s: float
-
-
-class _RecipeParts(TypedDict, total=False):
-    layers: tuple[_Layer, ...]
-    calibration: _Calibration | None
-
-
-class _Model(TypedDict):
-    id: str
-
-
-class _Generation(TypedDict, total=False):
-    temperature: float
-
-
-class _SavedBaseline(TypedDict):
-    path: str
-    started_at: str
-    host: dict[str, Any]
-    accepted_differences: tuple[str, ...]
-
-
-class _RunParts(TypedDict, total=False):
-    model: _Model
-    generation: _Generation
-    saved_baseline: _SavedBaseline | None
-
-
-_OPEN_PARTS: Mapping[type, type] = {RecipeFacts: _RecipeParts, RunHeader: _RunParts, RunStart: _RunParts}
-"""Fields that reports need inside of objects that may hold more."""
 
 
 def decode_json(text: bytes) -> object:
@@ -131,9 +85,10 @@ def read_fields(row: object, shape: type[T]) -> T:
         ValueError: naming the field.
     """
     _check_numbers(row)
-    if shape in _OPEN_PARTS:
-        _convert(row, _OPEN_PARTS[shape])
-    found = _convert(row, shape)
+    try:
+        found = msgspec.convert(row, shape, strict=True)
+    except msgspec.ValidationError as error:
+        raise ValueError(_sentence(str(error), row)) from None
     for path in _unknown(row, msgspec.to_builtins(found), ""):
         raise ValueError(f"{path}: is unknown; if a newer version wrote it, update pytest-qeval")
     return found
@@ -186,13 +141,6 @@ def _check_scores(scores: BaselineScores) -> None:
             raise ValueError(str(error)) from None
         if any(value > 0 for value in chain(text.tail_log_probs, text.reference_log_probs, *text.top_log_probs)):
             raise ValueError(f"texts: a log-probability of {text.task_id} is above 0")
-
-
-def _convert(row: object, shape: type[T]) -> T:
-    try:
-        return msgspec.convert(row, shape, strict=True)
-    except msgspec.ValidationError as error:
-        raise ValueError(_sentence(str(error), row)) from None
 
 
 def _sentence(text: str, row: object) -> str:

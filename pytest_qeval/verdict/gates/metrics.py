@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["METRICS", "Form", "Metric", "gate_table"]
+__all__ = ["METRICS", "Form", "Metric"]
 
 Form = Literal["value", "drop", "relative_drop", "increase", "ratio"]
 """value: the candidate's own. drop: baseline minus candidate. increase: candidate minus baseline. relative_drop:
@@ -39,12 +39,13 @@ class Metric:
 
 
 _COST: tuple[Form, ...] = ("value", "ratio")
+_SHARE = ("pt", "%")
 _ENTRIES = (
     Metric(
         name="pass@K",
         help="share of problems solved with K tries",
         forms=("value", "drop", "relative_drop"),
-        units=("pt", "%"),
+        units=_SHARE,
         per_benchmark=True,
     ),
     Metric(
@@ -59,7 +60,7 @@ _ENTRIES = (
             name=name,
             help=f"mean {what} of sentences that say what code does",
             forms=("value", "drop", "relative_drop"),
-            units=("pt", "%"),
+            units=_SHARE,
             per_benchmark=True,
             of_scores=True,
         )
@@ -69,7 +70,7 @@ _ENTRIES = (
         name="robust_drop",
         help="share of the solved problems that is lost when they are perturbed (suite robustness)",
         forms=("value", "increase"),
-        units=("pt", "%"),
+        units=_SHARE,
         per_benchmark=True,
         of_perturbed=True,
     ),
@@ -77,29 +78,25 @@ _ENTRIES = (
         name="robust_pass",
         help="share of problems that are solved however they are perturbed (suite robustness)",
         forms=("value", "drop"),
-        units=("pt", "%"),
+        units=_SHARE,
         per_benchmark=True,
         of_perturbed=True,
     ),
-    Metric(
-        name="kl",
-        help="mean Kullback-Leibler divergence KL(baseline ‖ candidate), nats per token",
-        forms=("value",),
-        needs_baseline=True,
-        needs_cases=False,
-    ),
-    Metric(
-        name="reverse_kl",
-        help="mean Kullback-Leibler divergence KL(candidate ‖ baseline), nats per token",
-        forms=("value",),
-        needs_baseline=True,
-        needs_cases=False,
+    *(
+        Metric(
+            name=name,
+            help=f"mean Kullback-Leibler divergence {what}, nats per token",
+            forms=("value",),
+            needs_baseline=True,
+            needs_cases=False,
+        )
+        for name, what in (("kl", "KL(baseline ‖ candidate)"), ("reverse_kl", "KL(candidate ‖ baseline)"))
     ),
     Metric(
         name="same_top1",
         help="share of tokens whose most likely choice is the baseline's",
         forms=("value",),
-        units=("pt", "%"),
+        units=_SHARE,
         needs_baseline=True,
         needs_cases=False,
     ),
@@ -111,28 +108,3 @@ _ENTRIES = (
     Metric(name="model_bytes", help="bytes of the model's weights in memory", forms=_COST, needs_cases=False),
 )
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _ENTRIES}
-
-
-def gate_table() -> tuple[str, ...]:
-    """Return the metrics as rows of a Markdown table, head included."""
-    forms = {
-        "value": "value",
-        "drop": "`drop`",
-        "relative_drop": "`drop` in `%`",
-        "increase": "`increase`",
-        "ratio": "`ratio`",
-    }
-    rows = (
-        (
-            f"`{metric.name}`",
-            metric.help,
-            ", ".join(forms[form] for form in metric.forms),
-            ", ".join(f"`{unit}`" for unit in metric.units) or "none",
-            "benchmark" if metric.per_benchmark else "run",
-            "always" if metric.needs_baseline else "to compare",
-            "yes" if metric.needs_cases else "no",
-        )
-        for metric in METRICS.values()
-    )
-    head = ("metric", "what it is", "forms", "units", "one number per", "needs a baseline", "needs every case")
-    return tuple(f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows))
