@@ -22,7 +22,7 @@ from pytest_qeval.schema import Case, Outcome
 from pytest_qeval.settings import CONTROL, Settings
 from pytest_qeval.summary.comparison import MARGIN
 from pytest_qeval.summary.results import GateResult
-from pytest_qeval.verdict.baseline.key import benchmark_key, cost_key, key_of
+from pytest_qeval.verdict.baseline.key import cost_key, key_of
 from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
 from pytest_qeval.verdict.baseline.writer import BaselineWriter
 from pytest_qeval.verdict.conclude import Verdict, conclude
@@ -52,10 +52,8 @@ class Session:
 
         Args:
             settings: What the user asked for.
-            run: The header of the report.
             output: Folder of the reports.
             clock: Returns seconds that only go forward.
-            gates: The gates to judge.
             saved: A baseline that is not run, or not wholly.
             cache: Where the next run looks for the baseline.
             n_workers: Number of processes that share the machine.
@@ -148,23 +146,19 @@ class Session:
         cases = tuple(PlannedCase(recipe=recipe, **asdict(case)) for recipe, case in planned)
         self._journal.write(Plan(**asdict(self._roles), conditions={**self._key, **self._costs}, cases=cases))
 
-    def reuse_lines(self) -> Iterator[str]:
-        """Yield how much of the baseline need not be run, once that is known."""
-        if self._saved:
-            n_cases = sum(recipe == self._saved.recipe for recipe, _ in self._planned)
-            yield f"{len(self._reused)} of the {n_cases} records of {self._saved.recipe} are the saved ones"
-
-    def prospects(self, executed: Iterable[Case]) -> list[str]:
-        """Return what so many problems can prove, before anything is generated.
+    def preview(self, executed: Iterable[Case]) -> Iterator[str]:
+        """Yield how much of the baseline is reused, and what so many problems can prove.
 
         Args:
             executed: Cases whose completions are executed; how far scores will move is not known before.
         """
-        if self._settings.baseline is None:
-            return []
-        mine = {case for name, case in self._planned if name in self._roles.candidates and not case.perturbation}
-        margin = partial(allowed_loss, self._gates, None, default=MARGIN)
-        return list(prospects(mine & {*executed}, margin=margin))
+        if self._saved:
+            n_cases = sum(recipe == self._saved.recipe for recipe, _ in self._planned)
+            yield f"{len(self._reused)} of the {n_cases} records of {self._saved.recipe} are the saved ones"
+        if self._roles.baseline:
+            mine = {case for name, case in self._planned if name in self._roles.candidates and not case.perturbation}
+            margin = partial(allowed_loss, self._gates, None, default=MARGIN)
+            yield from prospects(mine & {*executed}, margin=margin)
 
     def add(self, message: Message) -> None:
         """Take one message and append it to the journal."""
@@ -216,14 +210,8 @@ class Session:
         """Write the baseline to where later runs find it; False when the user's file cannot be written."""
         if self._writer is None:
             return True
-        checksums = {name: facts.sha256 for name, facts in self._collector.benchmarks.items()}
-        own = [case for recipe, case in self._planned if recipe == self._writer.recipe]
         try:
-            note = self._writer.write(
-                {**self._key, **self._costs, **benchmark_key(checksums)},
-                self._run,
-                planned=[case for case in own if case not in self._collector.invalid],
-            )
+            note = self._writer.write({**self._key, **self._costs}, self._run, planned=self._planned)
         except UsageError as error:
             self._notes.append(Line(str(error), "red"))
             return False

@@ -73,7 +73,7 @@ class Controller:
         if terminal and config.option.verbose >= 0:
             runtime = config.stash[RUNTIME]
             executed = (case for case in cases if not runtime.is_scored(case.benchmark))
-            for line in (*self.session.reuse_lines(), *self.session.prospects(executed)):
+            for line in self.session.preview(executed):
                 terminal.write_line(f"qeval: {line}")
 
     @pytest.hookimpl(tryfirst=True)

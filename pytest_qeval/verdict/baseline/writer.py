@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from pytest_qeval.errors import DataError, UsageError
-from pytest_qeval.facts import GenerationFacts, RecipeFacts, RunHeader, StreamFacts
+from pytest_qeval.facts import BenchmarkFacts, GenerationFacts, InvalidCase, RecipeFacts, RunHeader, StreamFacts
 from pytest_qeval.records.messages import Message, RecipeMessage, recipe_of
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.verdict.baseline.baseline import Baseline
 from pytest_qeval.verdict.baseline.file import check_writable, read_baseline, write_baseline
-from pytest_qeval.verdict.baseline.key import differences
+from pytest_qeval.verdict.baseline.key import benchmark_key, differences
 
 __all__ = ["BaselineWriter"]
 
@@ -32,51 +32,59 @@ class BaselineWriter:
         Raises:
             UsageError: when `path` cannot be written: better now than after hours.
         """
-        self.recipe = recipe
+        self._recipe = recipe
         self._path = path
         self._cache = cache
         self._saved = saved
         self._messages: dict[object, RecipeMessage] = {}
+        self._checksums: dict[str, str] = {}
+        self._invalid: set[Case] = set()
         if path is not None:
             check_writable(path)
 
     def add(self, message: Message) -> None:
         """Take a message; of two about the same the last counts, except for costs, which several workers add up."""
-        if not isinstance(message, RecipeMessage) or recipe_of(message) != self.recipe:
-            return
-        subject: object = (type(message), getattr(message, "benchmark", None))
-        if isinstance(message, Record):
-            subject = message.case
-        elif isinstance(message, (GenerationFacts, StreamFacts)):
-            subject = len(self._messages)
-        self._messages[subject] = message
+        if isinstance(message, BenchmarkFacts):
+            self._checksums[message.name] = message.sha256
+        elif isinstance(message, InvalidCase):
+            self._invalid.add(message.case)
+        elif isinstance(message, RecipeMessage) and recipe_of(message) == self._recipe:
+            self._messages[self._subject(message)] = message
 
-    def write(self, key: Json, run: RunHeader, *, planned: Collection[Case]) -> str | None:
+    def _subject(self, message: RecipeMessage) -> object:
+        if isinstance(message, Record):
+            return message.case
+        if isinstance(message, (GenerationFacts, StreamFacts)):
+            return len(self._messages)
+        return type(message), getattr(message, "benchmark", None)
+
+    def write(self, key: Json, run: RunHeader, *, planned: Iterable[tuple[str, Case]]) -> str | None:
         """Write what there is, and return a line for the user about the file at `path`.
 
         Args:
-            key: The conditions of the run; device and precision are added here.
+            key: The conditions of the run; those of the data, the device and the precision are added here.
             run: The header of the run.
-            planned: Valid cases that the recipe was planned for.
+            planned: All recipes and cases of the run.
 
         Raises:
             UsageError: when the user's file cannot be written, or would lose records.
         """
         messages = tuple(self._messages.values())
         loaded = next((message for message in messages if isinstance(message, RecipeFacts)), None)
-        if loaded:
-            key = {**key, **{name: value for name in ("device", "dtype") if (value := getattr(loaded, name))}}
-        fresh = Baseline(recipe=self.recipe, key=key, run=run, messages=messages)
+        key = {**key, **benchmark_key(self._checksums)}
+        key |= {name: value for name in ("device", "dtype") if (value := getattr(loaded, name, None))}
+        fresh = Baseline(recipe=self._recipe, key=key, run=run, messages=messages)
         baseline = self._saved.merged(fresh) if self._saved else fresh
         if self._cache and fresh.has_results:
             with suppress(UsageError):  # a cache that cannot be written is no reason to fail
                 write_baseline(self._cache, baseline)
-        return self._write_file(self._path, baseline, {*planned}) if self._path else None
+        cases = {case for recipe, case in planned if recipe == self._recipe and case not in self._invalid}
+        return self._write_file(self._path, baseline, cases) if self._path else None
 
-    def _write_file(self, path: Path, baseline: Baseline, planned: Collection[Case]) -> str:
+    def _write_file(self, path: Path, baseline: Baseline, cases: set[Case]) -> str:
         if not baseline.has_results:
-            return f"no baseline was saved: nothing was run under {self.recipe}"
-        missing = len({*planned} - baseline.records.keys())
+            return f"no baseline was saved: nothing was run under {self._recipe}"
+        missing = len(cases - baseline.records.keys())
         before = _read_or_none(path)
         if before and not differences(baseline.key, before.key) and before.recipe == baseline.recipe:
             baseline = before.merged(baseline)

@@ -29,29 +29,13 @@ class CaseRates(NamedTuple):
 
 
 def value_bounds(done: Sequence[float], remaining: int) -> Bounds:
-    """Bound the mean of the candidate's rates.
-
-    Args:
-        done: The candidate's rates of finished cases.
-        remaining: Number of cases that are not finished.
-
-    Returns:
-        (Σ done + 0 … remaining) / n; 0 to 1 where there is no case at all.
-    """
+    """Bound the mean of the candidate's rates: (Σ done + 0 … remaining) / n; 0 to 1 where there is no case at all."""
     n, total = len(done) + remaining, sum(done)
     return Bounds(total / n, (total + remaining) / n) if n else Bounds(0.0, 1.0)
 
 
 def drop_bounds(done: Sequence[CaseRates], remaining_baseline: Sequence[float]) -> Bounds:
-    """Bound the baseline's mean rate minus the candidate's.
-
-    Args:
-        done: Rates of finished cases.
-        remaining_baseline: The baseline's rates of cases that the candidate has not finished.
-
-    Returns:
-        Mean of the baseline minus `value_bounds`; −1 to 1 where there is no case at all.
-    """
+    """Bound the baseline's mean rate minus the candidate's; −1 to 1 where there is no case at all."""
     baseline = [*(rates.baseline for rates in done), *remaining_baseline]
     if not baseline:
         return Bounds(-1.0, 1.0)
@@ -81,10 +65,9 @@ def settled(
 ) -> Literal["pass", "fail"] | None:
     """Return how a gate will end whatever the remaining cases bring, or None while that is open.
 
-    A gate has one threshold: if it holds at both bounds, it holds between them. A gate that has to be proven can fail
-    early but not pass, since its interval depends on every case. Costs are open to the end, and so is pass@k with
-    k > 1, which is no mean of rates; a divergence is known before the first case and is not judged here
-    (`Gate.needs_cases`). Nothing is settled before the candidate has finished a case.
+    A gate that holds at both bounds holds between them. One that has to be proven can fail early but not pass, since
+    its interval depends on every case. Costs are open to the end, and so is pass@k with k > 1, which is no mean of
+    rates. Nothing is settled before the candidate has finished a case.
 
     Args:
         gate: The gate.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_qeval.errors import UsageError
-from pytest_qeval.facts import BenchmarkFacts
+from pytest_qeval.facts import BenchmarkFacts, InvalidCase
 from pytest_qeval.records.messages import Message
 from pytest_qeval.schema import Case
 from pytest_qeval.verdict.baseline.baseline import Baseline
@@ -35,18 +35,19 @@ def write(
     writer = BaselineWriter("auto", path=path, cache=cache, saved=saved)
     for message in messages:
         writer.add(message)
-    return writer.write(dict(KEY), HEADER, planned=planned)
+    cases = [(recipe, case) for recipe in ("auto", "int8") for case in planned]
+    return writer.write(dict(KEY), HEADER, planned=cases)
 
 
 def test_only_messages_about_the_recipe_are_kept(path: Path) -> None:
-    """The key gets the precision and the device that are known once a model is loaded."""
-    benchmark = BenchmarkFacts(name="auto", version="1", sha256="ab", problems=4)
+    """The key gets the data's checksums, and the precision and the device that are known once a model is loaded."""
+    benchmark = BenchmarkFacts(name="micro", version="1", sha256="ab", problems=4)
     own = (replace(BASELINE, device="cpu"), *(record("auto", number, "+") for number in range(4)))
     note = write(path, benchmark, INT8, record("int8", 0, "+"), *own)
 
     assert note == f"baseline: {path} (auto, 4 cases)"
     assert read_baseline(path).messages == own
-    assert read_baseline(path).key == {**KEY, "device": "cpu", "dtype": "float32"}
+    assert read_baseline(path).key == {**KEY, "benchmarks.micro": "ab", "device": "cpu", "dtype": "float32"}
     assert asdict(read_baseline(path).run) == asdict(HEADER)
 
 
@@ -61,6 +62,15 @@ def test_of_a_case_the_last_record_is_kept_and_of_costs_all(path: Path) -> None:
 def test_missing_cases_are_counted(path: Path) -> None:
     """A first file is better than none."""
     assert write(path, record("auto", 0, "+")) == f"baseline: {path} (auto, 1 cases, 3 are missing)"
+
+
+def test_an_invalid_case_is_not_missing(path: Path) -> None:
+    """It is run for no recipe."""
+    perturbed = replace(case(0), perturbation="mine")
+    invalid = InvalidCase(**asdict(perturbed), reason="it does not pass")
+    note = write(path, record("auto", 0, "+"), invalid, planned=[case(0), perturbed])
+
+    assert note == f"baseline: {path} (auto, 1 cases)"
 
 
 def test_a_file_that_would_lose_records_is_left_as_it_is(path: Path) -> None:
