@@ -52,8 +52,10 @@ class Session:
 
         Args:
             settings: What the user asked for.
+            run: The header of the report.
             output: Folder of the reports.
             clock: Returns seconds that only go forward.
+            gates: The gates to judge.
             saved: A baseline that is not run, or not wholly.
             cache: Where the next run looks for the baseline.
             n_workers: Number of processes that share the machine.
@@ -109,8 +111,7 @@ class Session:
             absent = [name for name in BENCHMARKS if name not in settings.suites]
             yield f"benchmarks: {', '.join(settings.suites)}" + (f"; left out: {', '.join(absent)}" if absent else "")
         yield from (f"left out: {name} ({reason})" for name, reason in settings.left_out.items())
-        if self._run.saved_baseline:
-            origin = self._run.saved_baseline
+        if origin := self._run.saved_baseline:
             yield f"the baseline {settings.baseline} is that of {origin['started_at']}, from {origin['path']}"
             yield from (f"accepted: {difference}" for difference in origin["accepted_differences"])
         yield f"reports go to {self.output}"
@@ -221,9 +222,8 @@ class Session:
 
 def _point_at(output: Path) -> None:
     """Point the link `latest` at a run under `.qeval`; a folder of the user's own gets no such link."""
-    if output.parent.name != ".qeval":
-        return
     link = output.parent / "latest"
-    with suppress(OSError):  # a file system without links, or another run that was faster
-        link.unlink(missing_ok=True)
-        link.symlink_to(output.name)
+    if link.parent.name == ".qeval":
+        with suppress(OSError):  # a file system without links, or another run that was faster
+            link.unlink(missing_ok=True)
+            link.symlink_to(output.name)

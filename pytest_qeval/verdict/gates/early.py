@@ -1,4 +1,4 @@
-"""Bounds on what an unfinished run can still observe, so that it may stop when nothing can change any more.
+"""Tell how a gate of an unfinished run will end, so that the run may stop when nothing can change any more.
 
 A rate is the share of a case's samples that passed, 0 to 1. The baseline's rates are known for every case; the
 candidate's of the remaining cases may be anything from 0 to 1.
@@ -11,53 +11,14 @@ from typing import Literal, NamedTuple
 
 from pytest_qeval.verdict.gates.grammar import Gate
 
-__all__ = ["Bounds", "CaseRates", "drop_bounds", "regressed_bounds", "relative_drop_bounds", "settled", "value_bounds"]
-
-
-class Bounds(NamedTuple):
-    """The lowest and the highest value that can still be observed, both included."""
-
-    low: float
-    high: float
+__all__ = ["CaseRates", "bounds", "settled"]
 
 
 class CaseRates(NamedTuple):
-    """Rates of one case that both recipes have finished; without a baseline any number stands in its place."""
+    """Rates of one case; without a baseline any number stands in its place."""
 
     baseline: float
     candidate: float
-
-
-def value_bounds(done: Sequence[float], remaining: int) -> Bounds:
-    """Bound the mean of the candidate's rates: (Σ done + 0 … remaining) / n; 0 to 1 where there is no case at all."""
-    n, total = len(done) + remaining, sum(done)
-    return Bounds(total / n, (total + remaining) / n) if n else Bounds(0.0, 1.0)
-
-
-def drop_bounds(done: Sequence[CaseRates], remaining_baseline: Sequence[float]) -> Bounds:
-    """Bound the baseline's mean rate minus the candidate's; −1 to 1 where there is no case at all."""
-    baseline = [*(rates.baseline for rates in done), *remaining_baseline]
-    if not baseline:
-        return Bounds(-1.0, 1.0)
-    candidate = value_bounds([rates.candidate for rates in done], len(remaining_baseline))
-    mean = sum(baseline) / len(baseline)
-    return Bounds(mean - candidate.high, mean - candidate.low)
-
-
-def relative_drop_bounds(done: Sequence[CaseRates], remaining_baseline: Sequence[float]) -> Bounds | None:
-    """Bound 1 − candidate / baseline; None where the baseline solved nothing, of which no share can be lost."""
-    mean = sum(rates.baseline for rates in done) + sum(remaining_baseline)
-    if mean == 0:
-        return None
-    drop = drop_bounds(done, remaining_baseline)
-    mean /= len(done) + len(remaining_baseline)
-    return Bounds(drop.low / mean, drop.high / mean)
-
-
-def regressed_bounds(done: Sequence[CaseRates], remaining_baseline: Sequence[float]) -> Bounds:
-    """Bound the number of cases that the baseline solved, with any of its samples, and the candidate with none."""
-    lost = sum(rates.baseline > 0 and rates.candidate == 0 for rates in done)
-    return Bounds(lost, lost + sum(rate > 0 for rate in remaining_baseline))
 
 
 def settled(
@@ -66,8 +27,7 @@ def settled(
     """Return how a gate will end whatever the remaining cases bring, or None while that is open.
 
     A gate that holds at both bounds holds between them. One that has to be proven can fail early but not pass, since
-    its interval depends on every case. Costs are open to the end, and so is pass@k with k > 1, which is no mean of
-    rates. Nothing is settled before the candidate has finished a case.
+    its interval depends on every case. Nothing is settled before the candidate has finished a case.
 
     Args:
         gate: The gate.
@@ -75,25 +35,39 @@ def settled(
         remaining_baseline: The baseline's rates of all other cases; without a baseline any numbers.
         require_proof: Whether gates that do not set it themselves have to be proven.
     """
-    bounds = _bounds(gate, done, remaining_baseline)
-    if bounds is None or not done:
+    ends = bounds(gate, done, remaining_baseline) if done else None
+    if ends is None:
         return None
-    outcomes = {gate.holds(bounds.low), gate.holds(bounds.high)}
+    outcomes = set(map(gate.holds, ends))
     if outcomes == {False}:
         return "fail"
-    proof = require_proof if gate.require_proof is None else gate.require_proof
-    return "pass" if outcomes == {True} and not proof else None
+    return "pass" if outcomes == {True} and not gate.needs_proof(default=require_proof) else None
 
 
-def _bounds(gate: Gate, done: Sequence[CaseRates], remaining_baseline: Sequence[float]) -> Bounds | None:
+def bounds(gate: Gate, done: Sequence[CaseRates], remaining_baseline: Sequence[float]) -> tuple[float, float] | None:
+    """Return the two values that a gate observes if the candidate fails, or solves, all remaining cases.
+
+    Every other outcome lies between them. None for costs, and for pass@k with k > 1, which is no mean of rates; also
+    for a share of the baseline where the baseline solved nothing.
+    """
+    failed, solved = (
+        _observe(gate, [*done, *(CaseRates(baseline, candidate) for baseline in remaining_baseline)])
+        for candidate in (0.0, 1.0)
+    )
+    return None if failed is None or solved is None else (failed, solved)
+
+
+def _observe(gate: Gate, rates: Sequence[CaseRates]) -> float | None:
+    baseline = sum(case.baseline for case in rates) / len(rates)
+    candidate = sum(case.candidate for case in rates) / len(rates)
     match gate.metric, gate.k, gate.form:
-        case "pass@K", 1, "value":
-            return value_bounds([rates.candidate for rates in done], len(remaining_baseline))
-        case "pass@K", 1, "drop":
-            return drop_bounds(done, remaining_baseline)
-        case "pass@K", 1, "relative_drop":
-            return relative_drop_bounds(done, remaining_baseline)
         case "regressed", _, _:
-            return regressed_bounds(done, remaining_baseline)
+            return sum(case.baseline > 0 and case.candidate == 0 for case in rates)
+        case "pass@K", 1, "value":
+            return candidate
+        case "pass@K", 1, "drop":
+            return baseline - candidate
+        case "pass@K", 1, "relative_drop":
+            return (baseline - candidate) / baseline if baseline else None
         case _:
             return None

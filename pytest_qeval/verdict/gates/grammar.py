@@ -54,7 +54,7 @@ class Gate:
     recipe: str | None = None
     """A candidate's name, or a pattern such as `int8*`; None judges every candidate."""
     require_proof: bool | None = None
-    """Whether the interval has to prove that the gate holds; None leaves that to `--qeval-require-proof`."""
+    """None leaves that to `--qeval-require-proof`."""
     reason: str = ""
     """Why the gate is there, shown when it fails."""
 
@@ -72,6 +72,10 @@ class Gate:
     def needs_cases(self) -> bool:
         """Whether the observed value is unknown as long as a case is missing."""
         return METRICS[self.metric].needs_cases
+
+    def needs_proof(self, *, default: bool) -> bool:
+        """Return whether the interval has to prove that the gate holds."""
+        return default if self.require_proof is None else self.require_proof
 
     def holds(self, observed: float) -> bool:
         """Return whether an observed value keeps the threshold."""

@@ -90,8 +90,7 @@ def _judge(
         outcome, evidence, reason = decision.outcome, decision.evidence, decision.reason
     else:
         outcome, evidence, reason = _compare(gate, observed, missing)
-    proof = require_proof if gate.require_proof is None else gate.require_proof
-    if proof and outcome == "pass" and evidence != "not worse":
+    if gate.needs_proof(default=require_proof) and outcome == "pass" and evidence != "not worse":
         outcome, reason = "fail", f"{reason} holds, but the interval does not prove it"
     if gate.reason and outcome == "fail":
         reason += f"; reason of the gate: {gate.reason}"

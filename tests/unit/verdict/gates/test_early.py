@@ -10,14 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_qeval.verdict.gates.early import (
-    CaseRates,
-    drop_bounds,
-    regressed_bounds,
-    relative_drop_bounds,
-    settled,
-    value_bounds,
-)
+from pytest_qeval.verdict.gates.early import CaseRates, bounds, settled
 from pytest_qeval.verdict.gates.grammar import Gate, parse_gate
 
 Pairs = list[tuple[float, float]]
@@ -27,7 +20,7 @@ def rates_of(*pairs: tuple[float, float]) -> list[CaseRates]:
     return [CaseRates(*pair) for pair in pairs]
 
 
-DONE = rates_of((1.0, 1.0), (1.0, 0.0), (0.0, 1.0), (0.0, 0.0))
+DONE: Pairs = [(1.0, 1.0), (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)]
 
 
 def outcome(gate: Gate, done: Pairs, remaining: list[float], *, require_proof: bool = False) -> str | None:
@@ -35,21 +28,23 @@ def outcome(gate: Gate, done: Pairs, remaining: list[float], *, require_proof: b
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("expression", "done", "remaining", "expected"),
     [
-        (value_bounds([1.0, 0.5, 0.0], 2), (0.3, 0.7)),
-        (value_bounds([1.0, 0.0], 0), (0.5, 0.5)),
-        (value_bounds([], 0), (0.0, 1.0)),
-        (drop_bounds(DONE, [1.0]), (0.0, 0.2)),
-        (drop_bounds(rates_of((1.0, 0.0)), [0.0]), (0.0, 0.5)),
-        (drop_bounds([], []), (-1.0, 1.0)),
-        (relative_drop_bounds(DONE, [1.0, 1.0]), (0.0, 0.5)),
-        (relative_drop_bounds(rates_of((0.0, 1.0)), [0.0]), None),
-        (regressed_bounds([*DONE, *rates_of((0.5, 0.0), (0.5, 0.25))], [1.0, 0.5, 0.0]), (2, 4)),
+        ("pass@1 >= 0", [(0, 1.0), (0, 0.5), (0, 0.0)], [0.0, 0.0], (0.3, 0.7)),
+        ("pass@1 >= 0", [(0, 1.0), (0, 0.0)], [], (0.5, 0.5)),
+        ("pass@1 drop <= 0", DONE, [1.0], (0.2, 0.0)),
+        ("pass@1 drop <= 0", [(1.0, 0.0)], [0.0], (0.5, 0.0)),
+        ("pass@1 drop <= 0%", DONE, [1.0, 1.0], (0.5, 0.0)),
+        ("pass@1 drop <= 0%", [(0.0, 1.0)], [0.0], None),
+        ("regressed <= 0", [*DONE, (0.5, 0.0), (0.5, 0.25)], [1.0, 0.5, 0.0], (4, 2)),
+        ("energy ratio <= 1", DONE, [1.0], None),
+        ("pass@10 >= 0", DONE, [1.0], None),
     ],
 )
-def test_bounds(found: tuple[float, float] | None, expected: tuple[float, float] | None) -> None:
-    """The candidate's remaining rates are anything from 0 to 1."""
+def test_bounds(expression: str, done: Pairs, remaining: list[float], expected: tuple[float, float] | None) -> None:
+    """The candidate fails, or solves, everything that remains."""
+    found = bounds(parse_gate(expression), rates_of(*done), remaining)
+
     assert found == (expected and pytest.approx(expected))
 
 
