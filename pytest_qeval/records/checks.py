@@ -16,7 +16,7 @@ import msgspec
 from pytest_qeval.errors import DataError
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.records.messages import WIRE_TYPES, BaselineScores, Message, RecordLine
-from pytest_qeval.schema import SCORES
+from pytest_qeval.schema import SCORES, Outcome, Record
 
 __all__ = ["decode_json", "read_fields", "read_message"]
 
@@ -67,8 +67,9 @@ def read_message(row: object) -> Message | None:
     body: Message | RecordLine = read_fields({key: row[key] for key in row if key != "type"}, WIRE_TYPES[kind])
     match body:
         case RecordLine():
-            _check_record(body)
-            return body.to_record()
+            record = body.to_record()
+            _check_record(record, body.outcome)
+            return record
         case DivergenceFacts():
             for index, problem in enumerate(body.problems):
                 if problem.tokens < 1:
@@ -120,15 +121,14 @@ def _check_number(value: float, name: str, path: str) -> None:
         raise ValueError(f"{path}: expected a number that is not negative, not {value}")
 
 
-def _check_record(line: RecordLine) -> None:
-    if not line.samples:
+def _check_record(record: Record, outcome: Outcome) -> None:
+    if not record.samples:
         raise ValueError("samples: expected at least one")
-    statuses = {sample.execution.status for sample in line.samples}
-    scored = "scored" in statuses
-    if line.to_record().outcome != line.outcome or (scored and statuses != {"scored"}):
-        raise ValueError(f"outcome: {line.outcome!r} does not follow from the samples")
-    for name in SCORES if scored else ():
-        score = line.measurements.get(name)
+    statuses = {sample.execution.status for sample in record.samples}
+    if record.outcome != outcome or (outcome == "scored" and statuses != {"scored"}):
+        raise ValueError(f"outcome: {outcome!r} does not follow from the samples")
+    for name in SCORES if outcome == "scored" else ():
+        score = record.measurements.get(name)
         if score is None or not 0 <= score <= 1:
             raise ValueError(f"measurements.{name}: expected a number from 0 to 1, not {_quote(score)}")
 
