@@ -42,7 +42,7 @@ def write(
 def test_only_messages_about_the_recipe_are_kept(path: Path) -> None:
     """The key gets the data's checksums, and the precision and the device that are known once a model is loaded."""
     benchmark = BenchmarkFacts(name="micro", version="1", sha256="ab", problems=4)
-    own = (replace(BASELINE, device="cpu"), *(record("auto", number, "+") for number in range(4)))
+    own: tuple[Message, ...] = (replace(BASELINE, device="cpu"), *(record("auto", number, "+") for number in range(4)))
     note = write(path, benchmark, INT8, record("int8", 0, "+"), *own)
 
     assert note == f"baseline: {path} (auto, 4 cases)"
