@@ -29,7 +29,7 @@ Role = Literal["baseline", "candidate", "control"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunHeader:
-    """Who ran what, where: the report's `run` before the counts are known."""
+    """The report's `run` before its counts are known: who ran what, where."""
 
     id: str
     started_at: str
@@ -42,16 +42,16 @@ class RunHeader:
     host: Json
     sandbox: str
     baseline_model: Json | None = None
-    """The model that the baseline is, where it is another one."""
+    """The baseline's model, where it is another one."""
     saved_baseline: Json | None = None
-    """Where the baseline was read from instead of being run: path, started_at, host, differences that were accepted."""
+    """Origin of a baseline that was read instead of run: path, started_at, host, accepted_differences."""
     prompt_reason: str = ""
-    """Why problems are put as `generation.prompt_style` says."""
+    """Why `generation.prompt_style` was chosen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeFacts:
-    """What a recipe did to the model, known once it is loaded; None where an engine cannot know."""
+    """What a recipe did to the model, known once it is loaded; None where the engine does not know."""
 
     name: str
     role: Role
@@ -78,17 +78,17 @@ class RecipeFacts:
     bits_per_weight: float | None = None
     load_s: float | None = None
     quantize_s: float | None = None
-    """Of rounding the weights, calibration not included."""
+    """Time of rounding the weights, without calibration."""
     quantize_peak_bytes: int | None = None
     """Highest resident size of the process while the weights were rounded, the model included."""
     calibration: Json | None = None
-    """What static activations were observed on: source, texts_sha256, seed, samples, tokens, duration_s."""
+    """Calibration of static activations: source, texts_sha256, seed, samples, tokens, duration_s."""
     layers: tuple[Json, ...] = ()
     """Every linear layer: name, shape, bits, granularity, kept, bytes_before, bytes_after, execution."""
     disk_bytes: int | None = None
-    """Of the exported checkpoint's weight files; None where nothing was exported."""
+    """Size of the exported weight files; None where nothing was exported."""
     notes: tuple[str, ...] = ()
-    """What a reader of the speed has to know, such as why there is no speed-up."""
+    """Remarks on the speed, such as why there is no speed-up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +120,7 @@ class EnergyFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationFacts:
-    """What generating cost one worker, known when a recipe's engine is closed."""
+    """Costs of one worker's generation, known when a recipe's engine is closed."""
 
     recipe: str
     worker: str
@@ -128,7 +128,7 @@ class GenerationFacts:
     new_tokens: int
     prompt_tokens: int
     peak_memory_bytes: int | None
-    """Highest resident size of the process while the recipe was loaded; None where the system does not tell."""
+    """Highest resident size of the process while the recipe was loaded; None where the system does not report it."""
     energy: EnergyFacts
 
 
@@ -201,7 +201,7 @@ class BenchmarkFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerturbationFacts:
-    """What a perturbation made of a benchmark's problems before any model was asked; counts are of problems × seeds."""
+    """What a perturbation did to a benchmark's problems; counts are of problems × seeds."""
 
     benchmark: str
     name: str
@@ -212,11 +212,11 @@ class PerturbationFacts:
     seeds: int
     applied: int
     unchanged: int
-    """Where there was nothing to perturb."""
+    """Problems in which there was nothing to perturb."""
     repeated: int
-    """Where another seed had already made the same prompt."""
+    """Prompts that another seed had already made."""
     invalid: int
-    """Where the question was broken."""
+    """Where the perturbed problem's own solution does not pass."""
     reasons: Mapping[str, str]
     """By label of an invalid case."""
 

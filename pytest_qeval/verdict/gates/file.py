@@ -7,7 +7,7 @@ expression = "pass@1 drop <= 2pt"
 recipe = "int8*"                 # optional: a candidate, a pattern, or a list of them
 benchmark = "humaneval"          # optional, as in front of an expression
 require_proof = true             # optional, comes before that of the file
-reason = "what we promised"      # optional, shown when the gate fails
+reason = "agreed for 2.0"        # optional, shown when the gate fails
 """
 
 from __future__ import annotations

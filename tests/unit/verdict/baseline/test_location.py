@@ -1,4 +1,4 @@
-"""Saved baselines are told from names of recipes; the cache has a folder of its own."""
+"""Saved baselines are distinguished from names of recipes; the cache has a folder of its own."""
 
 from __future__ import annotations
 

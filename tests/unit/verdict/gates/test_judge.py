@@ -146,7 +146,7 @@ def test_a_broken_gate_says_why_it_was_set(material: SummaryInput) -> None:
     ]
 
 
-def test_a_lost_share_is_said_in_per_cent(material: SummaryInput) -> None:
+def test_a_lost_share_is_shown_in_per_cent(material: SummaryInput) -> None:
     """The baseline solved four of eight, the candidate as many, then two."""
     shown = []
     for candidate in ("+++-+--t", "++------"):

@@ -1,4 +1,4 @@
-"""Where the number of each metric is found in a summary, and what is said where there is none."""
+"""Where the value of each metric is found in a summary, and the reason where there is none."""
 
 from __future__ import annotations
 

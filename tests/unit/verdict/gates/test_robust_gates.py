@@ -44,7 +44,7 @@ def judged(expression: str, baseline: Outcomes = BASE, candidate: Outcomes = OWN
         ("robust_pass drop <= 3pt", 2 / 12, "fail"),
     ],
 )
-def test_a_gate_judges_what_is_observed_over_all_disturbances(expression: str, observed: float, outcome: str) -> None:
+def test_a_gate_judges_what_is_observed_over_all_perturbations(expression: str, observed: float, outcome: str) -> None:
     """The number of the scope `all`, against the threshold."""
     result = judged(expression)
 
@@ -114,7 +114,7 @@ def test_a_missing_nominal_case_breaks_both(expression: str) -> None:
 
 @pytest.mark.parametrize("form", ["robust_drop <= 1", "robust_pass drop <= 3pt", "robust_drop increase <= 3pt"])
 def test_a_run_that_perturbed_nothing_breaks_the_gate(form: str) -> None:
-    """And is told what to add."""
+    """The reason says what to add."""
     (result,) = judge([parse_gate(form)], summarize(session("++", "++")), require_proof=False)
 
     assert result.outcome == "fail"
