@@ -257,7 +257,7 @@ def test_a_gate_file_promises_per_recipe(replay: Run, pytester: pytest.Pytester)
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
-        ["*FAIL  regressed <= 0  (replay, micro): observed 2, promised <= 0; the promise: we said so*",
+        ["*FAIL  regressed <= 0  (replay, micro): observed 2, required <= 0; reason of the gate: we said so*",
          "*PASS  regressed <= 2  (replay, micro): *", "*verdict: FAIL, 1 of 2 gates broken*"]
     )  # fmt: skip
 

@@ -61,10 +61,10 @@ def test_a_lost_case_is_missing_and_left_out_of_the_pairs() -> None:
     ("expression", "outcome", "reason"),
     [
         ("pass@1 drop <= 2pt", "pass", "observed 0.0 pt"),
-        ("regressed <= 0", "fail", "observed 1, promised <= 0"),
-        ("pass@1 >= 0.6", "fail", "observed 0.500, promised >= 0.600"),
+        ("regressed <= 0", "fail", "observed 1, required <= 0"),
+        ("pass@1 >= 0.6", "fail", "observed 0.500, required >= 0.600"),
         ("energy ratio <= 0.5", "pass", "observed 0.25"),
-        ("throughput ratio >= 3", "fail", "observed 2, promised >= 3"),
+        ("throughput ratio >= 3", "fail", "observed 2, required >= 3"),
         ("model_bytes ratio <= 0.5", "pass", "observed 0.375"),
         ("pass@5 >= 0.5", "fail", "no pass@5 of int8 on micro in this run"),
         ("humaneval:pass@1 drop <= 2pt", "fail", "no pass@1 of int8 on humaneval in this run"),
@@ -124,7 +124,7 @@ def test_the_terminal_tells_the_whole_story(material: SummaryInput, tmp_path_fac
         "    1 regressed: micro/3",
         "    1 fixed: micro/4",
         "  energy estimated: a model",
-        "  FAIL  regressed <= 0  (int8, micro): observed 1, promised <= 0; unproven",
+        "  FAIL  regressed <= 0  (int8, micro): observed 1, required <= 0; unproven",
         "verdict: FAIL, 1 of 1 gates broken",
         f"report: {output / 'report.json'}",
     ]

@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 
 from pytest_qeval.errors import GateError
+from pytest_qeval.verdict.gates.checks import check_benchmark_kinds
 from pytest_qeval.verdict.gates.grammar import parse_gate
-from pytest_qeval.verdict.gates.kinds import check_benchmark_kinds
 
 
 @pytest.mark.parametrize(
     ("expression", "executed", "scored", "sentence"),
     [
-        ("bleu drop <= 1pt", ["micro"], [], "needs a benchmark whose answers are scored; micro has none"),
+        ("bleu drop <= 1pt", ["micro"], [], "needs a benchmark whose completions are scored; micro has none"),
         ("micro:bleu >= 0.1", ["micro"], ["text"], "scored; micro has none. Those of this run: text"),
         ("pass@1 drop <= 1pt", [], ["text"], "executed; text has none. Those of this run: none"),
         ("text:regressed <= 1", ["micro"], ["text"], "executed; text has none. Those of this run: micro"),
     ],
 )
-def test_a_gate_that_its_benchmarks_cannot_answer_is_refused(
+def test_a_gate_that_does_not_fit_its_benchmarks_is_refused(
     expression: str, executed: list[str], scored: list[str], sentence: str
 ) -> None:
     with pytest.raises(GateError, match=sentence):

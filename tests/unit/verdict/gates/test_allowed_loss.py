@@ -4,18 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_qeval.verdict.gates.grammar import Gate, parse_gate
-from pytest_qeval.verdict.gates.margin import margin_of
+from pytest_qeval.verdict.gates.grammar import Gate, allowed_loss, parse_gate
 
 TWO, FIVE = parse_gate("pass@1 drop <= 2pt"), parse_gate("pass@1 drop <= 5pt")
 
 
 def margin(*gates: Gate, recipe: str | None = "int8", benchmark: str = "micro") -> float:
-    return margin_of(gates, recipe, benchmark, default=0.01)
+    return allowed_loss(gates, recipe, benchmark, default=0.01)
 
 
 def test_without_a_gate_the_default_counts() -> None:
-    """A run that promises nothing still says what its evidence is about."""
+    """A run without gates has evidence about a margin, too."""
     assert margin() == 0.01
 
 
@@ -38,12 +37,12 @@ def test_every_metric_has_its_own_margin() -> None:
     bleu = parse_gate("bleu drop <= 3pt")
 
     assert margin(bleu, TWO) == 0.02
-    assert margin_of([TWO, bleu], "int8", "text", default=0.01, metric="bleu") == 0.03
-    assert margin_of([TWO, bleu], "int8", "text", default=0.01, metric="chrf") == 0.01
+    assert allowed_loss([TWO, bleu], "int8", "text", default=0.01, metric="bleu") == 0.03
+    assert allowed_loss([TWO, bleu], "int8", "text", default=0.01, metric="chrf") == 0.01
 
 
 def test_a_gate_counts_on_its_benchmark_only() -> None:
-    """What is promised on one benchmark says nothing about another."""
+    """A gate on one benchmark says nothing about another."""
     gate = parse_gate("humaneval:pass@1 drop <= 5pt")
 
     assert margin(gate) == 0.01
@@ -51,7 +50,7 @@ def test_a_gate_counts_on_its_benchmark_only() -> None:
 
 
 def test_a_gate_counts_for_its_recipes_only() -> None:
-    """A gate file promises per recipe; without a recipe, as before a run, any gate will do."""
+    """A gate file has gates for single recipes; without a recipe, as before a run, any gate counts."""
     gate = replace(FIVE, recipe="w4*")
 
     assert margin(gate) == 0.01
