@@ -14,11 +14,12 @@ from pytest_qeval.facts import RunHeader
 from pytest_qeval.records.collector import Collector, Roles
 from pytest_qeval.records.journal import Journal
 from pytest_qeval.report.files import check_folder, write_report, write_samples
-from pytest_qeval.report.prospects import prospects
+from pytest_qeval.report.prospects import prospect_lines
 from pytest_qeval.report.terminal import Line, lines
 from pytest_qeval.schema import Case, Json, Outcome
 from pytest_qeval.settings import CONTROL, Settings
-from pytest_qeval.summary.comparison import MARGIN
+from pytest_qeval.summary.margins import DEFAULT_MARGINS
+from pytest_qeval.summary.power import estimate_prospects
 from pytest_qeval.summary.results import GateResult
 from pytest_qeval.verdict.baseline.file import Baseline
 from pytest_qeval.verdict.baseline.key import benchmark_key, cost_key, key_of
@@ -190,9 +191,11 @@ class Session:
             return []
         candidates = self._settings.recipes
         cases = {case for recipe, case in self._planned if recipe in candidates and not case.perturbation}
-        return list(
-            prospects(cases & {*executed}, margin=lambda name: margin_of(self._gates, None, name, default=MARGIN))
+        default = DEFAULT_MARGINS["pass@K"]
+        found = estimate_prospects(
+            cases & {*executed}, margin=lambda name: margin_of(self._gates, None, name, default=default)
         )
+        return list(prospect_lines(found))
 
     def add(self, message: Json) -> None:
         """Take one message and append it to the journal."""

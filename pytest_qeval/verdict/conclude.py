@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from pytest_qeval.facts import RunHeader
 from pytest_qeval.records.collector import Collector, Roles
 from pytest_qeval.schema import Case
-from pytest_qeval.summary.comparison import MARGIN
+from pytest_qeval.summary.margins import DEFAULT_MARGINS
 from pytest_qeval.summary.results import GateResult, Summary
-from pytest_qeval.summary.robustness import ROBUST_MARGIN
-from pytest_qeval.summary.scores import SCORE_MARGIN
 from pytest_qeval.summary.summarize import SummaryInput, summarize
 from pytest_qeval.verdict.gates.grammar import Gate
 from pytest_qeval.verdict.gates.judge import judge
@@ -59,15 +57,11 @@ def conclude(
             sensitivity=gathered.sensitivity,
             divergence=gathered.divergence,
             benchmarks=gathered.benchmarks,
-            margins=lambda recipe, benchmark: margin_of(gates, recipe, benchmark, default=MARGIN),
-            score_margins=lambda recipe, benchmark, score: margin_of(
-                gates, recipe, benchmark, default=SCORE_MARGIN, metric=score
+            margins=lambda metric, recipe, benchmark: margin_of(
+                gates, recipe, benchmark, default=DEFAULT_MARGINS[metric], metric=metric
             ),
             decided=gathered.left_early(),
             perturbations=gathered.perturbations_applied(),
-            robust_margins=lambda recipe, benchmark: margin_of(
-                gates, recipe, benchmark, default=ROBUST_MARGIN, metric="robust_drop"
-            ),
         )
     )
     return Verdict(

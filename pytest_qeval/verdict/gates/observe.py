@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from pytest_qeval.schema import Estimate, Quantity, Undefined
-from pytest_qeval.summary.results import Comparison, Efficiency, Percentiles, Summary
-from pytest_qeval.summary.robust_results import ALL
-from pytest_qeval.summary.score_results import ScoreComparison, ScoreResult
+from pytest_qeval.stats.intervals import negate
+from pytest_qeval.summary.comparison import Comparison
+from pytest_qeval.summary.costs import Efficiency, Percentiles
+from pytest_qeval.summary.results import Summary
+from pytest_qeval.summary.robustness import ALL
+from pytest_qeval.summary.scores import ScoreComparison, ScoreResult
 from pytest_qeval.verdict.gates.grammar import Gate
 from pytest_qeval.verdict.gates.metrics import Form
 
@@ -55,7 +57,7 @@ def _pass_at(k: int, form: Form, summary: Summary, recipe: str, benchmark: str |
     if k not in deltas:
         return Undefined(reason=f"the baseline has fewer than {k} samples on {benchmark}")
     nothing = _nothing_to_lose(next(_pass_of(summary, compared.baseline, benchmark, k), None), compared.baseline)
-    return nothing or (drops[k] if form == "relative_drop" else _negated(deltas[k]))
+    return nothing or (drops[k] if form == "relative_drop" else negate(deltas[k]))
 
 
 def _pass_of(summary: Summary, recipe: str, benchmark: str | None, k: int) -> Iterator[Quantity]:
@@ -89,7 +91,7 @@ def _score(name: str, form: Form, summary: Summary, recipe: str, benchmark: str 
         case ScoreComparison():
             change = found.changes[name]
             own = _score(name, "value", summary, found.baseline, benchmark)
-            drop = change.relative_drop if form == "relative_drop" else _negated(change.delta)
+            drop = change.relative_drop if form == "relative_drop" else negate(change.delta)
             return _nothing_to_lose(own, found.baseline) or drop
     return Undefined(reason=f"no {name} of {recipe} on {benchmark or 'any benchmark'} in this run")
 
@@ -98,7 +100,7 @@ def _robust(name: str, form: Form, summary: Summary, recipe: str, benchmark: str
     """Return the number over all that was perturbed."""
     for change in summary.robust_changes if form != "value" else ():
         if (change.recipe, change.benchmark, change.scope) == (recipe, benchmark, ALL):
-            return change.increase if name == "robust_drop" else _negated(change.delta)
+            return change.increase if name == "robust_drop" else negate(change.delta)
     for result in summary.robust_results if form == "value" else ():
         if (result.recipe, result.benchmark, result.scope) == (recipe, benchmark, ALL):
             return result.means[1].drop if name == "robust_drop" else result.means[1].robust
@@ -161,10 +163,3 @@ def _nothing_to_lose(own: Quantity | None, baseline: str) -> Undefined | None:
     if isinstance(own, Estimate) and own.value == 0:
         return Undefined(reason=f"{baseline} itself has 0, so that nothing can drop: is it asked as it expects?")
     return None
-
-
-def _negated(delta: Quantity) -> Quantity:
-    if isinstance(delta, Undefined):
-        return delta
-    low, high = (None if end is None else 0.0 - end for end in (delta.high, delta.low))
-    return replace(delta, value=0.0 - delta.value, low=low, high=high)

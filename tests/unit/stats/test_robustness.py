@@ -13,9 +13,8 @@ from pytest_qeval.stats.passk import pass_at_k
 from pytest_qeval.stats.robustness import (
     ProblemRobustness,
     drop_increase,
-    means_of,
+    mean_robustness,
     problem_robustness,
-    robust_pass_difference,
 )
 
 # Twelve problems, greedy: nominal, then three seeds. By hand: 8 are solved nominal; a, b and l are robust, l
@@ -49,7 +48,7 @@ def value(quantity: Quantity) -> float:
 
 def test_twelve_problems_by_hand() -> None:
     """Each number as it is counted on paper."""
-    found = means_of(problems(list(TWELVE.values())))
+    found = mean_robustness(problems(list(TWELVE.values())))
 
     assert value(found.nominal) == pytest.approx(8 / 12)
     assert value(found.robust) == pytest.approx(3 / 12)
@@ -131,9 +130,9 @@ def test_nothing_solved_leaves_no_drop() -> None:
     """Said with the reason; so is nothing at all."""
     none = problems(["- ++", "- --"])
 
-    assert means_of(none).drop == Undefined(reason="no nominal problem was solved, so nothing could be dropped")
+    assert mean_robustness(none).drop == Undefined(reason="no nominal problem was solved, so nothing could be dropped")
     assert isinstance(drop_increase(none, problems(["+ ++", "+ --"])), Undefined)
-    assert isinstance(means_of([]).drop, Undefined)
+    assert isinstance(mean_robustness([]).drop, Undefined)
     assert isinstance(drop_increase([], []), Undefined)
 
 
@@ -143,7 +142,7 @@ def test_the_increase_is_the_difference_of_the_drops() -> None:
     own = problems(["+ +", "+ -", "+ -", "- -", "+ +", "- -", "+ -", "- -"])
     found, same = drop_increase(base, own), drop_increase(base, base)
 
-    assert value(found) == pytest.approx(value(means_of(own).drop) - value(means_of(base).drop))
+    assert value(found) == pytest.approx(value(mean_robustness(own).drop) - value(mean_robustness(base).drop))
     assert isinstance(found, Estimate)
     assert isinstance(same, Estimate)
     assert found.low is not None
@@ -168,4 +167,3 @@ def test_the_increase_has_a_direction() -> None:
     assert back.high is not None
     assert there.low > 0
     assert there.low == pytest.approx(-back.high)
-    assert value(robust_pass_difference(base, own)) == pytest.approx(-1 / 3)

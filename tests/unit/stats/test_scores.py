@@ -14,7 +14,8 @@ from scipy.stats import wilcoxon
 
 from pytest_qeval.schema import Estimate, Undefined
 from pytest_qeval.stats.intervals import proportion
-from pytest_qeval.stats.paired import detectable_drop, evidence_of, paired_mean
+from pytest_qeval.stats.paired import evidence_of, paired_mean
+from pytest_qeval.stats.power import detectable_drop
 from pytest_qeval.stats.scores import detectable_score_drop, mean_score, sign_flip_p
 
 shares = st.floats(0, 1).map(lambda value: round(value, 6))

@@ -1,0 +1,22 @@
+"""Values of a summary as JSON-ready values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pytest_qeval.schema import Undefined
+
+__all__ = ["to_plain"]
+
+
+def to_plain(value: object) -> Any:
+    """Return dicts, lists and scalars; an undefined quantity is `{"undefined": reason}`."""
+    if isinstance(value, Undefined):
+        return {"undefined": value.reason}
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_plain(item) for item in value]
+    fields = getattr(value, "__dataclass_fields__", None) or getattr(value, "__struct_fields__", None)
+    return value if fields is None else {name: to_plain(getattr(value, name)) for name in fields}
