@@ -126,6 +126,21 @@ def scored_session(baseline: Sequence[float], candidate: Sequence[float | None])
     )
 
 
+SCORES_BASE = [0.5, 0.25, 1.0, 0.0, 0.75, 0.5]
+SCORES_OWN = [0.5, 0.125, 0.75, 0.0, 1.0, 0.25]
+
+
+def session_of_both_kinds() -> SummaryInput:
+    """Make a session with a benchmark that is executed and one that is scored."""
+    code, text = session("+++-", "++--"), scored_session(SCORES_BASE, SCORES_OWN)
+    return replace(
+        code,
+        planned=[*code.planned, *text.planned],
+        records=[*code.records, *text.records],
+        benchmarks={**code.benchmarks, **text.benchmarks},
+    )
+
+
 def simulating(material: SummaryInput, recipe: str) -> SummaryInput:
     """Make a recipe of a session simulated: rounded, but computed in float."""
     facts = replace(material.recipes[recipe], execution="simulated")
