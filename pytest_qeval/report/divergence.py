@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from pytest_qeval.measure.divergence_facts import ProblemDivergence
-from pytest_qeval.report.plain import to_plain
+from pytest_qeval.report.plain import to_plain, without
 from pytest_qeval.report.text import Line, table, value_and_interval
 from pytest_qeval.schema import Json, Undefined
 from pytest_qeval.summary.divergence import DivergenceSummary, FlipPrediction
@@ -35,15 +34,9 @@ def divergence_dict(summary: DivergenceSummary) -> Json:
         "kl_percentiles": dict(facts.kl_percentiles),
         "delta_p_percentiles": dict(facts.delta_p_percentiles),
         "worst": [problem.task_id for problem in summary.worst],
-        "problems": {problem.task_id: _problem_dict(problem) for problem in facts.problems},
+        "problems": {problem.task_id: without(problem, "task_id") for problem in facts.problems},
         "flips": to_plain(prediction),
     }
-
-
-def _problem_dict(problem: ProblemDivergence) -> Json:
-    row: Json = to_plain(problem)
-    del row["task_id"]
-    return row
 
 
 def divergence_lines(summary: DivergenceSummary) -> Iterator[Line]:

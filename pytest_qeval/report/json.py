@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pytest_qeval.report.costs import cost_dict
 from pytest_qeval.report.divergence import divergence_dict
 from pytest_qeval.report.pass_rates import pass_rate_dict
-from pytest_qeval.report.plain import to_plain
+from pytest_qeval.report.plain import to_plain, without
 from pytest_qeval.report.robustness import robustness_dict
 from pytest_qeval.report.scores import score_dict
 from pytest_qeval.schema import Json
@@ -33,17 +32,13 @@ def report_dict(summary: Summary, gates: Sequence[GateResult]) -> Json:
             "received": summary.received,
             "missing": summary.missing,
         },
-        "recipes": {name: _without(facts, "name") for name, facts in summary.recipes.items()},
+        "recipes": {name: without(facts, "name") for name, facts in summary.recipes.items()},
         "benchmarks": pass_rate_dict(summary),
         "robustness": robustness_dict(summary),
         "summarization": score_dict(summary),
         "efficiency": {name: cost_dict(costs) for name, costs in summary.efficiency.items()},
         "divergence": {name: divergence_dict(found) for name, found in summary.divergence.items()},
-        "sensitivity": {name: _without(facts, "recipe") for name, facts in summary.sensitivity.items()},
+        "sensitivity": {name: without(facts, "recipe") for name, facts in summary.sensitivity.items()},
         "gates": to_plain(gates),
         "selftest": to_plain(summary.selftest),
     }
-
-
-def _without(facts: object, key: str) -> dict[str, Any]:
-    return {name: value for name, value in to_plain(facts).items() if name != key}

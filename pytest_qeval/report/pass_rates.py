@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pytest_qeval.facts import RecipeFacts
-from pytest_qeval.report.plain import to_plain
+from pytest_qeval.report.plain import to_plain, without
 from pytest_qeval.report.text import (
     COLOURS,
     Line,
@@ -49,7 +49,9 @@ def pass_rate_dict(summary: Summary) -> Json:
                 for one in summary.results
                 if one.benchmark == name
             },
-            "comparisons": {one.recipe: _comparison_dict(one) for one in summary.comparisons if one.benchmark == name},
+            "comparisons": {
+                one.recipe: without(one, "benchmark", "recipe") for one in summary.comparisons if one.benchmark == name
+            },
         }
         for name in dict.fromkeys(result.benchmark for result in summary.results)
     }
@@ -64,12 +66,6 @@ def _result_dict(result: BenchmarkResult) -> Json:
         "failures": to_plain(result.failures),
         "task_ids": {"solved": list(result.solved), "unsolved": list(result.unsolved)},
     }
-
-
-def _comparison_dict(comparison: Comparison) -> Json:
-    row: Json = to_plain(comparison)
-    del row["benchmark"], row["recipe"]
-    return row
 
 
 def pass_rate_lines(summary: Summary, benchmark: str) -> Iterator[Line]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_qeval.schema import Undefined
+from pytest_qeval.schema import Json, Undefined
 
-__all__ = ["to_plain"]
+__all__ = ["to_plain", "without"]
 
 
 def to_plain(value: object) -> Any:
@@ -20,3 +20,8 @@ def to_plain(value: object) -> Any:
         return [to_plain(item) for item in value]
     fields = getattr(value, "__dataclass_fields__", None) or getattr(value, "__struct_fields__", None)
     return value if fields is None else {name: to_plain(getattr(value, name)) for name in fields}
+
+
+def without(value: object, *names: str) -> Json:
+    """Return the fields of a value as JSON-ready values, but for those that its place in the report already says."""
+    return {name: field for name, field in to_plain(value).items() if name not in names}

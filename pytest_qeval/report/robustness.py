@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from pytest_qeval.report.plain import to_plain
+from pytest_qeval.report.plain import to_plain, without
 from pytest_qeval.report.text import (
     COLOURS,
     Colour,
@@ -55,24 +55,9 @@ def robustness_dict(summary: Summary) -> Json:
             "asked": result.planned,
             "unpaired": result.unpaired,
             "missing": result.missing,
-            "comparison": found and _change_dict(found),
+            "comparison": found and without(found, "benchmark", "recipe", "scope"),
         }
     return section
-
-
-def _change_dict(found: RobustChange) -> Json:
-    return {
-        "baseline": found.baseline,
-        "drop_increase": to_plain(found.increase),
-        "robust_pass_delta": to_plain(found.delta),
-        "broken": list(found.broken),
-        "mended": list(found.mended),
-        "mcnemar_p": found.p,
-        "mcnemar_p_adjusted": found.p_adjusted,
-        "evidence": found.evidence,
-        "margin": found.margin,
-        "examples": to_plain(found.examples),
-    }
 
 
 def robustness_lines(summary: Summary, benchmark: str) -> Iterator[Line]:
@@ -109,7 +94,7 @@ def _last_cell(result: RobustResult, changes: Mapping[tuple[str, str], RobustCha
     """Return the drop's increase over the baseline's; without a baseline the drop's own interval."""
     found = changes.get((result.recipe, result.scope))
     if found:
-        return "–" if isinstance(found.increase, Undefined) else change(found.increase, unit="")
+        return "–" if isinstance(found.drop_increase, Undefined) else change(found.drop_increase, unit="")
     means = result.means.get(1)
     return value_and_interval(means.drop, percent)[1] if means and not changes else ""
 
@@ -129,13 +114,16 @@ def _count_lines(results: list[RobustResult]) -> Iterator[Line]:
 
 
 def _change_lines(found: RobustChange, worse_scopes: list[str]) -> Iterator[Line]:
-    increase = found.increase
+    increase = found.drop_increase
     name = f"  {found.recipe} against {found.baseline}: robust drop"
     if isinstance(increase, Undefined):
         yield Line(f"{name}: {increase.reason}", "yellow")
         return
     evidence = evidence_at_margin(found.evidence, found.margin)
-    yield Line(f"{name} {change(increase)}, {p_value(found.p, found.p_adjusted)}; {evidence}", COLOURS[found.evidence])
+    yield Line(
+        f"{name} {change(increase)}, {p_value(found.mcnemar_p, found.mcnemar_p_adjusted)}; {evidence}",
+        COLOURS[found.evidence],
+    )
     only = ((found.baseline, found.broken), (found.recipe, found.mended))
     yield Line("    " + ", ".join(f"{len(labels)} robust under {recipe} only" for recipe, labels in only))
     if worse_scopes:

@@ -1,48 +1,42 @@
-"""Estimates with intervals: a proportion, a mean over problems, a ratio of sums."""
+"""Estimates with 95 % intervals: a proportion, a mean over problems, a ratio of sums."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from pytest_qeval.schema import Estimate, Quantity, Undefined
 
-__all__ = ["NO_PROBLEM", "mean_of_problems", "negate", "proportion", "ratio_of_sums", "transform"]
+__all__ = ["CONFIDENCE", "NO_PROBLEM", "mean_of_problems", "negate", "proportion", "ratio_of_sums", "transform"]
 
+CONFIDENCE = 0.95
+"""Of all intervals but those of early looks."""
 NO_PROBLEM = Undefined(reason="no problem was evaluated")
 
 _RESAMPLES = 2000
 
 
-def proportion(successes: int, n: int, *, confidence: float = 0.95) -> Quantity:
+def proportion(successes: int, n: int) -> Quantity:
     """Estimate a proportion with Wilson's score interval (Wilson, 1927; through `scipy.stats.binomtest`)."""
     if n == 0:
         return NO_PROBLEM
     from scipy.stats import binomtest  # noqa: PLC0415 - scipy.stats takes half a second, which an inert plugin must not
 
-    interval = binomtest(successes, n).proportion_ci(confidence, method="wilson")
-    return Estimate(
-        value=successes / n,
-        low=float(interval.low),
-        high=float(interval.high),
-        n=n,
-        method="wilson",
-        confidence=confidence,
-    )
+    interval = binomtest(successes, n).proportion_ci(method="wilson")
+    return Estimate(value=successes / n, low=float(interval.low), high=float(interval.high), n=n, method="wilson")
 
 
-def mean_of_problems(values: Sequence[float], *, confidence: float = 0.95, seed: int = 0) -> Quantity:
+def mean_of_problems(values: Sequence[float]) -> Quantity:
     """Estimate the mean of per-problem values with a bootstrap over problems (percentile, 2,000 resamples, seeded).
 
     Samples of one problem are not independent, so problems are resampled (Efron, 1979).
     """
     if not values:
         return NO_PROBLEM
-    return _bootstrap(values, [1.0] * len(values), confidence=confidence, seed=seed)
+    return _bootstrap(values, [1.0] * len(values))
 
 
-def ratio_of_sums(
-    numerators: Sequence[float], denominators: Sequence[float], *, confidence: float = 0.95, seed: int = 0
-) -> Quantity:
+def ratio_of_sums(numerators: Sequence[float], denominators: Sequence[float]) -> Quantity:
     """Estimate Σ numerators / Σ denominators, one of each per problem, with a bootstrap over problems.
 
     This is for means per token: tokens of one problem resemble each other, so an interval over tokens would be far too
@@ -54,10 +48,10 @@ def ratio_of_sums(
     pairs = [(top, bottom) for top, bottom in zip(numerators, denominators, strict=True) if bottom]
     if not pairs:
         return Undefined(reason="no problem has anything to take the mean of")
-    return _bootstrap([top for top, _ in pairs], [bottom for _, bottom in pairs], confidence=confidence, seed=seed)
+    return _bootstrap([top for top, _ in pairs], [bottom for _, bottom in pairs])
 
 
-def _bootstrap(numerators: Sequence[float], denominators: Sequence[float], *, confidence: float, seed: int) -> Estimate:
+def _bootstrap(numerators: Sequence[float], denominators: Sequence[float]) -> Estimate:
     n = len(numerators)
     ratio = sum(numerators) / sum(denominators)
     if len({top / bottom for top, bottom in zip(numerators, denominators, strict=True)}) == 1:
@@ -71,18 +65,11 @@ def _bootstrap(numerators: Sequence[float], denominators: Sequence[float], *, co
         paired=True,
         vectorized=True,
         n_resamples=_RESAMPLES,
-        confidence_level=confidence,
         method="percentile",
-        rng=np.random.default_rng(seed),
+        rng=np.random.default_rng(0),
     ).confidence_interval
-    return Estimate(
-        value=ratio,
-        low=float(interval.low),
-        high=float(interval.high),
-        n=n,
-        method="bootstrap over problems",
-        confidence=confidence,
-    )
+    low, high = float(interval.low), float(interval.high)
+    return Estimate(value=ratio, low=low, high=high, n=n, method="bootstrap over problems")
 
 
 def transform(quantity: Quantity, monotone: Callable[[float], float], *, method: str | None = None) -> Quantity:
@@ -91,14 +78,7 @@ def transform(quantity: Quantity, monotone: Callable[[float], float], *, method:
         return quantity
     ends: list[float] = sorted(monotone(end) for end in (quantity.low, quantity.high) if end is not None)
     low, high = ends or (None, None)
-    return Estimate(
-        value=monotone(quantity.value),
-        low=low,
-        high=high,
-        n=quantity.n,
-        method=method or quantity.method,
-        confidence=quantity.confidence,
-    )
+    return replace(quantity, value=monotone(quantity.value), low=low, high=high, method=method or quantity.method)
 
 
 def negate(quantity: Quantity) -> Quantity:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from pytest_qeval.schema import Estimate, Evidence, Quantity, Undefined
-from pytest_qeval.stats.intervals import transform
+from pytest_qeval.stats.intervals import CONFIDENCE, transform
 
 __all__ = [
     "NO_PAIRS",
@@ -83,7 +83,9 @@ class Flips(NamedTuple):
         lost = -sum(delta for delta in deltas if delta < 0)
         return cls(fixed=gained / step, regressed=lost / step, step=step)
 
-    def estimate(self, n: int, *, confidence: float, value: float | None = None, method: str = "") -> Estimate:
+    def estimate(
+        self, n: int, *, confidence: float = CONFIDENCE, value: float | None = None, method: str = ""
+    ) -> Estimate:
         """Estimate the mean difference over n problems with Tango's score interval.
 
         Args:
@@ -127,14 +129,14 @@ def adjusted(p_values: Sequence[float]) -> tuple[float, ...]:
     return tuple(float(p) for p in false_discovery_control(p_values))
 
 
-def difference(counts: PairedCounts, *, confidence: float = 0.95) -> Quantity:
+def difference(counts: PairedCounts, *, confidence: float = CONFIDENCE) -> Quantity:
     """Estimate candidate minus baseline pass rate with Tango's score interval for paired proportions (1998)."""
     if counts.n == 0:
         return NO_PAIRS
     return Flips(counts.fixed, counts.regressed, step=1.0).estimate(counts.n, confidence=confidence)
 
 
-def paired_mean(baseline: Sequence[float], candidate: Sequence[float], *, confidence: float = 0.95) -> Quantity:
+def paired_mean(baseline: Sequence[float], candidate: Sequence[float]) -> Quantity:
     """Estimate the mean of candidate minus baseline over problems, whose rates are shares of samples that passed.
 
     Samples of one problem are not independent, so a problem counts once, by its difference. The interval is Tango's for
@@ -145,10 +147,10 @@ def paired_mean(baseline: Sequence[float], candidate: Sequence[float], *, confid
         ValueError: If there are not as many rates of one as of the other.
     """
     deltas = [own - base for base, own in zip(baseline, candidate, strict=True)]
-    return Flips.of(deltas).estimate(len(deltas), confidence=confidence) if deltas else NO_PAIRS
+    return Flips.of(deltas).estimate(len(deltas)) if deltas else NO_PAIRS
 
 
-def relative_drop(counts: PairedCounts, *, confidence: float = 0.95) -> Quantity:
+def relative_drop(counts: PairedCounts) -> Quantity:
     """Estimate 1 − candidate / baseline pass rate with the score interval for a ratio of paired proportions.
 
     Tang et al. (2003). MOVER-R from Wilson limits was tried and rejected: where few problems flip, its interval covers
@@ -161,15 +163,9 @@ def relative_drop(counts: PairedCounts, *, confidence: float = 0.95) -> Quantity
         return Undefined(reason="the baseline solved no problem, so nothing can be said in relation to it")
     from pytest_qeval.stats.score_limits import paired_ratio_limits  # noqa: PLC0415 - it imports scipy
 
-    limits = paired_ratio_limits(counts.both, counts.fixed, counts.regressed, counts.n, confidence=confidence)
-    return Estimate(
-        value=1 - candidate / baseline,
-        low=1 - float(limits.high),
-        high=1 - float(limits.low),
-        n=counts.n,
-        method="tang paired score",
-        confidence=confidence,
-    )
+    limits = paired_ratio_limits(counts.both, counts.fixed, counts.regressed, counts.n, confidence=CONFIDENCE)
+    low, high = 1 - float(limits.high), 1 - float(limits.low)
+    return Estimate(value=1 - candidate / baseline, low=low, high=high, n=counts.n, method="tang paired score")
 
 
 def relative_drop_of_means(
@@ -191,7 +187,7 @@ def relative_drop_of_means(
     return transform(delta, lambda end: 0.0 - end / mean, method=f"{delta.method}, over the baseline's mean")
 
 
-def odds_ratio(counts: PairedCounts, *, confidence: float = 0.95) -> Quantity:
+def odds_ratio(counts: PairedCounts) -> Quantity:
     """Estimate regressed / fixed, the odds that a flip is a loss, with the exact conditional interval.
 
     Its limits are p / (1 − p) of Clopper & Pearson's (1934) for p = regressed / (regressed + fixed); n is the number of
@@ -201,21 +197,15 @@ def odds_ratio(counts: PairedCounts, *, confidence: float = 0.95) -> Quantity:
         return Undefined(reason="no problem flipped, so losses and gains have no ratio")
     from scipy.stats import binomtest  # noqa: PLC0415 - as above
 
-    interval = binomtest(counts.regressed, counts.flips).proportion_ci(confidence, method="exact")
+    interval = binomtest(counts.regressed, counts.flips).proportion_ci(method="exact")
     low = float(interval.low / (1 - interval.low))
     if counts.fixed == 0:
         return Undefined(
             reason=f"{counts.flips} regressed and none was fixed, so the odds ratio is infinite; "
-            f"its {confidence:.0%} interval begins at {low:.2g}"
+            f"its 95% interval begins at {low:.2g}"
         )
-    return Estimate(
-        value=counts.regressed / counts.fixed,
-        low=low,
-        high=float(interval.high / (1 - interval.high)),
-        n=counts.flips,
-        method="clopper-pearson of the flips",
-        confidence=confidence,
-    )
+    ratio, high = counts.regressed / counts.fixed, float(interval.high / (1 - interval.high))
+    return Estimate(value=ratio, low=low, high=high, n=counts.flips, method="clopper-pearson of the flips")
 
 
 def evidence_of(delta: Quantity, *, margin: float) -> Evidence:

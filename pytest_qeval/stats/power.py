@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
+from pytest_qeval.stats.intervals import CONFIDENCE
+
 __all__ = ["detectable_drop", "problems_needed"]
 
 _STEPS_PER_UNIT = 10_000
 """Detectable drops are multiples of 0.0001."""
 
 
-def detectable_drop(n: int, *, discordance: float = 0.08, power: float = 0.8, confidence: float = 0.95) -> float:
+def detectable_drop(n: int, *, discordance: float = 0.08, power: float = 0.8) -> float:
     """Return the smallest margin, as a fraction, that n paired problems prove not to be exceeded with chance `power`.
 
     The candidate is assumed to lose nothing and to flip the outcome of a share `discordance` of the problems; proven
@@ -23,12 +25,12 @@ def detectable_drop(n: int, *, discordance: float = 0.08, power: float = 0.8, co
     """
 
     def power_at(step: int) -> float:
-        return _power(n, step / _STEPS_PER_UNIT, discordance=discordance, confidence=confidence)
+        return _power(n, step / _STEPS_PER_UNIT, discordance=discordance)
 
     return bisect_left(range(_STEPS_PER_UNIT), power, key=power_at) / _STEPS_PER_UNIT
 
 
-def problems_needed(margin: float, *, discordance: float = 0.08, power: float = 0.8, confidence: float = 0.95) -> int:
+def problems_needed(margin: float, *, discordance: float = 0.08, power: float = 0.8) -> int:
     """Return how many paired problems prove `margin`: the inverse of `detectable_drop`, under the same assumptions.
 
     Raises:
@@ -38,7 +40,7 @@ def problems_needed(margin: float, *, discordance: float = 0.08, power: float = 
         raise ValueError(f"a margin is a fraction above 0, such as 0.02 for 2 points, not {margin:g}")
 
     def power_at(n: int) -> float:
-        return _power(n, margin, discordance=discordance, confidence=confidence)
+        return _power(n, margin, discordance=discordance)
 
     enough = 1
     while power_at(enough) < power:
@@ -46,14 +48,14 @@ def problems_needed(margin: float, *, discordance: float = 0.08, power: float = 
     return bisect_left(range(enough), power, lo=enough // 2, key=power_at)
 
 
-def _power(n: int, margin: float, *, discordance: float, confidence: float) -> float:
+def _power(n: int, margin: float, *, discordance: float) -> float:
     """Sum the chances of all outcomes that prove the margin: for each number of flips, those with enough fixed."""
     import numpy as np  # noqa: PLC0415 - scipy.stats takes half a second, which an inert plugin must not
     from scipy.stats import binom, norm  # noqa: PLC0415 - as above
 
     from pytest_qeval.stats.score_limits import paired_difference_statistic  # noqa: PLC0415 - as above
 
-    z = norm.ppf((1 + confidence) / 2)
+    z = norm.ppf((1 + CONFIDENCE) / 2)
     flips = np.arange(binom.ppf(1e-9, n, discordance), binom.ppf(1 - 1e-9, n, discordance) + 1)
     low, high = np.zeros_like(flips), flips + 1  # the fewest fixed problems that prove it lie in [low, high]
     while np.any(low < high):

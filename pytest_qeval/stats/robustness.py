@@ -126,9 +126,7 @@ def _greedy(problems: Sequence[ProblemRobustness]) -> bool:
     return all(problem.greedy for problem in problems)
 
 
-def drop_increase(
-    baseline: Sequence[ProblemRobustness], candidate: Sequence[ProblemRobustness], *, confidence: float = 0.95
-) -> Quantity:
+def drop_increase(baseline: Sequence[ProblemRobustness], candidate: Sequence[ProblemRobustness]) -> Quantity:
     """Estimate the candidate's robust drop minus the baseline's, over the same problems in the same order.
 
     A problem with all its perturbations and samples is one observation of the interval. Both drops are ratios, so each
@@ -140,8 +138,7 @@ def drop_increase(
     Raises:
         ValueError: If there are not as many problems of one as of the other.
     """
-    pairs = list(zip(baseline, candidate, strict=True))
-    if not pairs:
+    if not baseline and not candidate:
         return NO_PAIRS
     if not (any(one.nominal for one in baseline) and any(one.nominal for one in candidate)):
         return _NOTHING_SOLVED
@@ -149,12 +146,9 @@ def drop_increase(
     influences = zip(_linearised(candidate), _linearised(baseline), strict=True)
     contributions = [increase + own - base for own, base in influences]
     smallest = min(_nominal(candidate), _nominal(baseline))
-    return Flips.of(contributions, default_step=1 / smallest).estimate(
-        len(pairs),
-        confidence=confidence,
-        value=increase,
-        method="tango paired score, effective flips of linearised drops",
-    )
+    flips = Flips.of(contributions, default_step=1 / smallest)
+    method = "tango paired score, effective flips of linearised drops"
+    return flips.estimate(len(baseline), value=increase, method=method)
 
 
 def _nominal(problems: Sequence[ProblemRobustness]) -> float:

@@ -13,7 +13,7 @@ from math import sqrt
 from statistics import fmean, variance
 
 from pytest_qeval.schema import Estimate, Quantity
-from pytest_qeval.stats.intervals import NO_PROBLEM
+from pytest_qeval.stats.intervals import CONFIDENCE, NO_PROBLEM
 from pytest_qeval.stats.power import detectable_drop
 
 __all__ = ["detectable_score_drop", "mean_score", "sign_flip_p"]
@@ -24,7 +24,7 @@ _MANY = 1000
 """Differences from which on random signs take more than a second, and the sum is normal to good approximation."""
 
 
-def mean_score(values: Sequence[float], *, confidence: float = 0.95) -> Quantity:
+def mean_score(values: Sequence[float]) -> Quantity:
     """Estimate the mean of scores between 0 and 1, one per problem, with Wilson's interval for their effective number.
 
     The values vary less than outcomes of 0 and 1 with the same mean m would: as much as those of n·m(1 − m) / s²
@@ -41,21 +41,15 @@ def mean_score(values: Sequence[float], *, confidence: float = 0.95) -> Quantity
         return Estimate(value=mean, low=None, high=None, n=n, method="all problems equal")
     from scipy.stats import t  # noqa: PLC0415 - scipy.stats takes half a second, which an inert plugin must not
 
-    z = float(t.ppf((1 + confidence) / 2, n - 1))
+    z = float(t.ppf((1 + CONFIDENCE) / 2, n - 1))
     weight = z * z * spread / (n * mean * (1 - mean))
     centre = (mean + weight / 2) / (1 + weight)
     reach = sqrt(weight * (mean * (1 - mean) + weight / 4)) / (1 + weight)
-    return Estimate(
-        value=mean,
-        low=max(centre - reach, 0.0),
-        high=min(centre + reach, 1.0),
-        n=n,
-        method="wilson, effective sample size",
-        confidence=confidence,
-    )
+    low, high = max(centre - reach, 0.0), min(centre + reach, 1.0)
+    return Estimate(value=mean, low=low, high=high, n=n, method="wilson, effective sample size")
 
 
-def sign_flip_p(differences: Sequence[float], *, seed: int = 0) -> float:
+def sign_flip_p(differences: Sequence[float]) -> float:
     """Return the two-sided p-value of a mean difference of 0, by a sign-flip permutation test.
 
     If the recipe changed nothing but chance, each difference could as well have had the other sign (Fisher, 1935). The
@@ -79,7 +73,7 @@ def sign_flip_p(differences: Sequence[float], *, seed: int = 0) -> float:
         vectorized=True,
         n_resamples=_RESAMPLES,
         batch=_BATCH,
-        rng=np.random.default_rng(seed),
+        rng=np.random.default_rng(0),
     )
     return min(float(found.pvalue), 1.0)
 

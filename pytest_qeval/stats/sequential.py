@@ -11,6 +11,7 @@ from __future__ import annotations
 from math import ceil
 
 from pytest_qeval.schema import Evidence
+from pytest_qeval.stats.intervals import CONFIDENCE
 from pytest_qeval.stats.paired import PairedCounts, difference, evidence_of
 
 __all__ = ["MIN_DONE", "N_LOOKS", "is_look", "look_confidence", "sequential_evidence"]
@@ -32,12 +33,12 @@ def is_look(done: int, planned: int) -> bool:
     return done >= MIN_DONE and any(done == ceil(look * planned / N_LOOKS) for look in range(1, N_LOOKS))
 
 
-def look_confidence(done: int, planned: int, *, confidence: float = 0.95) -> float:
+def look_confidence(done: int, planned: int) -> float:
     """Return the confidence of a look's interval: the early looks share the error rate of the last one."""
-    return confidence if done == planned else 1 - (1 - confidence) / (N_LOOKS - 1)
+    return CONFIDENCE if done == planned else 1 - (1 - CONFIDENCE) / (N_LOOKS - 1)
 
 
-def sequential_evidence(counts: PairedCounts, *, planned: int, margin: float, confidence: float = 0.95) -> Evidence:
+def sequential_evidence(counts: PairedCounts, *, planned: int, margin: float) -> Evidence:
     """Return what the problems done so far prove about candidate − baseline; "unproven" between looks.
 
     Call this after every problem, so that no look is skipped; a skipped one costs power, not validity.
@@ -50,5 +51,5 @@ def sequential_evidence(counts: PairedCounts, *, planned: int, margin: float, co
         raise ValueError(f"{done} problems are done, but only {planned} were planned")
     if not is_look(done, planned):
         return "unproven"
-    delta = difference(counts, confidence=look_confidence(done, planned, confidence=confidence))
+    delta = difference(counts, confidence=look_confidence(done, planned))
     return evidence_of(delta, margin=margin)

@@ -47,21 +47,16 @@ def adjust_pass_rates_and_scores(
 def adjust_robust_changes(
     changes: Sequence[RobustChange], single: set[str], *, control: str | None
 ) -> tuple[RobustChange, ...]:
-    """Correct for the number of single perturbations, and for the number of categories; `all` is one test of all.
-
-    Args:
-        changes: Under every scope.
-        single: Names of the perturbations.
-        control: The baseline's second run: not a candidate.
-    """
+    """Correct for the number of `single` perturbations, and for the number of categories; `all` is one test."""
     corrected: dict[tuple[str, str, str], float] = {}
     for family in (single, {one.scope for one in changes} - single - {ALL}, {ALL}):
         p = {
-            (one.benchmark, one.recipe, one.scope): one.p
+            (one.benchmark, one.recipe, one.scope): one.mcnemar_p
             for one in changes
             if one.scope in family and one.recipe != control
         }
         corrected |= dict(zip(p, adjusted(list(p.values())), strict=True))
     return tuple(
-        replace(one, p_adjusted=corrected.get((one.benchmark, one.recipe, one.scope), one.p)) for one in changes
+        replace(one, mcnemar_p_adjusted=corrected.get((one.benchmark, one.recipe, one.scope), one.mcnemar_p))
+        for one in changes
     )

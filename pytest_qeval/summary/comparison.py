@@ -77,15 +77,7 @@ class Comparison:
 def compare(
     groups: Groups, records: Records, *, baseline: str | None, control: str | None, margins: Margins
 ) -> tuple[Comparison, ...]:
-    """Compare every recipe with the baseline on every benchmark that both ran; p-values are not adjusted yet.
-
-    Args:
-        groups: Planned cases.
-        records: What is known of them.
-        baseline: The recipe to compare with, if any.
-        control: The baseline's second run, if there is one.
-        margins: The loss of pass@1 that evidence is about.
-    """
+    """Compare every recipe with the baseline on every benchmark that both ran; p-values are not adjusted yet."""
     return tuple(
         _comparison(
             benchmark,

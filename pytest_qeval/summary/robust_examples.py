@@ -38,13 +38,6 @@ def broken_examples(
     """Choose the problems that broke under most perturbations, and one case of each.
 
     A case is broken if both recipes solve the problem nominally, and only the baseline solves it perturbed.
-
-    Args:
-        cases: Planned, of one benchmark, nominal ones included.
-        records: What is known of them.
-        facts: The perturbations.
-        recipe: The candidate.
-        baseline: The recipe to compare with.
     """
     forms = {one.name: one.form for one in facts}
 

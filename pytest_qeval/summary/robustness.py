@@ -73,7 +73,6 @@ class RobustResult:
 class PerturbedTask:
     """One problem of a scope under one recipe: its prompts and their outcomes."""
 
-    task_id: str
     prompts: frozenset[tuple[Case, str]]
     """Cases with their prompt diffs, which another version of a perturbation may have made differently."""
     nominal: tuple[bool, ...]
@@ -97,20 +96,14 @@ def scopes_of(facts: Facts, benchmark: str) -> Mapping[str, tuple[PerturbationFa
 
 
 def robust_results(groups: Groups, records: Records, facts: Facts) -> tuple[RobustResult, ...]:
-    """Summarize every benchmark, recipe and scope.
-
-    Args:
-        groups: Planned cases, nominal ones included.
-        records: What is known of them.
-        facts: The perturbations.
-    """
+    """Summarize every benchmark, recipe and scope; `groups` include the nominal cases."""
     results = []
     for (benchmark, recipe), cases in groups.items():
         scopes = scopes_of(facts, benchmark)
         unpaired = _unpaired(recipe, scopes.get(ALL, ()), cases, records)
         for scope, members in scopes.items():
             names = {one.name for one in members}
-            tasks = list(perturbed_tasks(recipe, members, cases, records))
+            tasks = perturbed_tasks(recipe, members, cases, records).values()
             fewest = min((len(task.nominal) for task in tasks), default=1)
             results.append(
                 RobustResult(
@@ -165,8 +158,8 @@ def _unpaired(recipe: str, members: Sequence[PerturbationFacts], cases: Sequence
 
 def perturbed_tasks(
     recipe: str, members: Sequence[PerturbationFacts], cases: Sequence[Case], records: Records
-) -> Iterator[PerturbedTask]:
-    """Yield the problems of a scope of which a recipe has finished all cases, perturbed and nominal.
+) -> dict[str, PerturbedTask]:
+    """Return the problems of a scope of which a recipe has finished all cases, perturbed and nominal, by task id.
 
     A problem with a lost case is left out: its worst outcome is not known.
     """
@@ -175,6 +168,7 @@ def perturbed_tasks(
     for case in cases:
         if case.perturbation in forms:
             by_task.setdefault(case.task_id, []).append(case)
+    tasks = {}
     for task_id, perturbed in by_task.items():
         nominal = [nominal_case(case, forms) for case in perturbed]
         if any((recipe, case) not in records for case in (*nominal, *perturbed)):
@@ -182,13 +176,13 @@ def perturbed_tasks(
         originals = tuple(_passes(records[recipe, case]) for case in nominal)
         outcomes = tuple(_passes(records[recipe, case]) for case in perturbed)
         if len({len(samples) for samples in (*originals, *outcomes)}) == 1:
-            yield PerturbedTask(
-                task_id=task_id,
+            tasks[task_id] = PerturbedTask(
                 prompts=frozenset((case, records[recipe, case].prompt_diff) for case in (*nominal, *perturbed)),
                 nominal=tuple(all(samples) for samples in zip(*originals, strict=True)),
                 outcomes=outcomes,
                 originals=originals,
             )
+    return tasks
 
 
 def _passes(record: Record) -> tuple[bool, ...]:

@@ -93,14 +93,7 @@ def _result(benchmark: str, recipe: str, cases: Sequence[Case], records: Records
 def compare_scores(
     groups: Groups, records: Records, *, baseline: str | None, margins: Margins
 ) -> tuple[ScoreComparison, ...]:
-    """Compare every recipe with the baseline on every benchmark that both ran; p-values are not adjusted yet.
-
-    Args:
-        groups: Planned cases.
-        records: What is known of them.
-        baseline: The recipe to compare with, if any.
-        margins: The loss of a mean score that evidence is about.
-    """
+    """Compare every recipe with the baseline on every benchmark that both ran; p-values are not adjusted yet."""
     comparisons = []
     for benchmark, recipe, base_name, cases in pairs_of_groups(groups, baseline):
         pairs = list(pair_records(cases, records, baseline=base_name, recipe=recipe))

@@ -100,7 +100,7 @@ def _robust(name: str, form: Form, summary: Summary, recipe: str, benchmark: str
     """Return the number over all that was perturbed."""
     for change in summary.robust_changes if form != "value" else ():
         if (change.recipe, change.benchmark, change.scope) == (recipe, benchmark, ALL):
-            return change.increase if name == "robust_drop" else negate(change.delta)
+            return change.drop_increase if name == "robust_drop" else negate(change.robust_pass_delta)
     for result in summary.robust_results if form == "value" else ():
         if (result.recipe, result.benchmark, result.scope) == (recipe, benchmark, ALL):
             return result.means[1].drop if name == "robust_drop" else result.means[1].robust

@@ -57,12 +57,12 @@ def robust(recipe: str, scope: str, p: float) -> RobustChange:
         recipe=recipe,
         baseline="auto",
         scope=scope,
-        increase=UNKNOWN,
-        delta=UNKNOWN,
+        drop_increase=UNKNOWN,
+        robust_pass_delta=UNKNOWN,
         broken=(),
         mended=(),
-        p=p,
-        p_adjusted=p,
+        mcnemar_p=p,
+        mcnemar_p_adjusted=p,
         evidence="unproven",
         margin=0.03,
     )
@@ -102,4 +102,4 @@ def test_perturbations_categories_and_all_are_families_of_their_own() -> None:
     found = adjust_robust_changes([*changes, control], {"typos", "words", "tabs"}, control="again")
 
     expected = [*adjusted([0.01, 0.04, 0.5]), *adjusted([0.02, 0.6]), 0.03, 0.001]
-    assert [one.p_adjusted for one in found] == pytest.approx(expected)
+    assert [one.mcnemar_p_adjusted for one in found] == pytest.approx(expected)

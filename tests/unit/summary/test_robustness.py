@@ -54,10 +54,10 @@ def test_a_candidate_is_set_beside_the_baseline() -> None:
     """Its drop is twenty points higher; problems that both solve nominally and one loses are named."""
     change = change_of(summarize(robust_session(BASE, OWN)))
 
-    assert value(change.increase) == pytest.approx(0.3 - 0.1)
-    assert value(change.delta) == pytest.approx(7 / 12 - 9 / 12)
+    assert value(change.drop_increase) == pytest.approx(0.3 - 0.1)
+    assert value(change.robust_pass_delta) == pytest.approx(7 / 12 - 9 / 12)
     assert (change.broken, change.mended) == (("micro/0", "micro/8"), ())
-    assert change.p == pytest.approx(0.5)  # two of two flips, two-sided
+    assert change.mcnemar_p == pytest.approx(0.5)  # two of two flips, two-sided
     assert (change.baseline, change.margin, change.evidence) == ("auto", 0.03, "unproven")
 
 
@@ -88,7 +88,7 @@ def test_a_problem_whose_worst_is_not_known_is_left_out() -> None:
 
     assert (result_of(summary).problems, result_of(summary).missing) == (11, 1)
     assert value(result_of(summary).means[1].robust) == pytest.approx(9 / 11)
-    assert change_of(summary).increase.n == 11  # type: ignore[union-attr]
+    assert change_of(summary).drop_increase.n == 11  # type: ignore[union-attr]
 
 
 def test_a_problem_without_its_nominal_case_is_left_out() -> None:
@@ -107,14 +107,14 @@ def test_without_nominal_cases_nothing_is_defined() -> None:
 
     assert (result_of(summary).planned, result_of(summary).unpaired, result_of(summary).missing) == (36, 36, 0)
     assert result_of(summary).means[1].drop == Undefined(reason="no problem was evaluated")
-    assert change_of(summary).increase == Undefined(reason="no problem was evaluated under both recipes")
+    assert change_of(summary).drop_increase == Undefined(reason="no problem was evaluated under both recipes")
 
 
 def test_problems_with_different_prompts_are_not_compared() -> None:
     """Either the candidate has more perturbed prompts, or a perturbation made another prompt in an earlier run."""
     fewer = {**BASE, "typos": [*BASE["typos"][:2], "++++++++.+--"]}
     change = change_of(summarize(robust_session(fewer, OWN)))
-    assert (change.broken, change.increase.n) == (("micro/0",), 11)  # type: ignore[union-attr]
+    assert (change.broken, change.drop_increase.n) == (("micro/0",), 11)  # type: ignore[union-attr]
 
     material = robust_session(BASE, OWN)
     other = [
@@ -164,7 +164,7 @@ def test_perturbations_and_categories_are_corrected_apart() -> None:
     base = {"": ["+" * 12], HALF: ["+" * 12], "typos": ["+" * 12], "words": ["+" * 12], "tabs": ["+" * 12]}
     own = {**base, "typos": ["-" * 6 + "+" * 6], "words": ["-" + "+" * 11]}
     summary = summarize(robust_session(base, own, [TYPOS, WORDS, TABS]))
-    found = {one.scope: (one.p, one.p_adjusted) for one in summary.robust_changes}
+    found = {one.scope: (one.mcnemar_p, one.mcnemar_p_adjusted) for one in summary.robust_changes}
 
     six = 2 / 2**6
     assert found["typos"] == pytest.approx((six, 3 * six))
@@ -187,7 +187,7 @@ def test_the_control_is_not_corrected_for() -> None:
     )
 
     changes = [change_of(summarize(control), scope, name) for scope in ("typos", ALL) for name in ("control", "int8")]
-    assert [(one.p, one.p_adjusted) for one in changes] == [(0.5, 0.5)] * 4
+    assert [(one.mcnemar_p, one.mcnemar_p_adjusted) for one in changes] == [(0.5, 0.5)] * 4
 
 
 def test_without_facts_there_are_no_results() -> None:
@@ -237,8 +237,8 @@ def test_two_benchmarks_do_not_mix() -> None:
     )
     changes = {one.benchmark: one for one in summarize(both).robust_changes if one.scope == ALL}
 
-    assert value(changes["micro"].increase) == pytest.approx(0.2)
-    assert value(changes["other"].increase) == 0
+    assert value(changes["micro"].drop_increase) == pytest.approx(0.2)
+    assert value(changes["other"].drop_increase) == 0
 
 
 def test_examples_are_of_the_problems_that_broke_most() -> None:
