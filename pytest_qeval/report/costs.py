@@ -63,10 +63,8 @@ def cost_lines(summary: Summary) -> Iterator[Line]:
         what = "speed, peak memory and energy are not the recipe's"
         yield Line(f"  (…) simulated: rounded, then computed in float; {what}")
     energies = [costs.energy for costs in summary.efficiency.values() if costs.new_tokens]
-    for note in sorted(
-        {f": {one.undefined}" if one.undefined else f" {one.provenance}: {one.method}" for one in energies}
-    ):
-        yield Line(f"  energy{note}")
+    notes = {f": {one.undefined}" if one.undefined else f" {one.provenance}: {one.method}" for one in energies}
+    yield from (Line(f"  energy{note}") for note in sorted(notes))
     if summary.run.saved_baseline and summary.baseline in summary.efficiency:
         yield Line(f"  {summary.baseline}: {_describe_saved(summary)}", "yellow")
     for name, costs in summary.efficiency.items():
@@ -97,16 +95,11 @@ def _rows(summary: Summary) -> list[list[str]]:
 
 
 def _quantized(facts: RecipeFacts) -> str | None:
-    if not facts.quantized_layers:
-        return None
-    return f"{facts.quantized_layers} ({facts.quantized_share or 0:.0%})"
+    layers = facts.quantized_layers
+    return f"{layers} ({facts.quantized_share or 0:.0%})" if layers else None
 
 
-def _bits(facts: RecipeFacts) -> str | None:
-    return None if facts.bits_per_weight is None else f"{facts.bits_per_weight:.1f}"
-
-
-def _seconds(facts: RecipeFacts) -> str | None:
+def _quantize_s(facts: RecipeFacts) -> str | None:
     if not facts.quantized_layers or facts.quantize_s is None:
         return None
     calibrating = f" + {facts.calibration['duration_s']:.0f} calibrating" if facts.calibration else ""
@@ -115,8 +108,8 @@ def _seconds(facts: RecipeFacts) -> str | None:
 
 _LOADED: Sequence[tuple[str, Callable[[RecipeFacts], str | None]]] = (
     ("quantized layers (share of parameters)", _quantized),
-    ("bits per weight, whole model", _bits),
-    ("quantizing, s", _seconds),
+    ("bits per weight, whole model", lambda facts: _number(facts.bits_per_weight, ".1f")),
+    ("quantizing, s", _quantize_s),
     ("exported checkpoint", lambda facts: _size(facts.disk_bytes)),
 )
 
@@ -128,14 +121,11 @@ def _shown(cell: _Cell, costs: Efficiency) -> str:
     return f"({text})" if costs.simulated and cell is not _model else text
 
 
-def _spread(of: Callable[[Efficiency], Percentiles | None], *, scale: float = 1000.0, digits: int = 0) -> _Cell:
-    def cell(costs: Efficiency) -> str | None:
-        spread = of(costs)
-        if spread is None:
-            return None
-        return " / ".join(f"{scale * value:.{digits}f}" for value in (spread.p50, spread.p90, spread.p99))
-
-    return cell
+def _ms(spread: Percentiles | None, digits: int = 0) -> str | None:
+    """Render a spread in milliseconds: p50 / p90 / p99."""
+    if spread is None:
+        return None
+    return " / ".join(f"{1000 * value:.{digits}f}" for value in (spread.p50, spread.p90, spread.p99))
 
 
 def _size(size: float | None) -> str | None:
@@ -161,10 +151,10 @@ def _number(value: float | None, digits: str) -> str | None:
 _ROWS: Sequence[tuple[str, _Cell]] = (
     ("throughput, tokens/s", lambda c: _number(c.throughput, ".0f")),
     ("generated tokens", lambda c: str(c.new_tokens) if c.new_tokens else None),
-    ("TTFT, ms (p50 / p90 / p99)", _spread(lambda c: c.ttft_s)),
-    ("time per token in the batch, ms", _spread(lambda c: c.tpot_s)),
-    ("single stream, ms per token", _spread(lambda c: c.decode_s, digits=1)),
-    ("single stream, prefill ms", _spread(lambda c: c.prefill_s)),
+    ("TTFT, ms (p50 / p90 / p99)", lambda c: _ms(c.ttft_s)),
+    ("time per token in the batch, ms", lambda c: _ms(c.tpot_s)),
+    ("single stream, ms per token", lambda c: _ms(c.decode_s, digits=1)),
+    ("single stream, prefill ms", lambda c: _ms(c.prefill_s)),
     ("model in memory", _model),
     ("peak memory of the process", lambda c: _size(c.peak_memory_bytes)),
     ("energy of generating, Wh", lambda c: _number(c.energy.energy_wh, ".3g")),

@@ -1,4 +1,4 @@
-"""`layers.csv`: what was done to which layer, one line a layer and recipe, for a spreadsheet."""
+"""`layers.csv`: how each layer was quantized, one line per recipe and layer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLUMNS = (
 
 
 def layers_csv(recipes: Iterable[RecipeFacts]) -> str:
-    """Return the table; empty when no recipe has touched a layer."""
+    """Return the table; empty if no recipe has layers."""
     rows = [_row(facts, layer) for facts in recipes for layer in facts.layers]
     if not rows:
         return ""

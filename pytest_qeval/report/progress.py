@@ -1,4 +1,4 @@
-"""Live progress while an engine works ahead: `int8 412/640 generated · 71 tok/s · eta 2:10`."""
+"""Live progress while an engine generates: `int8 412/640 generated · 71 tok/s · eta 2:10`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _EVERY_S_LOGGED = 30.0
 
 
 def describe(recipe: str, progress: EngineProgress) -> str:
-    """Say where an engine stands, in one line; the rest is estimated from the completions finished so far."""
+    """Render progress in one line; the time left is estimated from the completions finished so far."""
     parts = [f"{recipe} {progress.finished}/{progress.total} generated"]
     if progress.busy_s > 0 and progress.new_tokens:
         parts.append(f"{progress.new_tokens / progress.busy_s:.0f} tok/s")
@@ -26,7 +26,7 @@ def describe(recipe: str, progress: EngineProgress) -> str:
 
 
 class ProgressLine:
-    """Shows progress below pytest's own line on a terminal, or now and then as a line of its own in a log."""
+    """Shows progress below pytest's own line on a terminal, or every half minute as a line of its own in a log."""
 
     def __init__(
         self,
@@ -37,14 +37,14 @@ class ProgressLine:
         clock: Callable[[], float],
         uncaptured: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        """Prepare.
+        """Write nothing yet.
 
         Args:
-            stream: where to write.
-            rewrites: whether the stream is a terminal that understands cursor movement.
-            column: width of what pytest has written on the current line.
-            clock: seconds, only differences count.
-            uncaptured: a context in which writing reaches the stream in spite of pytest's capturing.
+            stream: Output.
+            rewrites: Whether the stream is a terminal that understands cursor movement.
+            column: Returns the width of what pytest has written on the current line.
+            clock: Returns seconds; only differences count.
+            uncaptured: A context in which writing reaches the stream despite pytest's capturing.
         """
         self._stream = stream
         self._rewrites = rewrites
@@ -62,7 +62,7 @@ class ProgressLine:
         text = "" if done else describe(recipe, progress)
         with self._uncaptured():
             if self._rewrites:
-                # One line down, rewrite, and back: pytest goes on where it was.
+                # One line down, rewrite, and back: pytest continues where it was.
                 self._stream.write(f"\n\r\x1b[K{text}\x1b[1A\r" + f"\x1b[{self._column()}C" * (self._column() > 0))
             elif text:
                 self._stream.write(f"\n[{text}]\n")

@@ -32,10 +32,8 @@ class SelftestResult:
 
 def selftest_results(planned: Sequence[tuple[str, Case]], records: Records) -> dict[str, SelftestResult]:
     """Count outcomes by benchmark."""
-    groups: dict[str, list[tuple[str, Case]]] = {}
-    for recipe, case in planned:
-        groups.setdefault(case.benchmark, []).append((recipe, case))
-    return {benchmark: _result(keys, records) for benchmark, keys in groups.items()}
+    benchmarks = dict.fromkeys(case.benchmark for _, case in planned)
+    return {name: _result([key for key in planned if key[1].benchmark == name], records) for name in benchmarks}
 
 
 def _result(keys: Sequence[tuple[str, Case]], records: Records) -> SelftestResult:

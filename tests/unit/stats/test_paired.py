@@ -173,13 +173,13 @@ def test_no_pairs_give_no_number() -> None:
 
 
 def test_a_baseline_without_success_has_no_relative_drop() -> None:
-    """Nothing can be said in relation to zero."""
+    """A share of zero is not defined."""
     assert isinstance(relative_drop(flips(5, fixed=5)), Undefined)
 
 
 @pytest.mark.parametrize(("discordance", "drop"), [(0.04, 0.0), (0.08, 0.02), (0.12, 0.05), (0.12, 0.10)])
-def test_interval_covers_and_words_are_rarely_wrong(discordance: float, drop: float) -> None:
-    """Over all outcomes of 164 problems: 95 % covered, and at most 5 % each of wrong words at the margin itself."""
+def test_interval_covers_and_evidence_is_rarely_wrong(discordance: float, drop: float) -> None:
+    """Over all outcomes of 164 problems: 95 % covered, and at most 5 % each of wrong evidence at the margin itself."""
     fixed, regressed, chance = outcomes(164, discordance=discordance, drop=drop)
     low, high = paired_difference_limits(fixed, regressed, 164, confidence=0.95)
     worse, not_worse = chance[high < -drop].sum(), chance[low > -drop].sum()

@@ -70,7 +70,7 @@ def test_without_a_problem_there_is_no_mean() -> None:
     ("shape", "n", "least"), [((1, 5), 150, 0.92), ((0.6, 6), 150, 0.91), ((3, 4), 20, 0.92)], ids=str
 )
 def test_the_interval_of_a_mean_covers_it(shape: tuple[float, float], n: int, least: float) -> None:
-    """Skewed as scores of sentences are; 95 % are promised, and 400 runs tell them from 90 %."""
+    """Skewed as scores of sentences are; 95 % are nominal, and 400 runs distinguish them from 90 %."""
     rng, true = random.Random(3), shape[0] / sum(shape)  # noqa: S311 - a simulation
     covered = 0
     for _ in range(400):
@@ -145,7 +145,7 @@ def test_what_can_be_found_scales_with_how_far_sentences_move() -> None:
 
 
 def test_what_could_be_found_is_found_four_times_of_five() -> None:
-    """Of runs in which nothing was lost, the share that prove it at that margin; 80 % are promised."""
+    """Of runs in which nothing was lost, the share that prove it at that margin; 80 % are nominal."""
     rng, n = random.Random(7), 150  # noqa: S311 - a simulation
     proven = 0
     for _ in range(200):
