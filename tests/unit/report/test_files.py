@@ -54,7 +54,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
 
     check_folder(tmp_path / "new" / "folder")
-    with pytest.raises(UsageError, match="reports cannot be written to .*Name a folder that can be made"):
+    with pytest.raises(UsageError, match=r"reports cannot be written to .*Name a folder that can be made"):
         check_folder(tmp_path / "file" / "folder")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
