@@ -23,5 +23,5 @@ def to_plain(value: object) -> Any:
 
 
 def without(value: object, *names: str) -> Json:
-    """Return the fields of a value as JSON-ready values, but for those that its place in the report already says."""
+    """Return the fields of a value as JSON-ready values, without those that its place in the report implies."""
     return {name: field for name, field in to_plain(value).items() if name not in names}

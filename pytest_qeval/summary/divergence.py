@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, ProblemDivergence
@@ -13,7 +13,6 @@ from pytest_qeval.stats.intervals import ratio_of_sums, transform
 __all__ = ["DivergenceSummary", "FlipPrediction", "summarize_divergence"]
 
 _WORST = 5
-_MEANS = ("kl", "reverse_kl", "same_top1", "delta_p", "rms_delta_p", "perplexity_ratio")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,24 +34,17 @@ class DivergenceSummary:
     """A candidate against its baseline over given solutions; every token weighs the same."""
 
     facts: DivergenceFacts
-    kl: Quantity
-    """KL(baseline ‖ candidate) in nats per token; like the reverse a lower bound, since rare tokens are merged."""
-    reverse_kl: Quantity
-    same_top1: Quantity
-    """Share of tokens whose likeliest choice stayed the same, 0 to 1."""
-    delta_p: Quantity
-    """Candidate minus baseline probability of the solution's token, -1 to 1."""
-    rms_delta_p: Quantity
-    perplexity_ratio: Quantity
-    """Candidate to baseline, of the solutions after their prompts; above 1 the candidate finds them less likely."""
+    means: Mapping[str, Quantity]
+    """By the names of reports and gates.
+
+    kl: KL(baseline ‖ candidate) in nats per token; like reverse_kl a lower bound, since rare tokens are merged.
+    same_top1: share of tokens whose likeliest choice stayed the same. delta_p: candidate minus baseline probability of
+    the solution's token; rms_delta_p: its root mean square. perplexity_ratio: candidate to baseline, of the solutions
+    after their prompts; above 1 the candidate finds them less likely.
+    """
     worst: tuple[ProblemDivergence, ...]
     """Those with the largest mean KL, at most five, the largest first; none that does not diverge."""
     prediction: FlipPrediction
-
-    @property
-    def means(self) -> dict[str, Quantity]:
-        """The means by their names in reports and gates."""
-        return {name: getattr(self, name) for name in _MEANS}
 
 
 def summarize_divergence(
@@ -71,12 +63,14 @@ def summarize_divergence(
     diverging = [problem for problem in problems if problem.kl > 0]
     return DivergenceSummary(
         facts=facts,
-        kl=_per_token(problems, lambda problem: problem.kl),
-        reverse_kl=_per_token(problems, lambda problem: problem.reverse_kl),
-        same_top1=_per_token(problems, lambda problem: problem.same_top1),
-        delta_p=_per_token(problems, lambda problem: problem.delta_p),
-        rms_delta_p=transform(_per_token(problems, lambda problem: problem.delta_p_squared), math.sqrt),
-        perplexity_ratio=transform(lost, math.exp),
+        means={
+            "kl": _per_token(problems, lambda problem: problem.kl),
+            "reverse_kl": _per_token(problems, lambda problem: problem.reverse_kl),
+            "same_top1": _per_token(problems, lambda problem: problem.same_top1),
+            "delta_p": _per_token(problems, lambda problem: problem.delta_p),
+            "rms_delta_p": transform(_per_token(problems, lambda problem: problem.delta_p_squared), math.sqrt),
+            "perplexity_ratio": transform(lost, math.exp),
+        },
         worst=tuple(sorted(diverging, key=lambda problem: -problem.mean_kl)[:_WORST]),
         prediction=_prediction(with_outcomes, flips),
     )

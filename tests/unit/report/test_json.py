@@ -1,4 +1,4 @@
-"""`report.json` fits its schema, whatever a session has come to."""
+"""`report.json` fits its schema, for whole, torn and empty sessions."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def test_with_many_the_normal_limit_takes_over() -> None:
 
 
 def test_nothing_moved() -> None:
-    """No test, and nobody knows what could have been found; that is no certainty either."""
+    """Without a move there is no test, and the detectable drop is not known."""
     assert sign_flip_p([0.0, 0.0]) == 1.0
     assert detectable_score_drop([0.0] * 50) is None
     assert evidence_of(paired_mean([0.3] * 50, [0.3] * 50), margin=0.01) == "unproven"

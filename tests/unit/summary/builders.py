@@ -162,7 +162,9 @@ def divergence(**means: Quantity) -> DivergenceSummary:
         incomparable=0,
     )
     names = ("kl", "reverse_kl", "same_top1", "delta_p", "rms_delta_p", "perplexity_ratio")
-    prediction = FlipPrediction(spearman=unknown, p=None, auc=unknown, flipped=None)
     return DivergenceSummary(
-        facts=facts, worst=(), prediction=prediction, **{name: means.get(name, unknown) for name in names}
+        facts=facts,
+        means={name: means.get(name, unknown) for name in names},
+        worst=(),
+        prediction=FlipPrediction(spearman=unknown, p=None, auc=unknown, flipped=None),
     )
