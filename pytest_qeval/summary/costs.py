@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_qeval.facts import EnergyFacts, GenerationFacts, RecipeFacts, StreamFacts
+from pytest_qeval.measure import divergence_facts
 from pytest_qeval.schema import Completion, Record
 
 __all__ = ["Efficiency", "Percentiles", "Slowdown", "mark_slower", "percentiles", "summarize_costs"]
@@ -115,18 +116,10 @@ def _tpot(completions: Iterable[Completion]) -> Iterable[float]:
 
 
 def percentiles(values: Iterable[float]) -> Percentiles | None:
-    """Return p50, p90 and p99 with linear interpolation between closest ranks (numpy's default); None for no values."""
-    ordered = sorted(values)
-    if not ordered:
-        return None
-
-    def at(share: float) -> float:
-        position = share * (len(ordered) - 1)
-        below = int(position)
-        above = min(below + 1, len(ordered) - 1)
-        return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
-
-    return Percentiles(p50=at(0.5), p90=at(0.9), p99=at(0.99), n=len(ordered))
+    """Return p50, p90 and p99, interpolated linearly between the order statistics; None for no values."""
+    found = list(values)
+    shares = divergence_facts.percentiles(found)
+    return Percentiles(p50=shares["p50"], p90=shares["p90"], p99=shares["p99"], n=len(found)) if found else None
 
 
 def mark_slower(
