@@ -83,27 +83,17 @@ class Flips(NamedTuple):
         lost = -sum(delta for delta in deltas if delta < 0)
         return cls(fixed=gained / step, regressed=lost / step, step=step)
 
-    def estimate(
-        self, n: int, *, confidence: float = CONFIDENCE, value: float | None = None, method: str = ""
-    ) -> Estimate:
-        """Estimate the mean difference over n problems with Tango's score interval.
-
-        Args:
-            n: Number of problems.
-            confidence: Of the interval, 0 to 1.
-            value: The estimate itself, where it is not the mean of the flips.
-            method: Its name, where it is not that of a mean.
-        """
+    def estimate(self, n: int, *, confidence: float = CONFIDENCE) -> Estimate:
+        """Estimate the mean difference over n problems with Tango's score interval."""
         from pytest_qeval.stats.score_limits import paired_difference_limits  # noqa: PLC0415 - it imports scipy
 
         limits = paired_difference_limits(self.fixed, self.regressed, n, confidence=confidence)
-        mean_method = "tango paired score" if self.step == 1 else "tango paired score, effective flips"
         return Estimate(
-            value=self.step * (self.fixed - self.regressed) / n if value is None else value,
+            value=self.step * (self.fixed - self.regressed) / n,
             low=self.step * float(limits.low),
             high=self.step * float(limits.high),
             n=n,
-            method=method or mean_method,
+            method="tango paired score" if self.step == 1 else "tango paired score, effective flips",
             confidence=confidence,
         )
 

@@ -8,7 +8,7 @@ since a candidate may lose much and gain as much.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_qeval.schema import Quantity, Undefined
 from pytest_qeval.stats.intervals import NO_PROBLEM, mean_of_problems, proportion
@@ -148,7 +148,7 @@ def drop_increase(baseline: Sequence[ProblemRobustness], candidate: Sequence[Pro
     smallest = min(_nominal(candidate), _nominal(baseline))
     flips = Flips.of(contributions, default_step=1 / smallest)
     method = "tango paired score, effective flips of linearised drops"
-    return flips.estimate(len(baseline), value=increase, method=method)
+    return replace(flips.estimate(len(baseline)), value=increase, method=method)
 
 
 def _nominal(problems: Sequence[ProblemRobustness]) -> float:
