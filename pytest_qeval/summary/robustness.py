@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_qeval.facts import PerturbationFacts
@@ -103,6 +103,8 @@ def robust_results(groups: Groups, records: Records, facts: Facts) -> tuple[Robu
         unpaired = _unpaired(recipe, scopes.get(ALL, ()), cases, records)
         for scope, members in scopes.items():
             names = {one.name for one in members}
+            # Nominal cases with half of the solution belong to no other result, those without to the benchmark's own.
+            own_names = names | {HALF for one in members if one.form == "half"}
             tasks = perturbed_tasks(recipe, members, cases, records).values()
             fewest = min((len(task.nominal) for task in tasks), default=1)
             results.append(
@@ -114,7 +116,7 @@ def robust_results(groups: Groups, records: Records, facts: Facts) -> tuple[Robu
                     problems=len(tasks),
                     planned=sum(case.perturbation in names for case in cases),
                     unpaired=sum(case.perturbation in names for case in unpaired),
-                    missing=sum((recipe, case) not in records for case in _own_cases(cases, members)),
+                    missing=sum((recipe, case) not in records for case in cases if case.perturbation in own_names),
                     means={k: mean_robustness([task.robustness(k) for task in tasks]) for k in KS if k <= fewest},
                 )
             )
@@ -134,12 +136,6 @@ def _count(members: Sequence[PerturbationFacts]) -> ScopeCounts:
         invalid=sum(one.invalid for one in members),
         invalid_cases={label: reason for one in members for label, reason in one.reasons.items()},
     )
-
-
-def _own_cases(cases: Iterable[Case], members: Sequence[PerturbationFacts]) -> Iterator[Case]:
-    """Yield a scope's own cases, without the nominal ones, which belong to the benchmark's own result."""
-    names = {one.name for one in members} | {HALF for one in members if one.form == "half"}
-    return (case for case in cases if case.perturbation in names)
 
 
 def _unpaired(recipe: str, members: Sequence[PerturbationFacts], cases: Sequence[Case], records: Records) -> list[Case]:
