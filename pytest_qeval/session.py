@@ -17,11 +17,12 @@ from pytest_qeval.records.collector import Collector, Roles
 from pytest_qeval.records.journal import Journal
 from pytest_qeval.records.messages import BaselineScores, Message, Plan, PlannedCase, RunStart
 from pytest_qeval.report.files import check_folder, write_report, write_samples
-from pytest_qeval.report.prospects import prospects
+from pytest_qeval.report.prospects import prospect_lines
 from pytest_qeval.report.terminal import Line, lines
 from pytest_qeval.schema import Case, Outcome
 from pytest_qeval.settings import CONTROL
-from pytest_qeval.summary.comparison import MARGIN
+from pytest_qeval.summary.margins import DEFAULT_MARGINS
+from pytest_qeval.summary.power import estimate_prospects
 from pytest_qeval.summary.results import GateResult
 from pytest_qeval.verdict.baseline.key import cost_key, key_of
 from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
@@ -157,8 +158,8 @@ class Session:
             yield f"{len(self._reused)} of the {n_cases} records of {self._saved.recipe} are the saved ones"
         if self._roles.baseline:
             mine = {case for name, case in self._planned if name in self._roles.candidates and not case.perturbation}
-            margin = partial(allowed_loss, self._gates, None, default=MARGIN)
-            yield from prospects(mine & {*executed}, margin=margin)
+            margin = partial(allowed_loss, self._gates, None, default=DEFAULT_MARGINS["pass@K"])
+            yield from prospect_lines(estimate_prospects(mine & {*executed}, margin=margin))
 
     def add(self, message: Message) -> None:
         """Take one message and append it to the journal."""

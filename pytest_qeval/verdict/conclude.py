@@ -8,10 +8,8 @@ from dataclasses import asdict, dataclass
 from pytest_qeval.facts import BenchmarkFacts, RunHeader
 from pytest_qeval.records.collector import Collector, Roles
 from pytest_qeval.schema import Case, Json
-from pytest_qeval.summary.comparison import MARGIN
+from pytest_qeval.summary.margins import DEFAULT_MARGINS
 from pytest_qeval.summary.results import GateResult, Summary
-from pytest_qeval.summary.robustness import ROBUST_MARGIN
-from pytest_qeval.summary.scores import SCORE_MARGIN
 from pytest_qeval.summary.summarize import SummaryInput, summarize
 from pytest_qeval.verdict.gates.grammar import Gate, allowed_loss
 from pytest_qeval.verdict.gates.judge import judge
@@ -58,15 +56,11 @@ def conclude(
             sensitivity=collected.sensitivity,
             divergence=collected.divergence,
             benchmarks={name: _row(facts) for name, facts in collected.benchmarks.items()},
-            margins=lambda recipe, benchmark: allowed_loss(gates, recipe, benchmark, default=MARGIN),
-            score_margins=lambda recipe, benchmark, score: allowed_loss(
-                gates, recipe, benchmark, default=SCORE_MARGIN, metric=score
+            margins=lambda metric, recipe, benchmark: allowed_loss(
+                gates, recipe, benchmark, default=DEFAULT_MARGINS[metric], metric=metric
             ),
             decided=collected.early_stop_reasons(),
             perturbations=collected.perturbations(),
-            robust_margins=lambda recipe, benchmark: allowed_loss(
-                gates, recipe, benchmark, default=ROBUST_MARGIN, metric="robust_drop"
-            ),
         )
     )
     return Verdict(

@@ -116,7 +116,7 @@ def test_suites_without_problems_are_skipped(run: Run) -> None:
     result = run("--qeval-selftest", "--qeval-suite", "efficiency", "--qeval-suite", "sensitivity")
 
     result.assert_outcomes(skipped=8)
-    result.stdout.fnmatch_lines(["self-test: no problem was asked"])
+    result.stdout.fnmatch_lines(["self-test: no problem was run"])
 
 
 def test_a_self_test_is_not_compared(run: Run, samples: Path) -> None:

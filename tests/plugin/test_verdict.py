@@ -142,7 +142,12 @@ def test_a_run_ends_when_it_is_decided(replay: Run, pytester: pytest.Pytester, n
     left = PROBLEMS - asked
     assert result.ret == status
     result.stdout.fnmatch_lines(
-        [f"*replay was left early: {reason}", f"*{word}  {gate}*: {reason}*", f"SKIPPED ?{left}?*", f"*{left} skipped*"]
+        [
+            f"*replay was stopped early: {reason}",
+            f"*{word}  {gate}*: {reason}*",
+            f"SKIPPED ?{left}?*",
+            f"*{left} skipped*",
+        ]
     )
     report = read_report(pytester.path / "out")
     found = report["benchmarks"]["micro"]["results"]["replay"]

@@ -17,7 +17,7 @@ from pytest_qeval.perturb.base import CATEGORIES
 from pytest_qeval.perturb.selection import FULL, SCREENED, perturbation_table, select
 from pytest_qeval.schema import Problem
 from pytest_qeval.settings import PROMPTS
-from pytest_qeval.stats.paired import detectable_drop, problems_needed
+from pytest_qeval.stats.power import detectable_drop, problems_needed
 from pytest_qeval.verdict.gates.file import read_gate_file
 from pytest_qeval.verdict.gates.grammar import parse_gate
 from pytest_qeval.verdict.gates.metrics import METRICS

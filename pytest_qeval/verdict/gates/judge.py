@@ -8,9 +8,10 @@ from typing import Literal, NamedTuple
 
 from pytest_qeval.facts import GateDecision
 from pytest_qeval.schema import Evidence, Quantity, Undefined
-from pytest_qeval.summary.results import BenchmarkResult, GateResult, Summary
-from pytest_qeval.summary.robust_results import ALL, RobustResult
-from pytest_qeval.summary.score_results import ScoreResult
+from pytest_qeval.summary.pass_rates import BenchmarkResult
+from pytest_qeval.summary.results import GateResult, Summary
+from pytest_qeval.summary.robustness import ALL, RobustResult
+from pytest_qeval.summary.scores import ScoreResult
 from pytest_qeval.verdict.gates.grammar import Gate
 from pytest_qeval.verdict.gates.metrics import METRICS
 from pytest_qeval.verdict.gates.observe import observe

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TypeVar
 
 from pytest_qeval.schema import Estimate, Quantity, Undefined
-from pytest_qeval.summary.results import BenchmarkResult, Comparison, Efficiency, Percentiles, Summary
-from pytest_qeval.summary.robust_results import ALL, RobustChange, RobustResult
-from pytest_qeval.summary.score_results import ScoreComparison, ScoreResult
+from pytest_qeval.stats.intervals import negate
+from pytest_qeval.summary.comparison import Comparison
+from pytest_qeval.summary.costs import Efficiency, Percentiles
+from pytest_qeval.summary.pass_rates import BenchmarkResult
+from pytest_qeval.summary.results import Summary
+from pytest_qeval.summary.robust_comparison import RobustChange
+from pytest_qeval.summary.robustness import ALL, RobustResult
+from pytest_qeval.summary.scores import ScoreComparison, ScoreResult
 from pytest_qeval.verdict.gates.grammar import Gate
 from pytest_qeval.verdict.gates.metrics import Form
 
@@ -62,7 +66,7 @@ def _pass_at(k: int, form: Form, summary: Summary, recipe: str, benchmark: str |
     if k not in deltas:
         return Undefined(reason=f"the baseline has fewer than {k} samples on {benchmark}")
     nothing = _nothing_to_lose(_pass_of(summary, compared.baseline, benchmark, k), compared.baseline)
-    return nothing or (drops[k] if form == "relative_drop" else _negated(deltas[k]))
+    return nothing or (drops[k] if form == "relative_drop" else negate(deltas[k]))
 
 
 def _pass_of(summary: Summary, recipe: str, benchmark: str | None, k: int) -> Quantity | None:
@@ -90,7 +94,7 @@ def _score(name: str, form: Form, summary: Summary, recipe: str, benchmark: str 
     if form != "value" and compared:
         change = compared.changes[name]
         baseline = _score(name, "value", summary, compared.baseline, benchmark)
-        drop = change.relative_drop if form == "relative_drop" else _negated(change.delta)
+        drop = change.relative_drop if form == "relative_drop" else negate(change.delta)
         return _nothing_to_lose(baseline, compared.baseline) or drop
     return Undefined(reason=f"no {name} of {recipe} on {benchmark or 'any benchmark'} in this run")
 
@@ -100,7 +104,7 @@ def _robust(name: str, form: Form, summary: Summary, recipe: str, benchmark: str
     change = _find((one for one in summary.robust_changes if one.scope == ALL), recipe, benchmark)
     result = _find((one for one in summary.robust_results if one.scope == ALL), recipe, benchmark)
     if form != "value" and change:
-        return change.increase if name == "robust_drop" else _negated(change.delta)
+        return change.drop_increase if name == "robust_drop" else negate(change.robust_pass_delta)
     if form == "value" and result:
         return result.means[1].drop if name == "robust_drop" else result.means[1].robust
     problems = f"no perturbed problem of {benchmark or 'any benchmark'}"
@@ -164,10 +168,3 @@ def _nothing_to_lose(own: Quantity | None, baseline: str) -> Undefined | None:
             reason=f"{baseline} itself has 0, so that nothing can drop: is the prompt style right for the model?"
         )
     return None
-
-
-def _negated(delta: Quantity) -> Quantity:
-    if isinstance(delta, Undefined):
-        return delta
-    low, high = (None if end is None else 0.0 - end for end in (delta.high, delta.low))
-    return replace(delta, value=0.0 - delta.value, low=low, high=high)

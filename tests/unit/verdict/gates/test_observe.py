@@ -8,7 +8,10 @@ import pytest
 
 from pytest_qeval.facts import EnergyFacts
 from pytest_qeval.schema import Estimate, Quantity, Undefined
-from pytest_qeval.summary.results import BenchmarkResult, Comparison, Efficiency, Percentiles, Summary
+from pytest_qeval.summary.comparison import Comparison
+from pytest_qeval.summary.costs import Efficiency, Percentiles
+from pytest_qeval.summary.pass_rates import BenchmarkResult
+from pytest_qeval.summary.results import Summary
 from pytest_qeval.verdict.gates.grammar import parse_gate
 from pytest_qeval.verdict.gates.metrics import METRICS
 from pytest_qeval.verdict.gates.observe import observe

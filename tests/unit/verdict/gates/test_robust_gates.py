@@ -168,7 +168,7 @@ def test_the_terminal_says_it_in_lines() -> None:
     assert (shares, increase) == (["480", "83.3%", "58.3%", "25.0%", "8.3%", "30.0%"], "+20.0")
     assert low.startswith("[+")
     assert high.endswith("]")
-    assert "  12 questions from 1 perturbation; left out: 2 unchanged, 1 repeated" in text
+    assert "  12 perturbed problems from 1 perturbation; left out: 2 unchanged, 1 repeated" in text
     (about,) = (one for one in shown if one[0].startswith("  int8 against auto: robust drop"))
     assert "+20.0 pt [" in about[0]
     assert about[0].endswith("worse at a margin of 3 pt")
