@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pytest_qeval.benchmarks.jsonl import iter_rows, read_bytes
-from pytest_qeval.engines.base import EngineProgress, Finished, Request
+from pytest_qeval.engines.base import EngineProgress, FinishedCompletion, Request
 from pytest_qeval.errors import DataError, EngineError
 from pytest_qeval.schema import Completion
 
@@ -43,7 +43,7 @@ class ReplayEngine:
     def __init__(self, answers: Answers) -> None:
         """Take what finds the completions; requests name their benchmark and task."""
         self._answers = answers
-        self._queue: deque[Finished] = deque()
+        self._queue: deque[FinishedCompletion] = deque()
         self._total = self._finished = 0
 
     def submit(self, requests: Sequence[Request]) -> None:
@@ -61,10 +61,10 @@ class ReplayEngine:
                 )
             for index, text in enumerate(completions[: request.n_samples]):
                 completion = Completion(text=text, n_tokens=None, finish_reason="replay")
-                self._queue.append(Finished(key=request.key, index=index, completion=completion))
+                self._queue.append(FinishedCompletion(key=request.key, index=index, completion=completion))
                 self._total += 1
 
-    def step(self) -> Sequence[Finished]:
+    def step(self) -> Sequence[FinishedCompletion]:
         """Hand out the next completion, so that sandboxes and progress see the same rhythm as with a model."""
         if not self._queue:
             return ()

@@ -1,12 +1,12 @@
 """How far a candidate's next-token distributions are from the baseline's, on the same text.
 
-Answers of two models can agree by luck and differ by a comma; distributions over given text show what quantization
-did to every single choice, with thousands of observations from a few problems.
+Completions of two models can agree by luck and differ by a comma; distributions over given text show what quantization
+did to every token, with thousands of observations from a few problems.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,7 +19,6 @@ __all__ = [
     "SequenceDivergence",
     "causal_logits",
     "compare_logits",
-    "measure_divergence",
     "seq2seq_logits",
     "solution_text",
 ]
@@ -30,31 +29,31 @@ _CHUNK_ELEMENTS = 2**22
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredText:
-    """Tokens that both models are shown, and which of them count."""
+    """Tokens that both models read, and which of them count."""
 
     token_ids: tuple[int, ...]
     counted: tuple[bool, ...]
-    """Per token: whether its prediction counts. The first token is predicted by nobody and never counts."""
+    """Per token: whether its prediction counts. The first token is not predicted and never counts."""
     source_ids: tuple[int, ...] = ()
-    """What an encoder reads, while `token_ids` are the decoder's; empty where there is no encoder."""
+    """Tokens of the encoder, while `token_ids` are the decoder's; empty without an encoder."""
 
     @property
     def positions(self) -> tuple[int, ...]:
-        """Where the predictions are made that count: one position before each counted token."""
+        """Positions of the predictions that count: one before each counted token."""
         return tuple(index - 1 for index, counts in enumerate(self.counted) if counts and index > 0)
 
 
 class LogitsFunction(Protocol):
-    """A model as this module sees it."""
+    """A model that predicts the tokens of a text."""
 
     def __call__(self, text: ScoredText) -> torch.Tensor:
-        """Return logits `[len(text.positions), vocabulary]`: what would follow at each of a text's positions."""
+        """Return logits `[len(text.positions), vocabulary]`: the prediction at each of a text's positions."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SequenceDivergence:
-    """The divergence over one text: sums, so that any grouping can be averaged or resampled."""
+    """The divergence over one text, as sums."""
 
     total_kl: float
     """Nats, summed over the counted tokens."""
@@ -70,7 +69,7 @@ class Divergence:
 
     @property
     def n_tokens(self) -> int:
-        """How many predictions were compared."""
+        """Number of predictions that were compared."""
         return sum(sequence.n_tokens for sequence in self.sequences)
 
     @property
@@ -105,47 +104,34 @@ def compare_logits(baseline: torch.Tensor, candidate: torch.Tensor) -> SequenceD
     return SequenceDivergence(total_kl=total, n_same_top1=same, n_tokens=baseline.shape[0])
 
 
-def measure_divergence(baseline: LogitsFunction, candidate: LogitsFunction, texts: Iterable[ScoredText]) -> Divergence:
-    """Show both models the same texts (teacher forcing) and compare what they would have said next.
-
-    Texts without a counted token are skipped. Needs both models at hand; `compare_logits` works on kept logits.
-    """
-    sequences = []
-    for text in texts:
-        if not text.positions:
-            continue
-        sequences.append(compare_logits(baseline(text), candidate(text)))
-    return Divergence(sequences=tuple(sequences))
-
-
-def causal_logits(model: Any, *, device: str = "cpu") -> LogitsFunction:
+def causal_logits(model: Any) -> LogitsFunction:
     """Adapt a Hugging Face causal language model; only the wanted positions go through its output layer.
 
-    A model that passes over this wish gives logits everywhere, of which the wanted are taken.
+    A model that ignores `logits_to_keep` returns logits everywhere, of which the wanted ones are taken.
     """
 
     @torch.inference_mode()
     def logits(text: ScoredText) -> torch.Tensor:
-        ids, wanted = (torch.tensor(values, device=device) for values in (text.token_ids, text.positions))
-        result: torch.Tensor = model(ids[None], use_cache=False, logits_to_keep=wanted).logits[0]
-        return result if result.shape[0] == wanted.shape[0] else result[wanted]
+        ids, positions = (torch.tensor(values, device=model.device) for values in (text.token_ids, text.positions))
+        result: torch.Tensor = model(ids[None], use_cache=False, logits_to_keep=positions).logits[0]
+        return result if result.shape[0] == positions.shape[0] else result[positions]
 
     return logits
 
 
-def seq2seq_logits(model: Any, *, device: str = "cpu") -> LogitsFunction:
-    """Adapt a Hugging Face encoder-decoder: the encoder reads the source, the decoder is shown the tokens."""
+def seq2seq_logits(model: Any) -> LogitsFunction:
+    """Adapt a Hugging Face encoder-decoder: the encoder reads the source, the decoder the tokens."""
 
     @torch.inference_mode()
     def logits(text: ScoredText) -> torch.Tensor:
-        source, shown = (torch.tensor([ids], device=device) for ids in (text.source_ids, text.token_ids))
-        result: torch.Tensor = model(input_ids=source, decoder_input_ids=shown, use_cache=False).logits[0]
-        return result[torch.tensor(text.positions, device=device)]
+        source, target = (torch.tensor([ids], device=model.device) for ids in (text.source_ids, text.token_ids))
+        result: torch.Tensor = model(input_ids=source, decoder_input_ids=target, use_cache=False).logits[0]
+        return result[torch.tensor(text.positions, device=model.device)]
 
     return logits
 
 
 def solution_text(prompt_ids: Sequence[int], solution_ids: Sequence[int]) -> ScoredText:
-    """Show a prompt and its solution; the solution's tokens count."""
+    """Join a prompt and its solution; the solution's tokens count."""
     counted = (False,) * len(prompt_ids) + (True,) * len(solution_ids)
     return ScoredText(token_ids=(*prompt_ids, *solution_ids), counted=counted)

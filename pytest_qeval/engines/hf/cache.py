@@ -1,8 +1,8 @@
 """The key/value cache of the continuous batch: rows join, grow by their own lengths, and leave.
 
-Transformers' own caches append one column for the whole batch, so rows can neither join nor leave without copying
-everything. Here every row begins at column 0 and has its own length; a step writes behind each row's end and attends
-over as many columns as the longest live row has. What lies beyond a row's length is masked, never read.
+The caches of transformers append one column for the whole batch, so rows can neither join nor leave without copying
+everything. Here every row begins at column 0 and has its own length. A step writes behind each row's end and attends
+over as many columns as the longest live row has; columns beyond a row's length are masked.
 """
 
 from __future__ import annotations
@@ -15,27 +15,28 @@ import torch
 from transformers import PreTrainedConfig
 from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache, DynamicLayer
 
-__all__ = ["Prefix", "RowCache", "unsupported_cache"]
+__all__ = ["CAPACITY_STEP", "Prefix", "RowCache", "find_unsupported_layers"]
 
-_CAPACITY_STEP = 64
+CAPACITY_STEP = 64
+"""Caches grow by a multiple of so many columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prefix:
-    """One prompt's keys and values, apart from any batch, so that several samples can begin from it."""
+    """Keys and values of one prompt outside of any batch, so that several samples can begin from it."""
 
     keys: tuple[torch.Tensor, ...]
-    """Per layer [kv_heads, length, head_dim], in the model's dtype."""
+    """Per layer [kv_heads, length, head_dim], in the model's dtype; with an encoder those of the decoder's start."""
     values: tuple[torch.Tensor, ...]
     length: int
-    """Tokens of the prompt. With an encoder these are the columns of what follows, and `keys` hold the decoder's."""
+    """Tokens of the prompt."""
     cross_keys: tuple[torch.Tensor, ...] = ()
-    """Per layer [heads, length, head_dim], of the encoder's output; empty where there is no encoder."""
+    """Per layer [heads, length, head_dim], of the encoder's output; empty without an encoder."""
     cross_values: tuple[torch.Tensor, ...] = ()
 
 
 class _RowLayer(CacheLayerMixin):  # type: ignore[misc] # transformers is untyped here
-    """One layer's keys and values for all rows, [rows, kv_heads, capacity, head_dim]."""
+    """Keys and values of one layer for all rows, [rows, kv_heads, capacity, head_dim]."""
 
     is_sliding = False
 
@@ -45,7 +46,7 @@ class _RowLayer(CacheLayerMixin):  # type: ignore[misc] # transformers is untype
         self.is_initialized = True
 
     def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any) -> Any:
-        """Write a step's keys and values ([rows, kv_heads, queries, head_dim]) and give what is attended over."""
+        """Write a step's keys and values ([rows, kv_heads, queries, head_dim]) and return the attended ones."""
         owner = self._owner
         self.keys[owner.row_index, :, owner.columns] = key_states.transpose(1, 2)
         self.values[owner.row_index, :, owner.columns] = value_states.transpose(1, 2)
@@ -56,7 +57,7 @@ class _RowLayer(CacheLayerMixin):  # type: ignore[misc] # transformers is untype
         """Do nothing: `RowCache.place` makes the tensors."""
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Return the attended width; masks are ours, models do not build any from this."""
+        """Return the attended width; the mask is made by `RowCache.begin_step`."""
         del query_length
         return self._owner.width, 0
 
@@ -65,7 +66,7 @@ class _RowLayer(CacheLayerMixin):  # type: ignore[misc] # transformers is untype
         return self._owner.width - self._owner.columns.shape[1]
 
     def get_max_length(self) -> int:
-        """Return the number of columns that are allocated."""
+        """Return the allocated columns."""
         return int(self.keys.shape[2])
 
 
@@ -82,7 +83,7 @@ class RowCache(Cache):  # type: ignore[misc] # transformers is untyped here
         self.columns = self.row_index = torch.empty((0, 0), dtype=torch.long)
 
     def place(self, row: int, prefix: Prefix, *, capacity: int) -> None:
-        """Copy a prompt into `row`, making sure that rows can grow to `capacity` tokens."""
+        """Copy a prompt into `row`; allocate room for rows of `capacity` tokens."""
         if capacity > self._capacity:
             self._grow(prefix, capacity)
         for layer, keys, values in zip(self.layers, prefix.keys, prefix.values, strict=True):
@@ -90,7 +91,7 @@ class RowCache(Cache):  # type: ignore[misc] # transformers is untyped here
             layer.values[row, :, : prefix.length] = values
 
     def move(self, source: int, target: int, *, length: int) -> None:
-        """Copy the first `length` tokens of row `source` over row `target`: how a hole is filled."""
+        """Fill a hole: copy the first `length` tokens of row `source` over row `target`."""
         for layer in self.layers:
             layer.keys[target, :, :length] = layer.keys[source, :, :length]
             layer.values[target, :, :length] = layer.values[source, :, :length]
@@ -99,8 +100,8 @@ class RowCache(Cache):  # type: ignore[misc] # transformers is untyped here
         """Prepare a forward pass of `queries` new tokens behind each row's length.
 
         Returns:
-            Positions [rows, queries] (int64), and the additive mask [rows, 1, queries, width] in the model's dtype:
-            made once here, not once per layer.
+            Positions [rows, queries] (int64), and the additive mask [rows, 1, queries, width] in the model's dtype,
+            made once here instead of once per layer.
         """
         self.width = max(lengths) + queries
         start = torch.tensor(lengths, device=self._device)
@@ -112,12 +113,12 @@ class RowCache(Cache):  # type: ignore[misc] # transformers is untyped here
         return self.columns, mask[:, None]
 
     def _grow(self, prefix: Prefix, capacity: int) -> None:
-        self._capacity = -(-capacity // _CAPACITY_STEP) * _CAPACITY_STEP
+        self._capacity = -(-capacity // CAPACITY_STEP) * CAPACITY_STEP
         for layer, keys, values in zip(self.layers, prefix.keys, prefix.values, strict=True):
-            layer.keys = self._enlarged(layer.keys, keys)
-            layer.values = self._enlarged(layer.values, values)
+            layer.keys = self._enlarge(layer.keys, keys)
+            layer.values = self._enlarge(layer.values, values)
 
-    def _enlarged(self, old: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor:
+    def _enlarge(self, old: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor:
         # zeros, not empty: a masked column still meets softmax weight 0, and 0 × NaN would be NaN
         new = like.new_zeros((self._rows, like.shape[0], self._capacity, like.shape[2]))
         if old is not None:
@@ -125,8 +126,8 @@ class RowCache(Cache):  # type: ignore[misc] # transformers is untyped here
         return new
 
 
-def unsupported_cache(config: PreTrainedConfig) -> str:
-    """Say why a model of this config cannot use `RowCache`; empty when every layer keeps all its keys and values."""
+def find_unsupported_layers(config: PreTrainedConfig) -> str:
+    """Return why `RowCache` cannot hold this model's cache; empty when every layer keeps all its keys and values."""
     odd = {type(layer).__name__ for layer in DynamicCache(config=config).layers if type(layer) is not DynamicLayer}
     if any("Sliding" in name for name in odd):
         return "sliding-window attention"

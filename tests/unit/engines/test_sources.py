@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ import huggingface_hub
 import huggingface_hub.errors
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from pytest_qeval.engines.hf.fit import check_memory, estimate_bytes
+from pytest_qeval.engines.hf.memory_check import check_memory, estimate_bytes
 from pytest_qeval.engines.sources import ModelSource, is_encoder_decoder, resolve
-from pytest_qeval.errors import ModelSourceError
+from pytest_qeval.engines.weight_files import gguf_text
+from pytest_qeval.errors import MissingPackageError, ModelSourceError
 from pytest_qeval.settings import ModelSettings
 
 ERRORS = huggingface_hub.errors
@@ -62,6 +66,7 @@ def gguf_file(tmp_path: Path) -> Path:
     writer.add_array("numbers", [1, 2, 3])
     writer.add_float64("ratio", 0.5)
     writer.add_bool("flag", val=True)
+    writer.add_string("note", "after the arrays")
     writer.add_tensor("a", np.zeros((10, 100), dtype=np.float32))
     writer.add_tensor("b", np.zeros(200, dtype=np.float16))
     writer.write_header_to_file()
@@ -159,11 +164,11 @@ def _encoder(directory: Path) -> None:
     [
         (_drop_weights, "no weights: expected model.safetensors"),
         (_pickle_weights, "pickle form only"),
-        (_cut_data, "cut short by 7 bytes"),
-        (_cut_header, "header is cut short"),
-        (_cut_length, "header is cut short"),
-        (_garble_header, "header is not JSON"),
-        (_garble_index, "no weight index"),
+        (_cut_data, "not a whole safetensors file .incomplete metadata"),
+        (_cut_header, "not a whole safetensors file .invalid header length"),
+        (_cut_length, "not a whole safetensors file .header too small"),
+        (_garble_header, "not a whole safetensors file .invalid JSON in header"),
+        (_garble_index, "not a weight index"),
         (_drop_config, "no config.json"),
         (_leave_gguf, "no config.json.* It holds tiny.gguf"),
         (_garble_config, "not JSON"),
@@ -182,7 +187,7 @@ def test_a_broken_directory_is_refused(directory: Path, damage: Callable[[Path],
 def test_a_file_that_is_no_gguf_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "weights.gguf"
     file.write_bytes(b"PK\x03\x04zip")
-    with pytest.raises(ModelSourceError, match=r"no GGUF file: it begins with b'PK"):
+    with pytest.raises(ModelSourceError, match=r"not a GGUF file: it begins with b'PK"):
         find(file)
 
 
@@ -299,14 +304,49 @@ def test_a_model_that_does_not_fit_is_refused_with_numbers(directory: Path) -> N
         check_memory(source, "float32", available_bytes=4799)
 
 
-def test_a_gguf_file_cut_within_its_header_is_refused(gguf_file: Path) -> None:
-    gguf_file.write_bytes(gguf_file.read_bytes()[:60])
-    with pytest.raises(ModelSourceError, match="cut short within its header"):
+@pytest.mark.parametrize("kept", [4, 30, 60, 200, -1000])
+def test_a_gguf_file_that_is_cut_short_is_refused(gguf_file: Path, kept: int) -> None:
+    """Within its header or within its data, in one sentence."""
+    gguf_file.write_bytes(gguf_file.read_bytes()[:kept])
+    with pytest.raises(ModelSourceError, match=r"not a whole GGUF file \(cut short or damaged\): fetch it again"):
         estimate_bytes(find(gguf_file), "float32")
 
 
+@given(changes=st.lists(st.tuples(st.integers(4, 400), st.integers(0, 255)), min_size=1, max_size=20))
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_gguf_file_raises_nothing_else(gguf_file: Path, changes: list[tuple[int, int]]) -> None:
+    """Whatever bytes stand in its header."""
+    content = bytearray(gguf_file.read_bytes())
+    for at, value in changes:
+        content[at] = value
+    damaged = gguf_file.with_name("damaged.gguf")
+    damaged.write_bytes(content)
+    with suppress(ModelSourceError):
+        estimate_bytes(find(damaged), "float32")
+
+
+def test_texts_of_a_gguf_file_are_found(gguf_file: Path) -> None:
+    """Those that stand behind arrays too; a number is not a text."""
+    assert gguf_text(gguf_file, "general.architecture") == "llama"
+    assert gguf_text(gguf_file, "note") == "after the arrays"
+    assert gguf_text(gguf_file, "ratio") is None
+    assert gguf_text(gguf_file, "nowhere") is None
+
+
+@pytest.mark.parametrize("package", ["gguf", "safetensors"])
+def test_a_missing_package_is_named(
+    directory: Path, gguf_file: Path, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the extra that installs it."""
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingPackageError, match=rf"'{package}'.*pytest-qeval\[transformers\]"):
+        estimate_bytes(find(gguf_file if package == "gguf" else directory), "float32")
+
+
 def test_finding_a_model_imports_no_torch() -> None:
-    code = "import sys, pytest_qeval.engines.hf.fit; print('torch' in sys.modules, 'transformers' in sys.modules)"
+    code = (
+        "import sys, pytest_qeval.engines.hf.memory_check; print('torch' in sys.modules, 'transformers' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
 
