@@ -106,7 +106,7 @@ class Bench:
     def divergence(self, loaded: Loaded) -> Divergence:
         """Compare next-token distributions with the baseline's."""
         pairs = zip(self.logits, _logits(loaded, self.texts), strict=True)
-        return Divergence(sequences=tuple(compare_logits(*pair) for pair in pairs))
+        return Divergence.total(compare_logits(*pair) for pair in pairs)
 
     def solved(self, loaded: Loaded) -> int:
         """Count the problems that are solved, greedily."""

@@ -16,7 +16,7 @@ from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.schema import Completion, EngineProgress, Json
 from pytest_qeval.settings import ModelSettings, Settings
 
-__all__ = ["Engine", "EngineProgress", "EngineSource", "FinishedCompletion", "ModelEngine", "Request", "StreamTimes"]
+__all__ = ["Engine", "EngineSource", "FinishedCompletion", "ModelEngine", "Request", "StreamTimes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

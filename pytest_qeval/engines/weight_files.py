@@ -13,15 +13,7 @@ from typing import Any
 
 from pytest_qeval.errors import MissingPackageError, ModelSourceError
 
-__all__ = [
-    "StoredTensors",
-    "check_gguf",
-    "check_safetensors",
-    "gguf_tensors",
-    "gguf_text",
-    "safetensors_tensors",
-    "weight_files",
-]
+__all__ = ["StoredTensors", "check_gguf", "gguf_tensors", "gguf_text", "safetensors_tensors"]
 
 _INDEX = "model.safetensors.index.json"
 
@@ -34,37 +26,15 @@ class StoredTensors:
     stored_bytes: int
 
 
-def weight_files(directory: Path) -> list[Path]:
-    """List the safetensors files of a model directory: those that its index names, or all.
-
-    Raises:
-        ModelSourceError: when there are none, or the index names files that are not there.
-    """
-    index = directory / _INDEX
-    if index.is_file():
-        return _indexed_files(index)
-    files = sorted(directory.glob("*.safetensors"))
-    if not files:
-        raise ModelSourceError(
-            f"{directory} has a config.json but no weights: expected model.safetensors, or shards with {_INDEX}."
-        )
-    return files
-
-
-def check_safetensors(directory: Path) -> None:
-    """Make sure that every weight file of a directory is there and as long as its header says.
+def safetensors_tensors(directory: Path) -> StoredTensors:
+    """Sum up all tensors of a model directory.
 
     Raises:
         ModelSourceError: naming the first file that is missing or not whole.
         MissingPackageError: without the package safetensors.
     """
-    safetensors_tensors(directory)
-
-
-def safetensors_tensors(directory: Path) -> StoredTensors:
-    """Sum up all tensors of a model directory; see `check_safetensors` for what it raises."""
     elements = stored_bytes = 0
-    for file in weight_files(directory):
+    for file in _list_files(directory):
         with _open_safetensors(file) as tensors:
             elements += sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
         with file.open("rb") as stream:
@@ -85,6 +55,19 @@ def _open_safetensors(file: Path) -> Iterator[Any]:
     except SafetensorError as error:
         reason = str(error).removeprefix("Error while deserializing header: ")
         raise ModelSourceError(f"{file} is not a whole safetensors file ({reason}): fetch it again.") from error
+
+
+def _list_files(directory: Path) -> list[Path]:
+    """List the safetensors files of a model directory: those that its index names, or all."""
+    index = directory / _INDEX
+    if index.is_file():
+        return _indexed_files(index)
+    files = sorted(directory.glob("*.safetensors"))
+    if not files:
+        raise ModelSourceError(
+            f"{directory} has a config.json but no weights: expected model.safetensors, or shards with {_INDEX}."
+        )
+    return files
 
 
 def _indexed_files(index: Path) -> list[Path]:
@@ -150,11 +133,11 @@ def _read_gguf(file: Path) -> Any:
             if raw_type != GGUFValueType.ARRAY or self.byte_order != "I":
                 return super()._get_field_parts(orig_offs, raw_type)
             offset = int(orig_offs)
-            kind, count = struct.unpack_from("<IQ", self.data, offset)
+            kind, count = struct.unpack_from("<IQ", self.data.data, offset)
             size = 12
             if kind == GGUFValueType.STRING:
                 for _ in range(count):
-                    size += 8 + struct.unpack_from("<Q", self.data, offset + size)[0]
+                    size += 8 + struct.unpack_from("<Q", self.data.data, offset + size)[0]
             else:
                 size += count * self.gguf_scalar_to_np[GGUFValueType(kind)]().itemsize
             return size, [], [], [GGUFValueType.ARRAY]

@@ -28,7 +28,7 @@ from pytest_qeval.config.checks import (
 )
 from pytest_qeval.config.prompt_format import settle_prompt, with_style
 from pytest_qeval.config.suites import check_used, settle_suites, suite_files
-from pytest_qeval.engines.base import EngineProgress, EngineSource
+from pytest_qeval.engines.base import EngineSource
 from pytest_qeval.errors import UsageError
 from pytest_qeval.execution.isolation import choose_isolation
 from pytest_qeval.execution.launch import Isolation
@@ -43,7 +43,7 @@ from pytest_qeval.plan import default_suites
 from pytest_qeval.records.run_header import make_header, run_id
 from pytest_qeval.report.progress import ProgressLine
 from pytest_qeval.run.context import RunContext
-from pytest_qeval.schema import Json
+from pytest_qeval.schema import EngineProgress, Json
 from pytest_qeval.session import Session
 from pytest_qeval.settings import ModelSettings, Settings
 from pytest_qeval.verdict.baseline.reuse import Saved, cache_path, find_saved, open_saved

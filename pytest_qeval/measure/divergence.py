@@ -6,7 +6,7 @@ did to every token, with thousands of observations from a few problems.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,7 +16,6 @@ __all__ = [
     "Divergence",
     "LogitsFunction",
     "ScoredText",
-    "SequenceDivergence",
     "causal_logits",
     "compare_logits",
     "seq2seq_logits",
@@ -52,40 +51,36 @@ class LogitsFunction(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SequenceDivergence:
-    """The divergence over one text, as sums."""
+class Divergence:
+    """The divergence of a candidate from its baseline, as sums over tokens."""
 
     total_kl: float
-    """Nats, summed over the counted tokens."""
+    """Nats."""
     n_same_top1: int
     n_tokens: int
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Divergence:
-    """The divergence of a candidate from its baseline over several texts; every token weighs the same."""
-
-    sequences: tuple[SequenceDivergence, ...]
-
-    @property
-    def n_tokens(self) -> int:
-        """Number of predictions that were compared."""
-        return sum(sequence.n_tokens for sequence in self.sequences)
+    @classmethod
+    def total(cls, parts: Iterable[Divergence]) -> Divergence:
+        """Add up the divergences over several texts, so that every token weighs the same."""
+        parts = tuple(parts)
+        return cls(
+            total_kl=sum(part.total_kl for part in parts),
+            n_same_top1=sum(part.n_same_top1 for part in parts),
+            n_tokens=sum(part.n_tokens for part in parts),
+        )
 
     @property
     def mean_kl(self) -> float:
         """Mean Kullback-Leibler divergence in nats per token, at least 0; NaN without tokens or with NaN logits."""
-        total = sum(sequence.total_kl for sequence in self.sequences)
-        return total / self.n_tokens if self.n_tokens else float("nan")
+        return self.total_kl / self.n_tokens if self.n_tokens else float("nan")
 
     @property
     def same_top1(self) -> float:
         """Share of predictions whose most likely token is the baseline's, 0 to 1; NaN without tokens."""
-        same = sum(sequence.n_same_top1 for sequence in self.sequences)
-        return same / self.n_tokens if self.n_tokens else float("nan")
+        return self.n_same_top1 / self.n_tokens if self.n_tokens else float("nan")
 
 
-def compare_logits(baseline: torch.Tensor, candidate: torch.Tensor) -> SequenceDivergence:
+def compare_logits(baseline: torch.Tensor, candidate: torch.Tensor) -> Divergence:
     """Compare logits `[positions, vocabulary]` of two models at the same positions.
 
     KL(p ‖ q) = Σ_v p_v (log p_v - log q_v) with p the baseline's and q the candidate's softmax, in float64 (Kullback
@@ -101,7 +96,7 @@ def compare_logits(baseline: torch.Tensor, candidate: torch.Tensor) -> SequenceD
         log_ratio = log_p - q.to(torch.float64).log_softmax(-1)
         # A token that the baseline excludes (logit -inf) contributes 0, the limit of x log x.
         total += float((log_p.exp() * log_ratio.masked_fill_(log_p == -torch.inf, 0.0)).sum())
-    return SequenceDivergence(total_kl=total, n_same_top1=same, n_tokens=baseline.shape[0])
+    return Divergence(total_kl=total, n_same_top1=same, n_tokens=baseline.shape[0])
 
 
 def causal_logits(model: Any) -> LogitsFunction:

@@ -10,8 +10,8 @@ from random import Random
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.benchmarks.selftest import completion_of
 from pytest_qeval.benchmarks.text.base import TextBenchmark
-from pytest_qeval.engines.base import EngineProgress, ModelEngine
-from pytest_qeval.engines.replay import Answers, read_samples
+from pytest_qeval.engines.base import ModelEngine
+from pytest_qeval.engines.replay import FindCompletions, read_samples
 from pytest_qeval.errors import UsageError
 from pytest_qeval.execution.pacing import PacedPool
 from pytest_qeval.execution.sandbox import SandboxPool
@@ -21,7 +21,7 @@ from pytest_qeval.plan import cases_of, default_benchmarks
 from pytest_qeval.run.benchmarks import BenchmarkLoader
 from pytest_qeval.run.case_problems import CaseProblems
 from pytest_qeval.run.recipe_run import RecipeRun
-from pytest_qeval.schema import Case, Json, Problem, Record
+from pytest_qeval.schema import Case, EngineProgress, Json, Problem, Record
 from pytest_qeval.settings import ExecutionSettings, Settings
 from pytest_qeval.verdict.baseline.reuse import Saved
 from pytest_qeval.verdict.gates.decider import Decider
@@ -104,7 +104,7 @@ class RunContext:
             self._samples = read_samples(self.settings.completions)
         return self._samples
 
-    def answers(self, recipe: str) -> Answers | None:
+    def answers(self, recipe: str) -> FindCompletions | None:
         """Return what is replayed under a recipe; None when a model answers.
 
         Raises:

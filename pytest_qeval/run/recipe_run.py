@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.selftest import RECIPES
 from pytest_qeval.engines.base import EngineSource, ModelEngine
-from pytest_qeval.engines.replay import Answers, ReplayEngine
+from pytest_qeval.engines.replay import FindCompletions, ReplayEngine
 from pytest_qeval.errors import InvalidProblemError
 from pytest_qeval.evaluator import Evaluator
 from pytest_qeval.facts import EnergyFacts, GenerationFacts, RecipeFacts, Role, SensitivityFacts, StreamFacts
@@ -69,7 +69,7 @@ class RecipeRun:
                 self._evaluator.submit(reversed(planned) if self.recipe == CONTROL else planned)
 
     @cached_property
-    def _answers(self) -> Answers | None:
+    def _answers(self) -> FindCompletions | None:
         return self._runtime.answers(self.recipe)
 
     @property

@@ -5,10 +5,20 @@ import pytest
 
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.benchmarks.text.base import TextBenchmark, text_problem
-from pytest_qeval.engines.base import EngineProgress, FinishedCompletion, Request
+from pytest_qeval.engines.base import FinishedCompletion, Request
 from pytest_qeval.errors import EngineError
 from pytest_qeval.evaluator import Evaluator
-from pytest_qeval.schema import Case, Completion, Execution, FinishReason, Problem, Program, PromptStyle, Record
+from pytest_qeval.schema import (
+    Case,
+    Completion,
+    EngineProgress,
+    Execution,
+    FinishReason,
+    Problem,
+    Program,
+    PromptStyle,
+    Record,
+)
 
 PROBLEMS = {
     f"b/{number}": Problem(

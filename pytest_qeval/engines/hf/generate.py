@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
+from transformers import LogitsProcessorList, StoppingCriteriaList
 
 from pytest_qeval.engines.hf.decoder import Decoder, pick_group
 from pytest_qeval.engines.hf.forward import pad_right
@@ -56,8 +56,8 @@ class GenerateQueue(Decoder):
             max_new_tokens=max(row.sample.max_new_tokens for row in rows),
             do_sample=False,
             num_beams=1,
-            logits_processor=LogitsProcessorList([_ChooseTokens(self, rows)]),
-            stopping_criteria=StoppingCriteriaList([_StopFinished(rows)]),
+            logits_processor=LogitsProcessorList([lambda _, scores: self._choose_next(scores, rows)]),
+            stopping_criteria=StoppingCriteriaList([lambda ids, _, **__: _finished(rows, ids.device)]),
         )
 
     def _inputs(self, prompts: Sequence[tuple[int, ...]]) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class GenerateQueue(Decoder):
         ids, mask = (one.flip(1) for one in pad_right([prompt[::-1] for prompt in prompts], self._model.device))
         return {"input_ids": ids, "attention_mask": mask}
 
-    def choose_next(self, scores: torch.Tensor, rows: Sequence[Row]) -> torch.Tensor:
+    def _choose_next(self, scores: torch.Tensor, rows: Sequence[Row]) -> torch.Tensor:
         """Choose and append the next token of every unfinished row of a group.
 
         Returns:
@@ -87,23 +87,5 @@ class GenerateQueue(Decoder):
         return only
 
 
-class _ChooseTokens(LogitsProcessor):  # type: ignore[misc] # transformers is untyped here
-    """Chooses tokens in place of `generate`, so that sampling is seeded row by row."""
-
-    def __init__(self, queue: GenerateQueue, rows: Sequence[Row]) -> None:
-        self._queue, self._rows = queue, rows
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        del input_ids
-        return self._queue.choose_next(scores, self._rows)
-
-
-class _StopFinished(StoppingCriteria):  # type: ignore[misc] # transformers is untyped here
-    """Tells `generate` which rows are finished."""
-
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self._rows = rows
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
-        del scores
-        return torch.tensor([row.reason is not None for row in self._rows], device=input_ids.device)
+def _finished(rows: Sequence[Row], device: torch.device) -> torch.Tensor:
+    return torch.tensor([row.reason is not None for row in rows], device=device)

@@ -70,7 +70,7 @@ def measure_sensitivity(
         done = quantize_(model, recipe, ranges=ranges, within=name)
         assert done.quantized_layers == count  # noqa: S101 - a block that stayed as it is would rank as harmless
         pairs = zip(baseline, map(forcing.logits, scored), strict=True)
-        divergence = Divergence(sequences=tuple(compare_logits(*pair) for pair in pairs))
+        divergence = Divergence.total(compare_logits(*pair) for pair in pairs)
         setattr(holder, leaf, original)
         blocks.append(BlockSensitivity(name=name, layers=count, kl=divergence.mean_kl, same_top1=divergence.same_top1))
     return SensitivityFacts(

@@ -1,4 +1,4 @@
-"""What `--qeval-model` may name, and what is said when it names something else. No network, no torch."""
+"""What `--qeval-model` may name, and how everything else is refused. No network, no torch."""
 
 from __future__ import annotations
 
@@ -170,15 +170,15 @@ def _encoder(directory: Path) -> None:
         (_garble_header, "not a whole safetensors file .invalid JSON in header"),
         (_garble_index, "not a weight index"),
         (_drop_config, "no config.json"),
-        (_leave_gguf, "no config.json.* It holds tiny.gguf"),
+        (_leave_gguf, "no config.json.* It has tiny.gguf"),
         (_garble_config, "not JSON"),
-        (_list_config, "no JSON object"),
+        (_list_config, "not a JSON object"),
         (_encoder_decoder, r"without a head that generates text \(T5EncoderModel\)"),
-        (_encoder, r"no causal language model \(BertForMaskedLM\), which is not supported yet"),
+        (_encoder, r"not a causal language model \(BertForMaskedLM\) and not supported yet"),
     ],
 )
 def test_a_broken_directory_is_refused(directory: Path, damage: Callable[[Path], None], message: str) -> None:
-    """Before anything is loaded, saying what is wrong with it."""
+    """Before anything is loaded, with what is wrong."""
     damage(directory)
     with pytest.raises(ModelSourceError, match=message):
         find(directory)
@@ -199,9 +199,7 @@ def test_a_missing_path_suggests_its_neighbours(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["./model", "~/no/such", "org/name/more", "model.gguf", "../x"])
-def test_what_looks_like_a_path_is_never_asked_of_the_hub(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_path_is_never_looked_up_on_the_hub(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", None)
     with pytest.raises(ModelSourceError):
@@ -209,7 +207,7 @@ def test_what_looks_like_a_path_is_never_asked_of_the_hub(
 
 
 def test_what_is_neither_path_nor_id_is_refused() -> None:
-    with pytest.raises(ModelSourceError, match="is no model: expected `demo`"):
+    with pytest.raises(ModelSourceError, match="is not a model: expected `demo`"):
         find("two words")
 
 
@@ -253,7 +251,7 @@ def test_the_hubs_refusals_are_explained(error: Exception, message: str, monkeyp
     ],
     ids=["connection", "offline mode", "server error"],
 )
-def test_without_a_hub_its_cache_is_asked(error: Exception, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_is_used_without_the_hub(error: Exception, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cached model is used from where it lies; otherwise the message names what works offline."""
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", _raise(error))
     with pytest.raises(ModelSourceError, match=r"cannot be reached.* `demo`, the embedded model"):
@@ -280,13 +278,13 @@ def test_a_hub_model_is_found_by_its_config_alone(directory: Path, monkeypatch: 
 
 
 def test_memory_is_estimated_from_headers(directory: Path, gguf_file: Path) -> None:
-    """The stored types for `checkpoint`, the asked-for type otherwise; a GGUF file is unpacked."""
+    """The stored types for `checkpoint`, the given type otherwise; a GGUF file is unpacked."""
     safetensors, packed = find(directory), find(gguf_file)
     assert [estimate_bytes(safetensors, dtype) for dtype in ("checkpoint", "float32", "bfloat16")] == [2400, 4800, 2400]
     assert [estimate_bytes(packed, dtype) for dtype in ("checkpoint", "float32", "bfloat16")] == [4800, 4800, 2400]
 
 
-def test_memory_of_a_hub_model_is_asked_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_of_a_hub_model_comes_from_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     """And unknown where the hub does not answer."""
     source = ModelSource(kind="hub", name="org/name")
     metadata = type("Metadata", (), {"parameter_count": {"BF16": 1000, "F32": 10}})
@@ -353,7 +351,7 @@ def test_finding_a_model_imports_no_torch() -> None:
 
 @pytest.mark.parametrize("architecture", ["T5ForConditionalGeneration", "T5WithLMHeadModel", "MarianMTModel", None])
 def test_a_model_with_an_encoder_is_known_from_its_config(directory: Path, architecture: str | None) -> None:
-    """Before anything is loaded; a model without one is told from it."""
+    """Before anything is loaded; a model without one is told apart."""
     assert not is_encoder_decoder(ModelSettings(name=str(directory)))
     config = {"is_encoder_decoder": True, "model_type": "t5"} | (
         {"architectures": [architecture]} if architecture else {}

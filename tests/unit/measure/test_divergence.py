@@ -79,14 +79,13 @@ def test_only_the_solution_counts() -> None:
 
 def test_every_token_weighs_the_same() -> None:
     p, q = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
-    parts = tuple(compare_logits(p.expand(n, -1), q.expand(n, -1)) for n in (2, 1))
-    result = Divergence(sequences=parts)
+    result = Divergence.total(compare_logits(p.expand(n, -1), q.expand(n, -1)) for n in (2, 1))
     assert (result.n_tokens, result.same_top1) == (3, 0.0)
     assert result.mean_kl == pytest.approx(compare_logits(p, q).total_kl)
 
 
 def test_nothing_measured_is_no_number() -> None:
-    empty = Divergence(sequences=())
+    empty = Divergence.total([])
     assert math.isnan(empty.mean_kl)
     assert math.isnan(empty.same_top1)
 

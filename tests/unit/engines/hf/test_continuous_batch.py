@@ -247,12 +247,12 @@ def test_room_is_made_once_for_the_whole_queue(make_model: Callable[[str], Any],
     decoder = batch(make_model("llama"), tokenizer, rows=2, group=1)
     decoder.submit(requests_for(["x", "def add(a, b):\n    return a + b\n" * 3]))
     decoder.step()
-    layer = decoder._model.cache.layers[0]  # type: ignore[attr-defined]
-    room = layer.keys
+    cache_: Any = decoder._model.cache
+    room = cache_.layers[0].keys
     run(decoder)
 
-    assert layer.keys is room
-    assert room.shape[2] > 64  # which would do for the first
+    assert cache_.layers[0].keys is room
+    assert room.shape[2] > 64, "more than the first prompt needs"
 
 
 @pytest.mark.parametrize("top_p", [1.0, 0.9])
