@@ -31,7 +31,6 @@ from pytest_qeval.settings import GenerationSettings, ModelSettings
 
 __all__ = ["TransformersEngine"]
 
-_CLOSED = "the engine is closed: its model has been freed."
 _ROWS = 128
 """A step's fixed cost, reading the weights, equals that of about 90 rows on 2 cores (Qwen2.5-0.5B, bf16). Replayed with
 these costs, 64 rows decode HumanEval in 72 CPU seconds, 128 in 61, all 164 in 61."""
@@ -42,7 +41,7 @@ _CACHE_SHARE = 0.5
 
 
 class TransformersEngine:
-    """Implements `ModelEngine` with a model of Hugging Face transformers."""
+    """Implements `ModelEngine` with a model of Hugging Face transformers; raises EngineError after `close`."""
 
     def __init__(
         self,
@@ -63,72 +62,59 @@ class TransformersEngine:
         if model.device in {"auto", "cpu"} and not torch.cuda.is_available():
             check_memory(source, recipe.dtype)
         loaded = load(source, recipe, device=model.device, threads=model.threads, texts=texts, export=export)
-        self._loaded: Loaded | None = loaded
-        rows = model.batch_size or _default_rows(loaded)
-        self._decoder: Decoder | None = make_decoder(loaded, generation, rows=rows)
-        self._progress = self._decoder.progress
+        decoder = make_decoder(loaded, generation, rows=model.batch_size or _default_rows(loaded))
+        self._open: tuple[Loaded, Decoder] | None = (loaded, decoder)
+        self._progress = decoder.progress
         self._facts = _facts(loaded)
 
-    def submit(self, requests: Sequence[Request]) -> None:
-        """Append requests to the queue; see `Engine.submit`.
+    @property
+    def _loaded(self) -> Loaded:
+        return self._require_open()[0]
 
-        Raises:
-            EngineError: after `close`.
-        """
-        self._open().submit(requests)
+    @property
+    def _decoder(self) -> Decoder:
+        return self._require_open()[1]
+
+    def _require_open(self) -> tuple[Loaded, Decoder]:
+        if self._open is None:
+            raise EngineError("the engine is closed: its model has been freed.")
+        return self._open
+
+    def submit(self, requests: Sequence[Request]) -> None:
+        """Append requests to the queue; see `Engine.submit`."""
+        self._decoder.submit(requests)
 
     def step(self) -> Sequence[FinishedCompletion]:
-        """Prefill a group of prompts or decode one token of every row; see `Engine.step`.
-
-        Raises:
-            EngineError: after `close`.
-        """
-        return self._open().step()
+        """Prefill a group of prompts or decode one token of every row; see `Engine.step`."""
+        return self._decoder.step()
 
     @property
     def progress(self) -> EngineProgress:
         """Counts so far; they stay readable after `close`."""
-        return self._decoder.progress if self._decoder else self._progress
+        return self._decoder.progress if self._open else self._progress
 
     def facts(self) -> Json:
         """Return what was loaded, and how, as plain values; see `ModelEngine.facts`."""
         return dict(self._facts)
 
     def measure_stream(self, *, prompt_tokens: int = 128, new_tokens: int = 32, rounds: int = 3) -> StreamTimes:
-        """Time one sequence alone: prefill and decoding, after a warm-up round. Does not touch the queue.
-
-        Raises:
-            EngineError: after `close`.
-        """
-        if self._loaded is None:
-            raise EngineError(_CLOSED)
+        """Time one sequence alone, after a warm-up round, without touching the queue."""
         return measure_stream(self._loaded, prompt_tokens=prompt_tokens, new_tokens=new_tokens, rounds=rounds)
 
     def score(self, solutions: Sequence[tuple[str, str, str]], *, against: Scores | None = None) -> Scores:
-        """Score solutions after their prompts; see `ModelEngine.score`. Does not touch the queue.
-
-        Raises:
-            EngineError: after `close`.
-        """
-        if self._loaded is None:
-            raise EngineError(_CLOSED)
+        """Score solutions after their prompts, without touching the queue; see `ModelEngine.score`."""
         return score(self._loaded.model, self._loaded.tokenizer, solutions, against=against)
 
     def close(self) -> None:
         """Return the model's memory to the operating system and drop unfinished requests."""
-        if self._decoder is None:
+        if self._open is None:
             return
         self._progress = self._decoder.progress
-        self._decoder = self._loaded = None
+        self._open = None
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         _trim_heap()
-
-    def _open(self) -> Decoder:
-        if self._decoder is None:
-            raise EngineError(_CLOSED)
-        return self._decoder
 
 
 def _facts(loaded: Loaded) -> Json:

@@ -57,7 +57,9 @@ def measure_sensitivity(
     model, ranges = language_model.model, NO_RANGES
     if texts and recipe.calibration:
         reason = find_fallback_reason(model, language_model.encoder_decoder)
-        run = CalibrationRun(replace(language_model, fallback_reason=reason), texts, recipe.calibration)
+        # without end-of-sequence tokens, so that every continuation has the plan's length
+        language_model = replace(language_model, fallback_reason=reason, eos_ids=())
+        run = CalibrationRun(language_model, texts, recipe.calibration)
         ranges = observe_ranges(model, recipe, run)
     forcing = teacher_forcing(model, language_model.tokenizer)
     scored = [forcing.tokenize(prompt, solution) for prompt, solution in solutions]
