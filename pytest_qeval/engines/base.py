@@ -1,7 +1,7 @@
 """The interface of engines: a queue of prompts that is decoded ahead, one step at a time.
 
 No thread owns an engine. A test item that waits for its completion calls `step` until it is there. All other requests
-advance with it, and nothing is generated when nobody waits.
+advance with it, and nothing is generated when no item waits.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""SHA-256 of a model's files: tells whether two reports are about the same model."""
+"""SHA-256 of a model's files, to see whether two reports are about the same model."""
 
 from __future__ import annotations
 

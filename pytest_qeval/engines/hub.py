@@ -21,7 +21,7 @@ class HubModel:
 
     config: Mapping[str, Any]
     snapshot: Path | None
-    """The cached copy's directory when the hub cannot be reached; None when transformers may ask the hub itself."""
+    """The cached copy's directory when the hub cannot be reached; None when transformers can fetch the files itself."""
 
 
 def find_on_hub(name: str, revision: str | None) -> HubModel:

@@ -41,8 +41,8 @@ def _grouped(
     """Attend as transformers' `sdpa` does: query [rows, heads, queries, head_dim], result [rows, queries, heads, …]."""
     rows, heads, queries, _ = query.shape
     shared, columns = key.shape[1], key.shape[2]
-    ours = attention_mask is not None and attention_mask.shape[1] == 1 and heads > shared and queries < columns
-    if attention_mask is None or not ours or kwargs.get("softcap") or kwargs.get("position_bias") is not None:
+    fits = attention_mask is not None and attention_mask.shape[1] == 1 and heads > shared and queries < columns
+    if attention_mask is None or not fits or kwargs.get("softcap") or kwargs.get("position_bias") is not None:
         result: tuple[torch.Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
         return result
     group = heads // shared

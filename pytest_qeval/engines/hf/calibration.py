@@ -99,7 +99,7 @@ class CalibrationRun:
     """
 
     def __init__(self, language_model: LanguageModel, texts: CalibrationTexts, plan: CalibrationPlan) -> None:
-        """Let a model in full precision continue the texts, by as many tokens as the plan says."""
+        """Let a model in full precision continue the texts by `plan.new_tokens` tokens."""
         started = time.perf_counter()
         self._language_model = language_model
         self._model = language_model.model

@@ -145,7 +145,7 @@ def _config_dtype(config: Any) -> torch.dtype:
 
 
 def _missing_package(source: ModelSource, error: ImportError) -> Exception:
-    """Name the package that a quantized checkpoint needs, as far as transformers tells."""
+    """Name the package that a quantized checkpoint needs, as far as transformers names it."""
     reason = str(error).strip().splitlines()[0]
     if source.stored in {"bitsandbytes", "torchao", "compressed-tensors"}:
         return MissingPackageError(source.stored, extra=source.stored, purpose=f"the checkpoint {source.name}")

@@ -43,7 +43,7 @@ class Loaded(LanguageModel):
     """The user's recipe, or the one that an exported checkpoint holds."""
     quantization: Quantization
     quantize_peak_bytes: int | None
-    """Highest resident size of the process while quantizing, model included; None where the system does not tell."""
+    """Highest resident size of the process while quantizing, model included; None where it is unknown."""
     calibration: Calibration | None
     """What static activations were observed on; None for recipes that have none."""
     disk_bytes: int | None

@@ -17,7 +17,7 @@ _STORED_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2
 
 
 def estimate_bytes(source: ModelSource, dtype: Dtype) -> int | None:
-    """Estimate the memory of a model's weights once loaded; None where the hub does not tell.
+    """Estimate the memory of a model's weights once loaded; None where the hub does not know.
 
     A GGUF file is unpacked to `dtype`; `checkpoint` means float32 there, the only type that all its blocks unpack to.
     """

@@ -8,7 +8,7 @@ from pytest_qeval.errors import DataError, EngineError
 
 
 def test_completions_come_back_unchanged_and_in_order(tmp_path: Path) -> None:
-    """No stop string cuts a replayed completion: it was cut, or not, by whoever generated it."""
+    """No stop string cuts a recorded completion."""
     path = tmp_path / "samples.jsonl"
     path.write_text(
         '{"task_id": "a", "completion": "  one\\n\\ndef more(): pass"}\n{"task_id": "b", "completion": ""}\n'

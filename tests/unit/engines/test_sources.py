@@ -285,7 +285,7 @@ def test_memory_is_estimated_from_headers(directory: Path, gguf_file: Path) -> N
 
 
 def test_memory_of_a_hub_model_comes_from_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And unknown where the hub does not answer."""
+    """And unknown where the hub cannot be reached."""
     source = ModelSource(kind="hub", name="org/name")
     metadata = type("Metadata", (), {"parameter_count": {"BF16": 1000, "F32": 10}})
     monkeypatch.setattr(huggingface_hub.HfApi, "get_safetensors_metadata", lambda *_, **__: metadata)
