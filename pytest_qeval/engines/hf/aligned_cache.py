@@ -8,13 +8,12 @@ more are reused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from transformers.cache_utils import Cache, CacheLayerMixin, DynamicLayer, EncoderDecoderCache
+from transformers.cache_utils import Cache, DynamicLayer, EncoderDecoderCache
 
-from pytest_qeval.engines.hf.cache import CAPACITY_STEP, Prefix
+from pytest_qeval.engines.hf.cache import KeyValueStore, Prefix, StoredLayer
 
 __all__ = ["AlignedCache", "AlignedStep"]
 
@@ -39,26 +38,17 @@ class _Window(NamedTuple):
     end: int
 
 
-class _SelfLayer(CacheLayerMixin):  # type: ignore[misc] # transformers is untyped here
-    """Keys and values of one decoder layer's own tokens, [rows, heads, capacity, head_dim]."""
-
-    is_sliding = False
-
-    def __init__(self, window: _Window, keys: torch.Tensor, values: torch.Tensor) -> None:
-        super().__init__()
+class _SelfLayer(StoredLayer):
+    def __init__(self, store: KeyValueStore, index: int, window: _Window) -> None:
+        super().__init__(store, index)
         self._window = window
-        self.keys, self.values = keys, values
-        self.is_initialized = True
 
     def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any) -> Any:
         """Write a step's keys and values ([rows, heads, 1, head_dim]) and return the attended ones."""
-        rows, first, end = self._window
-        self.keys[:rows, :, end - 1 : end] = key_states
-        self.values[:rows, :, end - 1 : end] = value_states
-        return self.keys[:rows, :, first:end], self.values[:rows, :, first:end]
-
-    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Do nothing: the tensors are given."""
+        (rows, first, end), (keys, values) = self._window, self.pair
+        keys[:rows, :, end - 1 : end] = key_states
+        values[:rows, :, end - 1 : end] = value_states
+        return keys[:rows, :, first:end], values[:rows, :, first:end]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Return the attended width."""
@@ -69,41 +59,6 @@ class _SelfLayer(CacheLayerMixin):  # type: ignore[misc] # transformers is untyp
         """Return the attended columns before the step's own."""
         return self._window.end - self._window.first - 1
 
-    def get_max_length(self) -> int:
-        """Return the allocated columns."""
-        return int(self.keys.shape[2])
-
-
-class _Store:
-    """Keys and values of all layers, alternating: tensors [rows, heads, columns, head_dim] that grow by columns."""
-
-    def __init__(self, rows: int) -> None:
-        self._rows = rows
-        self.columns = 0
-        self.tensors: list[torch.Tensor] = []
-
-    @property
-    def layers(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Keys and values of each layer."""
-        return zip(self.tensors[::2], self.tensors[1::2], strict=True)
-
-    def write(self, row: int, start: int, new: Sequence[torch.Tensor], *, columns: int) -> None:
-        """Write tensors [heads, length, head_dim] into a row from column `start`, with room for `columns` columns."""
-        self.reserve(new, columns)
-        for stored, one in zip(self.tensors, new, strict=True):
-            stored[row, :, start : start + one.shape[1]] = one
-
-    def reserve(self, like: Sequence[torch.Tensor], columns: int) -> None:
-        """Make room for `columns` columns of tensors like these ([heads, any, head_dim])."""
-        if columns <= self.columns:
-            return
-        self.columns = -(-columns // CAPACITY_STEP) * CAPACITY_STEP
-        # zeros, not empty: a masked column still meets softmax weight 0, and 0 × NaN would be NaN
-        grown = [one.new_zeros((self._rows, one.shape[0], self.columns, one.shape[2])) for one in like]
-        for new, old in zip(grown, self.tensors, strict=False):
-            new[:, :, : old.shape[2]] = old
-        self.tensors = grown
-
 
 class AlignedCache:
     """Decoder and encoder keys and values of up to `rows` completions."""
@@ -111,7 +66,7 @@ class AlignedCache:
     def __init__(self, *, rows: int, device: torch.device) -> None:
         """Allocate nothing yet: the first `place` knows the shapes."""
         self._device = device
-        self._decoder, self._encoder = _Store(rows), _Store(rows)
+        self._decoder, self._encoder = KeyValueStore(rows), KeyValueStore(rows)
         self._starts, self._prompt_lengths = [0] * rows, [0] * rows
         self._end = 0
 
@@ -129,19 +84,15 @@ class AlignedCache:
         width = prefix.keys[0].shape[1]
         self._end = max(self._end, width) if row else width
         start = self._end - width
-        self._decoder.write(row, start, _interleave(prefix.keys, prefix.values), columns=self._end + 1)
-        self._encoder.write(row, 0, _interleave(prefix.cross_keys, prefix.cross_values), columns=prefix.length)
+        self._decoder.write(row, start, prefix.keys, prefix.values, columns=self._end + 1)
+        self._encoder.write(row, 0, prefix.cross_keys, prefix.cross_values, columns=prefix.length)
         self._starts[row], self._prompt_lengths[row] = start, prefix.length
 
     def move(self, source: int, target: int, *, length: int) -> None:
         """Fill a hole: copy row `source` over row `target`. Its `length` is known here."""
         del length
-        for store, begin, end in (
-            (self._decoder, self._starts[source], self._end),
-            (self._encoder, 0, self._prompt_lengths[source]),
-        ):
-            for stored in store.tensors:
-                stored[target, :, begin:end] = stored[source, :, begin:end]
+        self._decoder.move(source, target, self._starts[source], self._end)
+        self._encoder.move(source, target, 0, self._prompt_lengths[source])
         self._starts[target], self._prompt_lengths[target] = self._starts[source], self._prompt_lengths[source]
 
     def begin_step(self, rows: int) -> AlignedStep:
@@ -153,8 +104,10 @@ class AlignedCache:
         window = _Window(rows=rows, first=first, end=self._end)
         starts, lengths = (torch.tensor(values[:rows])[:, None] for values in (self._starts, self._prompt_lengths))
         width = int(lengths.max())
-        own = Cache(layers=[_SelfLayer(window, *pair) for pair in self._decoder.layers])
-        cross = Cache(layers=[_cross_layer(*(one[:rows, :, :width] for one in pair)) for pair in self._encoder.layers])
+        layers = range(len(self._decoder.tensors) // 2)
+        own = Cache(layers=[_SelfLayer(self._decoder, layer, window) for layer in layers])
+        encoded = [stored[:rows, :, :width] for stored in self._encoder.tensors]
+        cross = Cache(layers=[_cross_layer(*encoded[2 * layer : 2 * layer + 2]) for layer in layers])
         return AlignedStep(
             cache=EncoderDecoderCache(own, cross),
             positions=(self._end - 1 - starts[:, 0]).to(self._device),
@@ -173,10 +126,6 @@ class AlignedCache:
         self._starts = [start - first for start in self._starts]
         self._end -= first
         return 0
-
-
-def _interleave(keys: Sequence[torch.Tensor], values: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    return [tensor for pair in zip(keys, values, strict=True) for tensor in pair]
 
 
 def _cross_layer(keys: torch.Tensor, values: torch.Tensor) -> DynamicLayer:

@@ -248,10 +248,10 @@ def test_room_is_made_once_for_the_whole_queue(make_model: Callable[[str], Any],
     decoder.submit(requests_for(["x", "def add(a, b):\n    return a + b\n" * 3]))
     decoder.step()
     cache_: Any = decoder._model.cache
-    room = cache_.layers[0].keys
+    room = cache_.store.tensors[0]
     run(decoder)
 
-    assert cache_.layers[0].keys is room
+    assert cache_.store.tensors[0] is room
     assert room.shape[2] > 64, "more than the first prompt needs"
 
 
