@@ -76,7 +76,7 @@ def resolve(settings: ModelSettings) -> ModelSource:
 
 
 def is_encoder_decoder(settings: ModelSettings) -> bool:
-    """Return whether a model has an encoder for prompts, from its config alone; `demo` and GGUF files have none.
+    """Say whether a model has an encoder for prompts, from its config alone; `demo` and GGUF files have none.
 
     Raises:
         ModelSourceError: as `resolve`.
