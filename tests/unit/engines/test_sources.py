@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_qeval.engines.hf.memory_check import check_memory, estimate_bytes
-from pytest_qeval.engines.sources import ModelSource, is_encoder_decoder, resolve
+from pytest_qeval.engines.sources import ModelSource, resolve
 from pytest_qeval.engines.weight_files import gguf_text
 from pytest_qeval.errors import MissingPackageError, ModelSourceError
 from pytest_qeval.settings import ModelSettings
@@ -352,9 +352,9 @@ def test_finding_a_model_imports_no_torch() -> None:
 @pytest.mark.parametrize("architecture", ["T5ForConditionalGeneration", "T5WithLMHeadModel", "MarianMTModel", None])
 def test_a_model_with_an_encoder_is_known_from_its_config(directory: Path, architecture: str | None) -> None:
     """Before anything is loaded; a model without one is told apart."""
-    assert not is_encoder_decoder(ModelSettings(name=str(directory)))
+    assert not resolve(ModelSettings(name=str(directory))).encoder_decoder
     config = {"is_encoder_decoder": True, "model_type": "t5"} | (
         {"architectures": [architecture]} if architecture else {}
     )
     (directory / "config.json").write_text(json.dumps(config))
-    assert is_encoder_decoder(ModelSettings(name=str(directory)))
+    assert resolve(ModelSettings(name=str(directory))).encoder_decoder
