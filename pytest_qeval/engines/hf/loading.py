@@ -102,7 +102,7 @@ def load(
         recipe,
         ranges=ranges,
         rounding=exported.round if exported else exporter.round if exporter else None,
-        show_texts=run.run if run else _run_nothing,
+        show_texts=run.run if run else lambda: None,
     )
     quantize_peak_bytes = memory.read()
     as_stored = bool(source.stored) and not (exported or recipe.quantizes)
@@ -175,10 +175,6 @@ def _model_bytes(source: ModelSource, model: Any, quantization: Quantization, *,
     if as_stored:
         return measure_footprint(model).model_bytes + sum(hidden_bytes(module) for module in model.modules())
     return measure_footprint(model, simulated_savings_bytes=quantization.simulated_savings_bytes).model_bytes
-
-
-def _run_nothing() -> None:
-    """Do nothing, for a recipe without calibration."""
 
 
 def choose_device(name: str) -> torch.device:
