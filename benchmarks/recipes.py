@@ -29,7 +29,7 @@ import transformers
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.engines.base import Request
-from pytest_qeval.engines.hf.engine import continuous_batch
+from pytest_qeval.engines.hf.decoding import make_decoder
 from pytest_qeval.engines.hf.loading import Loaded, load
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.execution.sandbox import SandboxPool
@@ -106,12 +106,12 @@ class Bench:
     def divergence(self, loaded: Loaded) -> Divergence:
         """Compare next-token distributions with the baseline's."""
         pairs = zip(self.logits, _logits(loaded, self.texts), strict=True)
-        return Divergence(sequences=tuple(compare_logits(*pair) for pair in pairs))
+        return Divergence.total(compare_logits(*pair) for pair in pairs)
 
     def solved(self, loaded: Loaded) -> int:
         """Count the problems that are solved, greedily."""
         problems = list(self.humaneval.problems.values())[: self.arguments.problems]
-        batch = continuous_batch(loaded, GenerationSettings(), rows=128)
+        batch = make_decoder(loaded, GenerationSettings(), rows=128)
         requests = [Request(key=p.task_id, prompt=p.prompt, stops=self.humaneval.stops) for p in problems]
         batch.submit(requests)
         futures = []

@@ -20,7 +20,6 @@ from pytest_qeval.config.parse import Settled, read_settings
 from pytest_qeval.config.prompt_format import PromptFormat
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.config.suites import default_suites, suite_files
-from pytest_qeval.engines.base import EngineProgress
 from pytest_qeval.errors import UsageError
 from pytest_qeval.execution.isolation import choose_isolation
 from pytest_qeval.execution.launch import Isolation
@@ -33,7 +32,7 @@ from pytest_qeval.hooks.xdist import Distributor, is_distributed, worker_count, 
 from pytest_qeval.records.run_header import make_header
 from pytest_qeval.report.progress import ProgressLine
 from pytest_qeval.run.context import RunContext
-from pytest_qeval.schema import Json
+from pytest_qeval.schema import EngineProgress, Json
 from pytest_qeval.session import Session
 from pytest_qeval.verdict.baseline.key import cache_path, key_of
 from pytest_qeval.verdict.baseline.reuse import SavedBaseline, find_saved, open_saved

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from functools import cached_property
 
 from pytest_qeval.config.run_settings import RunSettings
-from pytest_qeval.engines.base import EngineProgress, ModelEngine
+from pytest_qeval.engines.base import ModelEngine
 from pytest_qeval.engines.replay import ReplayEngine
 from pytest_qeval.evaluator import Evaluator
 from pytest_qeval.execution.pacing import PacedPool
@@ -23,7 +23,7 @@ from pytest_qeval.run.measurements import Measurements
 from pytest_qeval.run.outcomes import EarlyStop, Outcomes
 from pytest_qeval.run.recipe_run import RecipeRun
 from pytest_qeval.run.replay import Replays
-from pytest_qeval.schema import Case, Problem
+from pytest_qeval.schema import Case, EngineProgress, Problem
 from pytest_qeval.settings import ExecutionSettings
 from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
 

@@ -1,4 +1,4 @@
-"""Will the model fit? Asked before it is loaded, because the kernel's answer would be a killed session."""
+"""Check before loading that a model fits in memory; the kernel would kill the session otherwise."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _STORED_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2
 
 
 def estimate_bytes(source: ModelSource, dtype: Dtype) -> int | None:
-    """Estimate what a model's weights take in memory once loaded; None where the hub does not tell.
+    """Estimate the memory of a model's weights once loaded; None where the hub does not know.
 
-    A GGUF file is unpacked to `dtype`, with `checkpoint` to float32, the only type that all its blocks unpack to.
+    A GGUF file is unpacked to `dtype`; `checkpoint` means float32 there, the only type that all its blocks unpack to.
     """
     if source.kind == "gguf" and source.path:
         return gguf_tensors(source.path).elements * _ELEMENT_BYTES.get(dtype, 4)
@@ -33,15 +33,10 @@ def estimate_bytes(source: ModelSource, dtype: Dtype) -> int | None:
 
 
 def check_memory(source: ModelSource, dtype: Dtype, *, available_bytes: int | None = None) -> None:
-    """Refuse a model whose weights alone exceed the memory at hand.
-
-    Args:
-        source: The model.
-        dtype: What it will be loaded in.
-        available_bytes: Memory at hand; None asks the operating system.
+    """Refuse a model whose weights alone, loaded in `dtype`, exceed the available memory (by default the system's).
 
     Raises:
-        ModelSourceError: with both numbers and the ways out.
+        ModelSourceError: with both numbers and what to do.
     """
     needed = estimate_bytes(source, dtype)
     available = psutil.virtual_memory().available if available_bytes is None else available_bytes
