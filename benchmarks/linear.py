@@ -121,7 +121,7 @@ def kernel_variants(outputs: int, columns: int, rows: int) -> Variants:
 def int8_layers(sizes: tuple[int, ...], columns: int) -> list[Int8Linear]:
     """Make random layers that are fed the same tensor."""
     weights = [random_weight(size, columns) for size in sizes]
-    return Int8Linear.together(weights, [None] * len(sizes), ActivationQuantizer(ActivationScheme()))
+    return Int8Linear.fuse(weights, [None] * len(sizes), ActivationQuantizer(ActivationScheme()))
 
 
 def weight_only_variants(outputs: int, columns: int, rows: int) -> Variants:

@@ -34,9 +34,9 @@ from pytest_qeval.engines.hf.loading import Loaded, load
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.measure.divergence import Divergence, ScoredText, causal_logits, compare_logits, solution_text
-from pytest_qeval.quantize.catalogue import find_recipe
 from pytest_qeval.quantize.corpus import calibration_texts
 from pytest_qeval.quantize.grammar import expand_braces
+from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.settings import ExecutionSettings, GenerationSettings, ModelSettings
 
 BASELINE = "auto"

@@ -12,8 +12,8 @@ from pytest_qeval.engines.base import EngineSource
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.errors import DataError, GateError, UsageError
 from pytest_qeval.plan import OF_DIVERGENCE
-from pytest_qeval.quantize.catalogue import find_recipe
 from pytest_qeval.quantize.corpus import CalibrationTexts, calibration_texts
+from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.quantize.overlap import find_overlap
 from pytest_qeval.quantize.recipe import EXPORT_FILE, Recipe
 from pytest_qeval.settings import CalibrationSettings, Settings, file_stem

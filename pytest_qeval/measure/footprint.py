@@ -47,7 +47,7 @@ def measure_footprint(model: Module, *, simulated_savings_bytes: int = 0) -> Foo
     """Count a model's bytes and parameters.
 
     Modules that hold more than their parameters and buffers, such as weights in a kernel's own layout, say so by two
-    integers, `packed_bytes` and `packed_parameters` (`quantize.linear.Int8Siblings`). Tensors that are made of other
+    integers, `packed_bytes` and `packed_parameters` (`FusedInt8Linear`). Tensors that are made of other
     tensors, such as torchao's, count as what they are made of.
 
     Args:

@@ -19,7 +19,7 @@ from pytest_qeval.measure.divergence_facts import DivergenceFacts, divergence_fa
 from pytest_qeval.measure.memory import PeakMemory
 from pytest_qeval.measure.topk import Scores
 from pytest_qeval.plan import default_benchmark
-from pytest_qeval.quantize.catalogue import find_recipe
+from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.schema import Case, Record
 from pytest_qeval.settings import CONTROL

@@ -21,7 +21,7 @@ from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.kernels.activations import StaticRange
 from pytest_qeval.quantize.kernels.clip import clip_histogram, range_of_histogram
 from pytest_qeval.quantize.kernels.observers import Histogram
-from pytest_qeval.quantize.places import Place, plan_places
+from pytest_qeval.quantize.layers import LayerPlan, plan_layers
 from pytest_qeval.quantize.recipe import ActivationScheme, CalibrationPlan, Recipe
 
 __all__ = ["Calibration", "Reader", "Watch", "observed_ranges"]
@@ -50,7 +50,7 @@ class Watch:
 
     def __init__(self, model: Any, recipe: Recipe) -> None:
         """Look for the layers that the recipe gives static activations."""
-        self._places = [place for place in plan_places(model, recipe) if _static(place)]
+        self._places = [place for place in plan_layers(model, recipe) if _static(place)]
         self._histograms = [Histogram() for _ in self._places]
         self._model = model
 
@@ -64,7 +64,7 @@ class Watch:
             for hook in hooks:
                 hook.remove()
 
-    def _hook(self, place: Place, histogram: Histogram, real: torch.Tensor | None) -> Any:
+    def _hook(self, place: LayerPlan, histogram: Histogram, real: torch.Tensor | None) -> Any:
         def watch(_: Any, inputs: tuple[torch.Tensor, ...]) -> None:
             x = inputs[0].detach()
             x = x.reshape(-1, x.shape[-1])  # some models flatten batch and position themselves
@@ -75,7 +75,7 @@ class Watch:
             except EngineError as error:
                 raise EngineError(f"layer {place.name}: {error}") from error
 
-        return place.find(self._model).register_forward_pre_hook(watch)
+        return place.module(self._model).register_forward_pre_hook(watch)
 
     def ranges(self) -> dict[str, StaticRange]:
         """Conclude: one range per layer.
@@ -224,11 +224,11 @@ def _groups(sequences: Iterable[tuple[int, ...]]) -> Iterator[list[tuple[int, ..
         yield group
 
 
-def _static(place: Place) -> bool:
+def _static(place: LayerPlan) -> bool:
     return place.rule is not None and place.rule.activations is not None and not place.rule.activations.dynamic
 
 
-def _scheme(place: Place) -> ActivationScheme:
+def _scheme(place: LayerPlan) -> ActivationScheme:
     assert place.rule is not None  # noqa: S101 - `_static` has looked
     assert place.rule.activations is not None  # noqa: S101
     return place.rule.activations
@@ -238,5 +238,4 @@ def _range(histogram: Histogram, scheme: ActivationScheme) -> StaticRange:
     if scheme.symmetric:
         limit = clip_histogram(histogram, bits=scheme.bits, clip=scheme.clip, percentile=scheme.percentile)
         return StaticRange(low=-limit, high=limit)
-    low, high = range_of_histogram(histogram, bits=scheme.bits, clip=scheme.clip, percentile=scheme.percentile)
-    return StaticRange(low=low, high=high)
+    return range_of_histogram(histogram, bits=scheme.bits, clip=scheme.clip, percentile=scheme.percentile)

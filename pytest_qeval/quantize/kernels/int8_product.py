@@ -1,7 +1,7 @@
 """Integer matrix products: int8 × int8, accumulated in int32, scaled per output channel.
 
-Two kernels, one contract (`Int8Kernel`): `OneDnnKernel` is the fast one on CPUs with VNNI or AMX, at every number of
-rows; `IntMmKernel` runs everywhere else, CUDA included. `benchmarks/linear.py` measures them and those not taken.
+`OneDnnKernel` is the faster one on CPUs with VNNI or AMX, at every number of rows; `IntMmKernel` runs everywhere else,
+CUDA included. `benchmarks/linear.py` measures both and the alternatives.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ __all__ = ["Int8Kernel", "IntMmKernel", "OneDnnKernel", "kernel_for", "onednn_is
 
 
 class Int8Kernel(Protocol):
-    """A quantized weight `[out_features, in_features]` in the one layout that its kernel needs."""
+    """A quantized weight `[out_features, in_features]` in the layout of its kernel."""
 
     nbytes: int
-    """What the packed weight and its scales occupy, in bytes, padding included."""
+    """Bytes of the packed weight and its scales, padding included."""
 
     def product(self, values: torch.Tensor) -> torch.Tensor:
         """Return float32 `(values @ weight.T) * weight_scales` `[rows, out_features]` of int8 `[rows, in_features]`.
 
-        The sum over `in_features` is an exact int32; there is at least one row; `values` may be overwritten.
+        The sum over `in_features` is an exact int32. There must be at least one row; `values` may be overwritten.
         """
         ...
 
 
 class OneDnnKernel:
-    """The product of oneDNN on a prepacked weight, with the channel scales in its own last step."""
+    """The product of oneDNN on a prepacked weight, which applies the channel scales too."""
 
     def __init__(self, values: torch.Tensor, scales: torch.Tensor) -> None:
         """Pack int8 `values` `[out, in]` and float32 `scales` `[out, 1]`."""
         self._packed = torch.ops.onednn.qlinear_prepack(values, None)
         self._scales = scales.flatten().contiguous()
         self._zeros = torch.zeros(1, dtype=torch.int64)
-        self.nbytes = int(torch.ops.mkldnn._nbytes(self._packed)) + self._scales.nbytes  # noqa: SLF001 - its one way
+        self.nbytes = int(torch.ops.mkldnn._nbytes(self._packed)) + self._scales.nbytes  # noqa: SLF001 - no public function
 
     def product(self, values: torch.Tensor) -> torch.Tensor:
         """See `Int8Kernel.product`.
 
-        The operator gets uint8 with zero point 128, which is the same number: the weight is packed for that, and int8
-        rows fall back to a reference loop 20 times slower where a layer is too small for AMX (128 × 896, one row).
+        The operator gets the same numbers as uint8 with zero point 128, for which the weight is packed. int8 rows fall
+        back to a reference loop, 20 times slower, if a layer is too small for AMX (128 × 896, one row).
         """
         shifted = values.view(torch.uint8).bitwise_xor_(128)
         product: torch.Tensor = torch.ops.onednn.qlinear_pointwise(
@@ -52,7 +52,7 @@ class OneDnnKernel:
 
 
 class IntMmKernel:
-    """`torch._int_mm`: slower than oneDNN on a CPU, and on every device.
+    """`torch._int_mm`: slower than oneDNN on a CPU, but available on every device.
 
     CUDA wants more than 16 rows and both sides of the weight divisible by 8 (the checks of `_int_mm_out_cuda`): the
     weight is padded with zeros once, the rows at every call.
@@ -68,22 +68,22 @@ class IntMmKernel:
     def product(self, values: torch.Tensor) -> torch.Tensor:
         """See `Int8Kernel.product`."""
         padded = _padded(values, rows=max(0, 17 - values.shape[0]))
-        product = torch._int_mm(padded, self._values.t())  # noqa: SLF001 - its one name
+        product = torch._int_mm(padded, self._values.t())  # noqa: SLF001 - no public name
         return product[: values.shape[0], : self._out_features].float().mul_(self._scales)
 
 
 def _padded(values: torch.Tensor, *, rows: int) -> torch.Tensor:
-    """Append `rows` of zeros, and columns of zeros up to a multiple of 8."""
+    """Append `rows` rows of zeros, and columns of zeros up to a multiple of 8."""
     columns = -values.shape[1] % 8
     return torch.nn.functional.pad(values, (0, columns, 0, rows)) if rows or columns else values
 
 
 @cache
 def onednn_is_exact() -> bool:
-    """Whether this CPU and this torch multiply int8 exactly and with a scale per channel; tried once.
+    """Whether this CPU and this torch multiply int8 exactly and with a scale per channel; tested once.
 
     The operator is private to torch, and without VNNI oneDNN adds neighbouring products in int16, which saturates.
-    Trying it on the largest values says more than torch's version and the processor's name.
+    A product of the largest values is a better test than torch's version and the processor's name.
     """
     values = torch.full((3, 64), 127, dtype=torch.int8)
     scales = torch.tensor([[1.0], [0.5]])
@@ -95,7 +95,7 @@ def onednn_is_exact() -> bool:
 
 
 def kernel_for(values: torch.Tensor, scales: torch.Tensor) -> Int8Kernel:
-    """Pack a quantized weight for the fastest kernel of its device."""
+    """Pack a quantized weight for the fastest exact kernel of its device."""
     if values.device.type == "cpu" and onednn_is_exact():
         return OneDnnKernel(values, scales)
     return IntMmKernel(values, scales)

@@ -31,9 +31,9 @@ from pytest_qeval.quantize.kernels.activations import StaticRange
 from pytest_qeval.quantize.kernels.linear import Int8Linear
 from pytest_qeval.quantize.kernels.simulated import SimulatedLinear
 from pytest_qeval.quantize.kernels.weight_only import WeightOnlyLinear
-from pytest_qeval.quantize.kernels.weights import QuantizedWeight, packed_bytes, round_weight
-from pytest_qeval.quantize.places import find_places, weight_of
-from pytest_qeval.quantize.quantization import Quantization
+from pytest_qeval.quantize.kernels.weights import QuantizedWeight, packed_bytes, quantize_weight
+from pytest_qeval.quantize.layers import LayerPlan, find_linear_layers, weight_of
+from pytest_qeval.quantize.quantization import LayerRecord, Quantization
 from pytest_qeval.quantize.recipe import LayerRule, Recipe, WeightScheme
 
 TOKENS = torch.arange(24).reshape(2, 12)
@@ -155,7 +155,7 @@ def test_every_linear_layer_but_the_head_becomes_int8(llama: Any) -> None:
     result = quantize_(llama, INT8)
     kinds = {name: type(module) for name, module in llama.named_modules() if hasattr(module, "in_features")}
     assert kinds.pop("lm_head") is nn.Linear
-    assert {kind.__name__ for name, kind in kinds.items() if not name.endswith("siblings")} == {"Int8Linear"}
+    assert {kind.__name__ for name, kind in kinds.items() if not name.endswith("fused")} == {"Int8Linear"}
     assert (result.execution, result.quantized_layers, len(result.layers)) == ("native", 14, 15)
     assert [layer.name for layer in result.layers if layer.kept] == ["lm_head"]
 
@@ -190,7 +190,7 @@ CELLS = {
 def test_the_quantized_model_stays_close(make: Make, scheme: str, dtype: torch.dtype) -> None:
     """Decoders and encoder-decoders, made of `nn.Linear` or Conv1D."""
     model = make(dtype=dtype)
-    expected, n_layers = logits(model), len(find_places(model))
+    expected, n_layers = logits(model), len(find_linear_layers(model))
     done = quantize_(model, parse_recipe(scheme), ranges=Ranges())
     error = distance(logits(model), expected)
     assert 0 < error < CELLS[scheme]
@@ -204,9 +204,9 @@ def test_weights_alone_give_the_model_of_the_rounded_weights(make: Make, scheme:
     recipe = parse_recipe(scheme)
     model, rounded = make(), make()
     assert recipe.weights is not None
-    for place in find_places(rounded)[:-1]:
-        weight = weight_of(place.find(rounded))
-        weight.copy_(round_weight(weight.clone(), recipe.weights))
+    for place in find_linear_layers(rounded)[:-1]:
+        weight = weight_of(place.module(rounded))
+        weight.copy_(quantize_weight(weight.clone(), recipe.weights).dequantize(weight.dtype))
     quantize_(model, recipe)
     assert distance(logits(model), logits(rounded)) < 1e-4
 
@@ -225,7 +225,7 @@ def test_native_and_simulated_execution_agree(make: Make, scheme: str, monkeypat
         return [SimulatedLinear(weight.dequantize(dtype), bias, activations) for weight, bias in pairs]
 
     monkeypatch.setattr(SimulatedLinear, "weight_bytes", 0, raising=False)
-    monkeypatch.setattr(Int8Linear, "together", build)
+    monkeypatch.setattr(Int8Linear, "fuse", build)
     quantize_(simulated, parse_recipe(scheme), ranges=Ranges())
     assert {type(module) for module in native.modules()}.isdisjoint({SimulatedLinear})
     assert distance(logits(native), logits(simulated)) < (0.05 if "a4" in scheme else 5e-3)
@@ -379,7 +379,7 @@ def test_a_record_says_what_became_of_a_layer(scheme: str, dtype: torch.dtype, m
     assert record.note.startswith(note)
     assert bool(record.note) == bool(note)
     assert record.bytes_before == 128 * 64 * dtype.itemsize
-    held = {Int8Linear: lambda: new.siblings.packed_bytes, WeightOnlyLinear: lambda: new.packed_bytes}
+    held = {Int8Linear: lambda: new.fused.packed_bytes, WeightOnlyLinear: lambda: new.packed_bytes}
     packed = packed_bytes(torch.empty(128, 64, dtype=dtype), recipe.weights)
     assert record.bytes_after == held.get(type(new), lambda: packed)()
     assert type(new) in ({SimulatedLinear, nn.Linear} if execution == "simulated" else {Int8Linear, WeightOnlyLinear})
@@ -419,22 +419,19 @@ def test_bytes_are_halved_where_sizes_fit_the_kernel() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["w8a8", "w8a16", "w4a16-g32", "w3a16", "w8a8-g16"])
-def test_a_weight_is_freed_before_the_next_group_is_quantized(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_weight_is_freed_before_the_next_group_is_quantized(scheme: str) -> None:
     """Memory peaks at the model plus the layers that are replaced together: those whose input is rounded once."""
-    model, replaced = make_llama(), list[list[weakref.ref[Any]]]()
-    original = apply._quantize_group
+    model, references, alive = make_llama(), list[weakref.ref[Any]](), list[int]()
 
-    def watched(model: Any, group: Any, *more: Any) -> Any:
-        assert all(reference() is None for references in replaced for reference in references)
+    def rounding(layer: LayerPlan, weight: torch.Tensor) -> QuantizedWeight:
+        alive.append(sum(reference() is not None for reference in references))
         # The tensor's memory, since a layer that is simulated gets another tensor under the same name.
-        replaced.append([weakref.ref(place.find(model).weight.data.untyped_storage()) for place in group])
-        assert all(reference() is not None for reference in replaced[-1])
-        return original(model, group, *more)
+        references.append(weakref.ref(layer.module(model).weight.data.untyped_storage()))
+        assert layer.rule is not None
+        return quantize_weight(weight, layer.rule.weights)
 
-    monkeypatch.setattr(apply, "_quantize_group", watched)
-    quantize_(model, parse_recipe(scheme))
-    together = [3, 1, 2, 1] if "a8" in scheme else [1] * 7
-    assert [len(references) for references in replaced] == 2 * together
+    quantize_(model, parse_recipe(scheme), rounding=rounding)
+    assert alive == 2 * ([0, 1, 2, 0, 0, 1, 0] if "a8" in scheme else [0] * 7)
 
 
 def test_a_model_without_linear_layers_is_refused_with_what_it_has() -> None:
@@ -443,7 +440,7 @@ def test_a_model_without_linear_layers_is_refused_with_what_it_has() -> None:
 
 
 def test_static_activations_without_a_range_are_refused_naming_the_layer(llama: Any) -> None:
-    ranges = {place.name: StaticRange(low=-1.0, high=1.0) for place in find_places(llama)}
+    ranges = {place.name: StaticRange(low=-1.0, high=1.0) for place in find_linear_layers(llama)}
     del ranges["model.layers.1.mlp.down_proj"]
     with pytest.raises(RecipeError, match=r"layer model\.layers\.1\.mlp\.down_proj has static activations"):
         quantize_(llama, parse_recipe("w8a8-static"), ranges=ranges)
@@ -512,12 +509,12 @@ def test_integers_may_come_from_elsewhere() -> None:
 
 
 def test_another_quantizer_gets_the_model_and_the_texts(monkeypatch: pytest.MonkeyPatch) -> None:
-    done, calls = Quantization(layers=(), parameters=1, duration_s=0.0), list[Any]()
+    record, calls = LayerRecord(name="", shape=(2, 2), bits=8, kept=False, bytes_before=16, bytes_after=4), list[Any]()
 
     class Other:
-        def apply(self, *arguments: Any) -> Quantization:
+        def apply(self, *arguments: Any) -> list[LayerRecord]:
             calls.append(arguments)
-            return done
+            return [record]
 
     known = {("quantizers", "o"): Other()}
     monkeypatch.setattr(registry, "load", lambda group, name: known[group, name])
@@ -526,5 +523,6 @@ def test_another_quantizer_gets_the_model_and_the_texts(monkeypatch: pytest.Monk
     def show() -> None:
         """Run nothing."""
 
-    assert quantize_(model, recipe, show_texts=show) is done
+    done = quantize_(model, recipe, show_texts=show)
+    assert (done.layers, done.parameters) == ((record,), 6)
     assert calls == [(model, recipe, show)]

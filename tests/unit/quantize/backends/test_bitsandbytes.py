@@ -14,6 +14,7 @@ from transformers.pytorch_utils import Conv1D
 
 from pytest_qeval.errors import MissingPackageError, RecipeError
 from pytest_qeval.measure.footprint import measure_footprint
+from pytest_qeval.quantize.apply import quantize_
 from pytest_qeval.quantize.backends import bitsandbytes
 from pytest_qeval.quantize.backends.bitsandbytes import BITSANDBYTES
 
@@ -39,7 +40,7 @@ def make_llama(*, tied: bool = False, dtype: torch.dtype = torch.float32) -> Any
 
 def quantize(model: Any, config: str) -> Any:
     """Apply a recipe, which shows no texts."""
-    return BITSANDBYTES.apply(model, BITSANDBYTES.recipe(config), lambda: pytest.fail("texts are shown"))
+    return quantize_(model, BITSANDBYTES.recipe(config), show_texts=lambda: pytest.fail("texts are shown"))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)

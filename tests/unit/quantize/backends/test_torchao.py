@@ -15,6 +15,7 @@ from transformers.pytorch_utils import Conv1D
 
 from pytest_qeval.errors import MissingPackageError, RecipeError
 from pytest_qeval.measure.footprint import measure_footprint
+from pytest_qeval.quantize.apply import quantize_
 from pytest_qeval.quantize.backends import torchao
 from pytest_qeval.quantize.backends.torchao import TORCHAO
 
@@ -50,7 +51,7 @@ def make_llama_with_outliers() -> Any:
 
 def quantize(model: Any, config: str, show_texts: Callable[[], None] | None = None) -> Any:
     """Apply a recipe; without texts, it shows none."""
-    return TORCHAO.apply(model, TORCHAO.recipe(config), show_texts or (lambda: pytest.fail("texts are shown")))
+    return quantize_(model, TORCHAO.recipe(config), show_texts=show_texts or (lambda: pytest.fail("texts are shown")))
 
 
 def show(model: Any) -> None:

@@ -23,12 +23,12 @@ from pytest_qeval.engines.hf.loading import Loaded, load
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.errors import ModelSourceError, RecipeError, UsageError
 from pytest_qeval.quantize.builtin import AS_IS
-from pytest_qeval.quantize.catalogue import find_recipe
 from pytest_qeval.quantize.checkpoints import export as export_module
+from pytest_qeval.quantize.checkpoints.atomic_folder import replace_folder
 from pytest_qeval.quantize.checkpoints.export import Exporter
-from pytest_qeval.quantize.checkpoints.exported import read_checkpoint
-from pytest_qeval.quantize.checkpoints.folders import take_place
+from pytest_qeval.quantize.checkpoints.reader import read_checkpoint
 from pytest_qeval.quantize.corpus import CalibrationTexts
+from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.quantize.recipe import EXPORT_FILE, Recipe
 from pytest_qeval.settings import ModelSettings
 
@@ -374,7 +374,7 @@ def test_two_exports_at_once_both_end_well(tmp_path: Path) -> None:
             made.mkdir()
             for name in (EXPORT_FILE, "a", "b"):
                 (made / name).write_text(f"{at}", encoding="utf-8")
-            take_place(made, tmp_path / "out", mark=EXPORT_FILE)
+            replace_folder(made, tmp_path / "out", mark=EXPORT_FILE)
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(take, range(3)))

@@ -53,7 +53,7 @@ def quantized(weight: torch.Tensor, scheme: WeightScheme | None = None) -> Quant
 
 def int8(weight: torch.Tensor, bias: torch.Tensor | None = None, scheme: ActivationScheme = TOKEN) -> Int8Linear:
     """Quantize one layer."""
-    return Int8Linear.together([quantized(weight)], [bias], quantizer(scheme))[0]
+    return Int8Linear.fuse([quantized(weight)], [bias], quantizer(scheme))[0]
 
 
 def assert_exact(
@@ -124,7 +124,7 @@ def test_a_layer_agrees_with_integer_arithmetic(
     x = decorated(torch.randn(rows, columns, generator=rng).to(dtype), data.draw(st.sampled_from(KINDS)))
     given_bias = bias if data.draw(st.booleans()) else None
     with mock.patch.object(linear, "kernel_for", make):
-        (layer,) = Int8Linear.together([integers], [given_bias], quantizer(scheme))
+        (layer,) = Int8Linear.fuse([integers], [given_bias], quantizer(scheme))
     assert_exact(layer(x), x, integers, given_bias, scheme)
 
 
@@ -185,9 +185,7 @@ def test_weights_need_not_be_contiguous() -> None:
     x, weight = torch.randn(6, 8), torch.randn(8, 5).T
     for make in (kernel_for, IntMmKernel):
         with mock.patch.object(linear, "kernel_for", make):
-            (layer,) = Int8Linear.together(
-                [quantize_weight(weight.bfloat16(), WeightScheme(bits=8))], [None], quantizer()
-            )
+            (layer,) = Int8Linear.fuse([quantize_weight(weight.bfloat16(), WeightScheme(bits=8))], [None], quantizer())
         assert_exact(layer(x), x, quantized(weight.bfloat16()), None, TOKEN)
 
 
@@ -205,7 +203,7 @@ def test_long_inputs_are_computed_in_chunks(kind: str, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("bits", range(2, 9))
 def test_weights_of_few_bits_are_held_and_multiplied_as_int8(bits: int) -> None:
     weight, x = quantized(torch.randn(64, 32), WeightScheme(bits=bits)), torch.randn(3, 32)
-    (layer,) = Int8Linear.together([weight], [None], quantizer())
+    (layer,) = Int8Linear.fuse([weight], [None], quantizer())
     assert layer.weight_bytes >= 64 * 32 + 4 * 64
     assert_exact(layer(x), x, weight, None, TOKEN)
 
@@ -214,7 +212,7 @@ def make_siblings(scheme: ActivationScheme = TOKEN) -> tuple[list[nn.Linear], li
     """Quantize three layers together, one of them with a bias."""
     layers = [nn.Linear(12, 20), nn.Linear(12, 4, bias=False), nn.Linear(12, 7, bias=False)]
     weights, biases = [quantized(layer.weight) for layer in layers], [layer.bias for layer in layers]
-    return layers, Int8Linear.together(weights, biases, quantizer(scheme))
+    return layers, Int8Linear.fuse(weights, biases, quantizer(scheme))
 
 
 @pytest.mark.parametrize("symmetric", [True, False], ids=["sym", "asym"])
@@ -263,7 +261,7 @@ def test_siblings_let_go_of_their_input() -> None:
     x = torch.randn(5, 12)
     for sibling in siblings:
         sibling(x)
-    assert siblings[0].siblings._source is None
+    assert siblings[0].fused._input is None
 
 
 def test_siblings_work_in_inference_mode() -> None:
@@ -275,7 +273,7 @@ def test_siblings_work_in_inference_mode() -> None:
 
 def test_shares_of_the_packed_bytes_add_up() -> None:
     _, siblings = make_siblings()
-    assert sum(sibling.weight_bytes for sibling in siblings) == siblings[0].siblings.packed_bytes
+    assert sum(sibling.weight_bytes for sibling in siblings) == siblings[0].fused.packed_bytes
 
 
 def test_without_an_exact_kernel_another_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,9 @@ from transformers.pytorch_utils import Conv1D
 
 from pytest_qeval.errors import MissingPackageError, RecipeError
 from pytest_qeval.measure.footprint import measure_footprint
-from pytest_qeval.quantize.backends import stock
-from pytest_qeval.quantize.backends.stock import STOCK
+from pytest_qeval.quantize.apply import quantize_
+from pytest_qeval.quantize.backends import torch_dynamic
+from pytest_qeval.quantize.backends.torch_dynamic import TORCH_DYNAMIC
 from pytest_qeval.quantize.recipe import Recipe
 
 TOKENS = torch.arange(24).reshape(2, 12)
@@ -41,13 +42,13 @@ def make_llama(*, tied: bool = False, dtype: torch.dtype = torch.float32) -> Any
 
 def quantize(model: Any, recipe: Recipe) -> Any:
     """Apply the recipe, which shows no texts."""
-    return STOCK.apply(model, recipe, lambda: pytest.fail("texts are shown"))
+    return quantize_(model, recipe, show_texts=lambda: pytest.fail("texts are shown"))
 
 
 @pytest.fixture
 def recipe() -> Recipe:
     """Return the one recipe there is."""
-    return STOCK.recipe("quantize_dynamic")
+    return TORCH_DYNAMIC.recipe("quantize_dynamic")
 
 
 def test_the_quantized_model_stays_close(recipe: Recipe) -> None:
@@ -174,18 +175,19 @@ def test_an_unknown_config_is_refused_with_a_guess() -> None:
     with pytest.raises(
         RecipeError, match=r"^torch has no quantization 'int8' .* Did you mean 'torch:quantize_dynamic'"
     ):
-        STOCK.recipe("int8")
+        TORCH_DYNAMIC.recipe("int8")
 
 
 def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stock, "find_spec", lambda _: None)
+    monkeypatch.setattr(torch_dynamic, "find_spec", lambda _: None)
     with pytest.raises(MissingPackageError, match=r"needs the package 'torch': .*pytest-qeval\[transformers\]"):
-        STOCK.recipe("quantize_dynamic")
+        TORCH_DYNAMIC.recipe("quantize_dynamic")
 
 
 def test_a_recipe_is_checked_without_importing_torch() -> None:
     code = (
-        "import sys; from pytest_qeval.quantize.backends.stock import STOCK; STOCK.recipe('quantize_dynamic'); "
+        "import sys; from pytest_qeval.quantize.backends.torch_dynamic import TORCH_DYNAMIC; "
+        "TORCH_DYNAMIC.recipe('quantize_dynamic'); "
         "sys.exit(bool({'torch', 'transformers'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
