@@ -11,8 +11,8 @@ from pytest_qeval.quantize.recipe import Recipe
 __all__ = ["ExecutionKind", "LayerRecord", "Quantization", "Quantizer"]
 
 ExecutionKind = Literal["native", "simulated", "full precision"]
-"""native: a kernel computes with the integers. simulated: rounded values, computed in floating point; speed and size are
-not those of the scheme. full precision: nothing was rounded."""
+"""native: a kernel computes with the integers. simulated: rounded values, computed in floating point, so that speed and
+size are not those of the scheme. full precision: nothing was rounded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
