@@ -238,4 +238,5 @@ def _range(histogram: Histogram, scheme: ActivationScheme) -> StaticRange:
     if scheme.symmetric:
         limit = clip_histogram(histogram, bits=scheme.bits, clip=scheme.clip, percentile=scheme.percentile)
         return StaticRange(low=-limit, high=limit)
-    return range_of_histogram(histogram, bits=scheme.bits, clip=scheme.clip, percentile=scheme.percentile)
+    low, high = range_of_histogram(histogram, bits=scheme.bits, clip=scheme.clip, percentile=scheme.percentile)
+    return StaticRange(low=low, high=high)

@@ -105,7 +105,7 @@ def _parse(config: str) -> _Call:
     try:
         node = ast.parse(config.strip(), mode="eval").body
     except SyntaxError:
-        node = None
+        node = ast.Constant(None)
     call = node if isinstance(node, ast.Call) else ast.Call(node, [], [])
     arguments = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
     if not isinstance(call.func, ast.Name) or call.args or len(arguments) < len(call.keywords):

@@ -27,7 +27,7 @@ from pytest_qeval.quantize.checkpoints.packing import pack_int32
 from pytest_qeval.quantize.checkpoints.reader import BYTE_BITS, OWN_WEIGHTS, WEIGHTS, ExportContent
 from pytest_qeval.quantize.kernels.activations import StaticRange
 from pytest_qeval.quantize.kernels.weights import QuantizedWeight, quantize_weight
-from pytest_qeval.quantize.layers import LayerPlan, plan_layers
+from pytest_qeval.quantize.layers import LayerPlan, plan_layers, weight_of
 from pytest_qeval.quantize.recipe import EXPORT_FILE, ActivationScheme, LayerRule, Recipe, WeightScheme
 
 __all__ = ["Exporter"]
@@ -50,12 +50,10 @@ class Exporter:
         plans = plan_layers(model, recipe)
         self._kept = [plan.name for plan in plans if plan.kept]
         self._rules = {plan.name: plan.rule for plan in plans if plan.rule}
-        modules = {name: model.get_submodule(name) for name in self._rules}
+        modules = {plan.name: plan.module(model) for plan in plans if plan.rule}
         self._transposed = tuple(name for name, module in modules.items() if isinstance(module, Conv1D))
-        whole = (
-            module.weight.shape[1] % (self._rules[name].weights.group_size or 1) == 0
-            for name, module in modules.items()
-        )
+        sizes = (self._rules[name].weights.group_size or 1 for name in modules)
+        whole = (weight_of(module).shape[1] % size == 0 for module, size in zip(modules.values(), sizes, strict=True))
         self._standard = not self._transposed and all(whole)
         rounded = {f"{name}.weight" for plan in plans if plan.rule for name in plan.names}
         kept = {name: tensor for name, tensor in model.state_dict().items() if name not in rounded}

@@ -10,7 +10,6 @@ import math
 
 import torch
 
-from pytest_qeval.quantize.kernels.activations import StaticRange
 from pytest_qeval.quantize.kernels.observers import BINS, Histogram
 from pytest_qeval.quantize.recipe import ClipMethod
 
@@ -118,8 +117,8 @@ def clip_histogram(histogram: Histogram, *, bits: int, clip: ClipMethod, percent
 
 def range_of_histogram(
     histogram: Histogram, *, bits: int, clip: ClipMethod, percentile: float | None = None
-) -> StaticRange:
-    """Return the range of an asymmetric grid of 2^bits values: the values seen, unless their magnitude is clipped.
+) -> tuple[float, float]:
+    """Return the ends (low <= 0, high >= 0) of an asymmetric grid of 2^bits values: the values seen, unless clipped.
 
     The bound is found as in `clip_histogram`, on the magnitudes of both signs; for `mse`, the error is that of the
     asymmetric grid: scale = (high - low) / (2^bits - 1), zero = round(-low / scale), value = clamp(round(x / scale) +
@@ -133,7 +132,7 @@ def range_of_histogram(
         bound = _best(histogram, thresholds, scales=scales, lowest=-zeros, highest=levels - zeros)
     else:
         bound = _threshold(histogram, bits, clip, percentile)
-    return StaticRange(low=max(low, -bound), high=min(high, bound))
+    return max(low, -bound), min(high, bound)
 
 
 def _threshold(histogram: Histogram, bits: int, clip: ClipMethod, percentile: float | None) -> float:
