@@ -22,7 +22,7 @@ from typing import Any
 
 from pytest_qeval.errors import DataError, MissingPackageError
 
-__all__ = ["FIELDS", "CalibrationTexts", "calibration_texts"]
+__all__ = ["FIELDS", "CalibrationTexts", "calibration_texts", "stdlib_functions"]
 
 FIELDS = ("original_string", "code", "content", "text", "prompt")
 """Fields of a row that may hold its text, in this order; the first is CodeSearchNet's, the third that of The Stack."""
@@ -88,14 +88,14 @@ def calibration_texts(source: str, *, samples: int, characters: int, seed: int) 
 
 
 def _from_stdlib(samples: int, seed: int) -> list[str]:
-    functions = list(_stdlib_functions(Path(sysconfig.get_path("stdlib"))))
+    functions = list(stdlib_functions(Path(sysconfig.get_path("stdlib"))))
     random.Random(seed).shuffle(functions)  # noqa: S311 - reproducible, not secret
     return functions[:samples]
 
 
 @cache
-def _stdlib_functions(folder: Path) -> tuple[str, ...]:
-    """Return the suitable functions, sorted by module and position."""
+def stdlib_functions(folder: Path) -> tuple[str, ...]:
+    """Return the functions with docstrings of a standard library, sorted by module and position."""
     modules = [path for path in folder.glob("*.py") if path.stem in sys.stdlib_module_names - {*_TOYS}]
     for package in _PACKAGES:
         modules += (folder / package).rglob("*.py")

@@ -10,16 +10,6 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from transformers import (
-    BartConfig,
-    BartForConditionalGeneration,
-    GPT2Config,
-    GPT2LMHeadModel,
-    LlamaConfig,
-    LlamaForCausalLM,
-    T5Config,
-    T5ForConditionalGeneration,
-)
 
 from pytest_qeval import registry
 from pytest_qeval.errors import RecipeError
@@ -35,81 +25,11 @@ from pytest_qeval.quantize.kernels.weights import QuantizedWeight, packed_bytes,
 from pytest_qeval.quantize.layers import LayerPlan, find_linear_layers, weight_of
 from pytest_qeval.quantize.quantization import LayerRecord, Quantization
 from pytest_qeval.quantize.recipe import LayerRule, Recipe, WeightScheme
+from tests.unit.quantize.models import Pair, distance, logits, make_bart, make_gpt2, make_llama, make_t5
 
-TOKENS = torch.arange(24).reshape(2, 12)
 DTYPES = [torch.float32, torch.bfloat16]
 AVX512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
 Make = Callable[..., Any]
-
-
-def make_llama(*, tied: bool = False, dtype: torch.dtype = torch.float32, heads: int = 4) -> Any:
-    """Make a random Llama of two layers, by default with keys and values of 32 features."""
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        hidden_size=64,
-        intermediate_size=176,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=heads // 2,
-        initializer_range=0.1,
-        vocab_size=128,
-        tie_word_embeddings=tied,
-    )
-    return LlamaForCausalLM(config).to(dtype).eval()
-
-
-def make_gpt2(*, dtype: torch.dtype = torch.float32) -> Any:
-    """Make a random GPT-2, which is made of Conv1D."""
-    torch.manual_seed(0)
-    config = GPT2Config(
-        n_layer=1,
-        n_embd=64,
-        n_head=2,
-        vocab_size=64,
-        n_positions=32,
-        initializer_range=0.1,
-        bos_token_id=0,
-        eos_token_id=1,
-    )
-    return GPT2LMHeadModel(config).to(dtype).eval()
-
-
-def make_t5(*, dtype: torch.dtype = torch.float32) -> Any:
-    """Make a random T5."""
-    torch.manual_seed(0)
-    config = T5Config(vocab_size=64, d_model=64, d_kv=16, d_ff=128, num_layers=1, num_heads=4, decoder_start_token_id=0)
-    return T5ForConditionalGeneration(config).to(dtype).eval()
-
-
-def make_bart(*, dtype: torch.dtype = torch.float32) -> Any:
-    """Make a random BART, whose decoder's queries and keys have different inputs."""
-    torch.manual_seed(0)
-    config = BartConfig(
-        vocab_size=64,
-        d_model=64,
-        encoder_layers=1,
-        decoder_layers=1,
-        encoder_attention_heads=4,
-        decoder_attention_heads=4,
-        encoder_ffn_dim=128,
-        decoder_ffn_dim=128,
-        max_position_embeddings=64,
-        init_std=0.15,
-    )
-    return BartForConditionalGeneration(config).to(dtype).eval()
-
-
-def logits(model: Any) -> torch.Tensor:
-    """Run the model forward."""
-    more = {"decoder_input_ids": TOKENS[:, :5] + 1} if model.config.is_encoder_decoder else {}
-    with torch.inference_mode():
-        out: torch.Tensor = model(input_ids=TOKENS, **more).logits.float()
-    return out
-
-
-def distance(actual: torch.Tensor, expected: torch.Tensor) -> float:
-    """Return the relative error."""
-    return float((actual - expected).detach().norm() / expected.detach().norm())
 
 
 class Ranges(dict[str, StaticRange]):
@@ -120,14 +40,6 @@ class Ranges(dict[str, StaticRange]):
 
     def __missing__(self, name: str) -> StaticRange:
         return StaticRange(low=-6.0, high=6.0)
-
-
-class Pair(nn.Module):
-    """Two places for linear layers."""
-
-    def __init__(self, first: nn.Module, second: nn.Module) -> None:
-        super().__init__()
-        self.first, self.second = first, second
 
 
 class Attention(nn.Module):
@@ -263,7 +175,7 @@ def test_full_precision_changes_nothing(llama: Any) -> None:
 
 @pytest.mark.parametrize("scheme", ["w2a16+lm_head", "w8a8+lm_head", "w8a16+lm_head"])
 def test_a_tied_head_is_kept_whatever_the_recipe_says(scheme: str) -> None:
-    model = make_llama(tied=True)
+    model = make_llama(tie_word_embeddings=True)
     before = model.lm_head.weight.detach().clone()
     done = quantize_(model, parse_recipe(scheme))
     assert model.lm_head.weight is model.model.embed_tokens.weight

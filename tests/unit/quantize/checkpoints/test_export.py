@@ -233,7 +233,13 @@ def test_other_architectures_come_back_too(
 ) -> None:
     """Biases, tied and untied output layers, transposed weights, and groups that do not divide a row."""
     path = random_models[f"{family}, {dtype}"]
-    first = load_as(path, find_recipe(scheme), export=tmp_path / "out")
+    try:
+        first = load_as(path, find_recipe(scheme), export=tmp_path / "out")
+    except RuntimeError as error:
+        if "pack_vnni2" not in str(error):
+            raise
+        # torch 2.13 with ATEN_CPU_CAPABILITY=default on a CPU with AMX
+        pytest.skip("torch cannot compute attention in bfloat16 for this setting of the CPU")
     again = load_as(tmp_path / "out", AS_IS)
     assert torch.equal(logits(again.model), logits(first.model))
     assert again.quantization.layers == first.quantization.layers
