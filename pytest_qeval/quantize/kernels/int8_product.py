@@ -1,17 +1,29 @@
-"""Integer matrix products: int8 × int8, accumulated in int32, scaled per output channel.
+"""Integer matrix products: int8 × int8, accumulated exactly, scaled per output channel.
 
-`OneDnnKernel` is the faster one on CPUs with VNNI or AMX, at every number of rows; `IntMmKernel` runs everywhere else,
-CUDA included. `benchmarks/linear.py` measures both and the alternatives.
+`OneDnnKernel` is the fastest one on CPUs with VNNI or AMX, at every number of rows. `IntMmKernel` runs on all devices.
+Without VNNI both saturate on a CPU, and `FloatKernel` is used. `benchmarks/linear.py` measures them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Protocol
 
 import torch
 
-__all__ = ["Int8Kernel", "IntMmKernel", "OneDnnKernel", "kernel_for", "onednn_is_exact"]
+__all__ = [
+    "FloatKernel",
+    "Int8Kernel",
+    "IntMmKernel",
+    "OneDnnKernel",
+    "int_mm_is_exact",
+    "kernel_for",
+    "onednn_is_exact",
+]
+
+_EXACT_COLUMNS = 1024
+"""Products of 8-bit integers whose sum float32 represents exactly: 1024 * 128 * 127 < 2^24."""
 
 
 class Int8Kernel(Protocol):
@@ -72,6 +84,24 @@ class IntMmKernel:
         return product[: values.shape[0], : self._out_features].float().mul_(self._scales)
 
 
+class FloatKernel:
+    """The same sums in float32 and float64, which are exact but slow, for CPUs on which the other kernels saturate."""
+
+    def __init__(self, values: torch.Tensor, scales: torch.Tensor) -> None:
+        """Keep int8 `values` `[out, in]` and float32 `scales` `[out, 1]`."""
+        self._values = values
+        self._scales = scales.flatten().contiguous()
+        self.nbytes = self._values.nbytes + self._scales.nbytes
+
+    def product(self, values: torch.Tensor) -> torch.Tensor:
+        """See `Int8Kernel.product`."""
+        total = torch.zeros(values.shape[0], self._values.shape[0], dtype=torch.float64)
+        parts = zip(values.split(_EXACT_COLUMNS, 1), self._values.split(_EXACT_COLUMNS, 1), strict=True)
+        for rows, weight in parts:
+            total += rows.float() @ weight.float().t()
+        return total.float().mul_(self._scales)
+
+
 def _padded(values: torch.Tensor, *, rows: int) -> torch.Tensor:
     """Append `rows` rows of zeros, and columns of zeros up to a multiple of 8."""
     columns = -values.shape[1] % 8
@@ -80,22 +110,34 @@ def _padded(values: torch.Tensor, *, rows: int) -> torch.Tensor:
 
 @cache
 def onednn_is_exact() -> bool:
-    """Whether this CPU and this torch multiply int8 exactly and with a scale per channel; tested once.
+    """Whether this CPU and this torch compute the product of `OneDnnKernel` exactly; tested once.
 
     The operator is private to torch, and without VNNI oneDNN adds neighbouring products in int16, which saturates.
-    A product of the largest values is a better test than torch's version and the processor's name.
     """
-    values = torch.full((3, 64), 127, dtype=torch.int8)
+    return _is_exact(OneDnnKernel)
+
+
+@cache
+def int_mm_is_exact() -> bool:
+    """Whether this CPU and this torch compute `torch._int_mm` exactly; without VNNI it saturates too (torch 2.13)."""
+    return _is_exact(IntMmKernel)
+
+
+def _is_exact(make: Callable[[torch.Tensor, torch.Tensor], Int8Kernel]) -> bool:
+    """Test a kernel on the largest values, which tells more than torch's version and the processor's name."""
+    values = torch.tensor([[127, 127], [-127, -127], [127, -127]], dtype=torch.int8).repeat(1, 32)
     scales = torch.tensor([[1.0], [0.5]])
     try:
-        product = OneDnnKernel(values[:2], scales).product(values.clone())
+        product = make(values[:2], scales).product(values.clone())
     except (AttributeError, RuntimeError):
         return False
-    return torch.equal(product, (64 * 127 * 127 * scales.T).expand(3, 2))
+    return torch.equal(product, (values.long() @ values[:2].long().t()) * scales.t())
 
 
 def kernel_for(values: torch.Tensor, scales: torch.Tensor) -> Int8Kernel:
     """Pack a quantized weight for the fastest exact kernel of its device."""
-    if values.device.type == "cpu" and onednn_is_exact():
+    if values.device.type != "cpu":
+        return IntMmKernel(values, scales)
+    if onednn_is_exact():
         return OneDnnKernel(values, scales)
-    return IntMmKernel(values, scales)
+    return IntMmKernel(values, scales) if int_mm_is_exact() else FloatKernel(values, scales)

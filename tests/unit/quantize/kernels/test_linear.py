@@ -17,9 +17,11 @@ from pytest_qeval.quantize.kernels import int8_product as kernels
 from pytest_qeval.quantize.kernels.activations import ActivationQuantizer, StaticRange
 from pytest_qeval.quantize.kernels.grid import quantize_rows
 from pytest_qeval.quantize.kernels.int8_product import (
+    FloatKernel,
     Int8Kernel,
     IntMmKernel,
     OneDnnKernel,
+    int_mm_is_exact,
     kernel_for,
     onednn_is_exact,
 )
@@ -28,7 +30,12 @@ from pytest_qeval.quantize.kernels.weights import QuantizedWeight, quantize_weig
 from pytest_qeval.quantize.recipe import ActivationScheme, WeightScheme
 
 needs_onednn = pytest.mark.skipif(not onednn_is_exact(), reason="no exact oneDNN int8 product on this CPU")
-KERNELS = [pytest.param(OneDnnKernel, marks=needs_onednn, id="onednn"), pytest.param(IntMmKernel, id="int_mm")]
+needs_int_mm = pytest.mark.skipif(not int_mm_is_exact(), reason="torch._int_mm saturates on this CPU")
+KERNELS = [
+    pytest.param(OneDnnKernel, marks=needs_onednn, id="onednn"),
+    pytest.param(IntMmKernel, marks=needs_int_mm, id="int_mm"),
+    pytest.param(FloatKernel, id="float"),
+]
 MakeKernel = Callable[[torch.Tensor, torch.Tensor], Int8Kernel]
 SIZES = st.integers(1, 70)
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
@@ -183,7 +190,7 @@ def test_leading_dimensions_are_kept(shape: tuple[int, ...], kind: str, *, symme
 
 def test_weights_need_not_be_contiguous() -> None:
     x, weight = torch.randn(6, 8), torch.randn(8, 5).T
-    for make in (kernel_for, IntMmKernel):
+    for make in (kernel_for, FloatKernel):
         with mock.patch.object(linear, "kernel_for", make):
             (layer,) = Int8Linear.fuse([quantize_weight(weight.bfloat16(), WeightScheme(bits=8))], [None], quantizer())
         assert_exact(layer(x), x, quantized(weight.bfloat16()), None, TOKEN)
@@ -276,9 +283,24 @@ def test_shares_of_the_packed_bytes_add_up() -> None:
     assert sum(sibling.weight_bytes for sibling in siblings) == siblings[0].fused.packed_bytes
 
 
-def test_without_an_exact_kernel_another_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "onednn_is_exact", lambda: False)
-    assert isinstance(kernel_for(*quantize_rows(torch.randn(3, 4))[:2]), IntMmKernel)
+@pytest.mark.parametrize(
+    ("onednn", "int_mm", "kind"),
+    [(True, True, OneDnnKernel), (False, True, IntMmKernel), (False, False, FloatKernel)],
+    ids=["onednn", "int_mm", "float"],
+)
+def test_the_fastest_exact_kernel_is_taken(
+    kind: type[Int8Kernel], monkeypatch: pytest.MonkeyPatch, *, onednn: bool, int_mm: bool
+) -> None:
+    monkeypatch.setattr(kernels, "onednn_is_exact", lambda: onednn)
+    monkeypatch.setattr(kernels, "int_mm_is_exact", lambda: int_mm)
+    assert isinstance(kernel_for(*quantize_rows(torch.randn(3, 4))[:2]), kind)
+
+
+def test_long_sums_are_exact_in_floating_point() -> None:
+    """Sums of more than 2^24 are no float32, so that only their last rounding may differ from the integers'."""
+    weight = torch.full((2, 5000), 127, dtype=torch.int8)
+    product = FloatKernel(weight, torch.ones(2, 1)).product(torch.full((1, 5000), -128, dtype=torch.int8))
+    assert torch.equal(product, torch.full((1, 2), float(-5000 * 127 * 128)))
 
 
 def test_a_torch_without_the_operator_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
