@@ -96,7 +96,7 @@ class FloatKernel:
     def product(self, values: torch.Tensor) -> torch.Tensor:
         """See `Int8Kernel.product`."""
         total = torch.zeros(values.shape[0], self._values.shape[0], dtype=torch.float64)
-        parts = zip(values.split(_EXACT_COLUMNS, 1), self._values.split(_EXACT_COLUMNS, 1), strict=True)
+        parts = zip(*(torch.split(matrix, _EXACT_COLUMNS, 1) for matrix in (values, self._values)), strict=True)
         for rows, weight in parts:
             total += rows.float() @ weight.float().t()
         return total.float().mul_(self._scales)

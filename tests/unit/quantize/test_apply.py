@@ -200,7 +200,7 @@ def test_patterns_keep_layers(llama: Any) -> None:
 
 
 def test_rules_treat_single_layers_otherwise(llama: Any) -> None:
-    """Layers that share an input but not a rule are no siblings."""
+    """Layers that share an input but not a rule are not fused."""
     rules = (LayerRule(pattern="v_proj", weights=WeightScheme(bits=3)), LayerRule(pattern="k_proj", weights=_group(16)))
     done = quantize_(llama, replace(INT8, rules=rules))
     attention = llama.model.layers[0].self_attn
@@ -358,7 +358,7 @@ def test_static_activations_without_a_range_are_refused_naming_the_layer(llama: 
         quantize_(llama, parse_recipe("w8a8-static"), ranges=ranges)
 
 
-def test_a_range_that_is_missing_behind_a_sibling_is_noticed() -> None:
+def test_a_range_that_is_missing_for_a_fused_layer_is_noticed() -> None:
     model = Attention(nn.Linear(8, 8), nn.Linear(8, 8))
     with pytest.raises(RecipeError, match="layer k_proj has static activations"):
         quantize_(model, parse_recipe("w8a8-static"), ranges={"q_proj": StaticRange(low=-1.0, high=1.0)})
@@ -374,7 +374,7 @@ def test_every_layer_clips_to_its_own_range() -> None:
     assert distance(model.k_proj(x), expected(x)) < 0.05
 
 
-def test_layers_of_different_inputs_may_have_the_names_of_siblings() -> None:
+def test_layers_of_different_inputs_may_have_the_names_of_fused_ones() -> None:
     """Only speed depends on names."""
     model = Attention(nn.Linear(8, 8), nn.Linear(12, 8))
     quantize_(model, INT8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from unittest import mock
@@ -215,7 +216,7 @@ def test_weights_of_few_bits_are_held_and_multiplied_as_int8(bits: int) -> None:
     assert_exact(layer(x), x, weight, None, TOKEN)
 
 
-def make_siblings(scheme: ActivationScheme = TOKEN) -> tuple[list[nn.Linear], list[Int8Linear]]:
+def make_fused(scheme: ActivationScheme = TOKEN) -> tuple[list[nn.Linear], list[Int8Linear]]:
     """Quantize three layers together, one of them with a bias."""
     layers = [nn.Linear(12, 20), nn.Linear(12, 4, bias=False), nn.Linear(12, 7, bias=False)]
     weights, biases = [quantized(layer.weight) for layer in layers], [layer.bias for layer in layers]
@@ -224,63 +225,65 @@ def make_siblings(scheme: ActivationScheme = TOKEN) -> tuple[list[nn.Linear], li
 
 @pytest.mark.parametrize("symmetric", [True, False], ids=["sym", "asym"])
 @pytest.mark.parametrize("kind", SCHEMES)
-def test_siblings_compute_what_each_would_compute_alone(kind: str, *, symmetric: bool) -> None:
+def test_fused_layers_compute_what_each_would_compute_alone(kind: str, *, symmetric: bool) -> None:
     scheme = replace(SCHEMES[kind], symmetric=symmetric)
-    layers, siblings = make_siblings(scheme)
+    floats, layers = make_fused(scheme)
     x = torch.randn(5, 12)
-    for layer, sibling in zip(layers, siblings, strict=True):
-        assert torch.equal(sibling(x), int8(layer.weight, layer.bias, scheme)(x))
+    for original, layer in zip(floats, layers, strict=True):
+        assert torch.equal(layer(x), int8(original.weight, original.bias, scheme)(x))
 
 
-def test_siblings_share_one_product(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fused_layers_share_one_product(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
 
     def counted(matrix: torch.Tensor, *, bits: int = 8) -> object:
         calls.append(bits)
         return quantize_rows(matrix, bits=bits)
 
-    _, siblings = make_siblings()
+    _, layers = make_fused()
     monkeypatch.setattr(activations, "quantize_rows", counted)
     x = torch.randn(5, 12)
-    for sibling in siblings:
-        sibling(x)
+    for layer in layers:
+        layer(x)
     assert len(calls) == 1
 
 
-def test_siblings_do_not_mix_up_inputs() -> None:
-    _, (query, key, value) = make_siblings()
+def test_fused_layers_do_not_mix_up_inputs() -> None:
+    _, (query, key, value) = make_fused()
     x, y = torch.randn(5, 12), torch.randn(3, 12)
     expected = [query(x), key(y), value(y), query(y)]
     again = [query(x.clone()), key(y.clone()), value(y.clone()), query(y.clone())]
     assert all(torch.equal(a, b) for a, b in zip(expected, again, strict=True))
 
 
-def test_siblings_notice_a_change_in_place() -> None:
-    _, (query, key, _) = make_siblings()
+def test_fused_layers_notice_a_change_in_place() -> None:
+    _, (query, key, _) = make_fused()
     x = torch.randn(5, 12)
     query(x)
     x.mul_(2)
     assert torch.equal(key(x), key(x.clone()))
 
 
-def test_siblings_let_go_of_their_input() -> None:
-    _, siblings = make_siblings()
+def test_fused_layers_let_go_of_their_input() -> None:
+    _, layers = make_fused()
     x = torch.randn(5, 12)
-    for sibling in siblings:
-        sibling(x)
-    assert siblings[0].fused._input is None
+    reference = weakref.ref(x)
+    for layer in layers:
+        layer(x)
+    del x
+    assert reference() is None
 
 
-def test_siblings_work_in_inference_mode() -> None:
-    _, siblings = make_siblings()
+def test_fused_layers_work_in_inference_mode() -> None:
+    _, layers = make_fused()
     with torch.inference_mode():
         x = torch.randn(5, 12)
-        assert [sibling(x).shape[1] for sibling in siblings] == [20, 4, 7]
+        assert [layer(x).shape[1] for layer in layers] == [20, 4, 7]
 
 
 def test_shares_of_the_packed_bytes_add_up() -> None:
-    _, siblings = make_siblings()
-    assert sum(sibling.weight_bytes for sibling in siblings) == siblings[0].fused.packed_bytes
+    _, layers = make_fused()
+    assert sum(layer.weight_bytes for layer in layers) == layers[0].fused.packed_bytes
 
 
 @pytest.mark.parametrize(
