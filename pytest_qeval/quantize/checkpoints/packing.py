@@ -1,7 +1,7 @@
 """Pack integers of a few bits into words of 32 bits, in the layout of the compressed-tensors format.
 
-compressed-tensors has functions for this too, but their layout depends on its version: 0.15 lets no value cross a word.
-An export has to be read back bit by bit whatever is installed, so the layout is fixed here.
+compressed-tensors has functions for this, but their layout depends on its version: before 0.18 no value crosses a word.
+An export has to be read back bit by bit whatever is installed, so the layout is fixed here; both are equally fast.
 """
 
 from __future__ import annotations
