@@ -135,7 +135,7 @@ def weight_only_variants(outputs: int, columns: int, rows: int) -> Variants:
     int4 = cycled(lambda: Int4Kernel(random_weight(outputs, columns, INT4), BF16), elements // 2)
 
     def run(make: Callable[[], WeightOnlyKernel], last_packed_row: int) -> None:
-        weight_only._INT8_ROWS = weight_only._INT4_ROWS = last_packed_row  # noqa: SLF001
+        weight_only.INT8_PACK_ROWS = weight_only.INT4_PACK_ROWS = last_packed_row
         make().product(x)
 
     return {
@@ -168,7 +168,7 @@ def chunk_variants(rows: int) -> Variants:
     )
 
     def run(elements: int) -> None:
-        linear._CHUNK_ELEMENTS = elements  # noqa: SLF001
+        linear.CHUNK_ELEMENTS = elements
         for layer in wide():
             layer(x)
         down()[0](y)

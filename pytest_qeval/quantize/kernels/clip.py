@@ -13,9 +13,9 @@ import torch
 from pytest_qeval.quantize.kernels.observers import BINS, Histogram
 from pytest_qeval.quantize.recipe import ClipMethod
 
-__all__ = ["clip_histogram", "clip_rows", "range_of_histogram"]
+__all__ = ["BLOCK_ELEMENTS", "clip_histogram", "clip_rows", "entropy_threshold", "range_of_histogram"]
 
-_BLOCK = 2**18
+BLOCK_ELEMENTS = 2**18
 """Elements processed at a time: 1 MB in float32, so that a dozen passes stay in the processor's cache."""
 _TINY = torch.finfo(torch.float32).tiny
 _COARSE = tuple(0.85**step for step in range(16))
@@ -44,7 +44,7 @@ def clip_rows(matrix: torch.Tensor, *, bits: int, clip: ClipMethod, percentile: 
 
     A row of zeros gets 0, and a row with NaN or infinity a bound that is not finite.
     """
-    chunk = max(1, _BLOCK // matrix.shape[1])
+    chunk = max(1, BLOCK_ELEMENTS // matrix.shape[1])
     return torch.cat([_clip_chunk(rows, bits, clip, percentile) for rows in torch.split(matrix, chunk)])
 
 
@@ -83,7 +83,7 @@ def _squared_error(rows: torch.Tensor, steps: torch.Tensor, factors: torch.Tenso
     """Return each row's summed squared error in units of the squared step of `minmax`: float32 `[rows, 1]`."""
     scales = (steps * factors).clamp_min_(_TINY)
     total = torch.zeros_like(scales)
-    for block in torch.split(rows, _BLOCK, dim=1):
+    for block in torch.split(rows, BLOCK_ELEMENTS, dim=1):
         exact = torch.div(block, scales)
         moved = exact.round().clamp_(-levels, levels).sub_(exact)
         total += torch.linalg.vector_norm(moved, dim=-1, keepdim=True).square_()
@@ -106,7 +106,7 @@ def clip_histogram(histogram: Histogram, *, bits: int, clip: ClipMethod, percent
 
     `minmax`: the largest magnitude, exactly. `percentile`: the upper edge of the bin that reaches the percentage.
     `mse`: of 256 equal fractions of the largest magnitude, the one with the least squared error of the bins' centres,
-    weighted by their counts. `entropy`: see `_entropy_threshold`. No bound exceeds the largest magnitude.
+    weighted by their counts. `entropy`: see `entropy_threshold`. No bound exceeds the largest magnitude.
     """
     if clip == "mse":
         thresholds = _thresholds(histogram)
@@ -138,7 +138,7 @@ def range_of_histogram(
 def _threshold(histogram: Histogram, bits: int, clip: ClipMethod, percentile: float | None) -> float:
     """Return the bound of a clip method that does not depend on the grid's symmetry."""
     if clip == "entropy":
-        bins = _entropy_threshold(histogram.magnitudes(), levels=2 ** (bits - 1))
+        bins = entropy_threshold(histogram.magnitudes(), levels=2 ** (bits - 1))
         return min(bins * histogram.width, histogram.largest)
     if percentile is None:
         return histogram.largest
@@ -172,7 +172,7 @@ def _best(
     return float(thresholds[errors.argmin()])
 
 
-def _entropy_threshold(counts: torch.Tensor, *, levels: int) -> float:
+def entropy_threshold(counts: torch.Tensor, *, levels: int) -> float:
     """Return the bound that preserves the distribution best, in bins; infinity if there are no more bins than levels.
 
     Migacz, "8-bit inference with TensorRT" (GTC 2017): for every i from `levels` to the number of bins in use, P is the

@@ -12,9 +12,9 @@ from pytest_qeval.quantize.kernels.grid import QuantizedRows
 from pytest_qeval.quantize.kernels.int8_product import kernel_for
 from pytest_qeval.quantize.kernels.weights import QuantizedWeight
 
-__all__ = ["FusedInt8Linear", "Int8Linear"]
+__all__ = ["CHUNK_ELEMENTS", "FusedInt8Linear", "Int8Linear"]
 
-_CHUNK_ELEMENTS = 2**21
+CHUNK_ELEMENTS = 2**21
 """Elements of the float32 copies before and after the product (8 MB). malloc gets larger blocks from the system page by
 page every time, and with smaller ones the weights are read more often (`benchmarks/linear.py`)."""
 
@@ -77,7 +77,7 @@ class FusedInt8Linear(nn.Module):
         if rows.numel() == 0:
             return [rows.new_zeros(*x.shape[:-1], size) for size in self.sizes]
         quantize = self._activations.prepare(rows)
-        n_rows = max(1, _CHUNK_ELEMENTS // max(self.in_features, sum(self.sizes)))
+        n_rows = max(1, CHUNK_ELEMENTS // max(self.in_features, sum(self.sizes)))
         if rows.shape[0] <= n_rows:  # every call counts if there is one row
             outs = [part.to(x.dtype).contiguous() for part in self._products(quantize(rows))]
         else:

@@ -16,15 +16,26 @@ from torch import nn
 
 from pytest_qeval.quantize.kernels.weights import QuantizedWeight
 
-__all__ = ["Int4Kernel", "Int8PackKernel", "WeightOnlyKernel", "WeightOnlyLinear", "int4_group", "weight_only_kernel"]
+__all__ = [
+    "INT4_PACK_ROWS",
+    "INT8_PACK_ROWS",
+    "Int4Kernel",
+    "Int8PackKernel",
+    "WeightOnlyKernel",
+    "WeightOnlyLinear",
+    "int4_group",
+    "int4_pack_works",
+    "int8_pack_works",
+    "weight_only_kernel",
+]
 
 _INT8_COLUMNS = 16
 """torch's int8 kernel reads a multiple of so many columns, beyond the end of a row if need be."""
 _ALIGNMENT = 64
 """Bytes; torch's kernels may expect their rows at a multiple of this address."""
-_INT8_ROWS = 8
+INT8_PACK_ROWS = 8
 """Number of rows up to which torch's int8 kernel is faster than a cast and a product."""
-_INT4_ROWS = 96
+INT4_PACK_ROWS = 96
 """Number of rows up to which torch's int4 kernel is faster than unpacking and a product."""
 _INT4_GROUPS = (256, 128, 64, 32)
 """Group sizes of torch's int4 kernel."""
@@ -54,7 +65,7 @@ class Int8PackKernel:
 
     def product(self, rows: torch.Tensor) -> torch.Tensor:
         """See `WeightOnlyKernel.product`; scales come last, because the kernel would round them to the rows' dtype."""
-        if rows.shape[0] <= _INT8_ROWS:
+        if rows.shape[0] <= INT8_PACK_ROWS:
             ones = torch.ones_like(self._scales, dtype=rows.dtype)
             product = torch._weight_int8pack_mm(rows, self._values, ones)  # noqa: SLF001 - no public name
         else:
@@ -80,7 +91,7 @@ class Int4Kernel:
 
     def product(self, rows: torch.Tensor) -> torch.Tensor:
         """See `WeightOnlyKernel.product`."""
-        if rows.shape[0] <= _INT4_ROWS:
+        if rows.shape[0] <= INT4_PACK_ROWS:
             product: torch.Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(  # noqa: SLF001
                 rows, self._packed, self._group, self._scales_and_zeros
             )
@@ -158,9 +169,9 @@ def weight_only_kernel(weight: QuantizedWeight, *, bits: int, dtype: torch.dtype
     if weight.values.device.type != "cpu" or dtype == torch.float16:
         return None  # sums of 8-bit products overflow half precision
     columns = weight.values.shape[1]
-    if bits == 8 and weight.scales.shape[1] == 1 and columns % _INT8_COLUMNS == 0 and _int8_works(dtype):  # noqa: PLR2004 - the bits of int8
+    if bits == 8 and weight.scales.shape[1] == 1 and columns % _INT8_COLUMNS == 0 and int8_pack_works(dtype):  # noqa: PLR2004 - the bits of int8
         return Int8PackKernel(weight)
-    if bits == 4 and int4_group(weight) is not None and _int4_works(dtype):  # noqa: PLR2004 - the bits of int4
+    if bits == 4 and int4_group(weight) is not None and int4_pack_works(dtype):  # noqa: PLR2004 - the bits of int4
         return Int4Kernel(weight, dtype)
     return None
 
@@ -174,14 +185,14 @@ def int4_group(weight: QuantizedWeight) -> int | None:
 
 
 @cache
-def _int8_works(dtype: torch.dtype) -> bool:
+def int8_pack_works(dtype: torch.dtype) -> bool:
     """Whether this torch multiplies int8 weights with rows of `dtype`; tested once, because the kernel is private."""
     weight = QuantizedWeight(torch.tensor([[127, -1], [3, 0]], dtype=torch.int8).repeat(16, 32), torch.ones(32, 1), 64)
     return _agrees(Int8PackKernel, weight, dtype)
 
 
 @cache
-def _int4_works(dtype: torch.dtype) -> bool:
+def int4_pack_works(dtype: torch.dtype) -> bool:
     """Whether this CPU and this torch pack 4 bits as `unpack` reads them; tested once, the layout is private."""
     values = (torch.arange(2 * _INT4_BLOCK * 64) * 7 % 15 - 7).view(2 * _INT4_BLOCK, 64).to(torch.int8)
     scales = 2.0 ** torch.arange(2 * 2 * _INT4_BLOCK).remainder(5).view(2 * _INT4_BLOCK, 2)

@@ -11,9 +11,9 @@ from pytest_qeval.quantize.kernels.clip import clip_rows
 from pytest_qeval.quantize.kernels.grid import SMALLEST_SCALE
 from pytest_qeval.quantize.recipe import WeightScheme
 
-__all__ = ["QuantizedWeight", "packed_bytes", "quantize_weight"]
+__all__ = ["CHUNK_ELEMENTS", "QuantizedWeight", "packed_bytes", "quantize_weight"]
 
-_CHUNK_ELEMENTS = 2**23
+CHUNK_ELEMENTS = 2**23
 """Weights rounded at a time (32 MB in float32), which bounds the memory that an output layer of 10^8 weights needs."""
 
 
@@ -125,5 +125,5 @@ def _repeated(scales: torch.Tensor, group: int, columns: int) -> torch.Tensor:
 
 
 def _chunks(matrix: torch.Tensor) -> list[slice]:
-    step = max(1, _CHUNK_ELEMENTS // max(1, matrix.shape[1]))
+    step = max(1, CHUNK_ELEMENTS // max(1, matrix.shape[1]))
     return [slice(start, start + step) for start in range(0, matrix.shape[0], step)]

@@ -152,7 +152,7 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch, method: ClipMeth
     percentile = 90.0 if method == "percentile" else None
     whole = clip_rows(matrix, bits=4, clip=method, percentile=percentile)
     for block in (350, 30):
-        monkeypatch.setattr(clip, "_BLOCK", block)
+        monkeypatch.setattr(clip, "BLOCK_ELEMENTS", block)
         assert torch.equal(clip_rows(matrix, bits=4, clip=method, percentile=percentile), whole)
 
 
@@ -282,7 +282,7 @@ def test_entropy_is_the_threshold_search_of_its_definition(counts: list[int], bi
     levels = 2 ** (bits - 1)
     while counts and not counts[-1]:
         counts.pop()
-    bins = clip._entropy_threshold(torch.tensor(counts, dtype=torch.int64), levels=levels)
+    bins = clip.entropy_threshold(torch.tensor(counts, dtype=torch.int64), levels=levels)
     if len(counts) <= levels:
         assert bins == math.inf
         return

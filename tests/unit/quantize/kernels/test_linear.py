@@ -204,7 +204,7 @@ def test_long_inputs_are_computed_in_chunks(kind: str, monkeypatch: pytest.Monke
     layer = int8(torch.randn(9, 12), torch.randn(9), replace(SCHEMES[kind], symmetric=symmetric))
     x = torch.randn(23, 12) * torch.arange(1.0, 24).unsqueeze(1)
     whole = layer(x)
-    monkeypatch.setattr(linear, "_CHUNK_ELEMENTS", 5 * 12)
+    monkeypatch.setattr(linear, "CHUNK_ELEMENTS", 5 * 12)
     assert torch.equal(layer(x.clone()), whole)
 
 

@@ -147,7 +147,7 @@ def test_chunks_change_nothing(scheme: WeightScheme, elements: int, monkeypatch:
     weight = random_weight(7, 11, 30, torch.bfloat16)
     whole = quantize_weight(weight, scheme)
     floats = whole.dequantize(torch.bfloat16)
-    monkeypatch.setattr(weights, "_CHUNK_ELEMENTS", elements)
+    monkeypatch.setattr(weights, "CHUNK_ELEMENTS", elements)
     parts = quantize_weight(weight, scheme)
     assert torch.equal(parts.values, whole.values)
     assert torch.equal(parts.scales, whole.scales)
