@@ -10,8 +10,8 @@ import pytest
 from pytest_qeval import registry
 from pytest_qeval.errors import RecipeError, UnknownNameError
 from pytest_qeval.quantize.builtin import INT4, RECIPES
-from pytest_qeval.quantize.catalogue import find_recipe
-from pytest_qeval.quantize.quantizer import Quantizer
+from pytest_qeval.quantize.lookup import find_recipe
+from pytest_qeval.quantize.quantization import LayerRecord, Quantizer
 from pytest_qeval.quantize.recipe import Recipe
 
 
@@ -19,7 +19,7 @@ def _recipe(config: str) -> Recipe:
     return Recipe(name=f"fake:{config}", summary=config, quantizer="fake", config=config)
 
 
-def _never(*_: object) -> None:
+def _never(*_: object) -> list[LayerRecord]:
     raise AssertionError
 
 

@@ -12,7 +12,7 @@ from transformers.pytorch_utils import Conv1D
 
 from pytest_qeval.errors import RecipeError
 from pytest_qeval.quantize.grammar import parse_recipe
-from pytest_qeval.quantize.places import Place, find_places, matches, plan_places, record_kept, weight_of
+from pytest_qeval.quantize.layers import LayerPlan, find_linear_layers, matches, plan_layers, record_kept, weight_of
 from pytest_qeval.quantize.recipe import LayerRule, Recipe, WeightScheme
 
 RECIPE = parse_recipe("w8a8")
@@ -39,11 +39,11 @@ class Model(nn.Module):
 
 
 def kept(model: nn.Module, recipe: Recipe) -> list[str]:
-    return [place.name for place in plan_places(model, recipe) if place.kept]
+    return [place.name for place in plan_layers(model, recipe) if place.kept]
 
 
 def test_every_linear_layer_is_found_once_in_the_models_order() -> None:
-    names = [place.names for place in find_places(Model())]
+    names = [place.names for place in find_linear_layers(Model())]
     assert names == [("blocks.0.up",), ("blocks.0.down",), ("blocks.1.up",), ("blocks.1.down",), ("lm_head",)]
 
 
@@ -52,7 +52,7 @@ def test_a_shared_layer_has_all_its_names() -> None:
     model: Any = Model()
     model.blocks[1] = model.blocks[0]
     model.again = model.lm_head
-    assert [place.names for place in find_places(model)] == [
+    assert [place.names for place in find_linear_layers(model)] == [
         ("blocks.0.up", "blocks.1.up"),
         ("blocks.0.down", "blocks.1.down"),
         ("lm_head", "again"),
@@ -62,9 +62,9 @@ def test_a_shared_layer_has_all_its_names() -> None:
 def test_another_layer_is_put_at_every_name() -> None:
     model: Any = Model()
     model.again = model.blocks[1].up
-    place = next(place for place in find_places(model) if "again" in place.names)
+    place = next(place for place in find_linear_layers(model) if "again" in place.names)
     new = nn.Identity()
-    place.put(model, new)
+    place.replace(model, new)
     assert model.blocks[1].up is new
     assert model.again is new
 
@@ -76,14 +76,14 @@ def test_subclasses_are_no_places() -> None:
         pass
 
     model = nn.ModuleList([Special(2, 2), nn.MultiheadAttention(8, 2), nn.Linear(2, 2)])
-    assert [place.names for place in find_places(model)] == [("2",)]
+    assert [place.names for place in find_linear_layers(model)] == [("2",)]
 
 
 def test_a_layer_is_found_as_it_is_now() -> None:
     model: Any = Model()
-    place = find_places(model)[0]
+    place = find_linear_layers(model)[0]
     model.blocks[0].up = nn.Linear(4, 6)
-    assert place.find(model) is model.blocks[0].up
+    assert place.module(model) is model.blocks[0].up
 
 
 def test_weights_are_output_features_first_and_no_copies() -> None:
@@ -110,11 +110,11 @@ def test_weights_are_output_features_first_and_no_copies() -> None:
 )
 def test_a_pattern_names_a_whole_name_or_a_last_component(pattern: str, *, expected: bool) -> None:
     """Of any of the layer's names."""
-    assert matches(Place(names=("model.lm_head", "tied.output")), pattern) == expected
+    assert matches(LayerPlan(names=("model.lm_head", "tied.output")), pattern) == expected
 
 
 def test_kept_layers_have_no_rule_and_the_others_the_recipes() -> None:
-    places = plan_places(Model(), RECIPE)
+    places = plan_layers(Model(), RECIPE)
     assert [place.name for place in places if place.kept] == ["lm_head"]
     assert all(place.rule is None for place in places if place.kept)
     rules = [place.rule for place in places if place.rule]
@@ -129,7 +129,7 @@ def test_the_first_rule_that_matches_counts_and_kept_comes_before_all() -> None:
         LayerRule(pattern="up", weights=some),
         LayerRule(pattern="lm_head", weights=few),
     )
-    places = plan_places(Model(), replace(RECIPE, rules=rules))
+    places = plan_layers(Model(), replace(RECIPE, rules=rules))
     bits = {place.name: place.rule.weights.bits if place.rule else None for place in places}
     assert bits == {"blocks.0.up": 2, "blocks.0.down": 2, "blocks.1.up": 4, "blocks.1.down": 8, "lm_head": None}
 
@@ -146,7 +146,7 @@ def test_a_head_that_is_tied_to_the_embeddings_is_kept_whatever_the_recipe_says(
 
 
 def test_another_quantizer_needs_no_scheme() -> None:
-    places = plan_places(Model(), Recipe(name="r", summary="", quantizer="other"))
+    places = plan_layers(Model(), Recipe(name="r", summary="", quantizer="other"))
     assert [place.name for place in places if not place.kept] == [
         f"blocks.{index}.{leaf}" for index in (0, 1) for leaf in ("up", "down")
     ]
@@ -156,18 +156,18 @@ def test_another_quantizer_needs_no_scheme() -> None:
 def test_a_model_of_which_all_is_kept_is_refused() -> None:
     match = r"recipe 'w8a8' quantizes linear layers, and Model has none that it does not keep \(5 kept\)"
     with pytest.raises(RecipeError, match=match):
-        plan_places(Model(), replace(RECIPE, kept=("*",)))
+        plan_layers(Model(), replace(RECIPE, kept=("*",)))
 
 
 def test_a_model_without_linear_layers_is_refused_with_what_it_has() -> None:
     model = nn.ModuleList([nn.Embedding(3, 2), nn.LayerNorm(2), nn.LayerNorm(2)])
     with pytest.raises(RecipeError, match=r"ModuleList has none; its parameters are in 2 LayerNorm, 1 Embedding\."):
-        plan_places(model, RECIPE)
+        plan_layers(model, RECIPE)
 
 
 @pytest.mark.parametrize(("dtype", "bits"), [(torch.float32, 32), (torch.bfloat16, 16)])
 def test_a_kept_layer_is_recorded_as_it_is(dtype: torch.dtype, bits: int) -> None:
-    record = record_kept(Place(names=("blocks.0.down",), kept=True), Model().to(dtype))
+    record = record_kept(LayerPlan(names=("blocks.0.down",), kept=True), Model().to(dtype))
     assert (record.name, record.shape, record.bits, record.kept) == ("blocks.0.down", (4, 6), bits, True)
     assert (record.bytes_before, record.bytes_after) == (24 * bits // 8,) * 2
     assert (record.granularity, record.execution, record.note) == ("", "full precision", "")

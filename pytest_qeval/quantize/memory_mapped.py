@@ -1,7 +1,7 @@
-"""Weights that are pages of a mapped file: given back as soon as a layer has been replaced.
+"""Release the pages of memory-mapped weights as soon as a layer has been replaced.
 
-transformers maps safetensors files into memory. A replaced weight's pages would stay resident until the last tensor of
-the file is gone, so that a quantized model would be held beside the floating-point one.
+transformers maps safetensors files into memory. Without this, the pages of a replaced weight stay resident until the
+last tensor of the file is gone, and the quantized model is held beside the floating-point one.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ _MADV_DONTNEED = 4
 
 
 class MappedFiles:
-    """The files that this process has mapped by now; none where the system does not tell (anywhere but on Linux)."""
+    """The files that this process has mapped at the moment; empty except on Linux."""
 
     def __init__(self) -> None:
-        """Look them up."""
-        self._ranges = sorted(_mappings()) if sys.platform == "linux" else []
+        """Read the process's memory map."""
+        self._ranges = sorted(_mapped_ranges()) if sys.platform == "linux" else []
 
     def release(self, tensor: torch.Tensor) -> None:
-        """Return back the pages that lie wholly within a tensor, when they are a file's.
+        """Release the pages that lie wholly within a tensor, if they belong to a mapped file.
 
-        Whoever reads the tensor afterwards finds the file's bytes there again; memory that is no file's is left alone.
+        Whoever reads the tensor afterwards finds the file's bytes again. Other memory is left alone.
         """
         start, end = tensor.data_ptr(), tensor.data_ptr() + tensor.nbytes
         at = bisect_right(self._ranges, (start, sys.maxsize)) - 1
@@ -42,8 +42,8 @@ class MappedFiles:
             ctypes.CDLL(None).madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), _MADV_DONTNEED)
 
 
-def _mappings() -> list[tuple[int, int]]:
-    """Return the address ranges that are mapped files: those whose inode is not 0, in the fifth column of proc(5)."""
+def _mapped_ranges() -> list[tuple[int, int]]:
+    """Return the address ranges of mapped files: those with an inode other than 0, in the fifth column of proc(5)."""
     ranges = []
     for line in _MAPS.read_text(encoding="utf-8", errors="replace").splitlines():
         addresses, _, _, _, inode = line.split(maxsplit=5)[:5]

@@ -19,9 +19,13 @@ from transformers.utils import logging as transformers_logging
 from pytest_qeval.engines.hf.loading import Loaded, load
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.quantize.builtin import AS_IS, FP32
-from pytest_qeval.quantize.catalogue import find_recipe
-from pytest_qeval.quantize.checkpoints import stored
-from pytest_qeval.quantize.checkpoints.stored import describe_gguf, describe_stored, scheme_of
+from pytest_qeval.quantize.checkpoints.prequantized import (
+    describe_gguf,
+    describe_prequantized,
+    gguf_bits,
+    scheme_of,
+)
+from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.quantize.quantization import LayerRecord, Quantization
 from pytest_qeval.quantize.recipe import EXPORT_FILE
 from pytest_qeval.settings import ModelSettings
@@ -34,6 +38,7 @@ LINEAR = 7 * (4 * 128 * 128 + 3 * 128 * 384)
 HEAD = 1280 * 128
 
 Save = Callable[..., Path]
+WriteGguf = Callable[..., Path]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -183,8 +188,21 @@ def test_compressed_tensors_is_described(tmp_path: Path, scheme: str, bits: int)
     assert layer.bytes_after == 128 * 128 * bits // 8
 
 
-def write_gguf(file: Path, kind: str, *, embedding: str = "F32") -> Path:
-    """Write the embedded model, its linear layers quantized as one of the format's types."""
+@pytest.fixture(scope="module")
+def write_gguf(tmp_path_factory: pytest.TempPathFactory) -> WriteGguf:
+    """Write the embedded model, its linear layers quantized as one of the format's types; once per type."""
+    made: dict[tuple[str, str], Path] = {}
+
+    def write(kind: str, embedding: str = "F32") -> Path:
+        if (kind, embedding) not in made:
+            made[kind, embedding] = tmp_path_factory.mktemp("gguf") / "demo.gguf"
+            _write_gguf(made[kind, embedding], kind, embedding)
+        return made[kind, embedding]
+
+    return write
+
+
+def _write_gguf(file: Path, kind: str, embedding: str) -> None:
     config = json.loads((demo() / "config.json").read_text(encoding="utf-8"))
     writer = gguf.GGUFWriter(str(file), "llama")
     writer.add_block_count(config["num_hidden_layers"])
@@ -210,7 +228,6 @@ def write_gguf(file: Path, kind: str, *, embedding: str = "F32") -> Path:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return file
 
 
 def _add_tokenizer(writer: Any) -> None:
@@ -225,9 +242,9 @@ def _add_tokenizer(writer: Any) -> None:
     writer.add_pad_token_id(1)
 
 
-def test_gguf_is_described(tmp_path: Path, original: torch.Tensor) -> None:
+def test_gguf_is_described(write_gguf: WriteGguf, original: torch.Tensor) -> None:
     """By its own list of tensors; computed in floating point, as large as the file."""
-    file = write_gguf(tmp_path / "demo.gguf", "Q8_0")
+    file = write_gguf("Q8_0")
     loaded = load_as_is(file)
     quantization = loaded.quantization
     quantized = [layer for layer in quantization.layers if not layer.kept]
@@ -241,9 +258,9 @@ def test_gguf_is_described(tmp_path: Path, original: torch.Tensor) -> None:
     assert 0 < float((logits(loaded.model) - original).norm() / original.norm()) < 0.02
 
 
-def test_gguf_of_mixed_types_gives_their_mean(tmp_path: Path) -> None:
+def test_gguf_of_mixed_types_gives_their_mean(write_gguf: WriteGguf) -> None:
     """Embeddings that are quantized count, as they do in the file."""
-    file = write_gguf(tmp_path / "demo.gguf", "Q4_0", embedding="Q8_0")
+    file = write_gguf("Q4_0", embedding="Q8_0")
     quantization = describe_gguf(file)
     assert quantization.quantized_layers == 50
     assert quantization.quantized_share == pytest.approx((LINEAR + HEAD) / PARAMETERS)
@@ -258,15 +275,15 @@ def test_gguf_of_mixed_types_gives_their_mean(tmp_path: Path) -> None:
         ("Q5_0", 5),
     ],
 )
-def test_gguf_bits_do_not_count_scales(tmp_path: Path, kind: str, bits: int) -> None:
+def test_gguf_bits_do_not_count_scales(write_gguf: WriteGguf, kind: str, bits: int) -> None:
     """A `LayerRecord` says bits per weight, scales not counted."""
-    layers = describe_gguf(write_gguf(tmp_path / "demo.gguf", kind)).layers
+    layers = describe_gguf(write_gguf(kind)).layers
     assert {layer.bits for layer in layers if not layer.kept} == {bits}
 
 
-def test_gguf_can_be_given_another_recipe(tmp_path: Path) -> None:
+def test_gguf_can_be_given_another_recipe(write_gguf: WriteGguf, tmp_path: Path) -> None:
     """Its blocks are unpacked first; the recipe's own facts are reported then."""
-    source = resolve(ModelSettings(name=str(write_gguf(tmp_path / "demo.gguf", "Q8_0"))))
+    source = resolve(ModelSettings(name=str(write_gguf("Q8_0"))))
     loaded = load(source, find_recipe("int8"), device="cpu", export=tmp_path / "out")
     assert (loaded.scheme, loaded.quantization.execution, loaded.quantization.quantized_layers) == (
         "W8A8",
@@ -281,18 +298,18 @@ def test_gguf_can_be_given_another_recipe(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("recipe", ["original", "bf16"])
-def test_gguf_is_described_whatever_its_recipe_is_called(tmp_path: Path, recipe: str) -> None:
+def test_gguf_is_described_whatever_its_recipe_is_called(write_gguf: WriteGguf, recipe: str) -> None:
     """Nothing more is rounded, and it is not in full precision either."""
-    source = resolve(ModelSettings(name=str(write_gguf(tmp_path / "demo.gguf", "Q4_0"))))
+    source = resolve(ModelSettings(name=str(write_gguf("Q4_0"))))
     loaded = load(source, find_recipe(recipe), device="cpu")
     assert (loaded.scheme, loaded.quantization.execution) == ("gguf, 4 bits", "simulated")
     layer = next(layer for layer in loaded.quantization.layers if not layer.kept)
     assert layer.bytes_before == loaded.model.dtype.itemsize * layer.shape[0] * layer.shape[1]
 
 
-def test_unpacking_says_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_unpacking_says_nothing(write_gguf: WriteGguf, capfd: pytest.CaptureFixture[str]) -> None:
     """Neither does its bar."""
-    file = write_gguf(tmp_path / "demo.gguf", "Q8_0")
+    file = write_gguf("Q8_0")
     capfd.readouterr()
     load_as_is(file)
     assert capfd.readouterr() == ("", "")
@@ -303,7 +320,7 @@ def test_unpacking_says_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str
     [("Q6_K", 6), ("IQ4_XS", 4), ("IQ2_XXS", 2), ("Q8_K", 8), ("MXFP4", 4), ("TQ1_0", 1), ("BF16", 16), ("F32", 32)],
 )
 def test_gguf_bits_are_in_the_types_name(kind: str, bits: int) -> None:
-    assert stored._gguf_bits(kind) == bits
+    assert gguf_bits(kind) == bits
     assert hasattr(gguf.GGMLQuantizationType, kind)
 
 
@@ -340,7 +357,7 @@ class Packed(nn.Module):
 @pytest.mark.parametrize("config", [{"bits": 4}, {}], ids=["stated", "counted"])
 def test_packed_words_are_counted(config: dict[str, int]) -> None:
     """What a format packs in words of 32; bits are those that are stated, or those that are held."""
-    layer = describe_stored(nn.Sequential(Packed()), "gptq", config).layers[0]
+    layer = describe_prequantized(nn.Sequential(Packed()), "gptq", config).layers[0]
     assert (layer.bits, layer.bytes_before, layer.bytes_after) == (4, 4 * 64 * 32, 8 * 32 * 4 + 32 * 2)
     assert (layer.granularity, layer.execution) == ("", "native")
 
@@ -365,5 +382,5 @@ def test_the_scheme_is_the_method_and_the_mean_bits(layers: tuple[LayerRecord, .
 
 def test_a_bias_is_no_part_of_the_bytes() -> None:
     """A `LayerRecord` counts the weight alone."""
-    layer = describe_stored(nn.Sequential(nn.Linear(8, 4)), "some", {}).layers[0]
+    layer = describe_prequantized(nn.Sequential(nn.Linear(8, 4)), "some", {}).layers[0]
     assert (layer.kept, layer.bytes_before, layer.bytes_after) == (True, 128, 128)

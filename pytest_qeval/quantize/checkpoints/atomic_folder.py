@@ -1,4 +1,4 @@
-"""Putting a finished folder in the place of an earlier one, whole or not at all."""
+"""Replace a folder by a finished one, as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,30 +10,29 @@ from pathlib import Path
 
 from pytest_qeval.errors import UsageError
 
-__all__ = ["sibling", "take_place"]
+__all__ = ["replace_folder", "temporary_sibling"]
 
 _ATTEMPTS = 100
-"""At taking a folder's place, which others may take at the same moment."""
-
+"""At renaming a folder, while other programs may do the same."""
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
-"""What renaming says when another folder lies there; it may be gone again by the time one looks."""
+"""Errors of a rename if another folder exists there; it may be gone again a moment later."""
 
 
-def sibling(directory: Path) -> Path:
-    """Name a folder beside another, on the same disk, that nobody else has."""
+def temporary_sibling(directory: Path) -> Path:
+    """Return an unused path beside a folder, on the same disk."""
     return directory.with_name(f".{directory.name}.{uuid.uuid4().hex}")
 
 
-def take_place(made: Path, directory: Path, *, mark: str) -> None:
-    """Rename a folder to `directory`, where there may be an empty folder or an earlier one, or soon another's.
+def replace_folder(made: Path, directory: Path, *, mark: str) -> None:
+    """Rename the folder `made` to `directory`; an empty folder or an earlier one there is replaced.
 
     Args:
         made: The finished folder, on the same disk.
-        directory: Where it is to be.
-        mark: The file that makes a folder one of this kind, so that it may be replaced.
+        directory: Its new path, which other programs may be replacing at the same time.
+        mark: A file that identifies a folder that may be replaced.
 
     Raises:
-        UsageError: when there is something else.
+        UsageError: There is something else.
     """
     for _ in range(_ATTEMPTS):
         if _is_foreign(directory, mark):
@@ -41,13 +40,13 @@ def take_place(made: Path, directory: Path, *, mark: str) -> None:
                 f"{directory} holds something other than an export (there is no {mark}): empty it, or name another "
                 "folder."
             )
-        aside = sibling(directory)
+        aside = temporary_sibling(directory)
         with suppress(FileNotFoundError):
             directory.rename(aside)
         try:
             made.rename(directory)
         except OSError as error:
-            if error.errno not in _TAKEN and not directory.is_dir():  # or else another program was faster
+            if error.errno not in _TAKEN and not directory.is_dir():  # otherwise another program was faster
                 with suppress(FileNotFoundError):
                     aside.rename(directory)
                 raise
@@ -59,7 +58,7 @@ def take_place(made: Path, directory: Path, *, mark: str) -> None:
 
 
 def _is_foreign(directory: Path, mark: str) -> bool:
-    """Whether there is something that is no export; what another program is replacing just now is none."""
+    """Whether there is something that is no export; a folder that another program is replacing does not count."""
     try:
         names = {entry.name for entry in directory.iterdir()}
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Checkpoints that are quantized already: what their files say was done, layer by layer."""
+"""Describe checkpoints that are already quantized, layer by layer."""
 
 from __future__ import annotations
 
@@ -15,46 +15,40 @@ from pytest_qeval.quantize.backends.bitsandbytes import hidden_bytes
 from pytest_qeval.quantize.backends.torchao import bits_of, parts_of
 from pytest_qeval.quantize.quantization import ExecutionKind, LayerRecord, Quantization
 
-__all__ = ["describe_gguf", "describe_stored", "scheme_of"]
+__all__ = ["describe_gguf", "describe_prequantized", "gguf_bits", "scheme_of"]
 
 _GGUF_FLOATS = {"F32", "F16", "BF16", "F64"}
 _UNPACKED = {"compressed-tensors": "transformers unpacks compressed-tensors checkpoints to floating point"}
-"""Formats that are held and multiplied in floating point here."""
+"""Formats that transformers unpacks to floating point."""
 
 
-def describe_stored(model: nn.Module, method: str, config: Mapping[str, Any]) -> Quantization:
+def describe_prequantized(model: nn.Module, method: str, config: Mapping[str, Any]) -> Quantization:
     """Describe a model that transformers has loaded from a quantized checkpoint.
 
     Args:
-        model: As loaded; its quantized layers are modules of some package's own.
+        model: The loaded model; its quantized layers are modules of other packages.
         method: The config's `quant_method`.
         config: The checkpoint's `quantization_config`.
     """
+    linear = {name: module for name, module in model.named_modules() if _is_linear(module)}
     itemsize = _itemsize(model)
-    records = tuple(
-        _record(name, module, method, config, itemsize) for name, module in model.named_modules() if _is_linear(module)
-    )
-    linear = sum(record.shape[0] * record.shape[1] for record in records)
-    layers = {id(module.weight) for module in model.modules() if _is_linear(module) and hasattr(module, "weight")}
-    others = sum(
-        p.numel()
-        for m in model.modules()
-        if not _is_linear(m)
-        for p in m.parameters(recurse=False)
-        if id(p) not in layers
-    )
-    return Quantization(layers=records, parameters=linear + others, duration_s=0.0)
+    records = tuple(_record(name, module, method, config, itemsize) for name, module in linear.items())
+    weights = {id(module.weight) for module in linear.values() if hasattr(module, "weight")}
+    others = (module.parameters(recurse=False) for module in model.modules() if not _is_linear(module))
+    parameters = sum(p.numel() for group in others for p in group if id(p) not in weights)
+    parameters += sum(record.shape[0] * record.shape[1] for record in records)
+    return Quantization(layers=records, parameters=parameters, duration_s=0.0)
 
 
 def describe_gguf(file: Path, *, itemsize: int = 4) -> Quantization:
-    """Describe a GGUF file by its own list of tensors: matrices that are not floating point are quantized layers.
+    """Describe a GGUF file by its list of tensors: matrices that are not floating point are quantized layers.
 
     Args:
         file: The GGUF file.
-        itemsize: Bytes of each number that it is unpacked to.
+        itemsize: Bytes of a number after unpacking.
 
     Raises:
-        MissingPackageError: without the package gguf.
+        MissingPackageError: The package gguf is not installed.
     """
     try:
         from gguf import GGUFReader  # noqa: PLC0415 - an extra
@@ -67,7 +61,7 @@ def describe_gguf(file: Path, *, itemsize: int = 4) -> Quantization:
 
 
 def scheme_of(method: str, quantization: Quantization) -> str:
-    """Say in short what a checkpoint is: `gptq, 4 bits`, or `gguf, 4.9 bits` where bits are mixed."""
+    """Return a checkpoint's scheme: `gptq, 4 bits`, or `gguf, 4.9 bits` if bits are mixed."""
     quantized = [layer for layer in quantization.layers if not layer.kept]
     if not quantized:
         return method
@@ -83,7 +77,7 @@ def _gguf_record(tensor: Any, itemsize: int) -> LayerRecord:
     return LayerRecord(
         name=str(tensor.name),
         shape=(rows, columns),
-        bits=_gguf_bits(kind),
+        bits=gguf_bits(kind),
         kept=kept,
         bytes_before=itemsize * rows * columns,
         bytes_after=int(tensor.n_bytes),
@@ -92,22 +86,20 @@ def _gguf_record(tensor: Any, itemsize: int) -> LayerRecord:
     )
 
 
-def _gguf_bits(kind: str) -> int:
-    """Read the bits of a weight from a type's name, scales not counted: 6 of `Q6_K`, 4 of `IQ4_XS`."""
+def gguf_bits(kind: str) -> int:
+    """Return the bits of a weight without scales from a type's name: 6 for `Q6_K`, 4 for `IQ4_XS`."""
     return int(re.findall(r"\d+", kind)[0])
 
 
 def _itemsize(model: nn.Module) -> int:
-    """Return the bytes of a number in the model's floating-point type."""
+    """Return the bytes of a number of the model's floating-point type."""
     floats = (parameter.element_size() for parameter in model.parameters() if parameter.is_floating_point())
     dtype = getattr(model, "dtype", None)
     return dtype.itemsize if isinstance(dtype, torch.dtype) else next(floats, 4)
 
 
 def _is_linear(module: nn.Module) -> bool:
-    return isinstance(getattr(module, "in_features", None), int) and isinstance(
-        getattr(module, "out_features", None), int
-    )
+    return all(isinstance(getattr(module, name, None), int) for name in ("in_features", "out_features"))
 
 
 def _record(name: str, module: Any, method: str, config: Mapping[str, Any], itemsize: int) -> LayerRecord:
@@ -130,20 +122,20 @@ def _record(name: str, module: Any, method: str, config: Mapping[str, Any], item
 
 
 def _held_bytes(module: nn.Module) -> int:
-    """Count a layer's weight and scales, wherever they are, without its bias."""
+    """Return the bytes of a layer's weight and scales, in parameters or buffers, without its bias."""
     tensors = (*module.named_parameters(), *module.named_buffers())
     held = sum(part.nbytes for name, tensor in tensors if name != "bias" for part in parts_of(tensor))
     return held + hidden_bytes(module)
 
 
 def _is_plain(module: nn.Module) -> bool:
-    """Whether a layer is one of torch's own, holding a tensor of torch's own."""
+    """Whether a layer and its weight are of torch's own types."""
     weight = getattr(module, "weight", None)
     return type(module) is nn.Linear and weight is not None and not hasattr(weight, "__tensor_flatten__")
 
 
 def _bits(module: nn.Module, scheme: Any, config: Mapping[str, Any]) -> int | None:
-    """Find the bits per weight; None where neither the layer nor the config says them."""
+    """Return the bits per weight; None if neither the layer nor the config states them."""
     weights = getattr(scheme, "weights", None)
     if weights is not None:
         return int(weights.num_bits)

@@ -1,11 +1,11 @@
-"""`--qeval-recipe` becomes a recipe: a name, a scheme, a file, or another package's configuration."""
+"""Turn a `--qeval-recipe` value into a recipe: a name, a scheme, a file, or another package's configuration."""
 
 from __future__ import annotations
 
 from pytest_qeval import registry
 from pytest_qeval.errors import RecipeError, UnknownNameError
 from pytest_qeval.quantize.grammar import looks_like_scheme, parse_recipe
-from pytest_qeval.quantize.quantizer import Quantizer
+from pytest_qeval.quantize.quantization import Quantizer
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.quantize.recipe_file import read_recipe_file
 
@@ -18,14 +18,14 @@ _HINT = (
 
 
 def find_recipe(name: str) -> Recipe:
-    """Return the recipe that `name` stands for: `int8`, `w4a16-g128`, `torchao:Int8WeightOnlyConfig`, `mixed.toml`.
+    """Return the recipe for `int8`, `w4a16-g128`, `torchao:Int8WeightOnlyConfig` or `mixed.toml`.
 
-    A registered name wins over a scheme, so that a package may register one that starts like a scheme.
+    A registered name takes precedence over a scheme, so that a package may register a name that starts like one.
 
     Raises:
-        UnknownNameError: when it is nothing of that kind, or when there is no such quantizer.
-        RecipeError: when it is, and cannot be read.
-        MissingPackageError: when it needs a package that is not installed.
+        UnknownNameError: There is no such recipe or quantizer.
+        RecipeError: The scheme, file or configuration is invalid.
+        MissingPackageError: The recipe needs a package that is not installed.
     """
     if not name.strip():
         raise RecipeError("a recipe without a name: expected one such as 'int8'.")

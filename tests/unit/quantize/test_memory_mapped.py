@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from pytest_qeval.quantize.apply import quantize_
 from pytest_qeval.quantize.builtin import INT8
-from pytest_qeval.quantize.kernels.mapped import MappedFiles
+from pytest_qeval.quantize.memory_mapped import MappedFiles
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="mapped files are found through /proc")
 PAGES = 64

@@ -1,28 +1,25 @@
-"""`torch:quantize_dynamic`: the int8 quantization that comes with torch itself, as the study's dynamic branch used it.
+"""`torch:quantize_dynamic`: torch's own int8 quantization, the dynamic recipe of Wei et al. (FSE 2023).
 
-Per-tensor weights, per-tensor activations from the values at hand, the output layer included: it is fast, and coarse.
+Per-tensor weights, dynamic per-tensor activations, the output layer included.
 """
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from pytest_qeval.errors import MissingPackageError, RecipeError
-from pytest_qeval.quantize.quantization import LayerRecord, Quantization
-from pytest_qeval.quantize.quantizer import Quantizer
+from pytest_qeval.quantize.quantization import LayerRecord, Quantizer
 from pytest_qeval.quantize.recipe import Recipe
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
-    from pytest_qeval.quantize.places import Place
+    from pytest_qeval.quantize.layers import LayerPlan
 
-__all__ = ["STOCK"]
+__all__ = ["TORCH_DYNAMIC"]
 
 _CONFIG = "quantize_dynamic"
 
@@ -42,44 +39,37 @@ def _recipe(config: str) -> Recipe:
     )
 
 
-def _apply(model: nn.Module, recipe: Recipe, _: Callable[[], None]) -> Quantization:
+def _apply(model: nn.Module, recipe: Recipe, _: Callable[[], None]) -> list[LayerRecord]:
     """Quantize every `nn.Linear` that is neither kept nor tied.
 
     Raises:
-        RecipeError: The model is not in float32, has no such layer, or this torch has no such function any more.
+        RecipeError: The model is not in float32 or has no such layer, or this torch has no such function.
     """
-    from pytest_qeval.quantize.places import plan_linears, record_kept  # noqa: PLC0415 - imports torch
-
-    start = time.perf_counter()
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    places = plan_linears(model, recipe)
-    weights = {place.name: place.find(model).weight for place in places if not place.kept}
-    _check_dtype(weights, recipe)
-    shapes = {name: (weight.shape[0], weight.shape[1]) for name, weight in weights.items()}
-    del weights  # else no layer's memory is freed before the last one is quantized
-    _quantize(model, list(shapes))
-    layers = tuple(
-        record_kept(place, model) if place.kept else _record(model, place, shapes[place.name]) for place in places
-    )
-    return Quantization(layers=layers, parameters=parameters, duration_s=time.perf_counter() - start)
-
-
-def _check_dtype(weights: dict[str, torch.Tensor], recipe: Recipe) -> None:
     import torch  # noqa: PLC0415 - imported lazily by contract
+    from torch import nn  # noqa: PLC0415 - as above
 
-    other = next((item for item in weights.items() if item[1].dtype != torch.float32), None)
-    if other:
-        found = str(other[1].dtype).removeprefix("torch.")
-        raise RecipeError(f"recipe {recipe.name!r} needs a model in float32, and {other[0]} is in {found}.")
+    from pytest_qeval.quantize.layers import plan_layers, record_kept  # noqa: PLC0415 - imports torch
+
+    plans = plan_layers(model, recipe, types={nn.Linear})
+    shapes = {}
+    for plan in plans:
+        weight = plan.module(model).weight
+        if not plan.kept and weight.dtype != torch.float32:
+            found = str(weight.dtype).removeprefix("torch.")
+            raise RecipeError(f"recipe {recipe.name!r} needs a model in float32, and {plan.name} is in {found}.")
+        shapes[plan.name] = (weight.shape[0], weight.shape[1])
+        del weight  # otherwise a layer's memory is freed only after the last one is quantized
+    _quantize(model, [plan.name for plan in plans if not plan.kept])
+    return [record_kept(plan, model) if plan.kept else _record(model, plan, shapes[plan.name]) for plan in plans]
 
 
 def _quantize(model: nn.Module, names: list[str]) -> None:
-    """Call torch's function, without its announcements of what will replace it one day."""
+    """Call torch's function without its deprecation warnings."""
     import torch  # noqa: PLC0415 - as above
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        # quantized tensors are deprecated too; nothing else computes what this recipe is about
+        # quantized tensors are deprecated too; nothing else computes this recipe
         warnings.filterwarnings("ignore", "torch.quantize_per_tensor", UserWarning)
         try:
             from torch.ao.quantization import default_dynamic_qconfig, quantize_dynamic  # noqa: PLC0415 - as above
@@ -91,16 +81,16 @@ def _quantize(model: nn.Module, names: list[str]) -> None:
         quantize_dynamic(model, configs, dtype=torch.qint8, inplace=True)  # type: ignore[no-untyped-call]
 
 
-def _record(model: nn.Module, place: Place, shape: tuple[int, int]) -> LayerRecord:
-    """Record a quantized layer, and leave its size with it for `measure.footprint`: the weight is no parameter."""
-    layer: Any = model.get_submodule(place.name)
-    place.put(model, layer)  # torch has replaced it at the first of its names
+def _record(model: nn.Module, plan: LayerPlan, shape: tuple[int, int]) -> LayerRecord:
+    """Record a quantized layer, and set its size for `measure.footprint`, because its weight is not a parameter."""
+    layer: Any = model.get_submodule(plan.name)
+    plan.replace(model, layer)  # torch has replaced the layer only under its first name
     parameters = shape[0] * shape[1]
     bias = layer.bias()
     layer.packed_parameters = parameters + (0 if bias is None else bias.numel())
     layer.packed_bytes = _weight_bytes(parameters) + (0 if bias is None else bias.nbytes)
     return LayerRecord(
-        name=place.name,
+        name=plan.name,
         shape=shape,
         bits=8,
         kept=False,
@@ -112,17 +102,17 @@ def _record(model: nn.Module, place: Place, shape: tuple[int, int]) -> LayerReco
 
 
 def _weight_bytes(parameters: int) -> int:
-    """Bytes of packed int8 values and their one scale, without a kernel's padding.
+    """Return the bytes of the packed int8 values and their scale, without a kernel's padding.
 
-    The engine onednn keeps the values as they were beside the packed ones (torch 2.13: 36 MB for a weight of 16 MB;
-    x86, the default on such a CPU, 16 MB).
+    The engine onednn keeps the original values beside the packed ones (torch 2.13: 36 MB for a weight of 16 MB; x86,
+    the default on such a CPU, 16 MB).
     """
     import torch  # noqa: PLC0415 - as above
 
     return parameters * (2 if torch.backends.quantized.engine == "onednn" else 1) + 4
 
 
-STOCK = Quantizer(
+TORCH_DYNAMIC = Quantizer(
     name="torch",
     summary="torch's own dynamic int8 quantization: torch:quantize_dynamic",
     recipe=_recipe,
