@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pytest_qeval.facts import PerturbationFacts
 from pytest_qeval.perturb.perturbed_problems import HALF
 from pytest_qeval.perturb.prompt_diff import prompt_diff
-from pytest_qeval.perturb.source import Function, description, parsed
+from pytest_qeval.perturb.source import Function, docstring_of, parse_program
 from pytest_qeval.schema import Case, Record, Sample
 from pytest_qeval.summary.robust_results import BrokenExample
 
@@ -71,9 +71,9 @@ def _said(sample: Sample) -> str:
         return sample.completion.text
     # Behind the line that lets go of what the prompt has begun; before it the prompt's function is only closed.
     program = sample.extracted.partition("\n\ndel ")[2].partition("\n")[2].strip("\n") or sample.extracted
-    tree = parsed(program)
+    tree = parse_program(program)
     functions = [node for node in ast.walk(tree) if isinstance(node, Function)] if tree else []
-    told = [found for node in functions if (found := description(node))]
+    told = [found for node in functions if (found := docstring_of(node))]
     repeated = {number for one in told for number in range(one.lineno, (one.end_lineno or one.lineno) + 1)}
     lines = enumerate(program.splitlines(), start=1)
     return "\n".join(line for number, line in lines if number not in repeated)

@@ -12,8 +12,8 @@ import pytest
 
 from pytest_qeval import registry
 from pytest_qeval.perturb.base import CATEGORIES, LEVELS, Perturbation, perturb_problem
-from pytest_qeval.perturb.proof import prove
-from tests.unit.perturb.builders import CODE_PERTURBATIONS, asked
+from pytest_qeval.perturb.validity import check_perturbed
+from tests.unit.perturb.builders import CODE_PERTURBATIONS, nominal_problems
 
 BENCHMARKS = ("humaneval", "mbpp-function")
 
@@ -75,10 +75,10 @@ def test_never_invalid_and_unchanged_as_often_as_known(name: str, benchmark: str
     perturbation = _load(name)
     for seed in range(3 if perturbation.random else 1):
         proofs = {
-            problem.task_id: prove(
+            problem.task_id: check_perturbed(
                 problem, perturb_problem(problem, perturbation, seed), category=perturbation.category
             )
-            for problem in asked(benchmark, perturbation)
+            for problem in nominal_problems(benchmark, perturbation)
         }
 
         assert {task_id: proof for task_id, proof in proofs.items() if proof.status == "invalid"} == {}
@@ -90,7 +90,7 @@ def test_never_invalid_and_unchanged_as_often_as_known(name: str, benchmark: str
 def test_only_random_ones_differ_between_seeds(name: str) -> None:
     """A perturbation that says it makes no choice makes none; one that says it does gives several questions."""
     perturbation = _load(name)
-    asked_for = asked("humaneval", perturbation)[:40]
+    asked_for = nominal_problems("humaneval", perturbation)[:40]
     several = [len({perturb_problem(problem, perturbation, seed) for seed in range(4)}) for problem in asked_for]
 
     assert (max(several) > 1) is perturbation.random
@@ -108,7 +108,7 @@ def _digest() -> str:
     digest = hashlib.sha256()
     for name in CODE_PERTURBATIONS:
         perturbation = _load(name)
-        for problem in asked("humaneval", perturbation)[::7]:
+        for problem in nominal_problems("humaneval", perturbation)[::7]:
             digest.update(repr(perturb_problem(problem, perturbation, 1)).encode())
     return digest.hexdigest()
 

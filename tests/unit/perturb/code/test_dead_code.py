@@ -9,7 +9,7 @@ import pytest
 
 from pytest_qeval.perturb.base import Perturbation, perturb_problem
 from pytest_qeval.perturb.code.dead_code import DEAD_CODE_FIRST, DEAD_CODE_LAST
-from tests.unit.perturb.builders import answer, problem
+from tests.unit.perturb.builders import run_solution, problem
 
 _HEADS = {"if False:", "while False:", "for _ in range(0):"}
 _NO_CHOICE = random.Random(0)  # noqa: S311 - no cryptography
@@ -34,7 +34,7 @@ def test_first(seed: int) -> None:
     assert before.prompt.splitlines()[place - 1] == "    import math"
     assert head.strip() in _HEADS
     assert copy in {"        x = math.ceil(n)", "        y = x"}
-    assert answer(after, 1.5) == 4
+    assert run_solution(after, 1.5) == 4
 
 
 def test_all_three_blocks_occur() -> None:
@@ -69,7 +69,7 @@ def test_last(given_half: str, rest: str, indentation: int, line_before: str) ->
     assert before.prompt.splitlines()[place - 1] == line_before
     assert len(head) - len(head.lstrip()) == indentation
     assert after.canonical_solution == before.canonical_solution
-    assert answer(after, 3) == answer(before, 3)
+    assert run_solution(after, 3) == run_solution(before, 3)
 
 
 def test_no_name_becomes_local_that_was_not() -> None:
@@ -92,7 +92,7 @@ def test_without_a_statement_nothing_changes(perturbation: Perturbation, given_h
 
 def test_a_docstring_is_not_copied() -> None:
     """It is a statement, and would be a second description."""
-    text = 'def old_name(n):\n    """Answer."""\n'
+    text = 'def old_name(n):\n    """Compute."""\n'
     before = replace(problem("", "x = n\nreturn x\n"), prompt=text)
 
     assert DEAD_CODE_LAST.apply(before, _NO_CHOICE) is before

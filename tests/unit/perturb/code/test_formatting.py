@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pytest_qeval import registry
 from pytest_qeval.perturb.base import perturb_problem
 from pytest_qeval.perturb.code.formatting import NEW_LINE_AFTER_CODE, NEW_LINE_AFTER_DOC, NEW_LINES, SPLIT_LINES
-from tests.unit.perturb.builders import asked, problem, source_of
+from tests.unit.perturb.builders import nominal_problems, problem, source_of
 
 
 @pytest.mark.parametrize("name", ["new_line_after_code", "new_line_after_doc", "new_lines", "split_lines"])
@@ -20,7 +20,7 @@ from tests.unit.perturb.builders import asked, problem, source_of
 def test_the_syntax_tree_stays(name: str, benchmark: str) -> None:
     """Strings too: ReCode's split_lines breaks or changes seven of HumanEval's programs."""
     perturbation = registry.load("perturbations", name)
-    for before in asked(benchmark, perturbation):
+    for before in nominal_problems(benchmark, perturbation):
         after = perturb_problem(before, perturbation, 0)
 
         assert ast.dump(ast.parse(source_of(after))) == ast.dump(ast.parse(source_of(before)))

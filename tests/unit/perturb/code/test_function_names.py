@@ -19,7 +19,7 @@ from pytest_qeval.perturb.base import Perturbation, perturb_problem
 from pytest_qeval.perturb.code.name_words import inflections, other_style, substituted, synonyms_of
 from pytest_qeval.perturb.code.renaming import is_free, renamed
 from pytest_qeval.schema import Problem
-from tests.unit.perturb.builders import answer, problem, source_of
+from tests.unit.perturb.builders import run_solution, problem, source_of
 
 _RANDOM = ("name_butter_fingers", "name_change_case", "name_inflection", "name_swap_characters", "name_synonym")
 _NAMES = st.from_regex(r"\A[a-z][a-z]{0,6}(_[a-z]{1,6}|[A-Z][a-z]{1,5}){0,3}\Z").filter(
@@ -43,7 +43,7 @@ def test_a_new_name_is_valid_and_free(name: str, kind: str, seed: int) -> None:
 
     if after != before:
         assert is_free(after.entry_point, before)
-        assert answer(after, 5) == 5
+        assert run_solution(after, 5) == 5
         assert not re.search(rf"\b{name}\(", source_of(after))
 
 
@@ -55,7 +55,7 @@ def test_a_new_name_is_valid_and_free(name: str, kind: str, seed: int) -> None:
         ("match", "a soft keyword"),
         ("sorted", "a builtin"),
         ("helper", "a name of the problem"),
-        ("Answer", "a word of the docstring"),
+        ("Compute", "a word of the docstring"),
         ("candidate", "a name of the test"),
     ],
 )
@@ -67,17 +67,17 @@ def test_a_name_may_be_taken(name: str, reason: str) -> None:
 def test_recursion_follows() -> None:
     """The solution calls itself by the new name."""
     before = problem("if n < 2:\n    return 1\n", "return n * old_name(n - 1)\n")
-    after = renamed(before, "fresh")
+    after = rename_function(before, "fresh")
 
     assert after
     assert "old_name" not in source_of(after)
-    assert answer(after, 5) == 120
+    assert run_solution(after, 5) == 120
 
 
 def test_the_test_follows() -> None:
     """A test that calls the function by its name, as that of HumanEval/33 does, calls it by the new one."""
     before = problem("", "return n\n", test="def check(candidate):\n    assert candidate(3) == old_name(3)\n")
-    after = renamed(before, "fresh")
+    after = rename_function(before, "fresh")
 
     assert after
     assert after.test == "def check(candidate):\n    assert candidate(3) == fresh(3)\n"
@@ -86,7 +86,7 @@ def test_the_test_follows() -> None:
 def test_the_tests_own_function_stays() -> None:
     """A function called `check` is renamed, the test's `check` is not."""
     before = replace(_called("check"), test="def check(candidate):\n    assert candidate(1) == 1\n")
-    after = renamed(before, "fresh")
+    after = rename_function(before, "fresh")
 
     assert after
     assert after.test == before.test
@@ -97,18 +97,18 @@ def test_a_description_in_front_of_the_function_follows() -> None:
     """MBPP as a script tells the name in the test that it shows; where no prompt tells it, nothing is perturbed."""
     solution = "def old_name(n):\n    return n\n"
     before = replace(problem(""), prompt='"""\nassert old_name(1) == 1\n"""\n', canonical_solution=solution)
-    after = renamed(before, "fresh")
+    after = rename_function(before, "fresh")
 
     assert after
     assert source_of(after) == source_of(before).replace("old_name", "fresh")
-    assert renamed(replace(before, prompt='"""\nDo it.\n"""\n'), "fresh") is None
+    assert rename_function(replace(before, prompt='"""\nDo it.\n"""\n'), "fresh") is None
 
 
 def test_inside_other_words_nothing_changes() -> None:
     """`old_name` is neither in `old_names` nor in `my.old_name`, nor a keyword argument called so."""
     rest = "old_names = dict(old_name=n)\nreturn old_names['old_name'] + old_name.__name__.count('old_name')\n"
     before = problem("", rest)
-    after = renamed(before, "fresh")
+    after = rename_function(before, "fresh")
 
     assert after
     assert after.canonical_solution == before.canonical_solution.replace("old_name.__name__", "fresh.__name__")
@@ -117,11 +117,11 @@ def test_inside_other_words_nothing_changes() -> None:
 def test_a_local_variable_of_the_same_name_stays() -> None:
     """MBPP/66 counts in a variable that is called like its function."""
     before = problem("old_name = 0\n", "old_name += n\nreturn old_name\n")
-    after = renamed(before, "fresh")
+    after = rename_function(before, "fresh")
 
     assert after
     assert after.canonical_solution == before.canonical_solution
-    assert answer(after, 4) == 4
+    assert run_solution(after, 4) == 4
 
 
 @pytest.mark.parametrize(
@@ -136,16 +136,16 @@ def test_a_local_variable_of_the_same_name_stays() -> None:
 def test_an_english_word_is_renamed_only_as_a_function(prose: str, expected: str) -> None:
     """`exchange` is HumanEval/110, and a word of its description."""
     before = _called("exchange")
-    after = renamed(replace(before, prompt=before.prompt.replace("Answer.", prose)), "fresh")
+    after = rename_function(replace(before, prompt=before.prompt.replace("Compute.", prose)), "fresh")
 
     assert after
-    assert after.prompt == before.prompt.replace("exchange(", "fresh(").replace("Answer.", expected)
+    assert after.prompt == before.prompt.replace("exchange(", "fresh(").replace("Compute.", expected)
 
 
 def test_a_name_with_an_underscore_is_always_meant() -> None:
     """`old_name` is no word of English."""
     before = problem("", "return n\n")
-    after = renamed(replace(before, prompt=before.prompt.replace("Answer.", "What old_name gives")), "fresh")
+    after = rename_function(replace(before, prompt=before.prompt.replace("Compute.", "What old_name gives")), "fresh")
 
     assert after
     assert "What fresh gives" in after.prompt
@@ -153,7 +153,7 @@ def test_a_name_with_an_underscore_is_always_meant() -> None:
 
 def test_what_an_f_string_mentions_is_left_alone() -> None:
     """Before Python 3.12 nobody knows where it stands."""
-    assert renamed(problem("", 'return f"{old_name}"\n'), "fresh") is None
+    assert rename_function(problem("", 'return f"{old_name}"\n'), "fresh") is None
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 
 from pytest_qeval import registry
 from pytest_qeval.perturb.base import perturb_problem
-from pytest_qeval.perturb.code.layout import DOC_TO_COMMENTS, TAB_INDENT
-from tests.unit.perturb.builders import answer, asked, problem, source_of
+from pytest_qeval.perturb.code.formatting import DOC_TO_COMMENTS, TAB_INDENT
+from tests.unit.perturb.builders import run_solution, nominal_problems, problem, source_of
 
 
 def test_tabs_in_prompt_and_solution() -> None:
@@ -21,7 +21,7 @@ def test_tabs_in_prompt_and_solution() -> None:
 
     assert after.prompt.endswith('\t>>> old_name(1)\n\t1\n\t"""\n\tif n:\n\t\tx = n\n')
     assert after.canonical_solution == "\t\tx += 1\n\treturn x\n"
-    assert answer(after, 3) == 4
+    assert run_solution(after, 3) == 4
 
 
 def test_blocks_are_a_tab_each() -> None:
@@ -30,7 +30,7 @@ def test_blocks_are_a_tab_each() -> None:
     after = perturb_problem(before, TAB_INDENT, 0)
 
     assert after.prompt.endswith("\tif n:\n\t\tif n > 1:\n\t\t\tx = n\n\t\telse:\n\t\t\tx = 0\n")
-    assert answer(after, 2) == 2
+    assert run_solution(after, 2) == 2
 
 
 def test_strings_keep_their_blanks() -> None:
@@ -39,12 +39,12 @@ def test_strings_keep_their_blanks() -> None:
     after = perturb_problem(before, TAB_INDENT, 0)
 
     assert after.prompt.endswith("\tx = '''\n        a\n    '''\n    \n")
-    assert answer(after, 1) == answer(before, 1)
+    assert run_solution(after, 1) == run_solution(before, 1)
 
 
 def test_no_indentation_is_left() -> None:
     """In all of HumanEval the code stays what it was."""
-    for before in asked("humaneval", TAB_INDENT):
+    for before in nominal_problems("humaneval", TAB_INDENT):
         after = perturb_problem(before, TAB_INDENT, 0)
 
         assert _without_docstrings(after.prompt + after.canonical_solution) == _without_docstrings(source_of(before))
@@ -55,7 +55,7 @@ def test_no_indentation_is_left() -> None:
 def test_a_docstring_as_comments_changes_no_code(benchmark: str) -> None:
     """And no line of it is lost."""
     perturbation = registry.load("perturbations", "doc_to_comments")
-    for before in asked(benchmark, perturbation):
+    for before in nominal_problems(benchmark, perturbation):
         after = perturb_problem(before, perturbation, 0)
         tree = ast.parse(source_of(before))
         function = next(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pytest_qeval.perturb.base import perturb_problem
 from pytest_qeval.perturb.code.loops import FOR_WHILE
 from pytest_qeval.schema import Problem
-from tests.unit.perturb.builders import answer, problem
+from tests.unit.perturb.builders import run_solution, problem
 
 _BODY = """\
     seen.append(i)
@@ -46,7 +46,7 @@ def test_a_range_is_counted(bounds: list[int], skipped: set[int], last: set[int]
 
     assert "for i" not in after.prompt
     assert "while index" in after.prompt
-    assert answer(after, 1, skipped, last) == answer(before, 1, skipped, last)
+    assert run_solution(after, 1, skipped, last) == run_solution(before, 1, skipped, last)
 
 
 @settings(deadline=None)
@@ -63,7 +63,7 @@ def test_anything_is_iterated(items: str, n: list[int], skipped: set[int], last:
 
     assert "is not items" in after.prompt
     if items != "range(*n[:1])" or n:
-        assert answer(after, n, skipped, last) == answer(before, n, skipped, last)
+        assert run_solution(after, n, skipped, last) == run_solution(before, n, skipped, last)
 
 
 @settings(deadline=None)
@@ -74,7 +74,7 @@ def test_while_becomes_for(n: int, skipped: set[int], last: set[int], orelse: st
     after = perturb_problem(before, FOR_WHILE, 0)
 
     assert "while" not in after.prompt
-    assert answer(after, n, skipped, last) == answer(before, n, skipped, last)
+    assert run_solution(after, n, skipped, last) == run_solution(before, n, skipped, last)
 
 
 def test_a_list_that_grows_is_followed() -> None:
@@ -83,7 +83,7 @@ def test_a_list_that_grows_is_followed() -> None:
     after = perturb_problem(before, FOR_WHILE, 0)
 
     assert after != before
-    assert answer(after, 0) == answer(before, 0) == [0, 1, 2, 3]
+    assert run_solution(after, 0) == run_solution(before, 0) == [0, 1, 2, 3]
 
 
 def test_a_limit_that_moves_is_asked_once() -> None:
@@ -92,7 +92,7 @@ def test_a_limit_that_moves_is_asked_once() -> None:
     after = perturb_problem(before, FOR_WHILE, 0)
 
     assert after != before
-    assert answer(after, 3) == answer(before, 3) == (7, 6)
+    assert run_solution(after, 3) == run_solution(before, 3) == (7, 6)
 
 
 def test_a_loop_that_spans_the_cut_changes_only_its_head() -> None:
@@ -102,7 +102,7 @@ def test_a_loop_that_spans_the_cut_changes_only_its_head() -> None:
 
     assert after.canonical_solution == before.canonical_solution
     assert after.prompt.endswith("    while index < n:\n        i = index\n        index += 1\n")
-    assert answer(after, 5) == 10
+    assert run_solution(after, 5) == 10
 
 
 def test_names_are_not_taken_away() -> None:
@@ -111,7 +111,7 @@ def test_names_are_not_taken_away() -> None:
     after = perturb_problem(before, FOR_WHILE, 0)
 
     assert "index_2 = 0" in after.prompt
-    assert answer(after, 3) == 7
+    assert run_solution(after, 3) == 7
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_qeval.perturb.base import perturb_problem
 from pytest_qeval.perturb.code.operands import OPERAND_SWAP
-from tests.unit.perturb.builders import answer, problem
+from tests.unit.perturb.builders import run_solution, problem
 
 _SIGNS = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
@@ -26,7 +26,7 @@ def test_every_comparison_gives_the_same(sign: str, left: int, right: int) -> No
     after = perturb_problem(before, OPERAND_SWAP, 0)
 
     assert "x = m" in after.prompt
-    assert answer(after, left, right) is _SIGNS[sign](left, right)
+    assert run_solution(after, left, right) is _SIGNS[sign](left, right)
 
 
 @pytest.mark.parametrize(

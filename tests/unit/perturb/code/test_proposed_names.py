@@ -13,8 +13,8 @@ from pytest_qeval.errors import DataError
 from pytest_qeval.perturb.base import perturb_problem
 from pytest_qeval.perturb.code.proposed_names import FILE, Proposal, read_proposals, rename_variable_model
 from pytest_qeval.perturb.code.variables import RENAME_VARIABLE_NAIVE
-from pytest_qeval.perturb.proof import prove
-from tests.unit.perturb.builders import answer, asked, problem, problems
+from pytest_qeval.perturb.validity import check_perturbed
+from tests.unit.perturb.builders import run_solution, nominal_problems, problem, problems
 
 BEFORE = problem("x = n + 1\nx += x\n", "return x\n")
 
@@ -32,12 +32,12 @@ def test_the_best_name_is_given_everywhere() -> None:
 
     assert after.prompt.endswith("    total = n + 1\n    total += total\n")
     assert after.canonical_solution == "    return total\n"
-    assert answer(after, 2) == answer(BEFORE, 2)
+    assert run_solution(after, 2) == run_solution(BEFORE, 2)
 
 
 def test_a_name_that_is_not_free_is_passed_over() -> None:
     """A parameter, a word of the prompt, a builtin, a keyword, the old name, no name at all."""
-    assert ask("n", "Answer", "sum", "class", "x", "2nd", "total", "value") == "    total = n + 1\n    total += total\n"
+    assert ask("n", "Compute", "sum", "class", "x", "2nd", "total", "value") == "    total = n + 1\n    total += total\n"
 
 
 @pytest.mark.parametrize("names", [(), ("n", "sum")])
@@ -89,9 +89,9 @@ def test_every_half_of_humaneval_that_has_a_variable_is_named_and_stays_answerab
     """The same problems as of the other perturbations of variables, and none is broken."""
     rows = proposals(problems("humaneval"), lambda _pieces: ["sum", "proposed_name"])
     perturbation = rename_variable_model({row["task_id"]: Proposal(**row) for row in rows})
-    halves = asked("humaneval", perturbation)
+    halves = nominal_problems("humaneval", perturbation)
     status = {
-        half.task_id: prove(half, perturb_problem(half, perturbation, 0), category="syntax").status for half in halves
+        half.task_id: check_perturbed(half, perturb_problem(half, perturbation, 0), category="syntax").status for half in halves
     }
 
     assert "invalid" not in status.values()

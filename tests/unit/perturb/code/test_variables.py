@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pytest_qeval.perturb.base import perturb_problem
 from pytest_qeval.perturb.code.variables import RENAME_VARIABLE_NAIVE, RENAME_VARIABLE_RANDOM
-from tests.unit.perturb.builders import answer, problem
+from tests.unit.perturb.builders import run_solution, problem
 
 
 def test_the_most_frequent_is_renamed_everywhere() -> None:
@@ -21,7 +21,7 @@ def test_the_most_frequent_is_renamed_everywhere() -> None:
 
     assert after.prompt.endswith("VAR_0 = n + n\n    VAR_0 += 1  # total\n    box = dict(total=VAR_0)\n")
     assert after.canonical_solution == "    return box['total'], VAR_0\n"
-    assert answer(after, 2) == answer(before, 2)
+    assert run_solution(after, 2) == run_solution(before, 2)
 
 
 def test_of_equally_frequent_ones_the_first_counts() -> None:
@@ -59,7 +59,7 @@ def test_a_taken_name_is_not_given() -> None:
     after = perturb_problem(before, RENAME_VARIABLE_NAIVE, 0)
 
     assert "VAR_0_2 += VAR_0_2" in after.prompt
-    assert answer(after, 1) == (4, 1)
+    assert run_solution(after, 1) == (4, 1)
 
 
 @settings(deadline=None)
