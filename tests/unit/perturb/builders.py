@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from pytest_qeval import registry
-from pytest_qeval.perturb.base import Perturbation, nominal_form
+from pytest_qeval.perturb.base import Perturbation, nominal_form, perturb_problem
 from pytest_qeval.schema import Problem
 
 DATA = Path(os.environ.get("QEVAL_TEST_DATA", Path(__file__).parents[3].parent / "shared" / "data"))
@@ -40,6 +41,20 @@ def problem(given: str, rest: str = "", *, signature: str = "def old_name(n):", 
         test=test or "def check(candidate):\n    assert candidate(1) == 1\n",
         canonical_solution=textwrap.indent(rest, "    "),
     )
+
+
+def function_named(name: str) -> Problem:
+    """Make a problem whose function returns its argument."""
+    made = problem("", "return n\n")
+    return replace(made, prompt=made.prompt.replace("old_name", name), entry_point=name)
+
+
+def perturb_sentence(sentence: str, name: str, seed: int = 0, *, parameters: str = "") -> str:
+    """Return a docstring of one sentence after a perturbation."""
+    before, after = f'def f({parameters}):\n    """', '"""\n'
+    made = replace(problem(""), prompt=f"{before}{sentence}{after}", entry_point="f")
+    found = perturb_problem(made, registry.load("perturbations", name), seed)
+    return found.prompt.removeprefix(before).removesuffix(after)
 
 
 def source_of(problem: Problem) -> str:

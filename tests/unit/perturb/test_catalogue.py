@@ -109,7 +109,9 @@ def test_files_become_perturbations(tmp_path: Path) -> None:
     row = {"task_id": "HumanEval/0", "prompt": "", "entry_point": "f", "canonical_solution": ""}
     for name in ("ChangeCharCase_s0", "ChangeCharCase_s1", "new_lines_s0"):
         tmp_path.joinpath(f"humaneval_{name}.jsonl").write_text(json.dumps(row), encoding="utf-8")
-    tmp_path.joinpath(TRANSLATIONS_FILE).write_text('{"task_id": "made up/0", "docstring": "Reply.\\n"}', encoding="utf-8")
+    tmp_path.joinpath(TRANSLATIONS_FILE).write_text(
+        '{"task_id": "made up/0", "docstring": "Calculate.\\n"}', encoding="utf-8"
+    )
     proposal = {"task_id": "made up/0", "variable": "x", "names": ["y"]}
     tmp_path.joinpath(NAMES_FILE).write_text(json.dumps(proposal), encoding="utf-8")
     catalogue = Catalogue(data=tmp_path)
@@ -155,6 +157,6 @@ def test_every_conftest_counts() -> None:
 
 def test_an_entry_point_that_leads_elsewhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = EntryPoint(name="odd", value="json:dumps", group="pytest_qeval.perturbations")
-    monkeypatch.setattr(registry, "_entries", lambda _kind: [entry])
+    monkeypatch.setattr(registry, "entry_points", lambda group: [entry])  # noqa: ARG005 - called by keyword
     with pytest.raises(UsageError, match=r"entry point 'odd' of pytest_qeval\.perturbations leads to function"):
         Catalogue().load("odd")

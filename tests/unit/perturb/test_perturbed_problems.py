@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_qeval.errors import DataError, UsageError
-from pytest_qeval.perturb.base import Form, Perturbation
-from pytest_qeval.perturb.base import half_given
+from pytest_qeval.perturb.base import Form, Perturbation, half_given
 from pytest_qeval.perturb.perturbed_problems import HALF, AppliedPerturbation, nominal_of, perturb_problems
 from pytest_qeval.schema import Case, Problem
 from tests.unit.perturb.builders import problem

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_qeval.perturb.source import Edit, Source, apply_edits, bound_names, fresh_name, parse_program, walk_outside_f_strings
+from pytest_qeval.perturb.source import (
+    Edit,
+    Source,
+    apply_edits,
+    bound_names,
+    fresh_name,
+    parse_program,
+    walk_outside_f_strings,
+)
 from tests.unit.perturb.builders import problem, source_of
 
 
@@ -23,7 +31,9 @@ def test_offsets_count_characters(text: str) -> None:
     assert source
     for node in walk_outside_f_strings(source.function):
         if isinstance(node, ast.Name | ast.Constant):
-            assert ast.dump(ast.parse(source.segment(node), mode="eval").body) == ast.dump(node).replace("Store()", "Load()")
+            assert ast.dump(ast.parse(source.segment(node), mode="eval").body) == ast.dump(node).replace(
+                "Store()", "Load()"
+            )
 
 
 @settings(deadline=None)

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_qeval.perturb.base import Perturbation, perturb_problem
 from pytest_qeval.perturb.code.dead_code import DEAD_CODE_FIRST, DEAD_CODE_LAST
-from tests.unit.perturb.builders import run_solution, problem
+from tests.unit.perturb.builders import problem, run_solution
 
 _HEADS = {"if False:", "while False:", "for _ in range(0):"}
 _NO_CHOICE = random.Random(0)  # noqa: S311 - no cryptography

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pytest_qeval.perturb.base import perturb_problem
 from pytest_qeval.perturb.code.loops import FOR_WHILE
 from pytest_qeval.schema import Problem
-from tests.unit.perturb.builders import run_solution, problem
+from tests.unit.perturb.builders import problem, run_solution
 
 _BODY = """\
     seen.append(i)

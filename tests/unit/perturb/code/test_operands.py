@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_qeval.perturb.base import perturb_problem
 from pytest_qeval.perturb.code.operands import OPERAND_SWAP
-from tests.unit.perturb.builders import run_solution, problem
+from tests.unit.perturb.builders import problem, run_solution
 
 _SIGNS = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
