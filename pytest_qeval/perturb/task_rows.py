@@ -32,7 +32,7 @@ def find_file(data: Path, name: str) -> Path:
     """
     path = data / name
     if not path.is_file():
-        raise DataError(f'there is no {name} in {data}: see "Problems from files" in docs/robustness.md')
+        raise DataError(f"there is no {name} in {data}: docs/robustness.md says how to make it")
     return path
 
 

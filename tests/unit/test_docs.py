@@ -9,8 +9,6 @@ import pytest
 from pytest_qeval.benchmarks.base import COMPLETION_STOPS
 from pytest_qeval.benchmarks.chat import CHAT_STOPS, FUNCTION_TASK, SCRIPT_TASK, chat_prompt
 from pytest_qeval.benchmarks.extraction import follow_up
-from pytest_qeval.perturb.base import CATEGORIES
-from pytest_qeval.perturb.selection import FULL, SCREENED, perturbation_table, select
 from pytest_qeval.schema import Problem
 from pytest_qeval.settings import PROMPTS
 from pytest_qeval.stats.paired import detectable_drop, problems_needed
@@ -114,21 +112,6 @@ def test_the_answer_shown_becomes_the_program_shown() -> None:
 
 def test_every_style_is_explained() -> None:
     assert all(f"`--qeval-prompt {name}`" in PROMPTS_TEXT or f"`{name}`" in PROMPTS_TEXT for name in PROMPTS)
-
-
-def test_the_table_of_perturbations_is_the_program_s() -> None:
-    shown = (PAGE.parent / "robustness.md").read_text(encoding="utf-8")
-
-    assert "\n".join(perturbation_table()) in shown
-    assert len(perturbation_table()) == 2 + len(select([FULL]))
-
-
-def test_the_set_screen_is_what_the_page_says() -> None:
-    """Two of each category, marked in the table."""
-    chosen = [one.category for one in select(SCREENED)]
-
-    assert {category: chosen.count(category) for category in CATEGORIES} == dict.fromkeys(CATEGORIES, 2)
-    assert {row.split("`")[1] for row in perturbation_table() if "` * |" in row} == set(SCREENED)
 
 
 def test_every_gate_on_robustness_can_be_read() -> None:

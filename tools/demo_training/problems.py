@@ -1,4 +1,4 @@
-"""Write the benchmark `micro`: `python -m demo_training.problems`."""
+"""Write the problems of the benchmark `micro`: `PYTHONPATH=tools python -m demo_training.problems`."""
 
 import json
 import sys

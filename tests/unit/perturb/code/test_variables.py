@@ -132,7 +132,7 @@ def test_names_for_another_variable_or_problem_are_ignored() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, f"there is no {NAMES_FILE} in .*: see .* in docs/robustness.md"),
+        (None, f"there is no {NAMES_FILE} in .*: docs/robustness.md says how to make it"),
         ('{"task_id": "a", "variable": "x"}', r"line 1: .*`names`.* Expected an object with task_id, variable, names"),
         ('{"task_id": "a", "variable": "x", "names": "y"}', "line 1: Expected `array`"),
     ],
