@@ -65,9 +65,7 @@ def main() -> None:
     parser.add_argument("--perturbation", nargs="+", default=["screen"])
     parser.add_argument("--limit", type=int, help="number of problems, from the first (default: that of the set)")
     parser.add_argument("--seeds", type=int)
-    parser.add_argument(
-        "--output", type=Path, default=None, help="folder for the report (default: a temporary folder)"
-    )
+    parser.add_argument("--output", type=Path, default=None, help="folder for the report (default: a temporary folder)")
     args = parser.parse_args()
     output = (args.output or Path(tempfile.mkdtemp())).resolve()
     for benchmark, scopes in run(args, output)["robustness"].items():

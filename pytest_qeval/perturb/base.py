@@ -24,6 +24,7 @@ __all__ = [
     "Perturbation",
     "half_given",
     "nominal_form",
+    "on_source",
     "perturb_problem",
     "seeds_of",
 ]
@@ -64,6 +65,16 @@ class Perturbation:
     """Perturbed problems made in advance, by seed; `apply` is for all other seeds."""
     nominal: Callable[[Problem], Problem | None] | None = None
     """Return the half-given problem, where it is not that of `half_given`."""
+
+
+def on_source(perturb: Callable[[Problem, Source, random.Random], Problem]) -> Apply:
+    """Make a perturbation of a function that needs the parsed program; a problem without one is unchanged."""
+
+    def apply(problem: Problem, rng: random.Random) -> Problem:
+        source = Source.of(problem)
+        return perturb(problem, source, rng) if source else problem
+
+    return apply
 
 
 def nominal_form(problem: Problem, perturbation: Perturbation) -> Problem | None:

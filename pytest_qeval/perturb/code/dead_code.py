@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from pytest_qeval.perturb.base import Apply, Perturbation
+from pytest_qeval.perturb.base import Apply, Perturbation, on_source
 from pytest_qeval.perturb.source import Edit, Function, Source, apply_first_valid, fresh_name
 from pytest_qeval.schema import Problem
 
@@ -101,15 +101,14 @@ def _copies(source: Source, statements: Sequence[_Statement], place: _Place) -> 
 def _inserting(find_places: _Places) -> Apply:
     """Make a perturbation of a function that finds places."""
 
-    def apply(problem: Problem, rng: random.Random) -> Problem:
-        source = Source.of(problem)
-        statements = _given_statements(source) if source else ()
-        if source is None or not statements:
+    def perturb(problem: Problem, source: Source, rng: random.Random) -> Problem:
+        statements = _given_statements(source)
+        if not statements:
             return problem
         head = rng.choice(("if False:", "while False:", f"for {fresh_name('_', problem)} in range(0):"))
         return apply_first_valid(problem, _insertions(source, statements, find_places, head, rng))
 
-    return apply
+    return on_source(perturb)
 
 
 def _insertions(

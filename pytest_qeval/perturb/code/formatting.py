@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 
-from pytest_qeval.perturb.base import Perturbation
+from pytest_qeval.perturb.base import Perturbation, on_source
 from pytest_qeval.perturb.source import Edit, Function, Source, apply_edits, docstring_of
 from pytest_qeval.schema import Problem
 
@@ -23,11 +23,8 @@ _SHARE = 0.5
 _TAB_WIDTH = 4
 
 
-def _split_lines(problem: Problem, _rng: random.Random) -> Problem:
+def _split_lines(problem: Problem, source: Source, _rng: random.Random) -> Problem:
     """Break the longest line of given code that has a gap between tokens, near its middle."""
-    source = Source.of(problem)
-    if source is None:
-        return problem
     for start, end in sorted(_code_lines(source), key=lambda line: line[0] - line[1]):
         gap = _middle_gap(source, start, end)
         if gap:
@@ -70,31 +67,27 @@ def _middle_gap(source: Source, start: int, end: int) -> tuple[int, int] | None:
     return min(gaps, key=lambda gap: abs((gap[0] + gap[1]) / 2 - middle), default=None)
 
 
-def _new_lines(problem: Problem, rng: random.Random) -> Problem:
+def _new_lines(problem: Problem, source: Source, rng: random.Random) -> Problem:
     """Insert an empty line after lines of given code, at least one."""
-    ends = _line_ends(Source.of(problem))
+    ends = _line_ends(source)
     if not ends:
         return problem
     chosen = [end for end in ends if rng.random() < _SHARE] or [rng.choice(ends)]
     return _with_empty_lines(problem, chosen)
 
 
-def _new_line_after_code(problem: Problem, _rng: random.Random) -> Problem:
+def _new_line_after_code(problem: Problem, source: Source, _rng: random.Random) -> Problem:
     """Insert an empty line at the end of the prompt; within an open string that would be another program."""
-    end = len(problem.prompt)
-    return _with_empty_lines(problem, [end] if end in _line_ends(Source.of(problem)) else [])
+    return _with_empty_lines(problem, [end for end in _line_ends(source) if end == source.cut])
 
 
-def _new_line_after_doc(problem: Problem, _rng: random.Random) -> Problem:
+def _new_line_after_doc(problem: Problem, source: Source, _rng: random.Random) -> Problem:
     """Insert an empty line after the docstring."""
-    source = Source.of(problem)
-    return _with_empty_lines(problem, _line_ends(source)[:1] if source and source.docstring else [])
+    return _with_empty_lines(problem, _line_ends(source)[:1] if source.docstring else [])
 
 
-def _line_ends(source: Source | None) -> Sequence[int]:
+def _line_ends(source: Source) -> Sequence[int]:
     """Return the offsets after the given lines of code that end neither in a string nor with a backslash."""
-    if source is None:
-        return []
     start = source.end(source.docstring) if source.docstring else _body_start(source)
     ends = (high for token, _, high in source.tokens if token.type in {tokenize.NEWLINE, tokenize.NL})
     return [end for end in ends if start < end <= source.cut and source.text[end - 1] == "\n"]
@@ -104,10 +97,9 @@ def _with_empty_lines(problem: Problem, offsets: Sequence[int]) -> Problem:
     return apply_edits(problem, [Edit(start=offset, end=offset, text="\n") for offset in offsets])
 
 
-def _tab_indent(problem: Problem, _rng: random.Random) -> Problem:
+def _tab_indent(problem: Problem, source: Source, _rng: random.Random) -> Problem:
     """Indent prompt and canonical solution with tabs, the docstring included; other strings stay."""
-    source = Source.of(problem)
-    changed = apply_edits(problem, _tab_edits(source)) if source else problem
+    changed = apply_edits(problem, _tab_edits(source))
     return changed if Source.of(changed) else problem
 
 
@@ -145,10 +137,9 @@ def _depths(source: Source) -> Mapping[int, int]:
     return depths
 
 
-def _doc_to_comments(problem: Problem, _rng: random.Random) -> Problem:
+def _doc_to_comments(problem: Problem, source: Source, _rng: random.Random) -> Problem:
     """Write the lines of the docstring as comments; empty lines stay empty."""
-    source = Source.of(problem)
-    if source is None or source.docstring is None or not source.is_first_on_line(source.start(source.docstring)):
+    if source.docstring is None or not source.is_first_on_line(source.start(source.docstring)):
         return problem
     start, end = source.start(source.docstring), source.end(source.docstring)
     if source.text[end : source.next_line(end)].strip() or len(source.function.body) == 1:
@@ -170,40 +161,40 @@ SPLIT_LINES = _of_format(
     name="split_lines",
     summary="longest line of the given half broken near its middle with a backslash",
     invariant=_TOKENS_STAY,
-    apply=_split_lines,
+    apply=on_source(_split_lines),
     random=False,
 )
 NEW_LINES = _of_format(
     name="new_lines",
     summary="an empty line after each line of the given half with probability 0.5, at least one",
     invariant=_TOKENS_STAY,
-    apply=_new_lines,
+    apply=on_source(_new_lines),
 )
 NEW_LINE_AFTER_CODE = _of_format(
     name="new_line_after_code",
     summary="one more empty line at the end of the prompt",
     invariant=_TOKENS_STAY,
-    apply=_new_line_after_code,
+    apply=on_source(_new_line_after_code),
     random=False,
 )
 NEW_LINE_AFTER_DOC = _of_format(
     name="new_line_after_doc",
     summary="one more empty line after the docstring",
     invariant=_TOKENS_STAY,
-    apply=_new_line_after_doc,
+    apply=on_source(_new_line_after_doc),
     random=False,
 )
 TAB_INDENT = _of_format(
     name="tab_indent",
     summary="indentation with tabs instead of blanks, in the docstring too",
     invariant="The program stays; the canonical solution is indented alike, so a completion has to continue the tabs.",
-    apply=_tab_indent,
+    apply=on_source(_tab_indent),
     random=False,
 )
 DOC_TO_COMMENTS = _of_format(
     name="doc_to_comments",
     summary="docstring turned into comment lines",
     invariant="Every line of the docstring and of the code keeps its text and place.",
-    apply=_doc_to_comments,
+    apply=on_source(_doc_to_comments),
     random=False,
 )

@@ -11,7 +11,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_qeval.perturb.base import Perturbation
+from pytest_qeval.perturb.base import Perturbation, on_source
 from pytest_qeval.perturb.source import Edit, Source, apply_first_valid, bound_names, fresh_name
 from pytest_qeval.schema import Problem
 
@@ -30,10 +30,9 @@ class _Head:
     inside: Sequence[str] = ()
 
 
-def _for_while(problem: Problem, _rng: random.Random) -> Problem:
+def _for_while(problem: Problem, source: Source, _rng: random.Random) -> Problem:
     """Rewrite the first loop of the given half that can be rewritten."""
-    source = Source.of(problem)
-    if source is None or any(_NEEDED.intersection(bound_names(node)) for node in ast.walk(source.tree)):
+    if any(_NEEDED.intersection(bound_names(node)) for node in ast.walk(source.tree)):
         return problem
     loops = [node for node in ast.walk(source.function) if isinstance(node, ast.For | ast.While)]
     ordered = sorted(loops, key=source.start)
@@ -153,6 +152,6 @@ FOR_WHILE = Perturbation(
     form="half",
     summary="first loop of the given half written the other way: for as while, while as for",
     invariant="The loop does the same, break, continue and else included; its body stays and may be continued.",
-    apply=_for_while,
+    apply=on_source(_for_while),
     random=False,
 )

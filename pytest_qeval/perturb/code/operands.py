@@ -7,7 +7,7 @@ import random
 import tokenize
 from collections.abc import Iterator
 
-from pytest_qeval.perturb.base import Perturbation
+from pytest_qeval.perturb.base import Perturbation, on_source
 from pytest_qeval.perturb.source import Edit, Source, apply_first_valid, walk_outside_f_strings
 from pytest_qeval.schema import Problem
 
@@ -27,10 +27,9 @@ _PURE_CALLS = frozenset({
 _EFFECTS = (ast.Call, ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)
 
 
-def _operand_swap(problem: Problem, _rng: random.Random) -> Problem:
+def _operand_swap(problem: Problem, source: Source, _rng: random.Random) -> Problem:
     """Swap the operands of the first comparison that allows it."""
-    source = Source.of(problem)
-    return problem if source is None else apply_first_valid(problem, ([edit] for edit in _swaps(source)))
+    return apply_first_valid(problem, ([edit] for edit in _swaps(source)))
 
 
 def _swaps(source: Source) -> Iterator[Edit]:
@@ -102,6 +101,6 @@ OPERAND_SWAP = Perturbation(
     form="half",
     summary="first comparison of the given half mirrored: a > b becomes b < a",
     invariant="The comparison gives the same result; it is left alone where the order of evaluation could matter.",
-    apply=_operand_swap,
+    apply=on_source(_operand_swap),
     random=False,
 )

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import ast
 import builtins
-import keyword
 import random
 import string
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from pytest_qeval.perturb.base import Apply, Perturbation
+from pytest_qeval.perturb.base import Apply, Perturbation, on_source
 from pytest_qeval.perturb.code.renaming import is_free
 from pytest_qeval.perturb.source import (
     Edit,
@@ -26,7 +25,6 @@ from pytest_qeval.perturb.source import (
     bound_names,
     fresh_name,
     walk_outside_f_strings,
-    words_of,
 )
 from pytest_qeval.perturb.task_rows import TaskRow, find_file, read_rows
 from pytest_qeval.schema import Problem
@@ -82,16 +80,15 @@ def _fixed_names(source: Source) -> set[str]:
 def _renaming(new_name: Callable[[str, Problem, random.Random], str]) -> Apply:
     """Make a perturbation of a function that chooses the new name; it returns the old one where there is no other."""
 
-    def apply(problem: Problem, rng: random.Random) -> Problem:
-        source = Source.of(problem)
-        uses = most_frequent_variable(source) if source else ()
-        if source is None or not uses:
+    def perturb(problem: Problem, source: Source, rng: random.Random) -> Problem:
+        uses = most_frequent_variable(source)
+        if not uses:
             return problem
         name = new_name(uses[0].id, problem, rng)
         edits = [Edit(start=source.start(use), end=source.end(use), text=name) for use in uses]
         return apply_first_valid(problem, [edits])
 
-    return apply
+    return on_source(perturb)
 
 
 def _numbered_name(_name: str, problem: Problem, _rng: random.Random) -> str:
@@ -100,11 +97,10 @@ def _numbered_name(_name: str, problem: Problem, _rng: random.Random) -> str:
 
 def _random_name(name: str, problem: Problem, rng: random.Random) -> str:
     """Draw letters and digits until they are a new name; all names of one letter may be taken."""
-    taken = words_of(problem)
     for _ in range(_DRAWS):
         first = rng.choice(string.ascii_letters)
         drawn = first + "".join(rng.choices(string.ascii_letters + string.digits, k=len(name) - 1))
-        if drawn not in taken and not keyword.iskeyword(drawn) and not hasattr(builtins, drawn):
+        if is_free(drawn, problem):
             return drawn
     return name
 
