@@ -1,4 +1,4 @@
-"""Comparisons from the other side give the same."""
+"""Mirrored comparisons have the same result."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_every_comparison_gives_the_same(sign: str, left: int, right: int) -> No
     ],
 )
 def test_the_first_that_allows_it(code: str, expected: str) -> None:
-    """As it is written, brackets, blanks and all; chains and memberships are passed over."""
+    """With its brackets and blanks; chains and memberships are skipped."""
     tail = "):" if code.endswith("(n") else ""
     body = "\n    x = n\nelse:\n    x = n\n" if not tail else ")\n"
     before = problem(f"{code}{body}", "return x\n", signature="def old_name(n, m):")
@@ -63,11 +63,11 @@ def test_the_first_that_allows_it(code: str, expected: str) -> None:
         "x = (m := n) > m",
         "x = n == n",
         "x = (n) == n",  # another text, the same tree
-        'x = f"{n > m}"',  # nobody knows where it stands before Python 3.12
+        'x = f"{n > m}"',  # has no known position before Python 3.12
         "x = (n >  # much\n     m)",  # the comment would change sides
     ],
 )
-def test_what_might_change_stays(code: str) -> None:
+def test_a_comparison_whose_result_could_change_stays(code: str) -> None:
     """The order of evaluation is part of the program."""
     before = problem(f"{code}\n", "return x\n", signature="def old_name(n, m):")
 
@@ -75,7 +75,7 @@ def test_what_might_change_stays(code: str) -> None:
 
 
 def test_what_is_not_given_stays() -> None:
-    """A comparison that the model is to write is not for us to swap."""
+    """The model writes the rest of the solution."""
     before = problem("x = n\n", "return x > 2\n")
 
     assert OPERAND_SWAP.apply(before, random.Random(0)) is before  # noqa: S311 - no cryptography
