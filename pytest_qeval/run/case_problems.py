@@ -11,7 +11,7 @@ from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import InvalidCase, PerturbationFacts
-from pytest_qeval.perturb.catalogue import Catalogue, own_perturbations
+from pytest_qeval.perturb.catalogue import FULL, SCREEN, Catalogue, own_perturbations, select
 from pytest_qeval.perturb.perturbed_problems import (
     HALF,
     AppliedPerturbation,
@@ -20,7 +20,6 @@ from pytest_qeval.perturb.perturbed_problems import (
     perturb_problems,
 )
 from pytest_qeval.perturb.prompt_diff import prompt_diff
-from pytest_qeval.perturb.selection import FULL, SCREEN, select
 from pytest_qeval.records.messages import Message
 from pytest_qeval.schema import Case, Execution, Problem, Program
 

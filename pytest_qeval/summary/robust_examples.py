@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pytest_qeval.facts import PerturbationFacts
 from pytest_qeval.perturb.prompt_diff import prompt_diff
-from pytest_qeval.perturb.source import Function, description, parsed
+from pytest_qeval.perturb.source import Function, docstring_of, parse_program
 from pytest_qeval.schema import Case, Record, Sample
 from pytest_qeval.summary.cases import Records, nominal_case
 
@@ -69,9 +69,9 @@ def _shown(sample: Sample) -> str:
         return sample.completion.text
     # After the line that deletes what the prompt has begun; before it the prompt's function is only closed.
     program = sample.extracted.partition("\n\ndel ")[2].partition("\n")[2].strip("\n") or sample.extracted
-    tree = parsed(program)
+    tree = parse_program(program)
     functions = [node for node in ast.walk(tree) if isinstance(node, Function)] if tree else []
-    docstrings = [found for node in functions if (found := description(node))]
+    docstrings = [found for node in functions if (found := docstring_of(node))]
     repeated = {number for one in docstrings for number in range(one.lineno, (one.end_lineno or one.lineno) + 1)}
     lines = enumerate(program.splitlines(), start=1)
     return "\n".join(line for number, line in lines if number not in repeated)

@@ -26,7 +26,7 @@ def pytest_qeval_perturbations():
 
 @pytest.fixture
 def example(pytester: pytest.Pytester) -> Path:
-    """Lay the documented example into the project."""
+    """Copy the documented example into the project."""
     if not DOCS.is_dir():
         pytest.skip("an installed package has no documentation beside its tests")
     return Path(shutil.copytree(DOCS / "examples", pytester.path, dirs_exist_ok=True))
@@ -39,11 +39,11 @@ def humaneval() -> Problem:
     return problem
 
 
-def write_answers(folder: Path, answers: Mapping[str, str]) -> str:
+def write_samples(folder: Path, completions: Mapping[str, str]) -> str:
     """Write a samples file."""
-    rows = ({"task_id": label, "completion": text} for label, text in answers.items())
-    folder.joinpath("answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return "answers.jsonl"
+    rows = ({"task_id": label, "completion": text} for label, text in completions.items())
+    folder.joinpath("samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return "samples.jsonl"
 
 
 def scopes(folder: Path, benchmark: str) -> Json:
@@ -55,7 +55,7 @@ def scopes(folder: Path, benchmark: str) -> Json:
 
 
 def test_the_example_runs_as_documented(run: Run, example: Path, mode: tuple[str, ...]) -> None:
-    """The command of the page, with shorter answers: every problem as it is and with a comment."""
+    """The command of the page, with shorter completions: every problem is evaluated nominal and with a comment."""
     page = DOCS.joinpath("your-perturbations.md").read_text(encoding="utf-8")
     (command,) = re.findall(r"^    pytest (.*)$", page, flags=re.MULTILINE)
     arguments = command.replace("docs/examples/", "").split()
@@ -66,12 +66,12 @@ def test_the_example_runs_as_documented(run: Run, example: Path, mode: tuple[str
     assert (found["applied"], found["unchanged"], found["invalid"], found["problems"]) == (4, 0, 0, 4)
 
 
-def test_it_is_compared_with_the_nominal_question(run: Run, example: Path) -> None:
+def test_it_is_compared_with_the_nominal_problem(run: Run, example: Path) -> None:
     """Of two problems that are solved, one is lost: half of them."""
     rows = [json.loads(line) for line in example.joinpath("ours.jsonl").read_text(encoding="utf-8").splitlines()[:2]]
     right = {row["task_id"]: row["canonical_solution"] for row in rows}
     perturbed = {"ours/0-stray_comment-s0": right["ours/0"], "ours/1-stray_comment-s0": "    return None\n"}
-    samples = write_answers(example, right | perturbed)
+    samples = write_samples(example, right | perturbed)
     result = run(
         "--qeval-completions", samples, "--qeval-perturbation", "stray_comment", "--qeval-output", "out",
         "test_ours_perturbed.py",
@@ -83,22 +83,22 @@ def test_it_is_compared_with_the_nominal_question(run: Run, example: Path) -> No
 
 @pytest.mark.usefixtures("example")
 def test_it_is_listed(run: Run) -> None:
-    """Beside ours, with what needs files below."""
+    """With the registered ones, before those that are read from files."""
     result = run("--qeval-list", "perturbations")
 
     result.stdout.fnmatch_lines(
-        ["stray_comment  *a comment of no use*", "tab_indent  *", "  back_translation  *", "  recode  *"]
+        ["stray_comment  *a useless comment*", "tab_indent  *", "  back_translation  *", "  recode  *"]
     )
 
 
 def test_a_conftest_beside_the_tests_serves_the_suite(
     run: Run, example: Path, humaneval: Problem, mode: tuple[str, ...]
 ) -> None:
-    """The suite's own file lies in the package, whichever process collects it."""
+    """Though the suite's own file lies in the package, whichever process collects it."""
     example.joinpath("tests").mkdir()
     example.joinpath("conftest.py").rename(example / "tests" / "conftest.py")
     labels = ("HumanEval/0", "HumanEval/0-stray_comment-s0")
-    samples = write_answers(example, dict.fromkeys(labels, humaneval.canonical_solution))
+    samples = write_samples(example, dict.fromkeys(labels, humaneval.canonical_solution))
     result = run(
         *mode, "--qeval-completions", samples, "--qeval-suite", "robustness", "--qeval-limit", "1",
         "--qeval-perturbation", "stray_comment", "--qeval-output", "out",
@@ -120,7 +120,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("broken", REFUSED.values(), ids=REFUSED)
-def test_a_broken_one_is_told_before_anything_runs(
+def test_a_broken_perturbation_is_refused_before_anything_runs(
     run: Run, example: Path, mode: tuple[str, ...], broken: tuple[str, str, str]
 ) -> None:
     """One sentence, exit status 4."""
@@ -135,10 +135,10 @@ def test_a_broken_one_is_told_before_anything_runs(
     assert "Traceback" not in f"{result.stdout}\n{result.stderr}"
 
 
-def test_files_are_asked_like_the_others(
+def test_perturbations_from_files_run_like_the_others(
     run: Run, pytester: pytest.Pytester, humaneval: Problem, mode: tuple[str, ...]
 ) -> None:
-    """ReCode's, with the seeds of their names, and a translation, from the folder of data."""
+    """ReCode's, with the seeds of the file names, and a translation, from the folder of `--qeval-data`."""
     data = pytester.mkdir("data")
     fields = ("task_id", "entry_point", "test", "canonical_solution")
     row = {field: getattr(humaneval, field) for field in fields}
@@ -148,7 +148,7 @@ def test_files_are_asked_like_the_others(
     translation = {"task_id": "HumanEval/0", "prompt": humaneval.prompt.replace("Check if", "Verify whether")}
     data.joinpath("back_translation.jsonl").write_text(json.dumps(translation), encoding="utf-8")
     labels = ("", "-recode:ChangeCharCase-s3", "-back_translation-s0")
-    samples = write_answers(pytester.path, {f"HumanEval/0{label}": humaneval.canonical_solution for label in labels})
+    samples = write_samples(pytester.path, {f"HumanEval/0{label}": humaneval.canonical_solution for label in labels})
     result = run(
         *mode, "--qeval-completions", samples, "--qeval-suite", "robustness", "--qeval-limit", "1",
         "--qeval-data", "data", "--qeval-perturbation", "recode", "--qeval-perturbation", "back_translation",
@@ -169,12 +169,12 @@ def test_files_are_asked_like_the_others(
 
 
 @pytest.mark.parametrize("word", ["recode", "back_translation", "rename_variable_model"])
-def test_a_missing_file_is_told(run: Run, pytester: pytest.Pytester, word: str) -> None:
+def test_a_missing_file_is_refused(run: Run, pytester: pytest.Pytester, word: str) -> None:
     """Without a folder, and with one that does not hold it."""
     pytester.mkdir("data")
-    asked = ("--qeval-model", "demo", "--qeval-suite", "robustness", "--qeval-perturbation", word)
+    arguments = ("--qeval-model", "demo", "--qeval-suite", "robustness", "--qeval-perturbation", word)
     for more, sentence in (((), "is read from a file: name its folder"), (("--qeval-data", "data"), "data")):
-        result = run(*asked, *more)
+        result = run(*arguments, *more)
 
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         result.stderr.fnmatch_lines([f"ERROR: *{sentence}*"])

@@ -14,8 +14,8 @@ import jsonschema
 import pytest
 
 from pytest_qeval.benchmarks.micro import MICRO
+from pytest_qeval.perturb.catalogue import select
 from pytest_qeval.perturb.perturbed_problems import perturb_problems
-from pytest_qeval.perturb.selection import select
 from pytest_qeval.records.journal import read_journal
 from pytest_qeval.report.json import SCHEMA_PATH
 from pytest_qeval.schema import Json, Record

@@ -1,165 +1,165 @@
-"""List the questions of `micro` about strings and lists of strings."""
+"""List the problems of `micro` about strings and lists of strings."""
 
 from typing import Final
 
-from demo_training.question import Question, question
+from demo_training.problem import MicroProblem, problem
 
-QUESTIONS: Final[tuple[Question, ...]] = (
-    question(
+PROBLEMS: Final[tuple[MicroProblem, ...]] = (
+    problem(
         "obtain_backwards(text: str) -> str",
         "Return the reversed string for text.",
         "return text[::-1]",
         ["abc"],
         ["", "a", "level", "hello world"],
     ),
-    question(
+    problem(
         "render_loud(s)",
         "Change every letter of s to upper case.",
         "return s.upper()",
         ["abc"],
         ["", "ABC", "Hello World", "x1y2"],
     ),
-    question(
+    problem(
         "produce_tagged(name: str) -> str",
         "Join '-new' and name, in this order.",
         "return '-new' + name",
         ["cat"],
         ["", "x", "hello", "-new"],
     ),
-    question(
+    problem(
         "assemble_file(word: str) -> str",
         "To the string word, append '.md' at the end.",
         "return word + '.md'",
         ["readme"],
         ["", "a", "notes", ".md"],
     ),
-    question(
+    problem(
         "prepare_wrapped(s)",
         "Put '(' in front of s and '}' at the end.",
         "return '(' + s + '}'",
         ["x"],
         ["", "abc", "()", "hello world"],
     ),
-    question(
+    problem(
         "derive_repeated(token: str) -> str",
         "Return a string that repeats token 5 times.",
         "return token * 5",
         ["ab"],
         ["", "x", "-", "dog"],
     ),
-    question(
+    problem(
         "determine_start(word: str) -> bool",
         "Is 're' the prefix of word?",
         "return word.startswith('re')",
         ["redo", "undo"],
         ["", "re", "er", "red"],
     ),
-    question(
+    problem(
         "evaluate_ending(s)",
         "Are 'ham' the last letters of s?",
         "return s.endswith('ham')",
         ["graham"],
         ["", "ham", "hamster", "durham"],
     ),
-    question(
+    problem(
         "deduce_letters(text: str) -> int",
         "How many letters 's' can be found in the string text?",
         "return text.count('s')",
         ["glass"],
         ["", "s", "dog", "sea shells"],
     ),
-    question(
+    problem(
         "obtain_without(s: str) -> str",
         "Remove the character 'd' from s, every time it occurs.",
         "return s.replace('d', '')",
         ["daddy"],
         ["", "d", "cat", "red cloud"],
     ),
-    question(
+    problem(
         "render_changed(text)",
         "In text, replace each letter 'i' by the letter 'n'.",
         "return text.replace('i', 'n')",
         ["iris"],
         ["", "i", "cat", "milk i"],
     ),
-    question(
+    problem(
         "establish_vowels(word: str) -> int",
         "Return how many of the letters of word are vowels.",
         "return sum(1 for c in word if c in 'aeiou')",
         ["stone"],
         ["", "aeiou", "sky", "banana"],
     ),
-    question(
+    problem(
         "determine_mirror(s: str) -> bool",
         "Is the word s equal to its reverse?",
         "return s == s[::-1]",
         ["level", "dog"],
         ["", "a", "ab", "noon"],
     ),
-    question(
+    problem(
         "evaluate_words(sentence: str) -> int",
         "Split sentence into words and return how many there are.",
         "return len(sentence.split())",
         ["one two"],
         ["", "a", "a b c", "hello big world"],
     ),
-    question(
+    problem(
         "obtain_longest(sentence: str) -> str",
         "Which word in sentence is the longest?",
         "return max(sentence.split(), key=len)",
         ["a tree house"],
         ["one", "a bb c", "x yy zzz", "snow is cold"],
     ),
-    question(
+    problem(
         "derive_initials(phrase)",
         "Join the first letters of every word in phrase.",
         "return ''.join(w[0] for w in phrase.split())",
         ["red blue"],
         ["one", "a b c", "big Bad dog", "x yz"],
     ),
-    question(
+    problem(
         "assemble_joined(words: list[str]) -> str",
         "Write all words in one string, with '#' between them.",
         "return '#'.join(words)",
         [["a", "b"]],
         [[], ["x"], ["one", "two", "three"], ["", ""]],
     ),
-    question(
+    problem(
         "prepare_lengths(names)",
         "For each string in names, compute its length.",
         "return [len(w) for w in names]",
         [["a", "bcd"]],
         [[], [""], ["xy", "z"], ["tree", "dog", "a"]],
     ),
-    question(
+    problem(
         "produce_marked(items: list[str]) -> list[str]",
         "For every string in items, append 'bye' to it.",
         "return [w + 'bye' for w in items]",
         [["a", "b"]],
         [[], [""], ["good"], ["x", "y", "z"]],
     ),
-    question(
+    problem(
         "deduce_long(words: list[str]) -> list[str]",
         "Keep a word of words only if it has more than 5 characters.",
         "return [w for w in words if len(w) > 5]",
         [["tree", "garden"]],
         [[], ["apple"], ["banana", "fig"], ["window", "orange"]],
     ),
-    question(
+    problem(
         "establish_begin(names: list[str]) -> list[str]",
         "Select from names the strings that begin with 's'.",
         "return [w for w in names if w.startswith('s')]",
         [["snow", "cat"]],
         [[], ["s"], ["dog", "glass"], ["sun", "star", "moon"]],
     ),
-    question(
+    problem(
         "render_quiet_end(s: str) -> str",
         "First convert s to upper case. Then append '--' to it.",
         "return s.upper() + '--'",
         ["ab"],
         ["", "X", "hello", "a b"],
     ),
-    question(
+    problem(
         "obtain_reverse_mark(text)",
         "First reverse text. Then append 'fig' to it.",
         "return text[::-1] + 'fig'",

@@ -1,207 +1,207 @@
-"""List the questions of `micro` about lists of integers: selecting, changing, ordering and reducing."""
+"""List the problems of `micro` about lists of integers: selecting, changing, ordering and reducing."""
 
 from typing import Final
 
-from demo_training.question import Question, question
+from demo_training.problem import MicroProblem, problem
 
-QUESTIONS: Final[tuple[Question, ...]] = (
-    question(
+PROBLEMS: Final[tuple[MicroProblem, ...]] = (
+    problem(
         "obtain_sum(numbers: list[int]) -> int",
         "Add together the list of numbers.",
         "return sum(numbers)",
         [[1, 2, 3]],
         [[], [5], [-1, 1], [10, 20, 30]],
     ),
-    question(
+    problem(
         "determine_top(values)",
         "Which of the values is the largest?",
         "return max(values)",
         [[3, 9, 2]],
         [[1], [-4, -2], [7, 7], [0, 100, 5]],
     ),
-    question(
+    problem(
         "derive_product_of(nums: list[int]) -> int",
         "Multiply together every number in the list nums.",
         "result = 1\nfor v in nums:\n    result *= v\nreturn result",
         [[2, 3, 4]],
         [[], [7], [-1, 5], [3, 0, 2]],
     ),
-    question(
+    problem(
         "evaluate_spread(xs)",
         "Subtract the smallest number of xs from the largest number of xs.",
         "return max(xs) - min(xs)",
         [[1, 5, 3]],
         [[4], [-2, 2], [10, 0, 7], [6, 6]],
     ),
-    question(
+    problem(
         "establish_average(data: list[int]) -> float",
         "Divide the sum of data by its length to find the mean.",
         "return sum(data) / len(data)",
         [[1, 2, 3]],
         [[4], [1, 2], [0, 10], [-1, 1]],
     ),
-    question(
+    problem(
         "deduce_occurrences(items)",
         "In the list items, how often can 89 be found?",
         "return items.count(89)",
         [[89, 1, 89]],
         [[], [1, 2], [89], [8, 9, 89, 98]],
     ),
-    question(
+    problem(
         "produce_head(lst: list[int]) -> list[int]",
         "From the list lst, take the first 5 elements.",
         "return lst[:5]",
         [[1, 2, 3, 4, 5, 6]],
         [[], [7], [9, 8, 7, 6, 5, 4, 3], [1, 2, 3, 4, 5]],
     ),
-    question(
+    problem(
         "render_tail(arr)",
         "Skip 5 elements of arr and return all that follow.",
         "return arr[5:]",
         [[1, 2, 3, 4, 5, 6, 7]],
         [[], [1], [9, 8, 7, 6, 5, 4], [0, 0, 0, 0, 0, 1, 2]],
     ),
-    question(
+    problem(
         "prepare_longer(nums: list[int]) -> list[int]",
         "Return the list nums and then 75 as its last element.",
         "return nums + [75]",
         [[1, 2]],
         [[], [75], [3, 4, 5], [-1]],
     ),
-    question(
+    problem(
         "obtain_cleaned(values)",
         "Remove the number 26 from the list values, every time it occurs.",
         "return [v for v in values if v != 26]",
         [[26, 1, 26]],
         [[], [2], [26], [62, 26, 6]],
     ),
-    question(
+    problem(
         "derive_exchanged(xs: list[int]) -> list[int]",
         "In the list xs, change every 40 to 117.",
         "return [117 if v == 40 else v for v in xs]",
         [[40, 1]],
         [[], [4], [40, 40], [117, 0, 40]],
     ),
-    question(
+    problem(
         "assemble_ordered(data: list[int]) -> list[int]",
         "Sort the numbers of data so that the largest comes first.",
         "return sorted(data, reverse=True)",
         [[1, 3, 2]],
         [[], [5], [1, 2, 3], [-1, 4, 4, 0]],
     ),
-    question(
+    problem(
         "determine_distinct(xs)",
         "Sort the list xs in ascending order, with duplicates removed.",
         "return sorted(set(xs))",
         [[3, 1, 3]],
         [[], [2, 2], [1, 2, 3], [9, -1, 9, 0]],
     ),
-    question(
+    problem(
         "produce_running(values: list[int]) -> list[int]",
         "For the list values, list all cumulative sums.",
         "result = []\ntotal = 0\nfor v in values:\n    total += v\n    result.append(total)\nreturn result",
         [[1, 2, 3]],
         [[], [4], [5, -5], [10, 10, 10]],
     ),
-    question(
+    problem(
         "evaluate_even(numbers: list[int]) -> list[int]",
         "Return the numbers, but only the even ones.",
         "return [v for v in numbers if v % 2 == 0]",
         [[1, 2, 4]],
         [[], [1, 3], [0, -2, 5], [8, 9, 10]],
     ),
-    question(
+    problem(
         "obtain_large(nums)",
         "Return every element of nums that is above 61.",
         "return [v for v in nums if v > 61]",
         [[60, 70]],
         [[], [61], [62, 61, 100], [5, 99]],
     ),
-    question(
+    problem(
         "derive_small(items: list[int]) -> list[int]",
         "Keep an element of items only if it is at most 33.",
         "return [v for v in items if v <= 33]",
         [[33, 34]],
         [[], [100], [0, 40, -7], [32, 33, 34, 35]],
     ),
-    question(
+    problem(
         "establish_count(xs: list[int]) -> int",
         "How many times does xs have a number greater than 19?",
         "return sum(1 for v in xs if v > 19)",
         [[20, 5, 30]],
         [[], [19], [18, 19, 20], [50, 60]],
     ),
-    question(
+    problem(
         "deduce_all(values)",
         "Are all of the values positive?",
         "return all(v > 0 for v in values)",
         [[1, 2], [0, 1]],
         [[], [-1], [5, 6, 7], [3, -3]],
     ),
-    question(
+    problem(
         "determine_any(nums: list[int]) -> bool",
         "Is at least one number of nums divisible by 12?",
         "return any(v % 12 == 0 for v in nums)",
         [[5, 24]],
         [[], [12], [11, 13], [1, 2, 36]],
     ),
-    question(
+    problem(
         "render_increased(arr: list[int]) -> list[int]",
         "For every number in arr, add 68 to it.",
         "return [v + 68 for v in arr]",
         [[1, 2]],
         [[], [0], [-68, 5], [10, 20, 30]],
     ),
-    question(
+    problem(
         "prepare_squares(xs)",
         "For each number in the list xs, compute its square.",
         "return [v ** 2 for v in xs]",
         [[1, 2, 3]],
         [[], [0], [-4, 5], [10, 11]],
     ),
-    question(
+    problem(
         "assemble_odd_sum(data: list[int]) -> int",
         "Compute the sum, but only of odd numbers in data.",
         "return sum(v for v in data if v % 2 != 0)",
         [[1, 2, 3]],
         [[], [2, 4], [5], [-1, 7, 8]],
     ),
-    question(
+    problem(
         "obtain_scaled_positive(xs: list[int]) -> list[int]",
         "Select the positive numbers of xs. Multiply each of them by 12.",
         "return [v * 12 for v in xs if v > 0]",
         [[1, -1]],
         [[], [0], [2, 3], [-5, 10, -6]],
     ),
-    question(
+    problem(
         "derive_square_sum(nums)",
         "Square all even numbers of the list nums, then add up the squares.",
         "return sum(v ** 2 for v in nums if v % 2 == 0)",
         [[1, 2, 4]],
         [[], [3], [2], [-2, 6, 7]],
     ),
-    question(
+    problem(
         "evaluate_sorted_above(values: list[int]) -> list[int]",
         "Select from values the numbers greater than 26, in sorted order.",
         "return sorted(v for v in values if v > 26)",
         [[50, 1, 30]],
         [[], [26], [40, 27, 33], [5, 99, 88]],
     ),
-    question(
+    problem(
         "produce_zipped(a: list[int], b: list[int]) -> list[int]",
         "Element by element, add the lists a and b.",
         "return [v + w for v, w in zip(a, b)]",
         [([1, 2], [3, 4])],
         [([], []), ([5], [6]), ([0, 0], [7, 8]), ([1, 2, 3], [-1, -2, -3])],
     ),
-    question(
+    problem(
         "determine_shared(xs, ys)",
         "Return the elements that are in xs and also in ys.",
         "return [v for v in xs if v in ys]",
         [([1, 2, 3], [2, 3])],
         [([], [1]), ([1], []), ([4, 5], [5, 4]), ([7, 8], [9])],
     ),
-    question(
+    problem(
         "render_flat(rows: list[list[int]]) -> list[int]",
         "Put the numbers of all rows into one flat list.",
         "return [v for row in rows for v in row]",

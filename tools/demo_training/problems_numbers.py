@@ -1,155 +1,155 @@
-"""List the questions of `micro` about single numbers: arithmetic, limits, decisions and counting."""
+"""List the problems of `micro` about single numbers: arithmetic, limits, decisions and counting."""
 
 from typing import Final
 
-from demo_training.question import Question, question
+from demo_training.problem import MicroProblem, problem
 
-QUESTIONS: Final[tuple[Question, ...]] = (
-    question("obtain_raised(n: int) -> int", "Add the number 47 to n.", "return n + 47", [3], [0, -47, 100, -5]),
-    question("derive_lowered(x)", "From the number x, subtract 61.", "return x - 61", [70, 0], [61, -4, 100]),
-    question(
+PROBLEMS: Final[tuple[MicroProblem, ...]] = (
+    problem("obtain_raised(n: int) -> int", "Add the number 47 to n.", "return n + 47", [3], [0, -47, 100, -5]),
+    problem("derive_lowered(x)", "From the number x, subtract 61.", "return x - 61", [70, 0], [61, -4, 100]),
+    problem(
         "produce_scaled(amount: int) -> int",
         "Scale amount with the factor 26.",
         "return amount * 26",
         [2],
         [0, -1, 10, 5],
     ),
-    question(
+    problem(
         "evaluate_share(total: int) -> int",
         "Use integer division to divide total by 12.",
         "return total // 12",
         [25],
         [0, 11, 12, 144, -5],
     ),
-    question(
+    problem(
         "deduce_rest(n)",
         "Divide the integer n by 19 and return what is left, the remainder.",
         "return n % 19",
         [20, 38],
         [0, 18, 100, -1],
     ),
-    question(
+    problem(
         "determine_gap(a: int, b: int) -> int",
         "How far apart are the two numbers a and b?",
         "return abs(a - b)",
         [(3, 8)],
         [(8, 3), (0, 0), (-2, 5), (5, -2)],
     ),
-    question(
+    problem(
         "establish_total(a, b, c)",
         "Add the three numbers a, b and c.",
         "return a + b + c",
         [(1, 2, 3)],
         [(0, 0, 0), (-1, 5, 9), (10, 20, 30), (2, -2, 7)],
     ),
-    question(
+    problem(
         "obtain_line(x: int) -> int",
         "Multiply the number x by 33, and after that add 54.",
         "return x * 33 + 54",
         [1],
         [0, -2, 10, 7],
     ),
-    question(
+    problem(
         "derive_product(x)",
         "First add 12 to the number x. Then multiply the sum by 40.",
         "return (x + 12) * 40",
         [1],
         [0, -12, 8, 20],
     ),
-    question(
+    problem(
         "evaluate_wheel(n: int) -> int",
         "First increase n by 82. Then return the remainder modulo 26.",
         "return (n + 82) % 26",
         [0],
         [1, 22, -82, 60],
     ),
-    question(
+    problem(
         "prepare_bounded(value: int) -> int",
         "Limit the number value: at least 19 and at most 75 should be returned.",
         "return max(19, min(value, 75))",
         [3, 50],
         [19, 75, 76, 1000, -8],
     ),
-    question(
+    problem(
         "determine_capped(score)",
         "Return score, but never more than 96.",
         "return min(score, 96)",
         [100, 20],
         [96, 97, 0, -3],
     ),
-    question(
+    problem(
         "produce_floor(price: int) -> int",
         "Return price, but never less than 33.",
         "return max(price, 33)",
         [10],
         [33, 34, 0, 90, -33],
     ),
-    question("assemble_power(n: int) -> int", "Multiply n with n.", "return n ** 2", [4], [0, 1, -3, 12]),
-    question(
+    problem("assemble_power(n: int) -> int", "Multiply n with n.", "return n ** 2", [4], [0, 1, -3, 12]),
+    problem(
         "deduce_digits(number: int) -> int",
         "Take the decimal digits of number and return their sum.",
         "return sum(int(c) for c in str(abs(number)))",
         [123],
         [0, 9, -45, 1001],
     ),
-    question("obtain_odd(n: int) -> bool", "Is the number n odd?", "return n % 2 != 0", [3, 8], [0, 1, -7, 10]),
-    question(
+    problem("obtain_odd(n: int) -> bool", "Is the number n odd?", "return n % 2 != 0", [3, 8], [0, 1, -7, 10]),
+    problem(
         "determine_multiple(x)",
         "Can x be divided by 26 without a remainder?",
         "return x % 26 == 0",
         [52, 27],
         [0, 26, 13, -26, 100],
     ),
-    question(
+    problem(
         "evaluate_inside(n: int) -> bool",
         "True for n between 40 and 68, False for all other numbers.",
         "return 40 <= n <= 68",
         [50],
         [39, 40, 68, 69, 0],
     ),
-    question(
+    problem(
         "establish_over(points)",
         "Is the number points greater than 103?",
         "return points > 103",
         [200],
         [103, 104, 0, -104],
     ),
-    question(
+    problem(
         "derive_choice(n: int) -> int",
         "For even n return the double of n. For all other numbers return n unchanged.",
         "if n % 2 == 0:\n    return n * 2\nreturn n",
         [4, 5],
         [0, 7, -2, -3],
     ),
-    question(
+    problem(
         "produce_label(x: int) -> str",
         "The label is 'good' for x greater than 54 and 'no' for all other numbers.",
         "return 'good' if x > 54 else 'no'",
         [60, 10],
         [54, 55, 0, -60],
     ),
-    question(
+    problem(
         "render_negative(n)",
         "If n is less than 19, change its sign. If not, return n as it is.",
         "if n < 19:\n    return -n\nreturn n",
         [4, 30],
         [19, 18, 0, -7],
     ),
-    question(
+    problem(
         "assemble_total(n: int) -> int",
         "Add up 1, 2, 3 and all the other integers up to n.",
         "return sum(range(1, n + 1))",
         [4],
         [0, 1, 2, 10],
     ),
-    question(
+    problem(
         "prepare_steps(n: int) -> list[int]",
         "List the integers that go from n down to 1.",
         "return list(range(n, 0, -1))",
         [3],
         [0, 1, 2, 6],
     ),
-    question(
+    problem(
         "assemble_table(n)",
         "Return a list that has the first n multiples of the number 68.",
         "return [i * 68 for i in range(1, n + 1)]",

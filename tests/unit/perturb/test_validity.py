@@ -1,4 +1,4 @@
-"""What can be said about a perturbed problem without running it."""
+"""The static check of a perturbed problem."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_qeval.perturb.proof import Proof, prove
+from pytest_qeval.perturb.validity import Validity, check_perturbed
 from pytest_qeval.schema import Problem
 from tests.unit.perturb.builders import problem
 
@@ -20,34 +20,34 @@ def _with_prompt(old: str, new: str) -> Problem:
 
 
 def test_applied() -> None:
-    """Another text, the same function."""
-    assert prove(_ORIGINAL, _with_prompt("Answer", "Reply")) == Proof(status="applied")
+    """Another docstring, the same function."""
+    assert check_perturbed(_ORIGINAL, _with_prompt("Compute", "Calculate")) == Validity(status="applied")
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\f\n"])
-def test_other_line_ends_are_called_so(end: str) -> None:
-    """They compile, so that nobody has to look for a fault in the code."""
+def test_other_line_ends_are_the_reason(end: str) -> None:
+    """The program compiles, so the reason names the line ends."""
     original = replace(_ORIGINAL, prompt=_ORIGINAL.prompt.replace("\n", end))
-    proof = prove(original, replace(original, prompt=original.prompt.replace("Answer", "Reply")))
+    validity = check_perturbed(original, replace(original, prompt=original.prompt.replace("Compute", "Calculate")))
 
-    assert proof == Proof(
+    assert validity == Validity(
         status="invalid", reason=r"the original has carriage returns or form feeds: end its lines with \n alone"
     )
 
 
 def test_the_same_prompt_is_unchanged() -> None:
-    """Whatever was done to the solution: the model is asked the same."""
+    """Whatever became of the solution: the model gets the same prompt."""
     changed = replace(_ORIGINAL, canonical_solution="    return n\n")
 
-    assert prove(_ORIGINAL, changed) == Proof(status="unchanged", reason="the prompt is the same")
+    assert check_perturbed(_ORIGINAL, changed) == Validity(status="unchanged", reason="the prompt is the same")
 
 
 def test_new_formatting_is_no_new_syntax() -> None:
-    """ReCode counts 56 such prompts of 127 as rewritten loops."""
+    """56 of the 127 loops that ReCode counts as rewritten differ in formatting alone."""
     changed = _with_prompt("x = n", "x  =  n")
 
-    assert prove(_ORIGINAL, changed, category="syntax").status == "unchanged"
-    assert prove(_ORIGINAL, changed, category="format").status == "applied"
+    assert check_perturbed(_ORIGINAL, changed, category="syntax").status == "unchanged"
+    assert check_perturbed(_ORIGINAL, changed, category="format").status == "applied"
 
 
 @pytest.mark.parametrize(
@@ -67,19 +67,19 @@ def test_new_formatting_is_no_new_syntax() -> None:
             ),
             "still names 'old_name'",
         ),
-        (replace(_with_prompt("Answer", "Reply"), test="def check(candidate:\n"), "test does not compile"),
+        (replace(_with_prompt("Compute", "Calculate"), test="def check(candidate:\n"), "test does not compile"),
     ],
 )  # fmt: skip
 def test_invalid(changed: Problem, reason: str) -> None:
-    """A broken question is found, and the reason says how it is broken."""
-    proof = prove(_ORIGINAL, changed)
+    """A broken problem is found, and the reason says how it is broken."""
+    validity = check_perturbed(_ORIGINAL, changed)
 
-    assert proof.status == "invalid"
-    assert re.search(reason, proof.reason)
+    assert validity.status == "invalid"
+    assert re.search(reason, validity.reason)
 
 
-def test_a_broken_original_proves_nothing() -> None:
-    """The fault is not the perturbation's, and the reason says so."""
+def test_a_broken_nominal_problem_is_the_reason() -> None:
+    """The fault is not the perturbation's."""
     broken = replace(_ORIGINAL, canonical_solution="    return (\n")
 
-    assert prove(broken, replace(broken, prompt=broken.prompt + "\n")).reason.startswith("the original")
+    assert check_perturbed(broken, replace(broken, prompt=broken.prompt + "\n")).reason.startswith("the original")

@@ -1,11 +1,11 @@
-"""Describe one question of the benchmark `micro` as its author writes it."""
+"""Describe one problem of the benchmark `micro` as its author writes it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class MicroProblem:
     """Hold a signature, the wording, the reference code and the arguments of examples and tests."""
 
     signature: str
@@ -20,15 +20,15 @@ class Question:
         return self.signature.partition("(")[0]
 
 
-def question(
+def problem(
     signature: str,
     wording: str,
     solution: str,
     shown: Sequence[object],
     hidden: Sequence[object],
-) -> Question:
-    """Build a question; arguments that are no tuple belong to functions of one parameter."""
-    return Question(
+) -> MicroProblem:
+    """Build a problem; arguments that are no tuple belong to functions of one parameter."""
+    return MicroProblem(
         signature=signature,
         wording=wording,
         solution=solution,
