@@ -31,7 +31,6 @@ from pytest_qeval.config.suites import check_used, settle_suites, suite_files
 from pytest_qeval.engines.base import EngineProgress, EngineSource
 from pytest_qeval.errors import UsageError
 from pytest_qeval.execution.isolation import choose_isolation
-from pytest_qeval.execution.launch import Isolation
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.fixtures import RUNTIME
 from pytest_qeval.hooks.collect import SAVED
@@ -45,7 +44,7 @@ from pytest_qeval.report.progress import ProgressLine
 from pytest_qeval.run.context import RunContext
 from pytest_qeval.schema import Json
 from pytest_qeval.session import Session
-from pytest_qeval.settings import ModelSettings, Settings
+from pytest_qeval.settings import IsolationName, ModelSettings, Settings
 from pytest_qeval.verdict.baseline.reuse import Saved, cache_path, find_saved, open_saved
 from pytest_qeval.verdict.gates.checks import check_gates, check_samples, parse_gates
 from pytest_qeval.verdict.gates.grammar import Gate
@@ -166,7 +165,7 @@ def _distribute(config: pytest.Config, runtime: RunContext, controller: Controll
 
 
 def _session(
-    config: pytest.Config, settings: Settings, gates: tuple[Gate, ...], isolation: Callable[[], Isolation]
+    config: pytest.Config, settings: Settings, gates: tuple[Gate, ...], isolation: Callable[[], IsolationName]
 ) -> tuple[Settings, Saved | None, Session]:
     """Find the model and the saved baseline, without loading anything, and begin the session."""
     now = datetime.now(timezone.utc)
@@ -179,7 +178,7 @@ def _session(
         model=model,
         baseline_model=baseline_model,
         prompt_reason=prompt.reason,
-        sandbox=isolation().name,
+        sandbox=isolation(),
         arguments=[str(argument) for argument in config.invocation_params.args],
         now=now,
     )

@@ -20,7 +20,6 @@ import psutil
 import pytest
 
 from pytest_qeval.execution.client import WorkerClient, WorkerLostError
-from pytest_qeval.execution.launch import ISOLATIONS
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.schema import Execution, Program
 from pytest_qeval.settings import ExecutionSettings, IsolationName
@@ -133,7 +132,7 @@ def isolation(request: pytest.FixtureRequest) -> IsolationName:
 def _abilities(isolation: IsolationName) -> set[str]:
     """Return the needs that are met; namespaces meet all."""
     try:
-        client = WorkerClient(ISOLATIONS[isolation], ExecutionSettings())
+        client = WorkerClient(isolation, ExecutionSettings())
     except WorkerLostError as error:
         pytest.skip(f"{isolation} does not work here: {error}")
     client.close()

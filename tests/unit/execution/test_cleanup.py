@@ -7,12 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pytest_qeval.execution.leftovers import remove_contents
+from pytest_qeval.execution.cleanup import remove_contents
 
 _STRAYS = """
 import os, time
 from pytest_qeval.execution import linux
-from pytest_qeval.execution.leftovers import kill_children
+from pytest_qeval.execution.cleanup import kill_children
 linux.set_child_subreaper()
 ready, done = os.pipe()
 if os.fork() == 0:
