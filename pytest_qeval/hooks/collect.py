@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_qeval.benchmarks.selftest import fault_of
+from pytest_qeval.benchmarks.selftest import describe_fault
 from pytest_qeval.errors import QEvalError, UsageError
 from pytest_qeval.fixtures import RUNTIME
 from pytest_qeval.schema import Case, Json, Record
@@ -92,7 +92,7 @@ def _cases(metafunc: pytest.Metafunc) -> Sequence[Case]:
 def _name_of(argument: object, definition: pytest.Item, runtime: RunContext) -> str:
     """Return the name of what a marker means by a benchmark; what is the user's own is read here."""
     from pytest_qeval.benchmarks.base import Benchmark  # noqa: PLC0415 - only for active sessions
-    from pytest_qeval.benchmarks.own import is_problems_file, read_problems  # noqa: PLC0415 - as above
+    from pytest_qeval.benchmarks.custom import is_problems_file, read_problems  # noqa: PLC0415 - as above
 
     if isinstance(argument, Benchmark):
         return runtime.library.adopt(argument, origin=definition.nodeid)
@@ -238,7 +238,7 @@ def end_test(record: Record, runtime: RunContext) -> None:
         pytest.fail.Exception: for a regression, when the user wants those to fail, and in a self-test.
     """
     if runtime.settings.selftest:
-        fault = fault_of(record)
+        fault = describe_fault(record)
         if fault:
             pytest.fail(fault, pytrace=False)
         return

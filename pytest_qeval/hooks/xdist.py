@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_qeval.benchmarks.own import from_dict, to_dict
+from pytest_qeval.benchmarks.custom import benchmark_from_dict, benchmark_to_dict
 from pytest_qeval.errors import UsageError
 from pytest_qeval.hooks.collect import ERROR, plan_of, refusal_of
 from pytest_qeval.plan import shares
@@ -53,7 +53,7 @@ def plan_ahead(config: pytest.Config, runtime: RunContext, items: Sequence[pytes
         told = {
             "error": str(config.stash[ERROR]) if ERROR in config.stash else None,
             "plan": [[recipe, asdict(case) if case else None] for recipe, case in plan],
-            "own": [to_dict(benchmark) for benchmark in runtime.library.own.values()],
+            "own": [benchmark_to_dict(benchmark) for benchmark in runtime.library.own.values()],
         }
         Path(handed["folder"], f"{worker_name(config)}.json").write_text(json.dumps(told), encoding="utf-8")
         dealt = shares([recipe for recipe, _ in plan], worker_count(config), together=runtime.settings.strict)
@@ -104,7 +104,7 @@ class Distributor:
         if told["error"]:
             raise UsageError(told["error"])
         for row in told["own"]:
-            self._runtime.library.adopt(from_dict(row), origin=row["name"])
+            self._runtime.library.adopt(benchmark_from_dict(row), origin=row["name"])
         error = refusal_of(self._runtime, [case.benchmark for _, case in plan if case])
         if error is not None:
             raise error

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import Benchmark, BenchmarkSource
-from pytest_qeval.benchmarks.own import check_name
+from pytest_qeval.benchmarks.custom import check_benchmark_name
 from pytest_qeval.benchmarks.text.base import TextBenchmark
 from pytest_qeval.errors import UsageError
 from pytest_qeval.schema import Json
@@ -50,7 +50,7 @@ class BenchmarkLoader:
             UsageError: naming `origin`, when it holds no problems, or its name has a meaning already.
         """
         name = benchmark.name
-        check_name(name, origin)
+        check_benchmark_name(name, origin)
         if not benchmark.problems:
             raise UsageError(f"{origin}: the benchmark {name!r} holds no problems.")
         if name in registry.names("benchmarks"):

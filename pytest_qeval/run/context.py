@@ -8,7 +8,7 @@ from functools import cached_property
 from random import Random
 
 from pytest_qeval.benchmarks.base import Benchmark
-from pytest_qeval.benchmarks.selftest import completion_of
+from pytest_qeval.benchmarks.selftest import make_completion
 from pytest_qeval.benchmarks.text.base import TextBenchmark
 from pytest_qeval.engines.base import EngineProgress, ModelEngine
 from pytest_qeval.engines.replay import Answers, read_samples
@@ -111,7 +111,7 @@ class RunContext:
             DataError: when the samples file cannot be read.
         """
         if self.settings.selftest:
-            return lambda benchmark, label: (completion_of(recipe, self.case_problems.labelled(benchmark, label)),)
+            return lambda benchmark, label: (make_completion(recipe, self.case_problems.labelled(benchmark, label)),)
         samples = self.samples
         return None if samples is None else lambda _, task_id: samples.get(task_id, ())
 

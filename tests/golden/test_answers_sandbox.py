@@ -14,7 +14,7 @@ from pytest_qeval.benchmarks.mbpp import MBPP, MBPP_FUNCTION
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.schema import Execution, Problem
 from pytest_qeval.settings import ExecutionSettings
-from tests.unit.benchmarks.answers import DATA, HAS_MBPP, has_body, whole_of
+from tests.unit.benchmarks.completions import DATA, HAS_MBPP, has_body, whole_of
 
 BENCHMARKS = [HUMANEVAL, *([MBPP, MBPP_FUNCTION] if HAS_MBPP else [])]
 

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_qeval.benchmarks.base import COMPLETION_STOPS
 from pytest_qeval.benchmarks.chat import CHAT_STOPS, FUNCTION_TASK, SCRIPT_TASK, chat_prompt
-from pytest_qeval.benchmarks.extraction import follow_up
+from pytest_qeval.benchmarks.extraction import extract_code
 from pytest_qeval.perturb.base import CATEGORIES
 from pytest_qeval.perturb.selection import FULL, SCREENED, perturbation_table, select
 from pytest_qeval.schema import Problem
@@ -106,7 +106,7 @@ def test_the_stops_shown_are_those_of_the_styles() -> None:
 
 
 def test_the_answer_shown_becomes_the_program_shown() -> None:
-    program = HELLO.prompt + follow_up(ANSWER, prompt=HELLO.prompt, entry_point=HELLO.entry_point)
+    program = HELLO.prompt + extract_code(ANSWER, prompt=HELLO.prompt, entry_point=HELLO.entry_point)
 
     assert _shown(ANSWER) in PROMPTS_TEXT
     assert _shown(program) in PROMPTS_TEXT
