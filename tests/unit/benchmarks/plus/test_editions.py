@@ -3,7 +3,7 @@
 import gzip
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from pytest_qeval.schema import Execution, Json
 from pytest_qeval.settings import ExecutionSettings
 
 Load = Callable[..., Benchmark]
+Judge = Callable[..., list[Execution]]
 
 BIGGEST: Json = {
     "task_id": "HumanEval/900",
@@ -118,17 +119,22 @@ def load(tmp_path: Path) -> Load:
     return load_rows
 
 
-def judge(benchmark: Benchmark, *completions: str, timeout_s: float = 20.0) -> list[Execution]:
-    """Judge several completions of a benchmark's one problem."""
-    (problem,) = benchmark.problems.values()
-    with SandboxPool(ExecutionSettings(timeout_s=timeout_s, workers=2)) as pool:
-        paced = PacedPool(pool, timeout_s=timeout_s)
-        futures = [paced.submit(benchmark.program(problem, completion)) for completion in completions]
-        return [future.result() for future in futures]
+@pytest.fixture(scope="module")
+def judge() -> Iterator[Judge]:
+    """Return a function that judges several completions of a benchmark's one problem."""
+    with SandboxPool(ExecutionSettings(timeout_s=0.15, workers=2)) as pool:
+
+        def judge_completions(benchmark: Benchmark, *completions: str, timeout_s: float = 20.0) -> list[Execution]:
+            (problem,) = benchmark.problems.values()
+            paced = PacedPool(pool, timeout_s=timeout_s)
+            futures = [paced.submit(benchmark.program(problem, completion)) for completion in completions]
+            return [future.result() for future in futures]
+
+        yield judge_completions
 
 
 @pytest.mark.parametrize(("fields", "other"), ODD.values(), ids=ODD.keys())
-def test_right_completions_pass_and_wrong_ones_do_not(load: Load, fields: Json, other: str) -> None:
+def test_right_completions_pass_and_wrong_ones_do_not(load: Load, judge: Judge, fields: Json, other: str) -> None:
     """The reference, another right program, and one that returns what nothing equals."""
     name = fields["entry_point"]
     wrong = f"def {name}(*args):\n  return 'what no test expects', -918273645\n"
@@ -154,7 +160,7 @@ def test_right_completions_pass_and_wrong_ones_do_not(load: Load, fields: Json, 
         ("    return max(numbers) if numbers else None\n", "passed", ""),
     ],
 )
-def test_a_failure_names_its_input(load: Load, completion: str, status: str, detail: str) -> None:
+def test_a_failure_names_its_input(load: Load, judge: Judge, completion: str, status: str, detail: str) -> None:
     """Base inputs are tried first: a failure on an added input is one that the original test would not have seen."""
     (found,) = judge(load(BIGGEST, name="HumanEvalPlus.jsonl"), completion)
 
@@ -173,14 +179,14 @@ CHEATS = {
 
 
 @pytest.mark.parametrize("completion", CHEATS.values(), ids=CHEATS.keys())
-def test_cheats_fail(load: Load, completion: str) -> None:
+def test_cheats_fail(load: Load, judge: Judge, completion: str) -> None:
     """The reference works on copies, and only plain values are compared."""
     (found,) = judge(load(BIGGEST, name="HumanEvalPlus.jsonl"), completion)
 
     assert found.status == "failed"
 
 
-def test_many_inputs_are_judged_in_one_program(load: Load) -> None:
+def test_many_inputs_are_judged_in_one_program(load: Load, judge: Judge) -> None:
     """A thousand calls are a thousand small messages in one process."""
     many = row("def f(x):\n  return sum(x)", *[[list(range(index % 50))] for index in range(1000)])
     (found,) = judge(load(many), "def f(x):\n  return sum(x)\n")
@@ -188,13 +194,13 @@ def test_many_inputs_are_judged_in_one_program(load: Load) -> None:
     assert found.status == "passed"
 
 
-def test_programs_are_paced_by_the_reference(load: Load) -> None:
+def test_programs_are_paced_by_the_reference(load: Load, judge: Judge) -> None:
     """A slow reference gives a slow program its time."""
     slow = row(
         "import time\ndef f(x):\n  end = time.process_time() + x\n  while time.process_time() < end: pass\n  return 1",
-        [0.4], [0.4],
+        [0.15], [0.15],
     )  # fmt: skip
-    (found,) = judge(load(slow), slow["canonical_solution"], timeout_s=0.3)
+    (found,) = judge(load(slow), slow["canonical_solution"], timeout_s=0.15)
 
     assert found.status == "passed"
 

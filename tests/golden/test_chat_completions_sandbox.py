@@ -1,4 +1,4 @@
-"""Every reference passes in whatever shape a chat model might have written it, and a wrong answer in none."""
+"""Every reference passes in each shape that a chat model may write, and a completion without the function in none."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pytest_qeval.benchmarks.mbpp import MBPP, MBPP_FUNCTION
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.schema import Execution, Problem
 from pytest_qeval.settings import ExecutionSettings
+from tests.golden.sampling import Sample
 from tests.unit.benchmarks.completions import DATA, HAS_MBPP, has_body, whole_of
 
 BENCHMARKS = [HUMANEVAL, *([MBPP, MBPP_FUNCTION] if HAS_MBPP else [])]
@@ -30,42 +31,53 @@ SHAPES: tuple[Callable[[Problem], str], ...] = (
     lambda problem: f"Sure, let's see.\n{whole_of(problem)}\nThe idea is simple.",
 )
 
+WITHOUT_FUNCTION = {
+    "I would rather not.": "the program defines no function",
+    "```python\ndef something_else():\n    return 1\n```": "the program defines no function",
+    "print('passed')\nexit(0)": "",
+}
+"""Completions, and what the detail of their executions says."""
 
-def _execute(benchmark: Benchmark, answer: Callable[[Problem], str]) -> Mapping[str, Execution]:
+
+def _execute(
+    benchmark: Benchmark, problems: Mapping[str, Problem], completion: Callable[[Problem], str]
+) -> Mapping[str, Execution]:
     with SandboxPool(ExecutionSettings(timeout_s=20.0, workers=2)) as pool:
-        problems = benchmark.problems.items()
-        futures = {key: pool.submit(benchmark.program(problem, answer(problem), "chat")) for key, problem in problems}
+        futures = {
+            key: pool.submit(benchmark.program(problem, completion(problem), "chat"))
+            for key, problem in problems.items()
+        }
         return {key: future.result() for key, future in futures.items()}
 
 
 @pytest.mark.parametrize("source", BENCHMARKS, ids=lambda source: source.name)
-def test_references_pass_in_any_shape(source: BenchmarkSource) -> None:
-    """One shape a problem, all shapes about as often."""
+def test_references_pass_in_any_shape(source: BenchmarkSource, sample: Sample[str, Problem]) -> None:
+    """One shape per problem, all shapes about as often."""
     benchmark = _load(source)
 
-    def answer(problem: Problem) -> str:
+    def completion(problem: Problem) -> str:
         return SHAPES[crc32(problem.task_id.encode()) % len(SHAPES)](problem)
 
-    executions = _execute(benchmark, answer)
+    executions = _execute(benchmark, sample(benchmark.problems), completion)
+
     assert {key: found for key, found in executions.items() if found.status != "passed"} == {}
 
 
 @pytest.mark.parametrize("source", BENCHMARKS, ids=lambda source: source.name)
-@pytest.mark.parametrize(
-    ("answer", "detail"),
-    [
-        ("I would rather not.", "the program defines no function"),
-        ("```python\ndef something_else():\n    return 1\n```", "the program defines no function"),
-        ("print('passed')\nexit(0)", ""),
-    ],
-)
-def test_no_answer_without_the_function_passes(source: BenchmarkSource, answer: str, detail: str) -> None:
-    """The prompt's own unfinished function is no answer, and the detail says what is missing."""
+def test_no_completion_without_the_function_passes(source: BenchmarkSource, sample: Sample[str, Problem]) -> None:
+    """The prompt's own unfinished function does not count, and the detail says what is missing."""
     benchmark = _load(source)
-    few = Benchmark(name=benchmark.name, version="1", sha256="", problems=dict(list(benchmark.problems.items())[:40]))
-    executions = _execute(few, lambda _: answer)
-    assert {found.status for found in executions.values()} == {"error"}
-    assert all(detail in found.detail for found in executions.values())
+    few = sample(dict(list(benchmark.problems.items())[:40]))
+    with SandboxPool(ExecutionSettings(timeout_s=20.0, workers=2)) as pool:
+        futures = [
+            (detail, pool.submit(benchmark.program(problem, completion, "chat")))
+            for completion, detail in WITHOUT_FUNCTION.items()
+            for problem in few.values()
+        ]
+        executions = [(detail, future.result()) for detail, future in futures]
+
+    assert {execution.status for _, execution in executions} == {"error"}
+    assert all(detail in execution.detail for detail, execution in executions)
 
 
 def _load(source: BenchmarkSource) -> Benchmark:
