@@ -5,45 +5,23 @@ All benchmarks of code (HumanEval, MBPP, micro, a user's own JSONL) share this o
 
 from __future__ import annotations
 
-import io
-import tokenize
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_qeval.benchmarks.chat import CHAT_STOPS, FUNCTION_TASK, chat_prompt
 from pytest_qeval.benchmarks.extraction import extract_code
+from pytest_qeval.benchmarks.python_source import parse
 from pytest_qeval.schema import Problem, Program, Prompt, PromptStyle
 
 __all__ = ["COMPLETION_STOPS", "Benchmark", "BenchmarkSource"]
 
-COMPLETION_STOPS = (
-    "\nclass",
-    "\ndef",
-    "\n#",
-    "\n@",
-    "\nprint",
-    "\nif",
-    "\n```",
-    "\nassert",
-    "\nimport",
-    "\nfrom",
-)
+COMPLETION_STOPS = ("\nclass", "\ndef", "\n#", "\n@", "\nprint", "\nif", "\n```", "\nassert", "\nimport", "\nfrom")
 """Stop strings of the completion style: what can only follow the end of a function body at column 0.
 
 The first seven are common (bigcode-evaluation-harness, HumanEval). The last three end the tests and scripts that
 instruction-tuned models append.
 """
-
-_NO_CODE = (
-    tokenize.COMMENT,
-    tokenize.NL,
-    tokenize.NEWLINE,
-    tokenize.INDENT,
-    tokenize.DEDENT,
-    tokenize.ENCODING,
-    tokenize.ENDMARKER,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +68,9 @@ class Benchmark:
     def is_empty(self, completion: str) -> bool:
         """Return whether a completion holds no code: only blanks and comments."""
         try:
-            tokens = list(tokenize.generate_tokens(io.StringIO(completion.strip()).readline))
-        except (tokenize.TokenError, SyntaxError):
+            return not parse(completion.strip()).body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             return False  # broken code is code: it will be judged a syntax error
-        return all(token.type in _NO_CODE for token in tokens)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

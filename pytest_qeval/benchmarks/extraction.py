@@ -15,7 +15,6 @@ from itertools import chain
 
 from pytest_qeval.benchmarks.code_blocks import code_blocks, code_candidates
 from pytest_qeval.benchmarks.python_source import (
-    binds,
     bound_names,
     compiles,
     find_statements,
@@ -70,7 +69,7 @@ def _append(prompt: str, entry_point: str, program: str) -> str:
     ending = _ending(prompt)
     if ending is None:
         return program
-    forget = f"del {entry_point}\n\n\n" if binds(prompt + ending, entry_point) else ""
+    forget = f"del {entry_point}\n\n\n" if entry_point in bound_names(prompt + ending) else ""
     return f"{ending}\n\n{forget}{program}"
 
 
@@ -84,7 +83,7 @@ def _ending(prompt: str) -> str | None:
 
 
 def _defines(code: str, entry_point: str) -> bool:
-    return compiles(code) and binds(code, entry_point)
+    return compiles(code) and entry_point in bound_names(code)
 
 
 def _find_part(completion: str, passages: Sequence[str], entry_point: str) -> str | None:

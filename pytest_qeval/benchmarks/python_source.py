@@ -15,7 +15,6 @@ from bisect import bisect
 from collections.abc import Iterator, Sequence
 
 __all__ = [
-    "binds",
     "bound_names",
     "compiles",
     "find_statements",
@@ -48,13 +47,8 @@ def parse(code: str) -> ast.Module:
         return ast.parse(code)
 
 
-def binds(code: str, name: str) -> bool:
-    """Return whether a program that compiles defines, assigns or imports a name in its module."""
-    return name in bound_names(code)
-
-
 def bound_names(code: str) -> frozenset[str]:
-    """Return the names that a program binds in its module, also those that functions bind by `global`."""
+    """Return the names that a program defines, assigns or imports in its module, also from functions by `global`."""
     table = _table(code)
     own = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
     inner = (symbol for scope in _below(table) for symbol in scope.get_symbols())

@@ -11,7 +11,7 @@ import ast
 from collections import Counter
 from collections.abc import Mapping
 
-from pytest_qeval.benchmarks.python_source import binds, bound_names, compiles, global_reads, header_names, parse
+from pytest_qeval.benchmarks.python_source import bound_names, compiles, global_reads, header_names, parse
 
 __all__ = ["remove_usage_examples"]
 
@@ -37,7 +37,7 @@ def remove_usage_examples(code: str, entry_point: str, *, first_line: int = 1) -
     if not rows:
         return code
     kept = "\n".join(line for number, line in enumerate(code.split("\n"), start=1) if number not in rows)
-    return kept if compiles(kept) and binds(kept, entry_point) else code
+    return kept if compiles(kept) and entry_point in bound_names(kept) else code
 
 
 class _ModuleNames:

@@ -78,16 +78,16 @@ def _close(lanes: list[_Lane], jobs: queue.SimpleQueue[_Job | None]) -> None:
         lane.stop()
         jobs.put(None)
     for lane in lanes:
-        lane.join_if_started()
+        if lane.is_alive():
+            lane.join()
     while not jobs.empty():
-        job = jobs.get()
-        if job is not None:
-            _fail(job[1], SandboxError("The pool of sandboxes was closed before this program ran."))
+        _refuse(jobs.get())
 
 
-def _fail(future: Future[Execution], error: SandboxError) -> None:
-    if not future.done() and (future.running() or future.set_running_or_notify_cancel()):
-        future.set_exception(error)
+def _refuse(job: _Job | None) -> None:
+    """Fail a program that did not run before the pool was closed."""
+    if job is not None and job[1].set_running_or_notify_cancel():
+        job[1].set_exception(SandboxError("The pool of sandboxes was closed before this program ran."))
 
 
 class _Lane(threading.Thread):
@@ -109,9 +109,11 @@ class _Lane(threading.Thread):
             while (job := self.jobs.get()) is not None and not self.stopped.is_set():
                 program, future = job
                 if future.set_running_or_notify_cancel():
-                    self._settle(program, future)
-            if job is not None:
-                _fail(job[1], SandboxError("The pool of sandboxes was closed before this program ran."))
+                    try:
+                        future.set_result(self._execute(program))
+                    except Exception as error:  # noqa: BLE001 - raised again by the future's `result`
+                        future.set_exception(error)
+            _refuse(job)
         finally:
             self._end_worker()
 
@@ -121,17 +123,6 @@ class _Lane(threading.Thread):
         client = self.client
         if client is not None:
             client.hang_up()
-
-    def join_if_started(self) -> None:
-        """Wait until the worker is gone."""
-        if self.is_alive():
-            self.join()
-
-    def _settle(self, program: Program, future: Future[Execution]) -> None:
-        try:
-            future.set_result(self._execute(program))
-        except Exception as error:  # noqa: BLE001 - raised again by the future's `result`
-            future.set_exception(error)
 
     def _execute(self, program: Program) -> Execution:
         """Execute on a worker; replace a worker that dies and try once more."""
