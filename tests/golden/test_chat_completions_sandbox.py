@@ -15,6 +15,7 @@ from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.schema import Execution, Problem
 from pytest_qeval.settings import ExecutionSettings
 from tests.golden.sampling import Sample
+from tests.sandboxes import strongest_isolation
 from tests.unit.benchmarks.completions import DATA, HAS_MBPP, has_body, whole_of
 
 BENCHMARKS = [HUMANEVAL, *([MBPP, MBPP_FUNCTION] if HAS_MBPP else [])]
@@ -42,7 +43,7 @@ WITHOUT_FUNCTION = {
 def _execute(
     benchmark: Benchmark, problems: Mapping[str, Problem], completion: Callable[[Problem], str]
 ) -> Mapping[str, Execution]:
-    with SandboxPool(ExecutionSettings(timeout_s=20.0, workers=2)) as pool:
+    with SandboxPool(ExecutionSettings(isolation=strongest_isolation(), timeout_s=20.0, workers=2)) as pool:
         futures = {
             key: pool.submit(benchmark.program(problem, completion(problem), "chat"))
             for key, problem in problems.items()
@@ -68,7 +69,7 @@ def test_no_completion_without_the_function_passes(source: BenchmarkSource, samp
     """The prompt's own unfinished function does not count, and the detail says what is missing."""
     benchmark = _load(source)
     few = sample(dict(list(benchmark.problems.items())[:40]))
-    with SandboxPool(ExecutionSettings(timeout_s=20.0, workers=2)) as pool:
+    with SandboxPool(ExecutionSettings(isolation=strongest_isolation(), timeout_s=20.0, workers=2)) as pool:
         futures = [
             (detail, pool.submit(benchmark.program(problem, completion, "chat")))
             for completion, detail in WITHOUT_FUNCTION.items()

@@ -14,12 +14,13 @@ from pytest_qeval.perturb.halves import half_given
 from pytest_qeval.schema import Execution, Problem
 from pytest_qeval.settings import ExecutionSettings
 from tests.golden.sampling import Sample
+from tests.sandboxes import strongest_isolation
 from tests.unit.perturb.builders import CODE_PERTURBATIONS
 
 
 def _execute(benchmark: Benchmark, problems: Mapping[str, Problem]) -> Mapping[str, Execution]:
     """Execute every problem with its own solution."""
-    with SandboxPool(ExecutionSettings(timeout_s=20.0, workers=2)) as pool:
+    with SandboxPool(ExecutionSettings(isolation=strongest_isolation(), timeout_s=20.0, workers=2)) as pool:
         futures = {
             name: pool.submit(benchmark.program(problem, problem.canonical_solution))
             for name, problem in problems.items()

@@ -19,11 +19,11 @@ from typing import NamedTuple
 import psutil
 import pytest
 
-from pytest_qeval.execution.client import WorkerClient, WorkerLostError
-from pytest_qeval.execution.isolation import try_isolation
+from pytest_qeval.execution.client import WorkerClient
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.schema import Execution, Program
 from pytest_qeval.settings import ExecutionSettings, IsolationName
+from tests.sandboxes import skip_unless_usable, strongest_isolation
 
 _MARKER = f"qeval-hostile-marker-{os.getpid()}"
 _TIMEOUT_S = 1.0 + os.getpid() / 1e9  # found again on the command lines of our workers, and of nobody else's
@@ -70,7 +70,6 @@ def _read_attacks() -> list[_Attack]:
 
 
 _ATTACKS = _read_attacks()
-_STRONGEST: IsolationName = "bwrap" if try_isolation("bwrap") is None else "namespace"
 
 
 class _Battle(NamedTuple):
@@ -135,17 +134,15 @@ def isolation(request: pytest.FixtureRequest) -> IsolationName:
 
 def _choose(isolation: IsolationName, step: int) -> tuple[_Attack, ...]:
     """Return all attacks for one isolation, and for others a sample with all that a single layer prevents."""
-    if isolation == _STRONGEST:
+    if isolation == strongest_isolation():
         return tuple(_ATTACKS)
     return tuple(attack for index, attack in enumerate(_ATTACKS) if attack.needs or index % step == 0)
 
 
 def _abilities(isolation: IsolationName) -> set[str]:
     """Return the needs that are met; namespaces meet all."""
-    try:
-        client = WorkerClient(isolation, ExecutionSettings())
-    except WorkerLostError as error:
-        pytest.skip(f"{isolation} does not work here: {error}")
+    skip_unless_usable(isolation)
+    client = WorkerClient(isolation, ExecutionSettings())
     client.close()
     if isolation != "process":
         return {"", "filter", "landlock", "never"}

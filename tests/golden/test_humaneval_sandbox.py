@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from pytest_qeval.errors import SandboxError
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.schema import Execution, Program
 from pytest_qeval.settings import ExecutionSettings, IsolationName
 from tests.golden.sampling import Sample
+from tests.sandboxes import skip_unless_usable, strongest_isolation
 
 
 def _problems() -> list[dict[str, Any]]:
@@ -35,11 +35,8 @@ def _execute(
     isolation: IsolationName, problems: Mapping[str, dict[str, Any]], body: Callable[[dict[str, Any]], str]
 ) -> dict[str, Execution]:
     """Execute problems with the bodies that `body` returns."""
-    try:
-        pool = SandboxPool(ExecutionSettings(isolation=isolation, timeout_s=20.0, workers=2))
-    except SandboxError as error:
-        pytest.skip(str(error))
-    with pool:
+    skip_unless_usable(isolation)
+    with SandboxPool(ExecutionSettings(isolation=isolation, timeout_s=20.0, workers=2)) as pool:
         futures = {
             problem["task_id"]: pool.submit(
                 Program(
@@ -69,11 +66,11 @@ def test_every_canonical_solution_passes(isolation: IsolationName, sample: Probl
 @pytest.mark.parametrize("body", ["    pass\n", "    return []\n"])
 def test_no_stub_passes(body: str, sample: Problems) -> None:
     """A harness that passes an empty program tests nothing."""
-    executions = _execute("auto", sample(_PROBLEMS), lambda _: body)
+    executions = _execute(strongest_isolation(), sample(_PROBLEMS), lambda _: body)
     assert {task_id for task_id, found in executions.items() if found.status not in {"failed", "error"}} == set()
 
 
 def test_no_unfinished_program_passes(sample: Problems) -> None:
     """A completion that stops in the middle of a line is a syntax error, not a pass."""
-    executions = _execute("auto", sample(_PROBLEMS), lambda _: "    return (\n")
+    executions = _execute(strongest_isolation(), sample(_PROBLEMS), lambda _: "    return (\n")
     assert {found.status for found in executions.values()} == {"syntax"}

@@ -18,6 +18,7 @@ from pytest_qeval.report.json import SCHEMA_PATH
 from pytest_qeval.schema import Execution, Problem
 from pytest_qeval.settings import ExecutionSettings
 from tests.golden.sampling import Sample
+from tests.sandboxes import strongest_isolation
 
 Run = Callable[..., pytest.RunResult]
 
@@ -40,12 +41,16 @@ def _execute(
     benchmark: Benchmark, problems: Mapping[str, Problem], completion: Callable[[Problem], str]
 ) -> Mapping[str, Execution]:
     """Execute problems with the completions that `completion` returns."""
-    with SandboxPool(ExecutionSettings(timeout_s=20.0, workers=2)) as pool:
+    with SandboxPool(ExecutionSettings(isolation=strongest_isolation(), timeout_s=20.0, workers=2)) as pool:
         futures = {
             task_id: pool.submit(benchmark.program(problem, completion(problem)))
             for task_id, problem in problems.items()
         }
         return {task_id: future.result() for task_id, future in futures.items()}
+
+
+def _options() -> tuple[str, ...]:
+    return "-p", "no:xdist", "--qeval-sandbox", strongest_isolation(), "--qeval-data", str(_DATA)
 
 
 def _stub(problem: Problem) -> str:
@@ -80,7 +85,7 @@ def test_problems_that_are_left_out_fail(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(mbpp, "EXCLUDED", {})
     benchmark = MBPP_ALL.load(_DATA)
     program = benchmark.program
-    with SandboxPool(ExecutionSettings(workers=2)) as pool:
+    with SandboxPool(ExecutionSettings(isolation=strongest_isolation(), workers=2)) as pool:
         problems = [benchmark.problems[task_id] for task_id, reason in EXCLUDED.items() if "class" in reason]
         futures = [pool.submit(program(problem, problem.canonical_solution)) for problem in problems]
         found = [future.result() for future in futures]
@@ -94,10 +99,8 @@ def test_a_samples_file_is_scored(run_afresh: Run, pytester: pytest.Pytester) ->
     problems = list(MBPP.load(_DATA).problems.values())[:6]
     rows = ({"task_id": problem.task_id, "completion": problem.canonical_solution} for problem in problems)
     pytester.path.joinpath("samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    result = run_afresh(
-        "-p", "no:xdist", "--qeval-completions", "samples.jsonl", "--qeval-suite", "mbpp", "--qeval-data", str(_DATA),
-        "--qeval-output", "out",
-    )  # fmt: skip
+    samples = ("--qeval-completions", "samples.jsonl", "--qeval-suite", "mbpp", "--qeval-output", "out")
+    result = run_afresh(*_options(), *samples)
 
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(
@@ -110,7 +113,7 @@ def test_a_samples_file_is_scored(run_afresh: Run, pytester: pytest.Pytester) ->
 
 def test_the_self_test_covers_both_forms(run_afresh: Run) -> None:
     """The same task ids, each with completions of its own form."""
-    result = run_afresh("-p", "no:xdist", "--qeval-selftest", "--qeval-data", str(_DATA), "--qeval-limit", "3")
+    result = run_afresh(*_options(), "--qeval-selftest", "--qeval-limit", "3")
 
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(

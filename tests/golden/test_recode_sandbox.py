@@ -14,6 +14,7 @@ from pytest_qeval.perturb.recode_files import recode_perturbation
 from pytest_qeval.schema import Case, Problem
 from pytest_qeval.settings import ExecutionSettings
 from tests.golden.sampling import Sample
+from tests.sandboxes import strongest_isolation
 from tests.unit.perturb.builders import DATA, needs_recode
 
 pytestmark = needs_recode
@@ -38,7 +39,7 @@ def test_rows_that_fail_are_found(name: str, failing: Collection[int], sample: S
     rows = {case: problem for case, problem in problems.items() if case.perturbation == f"recode:{name}"}
     expected = {f"HumanEval/{number}" for number in failing}
     chosen = {**sample(rows), **{case: problem for case, problem in rows.items() if case.task_id in expected}}
-    with SandboxPool(ExecutionSettings(timeout_s=3.0, workers=2)) as pool:
+    with SandboxPool(ExecutionSettings(isolation=strongest_isolation(), timeout_s=3.0, workers=2)) as pool:
         futures = {
             case.task_id: pool.submit(benchmark.program(problem, problem.canonical_solution))
             for case, problem in chosen.items()

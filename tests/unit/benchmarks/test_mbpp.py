@@ -19,6 +19,7 @@ from pytest_qeval.errors import DataError
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.schema import Execution, Json
 from pytest_qeval.settings import ExecutionSettings
+from tests.sandboxes import strongest_isolation
 
 Load = Callable[..., Benchmark]
 
@@ -81,7 +82,7 @@ def numbered(rows: Iterable[Json]) -> list[Json]:
 
 
 def execute(benchmark: Benchmark, completions: Mapping[str, str]) -> dict[str, Execution]:
-    with SandboxPool(ExecutionSettings(timeout_s=20.0, workers=2)) as pool:
+    with SandboxPool(ExecutionSettings(isolation=strongest_isolation(), timeout_s=20.0, workers=2)) as pool:
         problems = benchmark.problems
         futures = {id_: pool.submit(benchmark.program(problems[id_], text)) for id_, text in completions.items()}
         return {task_id: future.result() for task_id, future in futures.items()}

@@ -16,6 +16,7 @@ from pytest_qeval.errors import DataError
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.schema import Json
 from pytest_qeval.settings import ExecutionSettings
+from tests.sandboxes import strongest_isolation
 
 Load = Callable[..., Benchmark]
 
@@ -57,7 +58,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
 def test_references_pass_whatever_their_tests_look_like(load: Load) -> None:
     """Tests of this edition are not all of the form `f(x) == y`, and some import what they need."""
     benchmark = load(*ODD)
-    with SandboxPool(ExecutionSettings(timeout_s=20.0, workers=2)) as pool:
+    with SandboxPool(ExecutionSettings(isolation=strongest_isolation(), timeout_s=20.0, workers=2)) as pool:
         right = [pool.submit(benchmark.program(one, one.canonical_solution)) for one in benchmark.problems.values()]
         wrong = [
             pool.submit(benchmark.program(one, "def half(n): return -7"))

@@ -12,6 +12,7 @@ from pytest_qeval.execution.pacing import FACTOR, PacedPool
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.schema import Execution, ExecutionStatus, Program
 from pytest_qeval.settings import ExecutionSettings, IsolationName
+from tests.sandboxes import skip_unless_usable
 
 TEST = "def check(candidate):\n    assert candidate() == 1\n"
 RIGHT = "def f():\n    return 1\n"
@@ -104,6 +105,7 @@ def f():
 @pytest.mark.parametrize("isolation", ["auto", "process"])
 def test_a_program_may_have_more_time_than_the_session_gives(isolation: IsolationName) -> None:
     """Wall clock and CPU time alike; the next program in the same sandbox has the session's limit again."""
+    skip_unless_usable(isolation)
     settings = ExecutionSettings(isolation=isolation, timeout_s=0.15, workers=1)
     with SandboxPool(settings) as pool:
         paced = PacedPool(pool, timeout_s=settings.timeout_s)

@@ -17,6 +17,7 @@ from pytest_qeval.errors import SandboxError
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.schema import ExecutionStatus, Program
 from pytest_qeval.settings import ExecutionSettings, IsolationName
+from tests.sandboxes import skip_unless_usable
 
 _ROOT = Path(__file__).parents[3]
 _SETTINGS = ExecutionSettings(isolation="process", timeout_s=2.0, memory_bytes=256 * 2**20, workers=2)
@@ -44,6 +45,7 @@ def double(n):
 def pool(request: pytest.FixtureRequest) -> Iterator[SandboxPool]:
     """Return a pool of the strongest isolation, and one of the weakest."""
     name: IsolationName = request.param
+    skip_unless_usable(name)
     settings = ExecutionSettings(isolation=name, timeout_s=2.0, memory_bytes=256 * 2**20, workers=2)
     with SandboxPool(settings) as running:
         yield running
@@ -217,6 +219,7 @@ def _workers(before: set[psutil.Process]) -> list[psutil.Process]:
 @pytest.mark.parametrize("name", ["auto", "process"])
 def test_a_worker_that_dies_is_replaced(name: IsolationName) -> None:
     """The program that was running gets another worker; those after it notice nothing."""
+    skip_unless_usable(name)
     before = _children()
     with SandboxPool(ExecutionSettings(isolation=name, timeout_s=5.0, workers=1)) as pool:
         assert pool.submit(_HONEST).result().status == "passed"
@@ -248,6 +251,7 @@ def test_close_leaves_no_process_and_no_file(
     name: IsolationName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither idle workers nor running programs survive; whoever waits is told."""
+    skip_unless_usable(name)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     before = _children()
     pool = SandboxPool(ExecutionSettings(isolation=name, timeout_s=30.0, workers=2))
@@ -287,12 +291,12 @@ time.sleep(60)
 @pytest.mark.parametrize("name", ["auto", "namespace", "process"])
 def test_nothing_survives_a_killed_plugin(name: IsolationName, tmp_path: Path) -> None:
     """`kill -9` of pytest ends every process below it and removes its temporary directories."""
+    skip_unless_usable(name)
     environment = {**os.environ, "PYTHONPATH": str(_ROOT), "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-c", _PARENT, name]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as parent:
         assert parent.stdout is not None
-        if parent.stdout.readline() != b"running\n":
-            pytest.skip("this isolation is not available here")
+        assert parent.stdout.readline() == b"running\n"
         below = psutil.Process(parent.pid).children(recursive=True)
         assert len(below) >= 4
         parent.send_signal(signal.SIGKILL)

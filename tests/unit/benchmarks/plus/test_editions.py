@@ -22,6 +22,7 @@ from pytest_qeval.execution.pacing import PacedPool
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.schema import Execution, Json
 from pytest_qeval.settings import ExecutionSettings
+from tests.sandboxes import strongest_isolation
 
 Load = Callable[..., Benchmark]
 Judge = Callable[..., list[Execution]]
@@ -122,7 +123,7 @@ def load(tmp_path: Path) -> Load:
 @pytest.fixture(scope="module")
 def judge() -> Iterator[Judge]:
     """Return a function that judges several completions of a benchmark's one problem."""
-    with SandboxPool(ExecutionSettings(timeout_s=0.15, workers=2)) as pool:
+    with SandboxPool(ExecutionSettings(isolation=strongest_isolation(), timeout_s=0.15, workers=2)) as pool:
 
         def judge_completions(benchmark: Benchmark, *completions: str, timeout_s: float = 20.0) -> list[Execution]:
             (problem,) = benchmark.problems.values()
