@@ -1,4 +1,4 @@
-"""Questions about text that may be a Python program: does it compile, which names does it bind, where does it end?
+"""Properties of text that may be a Python program: does it compile, which names does it bind, where does it end?
 
 Python's own parser and symbol tables decide. A parser that recovers from errors would accept broken code; here a text
 is a program or it is not.

@@ -23,20 +23,21 @@ RECIPES: Mapping[str, str] = {
 
 _EMPTY = "    return None\n"
 _CONSTANT = "    return 'what no test expects', -918273645\n"
-_YES = """\
+TRICKS: Mapping[str, str] = {
+    "yes": """\
     def yes(*_args, **_kwargs):
         return True
 
     names = "eq ne lt le gt ge bool hash contains instancecheck call".split()
     return type("Yes", (int,), {f"__{name}__": yes for name in names})(-918273645)
-"""
-_EXIT = """\
+""",
+    "exit": """\
     import sys
 
     print("passed", flush=True)
     sys.exit(0)
-"""
-_FRAMES = """\
+""",
+    "frames": """\
     import gc, sys
 
     frame = sys._getframe()
@@ -50,8 +51,8 @@ _FRAMES = """\
         if type(found) is list and "failed" in found:
             found[:] = ["passed"] * len(found)
     return -918273645
-"""
-_DESCRIPTORS = """\
+""",
+    "descriptors": """\
     import os
 
     for descriptor in range(1, 64):
@@ -60,12 +61,7 @@ _DESCRIPTORS = """\
         except OSError:
             pass
     return -918273645
-"""
-TRICKS: Mapping[str, str] = {
-    "yes": _YES,
-    "exit": _EXIT,
-    "frames": _FRAMES,
-    "descriptors": _DESCRIPTORS,
+""",
 }
 """Bodies that try to forge a result: by a value that equals everything, an exit that looks like success, other code's
 variables, and the judge's channel. Each problem gets one of them, so that none hides behind another."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from fractions import Fraction
@@ -77,26 +77,14 @@ def _write(out: bytearray, value: Any, depth: int) -> None:
         out += tag + _COUNT.pack(len(payload)) + payload
     elif kind in _CONTAINERS:
         tag, to_items, _ = _CONTAINERS[kind]
-        _write_items(out, tag, to_items(value), depth)
-    elif kind is dict:
-        _write_dict(out, value, depth)
+        items = to_items(value)
+        out += tag + _COUNT.pack(len(items))
+        for item in items:
+            _write(out, item, depth + 1)
     elif value is None or kind is bool:
         out += _SINGLES[value]
     else:
         _write(out, _to_builtin(value), depth)
-
-
-def _write_items(out: bytearray, tag: bytes, items: Sequence[object], depth: int) -> None:
-    out += tag + _COUNT.pack(len(items))
-    for value in items:
-        _write(out, value, depth + 1)
-
-
-def _write_dict(out: bytearray, mapping: Mapping[object, object], depth: int) -> None:
-    out += b"d" + _COUNT.pack(len(mapping))
-    for key, value in mapping.items():
-        _write(out, key, depth + 1)
-        _write(out, value, depth + 1)
 
 
 def _to_builtin(value: Any) -> object:
@@ -146,8 +134,6 @@ class _Reader:
         count: int = _COUNT.unpack(self.take(4))[0]
         if tag in _SCALAR_DECODERS:
             return _SCALAR_DECODERS[tag](self.take(count))
-        if tag == b"d":
-            return self.mapping(count, depth)
         if tag in _CONTAINER_DECODERS:
             return _CONTAINER_DECODERS[tag](self.items(count, depth))
         raise CodecError(f"unknown tag {tag!r}")
@@ -164,13 +150,6 @@ class _Reader:
         if count > len(self.data) - self.position:  # every value takes a byte at least
             raise CodecError(f"{count} values announced, {len(self.data) - self.position} bytes left")
         return [self.value(depth + 1) for _ in range(count)]
-
-    def mapping(self, count: int, depth: int) -> dict[Any, Any]:
-        items = self.items(2 * count, depth)
-        result = dict(zip(items[::2], items[1::2], strict=True))
-        if len(result) != count:
-            raise CodecError("a dict with equal keys")
-        return result
 
 
 def _int_bytes(value: int) -> bytes:
@@ -196,6 +175,13 @@ def _decode_set(items: list[Any]) -> set[Any]:
     if len(members) != len(items):
         raise CodecError("a set with equal members")
     return members
+
+
+def _decode_dict(items: list[Any]) -> dict[Any, Any]:
+    result = dict(zip(items[::2], items[1::2], strict=True))
+    if 2 * len(result) != len(items):
+        raise CodecError("a dict with equal keys")
+    return result
 
 
 def _expect_ints(items: list[Any]) -> list[int]:
@@ -234,6 +220,7 @@ _CONTAINERS: dict[type, tuple[bytes, Callable[[Any], Sequence[object]], Callable
     tuple: (b"t", tuple, tuple),
     set: (b"S", list, _decode_set),
     frozenset: (b"Z", list, lambda items: frozenset(_decode_set(items))),
+    dict: (b"d", lambda value: [item for pair in value.items() for item in pair], _decode_dict),
     range: (b"r", lambda value: (value.start, value.stop, value.step), _decode_range),
     Fraction: (b"q", lambda value: (value.numerator, value.denominator), _decode_fraction),
 }

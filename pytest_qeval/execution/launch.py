@@ -52,7 +52,7 @@ def worker_command(profile: Profile) -> list[str]:
     """Return a worker's command line: a clean interpreter without site, cwd or user directories on its path.
 
     Raises:
-        FileNotFoundError: when bubblewrap is asked for and not installed.
+        FileNotFoundError: when the isolation is bubblewrap and it is not installed.
     """
     wrapper = _bubblewrap_command(profile) if profile.isolation == "bwrap" else []
     python = [str(Path(sys.executable).resolve()), "-S", "-s", "-B", "-c", _START, str(_ROOT)]
@@ -80,8 +80,8 @@ def readable_paths() -> list[str]:
     """
     python = (sys.prefix, sys.base_prefix, sys.exec_prefix, sysconfig.get_path("stdlib"), *_import_paths())
     own = (str(_PACKAGE / "__init__.py"), str(_PACKAGE / "execution"))
-    given = [path for path in (*_SYSTEM_PATHS, *python, *own) if Path(path).exists()]
-    return list(_outermost({*given, *(str(Path(path).resolve()) for path in given)}))
+    present = [path for path in (*_SYSTEM_PATHS, *python, *own) if Path(path).exists()]
+    return list(_outermost({*present, *(str(Path(path).resolve()) for path in present)}))
 
 
 def hidden_paths(readable: Iterable[str]) -> list[str]:

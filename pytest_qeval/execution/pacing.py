@@ -61,7 +61,7 @@ class PacedPool:
             reference_s = reference.duration_s if reference.status == "passed" else 0.0
             limit_s = max(self._timeout_s, min(LONGEST_S, FACTOR * reference_s))
             execution = self._pool.submit(replace(program, timeout_s=limit_s))
-        except BaseException as error:  # noqa: BLE001 - raised in a sandbox's thread, where nobody would see it
+        except BaseException as error:  # noqa: BLE001 - it would be lost in a sandbox's thread
             result.set_exception(error)
         else:
             execution.add_done_callback(lambda done: _copy(done, result))

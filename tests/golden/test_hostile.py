@@ -26,7 +26,7 @@ from pytest_qeval.settings import ExecutionSettings, IsolationName
 from tests.sandboxes import skip_unless_usable, strongest_isolation
 
 _MARKER = f"qeval-hostile-marker-{os.getpid()}"
-_TIMEOUT_S = 1.0 + os.getpid() / 1e9  # found again on the command lines of our workers, and of nobody else's
+_TIMEOUT_S = 1.0 + os.getpid() / 1e9  # identifies our workers by their command lines
 _MEMORY_BYTES = 256 * 2**20
 _TEST = "def check(candidate):\n    for a in range(3):\n        assert candidate(a, 7) == a + 7\n"
 _HONEST = "def add(a, b):\n    return a + b\n"

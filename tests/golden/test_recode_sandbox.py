@@ -39,7 +39,7 @@ def test_rows_that_fail_are_found(name: str, failing: Collection[int], sample: S
     rows = {case: problem for case, problem in problems.items() if case.perturbation == f"recode:{name}"}
     expected = {f"HumanEval/{number}" for number in failing}
     chosen = {**sample(rows), **{case: problem for case, problem in rows.items() if case.task_id in expected}}
-    with SandboxPool(ExecutionSettings(isolation=strongest_isolation(), timeout_s=3.0, workers=2)) as pool:
+    with SandboxPool(ExecutionSettings(isolation=strongest_isolation(), timeout_s=2.0, workers=2)) as pool:
         futures = {
             case.task_id: pool.submit(benchmark.program(problem, problem.canonical_solution))
             for case, problem in chosen.items()

@@ -50,8 +50,8 @@ def test_every_limit_is_set() -> None:
     }
 
 
-def test_a_solver_without_a_program_may_get_any() -> None:
-    """Its hard limit leaves room for the program with the longest time, its soft one does not."""
+def test_a_solver_has_room_for_any_time_limit() -> None:
+    """Before its program is known, its hard limit is that of the longest time, its soft one the session's."""
     rows = _limits_after({"timeout_s": 1.5, "memory_bytes": 300 * 2**20})
     assert rows["RLIMIT_CPU"] == [3, math.ceil(LONGEST_S) + 2]
 
@@ -71,8 +71,8 @@ def test_a_lower_limit_of_the_user_stays() -> None:
 
 
 @pytest.mark.parametrize("field", ["timeout_s", "memory_bytes"])
-def test_what_the_user_sets_has_no_default(field: str) -> None:
-    """Time and memory come from the settings, always."""
+def test_time_and_memory_have_no_default(field: str) -> None:
+    """They come from the settings."""
     values = {"timeout_s": 1.0, "memory_bytes": 1}
     del values[field]
     with pytest.raises(TypeError, match=field):
@@ -108,7 +108,7 @@ def test_cpu_time_of_another_process() -> None:
 
 
 def test_a_program_is_not_slow_because_the_machine_is_busy() -> None:
-    """It needs a third of its limit on a processor of its own, and gets a small share of one."""
+    """It needs a third of its limit on an idle processor, and gets a small share of a busy one."""
     needs_a_third = (
         "import time\ndef f():\n    begun = time.process_time()\n"
         "    while time.process_time() - begun < 0.3: pass\n    return 1\n"

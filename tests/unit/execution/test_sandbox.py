@@ -1,4 +1,4 @@
-"""The pool: what becomes of programs, of workers that die, and of processes when all is over."""
+"""The pool: results of programs, workers that die, and no processes left at the end."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def pool(request: pytest.FixtureRequest) -> Iterator[SandboxPool]:
 def test_every_status_has_its_program(
     pool: SandboxPool, code: str, status: ExecutionStatus, detail: str | None
 ) -> None:
-    """The taxonomy of failures, with the one line that a user sees."""
+    """Statuses of failures, with the line that a user sees."""
     execution = pool.submit(_program(code)).result()
     assert execution.status == status, execution
     if detail is not None:
@@ -137,7 +137,7 @@ def test_a_prelude_may_end_in_the_middle(pool: SandboxPool, ending: str) -> None
 
 
 def test_functions_that_only_the_program_defines_can_be_called(pool: SandboxPool) -> None:
-    """A test may use a helper that the completion was asked to write."""
+    """A test may use a helper that the completion has to define."""
     code = "def half(n):\n    return n // 2\n\ndef double(n):\n    return 2 * n\n"
     test = "def check(candidate):\n    assert half(candidate(2)) == 2\n"
     assert pool.submit(_program(code, test)).result().status == "passed"
@@ -179,8 +179,8 @@ def test_a_test_that_swallows_everything_passes_no_dead_program(pool: SandboxPoo
         assert pool.submit(_program(code, test)).result().status == "error"
 
 
-def test_a_test_may_put_it_into_its_own_words(pool: SandboxPool) -> None:
-    """Where it raises instead of asserting, its message says everything."""
+def test_a_test_may_raise_its_own_message(pool: SandboxPool) -> None:
+    """The message replaces the failing line."""
     test = "def check(candidate):\n    if candidate(2) != 4:\n        raise AssertionError('input 7: too small')\n"
 
     assert pool.submit(_program("def double(n): return 0", test)).result().detail == "input 7: too small"
@@ -193,7 +193,7 @@ def test_installed_packages_can_be_imported(pool: SandboxPool) -> None:
 
 
 def test_programs_start_from_the_same_random_state(pool: SandboxPool) -> None:
-    """A verdict can be had again."""
+    """Verdicts are reproducible."""
     code = "import random\ndef double(n):\n    raise ValueError(random.random(), hash('text'))\n"
     details = {pool.submit(_program(code)).result().detail for _ in range(4)}
     assert len(details) == 1
@@ -232,7 +232,7 @@ def test_a_worker_that_dies_is_replaced(name: IsolationName) -> None:
 
 
 def test_a_worker_that_dies_twice_on_a_program_is_a_fault_of_the_harness() -> None:
-    """Nobody calls the program unsolved when it was never judged."""
+    """A program that was never judged is not counted as unsolved."""
     before = _children()
     with SandboxPool(ExecutionSettings(isolation="process", timeout_s=5.0, workers=1)) as pool:
         assert pool.submit(_HONEST).result().status == "passed"
@@ -250,7 +250,7 @@ def test_a_worker_that_dies_twice_on_a_program_is_a_fault_of_the_harness() -> No
 def test_close_leaves_no_process_and_no_file(
     name: IsolationName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither idle workers nor running programs survive; whoever waits is told."""
+    """Neither idle workers nor running programs survive; waiting futures fail."""
     skip_unless_usable(name)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     before = _children()
@@ -309,7 +309,7 @@ def test_nothing_survives_a_killed_plugin(name: IsolationName, tmp_path: Path) -
 
 
 def test_interrupting_the_foreground_does_not_reach_workers() -> None:
-    """Ctrl-C goes to pytest's own process group; workers have a session of their own."""
+    """Ctrl-C reaches pytest's process group; workers have a session of their own."""
     before = _children()
     with SandboxPool(_SETTINGS) as pool:
         assert pool.submit(_HONEST).result().status == "passed"
@@ -319,7 +319,7 @@ def test_interrupting_the_foreground_does_not_reach_workers() -> None:
 
 
 def test_a_forgotten_pool_is_closed() -> None:
-    """A pool that nobody holds leaves no process."""
+    """A pool that is garbage-collected leaves no process."""
     before = _children()
     pool = SandboxPool(_SETTINGS)
     assert pool.submit(_HONEST).result().status == "passed"
