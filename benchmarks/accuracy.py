@@ -1,10 +1,10 @@
-"""What does a recipe cost on every benchmark, asked in both styles?
+"""Measure what a recipe costs on several benchmarks, in both prompt styles.
 
     python benchmarks/accuracy.py ~/.cache/qeval-models/qwen2.5-coder-0.5b-instruct --data DIR
 
-Runs pytest once for each prompt style, over HumanEval, MBPP's test split and code summarization, and prints one table
-in Markdown from the two reports: scores with intervals, paired differences, and what they prove. `--data` is a folder
-with `mbpp.jsonl`.
+Runs pytest once per prompt style on HumanEval, MBPP's test split and code summarization, and prints one Markdown table
+from the two reports: scores with intervals, paired differences, and what they prove. `--data` is a folder with
+`mbpp.jsonl`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ HEAD = ("benchmark", "prompt", "metric", "n", "baseline", "candidate", "differen
 
 
 def run(args: argparse.Namespace, style: str, output: Path) -> dict[str, Any]:
-    """Evaluate in one style and give the report."""
+    """Evaluate in one style and return the report."""
     options = [
         *(f"--qeval-model={args.model}", f"--qeval-recipe={args.recipe}", f"--qeval-prompt={style}"),
         *(f"--qeval-suite={suite}" for suite in args.suites),
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace, style: str, output: Path) -> dict[str, Any]:
 
 
 def report_of(options: Sequence[str], output: Path) -> dict[str, Any]:
-    """Run pytest, the baseline included, and give its report."""
+    """Run pytest, the baseline included, and return its report."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--qeval-baseline=run", *options]
     finished = subprocess.run([*command, f"--qeval-output={output}"], check=False)
     if not (output / "report.json").is_file():

@@ -2,9 +2,9 @@
 
     python benchmarks/sandbox.py [--programs 400] [--workers 2] [bwrap namespace process]
 
-Prints, for each isolation that works here: the time to build the pool and judge its first program, the median and the
-90th percentile of the time that one program occupies its sandbox (clean-up included), the pool's throughput, and the
-CPU time of all processes of the sandboxes, which a busy machine does not change much.
+Prints for each isolation that works here: the time to start the pool and judge its first program; the median and the
+90th percentile of the time that a program occupies its sandbox, clean-up included; the pool's throughput; and the CPU
+time of all sandbox processes, which changes little on a busy machine.
 """
 
 from __future__ import annotations
@@ -30,16 +30,18 @@ _TRIVIAL = Program(
 
 
 class _Cost(NamedTuple):
+    """Times of one isolation."""
+
     start_s: float
     cpu_s: float
-    """Everything that the workers and their children have used, their start included."""
+    """CPU time of the workers and their children, from the start."""
     elapsed_s: float
     latencies_s: list[float]
-    """From the verdict before it in the same sandbox to its own."""
+    """From the previous verdict of the same sandbox to the program's own."""
 
 
 def measure(isolation: IsolationName, *, programs: int, workers: int) -> _Cost:
-    """Judge `programs` trivial programs after a warm-up of every worker."""
+    """Judge `programs` trivial programs after every worker is warm."""
     cpu_before_s = _cpu_of_children_s()
     begun = time.perf_counter()
     with SandboxPool(ExecutionSettings(isolation=isolation, workers=workers)) as pool:
@@ -53,10 +55,10 @@ def measure(isolation: IsolationName, *, programs: int, workers: int) -> _Cost:
             future.add_done_callback(lambda _: finished.append(time.perf_counter()))
         _drain(futures)
         elapsed_s = time.perf_counter() - begun
-    gaps = sorted(finished)
-    # With n workers always busy, a program occupies its worker from the n-th last verdict to its own.
     cpu_s = _cpu_of_children_s() - cpu_before_s
-    return _Cost(start_s, cpu_s, elapsed_s, [b - a for a, b in zip(gaps, gaps[workers:], strict=False)])
+    finished.sort()
+    # With n busy workers, a program occupies its worker from the n-th last verdict to its own.
+    return _Cost(start_s, cpu_s, elapsed_s, [b - a for a, b in zip(finished, finished[workers:], strict=False)])
 
 
 def _cpu_of_children_s() -> float:
@@ -90,9 +92,9 @@ def main() -> None:
 
 
 def describe(cost: _Cost, programs: int) -> str:
-    """Return the figures of one isolation in one line."""
+    """Return the times of one isolation in one line."""
     median_s, p90_s = statistics.median(cost.latencies_s), statistics.quantiles(cost.latencies_s, n=10)[-1]
-    # bubblewrap does not wait for its children, so their CPU time is counted nowhere
+    # bubblewrap does not reap its children, so their CPU time is not counted
     cpu = f", {cost.cpu_s / programs * 1e3:.1f} ms of CPU" if cost.cpu_s / programs > 1e-3 else ""  # noqa: PLR2004
     return (
         f"start {cost.start_s * 1e3:5.0f} ms   in a sandbox: median {median_s * 1e3:5.1f} ms, p90 {p90_s * 1e3:5.1f} ms"

@@ -167,7 +167,7 @@ class Evaluator:
         benchmark = waiting.benchmark
         if isinstance(benchmark, TextBenchmark):
             scored = Execution(status="scored", duration_s=0.0)
-            return _Executed(completion, _digest(benchmark.answer(completion.text)), None, _done(scored))
+            return _Executed(completion, _digest(benchmark.description(completion.text)), None, _done(scored))
         program = benchmark.program(waiting.problem, completion.text, self._style)
         if benchmark.is_empty(completion.text):
             future = _done(Execution(status="empty", duration_s=0.0, detail="the completion holds no code"))

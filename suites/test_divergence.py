@@ -1,4 +1,4 @@
-"""Divergence: how far a candidate is from the baseline where both are shown the same solutions."""
+"""Divergence: how far a candidate's token probabilities are from the baseline's on the same solutions."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""MBPP as functions: one test per problem and recipe; the self-test of the harness runs it, too."""
+"""MBPP as functions: one test per problem and recipe; part of the self-test."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Robustness: the same problems asked otherwise, one test per question and recipe."""
+"""Robustness: perturbed problems, one test per case and recipe."""
 
 import pytest
 
@@ -8,5 +8,5 @@ from pytest_qeval.schema import Case
 
 @pytest.mark.qeval_robustness
 def test_robustness(qeval: QEval, case: Case) -> None:
-    """The model completes the function, however it is asked."""
+    """The model completes the function, however the prompt is perturbed."""
     qeval(case)

@@ -1,4 +1,4 @@
-"""Sensitivity: which block suffers most when it alone is quantized; it says what to keep."""
+"""Sensitivity: how much each block suffers when it alone is quantized, to choose the layers to keep."""
 
 from pytest_qeval.fixtures import QEval
 

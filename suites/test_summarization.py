@@ -1,4 +1,4 @@
-"""Summarization: one test per function and recipe; answers are scored by BLEU and chrF."""
+"""Summarization: one test per function and recipe; descriptions are scored by BLEU and chrF."""
 
 import pytest
 
@@ -8,5 +8,5 @@ from pytest_qeval.schema import Case
 
 @pytest.mark.qeval("summarization")
 def test_summarization(qeval: QEval, case: Case) -> None:
-    """The model says in a sentence what a function does."""
+    """The model describes a function in a sentence."""
     qeval(case)

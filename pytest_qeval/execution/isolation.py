@@ -6,29 +6,48 @@ import sys
 from collections.abc import Callable
 
 from pytest_qeval.errors import SandboxError
-from pytest_qeval.execution.client import try_isolation
-from pytest_qeval.execution.launch import ISOLATIONS, Isolation
-from pytest_qeval.settings import IsolationName
+from pytest_qeval.execution.client import WorkerClient, WorkerLostError
+from pytest_qeval.schema import Program
+from pytest_qeval.settings import ExecutionSettings, IsolationName
 
-__all__ = ["choose_isolation"]
+__all__ = ["choose_isolation", "try_isolation"]
+
+_PROBE = Program(prelude="", code="def f(): return 1", test="def check(f): assert f() == 1", entry_point="f")
 
 
-def choose_isolation(name: IsolationName, start: Callable[[Isolation], str | None] = try_isolation) -> Isolation:
-    """Return the isolation of this name, after it was seen to work; `auto` is the strongest that works.
+def try_isolation(isolation: IsolationName) -> str | None:
+    """Execute a trivial program; return the reason why that does not work, or None."""
+    try:
+        client = WorkerClient(isolation, ExecutionSettings())
+    except WorkerLostError as error:
+        return str(error)
+    try:
+        execution = client.run(_PROBE)
+    except WorkerLostError as error:
+        return str(error)
+    finally:
+        client.close()
+    return None if execution.status == "passed" else f"a program that must pass: {execution.status} {execution.detail}"
+
+
+def choose_isolation(
+    name: IsolationName, probe: Callable[[IsolationName], str | None] = try_isolation
+) -> IsolationName:
+    """Return an isolation after `probe` succeeded; for `auto` the strongest that works.
 
     Args:
-        name: what the user asked for. `process` is never chosen by `auto`.
-        start: starts a worker and gives the reason why it cannot be used, or None.
+        name: The isolation in the settings. `auto` never chooses `process`.
+        probe: Returns the reason why an isolation cannot be used, or None.
 
     Raises:
-        SandboxError: when it does not work here; the message says why and what can be done.
+        SandboxError: when none works; the message has the reasons and the remedies.
     """
-    candidates = ("bwrap", "namespace") if name == "auto" else (name,)
+    candidates: tuple[IsolationName, ...] = ("bwrap", "namespace") if name == "auto" else (name,)
     reasons = []
     for candidate in candidates:
-        reason = "Linux is needed" if sys.platform != "linux" else start(ISOLATIONS[candidate])
+        reason = "Linux is needed" if sys.platform != "linux" else probe(candidate)
         if reason is None:
-            return ISOLATIONS[candidate]
+            return candidate
         reasons.append(f"  {candidate}: {reason}")
     advice = (
         "Programs written by a model are not run without protection. Install bubblewrap or allow unprivileged user "

@@ -1,7 +1,7 @@
-"""The trusted side of one program: run its test against a proxy of its function, and say what came of it.
+"""The trusted side of one program: run its test against a proxy of its function, and reply with the verdict.
 
 The judge receives the program and a nonce from the plugin, hands the code to the solver, and sends the nonce back only
-after `check` returned. It compares nothing but exact builtin values that its own decoder has made.
+after `check` returned. It compares only exact builtin values that its own decoder made.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import Any
 from pytest_qeval.execution.channel import Channel
 from pytest_qeval.execution.proxy import LOST, NOTHING, ProgramError, SolverProxy, StoppedError
 
-__all__ = ["FAULT", "compile_prelude", "judge", "one_line"]
+__all__ = ["FAULT", "judge"]
 
 FAULT = "fault"
-"""The judge's word for a solver that could not be confined, or a request that makes no sense."""
+"""Status of a solver that could not be confined."""
 
 _MAX_DETAIL = 200
 
 
 def judge(plugin: Channel, solver: Channel) -> bool:
-    """Judge the one program that arrives from the plugin and report to it; tell whether the solver is still there."""
+    """Judge one program from the plugin and reply to it; return whether the solver is still alive."""
     nonce, prelude, code, test, entry_point, timeout_s = plugin.receive()
     proxy = SolverProxy(solver)
     try:
@@ -37,7 +37,7 @@ def judge(plugin: Channel, solver: Channel) -> bool:
             status, detail = FAULT, " ".join(map(str, details))
     except EOFError:
         status, detail = FAULT, "the solver died before it saw the program"
-    plugin.send(nonce, status, one_line(detail))
+    plugin.send(nonce, status, _one_line(detail))
     return status != LOST
 
 
@@ -50,10 +50,10 @@ def _run(proxy: SolverProxy, prelude: str, code: str, test: str, entry_point: st
     except ProgramError as error:
         return proxy.verdict or error.verdict
     except MemoryError:
-        return proxy.verdict or ("memory", "MemoryError: the answer is too large to be judged")
+        return proxy.verdict or ("memory", "MemoryError: the result is too large to be judged")
     except AssertionError as error:
-        return proxy.verdict or ("failed", _describe_assertion(error, test, proxy.last_answer))
-    except BaseException as error:  # noqa: BLE001 - a SystemExit of the test is no success either
+        return proxy.verdict or ("failed", _describe_assertion(error, test, proxy.last_result))
+    except BaseException as error:  # noqa: BLE001 - a SystemExit of the test is not a success
         return proxy.verdict or ("error", f"{type(error).__name__}: {error}")
     return proxy.verdict or ("passed", "")
 
@@ -61,9 +61,9 @@ def _run(proxy: SolverProxy, prelude: str, code: str, test: str, entry_point: st
 def _check(proxy: SolverProxy, prelude: str, test: str, entry_point: str) -> None:
     """Execute the trusted sources and call `check`."""
     namespace: dict[str, Any] = {"__name__": "test"}
-    compiled = compile_prelude(prelude)
+    compiled = _compile_prelude(prelude)
     if compiled is not None:
-        with contextlib.suppress(Exception):  # a missing import, say: the test will name what it misses
+        with contextlib.suppress(Exception):  # such as a missing import: the test names what it misses
             exec(compiled, namespace)  # noqa: S102 - the benchmark's own source
     body = compile(test, "<test>", "exec", dont_inherit=True)
     for name in _names_of(body) - namespace.keys() - vars(builtins).keys():
@@ -72,19 +72,19 @@ def _check(proxy: SolverProxy, prelude: str, test: str, entry_point: str) -> Non
     namespace[entry_point] = candidate
     exec(body, namespace)  # noqa: S102 - the benchmark's own source
     check = namespace["check"]
-    namespace[entry_point] = candidate  # again: the function itself may be called `check`, as in MBPP/56
+    namespace[entry_point] = candidate  # again: the function may be called `check`, as in MBPP/56
     check(candidate)
 
 
 def _supply(name: str, proxy: SolverProxy) -> object:
-    """Return what a test may mean by a name that only the program defines: a module it imports, or a function."""
-    if name in sys.modules and name in sys.stdlib_module_names:  # nothing is imported for the sake of a name
+    """Return the meaning of a name that only the program defines: a module that it imports, or a function."""
+    if name in sys.modules and name in sys.stdlib_module_names:  # import nothing because of a name
         return sys.modules[name]
     return proxy.function(name)
 
 
-def compile_prelude(source: str) -> types.CodeType | None:
-    """Compile as many leading lines of `source` as compile: a prompt may end in the middle of a function."""
+def _compile_prelude(source: str) -> types.CodeType | None:
+    """Compile the longest beginning of `source` that compiles: a prompt may end in the middle of a function."""
     lines = source.splitlines(keepends=True)
     for end in range(len(lines), 0, -1):
         head = "".join(lines[:end])
@@ -94,36 +94,36 @@ def compile_prelude(source: str) -> types.CodeType | None:
     return None
 
 
-def one_line(text: str) -> str:
-    """Return the first line that says something, of a length that fits in a table."""
+def _one_line(text: str) -> str:
+    """Return the first line that is not blank, cut to a length that fits in a table."""
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
     printable = "".join(character if character.isprintable() else "?" for character in line)
     return printable if len(printable) <= _MAX_DETAIL else printable[: _MAX_DETAIL - 1] + "…"
 
 
 def _names_of(code: types.CodeType) -> set[str]:
-    """Return all names that a code object and the functions in it may look up as globals."""
+    """Return the names that a code object and the functions in it may look up as globals."""
     inner = [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
     return set(code.co_names).union(*map(_names_of, inner))
 
 
-def _describe_assertion(error: AssertionError, test: str, last_answer: object) -> str:
-    """Say which line of the test did not hold, and what the program answered last."""
-    message, trace, line = one_line(str(error)), error.__traceback__, ""
+def _describe_assertion(error: AssertionError, test: str, last_result: object) -> str:
+    """Return the line of the test that failed, and the program's last result."""
+    message, trace, line = _one_line(str(error)), error.__traceback__, ""
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == "<test>":
             line = test.splitlines()[trace.tb_lineno - 1].strip()
         trace = trace.tb_next
-    if message and line.startswith("raise "):  # the test has put it into words of its own
+    if message and line.startswith("raise "):  # the test raises a message of its own
         return message
-    answer = "" if last_answer is NOTHING else f" (got {_repr(last_answer)})"
-    said = f": {message}" if message and message not in line else ""
-    room = max(40, _MAX_DETAIL - len(answer) - len(said))
-    return f"{line[:room]}{answer}{said}"
+    result = "" if last_result is NOTHING else f" (got {_repr(last_result)})"
+    reason = f": {message}" if message and message not in line else ""
+    room = max(40, _MAX_DETAIL - len(result) - len(reason))
+    return f"{line[:room]}{result}{reason}"
 
 
 def _repr(value: object) -> str:
     try:
-        return one_line(reprlib.repr(value))
-    except ValueError:  # an integer of more digits than Python prints
+        return _one_line(reprlib.repr(value))
+    except ValueError:  # an integer with more digits than Python prints
         return f"a huge {type(value).__name__}"

@@ -1,26 +1,50 @@
-"""How much a program may use; applied to a process once, before any of its code runs."""
+"""Limits of time and memory of one program, and when a program that lacks CPU time may run longer.
+
+The time limit is wall clock. A program that waited for a processor during most of it is not slow, and its result must
+not depend on what else the machine does. Such a program continues until its CPU time reaches the limit, at most
+`MAX_EXTENSION` times the limit in wall clock. A sleeping program is recognized by using no CPU time.
+"""
 
 from __future__ import annotations
 
 import math
 import resource
+import time
 from dataclasses import dataclass
 
-__all__ = ["LONGEST_S", "MEMORY_RESERVE_BYTES", "Limits", "allow_cpu_time", "allow_reserve", "cpu_limit_s"]
+__all__ = [
+    "LONGEST_S",
+    "MAX_EXTENSION",
+    "MEMORY_RESERVE_BYTES",
+    "STARVATION_CHECK_S",
+    "ProgramLimits",
+    "cpu_limit_s",
+    "cpu_time_s",
+    "is_starved",
+    "lift_memory_limit",
+    "limit_cpu_time",
+]
 
 LONGEST_S = 120.0
-"""No program is given more seconds than this, unless the session's own limit is above it."""
-
+"""Longest time limit of a single program, unless the session's limit is above it."""
+MAX_EXTENSION = 4
+"""Longest run of a starved program, in multiples of its limit."""
+STARVATION_CHECK_S = 0.25
+"""Interval in which a program beyond its limit is checked."""
 MEMORY_RESERVE_BYTES = 32 * 2**20
-"""What a solver may take beyond its limit after a MemoryError, in order to report it."""
+"""Memory that a solver may use beyond its limit after a MemoryError, in order to report it."""
+
+_USED_SHARE = 0.9
+_LEAST_SHARE = 0.02  # what even one of fifty competing threads would get
+_CPUCLOCK_SCHED = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Limits of one program."""
+class ProgramLimits:
+    """Limits of one program, applied to a process before it runs any of the program's code."""
 
     timeout_s: float
-    """Wall clock, enforced by the worker (see `patience`); CPU time, enforced by the kernel, is a little more."""
+    """Wall clock, enforced by the worker; the kernel enforces slightly more CPU time."""
     memory_bytes: int
     """Address space."""
     file_bytes: int = 16 * 2**20
@@ -29,16 +53,16 @@ class Limits:
     """Size of the temporary directory, where it is a file system of its own."""
     open_files: int = 64
     processes: int = 64
-    """Threads and processes of one sandbox; only inside a user namespace, where nobody else is counted."""
+    """Threads and processes of one sandbox; applied only inside a user namespace, where nothing else is counted."""
 
     def apply(self, *, bound_processes: bool) -> None:
         """Limit the calling process and its descendants."""
         cpu_s = cpu_limit_s(self.timeout_s)
-        # A solver is confined before it is known which program it gets, and how long that may take.
-        most_s = cpu_limit_s(max(self.timeout_s, LONGEST_S))
-        wanted: dict[int, tuple[int, int]] = {
+        # A solver is confined before its program and that program's own time limit are known.
+        longest_s = cpu_limit_s(max(self.timeout_s, LONGEST_S))
+        limits: dict[int, tuple[int, int]] = {
             resource.RLIMIT_AS: (self.memory_bytes, self.memory_bytes + MEMORY_RESERVE_BYTES),
-            resource.RLIMIT_CPU: (cpu_s, most_s + 1),
+            resource.RLIMIT_CPU: (cpu_s, longest_s + 1),
             resource.RLIMIT_FSIZE: (self.file_bytes, self.file_bytes),
             resource.RLIMIT_NOFILE: (self.open_files, self.open_files),
             resource.RLIMIT_CORE: (0, 0),
@@ -46,31 +70,52 @@ class Limits:
             resource.RLIMIT_MSGQUEUE: (0, 0),
         }
         if bound_processes:
-            wanted[resource.RLIMIT_NPROC] = (self.processes, self.processes)
-        for name, (soft, hard) in wanted.items():
-            _lower(name, soft, hard)
+            limits[resource.RLIMIT_NPROC] = (self.processes, self.processes)
+        for kind, (soft, hard) in limits.items():
+            _lower(kind, soft, hard)
 
 
-def _lower(name: int, soft: int, hard: int) -> None:
-    """Set a limit, never above the one that is already there (which only root may raise)."""
-    _, ceiling = resource.getrlimit(name)
+def _lower(kind: int, soft: int, hard: int) -> None:
+    """Set a resource limit, never above the present hard limit (which only root may raise)."""
+    _, ceiling = resource.getrlimit(kind)
     if ceiling != resource.RLIM_INFINITY:
         soft, hard = min(soft, ceiling), min(hard, ceiling)
-    resource.setrlimit(name, (soft, hard))
+    resource.setrlimit(kind, (soft, hard))
 
 
 def cpu_limit_s(timeout_s: float) -> int:
-    """Return the CPU time after which the kernel stops a program that its worker has not."""
+    """Return the CPU time in seconds after which the kernel stops a program."""
     return math.ceil(timeout_s) + 1
 
 
-def allow_cpu_time(timeout_s: float) -> None:
-    """Let the calling process take as long as its program may, and no longer."""
+def limit_cpu_time(timeout_s: float) -> None:
+    """Limit the CPU time of the calling process to that of a program with the time limit `timeout_s`."""
     cpu_s = cpu_limit_s(timeout_s)
     _lower(resource.RLIMIT_CPU, cpu_s, cpu_s + 1)
 
 
-def allow_reserve() -> None:
-    """Lift the calling process's memory limit to the reserve, so that a MemoryError can be reported."""
+def lift_memory_limit() -> None:
+    """Raise the memory limit of the calling process by the reserve, so that a MemoryError can be reported."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+
+
+def is_starved(*, used_s: float, gained_s: float, waited_s: float, limit_s: float) -> bool:
+    """Return whether a program computes, but has not had its CPU time.
+
+    Args:
+        used_s: CPU time of the program.
+        gained_s: CPU time since the last check.
+        waited_s: Wall clock since the last check.
+        limit_s: The program's limit.
+    """
+    return used_s < _USED_SHARE * limit_s and gained_s >= _LEAST_SHARE * waited_s
+
+
+def cpu_time_s(*pids: int) -> float:
+    """Return the CPU time of processes that are not reaped yet; 0.0 where the kernel does not provide it."""
+    try:
+        # The clock of a process, as clock_getcpuclockid(3) composes it: a sandbox has no /proc.
+        return sum(time.clock_gettime((~pid << 3) | _CPUCLOCK_SCHED) for pid in pids)
+    except OSError:
+        return 0.0

@@ -1,37 +1,10 @@
-"""The few Linux calls that Python 3.10's standard library lacks, by ctypes; nothing here decides anything."""
+"""Linux system calls that Python 3.10's standard library lacks, called through ctypes."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import platform
-from collections.abc import Sequence
-
-__all__ = [
-    "CLONE_NEWIPC",
-    "CLONE_NEWNET",
-    "CLONE_NEWNS",
-    "CLONE_NEWPID",
-    "CLONE_NEWUSER",
-    "CLONE_NEWUTS",
-    "bind",
-    "drop_capabilities",
-    "install_filter",
-    "landlock_add_path",
-    "landlock_create",
-    "landlock_restrict",
-    "landlock_version",
-    "make_private",
-    "mount_tmpfs",
-    "pivot_root",
-    "restrict_mount",
-    "set_child_subreaper",
-    "set_death_signal",
-    "set_no_new_privileges",
-    "set_undumpable",
-    "setns",
-    "unshare",
-]
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -44,11 +17,9 @@ _MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_PRIVATE = 0x2, 0x4, 0x1000, 0x4000
 _MOUNT_ATTRIBUTES = {"readonly": 0x1, "nosuid": 0x2, "nodev": 0x4}
 _MNT_DETACH = 2
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 36, 38
-_SECCOMP_MODE_FILTER = 2
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38
 _LINUX_CAPABILITY_VERSION_3 = 0x20080522
-# Numbers above 423 are the same on every architecture.
-_MOUNT_SETATTR, _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 442, 444, 445, 446
+_MOUNT_SETATTR = 442  # numbers above 423 are the same on every architecture
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -62,29 +33,6 @@ class _CapHeader(ctypes.Structure):
     _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
 
 
-class _SockFilter(ctypes.Structure):
-    _fields_ = [
-        ("code", ctypes.c_uint16),
-        ("jt", ctypes.c_uint8),
-        ("jf", ctypes.c_uint8),
-        ("k", ctypes.c_uint32),
-    ]
-
-
-class _SockProgram(ctypes.Structure):
-    _fields_ = [("len", ctypes.c_uint16), ("filter", ctypes.POINTER(_SockFilter))]
-
-
-class _RulesetAttr(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint64) for name in ("access_fs", "access_net", "scoped")]
-
-
-class _PathBeneath(ctypes.Structure):
-    _pack_ = 1
-    _layout_ = "ms"  # what _pack_ implies; Python 3.14 wants it said
-    _fields_ = [("access", ctypes.c_uint64), ("fd", ctypes.c_int32)]
-
-
 def _check(result: int, call: str) -> int:
     if result < 0:
         code = ctypes.get_errno()
@@ -92,13 +40,19 @@ def _check(result: int, call: str) -> int:
     return result
 
 
-def _syscall(number: int, call: str, *arguments: object) -> int:
-    # Widened to the register size: as plain ints ctypes would pass 32 bits and leave the rest to chance.
+def syscall(number: int, call: str, *arguments: object) -> int:
+    """Make a system call by its number; `call` is its name for the error message.
+
+    Raises:
+        OSError: when the call fails.
+    """
+    # Widened to the register size: ctypes would pass plain ints as 32 bits and leave the upper half undefined.
     wide = [ctypes.c_long(value) if isinstance(value, int) else value for value in arguments]
     return _check(_libc.syscall(ctypes.c_long(number), *wide), call)
 
 
-def _prctl(call: str, option: int, value: int, pointer: object = None) -> None:
+def prctl(call: str, option: int, value: int, pointer: object = None) -> None:
+    """Make the system call prctl; `call` is the option's name for the error message."""
     zero = ctypes.c_ulong(0)
     third = zero if pointer is None else pointer
     _check(_libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), third, zero, zero), f"prctl({call})")
@@ -106,22 +60,22 @@ def _prctl(call: str, option: int, value: int, pointer: object = None) -> None:
 
 def set_death_signal(signal: int) -> None:
     """Receive `signal` when the thread that created this process ends."""
-    _prctl("PDEATHSIG", _PR_SET_PDEATHSIG, signal)
+    prctl("PDEATHSIG", _PR_SET_PDEATHSIG, signal)
 
 
 def set_undumpable() -> None:
     """Forbid other processes of this user to trace this one or to read its memory."""
-    _prctl("DUMPABLE", _PR_SET_DUMPABLE, 0)
+    prctl("DUMPABLE", _PR_SET_DUMPABLE, 0)
 
 
 def set_child_subreaper() -> None:
     """Become the parent of orphaned descendants, so that they can be found and killed."""
-    _prctl("CHILD_SUBREAPER", _PR_SET_CHILD_SUBREAPER, 1)
+    prctl("CHILD_SUBREAPER", _PR_SET_CHILD_SUBREAPER, 1)
 
 
 def set_no_new_privileges() -> None:
-    """Return up set-user-id programs, for ever."""
-    _prctl("NO_NEW_PRIVS", _PR_SET_NO_NEW_PRIVS, 1)
+    """Disable set-user-id programs; this cannot be undone."""
+    prctl("NO_NEW_PRIVS", _PR_SET_NO_NEW_PRIVS, 1)
 
 
 def drop_capabilities() -> None:
@@ -168,49 +122,16 @@ def restrict_mount(target: str, *names: str) -> None:
     attributes = _MountAttr(attr_set=sum(_MOUNT_ATTRIBUTES[name] for name in names))
     size = ctypes.sizeof(attributes)
     path = ctypes.c_char_p(os.fsencode(target))
-    _syscall(_MOUNT_SETATTR, "mount_setattr", _AT_FDCWD, path, _AT_RECURSIVE, ctypes.byref(attributes), size)
+    syscall(_MOUNT_SETATTR, "mount_setattr", _AT_FDCWD, path, _AT_RECURSIVE, ctypes.byref(attributes), size)
 
 
 def pivot_root(new_root: str) -> None:
-    """Make `new_root` the root directory and forget the old one."""
+    """Make `new_root` the root directory and detach the old one."""
     number = _PIVOT_ROOT.get(platform.machine())
     if number is None:
         raise OSError(f"pivot_root has no known number on {platform.machine()}")
     os.chdir(new_root)
     here = ctypes.c_char_p(b".")
-    _syscall(number, "pivot_root", here, here)
+    syscall(number, "pivot_root", here, here)
     _check(_libc.umount2(b".", _MNT_DETACH), "umount")
     os.chdir("/")
-
-
-def install_filter(instructions: Sequence[tuple[int, int, int, int]]) -> None:
-    """Filter this process's system calls, for ever, by a BPF program."""
-    program = (_SockFilter * len(instructions))(*(_SockFilter(*instruction) for instruction in instructions))
-    holder = _SockProgram(len(instructions), program)
-    _prctl("SECCOMP", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(holder))
-
-
-def landlock_version() -> int:
-    """Return the kernel's Landlock version, 0 where there is none."""
-    return max(0, int(_libc.syscall(ctypes.c_long(_LANDLOCK_CREATE), None, ctypes.c_long(0), ctypes.c_long(1))))
-
-
-def landlock_create(*, access_fs: int, access_net: int, scoped: int, size: int) -> int:
-    """Create a rule set that denies what is named here; give its descriptor."""
-    attributes = _RulesetAttr(access_fs, access_net, scoped)
-    return _syscall(_LANDLOCK_CREATE, "landlock_create_ruleset", ctypes.byref(attributes), size, 0)
-
-
-def landlock_add_path(ruleset: int, path: str, access: int) -> None:
-    """Allow `access` at and below `path`."""
-    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    try:
-        rule = _PathBeneath(access, fd)
-        _syscall(_LANDLOCK_ADD, f"landlock_add_rule {path}", ruleset, 1, ctypes.byref(rule), 0)
-    finally:
-        os.close(fd)
-
-
-def landlock_restrict(ruleset: int) -> None:
-    """Put this process and its descendants under the rule set, for ever."""
-    _syscall(_LANDLOCK_RESTRICT, "landlock_restrict_self", ruleset, 0)

@@ -1,12 +1,11 @@
-"""What came of a program, from what its judge said and what the worker saw: a pure function."""
+"""Turn a judge's reply and a worker's report into an execution: a pure function."""
 
 from __future__ import annotations
 
 import hmac
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_qeval.errors import SandboxError
 from pytest_qeval.execution.judge import FAULT
@@ -15,12 +14,11 @@ from pytest_qeval.execution.proxy import LOST
 from pytest_qeval.schema import EXECUTION_STATUSES, Execution
 from pytest_qeval.settings import ExecutionSettings
 
-__all__ = ["Report", "interpret"]
+__all__ = ["WorkerReport", "interpret"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What a worker saw from outside."""
+class WorkerReport(NamedTuple):
+    """What a worker observed from outside of a program, in the order of its message."""
 
     timed_out: bool
     duration_s: float
@@ -31,22 +29,10 @@ class Report:
     solver_cpu_s: float = 0.0
     solver_peak_bytes: int = 0
 
-    @classmethod
-    def parse(cls, frame: Sequence[Any]) -> Report:
-        """Read a worker's frame."""
-        timed_out, duration_s, judge_code, end = frame
-        solver_code, solver_cpu_s, solver_peak_bytes = end or (None, 0.0, 0)
-        return cls(
-            timed_out=timed_out,
-            duration_s=duration_s,
-            judge_code=judge_code,
-            solver_code=solver_code,
-            solver_cpu_s=solver_cpu_s,
-            solver_peak_bytes=solver_peak_bytes,
-        )
 
-
-def interpret(report: Report, reply: Sequence[Any] | None, nonce: bytes, settings: ExecutionSettings) -> Execution:
+def interpret(
+    report: WorkerReport, reply: Sequence[Any] | None, nonce: bytes, settings: ExecutionSettings
+) -> Execution:
     """Return the execution.
 
     Raises:
@@ -58,7 +44,9 @@ def interpret(report: Report, reply: Sequence[Any] | None, nonce: bytes, setting
     return Execution(status=status, duration_s=report.duration_s, detail=detail)
 
 
-def _verdict(report: Report, reply: Sequence[Any] | None, nonce: bytes, settings: ExecutionSettings) -> tuple[Any, str]:
+def _verdict(
+    report: WorkerReport, reply: Sequence[Any] | None, nonce: bytes, settings: ExecutionSettings
+) -> tuple[Any, str]:
     if report.timed_out:
         return "timeout", f"no result within {settings.timeout_s:g} s"
     match reply:
@@ -70,8 +58,8 @@ def _verdict(report: Report, reply: Sequence[Any] | None, nonce: bytes, settings
             return "tampered", "a verdict without the right nonce"
 
 
-def _verdict_of_end(report: Report, settings: ExecutionSettings) -> tuple[str, str]:
-    """Say what a solver's end means when it ended before `check` returned."""
+def _verdict_of_end(report: WorkerReport, settings: ExecutionSettings) -> tuple[str, str]:
+    """Return the verdict on a solver that ended before `check` returned."""
     code = report.solver_code
     if code is None:
         return "tampered", "the program closed the channel to its judge"
@@ -81,7 +69,10 @@ def _verdict_of_end(report: Report, settings: ExecutionSettings) -> tuple[str, s
     if -code == signal.SIGXCPU or (-code == signal.SIGKILL and report.solver_cpu_s >= limit_s):
         return "timeout", f"used {report.solver_cpu_s:.1f} s of CPU time"
     if -code == signal.SIGKILL and report.solver_peak_bytes >= settings.memory_bytes // 2:
-        return "memory", f"killed while it used {report.solver_peak_bytes // 2**20} MiB"  # the machine's memory ended
+        return (
+            "memory",
+            f"killed while it used {report.solver_peak_bytes // 2**20} MiB",
+        )  # the machine was out of memory
     return "error", f"{_describe(code)} before check returned"
 
 

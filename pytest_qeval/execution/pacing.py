@@ -1,8 +1,8 @@
-"""Time limits that follow from how long the reference takes on this machine.
+"""Time limits that follow from how long the reference solution takes on this machine.
 
-A limit in seconds judges the machine as much as the program where inputs are many or large: what takes the reference
-three seconds here may take it thirty on a laptop. So the reference is judged first, once a problem, in the same
-sandboxes; then a program has four times as long (the factor of evalplus), and never less than the session allows.
+Where inputs are many or large, a fixed limit in seconds judges the machine as much as the program: a reference that
+takes three seconds here may take thirty on a laptop. So the reference is executed first, once per problem and in the
+same sandboxes. A program then has four times as long (the factor of evalplus), and never less than the session's limit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pytest_qeval.schema import Execution, Program
 __all__ = ["FACTOR", "PacedPool"]
 
 FACTOR = 4.0
-"""How many times as long as the reference a program may take."""
+"""Time limit of a program in multiples of its reference's time."""
 
 
 class _Pool(Protocol):
@@ -26,7 +26,7 @@ class _Pool(Protocol):
 
 
 class PacedPool:
-    """A pool that gives programs with a reference the time they deserve; all others go straight on."""
+    """A pool that derives the time limit of programs with a reference; it passes all others on unchanged."""
 
     def __init__(self, pool: _Pool, *, timeout_s: float) -> None:
         """Use `pool`, whose programs have `timeout_s` seconds."""
@@ -40,11 +40,12 @@ class PacedPool:
         if program.reference is None:
             return self._pool.submit(program)
         result: Future[Execution] = Future()
-        self._measure(program, program.reference).add_done_callback(lambda done: self._go_on(program, done, result))
+        measured = self._measure(program, program.reference)
+        measured.add_done_callback(lambda measured: self._submit_limited(program, measured, result))
         return result
 
     def _measure(self, program: Program, reference: str) -> Future[Execution]:
-        """Let the reference be judged as if it were a program, which costs what judging costs, too."""
+        """Execute the reference like a program, so that its time includes the test's."""
         key = (reference, program.test)
         with self._lock:
             if key not in self._measured:
@@ -52,23 +53,21 @@ class PacedPool:
                 self._measured[key] = self._pool.submit(unhurried)
             return self._measured[key]
 
-    def _go_on(self, program: Program, measured: Future[Execution], result: Future[Execution]) -> None:
-        """Submit the program; whatever goes wrong is told to whoever waits for the result."""
+    def _submit_limited(self, program: Program, measured: Future[Execution], result: Future[Execution]) -> None:
+        """Submit the program with its limit; pass every error on to `result`."""
         try:
-            limit_s = max(self._timeout_s, min(LONGEST_S, FACTOR * _time_of(measured.result())))
+            reference = measured.result()
+            # A reference that does not pass says nothing about time.
+            reference_s = reference.duration_s if reference.status == "passed" else 0.0
+            limit_s = max(self._timeout_s, min(LONGEST_S, FACTOR * reference_s))
             execution = self._pool.submit(replace(program, timeout_s=limit_s))
-        except BaseException as error:  # noqa: BLE001 - nobody else would see it: this runs in a sandbox's thread
+        except BaseException as error:  # noqa: BLE001 - it would be lost in a sandbox's thread
             result.set_exception(error)
-            return
-        execution.add_done_callback(lambda done: _hand_over(done, result))
+        else:
+            execution.add_done_callback(lambda done: _copy(done, result))
 
 
-def _time_of(execution: Execution) -> float:
-    """Return the reference's time; one that does not pass tells nothing about time."""
-    return execution.duration_s if execution.status == "passed" else 0.0
-
-
-def _hand_over(done: Future[Execution], result: Future[Execution]) -> None:
+def _copy(done: Future[Execution], result: Future[Execution]) -> None:
     error = done.exception()
     if error is not None:
         result.set_exception(error)

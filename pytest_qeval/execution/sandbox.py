@@ -11,9 +11,8 @@ from types import TracebackType
 from pytest_qeval.errors import SandboxError
 from pytest_qeval.execution.client import WorkerClient, WorkerLostError
 from pytest_qeval.execution.isolation import choose_isolation
-from pytest_qeval.execution.launch import Isolation
 from pytest_qeval.schema import Execution, Program
-from pytest_qeval.settings import ExecutionSettings
+from pytest_qeval.settings import ExecutionSettings, IsolationName
 
 __all__ = ["SandboxPool"]
 
@@ -24,25 +23,24 @@ _Job = tuple[Program, "Future[Execution]"]
 class SandboxPool:
     """Executes programs in `settings.workers` sandboxes at a time.
 
-    Workers start with the first programs. Use it as a context manager, or call `close`; a pool that is forgotten is
-    closed when it is collected or when Python ends, and its processes die with this one, however that ends.
+    Workers start with the first programs. Use it as a context manager, or call `close`. A forgotten pool is closed when
+    it is garbage-collected or Python ends, and its processes die with this one, however that ends.
     """
 
-    def __init__(self, settings: ExecutionSettings, *, isolation: Isolation | None = None) -> None:
-        """Choose the isolation, unless that was done before.
+    def __init__(self, settings: ExecutionSettings, *, isolation: IsolationName | None = None) -> None:
+        """Choose the isolation, unless `isolation` is given.
 
         Args:
-            settings: what the user asked for.
-            isolation: one that was seen to work, and is what the settings ask for.
+            settings: Isolation, limits and number of workers.
+            isolation: The result of `choose_isolation` for these settings.
 
         Raises:
-            SandboxError: when programs cannot be executed as safely as the settings ask.
+            SandboxError: when programs cannot be executed as safely as the settings require.
         """
-        chosen = isolation or choose_isolation(settings.isolation)
-        self.isolation: str = chosen.name
-        """What is really used: `bwrap`, `namespace` or `process`."""
+        self.isolation: IsolationName = isolation or choose_isolation(settings.isolation)
+        """The isolation in use: `bwrap`, `namespace` or `process`."""
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._lanes = [_Lane(chosen, settings, self._jobs) for _ in range(max(1, settings.workers))]
+        self._lanes = [_Lane(self.isolation, settings, self._jobs) for _ in range(max(1, settings.workers))]
         self._started = 0
         self._starting = threading.Lock()
         self._close = weakref.finalize(self, _close, self._lanes, self._jobs)
@@ -54,7 +52,7 @@ class SandboxPool:
         """
         if not self._close.alive:
             raise SandboxError("The pool of sandboxes is closed.")
-        with self._starting:  # a program may be submitted by the thread that has just finished another one
+        with self._starting:  # sandbox threads submit programs, too
             if self._started < len(self._lanes):
                 self._lanes[self._started].start()
                 self._started += 1
@@ -80,22 +78,24 @@ def _close(lanes: list[_Lane], jobs: queue.SimpleQueue[_Job | None]) -> None:
         lane.stop()
         jobs.put(None)
     for lane in lanes:
-        lane.join_if_started()
+        if lane.is_alive():
+            lane.join()
     while not jobs.empty():
-        job = jobs.get()
-        if job is not None:
-            _fail(job[1], SandboxError("The pool of sandboxes was closed before this program ran."))
+        _refuse(jobs.get())
 
 
-def _fail(future: Future[Execution], error: SandboxError) -> None:
-    if not future.done() and (future.running() or future.set_running_or_notify_cancel()):
-        future.set_exception(error)
+def _refuse(job: _Job | None) -> None:
+    """Fail a program that did not run before the pool was closed."""
+    if job is not None and job[1].set_running_or_notify_cancel():
+        job[1].set_exception(SandboxError("The pool of sandboxes was closed before this program ran."))
 
 
 class _Lane(threading.Thread):
-    """One worker and the thread that it lives and dies with."""
+    """One worker and the thread that owns it."""
 
-    def __init__(self, isolation: Isolation, settings: ExecutionSettings, jobs: queue.SimpleQueue[_Job | None]) -> None:
+    def __init__(
+        self, isolation: IsolationName, settings: ExecutionSettings, jobs: queue.SimpleQueue[_Job | None]
+    ) -> None:
         super().__init__(name="qeval-sandbox", daemon=True)
         self.isolation = isolation
         self.settings = settings
@@ -104,14 +104,16 @@ class _Lane(threading.Thread):
         self.client: WorkerClient | None = None
 
     def run(self) -> None:
-        """Take programs until the pool is closed."""
+        """Execute programs until the pool is closed."""
         try:
             while (job := self.jobs.get()) is not None and not self.stopped.is_set():
                 program, future = job
                 if future.set_running_or_notify_cancel():
-                    self._settle(program, future)
-            if job is not None:
-                _fail(job[1], SandboxError("The pool of sandboxes was closed before this program ran."))
+                    try:
+                        future.set_result(self._execute(program))
+                    except Exception as error:  # noqa: BLE001 - raised again by the future's `result`
+                        future.set_exception(error)
+            _refuse(job)
         finally:
             self._end_worker()
 
@@ -122,25 +124,14 @@ class _Lane(threading.Thread):
         if client is not None:
             client.hang_up()
 
-    def join_if_started(self) -> None:
-        """Wait until the worker is gone."""
-        if self.is_alive():
-            self.join()
-
-    def _settle(self, program: Program, future: Future[Execution]) -> None:
-        try:
-            future.set_result(self._execute(program))
-        except Exception as error:  # noqa: BLE001 - whoever waits for the future gets it, with its traceback
-            future.set_exception(error)
-
     def _execute(self, program: Program) -> Execution:
-        """Execute on a worker; a worker that dies is replaced and gets the program once more."""
+        """Execute on a worker; replace a worker that dies and try once more."""
         reasons = []
         for _ in range(_ATTEMPTS):
             try:
                 if self.client is None:
                     self.client = WorkerClient(self.isolation, self.settings)
-                if self.stopped.is_set():  # asked after `client` is set: `stop` either sees it or is seen here
+                if self.stopped.is_set():  # checked after `client` is set: `stop` either sees it or is seen here
                     break
                 return self.client.run(program)
             except WorkerLostError as error:

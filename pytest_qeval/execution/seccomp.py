@@ -1,20 +1,21 @@
-"""Which system calls a solver may make: it may compute, read files, write its own and start threads.
+"""Filter the system calls of a solver: it may compute, read files, write its own files and start threads.
 
-The filter forbids starting processes (so no descendant can outlive a program, and a fork bomb is one failed call, also
-for root, whom RLIMIT_NPROC does not bind), the network, signals and tracing beyond itself, and the rarely used parts of
-the kernel that sandboxes were broken with. A list of what is forbidden, not of what is allowed: honest programs may
-import any library. Calls newer than the list are answered with "no such call".
+The filter forbids starting processes (so no descendant outlives a program, and a fork bomb is one failed call, also for
+root, whom RLIMIT_NPROC does not bind), the network, signals and tracing beyond the process itself, and rarely used
+parts of the kernel that sandboxes were broken with. It lists what is forbidden, not what is allowed, since honest
+programs may import any library. Calls newer than the list fail with "no such call".
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import platform
 from typing import NamedTuple
 
-from pytest_qeval.execution.linux import install_filter
+from pytest_qeval.execution.linux import prctl
 
-__all__ = ["build_filter", "is_supported", "restrict_system_calls"]
+__all__ = ["is_supported", "restrict_system_calls"]
 
 _AUDIT_ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _NEWEST_KNOWN = 462  # mseal, Linux 6.10
@@ -59,15 +60,15 @@ _DENIED: dict[str, tuple[int | None, int | None]] = {
 }  # fmt: skip
 
 
-class _Rule(NamedTuple):
-    """A call that depends on one argument."""
+class _CallRule(NamedTuple):
+    """A call that is allowed or denied by the value of one argument."""
 
     numbers: tuple[int, int]
     argument: int
     mask: int
     values: tuple[int, ...]
     allow: bool
-    """Whether a match is what is allowed, or what is denied."""
+    """Whether the values are the allowed ones, or the denied ones."""
 
 
 _ANY_BITS = 0xFFFFFFFF
@@ -82,20 +83,34 @@ _Instruction = tuple[int, int, int, int]
 _LOAD, _AND, _EQUAL, _GREATER, _RETURN = 0x20, 0x54, 0x15, 0x25, 0x06
 _OFFSET_NUMBER, _OFFSET_ARCHITECTURE, _OFFSET_ARGUMENTS = 0, 4, 16
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
+_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
+
+
+class _SockFilter(ctypes.Structure):
+    _fields_ = [("code", ctypes.c_uint16), ("jt", ctypes.c_uint8), ("jf", ctypes.c_uint8), ("k", ctypes.c_uint32)]
+
+
+class _SockProgram(ctypes.Structure):
+    _fields_ = [("len", ctypes.c_uint16), ("filter", ctypes.POINTER(_SockFilter))]
 
 
 def is_supported() -> bool:
-    """Return whether the call numbers of this machine are known."""
+    """Return whether the system call numbers of this machine are known."""
     return platform.machine() in _AUDIT_ARCHITECTURES
 
 
 def restrict_system_calls(pid: int) -> None:
-    """Put the calling process, whose id is `pid`, under the filter; `set_no_new_privileges` must have been called."""
-    install_filter(build_filter(platform.machine(), pid))
+    """Put the calling process, whose id is `pid`, under the filter; this cannot be undone.
+
+    `set_no_new_privileges` must have been called.
+    """
+    instructions = _build_filter(platform.machine(), pid)
+    program = (_SockFilter * len(instructions))(*(_SockFilter(*instruction) for instruction in instructions))
+    prctl("SECCOMP", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(_SockProgram(len(instructions), program)))
 
 
-def build_filter(machine: str, pid: int) -> list[_Instruction]:
-    """Return the BPF program for the process `pid`, which may signal and limit nobody but itself."""
+def _build_filter(machine: str, pid: int) -> list[_Instruction]:
+    """Return the BPF program for the process `pid`, which may signal and limit only itself."""
     column = list(_AUDIT_ARCHITECTURES).index(machine)
     program = [
         (_LOAD, 0, 0, _OFFSET_ARCHITECTURE),
@@ -116,24 +131,24 @@ def build_filter(machine: str, pid: int) -> list[_Instruction]:
     return [*program, (_RETURN, 0, 0, _ALLOW)]
 
 
-def _rules(pid: int) -> tuple[_Rule, ...]:
+def _rules(pid: int) -> tuple[_CallRule, ...]:
     thread_only = _CLONE_THREAD | _CLONE_NAMESPACES
     return (
-        _Rule((56, 220), 0, thread_only, (_CLONE_THREAD,), allow=True),  # clone
-        _Rule((62, 129), 0, _ANY_BITS, (pid,), allow=True),  # kill
-        _Rule((234, 131), 0, _ANY_BITS, (pid,), allow=True),  # tgkill
-        _Rule((302, 261), 0, _ANY_BITS, (0, pid), allow=True),  # prlimit64
+        _CallRule((56, 220), 0, thread_only, (_CLONE_THREAD,), allow=True),  # clone
+        _CallRule((62, 129), 0, _ANY_BITS, (pid,), allow=True),  # kill
+        _CallRule((234, 131), 0, _ANY_BITS, (pid,), allow=True),  # tgkill
+        _CallRule((302, 261), 0, _ANY_BITS, (0, pid), allow=True),  # prlimit64
         # asyncio needs a stream pair; a datagram pair could send to any named socket
-        _Rule((53, 199), 1, _SOCK_TYPE_MASK, (_SOCK_STREAM,), allow=True),  # socketpair
+        _CallRule((53, 199), 1, _SOCK_TYPE_MASK, (_SOCK_STREAM,), allow=True),  # socketpair
         # a descriptor's owner is sent signals: a way to kill another process of the same user
-        _Rule((72, 25), 1, _ANY_BITS, (_F_SETOWN, _F_SETSIG, _F_SETOWN_EX), allow=False),  # fcntl
-        _Rule((157, 167), 0, _ANY_BITS, (_PR_SET_PDEATHSIG,), allow=False),  # prctl: a solver dies with its worker
-        _Rule((16, 29), 1, _ANY_BITS, (_FIOSETOWN, _SIOCSPGRP), allow=False),  # ioctl
+        _CallRule((72, 25), 1, _ANY_BITS, (_F_SETOWN, _F_SETSIG, _F_SETOWN_EX), allow=False),  # fcntl
+        _CallRule((157, 167), 0, _ANY_BITS, (_PR_SET_PDEATHSIG,), allow=False),  # prctl: a solver dies with its worker
+        _CallRule((16, 29), 1, _ANY_BITS, (_FIOSETOWN, _SIOCSPGRP), allow=False),  # ioctl
     )
 
 
-def _rule_block(rule: _Rule, number: int) -> list[_Instruction]:
-    """Return instructions that return for call `number` and fall through for every other."""
+def _rule_block(rule: _CallRule, number: int) -> list[_Instruction]:
+    """Return instructions that decide about call `number` and fall through for every other call."""
     match, other = _ALLOW, _ERRNO | errno.EPERM
     if not rule.allow:
         match, other = other, match

@@ -1,7 +1,7 @@
-"""The untrusted side of one program: execute its code, then answer the judge's calls with plain values.
+"""The untrusted side of one program: execute its code, then reply to the judge's calls with plain values.
 
 The process is forked from the worker before the program arrives. It never holds the test, the nonce, or any descriptor
-but its channel to the judge; everything it sends is taken for an answer to be judged and for nothing else.
+except its channel to the judge. The judge treats everything it sends as an untrusted reply.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ from typing import Any, NoReturn
 
 from pytest_qeval.execution.channel import Channel
 from pytest_qeval.execution.codec import CodecError, UnsupportedValueError, encode
-from pytest_qeval.execution.limits import allow_cpu_time, allow_reserve
+from pytest_qeval.execution.limits import lift_memory_limit, limit_cpu_time
 
-__all__ = ["MODULE_NAME", "serve"]
+__all__ = ["serve"]
 
-MODULE_NAME = "solution"
-"""The module that a program's code runs as, so that dataclasses and pickle find its classes."""
+_MODULE_NAME = "solution"  # the module that the program's code runs as: dataclasses and pickle find its classes there
 
 
 def serve(channel: Channel) -> NoReturn:
-    """Answer requests until the judge hangs up."""
+    """Reply to requests until the judge closes the channel."""
     namespace: dict[str, Any] = {}
     try:
         while True:
@@ -38,9 +37,9 @@ def serve(channel: Channel) -> NoReturn:
 
 
 def _load(code: str, entry_point: str, timeout_s: float) -> tuple[dict[str, Any], tuple[object, ...]]:
-    allow_cpu_time(timeout_s)
-    module = types.ModuleType(MODULE_NAME)
-    sys.modules[MODULE_NAME] = module
+    limit_cpu_time(timeout_s)
+    module = types.ModuleType(_MODULE_NAME)
+    sys.modules[_MODULE_NAME] = module
     namespace = module.__dict__
     try:
         compiled = compile(code, "<solution>", "exec", dont_inherit=True)
@@ -48,10 +47,10 @@ def _load(code: str, entry_point: str, timeout_s: float) -> tuple[dict[str, Any]
         return namespace, ("syntax", _describe_syntax(error))
     except (MemoryError, RecursionError) as error:
         return namespace, _raised(error)
-    # The program is exactly what this process exists for.
-    outcome = _attempt(lambda: exec(compiled, namespace))  # noqa: S102
-    if outcome is not None:
-        return namespace, outcome
+    # Executing the program is what this process exists for.
+    failure = _attempt(lambda: exec(compiled, namespace))  # noqa: S102
+    if failure is not None:
+        return namespace, failure
     if not callable(namespace.get(entry_point)):
         return namespace, ("raised", ["NameError"], f"the program defines no function {entry_point!r}")
     return namespace, ("loaded",)
@@ -60,12 +59,10 @@ def _load(code: str, entry_point: str, timeout_s: float) -> tuple[dict[str, Any]
 def _call(namespace: dict[str, Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[object, ...]:
     before = [_encoded(value) for value in (*args, *kwargs.values())]
     result: list[object] = []
-    outcome = _attempt(lambda: result.append(namespace[name](*args, **kwargs)))
-    if outcome is not None and outcome[0] != "raised":
-        return outcome
+    failure = _attempt(lambda: result.append(namespace[name](*args, **kwargs)))
     after = enumerate((*args, *kwargs.values()))
     changed = {index: value for index, value in after if _encoded(value) != before[index]}
-    reply = ("returned", result[0], changed) if outcome is None else (*outcome, changed)
+    reply = ("returned", result[0], changed) if failure is None else (*failure, changed)
     try:
         encode(reply)
     except UnsupportedValueError as error:
@@ -86,11 +83,11 @@ def _encoded(value: object) -> bytes | None:
 
 
 def _attempt(action: Callable[[], object]) -> tuple[object, ...] | None:
-    """Run untrusted code; None when it returns."""
+    """Run untrusted code; return None, or the reply for what it raised."""
     try:
         action()
     except MemoryError as error:
-        allow_reserve()
+        lift_memory_limit()
         return _raised(error)
     except BaseException as error:  # noqa: BLE001 - SystemExit as well: the judge decides what it means
         return _raised(error)
@@ -101,7 +98,7 @@ def _raised(error: BaseException) -> tuple[object, ...]:
     names = [kind.__name__ for kind in type(error).__mro__ if issubclass(kind, BaseException)]
     try:
         message = str.__str__(str(error))[:1000]
-    except BaseException:  # noqa: BLE001 - a __str__ of the program's own
+    except BaseException:  # noqa: BLE001 - the program's own __str__
         message = ""
     return ("raised", names, message)
 

@@ -1,7 +1,7 @@
 """The process that lives inside the isolation and forks a solver and a judge for every program.
 
-It is started as a clean interpreter with nothing but the standard library, never as a copy of the process that holds
-the model. It sees neither programs nor nonces: those go from the plugin straight to the judge.
+It starts as a clean interpreter with only the standard library, never as a copy of the process that holds the model.
+It sees neither programs nor nonces: those go from the plugin directly to the judge.
 """
 
 from __future__ import annotations
@@ -16,36 +16,29 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import NamedTuple, NoReturn
 
-from pytest_qeval.execution import linux, namespace
-from pytest_qeval.execution.channel import Channel
-from pytest_qeval.execution.confinement import (
-    Abilities,
-    Profile,
-    confine,
-    enter_process_tree,
-    leave_process_tree,
-    prepare_file_rules,
-)
+from pytest_qeval.execution import linux, namespaces
+from pytest_qeval.execution.channel import TIMEOUT, Channel
+from pytest_qeval.execution.cleanup import kill_children, kill_everybody_else, remove_contents
+from pytest_qeval.execution.confinement import Abilities, Profile, confine, prepare_file_rules
 from pytest_qeval.execution.judge import judge
-from pytest_qeval.execution.leftovers import kill_children, kill_everybody_else, remove_contents
-from pytest_qeval.execution.patience import CHECK_S, MAX_FACTOR, TIMEOUT, cpu_time_s, is_starved
+from pytest_qeval.execution.limits import MAX_EXTENSION, STARVATION_CHECK_S, cpu_time_s, is_starved
+from pytest_qeval.execution.namespaces import enter_process_tree, leave_process_tree
 from pytest_qeval.execution.solver import serve
 
 __all__ = ["main"]
 
-# Imported once, so that programs which use them start warm.
+# Imported once, so that programs which use them start fast.
 _PRELOADED = (
     "bisect", "collections", "copy", "dataclasses", "datetime", "decimal", "fractions", "functools", "hashlib",
     "heapq", "itertools", "json", "math", "operator", "random", "re", "statistics", "string", "typing",
 )  # fmt: skip
 
-
 _SOLVER_LOST = 3
 _MOST_DESCRIPTORS = 256  # a worker has about ten
-# A solver that closed its channel is either dying, which the kernel finishes within this time, or pretending.
+# A solver that closed its channel and is not dead within this time closed it on purpose.
 _ENDING_S = 0.25
 
 
@@ -58,26 +51,26 @@ class _Solver(NamedTuple):
 
 
 def main(profile_json: str) -> NoReturn:
-    """Serve programs until the plugin hangs up; `profile_json` is a `Profile`."""
+    """Serve programs until the plugin closes the connection; `profile_json` is a `Profile`."""
     profile = Profile.from_json(profile_json)
     linux.set_death_signal(signal.SIGKILL if profile.isolation != "process" else signal.SIGTERM)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if profile.isolation == "namespace":
-        namespace.enter(profile.readable, profile.hidden, profile.scratch, profile.limits.scratch_bytes)
+        namespaces.enter(profile.readable, profile.hidden, profile.scratch, profile.limits.scratch_bytes)
     control = socket.socket(fileno=os.dup(0))
     _silence()
     _warm_up(profile)
     try:
-        _Worker(profile, control).serve()
+        _WorkerProcess(profile, control).serve()
     finally:
-        if profile.isolation == "process":  # elsewhere it is a file system that ends with the process
+        if profile.isolation == "process":  # elsewhere a file system that ends with the process
             remove_contents(profile.scratch)
             os.rmdir(profile.scratch)  # noqa: PTH106
     sys.exit(0)
 
 
 def _silence() -> None:
-    """Point the standard streams at nothing: output floods are free, and `input()` raises EOFError."""
+    """Connect the standard streams to /dev/null: output costs nothing, and `input()` raises EOFError."""
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
@@ -100,12 +93,12 @@ class _Job(NamedTuple):
     """A program to be judged."""
 
     sock: socket.socket
-    """Over which the plugin will speak to a judge."""
+    """Connects the plugin and the judge."""
     timeout_s: float
 
 
-class _Worker:
-    """One program after the other, a solver always ready."""
+class _WorkerProcess:
+    """Run one program after the other, with a solver ready before each."""
 
     def __init__(self, profile: Profile, control: socket.socket) -> None:
         self.profile = profile
@@ -114,13 +107,13 @@ class _Worker:
         self.file_rules = prepare_file_rules(profile, self.abilities)
 
     def serve(self) -> None:
-        """Say that a solver is ready, take a program, report; clean up when the plugin no longer waits for it."""
+        """Announce a solver, take a program, send the report, then clean up."""
         channel = Channel(self.control)
-        with contextlib.suppress(ConnectionError):  # the plugin has hung up
+        with contextlib.suppress(ConnectionError):  # the plugin closed the connection
             while True:
                 solver = self.start_solver()
                 try:
-                    channel.send("ready", self.abilities.to_dict())
+                    channel.send("ready", asdict(self.abilities))
                     job = self.receive_job()
                     report = self.run(job, solver) if job else None
                     if report is None:
@@ -135,7 +128,7 @@ class _Worker:
         return _Job(socket.socket(fileno=fds[0]), TIMEOUT.unpack(limit)[0]) if fds else None
 
     def start_solver(self) -> _Solver:
-        """Fork a solver before its program arrives: nothing of the request can be in its memory."""
+        """Fork a solver before its program arrives: its memory holds nothing of the request."""
         ours, theirs = socket.socketpair()
         own_tree = enter_process_tree() if self.abilities.nested else None
         pid = os.fork()
@@ -149,7 +142,7 @@ class _Worker:
     def become_solver(self, sock: socket.socket) -> NoReturn:
         try:
             os.setsid()
-            _begin_life()
+            _start_clean()
             channel = Channel(sock)
             try:
                 confine(self.profile, self.abilities, self.file_rules)
@@ -165,7 +158,7 @@ class _Worker:
 
     def become_judge(self, job: _Job, solver: _Solver) -> NoReturn:
         try:
-            _begin_life()
+            _start_clean()
             self.control.close()
             replace(self.profile.limits, timeout_s=job.timeout_s).apply(bound_processes=False)
             os._exit(0 if judge(Channel(job.sock), solver.channel) else _SOLVER_LOST)
@@ -173,7 +166,7 @@ class _Worker:
             os._exit(1)
 
     def run(self, job: _Job, solver: _Solver) -> tuple[object, ...] | None:
-        """Let a judge judge the job; give what the plugin cannot see itself, or None when the plugin is gone."""
+        """Have the job judged; return the values of a `WorkerReport`, or None when the plugin is gone."""
         started = time.monotonic()
         pid = os.fork()
         if pid == 0:
@@ -181,17 +174,17 @@ class _Worker:
         job.sock.close()
         solver.channel.close()
         ending = self.wait_for(pid, solver.pid, limit_s=job.timeout_s)
-        os.kill(pid, signal.SIGKILL)  # not reaped yet: the id is still the judge's own
+        os.kill(pid, signal.SIGKILL)  # not reaped yet: the id still belongs to the judge
         _, judge_status = os.waitpid(pid, 0)
         lost = ending == "judged" and os.waitstatus_to_exitcode(judge_status) == _SOLVER_LOST
-        solver_end = _end_soon(solver.pid) if lost else None
+        solver_end = _wait_for_end(solver.pid) if lost else ()
         if ending == "hung up":
             return None
         duration_s = time.monotonic() - started
-        return ending == "timeout", duration_s, os.waitstatus_to_exitcode(judge_status), solver_end
+        return ending == "timeout", duration_s, os.waitstatus_to_exitcode(judge_status), *solver_end
 
     def wait_for(self, judge_pid: int, solver_pid: int, *, limit_s: float) -> str:
-        """Wait until the judge is dead, the time of both is up, or the plugin hangs up."""
+        """Wait until the judge has ended, their time is up, or the plugin closes the connection."""
         pidfd = os.pidfd_open(judge_pid)
         try:
             poll = select.poll()
@@ -202,23 +195,23 @@ class _Worker:
                 before_s, used_s = used_s, cpu_time_s(judge_pid, solver_pid)
                 gained_s = used_s - before_s
                 starved = is_starved(used_s=used_s, gained_s=gained_s, waited_s=waited_s, limit_s=limit_s)
-                if not starved or total_s >= MAX_FACTOR * limit_s:
+                if not starved or total_s >= MAX_EXTENSION * limit_s:
                     return "timeout"
-                waited_s = CHECK_S
+                waited_s = STARVATION_CHECK_S
                 total_s += waited_s
         finally:
             os.close(pidfd)
         return "hung up" if self.control.fileno() in events else "judged"
 
     def clean_up(self, solver: _Solver) -> None:
-        """Kill whatever is left of a program and remove its files."""
+        """Kill what is left of a program and remove its files."""
         solver.channel.close()
-        with contextlib.suppress(ChildProcessError):  # reaped before: the id may be somebody else's by now
+        with contextlib.suppress(ChildProcessError):  # reaped before: another process may have the id by now
             if os.waitpid(solver.pid, os.WNOHANG)[0] == 0:
                 os.kill(solver.pid, signal.SIGKILL)
                 os.waitpid(solver.pid, 0)
         if self.abilities.nested:
-            return  # the kernel has killed the whole tree with its first process, and freed its file system
+            return  # the kernel killed the whole tree with its first process, and freed its file system
         if self.profile.isolation == "process":
             kill_children()
         else:
@@ -226,21 +219,21 @@ class _Worker:
         remove_contents(self.profile.scratch)
 
 
-def _begin_life() -> None:
-    """Die with the worker, and by nothing that the worker handles itself; start from the same state every time."""
+def _start_clean() -> None:
+    """Die with the worker, restore its signal handler, and start from the same random state every time."""
     linux.set_death_signal(signal.SIGKILL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    random.seed(0)  # here, for Python seeds anew after a fork; a verdict can be had again
+    random.seed(0)  # Python seeds anew after a fork; verdicts must be reproducible
 
 
-def _end_soon(pid: int) -> tuple[int, float, int] | None:
-    """Reap a child that is about to end; give exit code (negative: signal), CPU time and peak memory, else None."""
+def _wait_for_end(pid: int) -> tuple[int, float, int] | tuple[()]:
+    """Reap a child that is about to end; return exit code (negative: signal), CPU seconds and peak bytes, or ()."""
     pidfd = os.pidfd_open(pid)
     try:
         ended, _, _ = select.select([pidfd], [], [], _ENDING_S)
     finally:
         os.close(pidfd)
     if not ended:
-        return None
+        return ()
     _, status, usage = os.wait4(pid, 0)
     return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024

@@ -74,7 +74,7 @@ def _cases(metafunc: pytest.Metafunc, context: RunContext) -> Sequence[Case]:
 def _benchmark_name(argument: object, definition: pytest.Item, context: RunContext) -> str:
     """Return the name of a marker's benchmark; one of the user's own is read here."""
     from pytest_qeval.benchmarks.base import Benchmark  # noqa: PLC0415 - only for active sessions
-    from pytest_qeval.benchmarks.own import is_problems_file, read_problems  # noqa: PLC0415 - as above
+    from pytest_qeval.benchmarks.custom import is_problems_file, read_problems  # noqa: PLC0415 - as above
 
     if isinstance(argument, Benchmark):
         return context.benchmarks.adopt(argument, origin=definition.nodeid)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_qeval.benchmarks.selftest import fault_of
+from pytest_qeval.benchmarks.selftest import describe_fault
 from pytest_qeval.schema import Case, Record
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def end_test(record: Record, settings: RunSettings, outcomes: Outcomes) -> None:
         pytest.fail.Exception: for a regression, when the user wants those to fail, and in a self-test.
     """
     if settings.selftest:
-        if fault := fault_of(record):
+        if fault := describe_fault(record):
             pytest.fail(fault, pytrace=False)
         return
     if record.outcome != "unsolved":

@@ -22,7 +22,6 @@ from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.config.suites import default_suites, suite_files
 from pytest_qeval.errors import UsageError
 from pytest_qeval.execution.isolation import choose_isolation
-from pytest_qeval.execution.launch import Isolation
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.fixtures import CONTEXT
 from pytest_qeval.hooks.controller import Controller
@@ -34,6 +33,7 @@ from pytest_qeval.report.progress import ProgressLine
 from pytest_qeval.run.context import RunContext
 from pytest_qeval.schema import EngineProgress, Json
 from pytest_qeval.session import Session
+from pytest_qeval.settings import IsolationName
 from pytest_qeval.verdict.baseline.key import cache_path, key_of
 from pytest_qeval.verdict.baseline.reuse import SavedBaseline, find_saved, open_saved
 
@@ -132,7 +132,7 @@ def _warn(config: pytest.Config, texts: list[str]) -> None:
 
 
 def _begin_session(
-    config: pytest.Config, settings: RunSettings, isolation: Callable[[], Isolation]
+    config: pytest.Config, settings: RunSettings, isolation: Callable[[], IsolationName]
 ) -> tuple[Session, RunSettings, SavedBaseline | None]:
     """Describe the run, find the saved baseline, and begin the session."""
     now = datetime.now(timezone.utc)
@@ -144,7 +144,7 @@ def _begin_session(
         engine=settings.model.engine,
         generation=settings.generation,
         prompt_reason=settings.prompt_reason,
-        sandbox=isolation().name,
+        sandbox=isolation(),
         arguments=[str(argument) for argument in config.invocation_params.args],
         now=now,
     )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_qeval.benchmarks.own import from_dict, to_dict
+from pytest_qeval.benchmarks.custom import benchmark_from_dict, benchmark_to_dict
 from pytest_qeval.errors import QEvalError, UsageError
 from pytest_qeval.hooks.collect import ERROR
 from pytest_qeval.hooks.items import plan_of
@@ -56,7 +56,7 @@ def plan_ahead(config: pytest.Config, context: RunContext, items: Sequence[pytes
         collected = {
             "error": str(config.stash[ERROR]) if ERROR in config.stash else None,
             "plan": [[recipe, asdict(case) if case else None] for recipe, case in plan],
-            "own": [to_dict(benchmark) for benchmark in context.benchmarks.own.values()],
+            "own": [benchmark_to_dict(benchmark) for benchmark in context.benchmarks.own.values()],
         }
         Path(handed["folder"], f"{worker_name(config)}.json").write_text(json.dumps(collected), encoding="utf-8")
         dealt = shares([recipe for recipe, _ in plan], worker_count(config), together=context.settings.strict)
@@ -122,7 +122,7 @@ class Distributor:
         if collected["error"]:
             raise UsageError(collected["error"])
         for row in collected["own"]:
-            self._context.benchmarks.adopt(from_dict(row), origin=row["name"])
+            self._context.benchmarks.adopt(benchmark_from_dict(row), origin=row["name"])
         self._context.check_benchmarks([case.benchmark for _, case in plan if case])
         self._announce([(recipe, case) for recipe, case in plan if recipe])
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import Benchmark, BenchmarkSource
-from pytest_qeval.benchmarks.own import check_name
+from pytest_qeval.benchmarks.custom import check_benchmark_name
 from pytest_qeval.benchmarks.text.base import TextBenchmark
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.config.suites import default_benchmark, default_benchmarks
@@ -71,7 +71,7 @@ class BenchmarkLoader:
             UsageError: naming `origin`, when it holds no problems, or its name is taken.
         """
         name = benchmark.name
-        check_name(name, origin)
+        check_benchmark_name(name, origin)
         if not benchmark.problems:
             raise UsageError(f"{origin}: the benchmark {name!r} holds no problems.")
         if name in registry.names("benchmarks"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from pytest_qeval.benchmarks.selftest import completion_of
+from pytest_qeval.benchmarks.selftest import make_completion
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.engines.replay import FindCompletions, read_samples
 from pytest_qeval.schema import Problem
@@ -39,6 +39,6 @@ class Replays:
     def completions(self, recipe: str) -> FindCompletions | None:
         """Return what finds a recipe's completions by benchmark and label; None where a model generates them."""
         if self._settings.selftest:
-            return lambda benchmark, label: (completion_of(recipe, self._problem(benchmark, label)),)
+            return lambda benchmark, label: (make_completion(recipe, self._problem(benchmark, label)),)
         samples = self.samples()
         return None if samples is None else lambda _, task_id: samples.get(task_id, ())

@@ -1,20 +1,21 @@
-"""The sandbox agrees with HumanEval about all 164 problems: solutions pass, stubs fail, under every isolation."""
+"""HumanEval's solutions pass and stubs fail, under every isolation."""
 
 from __future__ import annotations
 
 import gzip
 import importlib.util
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_qeval.errors import SandboxError
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.schema import Execution, Program
 from pytest_qeval.settings import ExecutionSettings, IsolationName
+from tests.golden.sampling import Sample
+from tests.sandboxes import skip_unless_usable, strongest_isolation
 
 
 def _problems() -> list[dict[str, Any]]:
@@ -26,16 +27,16 @@ def _problems() -> list[dict[str, Any]]:
         return [json.loads(line) for line in lines]
 
 
-_PROBLEMS = _problems()
+_PROBLEMS = {problem["task_id"]: problem for problem in _problems()}
+Problems = Sample[str, dict[str, Any]]
 
 
-def _execute_all(isolation: IsolationName, body: Callable[[dict[str, Any]], str]) -> dict[str, Execution]:
-    """Execute every problem with the body that `body` gives for it."""
-    try:
-        pool = SandboxPool(ExecutionSettings(isolation=isolation, timeout_s=20.0, workers=2))
-    except SandboxError as error:
-        pytest.skip(str(error))
-    with pool:
+def _execute(
+    isolation: IsolationName, problems: Mapping[str, dict[str, Any]], body: Callable[[dict[str, Any]], str]
+) -> dict[str, Execution]:
+    """Execute problems with the bodies that `body` returns."""
+    skip_unless_usable(isolation)
+    with SandboxPool(ExecutionSettings(isolation=isolation, timeout_s=20.0, workers=2)) as pool:
         futures = {
             problem["task_id"]: pool.submit(
                 Program(
@@ -45,31 +46,31 @@ def _execute_all(isolation: IsolationName, body: Callable[[dict[str, Any]], str]
                     entry_point=problem["entry_point"],
                 )
             )
-            for problem in _PROBLEMS
+            for problem in problems.values()
         }
         return {task_id: future.result() for task_id, future in futures.items()}
 
 
 def test_there_are_164_problems() -> None:
-    """Nobody edited the data."""
+    """The data is complete."""
     assert len(_PROBLEMS) == 164
 
 
 @pytest.mark.parametrize("isolation", ["bwrap", "namespace", "process"])
-def test_every_canonical_solution_passes(isolation: IsolationName) -> None:
+def test_every_canonical_solution_passes(isolation: IsolationName, sample: Problems) -> None:
     """A sandbox that fails a correct program measures itself."""
-    executions = _execute_all(isolation, lambda problem: str(problem["canonical_solution"]))
+    executions = _execute(isolation, sample(_PROBLEMS), lambda problem: str(problem["canonical_solution"]))
     assert {task_id: found for task_id, found in executions.items() if found.status != "passed"} == {}
 
 
 @pytest.mark.parametrize("body", ["    pass\n", "    return []\n"])
-def test_no_stub_passes(body: str) -> None:
-    """A harness that passes a program which answers nothing tests nothing."""
-    executions = _execute_all("auto", lambda _: body)
+def test_no_stub_passes(body: str, sample: Problems) -> None:
+    """A harness that passes an empty program tests nothing."""
+    executions = _execute(strongest_isolation(), sample(_PROBLEMS), lambda _: body)
     assert {task_id for task_id, found in executions.items() if found.status not in {"failed", "error"}} == set()
 
 
-def test_no_unfinished_program_passes() -> None:
+def test_no_unfinished_program_passes(sample: Problems) -> None:
     """A completion that stops in the middle of a line is a syntax error, not a pass."""
-    executions = _execute_all("auto", lambda _: "    return (\n")
+    executions = _execute(strongest_isolation(), sample(_PROBLEMS), lambda _: "    return (\n")
     assert {found.status for found in executions.values()} == {"syntax"}

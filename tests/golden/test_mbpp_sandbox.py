@@ -1,4 +1,4 @@
-"""The sandbox agrees with MBPP about all its problems, in both forms: references pass, stubs fail."""
+"""MBPP's references pass and stubs fail, in both forms."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.report.json import SCHEMA_PATH
 from pytest_qeval.schema import Execution, Problem
 from pytest_qeval.settings import ExecutionSettings
+from tests.golden.sampling import Sample
+from tests.sandboxes import strongest_isolation
 
 Run = Callable[..., pytest.RunResult]
 
@@ -35,14 +37,20 @@ def benchmark(request: pytest.FixtureRequest) -> Benchmark:
     return source.load(_DATA)
 
 
-def _execute(benchmark: Benchmark, answer: Callable[[Problem], str]) -> Mapping[str, Execution]:
-    """Execute every problem with the answer that `answer` gives to it."""
-    with SandboxPool(ExecutionSettings(timeout_s=20.0, workers=2)) as pool:
+def _execute(
+    benchmark: Benchmark, problems: Mapping[str, Problem], completion: Callable[[Problem], str]
+) -> Mapping[str, Execution]:
+    """Execute problems with the completions that `completion` returns."""
+    with SandboxPool(ExecutionSettings(isolation=strongest_isolation(), timeout_s=20.0, workers=2)) as pool:
         futures = {
-            task_id: pool.submit(benchmark.program(problem, answer(problem)))
-            for task_id, problem in benchmark.problems.items()
+            task_id: pool.submit(benchmark.program(problem, completion(problem)))
+            for task_id, problem in problems.items()
         }
         return {task_id: future.result() for task_id, future in futures.items()}
+
+
+def _options() -> tuple[str, ...]:
+    return "-p", "no:xdist", "--qeval-sandbox", strongest_isolation(), "--qeval-data", str(_DATA)
 
 
 def _stub(problem: Problem) -> str:
@@ -50,34 +58,34 @@ def _stub(problem: Problem) -> str:
     return body if problem.prompt.startswith("def ") else f"def {problem.entry_point}(*args):\n{body}"
 
 
-def test_nobody_is_forgotten(benchmark: Benchmark) -> None:
-    """Ids 11 to 510: either asked, or left out with a reason."""
+def test_no_problem_is_missing(benchmark: Benchmark) -> None:
+    """Ids 11 to 510: either used, or left out with a reason."""
     wanted = {f"MBPP/{number}" for number in range(11, 511)}
 
     assert benchmark.problems.keys() | benchmark.excluded.keys() == wanted
     assert benchmark.excluded == {task_id: EXCLUDED[task_id] for task_id in ("MBPP/123", "MBPP/367")}
 
 
-def test_every_reference_passes(benchmark: Benchmark) -> None:
+def test_every_reference_passes(benchmark: Benchmark, sample: Sample[str, Problem]) -> None:
     """A harness that fails a correct program measures itself."""
-    executions = _execute(benchmark, lambda problem: problem.canonical_solution)
+    executions = _execute(benchmark, sample(benchmark.problems), lambda problem: problem.canonical_solution)
 
     assert {task_id: found for task_id, found in executions.items() if found.status != "passed"} == {}
 
 
-def test_no_stub_passes(benchmark: Benchmark) -> None:
-    """A harness that passes a program which answers nothing tests nothing."""
-    executions = _execute(benchmark, _stub)
+def test_no_stub_passes(benchmark: Benchmark, sample: Sample[str, Problem]) -> None:
+    """A harness that passes an empty program tests nothing."""
+    executions = _execute(benchmark, sample(benchmark.problems), _stub)
 
     assert {task_id for task_id, found in executions.items() if found.status not in {"failed", "error"}} == set()
 
 
-def test_what_is_left_out_has_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_problems_that_are_left_out_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """Objects of a program's own class cannot be sent to its judge."""
     monkeypatch.setattr(mbpp, "EXCLUDED", {})
     benchmark = MBPP_ALL.load(_DATA)
     program = benchmark.program
-    with SandboxPool(ExecutionSettings(workers=2)) as pool:
+    with SandboxPool(ExecutionSettings(isolation=strongest_isolation(), workers=2)) as pool:
         problems = [benchmark.problems[task_id] for task_id, reason in EXCLUDED.items() if "class" in reason]
         futures = [pool.submit(program(problem, problem.canonical_solution)) for problem in problems]
         found = [future.result() for future in futures]
@@ -86,15 +94,13 @@ def test_what_is_left_out_has_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all("cannot be compared" in execution.detail for execution in found)
 
 
-def test_a_samples_file_is_scored(run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
-    """The suite asks the problems, and the summary and the report tell what was left out."""
+def test_a_samples_file_is_scored(run_afresh: Run, pytester: pytest.Pytester) -> None:
+    """The summary and the report name the problems that were left out."""
     problems = list(MBPP.load(_DATA).problems.values())[:6]
     rows = ({"task_id": problem.task_id, "completion": problem.canonical_solution} for problem in problems)
-    pytester.path.joinpath("answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    result = run(
-        *mode, "--qeval-completions", "answers.jsonl", "--qeval-suite", "mbpp", "--qeval-data", str(_DATA),
-        "--qeval-output", "out",
-    )  # fmt: skip
+    pytester.path.joinpath("samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    samples = ("--qeval-completions", "samples.jsonl", "--qeval-suite", "mbpp", "--qeval-output", "out")
+    result = run_afresh(*_options(), *samples)
 
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(
@@ -105,9 +111,9 @@ def test_a_samples_file_is_scored(run: Run, pytester: pytest.Pytester, mode: tup
     assert report["benchmarks"]["mbpp"]["excluded"].keys() == {"MBPP/123", "MBPP/367"}
 
 
-def test_the_self_test_asks_both_forms(run: Run, mode: tuple[str, ...]) -> None:
-    """Where the data are: the same task ids, each with the answers of its own form."""
-    result = run(*mode, "--qeval-selftest", "--qeval-data", str(_DATA), "--qeval-limit", "3")
+def test_the_self_test_covers_both_forms(run_afresh: Run) -> None:
+    """The same task ids, each with completions of its own form."""
+    result = run_afresh(*_options(), "--qeval-selftest", "--qeval-limit", "3")
 
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(

@@ -128,9 +128,9 @@ def test_several_benchmarks_in_one_run(run: Run, pytester: pytest.Pytester, mode
     pytester.makepyfile(
         test_both=f"""
         import pytest
-        from pytest_qeval.benchmarks.own import benchmark_of
+        from pytest_qeval.benchmarks.custom import make_benchmark
 
-        @pytest.mark.qeval("one.jsonl", benchmark_of("two", [{ROW!r}]), "micro")
+        @pytest.mark.qeval("one.jsonl", make_benchmark("two", [{ROW!r}]), "micro")
         def test_both(qeval, case): qeval(case)
 
         @pytest.mark.qeval("one.jsonl")

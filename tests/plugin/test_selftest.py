@@ -54,9 +54,9 @@ def test_a_benchmark_with_a_wrong_reference_is_found(
     pytester.makepyfile(
         test_mine="""
         import pytest
-        from pytest_qeval.benchmarks.own import benchmark_of
+        from pytest_qeval.benchmarks.custom import make_benchmark
 
-        MINE = benchmark_of("mine", [{
+        MINE = make_benchmark("mine", [{
             "task_id": "mine/1", "prompt": "def f():\\n", "entry_point": "f",
             "test": "def check(candidate): assert candidate() is None", "canonical_solution": "    return 1\\n",
         }])

@@ -10,7 +10,7 @@ import pytest
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import COMPLETION_STOPS
 from pytest_qeval.benchmarks.chat import CHAT_STOPS, FUNCTION_TASK, SCRIPT_TASK, chat_prompt
-from pytest_qeval.benchmarks.extraction import follow_up
+from pytest_qeval.benchmarks.extraction import extract_code
 from pytest_qeval.benchmarks.mbpp import EXCLUDED
 from pytest_qeval.options import OPTIONS
 from pytest_qeval.schema import Problem
@@ -151,7 +151,7 @@ def test_the_stop_strings_shown_are_those_of_the_program() -> None:
 
 def test_the_completion_shown_becomes_the_program_shown() -> None:
     """The example of extraction is what the program extracts."""
-    program = HELLO.prompt + follow_up(CHAT_COMPLETION, prompt=HELLO.prompt, entry_point=HELLO.entry_point)
+    program = HELLO.prompt + extract_code(CHAT_COMPLETION, prompt=HELLO.prompt, entry_point=HELLO.entry_point)
 
     assert _shown(CHAT_COMPLETION) in PROMPTS_PAGE
     assert _shown(program) in PROMPTS_PAGE

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pytest_qeval.benchmarks.text.docstrings import without_docstring
+from pytest_qeval.benchmarks.text.docstrings import remove_docstring
 
 __all__ = ["N_PAIRS", "Pair", "choose", "main"]
 
@@ -103,7 +103,7 @@ def _pairs(path: Path, module: str) -> Iterator[Pair]:
         own = lines[function.lineno - 1 : function.end_lineno]
         code = "".join(f"{line.removeprefix(' ' * function.col_offset).rstrip()}\n" for line in own)
         reference = (ast.get_docstring(function) or "").partition("\n")[0].strip()
-        short = without_docstring(code)
+        short = remove_docstring(code)
         if _is_good(function, short, reference):
             version = ".".join(map(str, sys.version_info[:3]))
             yield Pair(task_id="", module=module, name=name, python=version, code=short, reference=reference)

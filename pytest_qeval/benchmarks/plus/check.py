@@ -1,7 +1,7 @@
 """The test of HumanEval+ and MBPP+: compare a function with the reference on every input.
 
-Its source is what a judge executes, in a namespace of its own: so it needs nothing but the standard library. The rules
-are evalplus' (Liu et al., 2023, arXiv:2305.01210), as its documentation and release 0.3.1 state them.
+A judge executes its source in a namespace of its own, so it imports only the standard library. The rules are evalplus'
+(Liu et al., 2023, arXiv:2305.01210), as its documentation and release 0.3.1 state them.
 """
 
 import copy
@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 RTOL = 1e-7
-"""Relative tolerance of floating-point answers."""
+"""Relative tolerance of floating-point results."""
 LEAST_ATOL = 1e-6
-"""Absolute tolerance where the expected value is made of floating-point numbers and the problem names none."""
+"""Absolute tolerance where the expected value consists of floating-point numbers and the problem names none."""
 
 
 def deep_tuple(value: Any) -> Any:
@@ -33,11 +33,11 @@ RESTORE: Mapping[str, Callable[[Any], Any]] = {
     "float": float,
     "complex": complex,
 }
-"""What JSON made of an argument, and how it becomes what it was."""
+"""How an argument gets the type back that JSON could not represent."""
 
 
-def restored(arguments: Sequence[Any], first: Sequence[str], rest: str) -> list[Any]:
-    """Return arguments their types back: `first` names those of the first ones, `rest` that of all others."""
+def restore(arguments: Sequence[Any], first: Sequence[str], rest: str) -> list[Any]:
+    """Restore the types of arguments: `first` names those of the first ones, `rest` that of all others."""
     kinds = [*first, *[rest] * len(arguments)]
     return [RESTORE[kind](argument) for kind, argument in zip(kinds, arguments)]  # noqa: B905 - kinds may be more
 
@@ -49,69 +49,69 @@ def is_floats(value: Any) -> bool:
     return isinstance(value, float)
 
 
-def is_close(answer: Any, expected: Any, atol: float) -> bool:
+def is_close(result: Any, expected: Any, atol: float) -> bool:
     """Compare numbers, and lists and tuples of them, within |a - e| <= atol + rtol |e|."""
     if isinstance(expected, (list, tuple)):
-        if not isinstance(answer, (list, tuple)) or len(answer) != len(expected):
+        if not isinstance(result, (list, tuple)) or len(result) != len(expected):
             return False
-        return all(is_close(one, other, atol) for one, other in zip(answer, expected))  # noqa: B905 - of one length
-    if not isinstance(expected, (int, float, complex)) or not isinstance(answer, (int, float, complex)):
+        return all(is_close(one, other, atol) for one, other in zip(result, expected))  # noqa: B905 - of one length
+    if not isinstance(expected, (int, float, complex)) or not isinstance(result, (int, float, complex)):
         return False
-    if answer == expected or (answer != answer and expected != expected):  # noqa: PLR0124 - not a number
+    if result == expected or (result != result and expected != expected):  # noqa: PLR0124 - not a number
         return True
-    distance = abs(answer - expected)
+    distance = abs(result - expected)
     return distance < math.inf and distance <= atol + RTOL * abs(expected)
 
 
-def is_equal(answer: Any, expected: Any, arguments: Sequence[Any], atol: float) -> bool:
+def is_equal(result: Any, expected: Any, arguments: Sequence[Any], atol: float) -> bool:
     """Compare exactly; where numbers may differ a little, within the tolerances."""
-    if answer == expected:
+    if result == expected:
         return True
     tolerance = atol or (LEAST_ATOL if is_floats(expected) else 0.0)
-    # A reference that is not a number can only be answered in kind, whatever the tolerance.
-    return tolerance != 0 and type(answer) is type(expected) and is_close(answer, expected, tolerance)
+    # The types must be equal, whatever the tolerance.
+    return tolerance != 0 and type(result) is type(expected) and is_close(result, expected, tolerance)
 
 
-def is_some(answer: Any, expected: Any, arguments: Sequence[Any], atol: float) -> bool:
-    """Compare whether there is an answer: None means no, and anything else but False means yes."""
-    found = answer if isinstance(answer, bool) else answer is not None
+def is_some(result: Any, expected: Any, arguments: Sequence[Any], atol: float) -> bool:
+    """Compare whether there is a match: None and False mean no, anything else means yes."""
+    found = result if isinstance(result, bool) else result is not None
     return bool(found == (expected is not None))
 
 
-def is_root(answer: Any, expected: Any, arguments: Sequence[Any], atol: float) -> bool:
+def is_root(result: Any, expected: Any, arguments: Sequence[Any], atol: float) -> bool:
     """Accept every root of the polynomial whose coefficients are the argument."""
-    return bool(abs(sum(factor * answer**power for power, factor in enumerate(arguments[0]))) <= atol)
+    return bool(abs(sum(factor * result**power for power, factor in enumerate(arguments[0]))) <= atol)
 
 
-def is_padded_distance(answer: Any, expected: Any, arguments: Sequence[Any], atol: float) -> bool:
-    """Accept the sum of the distances of digits, the shorter number filled up with zeros, too."""
-    if answer == expected:
+def is_padded_distance(result: Any, expected: Any, arguments: Sequence[Any], atol: float) -> bool:
+    """Accept also the sum of the distances of digits, with the shorter number padded with zeros."""
+    if result == expected:
         return True
     digits = [str(argument) for argument in arguments]
     width = max(map(len, digits))
     pairs = zip(*(text.zfill(width) for text in digits))  # noqa: B905 - of one length
-    return bool(answer == sum(abs(int(one) - int(other)) for one, other in pairs))
+    return bool(result == sum(abs(int(one) - int(other)) for one, other in pairs))
 
 
-def is_upright_surface(answer: Any, expected: Any, arguments: Sequence[Any], atol: float) -> bool:
-    """Accept the surface of a square pyramid whose height is meant to be perpendicular, too."""
-    if is_equal(answer, expected, arguments, atol):
+def is_upright_surface(result: Any, expected: Any, arguments: Sequence[Any], atol: float) -> bool:
+    """Accept also the surface of a square pyramid whose height is perpendicular."""
+    if is_equal(result, expected, arguments, atol):
         return True
     edge, height = arguments
-    return bool(abs(answer - round(edge**2 + 2 * edge * math.hypot(edge / 2, height))) <= atol)
+    return bool(abs(result - round(edge**2 + 2 * edge * math.hypot(edge / 2, height))) <= atol)
 
 
-ORACLES: Mapping[str, Callable[[Any, Any, Sequence[Any], float], bool]] = {
+COMPARISONS: Mapping[str, Callable[[Any, Any, Sequence[Any], float], bool]] = {
     "equal": is_equal,
-    "same set": lambda answer, expected, arguments, atol: set(answer) == set(expected),
+    "same set": lambda result, expected, arguments, atol: set(result) == set(expected),
     "some": is_some,
-    "anything": lambda answer, expected, arguments, atol: True,
-    "or zero": lambda answer, expected, arguments, atol: is_equal(answer, expected, arguments, atol) or answer == 0,
+    "anything": lambda result, expected, arguments, atol: True,
+    "or zero": lambda result, expected, arguments, atol: is_equal(result, expected, arguments, atol) or result == 0,
     "root": is_root,
     "padded distance": is_padded_distance,
     "upright surface": is_upright_surface,
 }
-"""How answers are compared, by name; nearly always `equal`."""
+"""How results are compared, by name; nearly always `equal`."""
 
 
 def find_disagreement(
@@ -122,37 +122,37 @@ def find_disagreement(
     inputs: Mapping[str, Sequence[Sequence[Any]]],
     first: Sequence[str] = (),
     rest: str = "as is",
-    oracle: str = "equal",
+    comparison: str = "equal",
     atol: float = 0.0,
 ) -> str:
-    """Say on which input a candidate and the reference disagree first; empty where they never do.
+    """Return the first input on which a candidate and the reference disagree, or an empty string.
 
     Args:
-        candidate: who is judged.
-        source: a program that is known to be right.
-        entry_point: which function of it.
-        inputs: lists of arguments by kind, `base` and `plus`, in the order in which they are tried.
-        first: see `restored`.
-        rest: see `restored`.
-        oracle: one of `ORACLES`.
-        atol: absolute tolerance.
+        candidate: The function to judge.
+        source: Source of the reference.
+        entry_point: Name of its function.
+        inputs: Lists of arguments by kind, `base` and `plus`, in the order in which they are tried.
+        first: See `restore`.
+        rest: See `restore`.
+        comparison: One of `COMPARISONS`.
+        atol: Absolute tolerance.
     """
     space: dict[str, Any] = {"__name__": "reference"}
     exec(compile(source, "<reference>", "exec", dont_inherit=True), space)  # noqa: S102 - the benchmark's own
     places = ((f"{kind} input {index}", case) for kind, cases in inputs.items() for index, case in enumerate(cases))
     for place, case in places:
-        arguments = restored(case, first, rest)
-        # Copies: neither side sees what the other one did to its arguments.
+        arguments = restore(case, first, rest)
+        # Copies: neither side sees how the other one changed its arguments.
         expected = space[entry_point](*copy.deepcopy(arguments))
-        answer = ask(candidate, copy.deepcopy(arguments), place)
-        if not holds(ORACLES[oracle], answer, expected, arguments, atol):
-            call = f"{entry_point}({', '.join(map(reprlib.repr, arguments))})"
-            return f"{place}: {call} gave {reprlib.repr(answer)}, expected {reprlib.repr(expected)}"
+        result = call(candidate, copy.deepcopy(arguments), place)
+        if not holds(COMPARISONS[comparison], result, expected, arguments, atol):
+            shown = f"{entry_point}({', '.join(map(reprlib.repr, arguments))})"
+            return f"{place}: {shown} gave {reprlib.repr(result)}, expected {reprlib.repr(expected)}"
     return ""
 
 
-def ask(candidate: Callable[..., Any], arguments: Sequence[Any], place: str) -> Any:
-    """Call the candidate; the verdict on an exception says on which input it was raised."""
+def call(candidate: Callable[..., Any], arguments: Sequence[Any], place: str) -> Any:
+    """Call the candidate; the verdict on an exception names the input that raised it."""
     try:
         return candidate(*arguments)
     except Exception as error:
@@ -161,9 +161,9 @@ def ask(candidate: Callable[..., Any], arguments: Sequence[Any], place: str) -> 
         raise
 
 
-def holds(agrees: Callable[..., bool], answer: Any, expected: Any, arguments: Sequence[Any], atol: float) -> bool:
-    """Compare; an answer that cannot even be compared is wrong."""
+def holds(agrees: Callable[..., bool], result: Any, expected: Any, arguments: Sequence[Any], atol: float) -> bool:
+    """Compare; a result that cannot be compared is wrong."""
     try:
-        return agrees(answer, expected, arguments, atol)
+        return agrees(result, expected, arguments, atol)
     except Exception:  # noqa: BLE001 - such as numbers too large for floating point, or the set of a list of lists
         return False

@@ -1,1 +1,1 @@
-"""Benchmarks that ask for a sentence about code."""
+"""Benchmarks whose completions are descriptions, which are scored and not executed."""

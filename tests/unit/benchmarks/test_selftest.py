@@ -1,4 +1,4 @@
-"""What the self-test answers, and how it judges what came of it."""
+"""Completions of the self-test, and the judgement of their outcomes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ from pytest_qeval.benchmarks.base import Benchmark, BenchmarkSource
 from pytest_qeval.benchmarks.humaneval import HUMANEVAL
 from pytest_qeval.benchmarks.mbpp import MBPP
 from pytest_qeval.benchmarks.micro import MICRO
-from pytest_qeval.benchmarks.selftest import BENCHMARKS, NAME, RECIPES, TRICKS, completion_of, fault_of, is_expected
+from pytest_qeval.benchmarks.selftest import (
+    BENCHMARKS,
+    NAME,
+    RECIPES,
+    TRICKS,
+    describe_fault,
+    is_expected,
+    make_completion,
+)
 from pytest_qeval.benchmarks.text.base import TextBenchmark
 from pytest_qeval.benchmarks.text.summarization import SUMMARIZATION
 from pytest_qeval.config.run_settings import RunSettings
@@ -42,9 +50,9 @@ def record(recipe: str, status: ExecutionStatus, detail: str = "") -> Record:
 
 
 def function_of(recipe: str, problem: Problem) -> Callable[..., object]:
-    """Execute an answer as the solver would; only those that do no harm here."""
+    """Execute a harmless completion as the solver would."""
     space: dict[str, Any] = {}
-    exec(compile(problem.prompt + completion_of(recipe, problem), "<answer>", "exec"), space)  # noqa: S102 - ours
+    exec(compile(problem.prompt + make_completion(recipe, problem), "<completion>", "exec"), space)  # noqa: S102 - ours
     function: Callable[..., object] = space[problem.entry_point]
     return function
 
@@ -53,20 +61,20 @@ def function_of(recipe: str, problem: Problem) -> Callable[..., object]:
 def test_a_reference_is_the_benchmark_s_own(source: BenchmarkSource) -> None:
     """Not one character is added."""
     problems = source.load(None).problems.values()
-    assert all(completion_of("reference", problem) == problem.canonical_solution for problem in problems)
+    assert all(make_completion("reference", problem) == problem.canonical_solution for problem in problems)
 
 
 @SOURCES
 @pytest.mark.parametrize("recipe", BROKEN)
-def test_every_broken_answer_is_a_program(source: BenchmarkSource, recipe: str) -> None:
-    """A body that fails for its syntax would show nothing."""
+def test_every_broken_completion_is_a_program(source: BenchmarkSource, recipe: str) -> None:
+    """A body with a syntax error would prove nothing."""
     benchmark: Benchmark = source.load(None)
     for problem in benchmark.problems.values():
-        compile(benchmark.program(problem, completion_of(recipe, problem)).code, problem.task_id, "exec")
+        compile(benchmark.program(problem, make_completion(recipe, problem)).code, problem.task_id, "exec")
 
 
 @SOURCES
-def test_broken_answers_override_the_function(source: BenchmarkSource) -> None:
+def test_broken_completions_override_the_function(source: BenchmarkSource) -> None:
     """Whatever it is called with, and whatever stands in front of it."""
     for problem in source.load(None).problems.values():
         assert function_of("empty", problem)(1, 2, 3, more=4) is None
@@ -82,14 +90,14 @@ def test_a_script_is_overridden_too() -> None:
 
 def test_every_trick_is_tried() -> None:
     """On any benchmark of some size, and each alone."""
-    bodies = {completion_of("spoof", problem) for problem in MICRO.load(None).problems.values()}
+    bodies = {make_completion("spoof", problem) for problem in MICRO.load(None).problems.values()}
     assert {name for name, body in TRICKS.items() if any(body in text for text in bodies)} == set(TRICKS)
     assert all(sum(body in text for body in TRICKS.values()) == 1 for text in bodies)
 
 
-def test_the_yes_man_claims_to_be_everything() -> None:
-    """Wherever it is compared by its own word."""
-    problem = next(found for found in map(numbered, range(99)) if TRICKS["yes"] in completion_of("spoof", found))
+def test_the_value_of_yes_equals_everything() -> None:
+    """By its own comparison methods."""
+    problem = next(found for found in map(numbered, range(99)) if TRICKS["yes"] in make_completion("spoof", found))
     value: Any = function_of("spoof", problem)(1, 2)
     assert all((value == 3, value == "x", value < 0, value > 0, 7 in value))
 
@@ -118,7 +126,7 @@ FAULTS: Mapping[str, Record] = {
 @pytest.mark.parametrize("sentence", FAULTS)
 def test_a_wrong_outcome_fails_its_test_and_is_named(sentence: str) -> None:
     """Neither a benchmark with a wrong reference nor a harness that is fooled goes unnoticed."""
-    assert fault_of(FAULTS[sentence]) == sentence
+    assert describe_fault(FAULTS[sentence]) == sentence
     with pytest.raises(pytest.fail.Exception) as failure:
         end_test(FAULTS[sentence], SETTINGS, {})
     assert str(failure.value) == sentence
@@ -133,7 +141,7 @@ def test_an_expected_failure_is_a_pass(recipe: str) -> None:
     pytest.fail(f"{recipe} did not pass")
 
 
-def test_what_is_at_hand_needs_no_network(tmp_path: Any) -> None:
+def test_data_on_this_machine_needs_no_network(tmp_path: Any) -> None:
     """MBPP's data are here when the folder that the user names has them."""
     assert {MICRO.name, HUMANEVAL.name, MBPP.name} < set(BENCHMARKS)
     assert MICRO.is_here(None)
@@ -146,17 +154,17 @@ def test_what_is_at_hand_needs_no_network(tmp_path: Any) -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_texts_test_the_scores(recipe: str) -> None:
-    """The reference scores 1 by every measure; saying nothing, something else or all of it twice does not."""
+    """The reference scores 1 by every measure; an empty, another or a repeated text does not."""
     benchmark = SUMMARIZATION.load(None)
     assert isinstance(benchmark, TextBenchmark)
     for problem in benchmark.problems.values():
-        scores = benchmark.score(problem, completion_of(recipe, problem))
+        scores = benchmark.score(problem, make_completion(recipe, problem))
         found = replace(record(recipe, "scored"), measurements=scores)
-        assert fault_of(found) == ""
+        assert describe_fault(found) == ""
         assert is_expected(replace(found, measurements={"bleu": 1.0, "chrf": 0.9})) == (recipe != "reference")
 
 
 def test_a_wrong_score_is_shown() -> None:
     found = replace(record("reference", "scored"), measurements={"bleu": 0.5, "chrf": 1.0})
 
-    assert fault_of(found) == "the answer of reference to HumanEval/3 scored bleu 0.500, chrf 1.000"
+    assert describe_fault(found) == "the completion of HumanEval/3 by reference scored bleu 0.500, chrf 1.000"

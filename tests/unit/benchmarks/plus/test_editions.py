@@ -1,7 +1,9 @@
+"""HumanEval+ and MBPP+: rows become problems, and results are compared by their rules."""
+
 import gzip
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,16 @@ from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.benchmarks.plus import check as plus_check
 from pytest_qeval.benchmarks.plus import editions as plus
 from pytest_qeval.benchmarks.plus.editions import HUMANEVAL_PLUS, MBPP_PLUS
-from pytest_qeval.benchmarks.plus.shapes import ORACLES, SHAPES
+from pytest_qeval.benchmarks.plus.rows import ARGUMENT_TYPES, COMPARISONS
 from pytest_qeval.errors import DataError
 from pytest_qeval.execution.pacing import PacedPool
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.schema import Execution, Json
 from pytest_qeval.settings import ExecutionSettings
+from tests.sandboxes import strongest_isolation
 
 Load = Callable[..., Benchmark]
+Judge = Callable[..., list[Execution]]
 
 BIGGEST: Json = {
     "task_id": "HumanEval/900",
@@ -116,17 +120,22 @@ def load(tmp_path: Path) -> Load:
     return load_rows
 
 
-def judge(benchmark: Benchmark, *answers: str, timeout_s: float = 20.0) -> list[Execution]:
-    """Judge several answers to a benchmark's one problem."""
-    (problem,) = benchmark.problems.values()
-    with SandboxPool(ExecutionSettings(timeout_s=timeout_s, workers=2)) as pool:
-        paced = PacedPool(pool, timeout_s=timeout_s)
-        futures = [paced.submit(benchmark.program(problem, answer)) for answer in answers]
-        return [future.result() for future in futures]
+@pytest.fixture(scope="module")
+def judge() -> Iterator[Judge]:
+    """Return a function that judges several completions of a benchmark's one problem."""
+    with SandboxPool(ExecutionSettings(isolation=strongest_isolation(), timeout_s=0.15, workers=2)) as pool:
+
+        def judge_completions(benchmark: Benchmark, *completions: str, timeout_s: float = 20.0) -> list[Execution]:
+            (problem,) = benchmark.problems.values()
+            paced = PacedPool(pool, timeout_s=timeout_s)
+            futures = [paced.submit(benchmark.program(problem, completion)) for completion in completions]
+            return [future.result() for future in futures]
+
+        yield judge_completions
 
 
 @pytest.mark.parametrize(("fields", "other"), ODD.values(), ids=ODD.keys())
-def test_right_answers_pass_and_wrong_ones_do_not(load: Load, fields: Json, other: str) -> None:
+def test_right_completions_pass_and_wrong_ones_do_not(load: Load, judge: Judge, fields: Json, other: str) -> None:
     """The reference, another right program, and one that returns what nothing equals."""
     name = fields["entry_point"]
     wrong = f"def {name}(*args):\n  return 'what no test expects', -918273645\n"
@@ -139,7 +148,7 @@ def test_right_answers_pass_and_wrong_ones_do_not(load: Load, fields: Json, othe
 
 
 @pytest.mark.parametrize(
-    ("answer", "status", "detail"),
+    ("completion", "status", "detail"),
     [
         ("    return 0\n", "failed", "base input 0: biggest([1, 3, 2]) gave 0, expected 3"),
         ("    return max(numbers)\n", "error", "plus input 0: ValueError: max() *"),
@@ -152,9 +161,9 @@ def test_right_answers_pass_and_wrong_ones_do_not(load: Load, fields: Json, othe
         ("    return max(numbers) if numbers else None\n", "passed", ""),
     ],
 )
-def test_a_failure_says_on_which_input(load: Load, answer: str, status: str, detail: str) -> None:
+def test_a_failure_names_its_input(load: Load, judge: Judge, completion: str, status: str, detail: str) -> None:
     """Base inputs are tried first: a failure on an added input is one that the original test would not have seen."""
-    (found,) = judge(load(BIGGEST, name="HumanEvalPlus.jsonl"), answer)
+    (found,) = judge(load(BIGGEST, name="HumanEvalPlus.jsonl"), completion)
 
     assert found.status == status
     assert found.detail.startswith(detail.partition("*")[0])
@@ -170,35 +179,35 @@ CHEATS = {
 }
 
 
-@pytest.mark.parametrize("answer", CHEATS.values(), ids=CHEATS.keys())
-def test_cheats_fail(load: Load, answer: str) -> None:
-    """The reference works on copies of its own, and answers are plain values when they are compared."""
-    (found,) = judge(load(BIGGEST, name="HumanEvalPlus.jsonl"), answer)
+@pytest.mark.parametrize("completion", CHEATS.values(), ids=CHEATS.keys())
+def test_cheats_fail(load: Load, judge: Judge, completion: str) -> None:
+    """The reference works on copies, and only plain values are compared."""
+    (found,) = judge(load(BIGGEST, name="HumanEvalPlus.jsonl"), completion)
 
     assert found.status == "failed"
 
 
-def test_many_inputs_are_judged_in_one_program(load: Load) -> None:
-    """A thousand calls are a thousand small messages, and no thousand processes."""
+def test_many_inputs_are_judged_in_one_program(load: Load, judge: Judge) -> None:
+    """A thousand calls are a thousand small messages in one process."""
     many = row("def f(x):\n  return sum(x)", *[[list(range(index % 50))] for index in range(1000)])
     (found,) = judge(load(many), "def f(x):\n  return sum(x)\n")
 
     assert found.status == "passed"
 
 
-def test_programs_are_paced_by_the_reference(load: Load) -> None:
+def test_programs_are_paced_by_the_reference(load: Load, judge: Judge) -> None:
     """A slow reference gives a slow program its time."""
     slow = row(
         "import time\ndef f(x):\n  end = time.process_time() + x\n  while time.process_time() < end: pass\n  return 1",
-        [0.4], [0.4],
+        [0.15], [0.15],
     )  # fmt: skip
-    (found,) = judge(load(slow), slow["canonical_solution"], timeout_s=0.3)
+    (found,) = judge(load(slow), slow["canonical_solution"], timeout_s=0.15)
 
     assert found.status == "passed"
 
 
 def test_prompts_and_stops_are_those_of_the_originals(load: Load) -> None:
-    """HumanEval's completion style and MBPP's script style; the contract is no part of the question."""
+    """HumanEval's completion style and MBPP's script style; the contract is not part of the prompt."""
     humaneval = load(BIGGEST, name="HumanEvalPlus.jsonl")
     mbpp_plus = load(row("def f(x):\n  return x", [1]))
 
@@ -238,9 +247,9 @@ def test_the_version_is_known_by_the_checksum(load: Load, monkeypatch: pytest.Mo
     assert load(BIGGEST, name="HumanEvalPlus.jsonl").version == "9.9"
 
 
-def test_what_no_sandbox_takes_is_left_out(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And counted."""
-    monkeypatch.setattr(plus, "_LARGEST_BYTES", 20_000)
+def test_a_problem_too_large_for_a_sandbox_is_left_out(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is counted as excluded."""
+    monkeypatch.setattr(plus, "MAX_TEST_BYTES", 20_000)
     benchmark = load(
         BIGGEST, BIGGEST | {"task_id": "HumanEval/1", "plus_input": [["x" * 20_000]]}, name="HumanEvalPlus.jsonl"
     )
@@ -264,12 +273,12 @@ def test_what_no_sandbox_takes_is_left_out(load: Load, monkeypatch: pytest.Monke
             "expected a list of lists of arguments in the field plus",
         ),
         (json.dumps(BIGGEST | {"base_input": [1]}).encode(), "expected a list of lists of arguments in the field base"),
-        (json.dumps(BIGGEST | {"base_input": [], "plus_input": {}}).encode(), "every answer would pass"),
+        (json.dumps(BIGGEST | {"base_input": [], "plus_input": {}}).encode(), "every program would pass"),
         (json.dumps(BIGGEST | {"entry_point": "g"}).encode(), r"line 1 \(HumanEval/900\): .* define no function 'g'"),
-        ((json.dumps(BIGGEST) + "\n" + json.dumps(BIGGEST)).encode(), r"line 2 .*'HumanEval/900' occurs twice"),
+        ((json.dumps(BIGGEST) + "\n" + json.dumps(BIGGEST)).encode(), r"line 2: .*'HumanEval/900' occurs twice"),
     ],
 )
-def test_bad_data_is_one_sentence_that_leads_to_the_place(tmp_path: Path, content: bytes, message: str) -> None:
+def test_bad_data_names_file_line_and_task_id(tmp_path: Path, content: bytes, message: str) -> None:
     """File, line and task id."""
     path = tmp_path / "HumanEvalPlus.jsonl"
     path.write_bytes(content)
@@ -290,10 +299,10 @@ FLOATS = st.floats(allow_nan=False)
 
 
 @given(FLOATS, FLOATS, st.floats(0, 1e300, exclude_min=True))
-def test_tolerances_are_numpys(answer: float, expected: float, atol: float) -> None:
+def test_tolerances_are_numpys(result: float, expected: float, atol: float) -> None:
     """|a - e| <= atol + rtol |e|, infinities equal to themselves only: `numpy.isclose`."""
     with np.errstate(all="ignore"):
-        assert plus_check.is_close(answer, expected, atol) == bool(np.isclose(answer, expected, rtol=1e-7, atol=atol))
+        assert plus_check.is_close(result, expected, atol) == bool(np.isclose(result, expected, rtol=1e-7, atol=atol))
 
 
 @given(st.recursive(FLOATS, lambda inner: st.lists(inner, max_size=3) | st.tuples(inner, inner), max_leaves=6))
@@ -312,6 +321,8 @@ def test_what_is_no_number_is_never_close() -> None:
 
 
 def test_every_word_of_the_tables_is_known() -> None:
-    """What a row is told to be restored to or compared by exists."""
-    assert {word for shape in SHAPES.values() for word in (*shape.first, shape.rest)} <= plus_check.RESTORE.keys()
-    assert {*ORACLES.values()} <= plus_check.ORACLES.keys()
+    """Every type and comparison of the tables exists in the check."""
+    assert {
+        word for types in ARGUMENT_TYPES.values() for word in (*types.first, types.rest)
+    } <= plus_check.RESTORE.keys()
+    assert {*COMPARISONS.values()} <= plus_check.COMPARISONS.keys()

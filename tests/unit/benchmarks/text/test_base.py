@@ -1,4 +1,4 @@
-"""Benchmarks that ask what a function does: prompts, answers, scores."""
+"""Benchmarks of code summarization: prompts, descriptions, scores."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ BENCHMARK = TextBenchmark(name="b", version="1", sha256="0" * 64, problems={"b/0
 
 
 def test_the_completion_prompt_is_the_published_one() -> None:
-    """Code, then a docstring that begins to say the goal; it ends with the quotes."""
+    """Code, then the beginning of a docstring about the goal; stops are the quotes."""
     assert BENCHMARK.prompt(PROBLEM).text == (
         'def add(a, b):\n    return a + b\n""" The goal of this function is to:\n'
     )
     assert BENCHMARK.stops_in("completion") == ('"""', "'''")
 
 
-def test_in_a_chat_the_answer_has_begun() -> None:
+def test_in_a_chat_the_docstring_is_opened() -> None:
     """The message holds the code, and what follows the opening quotes is the sentence."""
     prompt = BENCHMARK.prompt(PROBLEM, "chat")
 
@@ -47,7 +47,7 @@ def test_an_encoder_gets_the_function_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("style", get_args(PromptStyle))
-def test_no_prompt_holds_the_answer(style: PromptStyle) -> None:
+def test_no_prompt_contains_the_reference(style: PromptStyle) -> None:
     benchmark = SUMMARIZATION.load(None)
     for problem in benchmark.problems.values():
         prompt = benchmark.prompt(problem, style)
@@ -55,7 +55,7 @@ def test_no_prompt_holds_the_answer(style: PromptStyle) -> None:
 
 
 @pytest.mark.parametrize(
-    ("completion", "answer"),
+    ("completion", "description"),
     [
         ("    Return the sum.\n    Of two.\n", "Return the sum."),
         ("\n\n  Return   the\tsum.", "Return the sum."),
@@ -66,10 +66,10 @@ def test_no_prompt_holds_the_answer(style: PromptStyle) -> None:
         ("", ""),
     ],
 )
-def test_the_answer_is_the_first_line(completion: str, answer: str) -> None:
+def test_the_description_is_the_first_line(completion: str, description: str) -> None:
     """Before the quotes that end a docstring; what they open is something else."""
-    assert BENCHMARK.answer(completion) == answer
-    assert BENCHMARK.is_empty(completion) == (not answer)
+    assert BENCHMARK.description(completion) == description
+    assert BENCHMARK.is_empty(completion) == (not description)
 
 
 @given(st.text(max_size=80))
@@ -91,12 +91,12 @@ def test_a_reference_scores_one_and_silence_next_to_nothing() -> None:
         assert max(silent.values()) < 0.01
 
 
-def test_a_sentence_is_not_executed() -> None:
-    with pytest.raises(TypeError, match="b/0 is answered by a sentence"):
+def test_a_description_is_not_executed() -> None:
+    with pytest.raises(TypeError, match="completions of b/0 are descriptions"):
         BENCHMARK.program(PROBLEM, "Return the sum.")
 
 
-def test_without_sacrebleu_it_is_said_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_sacrebleu_is_reported_before_anything_is_generated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text, "find_spec", lambda _name: None)
 
     with pytest.raises(
@@ -108,8 +108,8 @@ def test_without_sacrebleu_it_is_said_before_anything_is_asked(monkeypatch: pyte
     assert not SUMMARIZATION.is_here(None)
 
 
-def test_a_checksum_is_of_what_is_asked() -> None:
-    """Whatever else a row says, and in whatever order."""
+def test_a_checksum_covers_prompts_and_references() -> None:
+    """It depends on nothing else of a row."""
     other = Problem(**{**{name: getattr(PROBLEM, name) for name in PROBLEM.__slots__}, "canonical_solution": "Add."})
 
     assert sha256_of_problems([PROBLEM]) == sha256_of_problems([PROBLEM])

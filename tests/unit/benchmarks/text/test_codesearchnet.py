@@ -82,15 +82,15 @@ def test_python_2_loses_its_docstring_too(load: Load) -> None:
     ],
     ids=["elsewhere", "torn"],
 )
-def test_what_still_says_it_is_left_out(load: Load, code: str) -> None:
-    """An answer that is in the question is no answer; the count of the others starts where it would."""
+def test_code_that_still_contains_it_is_left_out(load: Load, code: str) -> None:
+    """A prompt must not contain the reference; the task ids of the others do not change."""
     benchmark = load(ROW | {"code": code}, ROW)
 
     assert list(benchmark.problems) == ["CodeSearchNet/1"]
     assert benchmark.excluded == {"CodeSearchNet/0": "its docstring could not be taken out of its code"}
 
 
-def test_tokens_that_say_it_are_not_shown_to_an_encoder(load: Load) -> None:
+def test_tokens_that_contain_it_are_not_given_to_an_encoder(load: Load) -> None:
     tokens = ["def", "add", ":", '"""', "Give the sum of two points.", '"""']
     benchmark = load(ROW | {"code_tokens": tokens})
 
@@ -137,14 +137,14 @@ def test_it_is_found_under_all_its_names(tmp_path: Path, name: str) -> None:
 
 def test_the_hub_has_the_same_problems(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows from there give the checksum that the file gives, so that a saved baseline holds for both."""
-    asked: list[tuple[str, ...]] = []
+    fetched: list[tuple[str, ...]] = []
 
     def fetch(*arguments: str, split: str, title: str, remedy: str) -> list[Json]:
-        asked.append((*arguments, split))
+        fetched.append((*arguments, split))
         assert "codesearchnet-python.jsonl" in remedy
         return [ROW | {"id": 0, "license": "unknown"}]
 
     monkeypatch.setattr(codesearchnet, "fetch_rows", fetch)
 
     assert CODESEARCHNET.load(None).sha256 == load(ROW).sha256
-    assert asked == [("google/code_x_glue_ct_code_to_text", "python", "test")]
+    assert fetched == [("google/code_x_glue_ct_code_to_text", "python", "test")]

@@ -1,4 +1,4 @@
-"""Functions without their docstrings: the answer must not be in the question."""
+"""Functions without their docstrings: a prompt must not contain the reference."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_qeval.benchmarks.text.docstrings import without_docstring
+from pytest_qeval.benchmarks.text.docstrings import remove_docstring
 
 BODY = "    return x\n"
 
@@ -38,12 +38,12 @@ BODY = "    return x\n"
 )  # fmt: skip
 def test_only_the_docstring_goes(code: str, expected: str | None) -> None:
     """With its lines and the blank ones after it; whatever else there is stays as it is."""
-    assert without_docstring(code) == (expected if expected is not None else code.replace("    'Give x.'\n", ""))
+    assert remove_docstring(code) == (expected if expected is not None else code.replace("    'Give x.'\n", ""))
 
 
 def test_what_has_no_tokens_is_refused() -> None:
     with pytest.raises(ValueError, match="its tokens cannot be read"):
-        without_docstring('def f(x):\n    """never closed\n')
+        remove_docstring('def f(x):\n    """never closed\n')
 
 
 @given(text=st.text("ab .\n'\"\\#:", max_size=20), quotes=st.sampled_from(['"""', "'''"]), blank=st.booleans())
@@ -51,7 +51,7 @@ def test_no_parser_finds_a_docstring_afterwards(*, text: str, quotes: str, blank
     """Whatever the docstring says, the function is the same without it."""
     docstring = text.replace("\\", "").replace(quotes[0], "")
     code = f"def f(x, y={{}}):\n    {quotes}{docstring}{quotes}\n{chr(10) * blank}    y[x] = ':'\n    return y\n"
-    function = ast.parse(without_docstring(code)).body[0]
+    function = ast.parse(remove_docstring(code)).body[0]
 
     assert isinstance(function, ast.FunctionDef)
     assert ast.unparse(function) == "def f(x, y={}):\n    y[x] = ':'\n    return y"

@@ -1,7 +1,7 @@
-"""Put the calling process into namespaces of its own: what bubblewrap does, where bubblewrap is not installed.
+"""Linux namespaces: do what bubblewrap does where bubblewrap is not installed, and give each program a process tree.
 
-Afterwards the process is the first of a new process tree, has no network, and sees a root directory that holds only the
-paths it was given, read-only, and an empty /tmp.
+After `enter` a process is the first of a new process tree, has no network, and sees a root directory that holds only
+the paths it was given, read-only, and an empty temporary directory.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pytest_qeval.execution import linux
 
-__all__ = ["DEVICES", "enter"]
+__all__ = ["DEVICES", "can_nest", "enter", "enter_process_tree", "leave_process_tree"]
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _NAMESPACES = (
@@ -25,12 +25,12 @@ _NAMESPACES = (
     | linux.CLONE_NEWIPC
     | linux.CLONE_NEWUTS
 )
-# The new root is built over /proc: that directory exists everywhere and nobody's Python lives below it.
+# The new root is built over /proc: that directory exists everywhere and no Python is installed below it.
 _STAGE = "/proc"
 
 
 def enter(readable: Iterable[str], hidden: Iterable[str], scratch: str, scratch_bytes: int) -> None:
-    """Return in the first process of the new namespaces; the calling process only waits for it and exits like it.
+    """Return in the first process of the new namespaces; the calling process waits for it and exits like it.
 
     Raises:
         OSError: when the kernel or its configuration does not allow it.
@@ -48,8 +48,30 @@ def enter(readable: Iterable[str], hidden: Iterable[str], scratch: str, scratch_
     socket.sethostname("sandbox")
 
 
+def enter_process_tree() -> int:
+    """Make the next child the first process of a new tree; return the argument for `leave_process_tree`."""
+    own = os.pidfd_open(os.getpid())
+    linux.unshare(linux.CLONE_NEWPID)
+    return own
+
+
+def leave_process_tree(own: int) -> None:
+    """Start later children in the caller's own tree again."""
+    linux.setns(own, linux.CLONE_NEWPID)
+    os.close(own)
+
+
+def can_nest() -> bool:
+    """Return whether the calling process may create process trees."""
+    try:
+        leave_process_tree(enter_process_tree())
+    except OSError:
+        return False
+    return True
+
+
 def _wait_and_exit(pid: int) -> None:
-    """Keep nothing open that the plugin watches, and end like the process `pid`."""
+    """Close the descriptors that the plugin watches, and end like the process `pid`."""
     linux.set_death_signal(signal.SIGKILL)  # again: `unshare` may have cleared it
     os.closerange(0, 1024)
     _, status = os.waitpid(pid, 0)
@@ -74,7 +96,7 @@ def _build_root(readable: Iterable[str], hidden: Iterable[str], scratch: str, sc
 
 
 def _bind_below_stage(path: str) -> str:
-    """Make the real `path` appear at the same place of the new root, as a directory or as a file."""
+    """Make the real `path`, a directory or a file, appear at the same place of the new root."""
     source = Path(path).resolve()
     target = Path(_STAGE + path)
     if source.is_dir():

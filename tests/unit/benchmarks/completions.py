@@ -1,4 +1,4 @@
-"""Answers as chat models shape them, made from a known solution: what is right is right in any shape."""
+"""Completions in the shapes of chat models, made from a known solution."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def whole_of(problem: Problem) -> str:
 
 
 def has_body(problem: Problem) -> bool:
-    """Return whether the prompt ends within the function, so that a body alone may answer."""
+    """Return whether the prompt ends within the function, so that a body alone solves it."""
     return f"def {problem.entry_point}(" in problem.prompt
 
 
@@ -61,8 +61,8 @@ _TESTS = (
 
 
 @st.composite
-def answers(draw: st.DrawFn, problem: Problem) -> str:
-    """Draw an answer in which the reference stands, well or badly presented."""
+def chat_completions(draw: st.DrawFn, problem: Problem) -> str:
+    """Draw a completion that contains the reference, well or badly presented."""
     code = draw(st.sampled_from([whole_of(problem), *([problem.canonical_solution] * has_body(problem))]))
     is_body = code == problem.canonical_solution and has_body(problem)
     if is_body and draw(st.booleans()):

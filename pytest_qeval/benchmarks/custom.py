@@ -1,67 +1,73 @@
-"""A user's own problems: a file of JSON lines in HumanEval's fields, or the same made in Python."""
+"""The user's own problems: a file of JSON lines in HumanEval's fields, or the same made in Python."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from pytest_qeval.benchmarks.base import Benchmark
-from pytest_qeval.benchmarks.jsonl import parse_problems, read_bytes, sha256_of
+from pytest_qeval.benchmarks.problems import parse_problems
+from pytest_qeval.benchmarks.rows import read_bytes, sha256_of, to_jsonl
 from pytest_qeval.benchmarks.text.base import TextBenchmark
 from pytest_qeval.errors import DataError, UsageError
 from pytest_qeval.schema import Json, Problem
 
-__all__ = ["benchmark_of", "check_name", "from_dict", "is_problems_file", "read_problems", "to_dict"]
+__all__ = [
+    "benchmark_from_dict",
+    "benchmark_to_dict",
+    "check_benchmark_name",
+    "is_problems_file",
+    "make_benchmark",
+    "read_problems",
+]
 
 _ENDINGS = (".jsonl", ".jsonl.gz")
 _NAME = re.compile(r"[\w-]+")
 
 
 def is_problems_file(text: str) -> bool:
-    """Return whether a text is meant as a file of problems, and not as the name of a benchmark."""
+    """Return whether a marker's argument is a file of problems, not the name of a benchmark."""
     return text.endswith(_ENDINGS)
 
 
 def read_problems(path: Path) -> Benchmark:
-    """Read a benchmark that is called like its file, without the ending.
+    """Read a benchmark, named like its file without the ending.
 
     Raises:
-        DataError: naming file, line and task id, for what keeps a problem from being asked or judged.
+        DataError: naming file, line and task id of a problem that cannot be prompted or judged.
     """
     if not path.is_file():
         raise DataError(f"there is no file {path}: name it relative to the folder of the test that is marked with it.")
     return _benchmark(path.name.removesuffix(".gz").removesuffix(".jsonl"), read_bytes(path), str(path))
 
 
-def benchmark_of(name: str, rows: Iterable[Mapping[str, str]]) -> Benchmark:
+def make_benchmark(name: str, rows: Iterable[Mapping[str, str]]) -> Benchmark:
     """Make a benchmark of problems in HumanEval's fields.
 
     Args:
-        name: what reports and gates call it.
-        rows: mappings with `task_id`, `prompt`, `entry_point`, `test` and `canonical_solution`.
+        name: Its name in reports and gates.
+        rows: Mappings with `task_id`, `prompt`, `entry_point`, `test` and `canonical_solution`.
 
     Raises:
-        DataError: naming row and task id, for what keeps a problem from being asked or judged.
+        DataError: naming row and task id of a problem that cannot be prompted or judged.
         TypeError: for rows that JSON cannot write.
     """
-    content = "".join(json.dumps(dict(row), sort_keys=True) + "\n" for row in rows).encode()
-    return _benchmark(name, content, f"the problems of {name}")
+    return _benchmark(name, to_jsonl(dict(sorted(row.items())) for row in rows), f"the problems of {name}")
 
 
 def _benchmark(name: str, content: bytes, source: str) -> Benchmark:
-    check_name(name, source)
+    check_benchmark_name(name, source)
     problems = parse_problems(content, benchmark=name, source=source)
     return Benchmark(name=name, version="1", sha256=sha256_of(content), problems=problems)
 
 
-def check_name(name: str, source: str) -> None:
-    """Refuse what a gate could not name.
+def check_benchmark_name(name: str, source: str) -> None:
+    """Refuse a name that a gate cannot contain.
 
     Raises:
-        UsageError: saying where the name comes from.
+        UsageError: with `source`, where the name comes from.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
@@ -70,7 +76,7 @@ def check_name(name: str, source: str) -> None:
         )
 
 
-def to_dict(benchmark: Benchmark) -> Json:
+def benchmark_to_dict(benchmark: Benchmark) -> Json:
     """Return what another process needs to know of a benchmark that it cannot load itself."""
     return {
         "name": benchmark.name,
@@ -82,8 +88,8 @@ def to_dict(benchmark: Benchmark) -> Json:
     }
 
 
-def from_dict(row: Json) -> Benchmark:
-    """Read what `to_dict` gave; how problems are asked is not among it."""
+def benchmark_from_dict(row: Json) -> Benchmark:
+    """Read the result of `benchmark_to_dict`; it lacks how prompts are made."""
     problems = [Problem(**problem) for problem in row["problems"]]
     fields = {**row, "problems": {problem.task_id: problem for problem in problems}}
     return TextBenchmark(**fields) if fields.pop("scored") else Benchmark(**fields)

@@ -1,8 +1,8 @@
-"""Statements of a program that only show how its function is used: example calls, prints, asserts, questions to a user.
+"""Remove statements that only show how a function is used: example calls, prints, asserts, input from a user.
 
-They would run when the program is loaded, before its function is judged. Left out is only what the function does not
-need: nothing that binds a name which it reads, nothing that touches data which it reads, and nothing whose purpose is
-unknown, such as `sys.setrecursionlimit(…)` or the call that fills a table.
+They would run when the program is loaded, before its function is judged. A statement stays if it binds a name that the
+function reads, if it touches data that the function reads, or if its purpose is unknown, such as
+`sys.setrecursionlimit(…)` or a call that fills a table.
 """
 
 from __future__ import annotations
@@ -11,50 +11,50 @@ import ast
 from collections import Counter
 from collections.abc import Mapping
 
-from pytest_qeval.benchmarks.python_source import binds, bound_names, compiles, global_reads, header_names, parsed
+from pytest_qeval.benchmarks.python_source import bound_names, compiles, global_reads, header_names, parse
 
-__all__ = ["without_demonstrations"]
+__all__ = ["remove_usage_examples"]
 
-_SPOKEN = frozenset({"print", "pprint", "input", "stdin", "exit", "quit", "help", "doctest", "unittest", "pytest"})
-"""Whoever mentions these talks to somebody who is not there."""
-_MOST_STATEMENTS = 250
-"""Of a module; more are written by a model in a loop, and looking at each beside all others would take minutes."""
+_INTERACTIVE = frozenset({"print", "pprint", "input", "stdin", "exit", "quit", "help", "doctest", "unittest", "pytest"})
+"""Names of what a program uses to talk to a user or a test runner."""
+_MAX_STATEMENTS = 250
+"""Of a module. A model in a loop writes more, and comparing each with all others would take minutes."""
 _DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
-def without_demonstrations(code: str, entry_point: str, *, first_line: int = 1) -> str:
-    """Leave out the demonstrations of a program that compiles.
+def remove_usage_examples(code: str, entry_point: str, *, first_line: int = 1) -> str:
+    """Remove the usage examples from a program.
 
     Args:
-        code: The program.
-        entry_point: The function that is going to be judged, and which the program binds.
-        first_line: What stands before it stays, whatever it is.
+        code: A program that compiles.
+        entry_point: The function to be judged, which the program binds.
+        first_line: Lines before it stay, whatever they are.
     """
-    if len(parsed(code).body) > _MOST_STATEMENTS:
+    if len(parse(code).body) > _MAX_STATEMENTS:
         return code
-    scene = _Scene(code, entry_point)
-    rows = {row for node in scene.dropped(first_line) for row in range(node.lineno, (node.end_lineno or 0) + 1)}
+    module = _ModuleNames(code, entry_point)
+    rows = {row for node in module.find_examples(first_line) for row in range(node.lineno, (node.end_lineno or 0) + 1)}
     if not rows:
         return code
     kept = "\n".join(line for number, line in enumerate(code.split("\n"), start=1) if number not in rows)
-    return kept if compiles(kept) and binds(kept, entry_point) else code
+    return kept if compiles(kept) and entry_point in bound_names(kept) else code
 
 
-class _Scene:
-    """A module, and who needs what in it."""
+class _ModuleNames:
+    """The statements of a module and the names that each of them needs."""
 
     def __init__(self, code: str, entry_point: str) -> None:
         self.entry_point = entry_point
-        self.body = parsed(code).body
+        self.body = parse(code).body
         self.rows = Counter(row for node in self.body for row in {node.lineno, node.end_lineno})
-        """Lines on which statements begin or end: two can share no other."""
+        """How many statements begin or end on a line; statements can share no other lines."""
         self.inside: Mapping[str, frozenset[str]] = _reads(code, self.body)
         self.needed = self.reach({entry_point}, through_entry_point=True)
         defined = {name for node in self.body if isinstance(node, _DEFINITIONS) for name in _bound(node)}
         self.data = (self.needed & bound_names(code)) - defined - _constants(self.body) - {entry_point}
 
     def reach(self, names: set[str], *, through_entry_point: bool = False) -> set[str]:
-        """Return the names and whatever the functions and classes of these names mention, and so on."""
+        """Return the names and, transitively, those that functions and classes of these names mention."""
         found, todo = set(names), list(names)
         while todo:
             name = todo.pop()
@@ -65,12 +65,12 @@ class _Scene:
             todo += new
         return found
 
-    def dropped(self, first_line: int) -> list[ast.stmt]:
-        """Choose the statements to leave out, and with them what is about them alone."""
+    def find_examples(self, first_line: int) -> list[ast.stmt]:
+        """Return the statements to remove: usage examples, and what is only about them."""
         executed = {id(node): self.executed(node) for node in self.body}
         bound = {id(node): _bound(node) for node in self.body}
-        loose = [node for node in self.body if node.lineno >= first_line and self.is_loose(node)]
-        dropped = [node for node in loose if self.demonstrates(node)]
+        removable = [node for node in self.body if node.lineno >= first_line and self.is_removable(node)]
+        dropped = [node for node in removable if self.is_example(node)]
         pinned: list[ast.stmt] = []
         while True:
             gone = {name for node in dropped for name in bound[id(node)]}
@@ -79,27 +79,27 @@ class _Scene:
             reader = next((node for node in kept if gone & executed[id(node)]), None)
             if reader is None:
                 return dropped
-            if reader in loose and reader not in pinned:
+            if reader in removable and reader not in pinned:
                 dropped.append(reader)
             else:
                 needed = [node for node in dropped if bound[id(node)] & executed[id(reader)]]
                 pinned += needed
                 dropped = [node for node in dropped if node not in needed]
 
-    def is_loose(self, node: ast.stmt) -> bool:
-        """Return whether the entry point works without a statement that has its lines to itself."""
+    def is_removable(self, node: ast.stmt) -> bool:
+        """Return whether a statement has its lines to itself and the entry point works without it."""
         if isinstance(node, _DEFINITIONS) or not _binds_plain_names(node):
             return False
         if self.rows[node.lineno] > 1 or self.rows[node.end_lineno or node.lineno] > 1:
             return False
         return not (_bound(node) & self.needed or self.reach(_mentioned(node)) & self.data)
 
-    def demonstrates(self, node: ast.stmt) -> bool:
-        """Return whether a statement uses the function, or talks."""
+    def is_example(self, node: ast.stmt) -> bool:
+        """Return whether a statement asserts, or calls something and mentions the function or interactive names."""
         if isinstance(node, ast.Assert):
             return True
-        does = any(isinstance(inner, (ast.Call, ast.Await)) for inner in ast.walk(node))
-        return does and bool(self.reach(_mentioned(node)) & (_SPOKEN | {self.entry_point}))
+        calls = any(isinstance(inner, (ast.Call, ast.Await)) for inner in ast.walk(node))
+        return calls and bool(self.reach(_mentioned(node)) & (_INTERACTIVE | {self.entry_point}))
 
     def executed(self, node: ast.stmt) -> set[str]:
         """Return the names that are looked up while a statement of the module is executed."""
@@ -109,7 +109,7 @@ class _Scene:
 
 
 def _reads(code: str, body: list[ast.stmt]) -> Mapping[str, frozenset[str]]:
-    """Return what is behind every name of a module: what its functions and classes mention, and its assignments."""
+    """Return, by each name of a module, the names that its definition or assignments mention."""
     reads = dict(global_reads(code))
     for node in body:
         if not isinstance(node, _DEFINITIONS):
@@ -119,7 +119,7 @@ def _reads(code: str, body: list[ast.stmt]) -> Mapping[str, frozenset[str]]:
 
 
 def _constants(body: list[ast.stmt]) -> set[str]:
-    """Name what nobody can change without binding it anew, which a demonstration does not."""
+    """Return names of immutable values that are bound once, which a usage example cannot change."""
     simple = (ast.Constant, ast.Tuple, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.expr_context)
     values = [node for node in body if isinstance(node, ast.Assign)]
     fixed = [node for node in values if all(isinstance(inner, simple) for inner in ast.walk(node.value))]
@@ -138,7 +138,7 @@ def _mentioned(node: ast.stmt) -> set[str]:
 
 
 def _bound(node: ast.stmt) -> set[str]:
-    """Return the names that a statement binds, wherever in it."""
+    """Return the names that a statement binds anywhere inside."""
     names: set[str] = set()
     for inner in ast.walk(node):
         if isinstance(inner, ast.Name) and not isinstance(inner.ctx, ast.Load):
@@ -151,7 +151,7 @@ def _bound(node: ast.stmt) -> set[str]:
 
 
 def _binds_plain_names(node: ast.stmt) -> bool:
-    """Return whether a statement changes nothing but names: no attribute, no item, no star import."""
+    """Return whether a statement binds only names: no attribute, no item, no star import."""
     stores = (ast.Attribute, ast.Subscript)
     changes = any(isinstance(inner, stores) and not isinstance(inner.ctx, ast.Load) for inner in ast.walk(node))
     return not changes and "*" not in _bound(node)

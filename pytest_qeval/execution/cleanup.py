@@ -1,4 +1,4 @@
-"""Remove what a program left behind where no namespace does it: processes and files."""
+"""Remove the processes and files that a program left, where no namespace does it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pathlib import Path
 
 __all__ = ["kill_children", "kill_everybody_else", "remove_contents"]
 
-_PATIENCE_S = 2.0
+_KILL_TIMEOUT_S = 2.0
 
 
 def kill_everybody_else() -> None:
-    """Kill every other process of the process tree that the caller's namespace shows, and reap the caller's own."""
+    """Kill all other processes in the caller's process namespace, and reap the caller's children."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(-1, signal.SIGKILL)
     _reap(0)
 
 
 def kill_children() -> None:
-    """Kill and reap all children, also those that become children while others die (the caller is a subreaper)."""
-    deadline = time.monotonic() + _PATIENCE_S
+    """Kill and reap all children, also orphans that the caller adopts meanwhile (it is a subreaper)."""
+    deadline = time.monotonic() + _KILL_TIMEOUT_S
     while _reap(os.WNOHANG) and time.monotonic() < deadline:
         for pid in _children():
             with contextlib.suppress(ProcessLookupError):
@@ -31,7 +31,7 @@ def kill_children() -> None:
 
 
 def _reap(options: int) -> bool:
-    """Reap dead children; tell whether others are alive."""
+    """Reap dead children; return whether others are alive."""
     try:
         while os.waitpid(-1, options)[0]:
             pass
@@ -46,19 +46,17 @@ def _children() -> list[int]:
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
                 # "pid (name) state ppid …"; the name may hold spaces and parentheses
-                fields = (
-                    Path(entry.path, "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-                )
-                if int(fields[1]) == os.getpid():
+                status = Path(entry.path, "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
+                if int(status.split()[1]) == os.getpid():
                     found.append(int(entry.name))
     return found
 
 
 def remove_contents(directory: str) -> None:
-    """Empty `directory`, however deep and however forbidding its tree is.
+    """Empty `directory`, whatever the depth and the permissions of its tree.
 
-    Subdirectories are emptied by moving what they hold up to the top, so that neither the length of paths nor the
-    depth of recursion grows with the tree.
+    Subdirectories are emptied by moving their entries to the top, so that neither the length of paths nor the depth of
+    recursion grows with the tree.
     """
     serial = 0
     while entries := list(os.scandir(directory)):

@@ -1,12 +1,12 @@
-import gzip
+"""Problems are checked before the first one is used."""
+
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_qeval.benchmarks.jsonl import parse_problems, read_bytes
+from pytest_qeval.benchmarks.problems import parse_problems
 from pytest_qeval.errors import DataError
 
 ROW = {
@@ -23,7 +23,7 @@ def content(*rows: object) -> bytes:
 
 
 def test_problems_keep_the_files_order_and_every_character() -> None:
-    """Nothing is stripped: a blank at the end of a prompt is part of the question."""
+    """Nothing is stripped: a blank at the end of a prompt is part of the prompt."""
     rows = [ROW | {"task_id": f"t/{number}", "prompt": "def f(n):\n    # é\n\n "} for number in (2, 0, 1)]
 
     found = parse_problems(content(*rows), benchmark="b", source="file")
@@ -60,7 +60,7 @@ def test_problems_keep_the_files_order_and_every_character() -> None:
     ],
 )
 def test_bad_data_names_file_and_line(broken: bytes, message: str) -> None:
-    """One sentence that leads to the place, and to the problem where that is known."""
+    """One sentence with the place, and with the problem where that is known."""
     with pytest.raises(DataError, match=message) as caught:
         parse_problems(broken, benchmark="b", source="file")
     assert "\n" not in str(caught.value)
@@ -87,21 +87,7 @@ def test_a_byte_order_mark_is_no_mistake() -> None:
 
 
 @given(st.binary(max_size=200))
-def test_whatever_the_bytes_there_is_no_traceback(garbage: bytes) -> None:
-    """Anything that is no problem is a data error."""
+def test_any_bytes_are_read_or_refused(garbage: bytes) -> None:
+    """Whatever is no problem raises a data error and nothing else."""
     with pytest.raises(DataError):
         parse_problems(garbage, benchmark="b", source="file")
-
-
-def test_compressed_files_are_read_and_broken_ones_refused(tmp_path: Path) -> None:
-    """A truncated archive is a data error, no traceback."""
-    whole = gzip.compress(content(ROW))
-    (tmp_path / "whole.jsonl.gz").write_bytes(whole)
-    (tmp_path / "torn.jsonl.gz").write_bytes(whole[:-9])
-    (tmp_path / "fake.jsonl.gz").write_bytes(b"plain")
-    (tmp_path / "bent.jsonl.gz").write_bytes(whole[:12] + b"\xff\xff\xff\xff" + whole[16:])
-
-    assert read_bytes(tmp_path / "whole.jsonl.gz") == content(ROW)
-    for name in ("torn.jsonl.gz", "fake.jsonl.gz", "bent.jsonl.gz", "absent.jsonl"):
-        with pytest.raises(DataError, match="cannot read"):
-            read_bytes(tmp_path / name)

@@ -1,4 +1,4 @@
-"""What is removed where no namespace does it."""
+"""Removal of processes and files where no namespace does it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pytest_qeval.execution.leftovers import remove_contents
+from pytest_qeval.execution.cleanup import remove_contents
 
 _STRAYS = """
 import os, time
 from pytest_qeval.execution import linux
-from pytest_qeval.execution.leftovers import kill_children
+from pytest_qeval.execution.cleanup import kill_children
 linux.set_child_subreaper()
 ready, done = os.pipe()
 if os.fork() == 0:
@@ -25,16 +25,16 @@ if os.fork() == 0:
                 time.sleep(60)
             os._exit(0)
     time.sleep(60)
-said = b""
-while said.count(b" ") < 3:
-    said += os.read(ready, 100)
+pids = b""
+while pids.count(b" ") < 3:
+    pids += os.read(ready, 100)
 kill_children()
-print([pid for pid in map(int, said.split()) if os.path.exists(f"/proc/{pid}")])
+print([pid for pid in map(int, pids.split()) if os.path.exists(f"/proc/{pid}")])
 """
 
 
 def test_daemons_are_killed_too() -> None:
-    """A process that left its parent, its group and its session is still below the worker."""
+    """A process that left its parent, group and session is still a descendant of the worker."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     done = subprocess.run(
         [sys.executable, "-c", _STRAYS], capture_output=True, text=True, check=True, timeout=30, env=environment
@@ -43,7 +43,7 @@ def test_daemons_are_killed_too() -> None:
 
 
 def test_any_tree_of_files_is_removed(tmp_path: Path) -> None:
-    """Depth, missing permissions and links do not matter, and what a link points at stays."""
+    """Whatever its depth, permissions and links; the targets of links stay."""
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "kept").touch()

@@ -1,0 +1,96 @@
+"""Problems in HumanEval's fields, checked without running them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pytest_qeval.benchmarks.python_source import bound_names
+from pytest_qeval.benchmarks.rows import iter_rows, text_fields
+from pytest_qeval.errors import DataError
+from pytest_qeval.schema import Problem
+
+__all__ = ["find_flaw", "find_reference_flaw", "parse_problems"]
+
+_FIELDS = ("task_id", "prompt", "entry_point", "test", "canonical_solution")
+
+
+def _parse_problem(row: Mapping[str, Any], benchmark: str, where: str) -> Problem:
+    problem = Problem(benchmark=benchmark, **text_fields(row, _FIELDS, where))
+    flaw = find_flaw(problem)
+    if flaw:
+        raise DataError(f"{where}: {flaw}.")
+    return problem
+
+
+def parse_problems(
+    content: bytes,
+    *,
+    benchmark: str,
+    source: str,
+    parse: Callable[[Mapping[str, Any], str, str], Problem] = _parse_problem,
+) -> dict[str, Problem]:
+    """Read problems from JSON lines, in the file's order.
+
+    Args:
+        content: The file's bytes.
+        benchmark: Name of the benchmark.
+        source: Name of the file in messages.
+        parse: Makes a problem of a row, the benchmark's name and the row's place; by default of HumanEval's fields.
+
+    Raises:
+        DataError: naming `source`, the line and the task id, for a missing field, a field that is no text, a repeated
+            task id, or a problem that no completion could solve.
+    """
+    problems: dict[str, Problem] = {}
+    for number, row in iter_rows(content, source=source):
+        where = f"{source}, line {number}"
+        task_id = row.get("task_id")
+        problem = parse(row, benchmark, f"{where} ({task_id})" if isinstance(task_id, str) else where)
+        if problem.task_id in problems:
+            raise DataError(f"{where}: the task id {problem.task_id!r} occurs twice.")
+        problems[problem.task_id] = problem
+    if not problems:
+        raise DataError(f"{source} holds no problems.")
+    return problems
+
+
+def find_flaw(problem: Problem) -> str:
+    """Return why no completion could pass, or an empty string.
+
+    The self-test finds a sound reference that still fails its test.
+    """
+    flaw = find_reference_flaw(problem)
+    if flaw:
+        return flaw
+    try:
+        return "" if "check" in _names(problem.test) else "test defines no function check(candidate)"
+    except ValueError as error:
+        return f"test is no Python ({error})"
+
+
+def find_reference_flaw(problem: Problem) -> str:
+    """Return what is wrong with a problem apart from its test, or an empty string."""
+    if not problem.task_id.strip():
+        return "the task id is empty"
+    try:
+        defined = _names(problem.prompt + problem.canonical_solution)
+    except ValueError as error:
+        return f"prompt and canonical_solution together are no Python ({error})"
+    if problem.entry_point not in defined:
+        return f"prompt and canonical_solution define no function {problem.entry_point!r}, which entry_point names"
+    return ""
+
+
+def _names(source: str) -> frozenset[str]:
+    """Return the names that a module's source binds.
+
+    Raises:
+        ValueError: for source that is no Python, with the line.
+    """
+    try:
+        return bound_names(source)
+    except SyntaxError as error:
+        raise ValueError(f"{error.msg}, line {error.lineno}") from error
+    except (RecursionError, MemoryError) as error:
+        raise ValueError("nested too deeply") from error

@@ -1,0 +1,95 @@
+"""What a confined process may still do, by the layers that this machine has."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_qeval.execution.confinement import Profile
+from pytest_qeval.execution.launch import readable_paths
+from pytest_qeval.execution.limits import ProgramLimits
+
+Confined = tuple[dict[str, bool], list[str], str, str]
+
+_CONFINE = """
+import json, os, socket, sys
+from dataclasses import asdict
+from pytest_qeval.execution.confinement import Abilities, Profile, confine, prepare_file_rules
+
+profile = Profile.from_json(sys.argv[1])
+outside, hidden = sys.argv[2:]
+abilities = Abilities.probe(profile.isolation)
+confine(profile, abilities, prepare_file_rules(profile, abilities))
+
+def fork():
+    if os.fork() == 0:
+        os._exit(0)
+
+actions = {
+    "write inside": lambda: open("file", "w").close(),
+    "write outside": lambda: open(outside, "w").close(),
+    "read a hidden file": lambda: open(hidden).close(),
+    "fork": fork,
+    "open a socket": socket.socket,
+}
+allowed = []
+for name, action in actions.items():
+    try:
+        action()
+    except OSError:
+        continue
+    allowed.append(name)
+print(json.dumps([asdict(abilities), allowed, os.getcwd()]))
+"""
+
+
+@pytest.fixture(scope="module")
+def confined(tmp_path_factory: pytest.TempPathFactory) -> Confined:
+    """Confine a process and return its abilities, the actions that succeeded, its directory and the scratch."""
+    folder = tmp_path_factory.mktemp("confined").resolve()
+    for name in ("scratch", "data", "data/hidden"):
+        (folder / name).mkdir()
+    secret = folder / "data" / "hidden" / "solutions"
+    secret.touch()
+    profile = Profile(
+        isolation="process",
+        scratch=str(folder / "scratch"),
+        readable=(*readable_paths(), str(folder / "data")),
+        hidden=(str(secret.parent),),
+        import_paths=(),
+        limits=ProgramLimits(timeout_s=5.0, memory_bytes=2**30),
+    )
+    assert Profile.from_json(profile.to_json()).limits == profile.limits
+    command = [sys.executable, "-c", _CONFINE, profile.to_json(), str(folder / "data" / "new"), str(secret)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    abilities, allowed, directory = json.loads(done.stdout)
+    return abilities, allowed, directory, profile.scratch
+
+
+def test_the_temporary_directory_can_be_used(confined: Confined) -> None:
+    """A confined process starts in it."""
+    _, allowed, directory, scratch = confined
+    assert "write inside" in allowed
+    assert directory == scratch
+
+
+def test_landlock_guards_files(confined: Confined) -> None:
+    """Readable folders cannot be written, and hidden ones inside them cannot be read."""
+    abilities, allowed, _, _ = confined
+    if not abilities["landlock"]:
+        pytest.skip("this kernel has no Landlock")
+    assert not {"write outside", "read a hidden file"} & set(allowed)
+
+
+def test_the_filter_guards_processes_and_the_network(confined: Confined) -> None:
+    """System calls that start a process or open a socket fail."""
+    abilities, allowed, _, _ = confined
+    if not abilities["system_call_filter"]:
+        pytest.skip("this machine's system calls cannot be filtered")
+    assert not {"fork", "open a socket"} & set(allowed)

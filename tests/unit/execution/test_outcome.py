@@ -1,0 +1,52 @@
+"""Replies and reports become executions."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_qeval.errors import SandboxError
+from pytest_qeval.execution.outcome import WorkerReport, interpret
+from pytest_qeval.execution.proxy import LOST
+from pytest_qeval.settings import ExecutionSettings
+
+_SETTINGS = ExecutionSettings(isolation="process", timeout_s=2.0, memory_bytes=256 * 2**20)
+_NONCE = b"n" * 16
+
+
+@pytest.mark.parametrize(
+    ("report", "reply", "expected"),
+    [
+        ({"timed_out": True}, (_NONCE, "passed", ""), ("timeout", "no result within 2 s")),
+        ({}, (_NONCE, "passed", ""), ("passed", "")),
+        ({}, (b"m" * 16, "passed", ""), ("tampered", "a verdict without the right nonce")),
+        ({}, (b"", "tampered", "a frame of 9 bytes"), ("tampered", "a verdict without the right nonce")),
+        ({}, ("passed",), ("tampered", "a verdict without the right nonce")),
+        ({"judge_code": -9}, None, ("tampered", "the judge ended with killed by SIGKILL before it gave a verdict")),
+        ({"solver_code": 7}, (_NONCE, LOST, ""), ("error", "exited with status 7 before check returned")),
+        ({"solver_code": -11}, (_NONCE, LOST, ""), ("error", "killed by SIGSEGV before check returned")),
+        ({"solver_code": -9}, (_NONCE, LOST, ""), ("error", "killed by SIGKILL before check returned")),
+        ({"solver_code": -99}, (_NONCE, LOST, ""), ("error", "killed by signal 99 before check returned")),
+        ({"solver_code": -24, "solver_cpu_s": 3.0}, (_NONCE, LOST, ""), ("timeout", "used 3.0 s of CPU time")),
+        ({"solver_code": -9, "solver_cpu_s": 4.0}, (_NONCE, LOST, ""), ("timeout", "used 4.0 s of CPU time")),
+        (
+            {"solver_code": -9, "solver_peak_bytes": 200 * 2**20},
+            (_NONCE, LOST, ""),
+            ("memory", "killed while it used 200 MiB"),
+        ),
+        ({}, (_NONCE, LOST, ""), ("tampered", "the program closed the channel to its judge")),
+    ],
+)
+def test_verdict_and_end_give_the_status(
+    report: dict[str, int], reply: tuple[object, ...] | None, expected: tuple[str, str]
+) -> None:
+    """A verdict needs the nonce; without a verdict, the end of the processes decides."""
+    seen = WorkerReport(**{"timed_out": False, "duration_s": 0.1, "judge_code": 0, **report})  # type: ignore[arg-type]
+    execution = interpret(seen, reply, _NONCE, _SETTINGS)
+    assert (execution.status, execution.detail) == expected
+
+
+def test_a_fault_of_the_sandbox_is_no_execution() -> None:
+    """A fault of the harness is raised and not counted as a failed program."""
+    seen = WorkerReport(timed_out=False, duration_s=0.1, judge_code=0)
+    with pytest.raises(SandboxError, match="no mount"):
+        interpret(seen, (_NONCE, "fault", "no mount"), _NONCE, _SETTINGS)
