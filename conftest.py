@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import socket
@@ -17,8 +18,11 @@ from pytest_qeval.benchmarks.micro import PATH as MICRO
 from pytest_qeval.schema import Json
 
 Run = Callable[..., pytest.RunResult]
+RunIn = Callable[..., "subprocess.CompletedProcess[str]"]
+Configure = Callable[..., pytest.Config]
 
 WITHOUT = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:anyio")
+IMPORTED = ("scipy.stats", "pytest_qeval.hooks.start", "pytest_qeval.report.json", "pytest_qeval.verdict.compare")
 
 
 @pytest.fixture(params=[("-p", "no:xdist"), ("-n0",), ("-n2",)], ids=["no-xdist", "n0", "n2"])
@@ -49,15 +53,30 @@ def warm_pytest() -> Iterator[tuple[str, ...]]:
             server.communicate()
 
 
-@pytest.fixture
-def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, warm_pytest: tuple[str, ...]) -> Run:
-    """Run pytest in a process of its own, in an empty project and with an empty cache.
+@pytest.fixture(scope="session")
+def imported() -> None:
+    """Import what runs in this process import lazily: pytester forgets every module that a run has imported.
 
+    numpy cannot be imported twice, and the others would be imported again for every run.
+    """
+    for name in IMPORTED:
+        importlib.import_module(name)
+
+
+@pytest.fixture
+def run(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, warm_pytest: tuple[str, ...], imported: None
+) -> Run:
+    """Run pytest in an empty project with an empty cache.
+
+    A run that loads a model is a fork of a process that has imported torch; everything else is run in this process.
     Plugins that come with the development tools stay outside: hypothesis alone takes as long as a small session.
     """
     monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / ".cache"))
 
     def run_pytest(*arguments: str) -> pytest.RunResult:
+        if "--qeval-model" not in arguments:
+            return pytester.runpytest_inprocess(*WITHOUT, *arguments)
         temporary = f"--basetemp={pytester.path / 'temporary'}"
         return pytester.run(*warm_pytest, temporary, *WITHOUT, *arguments, timeout=240)
 
@@ -66,13 +85,41 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, warm_pytest:
 
 @pytest.fixture
 def run_afresh(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Do what `run` does, from Python's own start: for tests of what is imported, and of the main job."""
+    """Run pytest in a new Python process: for tests of what is imported, and of the main job."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / ".cache"))
 
     def run_pytest(*arguments: str) -> pytest.RunResult:
         return pytester.runpytest_subprocess(*WITHOUT, *arguments, timeout=240)
 
     return run_pytest
+
+
+@pytest.fixture(scope="session")
+def run_in(warm_pytest: tuple[str, ...]) -> RunIn:
+    """Run pytest in a folder that several tests share, as a fork of a warm process, with the cache in that folder."""
+
+    def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "XDG_CACHE_HOME": str(folder / ".cache")}
+        command = [*warm_pytest, *WITHOUT, *arguments]
+        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+    return run_pytest
+
+
+@pytest.fixture
+def configure(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, imported: None) -> Configure:
+    """Start the plugin in an empty project as pytest does with these arguments, and collect nothing.
+
+    Raises what pytest would show as one sentence, with exit status 4.
+    """
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / ".cache"))
+    pytester.plugins = [sys.modules["pytest_qeval.plugin"]]
+
+    def configure_pytest(*arguments: str) -> pytest.Config:
+        return pytester.parseconfigure("-p", "no:faulthandler", "-s", *arguments)
+
+    return configure_pytest
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +130,7 @@ def micro_rows() -> Sequence[Json]:
 
 @pytest.fixture
 def samples(pytester: pytest.Pytester, micro_rows: Sequence[Json]) -> Path:
-    """Write a samples file: eight micro problems, of which every fourth is answered wrongly."""
+    """Write a samples file: completions of eight micro problems, of which every fourth is wrong."""
     path = pytester.path / "answers.jsonl"
     rows = (
         {
