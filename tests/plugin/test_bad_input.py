@@ -12,7 +12,7 @@ from tests.plugin.runs import check_refusal, write_samples
 Run = Callable[..., pytest.RunResult]
 
 
-def test_a_mistake_on_the_command_line_is_one_sentence(run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
+def test_a_mistake_is_one_sentence(run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
     """Exit status 4, the sentence, no traceback, and no folder of reports."""
     result = run(*mode, "--qeval-model=demo", "--qeval-recipe", "itn8")
 

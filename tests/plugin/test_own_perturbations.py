@@ -12,9 +12,11 @@ import pytest
 
 from pytest_qeval import registry
 from pytest_qeval.schema import Json, Problem
+from tests.plugin.runs import check_refusal, write_samples
 
 Run = Callable[..., pytest.RunResult]
 
+MODES = pytest.mark.parametrize("mode", [("-p", "no:xdist"), ("-n2",)], ids=["no-xdist", "n2"])
 DOCS = Path(__file__).parents[2] / "docs"
 CONFTEST = """
 from dataclasses import replace
@@ -39,11 +41,10 @@ def humaneval() -> Problem:
     return problem
 
 
-def write_answers(folder: Path, answers: Mapping[str, str]) -> str:
+def write_completions(folder: Path, completions: Mapping[str, str]) -> str:
     """Write a samples file."""
-    rows = ({"task_id": label, "completion": text} for label, text in answers.items())
-    folder.joinpath("answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return "answers.jsonl"
+    rows = ({"task_id": label, "completion": text} for label, text in completions.items())
+    return write_samples(folder / "completions.jsonl", rows)
 
 
 def scopes(folder: Path, benchmark: str) -> Json:
@@ -54,8 +55,9 @@ def scopes(folder: Path, benchmark: str) -> Json:
     return found
 
 
+@MODES
 def test_the_example_runs_as_documented(run: Run, example: Path, mode: tuple[str, ...]) -> None:
-    """The command of the page, with shorter answers: every problem as it is and with a comment."""
+    """The command of the page, with shorter completions: every problem nominal and with a comment."""
     page = DOCS.joinpath("your-perturbations.md").read_text(encoding="utf-8")
     (command,) = re.findall(r"^    pytest (.*)$", page, flags=re.MULTILINE)
     arguments = command.replace("docs/examples/", "").split()
@@ -66,12 +68,12 @@ def test_the_example_runs_as_documented(run: Run, example: Path, mode: tuple[str
     assert (found["applied"], found["unchanged"], found["invalid"], found["problems"]) == (4, 0, 0, 4)
 
 
-def test_it_is_compared_with_the_nominal_question(run: Run, example: Path) -> None:
+def test_it_is_compared_with_the_nominal_problem(run: Run, example: Path) -> None:
     """Of two problems that are solved, one is lost: half of them."""
     rows = [json.loads(line) for line in example.joinpath("ours.jsonl").read_text(encoding="utf-8").splitlines()[:2]]
     right = {row["task_id"]: row["canonical_solution"] for row in rows}
     perturbed = {"ours/0-stray_comment-s0": right["ours/0"], "ours/1-stray_comment-s0": "    return None\n"}
-    samples = write_answers(example, right | perturbed)
+    samples = write_completions(example, right | perturbed)
     result = run(
         "--qeval-completions", samples, "--qeval-perturbation", "stray_comment", "--qeval-output", "out",
         "test_ours_perturbed.py",
@@ -91,6 +93,7 @@ def test_it_is_listed(run: Run) -> None:
     )
 
 
+@MODES
 def test_a_conftest_beside_the_tests_serves_the_suite(
     run: Run, example: Path, humaneval: Problem, mode: tuple[str, ...]
 ) -> None:
@@ -98,7 +101,7 @@ def test_a_conftest_beside_the_tests_serves_the_suite(
     example.joinpath("tests").mkdir()
     example.joinpath("conftest.py").rename(example / "tests" / "conftest.py")
     labels = ("HumanEval/0", "HumanEval/0-stray_comment-s0")
-    samples = write_answers(example, dict.fromkeys(labels, humaneval.canonical_solution))
+    samples = write_completions(example, dict.fromkeys(labels, humaneval.canonical_solution))
     result = run(
         *mode, "--qeval-completions", samples, "--qeval-suite", "robustness", "--qeval-limit", "1",
         "--qeval-perturbation", "stray_comment", "--qeval-output", "out",
@@ -120,22 +123,28 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("broken", REFUSED.values(), ids=REFUSED)
-def test_a_broken_one_is_told_before_anything_runs(
-    run: Run, example: Path, mode: tuple[str, ...], broken: tuple[str, str, str]
-) -> None:
-    """One sentence, exit status 4."""
-    if mode == ("-n0",):
-        pytest.skip("the same path as without xdist")
+def test_a_broken_one_is_refused(run: Run, example: Path, broken: tuple[str, str, str]) -> None:
+    """One sentence, exit status 4, before anything runs."""
+    check_broken(run, example, broken, ("-p", "no:xdist"))
+
+
+def test_workers_refuse_a_broken_one(run: Run, example: Path) -> None:
+    """The controller repeats their sentence."""
+    check_broken(run, example, REFUSED["raises"], ("-n2",))
+
+
+def check_broken(run: Run, example: Path, broken: tuple[str, str, str], mode: tuple[str, ...]) -> None:
     name, apply, sentence = broken
     example.joinpath("conftest.py").write_text(CONFTEST.format(name=name, apply=apply), encoding="utf-8")
-    result = run(*mode, "--qeval-model", "demo", "--qeval-perturbation", name, "test_ours_perturbed.py")
+    result = run(*mode, "--qeval-selftest", "--qeval-perturbation", name, "test_ours_perturbed.py")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert sentence in f"{result.stdout}\n{result.stderr}"
     assert "Traceback" not in f"{result.stdout}\n{result.stderr}"
 
 
-def test_files_are_asked_like_the_others(
+@MODES
+def test_files_are_evaluated_like_the_others(
     run: Run, pytester: pytest.Pytester, humaneval: Problem, mode: tuple[str, ...]
 ) -> None:
     """ReCode's, with the seeds of their names, and a translation, from the folder of data."""
@@ -148,7 +157,8 @@ def test_files_are_asked_like_the_others(
     translation = {"task_id": "HumanEval/0", "prompt": humaneval.prompt.replace("Check if", "Verify whether")}
     data.joinpath("back_translation.jsonl").write_text(json.dumps(translation), encoding="utf-8")
     labels = ("", "-recode:ChangeCharCase-s3", "-back_translation-s0")
-    samples = write_answers(pytester.path, {f"HumanEval/0{label}": humaneval.canonical_solution for label in labels})
+    solution = humaneval.canonical_solution
+    samples = write_completions(pytester.path, {f"HumanEval/0{label}": solution for label in labels})
     result = run(
         *mode, "--qeval-completions", samples, "--qeval-suite", "robustness", "--qeval-limit", "1",
         "--qeval-data", "data", "--qeval-perturbation", "recode", "--qeval-perturbation", "back_translation",
@@ -169,12 +179,9 @@ def test_files_are_asked_like_the_others(
 
 
 @pytest.mark.parametrize("word", ["recode", "back_translation", "rename_variable_model"])
-def test_a_missing_file_is_told(run: Run, pytester: pytest.Pytester, word: str) -> None:
+def test_a_missing_file_is_refused(run: Run, pytester: pytest.Pytester, word: str) -> None:
     """Without a folder, and with one that does not hold it."""
     pytester.mkdir("data")
-    asked = ("--qeval-model", "demo", "--qeval-suite", "robustness", "--qeval-perturbation", word)
+    asked = ("--qeval-selftest", "--qeval-suite", "robustness", "--qeval-perturbation", word)
     for more, sentence in (((), "is read from a file: name its folder"), (("--qeval-data", "data"), "data")):
-        result = run(*asked, *more)
-
-        assert result.ret == pytest.ExitCode.USAGE_ERROR
-        result.stderr.fnmatch_lines([f"ERROR: *{sentence}*"])
+        check_refusal(run(*asked, *more), f"ERROR: *{sentence}*")

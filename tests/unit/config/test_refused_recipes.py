@@ -101,14 +101,8 @@ def test_a_mistake_about_torchao_is_refused(configure: Configure, arguments: Seq
     check_refused(configure, arguments, line)
 
 
-def test_a_single_text_is_warned_of(configure: Configure) -> None:
-    """Static scales of one text are a guess."""
-    with pytest.warns(pytest.PytestWarning, match="w8a8-static-n1 is calibrated on a single text"):
-        configure(*MICRO, "--qeval-recipe", "w8a8-static-n1", "--qeval-calibration", "texts.jsonl")
-
-
-def test_a_warning_that_is_an_error_is_a_usage_error(configure: Configure) -> None:
-    """Not a fault of the program."""
+def test_a_single_text_is_warned_of_where_warnings_are_errors(configure: Configure) -> None:
+    """By a usage error, which is no fault of the program: static scales of one text are a guess."""
     warned = ("-W", "error::pytest.PytestWarning")
     arguments = ("--qeval-recipe", "w8a8-static-n1", "--qeval-calibration", "texts.jsonl")
 

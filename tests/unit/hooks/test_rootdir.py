@@ -1,12 +1,11 @@
-from collections.abc import Callable
+"""A path among the options must not hide the project's ini file."""
+
 from pathlib import Path
 
 import pytest
 
 from pytest_qeval.errors import UsageError
 from pytest_qeval.hooks.rootdir import check_rootdir
-
-Run = Callable[..., pytest.RunResult]
 
 
 @pytest.mark.parametrize(
@@ -31,16 +30,3 @@ def test_only_a_lost_ini_file_is_refused(tmp_path: Path, name: str, content: str
     else:
         check_rootdir(None, project)
     check_rootdir(project.parent / name, project)
-
-
-def test_gates_in_the_ini_file_are_not_lost_silently(
-    run: Run, pytester: pytest.Pytester, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """A samples file in another folder, given in two words, moves pytest's rootdir there: said, not ignored."""
-    pytester.makeini("[pytest]\nqeval_gate = pass@1 >= 0.99\n")
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-
-    result = run("--qeval-model", str(elsewhere))
-
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*did not read*tox.ini*--qeval-model=DIR*"])
