@@ -1,4 +1,4 @@
-"""The exception tree: what can go wrong in a way that a user can mend.
+"""The exception tree: everything that can go wrong and that a user can mend.
 
     QEvalError
     ├── UsageError              the command line or a file it names cannot be used
@@ -8,7 +8,7 @@
     │   ├── ModelSourceError    no such model, or not one that can be loaded here
     │   ├── DataError           a benchmark or samples file that cannot be read
     │   └── MissingPackageError an extra that is not installed
-    ├── InvalidProblemError    a perturbed problem that cannot be answered
+    ├── InvalidProblemError     a perturbed problem whose own solution fails
     ├── SandboxError            programs cannot be executed safely on this machine
     └── EngineError             the engine died or cannot go on
 
@@ -74,7 +74,7 @@ class MissingPackageError(UsageError):
 
 
 class InvalidProblemError(QEvalError):
-    """A perturbed problem whose own solution does not pass: no answer could be held against a model."""
+    """A perturbed problem whose own solution does not pass, so that no completion can be judged by it."""
 
 
 class SandboxError(QEvalError):

@@ -28,7 +28,7 @@ class Executor(Protocol):
 
 
 class _Executed(NamedTuple):
-    """A completion whose program is being executed, or has been."""
+    """A completion, and the execution of its program."""
 
     completion: Completion
     program_sha256: str
@@ -39,7 +39,7 @@ class _Executed(NamedTuple):
 
 @dataclass(slots=True)
 class _Open:
-    """A case on its way: which samples are generated, which are being executed."""
+    """A case under evaluation: samples to generate, and those that are being executed."""
 
     case: Case
     benchmark: Benchmark
@@ -53,9 +53,9 @@ class _Open:
 
 
 class Evaluator:
-    """Generates ahead for all submitted cases, and hands out the record of whichever case is asked for.
+    """Generates ahead for all submitted cases, and returns the record of any of them.
 
-    Nothing runs in the background but the sandboxes: the engine advances only inside `evaluate`.
+    Only the sandboxes run in the background: the engine advances inside `evaluate`.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Evaluator:
         engine: Engine,
         executor: Executor,
         benchmark: Callable[[str], Benchmark],
-        question: Callable[[Case], Problem],
+        problem: Callable[[Case], Problem],
         n_samples: Callable[[Case], int],
         style: PromptStyle = "completion",
         worker: str = "main",
@@ -74,21 +74,21 @@ class Evaluator:
         """Join an engine and an executor.
 
         Args:
-            recipe: Whose records these are.
-            engine: Who answers.
-            executor: What executes answers.
+            recipe: Name for the records.
+            engine: Generates completions.
+            executor: Executes programs.
             benchmark: Finds a benchmark by name.
-            question: Finds what a case asks: the benchmark's problem, or a perturbed one.
-            n_samples: How many samples a case has.
-            style: How it is asked.
+            problem: Finds the problem of a case: the benchmark's own, or a perturbed one.
+            n_samples: Returns how many samples a case has.
+            style: How prompts are formatted.
             worker: Name of this process.
-            on_progress: Told where the engine stands.
+            on_progress: Takes the engine's progress after every step.
         """
         self._recipe = recipe
         self._engine = engine
         self._executor = executor
         self._benchmark = benchmark
-        self._question = question
+        self._find_problem = problem
         self._n_samples = n_samples
         self._style: PromptStyle = style
         self._worker = worker
@@ -96,14 +96,14 @@ class Evaluator:
         self._open: dict[str, _Open] = {}
 
     def submit(self, cases: Iterable[Case]) -> None:
-        """Queue cases for generation, in this order; a case that is already queued is left alone."""
+        """Queue cases for generation, in this order; a case is queued only once."""
         requests = []
         for case in cases:
             key = _key(case)
             if key in self._open:
                 continue
             benchmark = self._benchmark(case.benchmark)
-            problem = self._question(case)
+            problem = self._find_problem(case)
             waiting = _Open(case=case, benchmark=benchmark, problem=problem, n_samples=self._n_samples(case))
             self._open[key] = waiting
             prompt = benchmark.prompt(problem, self._style)
@@ -123,9 +123,9 @@ class Evaluator:
             self._engine.submit(requests)
 
     def evaluate(self, case: Case) -> Record:
-        """Step the engine until the case is generated, wait for its executions, and join them.
+        """Step the engine until the case is generated, and wait for its executions.
 
-        All other queued cases advance as well; their programs are executed meanwhile.
+        All other queued cases advance as well, and their programs are executed meanwhile.
 
         Raises:
             EngineError: when the engine has nothing left to do and the case is still not generated.
@@ -169,7 +169,7 @@ class Evaluator:
     def _sample(executed: _Executed) -> Sample:
         completion, execution = executed.completion, executed.future.result()
         if completion.finish_reason == "length" and execution.status in {"failed", "error", "syntax", "empty"}:
-            # It never came to its end: blame the token limit, and keep what the fragment did.
+            # The completion is a fragment: report the token limit, and what the fragment did.
             detail = f"{execution.status} at the token limit: {execution.detail}".rstrip(": ")
             execution = replace(execution, status="truncated", detail=detail)
         return Sample(
@@ -181,7 +181,7 @@ class Evaluator:
 
 
 def _scores(waiting: _Open) -> Mapping[str, float]:
-    """Return the mean of every score over the samples of a case; nothing where answers are executed."""
+    """Return the mean of every score over the samples of a case; nothing where programs are executed."""
     benchmark = waiting.benchmark
     if not isinstance(benchmark, TextBenchmark):
         return {}
@@ -190,7 +190,7 @@ def _scores(waiting: _Open) -> Mapping[str, float]:
 
 
 def _done(execution: Execution) -> Future[Execution]:
-    """Return the result of what need not be executed as if it had been."""
+    """Return a finished future, for what need not be executed."""
     future: Future[Execution] = Future()
     future.set_result(execution)
     return future

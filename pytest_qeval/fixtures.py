@@ -11,14 +11,15 @@ from pytest_qeval.errors import InvalidProblemError, QEvalError
 from pytest_qeval.schema import Case, Record
 
 if TYPE_CHECKING:
+    from pytest_qeval.engines.base import ModelEngine
     from pytest_qeval.facts import SensitivityFacts, StreamFacts
     from pytest_qeval.measure.divergence_facts import DivergenceFacts
-    from pytest_qeval.run.context import RunContext  # noqa: F401 - named in the stash key below
+    from pytest_qeval.run.context import RunContext
     from pytest_qeval.run.recipe_run import RecipeRun
 
-__all__ = ["RECORD", "RUNTIME", "QEval", "qeval", "qeval_recipe"]
+__all__ = ["CONTEXT", "RECORD", "QEval", "qeval", "qeval_recipe"]
 
-RUNTIME = pytest.StashKey["RunContext"]()
+CONTEXT = pytest.StashKey["RunContext"]()
 """On the config of every process that runs tests, when the plugin is active."""
 RECORD = pytest.StashKey[Record]()
 """On an item, once its case is evaluated."""
@@ -27,9 +28,10 @@ RECORD = pytest.StashKey[Record]()
 class QEval:
     """Evaluates cases with the recipe that the test was parametrized with."""
 
-    def __init__(self, run: RecipeRun, item: pytest.Item) -> None:
-        """Bind a loaded recipe to a test item."""
+    def __init__(self, run: RecipeRun, context: RunContext, item: pytest.Item) -> None:
+        """Bind a recipe's run to a test item."""
         self._run = run
+        self._context = context
         self._item = item
 
     @property
@@ -38,22 +40,20 @@ class QEval:
         return self._run.recipe
 
     def __call__(self, case: Case) -> Record:
-        """Generate, execute, and give the record; the test's own outcome follows from it afterwards.
+        """Generate, execute, and return the record; the test's own outcome follows from it afterwards.
 
         A case that the model does not solve is an observation: the test is shown as unsolved and fails nothing.
         """
         try:
             record = self._run.evaluate(case)
         except InvalidProblemError as error:
-            pytest.skip(f"{case.label} is no question: {error}")
+            pytest.skip(f"{case.label} is invalid: {error}")
         self._item.stash[RECORD] = record
         return record
 
     def measure_stream(self) -> StreamFacts:
-        """Measure prefill and decoding of a single stream; skips the test when samples are replayed."""
-        if self._run.replays:
-            pytest.skip("a replay of samples has no speed to measure")
-        return self._run.measure_stream()
+        """Measure prefill and decoding of a single stream; skip the test when samples are replayed."""
+        return self._context.measurements.stream(self.recipe, self._engine("speed to measure"))
 
     def measure_sensitivity(self, benchmark: str | None = None) -> SensitivityFacts:
         """Quantize one block at a time, and rank the blocks by what that does to the model.
@@ -62,30 +62,38 @@ class QEval:
             benchmark: Whose solutions the models are compared on; by default `micro` for the embedded model, and
                 `humaneval` for any other. `--qeval-limit` says how many, 20 by default.
         """
-        if not self._run.quantizes:
+        settings = self._context.settings
+        if settings.replays or not settings.recipe(self.recipe).is_own_scheme:
             pytest.skip(f"{self.recipe} quantizes nothing by a scheme of this package")
-        return self._run.measure_sensitivity(benchmark or self._run.default_benchmark)
+        return self._context.measurements.sensitivity(self.recipe, benchmark or self._context.benchmarks.default_name)
 
     def measure_divergence(self, benchmark: str | None = None) -> DivergenceFacts | None:
         """Compare next-token distributions with the baseline's, on the solutions of a benchmark's problems.
 
-        None for the baseline itself, which cannot diverge; skips the test where there is nothing to compare.
+        None for the baseline itself, which cannot diverge; skip the test where there is nothing to compare.
 
         Args:
             benchmark: By default `micro` for the embedded model, and `humaneval` for any other.
         """
-        if self._run.replays:
+        name = benchmark or self._context.benchmarks.default_name
+        if self._context.settings.replays:
             pytest.skip("a replay of samples has no log-probabilities")
         try:
-            return self._run.measure_divergence(benchmark or self._run.default_benchmark)
+            return self._context.measurements.divergence(self.recipe, name, self._run.model_engine)
         except QEvalError as error:
             pytest.fail(str(error), pytrace=False)
+
+    def _engine(self, wanted: str) -> ModelEngine:
+        """Return the loaded model; skip the test when samples are replayed."""
+        if self._context.settings.replays:
+            pytest.skip(f"a replay of samples has no {wanted}")
+        return self._run.model_engine()
 
 
 @pytest.fixture(scope="session")
 def qeval_recipe(request: pytest.FixtureRequest) -> Iterator[RecipeRun]:
     """Return the recipe that the test is parametrized with, and close it before the next one is loaded."""
-    run = request.config.stash[RUNTIME].open(request.param)
+    run = request.config.stash[CONTEXT].open(request.param)
     yield run
     run.close()
 
@@ -98,4 +106,4 @@ def qeval(qeval_recipe: RecipeRun, request: pytest.FixtureRequest) -> QEval:
             qeval_recipe.load()  # here, so that a model that cannot be loaded is an error of the set-up
         except QEvalError as error:
             pytest.fail(str(error), pytrace=False)
-    return QEval(qeval_recipe, request.node)
+    return QEval(qeval_recipe, request.config.stash[CONTEXT], request.node)

@@ -1,4 +1,4 @@
-"""What will be asked, and by which worker: pure functions from settings and names to cases and shares."""
+"""Which cases a benchmark has, and which worker runs which test items: pure functions."""
 
 from __future__ import annotations
 
@@ -7,82 +7,22 @@ from itertools import islice
 from math import floor
 
 from pytest_qeval.benchmarks.base import Benchmark
-from pytest_qeval.schema import SCORES, Case
-from pytest_qeval.settings import Settings
+from pytest_qeval.schema import Case
 
-__all__ = [
-    "OF_DIVERGENCE",
-    "OF_ROBUSTNESS",
-    "cases_of",
-    "default_benchmark",
-    "default_benchmarks",
-    "default_suites",
-    "shares",
-]
-
-OF_DIVERGENCE = ("kl", "reverse_kl", "same_top1")
-"""Metrics that the suite `divergence` measures."""
-OF_ROBUSTNESS = ("robust_drop", "robust_pass")
-"""Metrics that the suite `robustness` measures."""
-_SUITE_OF = {
-    "HumanEval": "humaneval",
-    "MBPP": "mbpp",
-    "Mbpp": "mbpp-plus",
-    "micro": "micro",
-    "summarization": "summarization",
-    "CodeSearchNet": "codesearchnet",
-}
-"""By what stands before the slash of a task id."""
+__all__ = ["cases_of", "shares"]
 
 
 def cases_of(benchmark: Benchmark, *, limit: int | None, tasks: Iterable[str] | None = None) -> tuple[Case, ...]:
     """Return a benchmark's cases in its own order.
 
     Args:
-        benchmark: whose problems.
-        limit: only the first so many; None for all.
-        tasks: only these task ids (a replay knows no others); None for all.
+        benchmark: Whose problems.
+        limit: How many problems, from the first; None for all.
+        tasks: Task ids to take (those of a samples file); None for all.
     """
     wanted = benchmark.problems.keys() if tasks is None else benchmark.problems.keys() & set(tasks)
     chosen = (task_id for task_id in benchmark.problems if task_id in wanted)
     return tuple(Case(benchmark=benchmark.name, task_id=task_id) for task_id in islice(chosen, limit))
-
-
-def default_suites(settings: Settings, *, gated: Iterable[str] = (), replayed: Iterable[str] = ()) -> tuple[str, ...]:
-    """Choose the suites of a run that names none: by the model, or by the task ids of the samples that are replayed.
-
-    The divergence is measured where one of the `gated` metrics is about it, and where a baseline is saved, for others
-    to be compared with. Functions are summarized where one is about scores, and problems perturbed where one is about
-    robustness, or perturbations are named.
-    """
-    if settings.suites:
-        return settings.suites
-    if settings.completions:
-        return (*_suites_of(replayed), *(["robustness"] if settings.perturbations else []))
-    wanted = settings.save_baseline is not None or any(metric in OF_DIVERGENCE for metric in gated)
-    divergence = ["divergence"] if wanted else []
-    summarization = ["summarization"] if any(metric in SCORES for metric in gated) else []
-    perturbed = settings.perturbations or any(metric in OF_ROBUSTNESS for metric in gated)
-    robustness = ["robustness"] if perturbed else []
-    return (*divergence, default_benchmark(settings), *summarization, *robustness, "efficiency")
-
-
-def _suites_of(task_ids: Iterable[str]) -> tuple[str, ...]:
-    """Return the suites whose problems these are; HumanEval where that is not known, which will say what it misses."""
-    families = {task_id.partition("/")[0] for task_id in task_ids}
-    return tuple(suite for family, suite in _SUITE_OF.items() if family in families) or ("humaneval",)
-
-
-def default_benchmark(settings: Settings) -> str:
-    """Choose what is asked of a model where nothing else is said."""
-    if settings.benchmarks:
-        return settings.benchmarks[0]
-    return "micro" if settings.model.name == "demo" else "humaneval"
-
-
-def default_benchmarks(settings: Settings, *, replayed: Iterable[str] | None) -> tuple[str, ...]:
-    """Choose what suites that work on any benchmark ask: of samples, the benchmarks that they answer."""
-    return (default_benchmark(settings),) if replayed is None else _suites_of(replayed)
 
 
 def shares(recipes: Sequence[str | None], n_workers: int, *, together: bool) -> tuple[tuple[int, ...], ...]:
@@ -94,9 +34,9 @@ def shares(recipes: Sequence[str | None], n_workers: int, *, together: bool) -> 
     Ordinary tests (recipe None) are cut into runs like a recipe.
 
     Args:
-        recipes: each item's recipe, in collection order.
-        n_workers: number of shares, at least 1.
-        together: keep the same cases of all recipes on one worker.
+        recipes: Each item's recipe, in collection order.
+        n_workers: Number of shares, at least 1.
+        together: Whether one worker gets the same cases of all recipes.
 
     Returns:
         For every worker the indices of its items.

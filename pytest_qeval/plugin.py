@@ -38,7 +38,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Become active when there is something to evaluate."""
+    """Activate the plugin when there is a model or a samples file."""
     activate(config)
 
 
@@ -49,7 +49,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
-    """End the session with status 4 when a benchmark cannot be asked; leave out what a saved baseline has answered."""
+    """Check the collected benchmarks, and leave out what a saved baseline has."""
     check(config, items)
     yield  # pytest selects and sorts
     reuse(config, items)

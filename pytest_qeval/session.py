@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any as Settings
 from typing import Literal
 
 from pytest_qeval.benchmarks.selftest import BENCHMARKS
@@ -17,7 +18,7 @@ from pytest_qeval.report.files import check_folder, write_report, write_samples
 from pytest_qeval.report.prospects import prospects
 from pytest_qeval.report.terminal import Line, lines
 from pytest_qeval.schema import Case, Json, Outcome
-from pytest_qeval.settings import CONTROL, Settings
+from pytest_qeval.settings import CONTROL
 from pytest_qeval.summary.comparison import MARGIN
 from pytest_qeval.summary.results import GateResult
 from pytest_qeval.verdict.baseline.file import Baseline
@@ -45,7 +46,6 @@ class Session:
         *,
         output: Path,
         clock: Callable[[], float],
-        gates: Sequence[Gate] = (),
         saved: Baseline | None = None,
         cache: Path | None = None,
         n_workers: int = 1,
@@ -57,7 +57,6 @@ class Session:
             run: The header of the report.
             output: Where reports are written.
             clock: Seconds that only go forward.
-            gates: What must hold.
             saved: A baseline that is not run, or not wholly.
             cache: Where the baseline is kept for the next run.
             n_workers: How many processes share the machine.
@@ -66,7 +65,7 @@ class Session:
             UsageError: for an output folder that cannot be made.
         """
         self._settings = settings
-        self._gates = tuple(gates)
+        self._gates: tuple[Gate, ...] = settings.gates
         check_folder(output)
         self._run = run
         self._clock = clock
@@ -85,7 +84,7 @@ class Session:
     @property
     def is_selftest(self) -> bool:
         """Whether the harness is tested, and nothing evaluated."""
-        return self._settings.selftest
+        return bool(self._settings.selftest)
 
     @property
     def gates(self) -> tuple[GateResult, ...]:
@@ -96,7 +95,7 @@ class Session:
         """Yield what will be run, before it is."""
         settings = self._settings
         against = f", compared with {settings.baseline}" if settings.baseline else ""
-        yield f"{self._run.model['id']} · {', '.join(settings.recipes)}{against} · sandbox {self._run.sandbox}"
+        yield f"{self._run.model['id']} · {', '.join(settings.candidates)}{against} · sandbox {self._run.sandbox}"
         if not settings.selftest:
             yield f"prompts: {settings.generation.prompt_style}, {self._run.prompt_reason}"
         if settings.selftest and settings.suites:
@@ -169,7 +168,7 @@ class Session:
     def _roles(self) -> Roles:
         settings = self._settings
         return Roles(
-            candidates=settings.recipes,
+            candidates=settings.candidates,
             baseline=settings.baseline,
             control=CONTROL if settings.control else None,
         )
@@ -188,7 +187,7 @@ class Session:
         """
         if self._settings.baseline is None:
             return []
-        candidates = self._settings.recipes
+        candidates = self._settings.candidates
         cases = {case for recipe, case in self._planned if recipe in candidates and not case.perturbation}
         return list(
             prospects(cases & {*executed}, margin=lambda name: margin_of(self._gates, None, name, default=MARGIN))

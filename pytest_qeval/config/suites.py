@@ -1,4 +1,4 @@
-"""Which suites a run has, given what lies on this machine: settled once, by the process that reports."""
+"""Which suites a run has: the ones that the user names, else those that the model and the gates call for."""
 
 from __future__ import annotations
 
@@ -9,12 +9,34 @@ from pathlib import Path
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import BenchmarkSource
 from pytest_qeval.benchmarks.selftest import BENCHMARKS
+from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.errors import DataError, MissingPackageError, UsageError
-from pytest_qeval.settings import Settings
+from pytest_qeval.schema import SCORES
 
-__all__ = ["check_used", "settle_suites", "suite_files"]
+__all__ = [
+    "OF_DIVERGENCE",
+    "check_suite_options",
+    "default_benchmark",
+    "default_benchmarks",
+    "default_suites",
+    "settle_suites",
+    "suite_files",
+]
 
-_USED_BY: Mapping[str, Sequence[str]] = {
+OF_DIVERGENCE = ("kl", "reverse_kl", "same_top1")
+"""Metrics that the suite `divergence` measures."""
+_OF_ROBUSTNESS = ("robust_drop", "robust_pass")
+"""Metrics that the suite `robustness` measures."""
+_SUITE_OF = {
+    "HumanEval": "humaneval",
+    "MBPP": "mbpp",
+    "Mbpp": "mbpp-plus",
+    "micro": "micro",
+    "summarization": "summarization",
+    "CodeSearchNet": "codesearchnet",
+}
+"""By what stands before the slash of a task id."""
+_READ_BY: Mapping[str, Sequence[str]] = {
     "--qeval-perturbation": ("robustness",),
     "--qeval-seeds": ("robustness",),
     "--qeval-benchmark": ("robustness", "divergence", "sensitivity"),
@@ -22,39 +44,80 @@ _USED_BY: Mapping[str, Sequence[str]] = {
 """Options that only some suites read."""
 
 
-def settle_suites(settings: Settings, *, names_files: bool) -> Settings:
+def default_suites(settings: RunSettings, *, replayed: Iterable[str] = ()) -> tuple[str, ...]:
+    """Choose the suites of a run that names none: by the model and the gates, or by the task ids that are replayed.
+
+    `divergence` runs where a gate is about it, and where a baseline is saved, for later runs to compare with.
+    `summarization` and `robustness` run where a gate is about them; naming perturbations asks for `robustness`, too.
+    """
+    if settings.suites:
+        return settings.suites
+    if settings.completions:
+        return (*_suites_of(replayed), *(["robustness"] if settings.perturbations else []))
+    metrics = {gate.metric for gate in settings.gates}
+    divergence = settings.save_baseline is not None or not metrics.isdisjoint(OF_DIVERGENCE)
+    robustness = bool(settings.perturbations) or not metrics.isdisjoint(_OF_ROBUSTNESS)
+    wanted = {
+        "divergence": divergence,
+        default_benchmark(settings): True,
+        "summarization": not metrics.isdisjoint(SCORES),
+        "robustness": robustness,
+        "efficiency": True,
+    }
+    return tuple(name for name, runs in wanted.items() if runs)
+
+
+def default_benchmark(settings: RunSettings) -> str:
+    """Choose the benchmark for suites that take any one."""
+    if settings.benchmarks:
+        return settings.benchmarks[0]
+    return "micro" if settings.model.name == "demo" else "humaneval"
+
+
+def default_benchmarks(settings: RunSettings, *, replayed: Iterable[str] | None) -> tuple[str, ...]:
+    """Choose the benchmarks for suites that take several: the named ones, or those of the samples that are replayed."""
+    if settings.benchmarks:
+        return settings.benchmarks
+    return (default_benchmark(settings),) if replayed is None else _suites_of(replayed)
+
+
+def _suites_of(task_ids: Iterable[str]) -> tuple[str, ...]:
+    """Return the suites with these problems; for unknown ones HumanEval, whose refusal names what is missing."""
+    families = {task_id.partition("/")[0] for task_id in task_ids}
+    return tuple(suite for family, suite in _SUITE_OF.items() if family in families) or ("humaneval",)
+
+
+def settle_suites(settings: RunSettings, *, every_suite: bool) -> RunSettings:
     """Leave out of a self-test, and of `--qeval-suite all`, the benchmarks that cannot be had.
 
-    Nobody asked for those by name; what is named has to be there.
+    A suite that the user names has to be there.
 
     Args:
-        settings: What the user asked for.
-        names_files: Whether the command line names files, so that suites have no say.
+        settings: Of the run, with the suites that the user names.
+        every_suite: Whether the user asked for `all`.
     """
-    if names_files:
-        return settings
-    if settings.every_suite:
+    if every_suite:
         reasons = {name: _absence_of(name, settings.data) for name in settings.suites}
         left_out = {name: reason for name, reason in reasons.items() if reason}
         suites = tuple(name for name in settings.suites if name not in left_out)
         return replace(settings, suites=suites, left_out=left_out)
     if settings.selftest and not settings.suites:
-        return replace(settings, suites=_at_hand(settings))
+        return replace(settings, suites=_local_benchmarks(settings))
     return settings
 
 
-def check_used(suites: Sequence[str], typed: Iterable[str]) -> None:
-    """Make sure that what was typed for some suites is read by one of the run's.
+def check_suite_options(suites: Sequence[str], typed: Iterable[str]) -> None:
+    """Make sure that every option for some suites only is read by one of the run's.
 
     Args:
         suites: Of the run.
-        typed: The words of the command line; what stands in an ini file is for runs of every kind.
+        typed: Options of the command line; an ini file is for runs of every kind.
 
     Raises:
         UsageError: for an option that would do nothing.
     """
-    for option in (word.partition("=")[0] for word in typed):
-        readers = _USED_BY.get(option)
+    for option in typed:
+        readers = _READ_BY.get(option)
         if readers and not set(readers) & set(suites):
             raise UsageError(
                 f"{option} is read by the suite {' or '.join(readers)}, and this run has {', '.join(suites)}: "
@@ -70,8 +133,8 @@ def suite_files(names: Iterable[str]) -> list[Path]:
     return [folder / f"test_{name.replace('-', '_')}.py" for name in names]
 
 
-def _at_hand(settings: Settings) -> tuple[str, ...]:
-    """Return the benchmarks of a self-test that need no network: waiting for one is the user's decision."""
+def _local_benchmarks(settings: RunSettings) -> tuple[str, ...]:
+    """Return the benchmarks of a self-test that need no network: to wait for one is the user's decision."""
     sources: dict[str, BenchmarkSource] = {name: registry.load("benchmarks", name) for name in BENCHMARKS}
     return tuple(name for name, source in sources.items() if source.is_here(settings.data))
 

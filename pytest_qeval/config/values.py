@@ -1,14 +1,15 @@
-"""Looking an option up where the user wrote it: on the command line, or in the ini file."""
+"""Look an option up on the command line, and in the ini file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
-
-import pytest
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_qeval.errors import UsageError
+
+if TYPE_CHECKING:
+    import pytest
 
 __all__ = ["Values"]
 
@@ -16,11 +17,32 @@ _T = TypeVar("_T")
 
 
 class Values:
-    """One look-up for both sources: the command line wins over the ini file."""
+    """The options of a session; the command line wins over the ini file."""
 
     def __init__(self, config: pytest.Config) -> None:
         """Read nothing yet."""
         self._config = config
+
+    @property
+    def start(self) -> Path:
+        """The folder in which pytest was started."""
+        return self._config.invocation_params.dir
+
+    @property
+    def typed_options(self) -> Sequence[str]:
+        """Options of this plugin that the user typed, such as `--qeval-gate`; `addopts` and ini keys do not count."""
+        words = (str(word).partition("=")[0] for word in self._config.invocation_params.args)
+        return [word for word in words if word.startswith("--qeval-")]
+
+    @property
+    def names_files(self) -> bool:
+        """Whether the command line names test files, so that suites have no say."""
+        return self._config.args_source.name == "ARGS"
+
+    @property
+    def is_distributed(self) -> bool:
+        """Whether several processes share the session."""
+        return bool(self._config.getoption("tx", None)) or hasattr(self._config, "workerinput")
 
     def _raw(self, name: str) -> Any:
         dest = f"qeval_{name.replace('-', '_')}"
@@ -46,6 +68,11 @@ class Values:
         """Return an option's path as `path` resolves it; None where there is none."""
         text = self.text(name)
         return self.path(text, name) if text else None
+
+    def output(self, name: str) -> Path | None:
+        """Return where an option's path is written to, relative to where pytest was started."""
+        text = self.file(name)
+        return self.start / text if text else None
 
     def typed(self, name: str) -> bool:
         """Return whether an option stands on the command line."""

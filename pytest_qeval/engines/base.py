@@ -6,15 +6,18 @@ advance with it, and when nobody waits any more nothing is generated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
+from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.facts import SensitivityFacts
 from pytest_qeval.measure.topk import Scores
+from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.schema import Completion, EngineProgress, Json
-from pytest_qeval.settings import ModelSettings, Settings
+from pytest_qeval.settings import GenerationSettings, ModelSettings
 
 __all__ = ["Engine", "EngineProgress", "EngineSource", "Finished", "ModelEngine", "Request", "StreamTimes"]
 
@@ -112,26 +115,60 @@ class ModelEngine(Engine, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineSource:
-    """An engine before it is loaded: what the registry holds."""
+class EngineSource(Protocol):
+    """An engine before a model is loaded: what the registry holds."""
 
     name: str
     summary: str
     """One line for `--qeval-list engines`."""
-    check: Callable[[ModelSettings], Json]
-    """Find the model without loading it and give the report's `run.model`.
 
-    Raises:
-        ModelSourceError: when there is no such model, or it cannot be loaded here.
-    """
-    has_chat_template: Callable[[ModelSettings], bool]
-    """Return whether the model can be asked by messages, without loading it."""
-    has_encoder: Callable[[ModelSettings], bool]
-    """Return whether prompts are read by an encoder of their own, without loading the model."""
-    stored: Callable[[ModelSettings], str]
-    """Say how a checkpoint is already quantized: `gptq`, `gguf` …; empty where it is stored in floating point."""
-    open: Callable[[Settings, Recipe, ModelSettings], ModelEngine]
-    """Load a model and apply a recipe."""
-    sensitivity: Callable[[Settings, Recipe, ModelSettings, Sequence[tuple[str, str]]], SensitivityFacts]
-    """Quantize one block at a time, and compare on prompts and their solutions."""
+    def find(self, model: ModelSettings) -> ModelSource:
+        """Find a model without loading it; this may ask the hub, so call it once a model.
+
+        Raises:
+            ModelSourceError: when there is no such model, or it cannot be loaded here.
+            MissingPackageError: when the engine needs a package that is not installed.
+        """
+        ...
+
+    def describe(self, source: ModelSource) -> Json:
+        """Return the report's `run.model`: id, source, revision and the checksums of local files."""
+        ...
+
+    def has_chat_template(self, source: ModelSource) -> bool:
+        """Return whether the model can be asked by messages, without loading it."""
+        ...
+
+    def open(
+        self,
+        source: ModelSource,
+        recipe: Recipe,
+        *,
+        model: ModelSettings,
+        generation: GenerationSettings,
+        texts: CalibrationTexts | None,
+        export: Path | None,
+    ) -> ModelEngine:
+        """Load a model and apply a recipe.
+
+        Args:
+            source: The model.
+            recipe: Precision and quantization.
+            model: Device, threads and batch size.
+            generation: How completions are generated.
+            texts: What static activations are calibrated on; given if and only if the recipe needs it.
+            export: Where to write the quantized checkpoint, if anywhere.
+        """
+        ...
+
+    def sensitivity(
+        self,
+        source: ModelSource,
+        recipe: Recipe,
+        solutions: Sequence[tuple[str, str]],
+        *,
+        model: ModelSettings,
+        texts: CalibrationTexts | None,
+    ) -> SensitivityFacts:
+        """Quantize one block at a time, and compare on prompts and their solutions."""
+        ...

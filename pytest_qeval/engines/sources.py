@@ -17,7 +17,7 @@ from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.quantize.recipe import EXPORT_FILE
 from pytest_qeval.settings import ModelSettings
 
-__all__ = ["ModelSource", "is_encoder_decoder", "resolve"]
+__all__ = ["ModelSource", "resolve"]
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -72,15 +72,6 @@ def resolve(settings: ModelSettings) -> ModelSource:
             "have revisions: leave --qeval-revision out, or name a hub id."
         )
     return _check_local(source)
-
-
-def is_encoder_decoder(settings: ModelSettings) -> bool:
-    """Say whether a model has an encoder for prompts, from its config alone; `demo` and GGUF files have none.
-
-    Raises:
-        ModelSourceError: as `resolve`.
-    """
-    return resolve(settings).encoder_decoder
 
 
 def _resolve_hub(settings: ModelSettings) -> ModelSource:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_qeval.config.parse import read_settings
+from pytest_qeval.config.values import Values
 from pytest_qeval.errors import QEvalError, UsageError
 from pytest_qeval.hooks.collect import MARKERS
 
 __all__ = ["activate"]
+
+_ACTIVATING = ("model", "completions", "selftest")
 
 
 def activate(config: pytest.Config) -> None:
@@ -20,29 +22,28 @@ def activate(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     try:
-        settings = read_settings(config)
-        if settings is not None:
+        if any(config.getoption(f"qeval_{name}") or config.getini(f"qeval_{name}") for name in _ACTIVATING):
             from pytest_qeval.hooks.start import start  # noqa: PLC0415 - an inert plugin must cost next to nothing
 
-            start(config, settings)
+            start(config)
         else:
-            _check_meant(config)
+            _check_typed_options(config)
     except QEvalError as error:
         raise pytest.UsageError(str(error)) from error
 
 
-def _check_meant(config: pytest.Config) -> None:
+def _check_typed_options(config: pytest.Config) -> None:
     """Refuse options that were typed without a model: a gate that nobody judges must not look as if it held.
 
-    What stands in the ini file, in `addopts` or in the environment is about the sessions that have one.
+    What stands in the ini file, in `addopts` or in the environment is for the sessions that have a model.
 
     Raises:
-        UsageError: naming the option, and what it lacks.
+        UsageError: naming the option, and what is missing.
     """
     if hasattr(config, "workerinput") or config.getoption("help"):
         return
-    typed = next((word for word in map(str, config.invocation_params.args) if word.startswith("--qeval-")), None)
-    if typed is None:
+    typed = Values(config).typed_options
+    if not typed:
         return
     empty = next((name for name in ("model", "completions") if config.getoption(f"qeval_{name}") == ""), None)
     if empty:
@@ -50,6 +51,6 @@ def _check_meant(config: pytest.Config) -> None:
             f"--qeval-{empty} is empty, perhaps from a variable that is not set: expected a model or a file."
         )
     raise UsageError(
-        f"{typed.partition('=')[0]} without a model does nothing: add --qeval-model (such as --qeval-model demo), "
+        f"{typed[0]} without a model does nothing: add --qeval-model (such as --qeval-model demo), "
         "--qeval-completions or --qeval-selftest."
     )

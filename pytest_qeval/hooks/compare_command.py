@@ -10,7 +10,7 @@ import pytest
 from pytest_qeval.errors import QEvalError
 
 if TYPE_CHECKING:
-    from pytest_qeval.config.parse import ComparisonSettings
+    from pytest_qeval.config.comparison import ComparisonSettings
 
 __all__ = ["compare_runs"]
 
@@ -23,7 +23,7 @@ def compare_runs(config: pytest.Config) -> int | None:
     """
     if not config.getoption("qeval_compare"):
         return None
-    from pytest_qeval.config.parse import read_comparison  # noqa: PLC0415 - an inert plugin must cost next to nothing
+    from pytest_qeval.config.comparison import read_comparison  # noqa: PLC0415 - an inert plugin must cost next to nothing
 
     try:
         return _compare(read_comparison(config))
@@ -36,20 +36,21 @@ def _compare(settings: ComparisonSettings) -> int:
     from pytest_qeval.report.terminal import lines  # noqa: PLC0415
     from pytest_qeval.verdict.compare import Finished, put_together  # noqa: PLC0415 - as above
     from pytest_qeval.verdict.conclude import conclude  # noqa: PLC0415
-    from pytest_qeval.verdict.gates.checks import check_gates, parse_gates  # noqa: PLC0415
+    from pytest_qeval.verdict.gates.checks import check_gates  # noqa: PLC0415
 
     check_folder(settings.output)
     a, b = Finished.read(settings.a), Finished.read(settings.b)
     joint = put_together(a, b, force=settings.force)
-    gates = parse_gates(settings.gates, has_baseline=True)
-    check_gates(gates, candidates=joint.roles.candidates, benchmarks={case.benchmark for _, case in joint.planned})
+    check_gates(
+        settings.gates, candidates=joint.roles.candidates, benchmarks={case.benchmark for _, case in joint.planned}
+    )
     verdict = conclude(
         joint.collector,
         run=joint.run,
         duration_s=0.0,
         planned=joint.planned,
         roles=joint.roles,
-        gates=gates,
+        gates=settings.gates,
         require_proof=settings.require_proof,
     )
     settings.output.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The object that exists only where a session reports: one process without xdist, the controller with it."""
+"""The hooks of the process that reports: the only one, or the controller of pytest-xdist."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_qeval.fixtures import RUNTIME
-from pytest_qeval.hooks.collect import SAVED, answered_by, data_of, plan_of
+from pytest_qeval.fixtures import CONTEXT
+from pytest_qeval.hooks.items import plan_of
 from pytest_qeval.hooks.worker import messages_of
+from pytest_qeval.run.checks import benchmark_facts
 from pytest_qeval.schema import SCORES, Case, Record
 from pytest_qeval.verdict.baseline.reuse import accepted_data
 
@@ -37,9 +38,9 @@ class Controller:
         """Take the session.
 
         Args:
-            session: what is told and asked.
-            distributed: whether workers collect and run the tests.
-            allure: where Allure results are written, if they are.
+            session: Takes messages; returns outcomes and lines.
+            distributed: Whether workers collect and run the tests.
+            allure: Where Allure results are written, if they are.
         """
         self._allure = allure
         self.session = session
@@ -47,47 +48,44 @@ class Controller:
 
     @pytest.hookimpl
     def pytest_report_header(self, config: pytest.Config) -> list[str]:
-        """Say what will be run before it is collected, if it will."""
+        """Describe the run before collection; nothing with `--collect-only`."""
         if config.option.collectonly:
             return []
         return [f"qeval: {line}" for line in self.session.header()]
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Take the plan, unless workers collect or nothing is to be run: then there is nothing to report either."""
+        """Take the plan, unless workers collect it or nothing is to be run."""
         if not self._distributed and not session.config.option.collectonly:
             self.announce(session.config, [(recipe, case) for recipe, case in plan_of(session.items) if recipe])
 
     def announce(self, config: pytest.Config, planned: Sequence[tuple[str, Case | None]]) -> None:
-        """Let the session take the plan, and say what it can prove.
+        """Give the session the plan, and write what it can prove.
 
         Raises:
-            UsageError: when the saved baseline that the user named does not have it all.
+            UsageError: when the saved baseline that the user named lacks a case.
         """
-        saved = config.stash.get(SAVED, None)
-        cases = [case for _, case in planned if case]
-        if saved:
-            runtime = config.stash[RUNTIME]
-            answered = answered_by(saved, runtime, cases)
-            self.session.plan(planned, answered, accepted=accepted_data(saved, data_of(runtime, cases)))
+        context, cases = config.stash[CONTEXT], [case for _, case in planned if case]
+        if context.saved:
+            accepted = accepted_data(context.saved, benchmark_facts(context.benchmarks, cases))
+            self.session.plan(planned, context.reusable_cases(cases), accepted=accepted)
         else:
             self.session.plan(planned)
         terminal: TerminalReporter | None = config.pluginmanager.getplugin("terminalreporter")
         if terminal and config.option.verbose >= 0:
-            runtime = config.stash[RUNTIME]
-            executed = (case for case in cases if not runtime.is_scored(case.benchmark))
+            executed = (case for case in cases if not context.benchmarks.is_scored(case.benchmark))
             for line in (*self.session.taken(), *self.session.prospects(executed)):
                 terminal.write_line(f"qeval: {line}")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: TestReport) -> None:
-        """Hand the messages that ride on a report to the session."""
+        """Give the session the messages on a report."""
         for message in messages_of(report):
             self.session.add(message)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
-        """Show solved, unsolved, regressed, fixed and scored cases as what they are."""
+        """Show solved, unsolved, regressed, fixed and scored cases by their own words."""
         if report.when != "call" or report.outcome == "failed" or self.session.is_selftest:
             return None
         message = next((row for row in messages_of(report) if row["type"] == "record"), None)

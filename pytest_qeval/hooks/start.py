@@ -1,11 +1,9 @@
-"""Making a session active: runtime, controller and, under xdist, the distributor."""
+"""Make a session active: put the run together and register its hooks."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -16,45 +14,34 @@ from typing import Any
 
 import pytest
 
-from pytest_qeval import registry
 from pytest_qeval.benchmarks.selftest import NAME
-from pytest_qeval.config.checks import (
-    check_calibration,
-    check_divergence,
-    check_early_stop,
-    check_export,
-    check_suites,
-    settle_recipes,
-)
-from pytest_qeval.config.prompt_format import settle_prompt, with_style
-from pytest_qeval.config.suites import check_used, settle_suites, suite_files
-from pytest_qeval.engines.base import EngineProgress, EngineSource
+from pytest_qeval.config.checks import calibration_warnings
+from pytest_qeval.config.parse import Settled, read_settings
+from pytest_qeval.config.prompt_format import PromptFormat
+from pytest_qeval.config.run_settings import RunSettings
+from pytest_qeval.config.suites import default_suites, suite_files
+from pytest_qeval.engines.base import EngineProgress
 from pytest_qeval.errors import UsageError
 from pytest_qeval.execution.isolation import choose_isolation
 from pytest_qeval.execution.launch import Isolation
 from pytest_qeval.execution.sandbox import SandboxPool
-from pytest_qeval.fixtures import RUNTIME
-from pytest_qeval.hooks.collect import SAVED
+from pytest_qeval.fixtures import CONTEXT
 from pytest_qeval.hooks.controller import Controller
 from pytest_qeval.hooks.rootdir import check_rootdir
 from pytest_qeval.hooks.worker import Worker
 from pytest_qeval.hooks.xdist import Distributor, is_distributed, worker_count, worker_name
-from pytest_qeval.plan import default_suites
 from pytest_qeval.records.run_header import make_header, run_id
 from pytest_qeval.report.progress import ProgressLine
 from pytest_qeval.run.context import RunContext
 from pytest_qeval.schema import Json
 from pytest_qeval.session import Session
-from pytest_qeval.settings import ModelSettings, Settings
 from pytest_qeval.verdict.baseline.reuse import Saved, cache_path, find_saved, open_saved
-from pytest_qeval.verdict.gates.checks import check_gates, check_samples, parse_gates
-from pytest_qeval.verdict.gates.grammar import Gate
 
 __all__ = ["start"]
 
 
-def start(config: pytest.Config, settings: Settings) -> None:
-    """Check the model, the sandbox and the gates, and register what evaluates and reports.
+def start(config: pytest.Config) -> None:
+    """Read the settings, find the saved baseline, and register what evaluates and reports.
 
     Raises:
         QEvalError: for whatever the user can mend, before anything is loaded.
@@ -62,31 +49,17 @@ def start(config: pytest.Config, settings: Settings) -> None:
     if not config.getoption("inifilename", None):
         check_rootdir(config.inipath, config.invocation_params.dir)
     names_files = config.args_source is pytest.Config.ArgsSource.ARGS
-    settings = settle_recipes(settings)
-    distributed, is_worker = is_distributed(config), hasattr(config, "workerinput")
-    settings = _with_suites(config, settings, names_files=names_files)
-    check_suites(settings)
-    check_export(settings)
-    for warning in check_calibration(settings):
-        _warn(config, warning)
-    has_baseline = settings.baseline is not None or settings.baseline_file is not None
-    gates = parse_gates(settings.gates, has_baseline=has_baseline)
-    # Files may bring benchmarks of their own along: those are known once the tests are collected.
-    check_gates(gates, candidates=settings.recipes, benchmarks=None if names_files else registry.names("benchmarks"))
-    check_divergence(settings, gates)
-    check_early_stop(settings, gates, distributed=distributed or is_worker)
-    if not settings.replays:
-        check_samples(gates, n_samples=settings.generation.n_samples)
-    isolation = cache(partial(choose_isolation, settings.execution.isolation))  # a sandbox is tried out but once
-    if is_worker:
-        settings, saved = _as_handed(config, settings)
-        settings = _with_own_cores(settings, worker_count(config))
-        session = None
+    settings = read_settings(config, _settled(config))
+    if settings is None:
+        return
+    isolation = cache(partial(choose_isolation, settings.execution.isolation))  # probe for a sandbox only once
+    if hasattr(config, "workerinput"):
+        session, (settings, saved) = None, _worker_settings(config, settings)
     else:
-        settings, saved, session = _session(config, settings, gates, isolation)
-    runtime = RunContext(
+        _warn(config, calibration_warnings(settings))
+        session, settings, saved = _begin_session(config, settings, isolation)
+    context = RunContext(
         settings,
-        gates=gates,
         worker=worker_name(config),
         n_workers=worker_count(config),
         on_progress=_progress(config),
@@ -94,43 +67,49 @@ def start(config: pytest.Config, settings: Settings) -> None:
         own_perturbations=config.hook.pytest_qeval_perturbations,
         sandboxes=lambda execution: SandboxPool(execution, isolation=isolation()),
     )
-    config.stash[RUNTIME] = runtime
-    if saved:
-        config.stash[SAVED] = saved
-    if session:
-        controller = Controller(session, distributed=distributed, allure=_allure_folder(config))
-        config.pluginmanager.register(controller, "qeval-controller")
-        if distributed:
-            _distribute(config, runtime, controller, saved)
-    if not distributed:
-        config.pluginmanager.register(Worker(runtime, allure=_allure_folder(config) is not None), "qeval-performer")
+    config.stash[CONTEXT] = context
+    _register(config, context, session, saved)
     if not names_files:
-        suites = default_suites(settings, gated=[gate.metric for gate in gates], replayed=runtime.samples or ())
+        suites = default_suites(settings, replayed=context.samples() or ())
         config.args = [str(path) for path in suite_files(suites)]
 
 
-def _with_suites(config: pytest.Config, settings: Settings, *, names_files: bool) -> Settings:
-    """Settle the suites, which a worker is told."""
-    if hasattr(config, "workerinput"):
-        return replace(settings, suites=tuple(config.workerinput["qeval"]["suites"]))
-    settings = settle_suites(settings, names_files=names_files)
-    if settings.suites and not names_files:
-        check_used(settings.suites, map(str, config.invocation_params.args))
-    return settings
+def _register(config: pytest.Config, context: RunContext, session: Session | None, saved: Saved | None) -> None:
+    """Register the hooks of this process: those that report, those that run tests, or both."""
+    plugins, allure, distributed = config.pluginmanager, _allure_folder(config), is_distributed(config)
+    if session:
+        controller = Controller(session, distributed=distributed, allure=allure)
+        plugins.register(controller, "qeval-controller")
+        if distributed:
+            distributor = Distributor(
+                config,
+                context,
+                baseline=str(saved.path) if saved else None,
+                announce=lambda plan: controller.announce(config, plan),
+            )
+            plugins.register(distributor, "qeval-distributor")
+    if not distributed:
+        plugins.register(Worker(context, allure=allure is not None), "qeval-worker")
 
 
-def _as_handed(config: pytest.Config, settings: Settings) -> tuple[Settings, Saved | None]:
-    """Take the prompt style that the controller has settled, and read the saved baseline that it has checked."""
-    handed = config.workerinput["qeval"]  # type: ignore[attr-defined] # xdist's
-    path, settings = handed["baseline"], with_style(settings, handed["prompt_style"])
+def _settled(config: pytest.Config) -> Settled | None:
+    """Return what the controller has settled; None outside of workers."""
+    handed: Json | None = getattr(config, "workerinput", {}).get("qeval")
+    return None if handed is None else Settled(prompt=PromptFormat(*handed["prompt"]), suites=tuple(handed["suites"]))
+
+
+def _worker_settings(config: pytest.Config, settings: RunSettings) -> tuple[RunSettings, Saved | None]:
+    """Give a worker its share of the cores, and read the saved baseline that the controller has checked."""
+    settings = _with_own_cores(settings, worker_count(config))
+    path = config.workerinput["qeval"]["baseline"]  # type: ignore[attr-defined] # xdist's
     if path is None:
         return settings, None
     saved = open_saved(Path(path), settings)
     return replace(settings, baseline=saved.baseline.recipe), saved
 
 
-def _with_own_cores(settings: Settings, n_workers: int) -> Settings:
-    """Return a worker its share of the cores, unless the user has divided them.
+def _with_own_cores(settings: RunSettings, n_workers: int) -> RunSettings:
+    """Divide the cores, unless the user has.
 
     Torch would take all of them in every worker, and threads that wait busily keep those of another worker from their
     work: on two cores two workers of the embedded model took twice as long.
@@ -142,43 +121,25 @@ def _with_own_cores(settings: Settings, n_workers: int) -> Settings:
     return replace(settings, model=replace(settings.model, threads=threads))
 
 
-def _warn(config: pytest.Config, text: str) -> None:
-    """Warn once, whatever the number of workers; where warnings are errors, this is one of usage."""
-    if hasattr(config, "workerinput"):
-        return
+def _warn(config: pytest.Config, texts: list[str]) -> None:
+    """Issue warnings; where warnings are errors, they are usage errors."""
     try:
-        config.issue_config_time_warning(pytest.PytestWarning(text), stacklevel=2)
+        for text in texts:
+            config.issue_config_time_warning(pytest.PytestWarning(text), stacklevel=2)
     except pytest.PytestWarning as error:
         raise UsageError(f"{error} (a warning that was made an error)") from None
 
 
-def _distribute(config: pytest.Config, runtime: RunContext, controller: Controller, saved: Saved | None) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="qeval-"))
-    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
-    handed = {
-        "folder": str(folder),
-        "baseline": str(saved.path) if saved else None,
-        "prompt_style": runtime.settings.generation.prompt_style,
-        "suites": list(runtime.settings.suites),
-    }
-    distributor = Distributor(folder, runtime, handed=handed, announce=lambda plan: controller.announce(config, plan))
-    config.pluginmanager.register(distributor, "qeval-distributor")
-
-
-def _session(
-    config: pytest.Config, settings: Settings, gates: tuple[Gate, ...], isolation: Callable[[], Isolation]
-) -> tuple[Settings, Saved | None, Session]:
-    """Find the model and the saved baseline, without loading anything, and begin the session."""
+def _begin_session(
+    config: pytest.Config, settings: RunSettings, isolation: Callable[[], Isolation]
+) -> tuple[Session, RunSettings, Saved | None]:
+    """Describe the run, find the saved baseline, and begin the session."""
     now = datetime.now(timezone.utc)
-    model = _model(settings, settings.model)
-    baseline_model = _model(settings, settings.model_of("original")) if settings.original else None
-    prompt = settle_prompt(settings)
-    settings = with_style(settings, prompt.style)
+    model, baseline_model = _models(settings)
     header = make_header(
         settings,
         model=model,
         baseline_model=baseline_model,
-        prompt_reason=prompt.reason,
         sandbox=isolation().name,
         arguments=[str(argument) for argument in config.invocation_params.args],
         now=now,
@@ -192,27 +153,26 @@ def _session(
         header,
         output=settings.output or _new_folder(config.invocation_params.dir / ".qeval", run_id(settings, now)),
         clock=monotonic,
-        gates=gates,
         saved=saved.baseline if saved else None,
         cache=cache_path(settings, header),
         n_workers=len(config.getoption("tx", None) or [None]),
     )
-    return settings, saved, session
+    return session, settings, saved
+
+
+def _models(settings: RunSettings) -> tuple[Json, Json | None]:
+    """Describe the model under test, and the baseline's where that is another one."""
+    if settings.selftest:
+        return {"id": NAME, "source": NAME}, None
+    if settings.resolved is None:
+        return {"id": settings.completions.name if settings.completions else "", "source": "samples"}, None
+    describe, original = settings.resolved.engine.describe, settings.resolved.original
+    return describe(settings.resolved.source), describe(original) if original else None
 
 
 def _allure_folder(config: pytest.Config) -> Path | None:
     folder = config.getoption("allure_report_dir", None)
     return Path(folder) if folder else None
-
-
-def _model(settings: Settings, model: ModelSettings) -> Json:
-    """Check that the model is there, without loading it."""
-    if settings.selftest:
-        return {"id": NAME, "source": NAME}
-    if settings.completions:
-        return {"id": settings.completions.name, "source": "samples"}
-    source: EngineSource = registry.load("engines", settings.model.engine)
-    return source.check(model)
 
 
 def _new_folder(parent: Path, name: str) -> Path:

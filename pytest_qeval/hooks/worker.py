@@ -1,4 +1,4 @@
-"""The object that exists wherever the tests of an active session are run: in the one process, or in each worker."""
+"""The hooks of every process that runs tests: the only one, or each worker of pytest-xdist."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_qeval.fixtures import RECORD
-from pytest_qeval.hooks.collect import early_stop_reason, end_test
+from pytest_qeval.hooks.items import case_of, end_test, recipe_of
 from pytest_qeval.hooks.xdist import plan_ahead
 from pytest_qeval.schema import Json, Record
 
@@ -23,23 +23,22 @@ _ATTRIBUTE = "qeval"
 
 
 class Worker:
-    """Hooks between pytest's items and a `RunContext`."""
+    """Hooks between test items and a `RunContext`."""
 
-    def __init__(self, runtime: RunContext, *, allure: bool) -> None:
-        """Take what this process works with; `allure` says that Allure results are written."""
-        self._runtime = runtime
+    def __init__(self, context: RunContext, *, allure: bool) -> None:
+        """Take the parts of this process; `allure` says whether Allure results are written."""
+        self._context = context
         self._allure = allure
 
     @pytest.hookimpl
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Know every case that survived selection, to generate ahead."""
-        plan_ahead(session.config, self._runtime, session.items)
+        """Plan every case that survived selection, to generate ahead."""
+        plan_ahead(session.config, self._context, session.items)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Leave out what a recipe need not be asked any more."""
-        reason = early_stop_reason(item, self._runtime)
-        if reason:
+        """Skip a case once its recipe's gates are decided."""
+        if reason := self._context.early_stop.reason(recipe_of(item), case_of(item)):
             pytest.skip(reason)
 
     @pytest.hookimpl(wrapper=True)
@@ -49,28 +48,28 @@ class Worker:
         record = item.stash.get(RECORD, None)
         if record is not None:
             self._describe(record)
-            end_test(record, self._runtime)
+            end_test(record, self._context.settings, self._context.outcomes)
 
     def _describe(self, record: Record) -> None:
         if self._allure:
             from pytest_qeval.report.allure import describe_case  # noqa: PLC0415 - an extra
 
-            describe_case(record, self._runtime.case_problems.of(record.case))
+            describe_case(record, self._context.problems.of(record.case))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self) -> Generator[None, TestReport, TestReport]:
-        """Let records and facts ride on the report, from whichever process to the one that reports."""
+        """Attach the messages to the report, which carries them to the process that reports."""
         report = yield
-        setattr(report, _ATTRIBUTE, self._runtime.drain())
+        setattr(report, _ATTRIBUTE, self._context.drain())
         return report
 
     @pytest.hookimpl
     def pytest_unconfigure(self) -> None:
         """Stop the sandboxes, whatever happened before."""
-        self._runtime.close()
+        self._context.close()
 
 
 def messages_of(report: TestReport) -> list[Json]:
-    """Return the messages on a report, perhaps after a journey between processes."""
+    """Return the messages attached to a report."""
     messages: list[Json] = getattr(report, _ATTRIBUTE, [])
     return messages

@@ -1,14 +1,16 @@
-"""Working under pytest-xdist: every worker knows its whole share at once, so that it can generate ahead.
+"""Run under pytest-xdist: every worker knows its whole share at once, so that it can generate ahead.
 
 xdist deals items out gradually, which would leave an engine with a batch of two. Here the controller sends every worker
-its share in one go, computed by `plan.shares`; the worker computes the same share from its index. What was collected
-reaches the controller through a small file, for xdist itself only sends test ids.
+its whole share, computed by `plan.shares`; the worker computes the same share from its index. The collected plan
+reaches the controller through a small file, since xdist itself only sends test ids.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_qeval.benchmarks.own import from_dict, to_dict
-from pytest_qeval.errors import UsageError
-from pytest_qeval.hooks.collect import ERROR, plan_of, refusal_of
+from pytest_qeval.errors import QEvalError, UsageError
+from pytest_qeval.hooks.collect import ERROR
+from pytest_qeval.hooks.items import plan_of
 from pytest_qeval.plan import shares
 from pytest_qeval.schema import Case, Json
 
@@ -44,47 +47,62 @@ def worker_count(config: pytest.Config) -> int:
     return int(getattr(config, "workerinput", {}).get("workercount", 1))
 
 
-def plan_ahead(config: pytest.Config, runtime: RunContext, items: Sequence[pytest.Item]) -> None:
-    """Tell the runtime which cases this process will be asked for, and a controller what was collected."""
+def plan_ahead(config: pytest.Config, context: RunContext, items: Sequence[pytest.Item]) -> None:
+    """Give the context the cases of this process, and leave the collected plan for the controller."""
     plan = plan_of(items)
     mine: Sequence[int] = range(len(plan))
     handed: dict[str, Any] | None = getattr(config, "workerinput", {}).get("qeval")
     if handed is not None:
-        told = {
+        collected = {
             "error": str(config.stash[ERROR]) if ERROR in config.stash else None,
             "plan": [[recipe, asdict(case) if case else None] for recipe, case in plan],
-            "own": [to_dict(benchmark) for benchmark in runtime.library.own.values()],
+            "own": [to_dict(benchmark) for benchmark in context.benchmarks.own.values()],
         }
-        Path(handed["folder"], f"{worker_name(config)}.json").write_text(json.dumps(told), encoding="utf-8")
-        dealt = shares([recipe for recipe, _ in plan], worker_count(config), together=runtime.settings.strict)
+        Path(handed["folder"], f"{worker_name(config)}.json").write_text(json.dumps(collected), encoding="utf-8")
+        dealt = shares([recipe for recipe, _ in plan], worker_count(config), together=context.settings.strict)
         # A worker that replaces a crashed one has no share of its own: it generates what it is sent.
         mine = dealt[handed["index"]] if handed["index"] < len(dealt) else ()
-    runtime.plan([(recipe, case) for recipe, case in (plan[index] for index in mine) if recipe and case])
+    context.plan([(recipe, case) for recipe, case in (plan[index] for index in mine) if recipe and case])
 
 
 class Distributor:
     """The controller's side: hooks of xdist, registered only when work is distributed."""
 
-    def __init__(self, folder: Path, runtime: RunContext, *, handed: Json, announce: Any) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        context: RunContext,
+        *,
+        baseline: str | None,
+        announce: Callable[[Sequence[tuple[str, Case | None]]], None],
+    ) -> None:
         """Prepare.
 
         Args:
-            folder: an empty folder in which workers leave what they collected.
-            runtime: of this process, which runs no test itself.
-            handed: what every worker is told.
-            announce: called once with the planned (recipe, case or None) pairs.
+            config: Of the session, which removes the folder of plans at its end.
+            context: Of this process, which runs no test itself.
+            baseline: Path of the saved baseline that workers read.
+            announce: Called once with the planned recipes and cases.
         """
-        self._folder = folder
-        self._runtime = runtime
-        self._handed = handed
+        self._folder = Path(tempfile.mkdtemp(prefix="qeval-"))
+        config.add_cleanup(lambda: shutil.rmtree(self._folder, ignore_errors=True))
+        self._context = context
+        self._baseline = baseline
         self._announce = announce
         self._n_nodes = 0
         self.plan: list[tuple[str | None, Case | None]] | None = None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell a worker its index, the folder and the saved baseline."""
-        node.workerinput["qeval"] = {**self._handed, "index": self._n_nodes}
+        """Hand a worker its index, the folder, and what is settled."""
+        settings = self._context.settings
+        node.workerinput["qeval"] = {
+            "folder": str(self._folder),
+            "baseline": self._baseline,
+            "prompt": [settings.generation.prompt_style, settings.prompt_reason],
+            "suites": list(settings.suites),
+            "index": self._n_nodes,
+        }
         self._n_nodes += 1
 
     @pytest.hookimpl(optionalhook=True)
@@ -92,22 +110,20 @@ class Distributor:
         """Read what the first worker collected; the others collected the same."""
         if self.plan is None:
             path = self._folder / f"{node.workerinput['workerid']}.json"
-            told = json.loads(path.read_text(encoding="utf-8"))
-            self.plan = [(recipe, Case(**case) if case else None) for recipe, case in told["plan"]]
+            collected = json.loads(path.read_text(encoding="utf-8"))
+            self.plan = [(recipe, Case(**case) if case else None) for recipe, case in collected["plan"]]
             try:
-                self._accept(told, self.plan)
-            except UsageError as refusal:
+                self._accept(collected, self.plan)
+            except QEvalError as refusal:
                 pytest.exit(f"ERROR: {refusal}", returncode=pytest.ExitCode.USAGE_ERROR)
 
-    def _accept(self, told: Json, plan: Sequence[tuple[str | None, Case | None]]) -> None:
+    def _accept(self, collected: Json, plan: Sequence[tuple[str | None, Case | None]]) -> None:
         """Check what was collected as one process alone would, and announce it."""
-        if told["error"]:
-            raise UsageError(told["error"])
-        for row in told["own"]:
-            self._runtime.library.adopt(from_dict(row), origin=row["name"])
-        error = refusal_of(self._runtime, [case.benchmark for _, case in plan if case])
-        if error is not None:
-            raise error
+        if collected["error"]:
+            raise UsageError(collected["error"])
+        for row in collected["own"]:
+            self._context.benchmarks.adopt(from_dict(row), origin=row["name"])
+        self._context.check_benchmarks([case.benchmark for _, case in plan if case])
         self._announce([(recipe, case) for recipe, case in plan if recipe])
 
     @pytest.hookimpl(optionalhook=True)
@@ -117,7 +133,7 @@ class Distributor:
             return None
         from pytest_qeval.hooks.xdist_scheduler import ShareScheduling  # noqa: PLC0415 - needs xdist, which is an extra
 
-        return ShareScheduling(config, log, recipes=self._recipes, together=self._runtime.settings.strict)
+        return ShareScheduling(config, log, recipes=self._recipes, together=self._context.settings.strict)
 
     def _recipes(self) -> list[str | None]:
         return [recipe for recipe, _ in self.plan or ()]

@@ -158,6 +158,11 @@ class Recipe:
         return self.weights is not None or bool(self.rules) or bool(self.quantizer)
 
     @property
+    def is_own_scheme(self) -> bool:
+        """Whether this package rounds the weights, and no other quantizer."""
+        return self.quantizes and not self.quantizer
+
+    @property
     def needs_calibration(self) -> bool:
         """Whether any layer has static activations."""
         schemes = (self.activations, *(rule.activations for rule in self.rules))

@@ -9,11 +9,12 @@ from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any as Settings
 
 from pytest_qeval.benchmarks.selftest import NAME
 from pytest_qeval.facts import RunHeader
 from pytest_qeval.schema import Json
-from pytest_qeval.settings import Settings, file_stem
+from pytest_qeval.settings import file_stem
 
 __all__ = ["make_header", "run_id"]
 
@@ -36,7 +37,7 @@ _LONGEST_ID = 80
 
 def run_id(settings: Settings, now: datetime) -> str:
     """Name a run by second and recipes: `20260131-101500-int8`; many recipes are cut short."""
-    names = [NAME] if settings.selftest else map(file_stem, settings.recipes)
+    names = [NAME] if settings.selftest else map(file_stem, settings.candidates)
     return "-".join([now.strftime("%Y%m%d-%H%M%S"), *names])[:_LONGEST_ID].rstrip("-")
 
 
@@ -45,7 +46,6 @@ def make_header(
     *,
     model: Json,
     baseline_model: Json | None,
-    prompt_reason: str,
     sandbox: str,
     arguments: Sequence[str],
     now: datetime,
@@ -56,7 +56,6 @@ def make_header(
         settings: Of the run.
         model: What the engine's source resolved to.
         baseline_model: The same of the baseline's, where it is another one.
-        prompt_reason: Why the prompt style is what it is.
         sandbox: Which isolation programs run in.
         arguments: Of the command.
         now: When the run begins.
@@ -72,7 +71,7 @@ def make_header(
         versions={"python": platform.python_version(), **_versions()},
         host=_host(),
         sandbox=sandbox,
-        prompt_reason=prompt_reason,
+        prompt_reason=settings.prompt_reason,
     )
 
 

@@ -1,38 +1,57 @@
-"""The benchmarks that one process has read: registered ones by their name, and what the user's tests bring along."""
+"""The benchmarks that one process has read, and the cases and solutions that the run takes from them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+from typing import NamedTuple
 
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import Benchmark, BenchmarkSource
 from pytest_qeval.benchmarks.own import check_name
 from pytest_qeval.benchmarks.text.base import TextBenchmark
+from pytest_qeval.config.run_settings import RunSettings
+from pytest_qeval.config.suites import default_benchmark, default_benchmarks
 from pytest_qeval.errors import UsageError
-from pytest_qeval.schema import Json
+from pytest_qeval.plan import cases_of
+from pytest_qeval.schema import Case, Json, PromptStyle
 
-__all__ = ["BenchmarkLoader"]
+__all__ = ["BenchmarkLoader", "Solution"]
+
+Samples = Mapping[str, Sequence[str]]
+"""Recorded completions by task id."""
+
+
+class Solution(NamedTuple):
+    """A solution and the prompt that it follows."""
+
+    task_id: str
+    prompt: str
+    solution: str
 
 
 class BenchmarkLoader:
-    """Reads every benchmark once, and tells what it is."""
+    """Reads every benchmark once, and posts what it is."""
 
-    def __init__(self, data: Path | None, post: Callable[[Json], None]) -> None:
+    def __init__(
+        self, settings: RunSettings, *, samples: Callable[[], Samples | None], post: Callable[[Json], None]
+    ) -> None:
         """Read nothing yet.
 
         Args:
-            data: The user's folder of benchmark files.
-            post: Told the facts of every benchmark that is read.
+            settings: Of the run.
+            samples: Returns the samples that are replayed; None where a model runs.
+            post: Takes the facts of every benchmark that is read.
         """
-        self._data = data
+        self._settings = settings
+        self._samples = samples
         self._post = post
         self._benchmarks: dict[str, Benchmark] = {}
         self.own: dict[str, Benchmark] = {}
-        """Those that the user's tests brought along, by name; no registry knows them."""
+        """Those of the user's tests, by name; no registry knows them."""
 
     def find(self, name: str) -> Benchmark:
-        """Return a benchmark, read when it is asked for first.
+        """Return a benchmark, read on first use.
 
         Raises:
             UnknownNameError: when there is none of that name.
@@ -40,14 +59,14 @@ class BenchmarkLoader:
         """
         if name not in self._benchmarks:
             source: BenchmarkSource = registry.load("benchmarks", name)
-            self._take(name, source.load(self._data))
+            self._take(name, source.load(self._settings.data))
         return self._benchmarks[name]
 
     def adopt(self, benchmark: Benchmark, *, origin: str) -> str:
-        """Take a benchmark that a test brings along, and give its name.
+        """Take a benchmark of the user's, and return its name.
 
         Raises:
-            UsageError: naming `origin`, when it holds no problems, or its name has a meaning already.
+            UsageError: naming `origin`, when it holds no problems, or its name is taken.
         """
         name = benchmark.name
         check_name(name, origin)
@@ -56,11 +75,57 @@ class BenchmarkLoader:
         if name in registry.names("benchmarks"):
             raise UsageError(f"{origin}: there is a benchmark {name!r} already; rename this one.")
         known = self.own.setdefault(name, benchmark)
-        if known != benchmark:  # the same problems asked otherwise, by other stop strings, would be answered otherwise
+        if known != benchmark:  # the same problems with other stop strings would get other completions
             raise UsageError(f"{origin}: another benchmark of this run is called {name!r}, too; rename one of them.")
         if name not in self._benchmarks:
             self._take(name, benchmark)
         return name
+
+    def is_scored(self, name: str) -> bool:
+        """Return whether a benchmark's completions are scored instead of executed."""
+        return isinstance(self.find(name), TextBenchmark)
+
+    @property
+    def default_name(self) -> str:
+        """The benchmark of suites that take any one."""
+        return default_benchmark(self._settings)
+
+    @property
+    def default_names(self) -> tuple[str, ...]:
+        """The benchmarks of suites that take several."""
+        return default_benchmarks(self._settings, replayed=self._samples())
+
+    def cases(self, name: str) -> tuple[Case, ...]:
+        """Return the nominal cases of a benchmark in this run.
+
+        Raises:
+            UsageError: when there are none, such as for samples of another benchmark.
+        """
+        benchmark, samples = self.find(name), self._samples()
+        cases = cases_of(benchmark, limit=self._settings.limit, tasks=samples)
+        if not cases:
+            wanted, found = next(iter(benchmark.problems), "none"), next(iter(samples or ()), "none")
+            raise UsageError(
+                f"{self._settings.completions} holds no completion of a {name} problem: its task ids are such as "
+                f"{found}, and {wanted} is one of the benchmark's. Name the suite of these problems with --qeval-suite."
+            )
+        if self._settings.until_decided:  # the first problems alone may be the easy ones
+            return tuple(Random(self._settings.generation.seed).sample(cases, len(cases)))  # noqa: S311 - no secret
+        return cases
+
+    def solutions(self, name: str) -> list[Solution]:
+        """Return the canonical solutions of a benchmark's problems in this run, each with its prompt."""
+        return self._solutions(name, [case.task_id for case in self.cases(name)])
+
+    def first_solutions(self, name: str, count: int) -> list[Solution]:
+        """Return the canonical solutions of a benchmark's first problems, each with its prompt."""
+        return self._solutions(name, list(self.find(name).problems)[:count])
+
+    def _solutions(self, name: str, task_ids: Sequence[str]) -> list[Solution]:
+        benchmark = self.find(name)
+        style: PromptStyle = "source" if self._settings.generation.prompt_style == "source" else "completion"
+        problems = [benchmark.problems[task_id] for task_id in task_ids]
+        return [Solution(p.task_id, benchmark.prompt(p, style).text, p.canonical_solution) for p in problems]
 
     def _take(self, name: str, benchmark: Benchmark) -> None:
         self._benchmarks[name] = benchmark

@@ -1,4 +1,4 @@
-"""What cases ask: a benchmark's problems, and perturbed ones that have proved themselves."""
+"""The problem of a case: a benchmark's own, or a perturbed one whose solution still passes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import asdict
 from itertools import islice
 
 from pytest_qeval.benchmarks.base import Benchmark
+from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import PerturbationFacts
 from pytest_qeval.perturb.catalogue import Catalogue, own_perturbations
@@ -21,7 +22,6 @@ from pytest_qeval.perturb.perturbed_problems import (
 from pytest_qeval.perturb.prompt_diff import prompt_diff
 from pytest_qeval.perturb.selection import FULL, SCREEN, select
 from pytest_qeval.schema import Case, Execution, Json, Problem, Program
-from pytest_qeval.settings import Settings
 
 __all__ = ["CaseProblems"]
 
@@ -32,53 +32,53 @@ _FULL_SEEDS = 5
 
 
 class CaseProblems:
-    """Finds what a case asks; perturbed problems are made when a suite wants them."""
+    """Finds problems; perturbs a benchmark when a suite wants that, and executes the perturbed solutions."""
 
     def __init__(
         self,
-        settings: Settings,
+        settings: RunSettings,
         *,
         benchmark: Callable[[str], Benchmark],
-        known: Callable[[], Mapping[str, Sequence[str]] | None] = lambda: None,
+        samples: Callable[[], Mapping[str, Sequence[str]] | None] = lambda: None,
         execute: Callable[[Program], Future[Execution]],
         post: Callable[[Json], None],
         own: Callable[[], Iterable[object]] = tuple,
     ) -> None:
-        """Take what does not change.
+        """Perturb nothing yet.
 
         Args:
-            settings: What the user asked for.
+            settings: Of the run.
             benchmark: Finds a benchmark by name.
-            known: Gives samples by label, where only those can be answered.
+            samples: Returns the samples that are replayed, by label; None where a model runs.
             execute: Executes a program.
-            post: Leaves a message for the session.
-            own: Gives what the user's `conftest.py` files bring along, asked once these are read.
+            post: Takes messages for the session.
+            own: Returns the perturbations of the project's `conftest.py`, once that is read.
         """
         self._settings = settings
         self._benchmark = benchmark
-        self._known = known
+        self._samples = samples
         self._execute = execute
         self._post = post
         self._own = own
         self._made: dict[str, PerturbedProblems] = {}
         self._labelled: dict[str, Mapping[str, Problem]] = {}
-        self._proofs: dict[Case, Future[Execution]] = {}
+        self._executions: dict[Case, Future[Execution]] = {}
         self._faults: dict[Case, str] = {}
 
     def perturbed_cases(self, name: str) -> tuple[Case, ...]:
         """Return a benchmark's perturbed cases, with the nominal ones that they are compared with.
 
         Raises:
-            UnknownNameError: for a perturbation that there is not.
+            UnknownNameError: for an unknown perturbation.
             UsageError: for a benchmark whose prompts cannot be perturbed, or samples of nominal problems only.
         """
-        known = self._known()
+        known = self._samples()
         cases = [case for case in self._perturbed_problems(name).problems if known is None or case.label in known]
         if all(case.perturbation in {None, HALF} for case in cases):
-            raise self._nothing_known(name)
+            raise self._no_completion(name)
         return tuple(cases)
 
-    def _nothing_known(self, name: str) -> UsageError:
+    def _no_completion(self, name: str) -> UsageError:
         return UsageError(f"{self._settings.completions} holds no completion of a perturbed {name} problem.")
 
     def _perturbed_problems(self, name: str) -> PerturbedProblems:
@@ -104,13 +104,13 @@ class CaseProblems:
         return made
 
     def _problems(self, name: str) -> list[Problem]:
-        everything, known = self._benchmark(name).problems, self._known()
+        everything, known = self._benchmark(name).problems, self._samples()
         problems = list(everything.values())
-        if known is not None:  # whoever made the samples has chosen already
+        if known is not None:  # the samples have chosen already
             chosen = {label.rsplit("-", 2)[0] for label in known if label not in everything}
             problems = [problem for problem in problems if problem.task_id in chosen]
             if not problems:
-                raise self._nothing_known(name)
+                raise self._no_completion(name)
             return problems[: self._settings.limit]
         if self._settings.limit:
             return list(islice(problems, self._settings.limit))
@@ -120,13 +120,13 @@ class CaseProblems:
         return [problems[int(at * step)] for at in range(min(_SCREENED_PROBLEMS, len(problems)))]
 
     def of(self, case: Case) -> Problem:
-        """Return what a case asks."""
+        """Return the problem of a case."""
         if case.perturbation is None:
             return self._benchmark(case.benchmark).problems[case.task_id]
         return self._perturbed_problems(case.benchmark).problems[case]
 
     def labelled(self, benchmark: str, label: str) -> Problem:
-        """Return what the case of that label asks."""
+        """Return the problem of the case with a label."""
         problem = self._benchmark(benchmark).problems.get(label)
         return problem or self._labels(benchmark)[label]
 
@@ -137,7 +137,7 @@ class CaseProblems:
         return self._labelled[benchmark]
 
     def prompt_diff_of(self, case: Case) -> str:
-        """Return the unified diff of the nominal prompt to the one that a case asks; empty for an nominal one."""
+        """Return the unified diff from the nominal prompt to a case's own; empty for a nominal case."""
         if case.perturbation is None:
             return ""
         made = self._perturbed_problems(case.benchmark)
@@ -147,28 +147,28 @@ class CaseProblems:
             before = self.of(nominal_of(case, made.of[case.perturbation].perturbation))
         return prompt_diff(before.prompt, self.of(case).prompt, case.label)
 
-    def prove(self, cases: Iterable[Case]) -> None:
-        """Begin to execute the solutions of perturbed cases, each once: a question that no answer passes is none."""
+    def check_ahead(self, cases: Iterable[Case]) -> None:
+        """Start to execute the solutions of perturbed cases, each once: one that fails makes the problem invalid."""
         for case in cases:
-            if case.perturbation is None or case in self._proofs:
+            if case.perturbation is None or case in self._executions:
                 continue
             problem = self.of(case)
             program = self._benchmark(case.benchmark).program(problem, problem.canonical_solution)
-            self._proofs[case] = self._execute(program)
+            self._executions[case] = self._execute(program)
 
     def fault_of(self, case: Case) -> str:
-        """Say why a perturbed case is no question, which is told to the session once; empty where it is one."""
+        """Return why a perturbed case is invalid, and post that once; empty for a valid case."""
         if case.perturbation is None:
             return ""
         if case not in self._faults:
-            self.prove([case])
-            self._faults[case] = _fault_of(self._proofs[case].result())
+            self.check_ahead([case])
+            self._faults[case] = _fault_of(self._executions[case].result())
             if self._faults[case]:
                 self._post({"type": "invalid", **asdict(case), "reason": self._faults[case]})
         return self._faults[case]
 
-    def are_none(self, cases: Iterable[Case | None]) -> bool:
-        """Return whether all are perturbed and no question; it executes no more than it takes to find one that is."""
+    def all_invalid(self, cases: Iterable[Case | None]) -> bool:
+        """Return whether all cases are invalid; execute no more than it takes to find a valid one."""
         return all(case is not None and self.fault_of(case) for case in cases)
 
 

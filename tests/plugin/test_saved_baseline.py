@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.errors import DataError, UsageError
 from pytest_qeval.facts import RunHeader
 from pytest_qeval.schema import Json
-from pytest_qeval.settings import GenerationSettings, ModelSettings, Settings
+from pytest_qeval.settings import GenerationSettings, ModelSettings
 from pytest_qeval.verdict.baseline.file import read_baseline
 from pytest_qeval.verdict.baseline.reuse import cache_path, find_saved
 from tests.plugin.runs import WRONG, check_refusal, read_records, read_report, write_samples
@@ -257,10 +258,10 @@ def header_of(saved: Path, **changes: object) -> RunHeader:
     return RunHeader(**{**read_baseline(saved).run, **changes})
 
 
-def settings_of(saved: Path | None, **changes: object) -> Settings:
-    settings = Settings(
+def settings_of(saved: Path | None, **changes: object) -> RunSettings:
+    settings = RunSettings(
         model=ModelSettings(name="demo"),
-        recipes=("w2a16",),
+        candidates=("w2a16",),
         baseline=None if saved else "auto",
         baseline_file=saved,
         baseline_cached=saved is None,

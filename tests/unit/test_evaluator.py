@@ -81,7 +81,7 @@ def evaluator(engine: FakeEngine, executor: FakeExecutor, n_samples: int = 1) ->
         engine=engine,
         executor=executor,
         benchmark=lambda _: BENCHMARK,
-        question=lambda case: BENCHMARK.problems[case.task_id],
+        problem=lambda case: BENCHMARK.problems[case.task_id],
         n_samples=lambda _: n_samples,
     )
 
@@ -96,7 +96,7 @@ def test_a_style_asks_and_reads_its_own_way(style: PromptStyle) -> None:
         engine=engine,
         executor=executor,
         benchmark=lambda _: BENCHMARK,
-        question=lambda case: BENCHMARK.problems[case.task_id],
+        problem=lambda case: BENCHMARK.problems[case.task_id],
         n_samples=lambda _: 1,
         style=style,
     )
@@ -241,7 +241,7 @@ def test_texts_are_scored_and_not_executed() -> None:
             engine=FakeEngine(text, "length"),
             executor=executor,
             benchmark=lambda _: texts,
-            question=lambda case: texts.problems[case.task_id],
+            problem=lambda case: texts.problems[case.task_id],
             n_samples=lambda _: 2,
         )
         return subject.evaluate(Case(benchmark="t", task_id="t/0"))
@@ -265,7 +265,7 @@ def test_an_encoder_is_asked_in_its_own_style() -> None:
         engine=engine,
         executor=FakeExecutor(PASSED),
         benchmark=lambda _: texts,
-        question=lambda case: texts.problems[case.task_id],
+        problem=lambda case: texts.problems[case.task_id],
         n_samples=lambda _: 1,
         style="source",
     )

@@ -1,14 +1,11 @@
-from dataclasses import replace
-from pathlib import Path
+"""Which cases a benchmark has, and how workers share the test items."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_qeval.benchmarks.base import Benchmark
-from pytest_qeval.plan import cases_of, default_suites, shares
+from pytest_qeval.plan import cases_of, shares
 from pytest_qeval.schema import Problem
-from pytest_qeval.settings import ModelSettings, Settings
 
 RECIPES = st.lists(st.sampled_from([None, "auto", "int8", "w2a16"]), max_size=60)
 
@@ -19,10 +16,6 @@ def benchmark(*task_ids: str) -> Benchmark:
         for task_id in task_ids
     }
     return Benchmark(name="b", version="1", sha256="0" * 64, problems=problems)
-
-
-def settings(model: str, *suites: str) -> Settings:
-    return Settings(model=ModelSettings(name=model), recipes=("int8",), baseline="auto", suites=suites)
 
 
 @given(recipes=RECIPES, n_workers=st.integers(1, 8), together=st.booleans())
@@ -68,42 +61,3 @@ def test_cases_keep_the_order_and_the_limit() -> None:
     assert [case.task_id for case in cases_of(found, limit=2)] == ["b/2", "b/0"]
     assert [case.task_id for case in cases_of(found, limit=None, tasks=["b/1", "x"])] == ["b/1"]
     assert cases_of(found, limit=None, tasks=[]) == ()
-
-
-@pytest.mark.parametrize(
-    ("task_ids", "suites"),
-    [
-        (["micro/0", "micro/1"], ("micro",)),
-        (["HumanEval/3"], ("humaneval",)),
-        (["MBPP/11"], ("mbpp",)),
-        (["Mbpp/2"], ("mbpp-plus",)),
-        (["MBPP/11", "HumanEval/3"], ("humaneval", "mbpp")),
-        (["mine/1"], ("humaneval",)),
-    ],
-)
-def test_samples_choose_the_suites_by_their_task_ids(task_ids: list[str], suites: tuple[str, ...]) -> None:
-    """What is unknown is taken for HumanEval's, whose refusal says what was expected."""
-    replay = replace(settings("answers.jsonl"), completions=Path("answers.jsonl"))
-
-    assert default_suites(replay, replayed=task_ids) == suites
-
-
-def test_default_suites_follow_the_model() -> None:
-    """The embedded model gets micro, any other one HumanEval, both with efficiency; names win."""
-    assert default_suites(settings("demo")) == ("micro", "efficiency")
-    assert default_suites(settings("org/model")) == ("humaneval", "efficiency")
-    assert default_suites(settings("demo", "humaneval")) == ("humaneval",)
-
-
-def test_replayed_task_ids_tell_the_suites() -> None:
-    """By what stands before the slash; HumanEval where nothing is known."""
-    replay = replace(settings("x"), completions=Path("answers.jsonl"))
-
-    assert default_suites(replay, replayed=["micro/1"]) == ("micro",)
-    assert default_suites(replay, replayed=["CodeSearchNet/3"]) == ("codesearchnet",)
-    assert default_suites(replay, replayed=["summarization/0", "micro/1"]) == ("micro", "summarization")
-    assert default_suites(replay, replayed=["HumanEval/0"]) == default_suites(replay) == ("humaneval",)
-
-
-def test_a_gate_on_scores_brings_its_suite() -> None:
-    assert default_suites(settings("demo"), gated=["bleu"]) == ("micro", "summarization", "efficiency")

@@ -6,10 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any as Settings
 
 from pytest_qeval.facts import RunHeader
 from pytest_qeval.schema import Json
-from pytest_qeval.settings import Settings
 
 __all__ = ["benchmark_key", "cache_name", "cost_key", "key_of"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any as Settings
 
 from pytest_qeval.errors import DataError, UsageError
 from pytest_qeval.facts import RunHeader
 from pytest_qeval.measure.topk import Scores
 from pytest_qeval.schema import Case, Json, Record
-from pytest_qeval.settings import Settings
 from pytest_qeval.verdict.baseline.file import Baseline, differences, read_baseline, refusal
 from pytest_qeval.verdict.baseline.key import benchmark_key, cache_name, key_of
 
@@ -76,7 +76,7 @@ def find_saved(settings: Settings, run: RunHeader) -> Saved | None:
         return _cached(cache_path(settings, run))
     saved = open_saved(settings.baseline_file, settings)
     ours = key_of(settings, run)
-    if settings.recipes == ("as-is",):  # the baseline is another checkpoint by nature
+    if settings.candidates == ("as-is",):  # the baseline is another checkpoint by nature
         ours = {name: value for name, value in ours.items() if not name.startswith("model.")}
     found = differences(ours, saved.baseline.key)
     if found and not settings.baseline_force:
@@ -87,7 +87,7 @@ def find_saved(settings: Settings, run: RunHeader) -> Saved | None:
 def open_saved(path: Path, settings: Settings) -> Saved:
     """Read a saved baseline without comparing conditions; its name is never a candidate's."""
     baseline, named = read_baseline(path), settings.baseline_file is not None
-    if baseline.recipe in settings.recipes:
+    if baseline.recipe in settings.candidates:
         baseline = baseline.renamed(f"{baseline.recipe} (saved)")
     return Saved(baseline=baseline, path=path, named=named)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any as Settings
 
 from pytest_qeval.errors import DataError, UsageError
 from pytest_qeval.schema import Case, Json, Record
-from pytest_qeval.settings import Settings
 from pytest_qeval.verdict.baseline.file import Baseline, differences, read_baseline, write_baseline
 
 __all__ = ["BaselineWriter", "as_baseline", "baseline_writer", "replayed"]
@@ -99,7 +99,7 @@ def baseline_writer(settings: Settings, *, saved: Baseline | None, cache: Path |
     """
     if settings.save_baseline is None and cache is None:
         return None
-    recipe = settings.baseline or settings.recipes[0]
+    recipe = settings.baseline or settings.candidates[0]
     return BaselineWriter(recipe, path=settings.save_baseline, cache=cache, saved=saved)
 
 

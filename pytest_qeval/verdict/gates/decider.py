@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import Any as Settings
 
 from pytest_qeval.facts import Decision
 from pytest_qeval.schema import Case, Json, Record
-from pytest_qeval.settings import Settings
 from pytest_qeval.stats.paired import PairedCounts
 from pytest_qeval.stats.sequential import sequential_evidence
 from pytest_qeval.verdict.gates.early import settled

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.benchmarks.own import benchmark_of, check_name, from_dict, is_problems_file, read_problems, to_dict
 from pytest_qeval.benchmarks.text.base import TextBenchmark
+from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.errors import DataError, QEvalError, UsageError
 from pytest_qeval.run.benchmarks import BenchmarkLoader
 from pytest_qeval.schema import Json
+from pytest_qeval.settings import ModelSettings
 
 ROW = {
     "task_id": "t/0",
@@ -24,7 +26,8 @@ ROW = {
 
 def library(told: list[Json] | None = None) -> BenchmarkLoader:
     messages: list[Json] = [] if told is None else told
-    return BenchmarkLoader(None, messages.append)
+    settings = RunSettings(model=ModelSettings(name="tiny"), candidates=("int8",), baseline=None)
+    return BenchmarkLoader(settings, samples=lambda: None, post=messages.append)
 
 
 def test_a_benchmark_is_called_like_its_file(tmp_path: Path) -> None:

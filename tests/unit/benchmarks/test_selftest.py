@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,11 +13,13 @@ from pytest_qeval.benchmarks.base import Benchmark, BenchmarkSource
 from pytest_qeval.benchmarks.humaneval import HUMANEVAL
 from pytest_qeval.benchmarks.mbpp import MBPP
 from pytest_qeval.benchmarks.micro import MICRO
-from pytest_qeval.benchmarks.selftest import BENCHMARKS, RECIPES, TRICKS, completion_of, fault_of, is_expected
+from pytest_qeval.benchmarks.selftest import BENCHMARKS, NAME, RECIPES, TRICKS, completion_of, fault_of, is_expected
 from pytest_qeval.benchmarks.text.base import TextBenchmark
 from pytest_qeval.benchmarks.text.summarization import SUMMARIZATION
-from pytest_qeval.hooks.collect import end_test
+from pytest_qeval.config.run_settings import RunSettings
+from pytest_qeval.hooks.items import end_test
 from pytest_qeval.schema import Case, Completion, Execution, ExecutionStatus, Problem, Record, Sample
+from pytest_qeval.settings import ModelSettings
 
 BROKEN = tuple(recipe for recipe in RECIPES if recipe != "reference")
 SOURCES = pytest.mark.parametrize("source", [MICRO, HUMANEVAL], ids=lambda source: source.name)
@@ -30,7 +31,7 @@ SCRIPT = Problem(
     test="def check(candidate): assert candidate(1, 2) == 3",
     canonical_solution="def add(a, b):\n    return a + b",
 )
-RUNTIME: Any = SimpleNamespace(settings=SimpleNamespace(selftest=True))
+SETTINGS = RunSettings(model=ModelSettings(name=NAME), candidates=tuple(RECIPES), baseline=None, selftest=True)
 
 
 def record(recipe: str, status: ExecutionStatus, detail: str = "") -> Record:
@@ -119,7 +120,7 @@ def test_a_wrong_outcome_fails_its_test_and_is_named(sentence: str) -> None:
     """Neither a benchmark with a wrong reference nor a harness that is fooled goes unnoticed."""
     assert fault_of(FAULTS[sentence]) == sentence
     with pytest.raises(pytest.fail.Exception) as failure:
-        end_test(FAULTS[sentence], RUNTIME)
+        end_test(FAULTS[sentence], SETTINGS, {})
     assert str(failure.value) == sentence
 
 
@@ -127,7 +128,7 @@ def test_a_wrong_outcome_fails_its_test_and_is_named(sentence: str) -> None:
 def test_an_expected_failure_is_a_pass(recipe: str) -> None:
     """No test of a self-test ends as an observation."""
     with contextlib.suppress(pytest.fail.Exception):
-        end_test(record(recipe, "error"), RUNTIME)
+        end_test(record(recipe, "error"), SETTINGS, {})
         return
     pytest.fail(f"{recipe} did not pass")
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from pytest_qeval.config.prompt_format import settle_prompt, with_style
+from pytest_qeval.config.prompt_format import PromptFormat, choose_prompt_format
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.errors import UsageError
-from pytest_qeval.settings import ModelSettings, PromptName, Settings
+from pytest_qeval.settings import ModelSettings, PromptName
+from tests.unit.config.builders import model_of, settings_of
 
 
 @pytest.fixture
@@ -24,26 +25,24 @@ def chatty(tmp_path: Path) -> str:
     return str(tmp_path / "chatty")
 
 
-def settings_of(model: str, prompt: PromptName, **fields: Any) -> Settings:
-    defaults: dict[str, Any] = {"recipes": ("auto",), "baseline": None, "suites": ()}
-    return Settings(model=ModelSettings(name=model), prompt=prompt, **{**defaults, **fields})
+def style_of(model: str, prompt: PromptName, original: str | None = None) -> PromptFormat:
+    return choose_prompt_format(prompt, settings_of(model, resolved=model_of(model, original)))
 
 
 @pytest.mark.parametrize(("prompt", "style"), [("auto", "chat"), ("chat", "chat"), ("completion", "completion")])
 def test_a_template_allows_both(chatty: str, prompt: PromptName, style: str) -> None:
-    assert settle_prompt(settings_of(chatty, prompt)).style == style
+    assert style_of(chatty, prompt).style == style
 
 
 @pytest.mark.parametrize(("model", "original"), [("demo", None), ("demo", "chatty"), ("chatty", "demo")])
 def test_every_model_of_a_run_needs_a_template(chatty: str, model: str, original: str | None) -> None:
     """Also the one that the baseline names: both are asked the same."""
     where = {"chatty": chatty, "demo": "demo", None: None}
-    fields = {"original": where[original], "baseline": "original" if original else None, "recipes": ("as-is",)}
+    names = where[model] or "", where[original]
 
-    found = settle_prompt(settings_of(where[model] or "", "auto", **fields))
-    assert found == ("completion", "demo has no chat template")
+    assert style_of(names[0], "auto", names[1]) == ("completion", "demo has no chat template")
     with pytest.raises(UsageError, match=r"tokenizer of demo has no chat template.*--qeval-prompt completion"):
-        settle_prompt(settings_of(where[model] or "", "chat", **fields))
+        style_of(names[0], "chat", names[1])
 
 
 @pytest.mark.parametrize(("prompt", "style"), [("auto", "completion"), ("completion", "completion"), ("chat", "chat")])
@@ -52,8 +51,6 @@ def test_every_model_of_a_run_needs_a_template(chatty: str, model: str, original
 )
 def test_a_replay_is_of_completions_unless_told(prompt: PromptName, style: str, fields: dict[str, Any]) -> None:
     """There is no model whose template might be asked for."""
-    assert settle_prompt(settings_of("no such model", prompt, **fields)).style == style
+    replay = settings_of("no such model", "replay", **fields)
 
-
-def test_the_style_is_a_condition_of_the_run() -> None:
-    assert with_style(settings_of("demo", "auto"), "chat").generation.prompt_style == "chat"
+    assert choose_prompt_format(prompt, replay).style == style

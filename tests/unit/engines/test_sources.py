@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from pytest_qeval.engines.hf.fit import check_memory, estimate_bytes
-from pytest_qeval.engines.sources import ModelSource, is_encoder_decoder, resolve
+from pytest_qeval.engines.sources import ModelSource, resolve
 from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.settings import ModelSettings
 
@@ -314,9 +314,9 @@ def test_finding_a_model_imports_no_torch() -> None:
 @pytest.mark.parametrize("architecture", ["T5ForConditionalGeneration", "T5WithLMHeadModel", "MarianMTModel", None])
 def test_a_model_with_an_encoder_is_known_from_its_config(directory: Path, architecture: str | None) -> None:
     """Before anything is loaded; a model without one is told from it."""
-    assert not is_encoder_decoder(ModelSettings(name=str(directory)))
+    assert not resolve(ModelSettings(name=str(directory))).encoder_decoder
     config = {"is_encoder_decoder": True, "model_type": "t5"} | (
         {"architectures": [architecture]} if architecture else {}
     )
     (directory / "config.json").write_text(json.dumps(config))
-    assert is_encoder_decoder(ModelSettings(name=str(directory)))
+    assert resolve(ModelSettings(name=str(directory))).encoder_decoder

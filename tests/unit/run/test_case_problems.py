@@ -10,11 +10,12 @@ from itertools import pairwise
 import pytest
 
 from pytest_qeval.benchmarks.base import Benchmark
+from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.errors import UsageError
 from pytest_qeval.perturb.perturbed_problems import HALF
 from pytest_qeval.run.case_problems import CaseProblems
 from pytest_qeval.schema import Case, Execution, Json, Problem, Program
-from pytest_qeval.settings import ModelSettings, Settings
+from pytest_qeval.settings import ModelSettings
 from tests.unit.perturb.builders import problem
 
 BODY = "m = n\nm = m + 0\nreturn m\n"
@@ -43,14 +44,14 @@ class Desk:
         self.benchmark = Benchmark(
             name="made up", version="1", sha256="0" * 64, problems={one.task_id: one for one in asked}
         )
-        settings = Settings(
-            model=ModelSettings(name="demo"), recipes=("int8",), baseline=None, suites=(), perturbations=words,
+        settings = RunSettings(
+            model=ModelSettings(name="demo"), candidates=("int8",), baseline=None, perturbations=words,
             perturbation_seeds=seeds, limit=limit,
         )  # fmt: skip
         self.problems = CaseProblems(
             settings,
             benchmark=lambda _: self.benchmark,
-            known=lambda: known,
+            samples=lambda: known,
             execute=self.execute,
             post=self.messages.append,
         )
@@ -105,7 +106,7 @@ def test_every_solution_is_executed_once() -> None:
     """Both recipes ask the same question; nominal ones need no proof."""
     desk = Desk("tab_indent", n=2)
     for _ in range(2):
-        desk.problems.prove(desk.cases())
+        desk.problems.check_ahead(desk.cases())
 
     asked = [one for one in desk.cases() if one.perturbation]
     assert len(desk.programs) == len(asked) == 4  # each perturbed and with its half given
@@ -182,11 +183,11 @@ def test_no_more_is_executed_than_finds_a_question() -> None:
     desk = Desk("new_line_after_doc")
     asked = [one for one in desk.cases() if one.perturbation]
 
-    assert not desk.problems.are_none(asked)
+    assert not desk.problems.all_invalid(asked)
     assert len(desk.programs) == 1
-    assert not desk.problems.are_none([None])
-    assert not desk.problems.are_none([case(1)])
-    assert desk.problems.are_none([])
+    assert not desk.problems.all_invalid([None])
+    assert not desk.problems.all_invalid([case(1)])
+    assert desk.problems.all_invalid([])
 
 
 def test_questions_that_do_not_pass_are_none() -> None:
@@ -195,7 +196,7 @@ def test_questions_that_do_not_pass_are_none() -> None:
     desk.status = Execution(status="failed", duration_s=0.01)
     asked = [one for one in desk.cases() if one.perturbation]
 
-    assert desk.problems.are_none(asked)
+    assert desk.problems.all_invalid(asked)
     assert len(desk.programs) == len(asked)
 
 

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.facts import RunHeader
 from pytest_qeval.settings import (
     CalibrationSettings,
     ExecutionSettings,
     GenerationSettings,
     ModelSettings,
-    Settings,
 )
 from pytest_qeval.verdict.baseline.key import benchmark_key, cache_name, key_of
 from tests.unit.summary.builders import HEADER
 
-SETTINGS = Settings(model=ModelSettings(name="tiny"), recipes=("int8",), baseline="auto", suites=())
+SETTINGS = RunSettings(model=ModelSettings(name="tiny"), candidates=("int8",), baseline="auto")
 MODEL = {"id": "tiny", "source": "directory", "revision": "main", "weights_sha256": "00", "files_sha256": "01"}
 VERSIONS = {"python": "3.11", "pytest-qeval": "0.1.0", "torch": "2.9.0", "transformers": "5.0", "tokenizers": "0.22"}
 RUN = replace(HEADER, model=MODEL, versions=VERSIONS)
@@ -46,7 +46,7 @@ def test_every_setting_of_generation_is_a_condition() -> None:
     ],
     ids=["generation", "timeout", "memory", "engine", "weights", "files", "torch", "tokenizers"],
 )
-def test_whatever_may_change_an_answer_changes_the_key(other: tuple[Settings, RunHeader]) -> None:
+def test_whatever_may_change_an_answer_changes_the_key(other: tuple[RunSettings, RunHeader]) -> None:
     """And with it the name of the cache's file."""
     assert key_of(*other) != key_of(SETTINGS, RUN)
     assert cache_name(*other) != cache_name(SETTINGS, RUN)
@@ -55,8 +55,8 @@ def test_whatever_may_change_an_answer_changes_the_key(other: tuple[Settings, Ru
 @pytest.mark.parametrize(
     "other",
     [
-        (replace(SETTINGS, recipes=("w4a16", "int8")), RUN),
-        (replace(SETTINGS, limit=3, strict=True, gates=("pass@1 >= 0",), output=Path("out")), RUN),
+        (replace(SETTINGS, candidates=("w4a16", "int8")), RUN),
+        (replace(SETTINGS, limit=3, strict=True, output=Path("out")), RUN),
         (replace(SETTINGS, calibration=CalibrationSettings(source="texts.jsonl")), RUN),
         (replace(SETTINGS, execution=ExecutionSettings(workers=7)), RUN),
         (SETTINGS, replace(RUN, model={**MODEL, "id": "elsewhere/tiny", "revision": None, "source": "hub"})),
@@ -65,7 +65,7 @@ def test_whatever_may_change_an_answer_changes_the_key(other: tuple[Settings, Ru
     ],
     ids=["candidates", "limit", "calibration", "workers", "name", "python", "time"],
 )
-def test_what_cannot_change_the_baseline_does_not_change_the_key(other: tuple[Settings, RunHeader]) -> None:
+def test_what_cannot_change_the_baseline_does_not_change_the_key(other: tuple[RunSettings, RunHeader]) -> None:
     """Weights that are known make the model's name irrelevant; the number of problems is looked at one by one."""
     assert key_of(*other) == key_of(SETTINGS, RUN)
     assert cache_name(*other) == cache_name(SETTINGS, RUN)
@@ -119,7 +119,7 @@ def test_the_data_are_known_by_checksum() -> None:
     ids=["cpu", "cores", "device", "threads", "batch size", "baseline"],
 )
 def test_a_cached_baseline_also_has_the_costs_of_this_machine(
-    change: Callable[[Settings, RunHeader], tuple[Settings, RunHeader]],
+    change: Callable[[RunSettings, RunHeader], tuple[RunSettings, RunHeader]],
 ) -> None:
     """Whatever these depend on has a file of its own in the cache."""
     assert cache_name(*change(SETTINGS, RUN)) != cache_name(SETTINGS, RUN)

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.schema import Case, Json, Record
-from pytest_qeval.settings import ModelSettings, Settings
+from pytest_qeval.settings import ModelSettings
 from pytest_qeval.verdict.gates.decider import Decider, is_decidable, needs_everything
 from pytest_qeval.verdict.gates.grammar import Gate, parse_gate
 from tests.unit.summary.builders import case, record
 
-SETTINGS = Settings(model=ModelSettings(name="tiny"), recipes=("int8",), baseline="auto", suites=(), until_decided=True)
+SETTINGS = RunSettings(model=ModelSettings(name="tiny"), candidates=("int8",), baseline="auto", until_decided=True)
 Decisions = list[tuple[int, list[Json]]]
 
 
@@ -31,7 +32,7 @@ def decisions(decider: Decider, base: str, own: str, *, recipe: str = "int8") ->
     return found
 
 
-def decider_of(*expressions: str, settings: Settings = SETTINGS) -> Decider:
+def decider_of(*expressions: str, settings: RunSettings = SETTINGS) -> Decider:
     return Decider(settings, [parse_gate(expression) for expression in expressions])
 
 

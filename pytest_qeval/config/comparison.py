@@ -1,0 +1,55 @@
+"""What `--qeval-compare` needs: two finished runs, and the gates to judge them by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_qeval.config.option_groups import gate_texts
+from pytest_qeval.config.values import Values
+from pytest_qeval.errors import UsageError
+from pytest_qeval.verdict.gates.checks import parse_gates
+from pytest_qeval.verdict.gates.grammar import Gate
+
+if TYPE_CHECKING:
+    import pytest
+
+__all__ = ["ComparisonSettings", "read_comparison"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonSettings:
+    """What `--qeval-compare` was asked."""
+
+    a: Path
+    """The journal of the baseline's run."""
+    b: Path
+    """The journal of the run that is judged."""
+    gates: tuple[Gate, ...]
+    require_proof: bool
+    force: bool
+    output: Path
+
+
+def read_comparison(config: pytest.Config) -> ComparisonSettings:
+    """Read what `--qeval-compare` needs.
+
+    Raises:
+        UsageError: when a model is named too.
+    """
+    values = Values(config)
+    other = next((name for name in ("model", "completions", "selftest") if values.typed(name)), None)
+    if other:
+        raise UsageError(f"--qeval-compare reads two finished runs: leave --qeval-{other} out.")
+    a, b = (values.start / path for path in config.getoption("qeval_compare"))
+    name = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S-compare")
+    return ComparisonSettings(
+        a=a,
+        b=b,
+        gates=parse_gates(gate_texts(values), has_baseline=True),
+        require_proof=values.flag("require-proof"),
+        force=values.flag("baseline-force"),
+        output=values.output("output") or values.start / ".qeval" / name,
+    )

@@ -1,0 +1,180 @@
+"""Groups of options that depend on nothing else: generation, execution, calibration, suites and paths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+from pathlib import Path
+from typing import Any, cast
+
+from pytest_qeval import registry
+from pytest_qeval.config.values import Values
+from pytest_qeval.errors import DataError, UsageError, did_you_mean
+from pytest_qeval.settings import (
+    ISOLATIONS,
+    MORE_SUITES,
+    PROMPTS,
+    SUITES,
+    CalibrationSettings,
+    ExecutionSettings,
+    GenerationSettings,
+    PromptName,
+)
+
+__all__ = [
+    "existing_file",
+    "existing_folder",
+    "gate_texts",
+    "read_benchmarks",
+    "read_calibration",
+    "read_execution",
+    "read_generation",
+    "read_prompt",
+    "read_save_baseline",
+    "read_suites",
+]
+
+
+def gate_texts(values: Values) -> list[str]:
+    """Return the gates as they are written, with the paths of gate files resolved."""
+    if values.flag("selftest"):
+        return []
+    return [values.path(text, "gate") if text.endswith(".toml") else text for text in values.texts("gate")]
+
+
+def read_save_baseline(values: Values) -> Path | None:
+    """Read where the baseline is written to.
+
+    Raises:
+        UsageError: for another ending than `.json.gz`.
+    """
+    path = values.output("save-baseline")
+    if path and not path.name.endswith(".json.gz"):
+        raise UsageError(
+            f"--qeval-save-baseline expects a file that ends in .json.gz, not {values.text('save-baseline')!r}."
+        )
+    return path
+
+
+def read_calibration(values: Values) -> CalibrationSettings:
+    """Read what static activations are calibrated on."""
+    source = values.text("calibration") or CalibrationSettings().source
+    return CalibrationSettings(
+        source=values.path(source, "calibration") if source.endswith(".jsonl") else source,
+        allow_overlap=values.flag("allow-overlap"),
+    )
+
+
+def read_suites(names: Sequence[str]) -> tuple[str, ...]:
+    """Read the names of suites; `all` stands for all but the large ones.
+
+    Raises:
+        UsageError: for an unknown suite.
+    """
+    known = (*SUITES, *MORE_SUITES, "all")
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is not None:
+        guess = did_you_mean(unknown, known)
+        raise UsageError(f"there is no suite {unknown!r}. {guess}Available: {', '.join(known)}.")
+    return tuple(dict.fromkeys(suite for name in names for suite in (SUITES if name == "all" else (name,))))
+
+
+def read_benchmarks(values: Values) -> tuple[str, ...]:
+    """Read the names of benchmarks.
+
+    Raises:
+        UsageError: for an unknown benchmark, or a file.
+    """
+    names = tuple(values.texts("benchmark"))
+    for name in names:
+        if name.endswith(".jsonl"):
+            raise UsageError(
+                f"--qeval-benchmark expects a name, not the file {name!r}. To ask problems of your own, put a test "
+                f'beside the file, marked @pytest.mark.qeval("{Path(name).name}"), or qeval_robustness to perturb them.'
+            )
+        registry.load("benchmarks", name)  # an unknown name is refused now
+    return names
+
+
+def read_generation(values: Values) -> GenerationSettings:
+    """Read how completions are generated.
+
+    Raises:
+        UsageError: for a number out of range, or several greedy samples.
+    """
+    defaults = GenerationSettings()
+    temperature = values.number("temperature", float, lambda t: 0 <= t < inf, "a number from 0 on")
+    samples = values.positive("samples") or defaults.n_samples
+    if samples > 1 and not temperature:
+        raise UsageError(
+            f"--qeval-samples {samples} with greedy decoding would give the same completion {samples} times: "
+            "add --qeval-temperature 0.2, or leave --qeval-samples out."
+        )
+    return GenerationSettings(
+        n_samples=samples,
+        temperature=temperature or defaults.temperature,
+        top_p=values.number("top-p", float, lambda p: 0 < p <= 1, "a number above 0 and at most 1") or defaults.top_p,
+        max_new_tokens=values.positive("max-new-tokens") or defaults.max_new_tokens,
+        seed=values.number("seed", int, lambda seed: seed >= 0, "a whole number from 0 on") or 0,
+    )
+
+
+def read_prompt(values: Values) -> PromptName:
+    """Read the prompt style that the user wants.
+
+    Raises:
+        UsageError: for an unknown one.
+    """
+    if values.flag("selftest"):
+        return "auto"
+    prompt: Any = values.text("prompt") or "auto"
+    if prompt not in PROMPTS:
+        raise UsageError(f"--qeval-prompt expects one of {', '.join(PROMPTS)}, not {prompt!r}.")
+    return cast("PromptName", prompt)
+
+
+def read_execution(values: Values) -> ExecutionSettings:
+    """Read how programs are executed.
+
+    Raises:
+        UsageError: for an unknown isolation, or a number out of range.
+    """
+    import psutil  # noqa: PLC0415 - only when the plugin is active
+
+    defaults = ExecutionSettings()
+    isolation: Any = values.text("sandbox") or defaults.isolation
+    if isolation not in ISOLATIONS:
+        raise UsageError(f"--qeval-sandbox expects one of {', '.join(ISOLATIONS)}, not {isolation!r}.")
+    memory_mb = values.positive("memory")
+    return ExecutionSettings(
+        isolation=isolation,
+        timeout_s=values.number("timeout", float, lambda s: 0 < s < inf, "seconds above 0") or defaults.timeout_s,
+        memory_bytes=memory_mb * 2**20 if memory_mb else defaults.memory_bytes,
+        workers=values.positive("workers") or psutil.cpu_count() or defaults.workers,
+    )
+
+
+def existing_file(name: str, option: str) -> Path:
+    """Return the path of an option.
+
+    Raises:
+        DataError: when there is no such file.
+    """
+    path = Path(name)
+    if not path.is_file():
+        raise DataError(f"{option}: there is no file {name!r}.")
+    return path
+
+
+def existing_folder(name: str | None) -> Path | None:
+    """Return the path of `--qeval-data`; None where it is not given.
+
+    Raises:
+        DataError: when there is no such folder.
+    """
+    if name is None:
+        return None
+    path = Path(name)
+    if not path.is_dir():
+        raise DataError(f"--qeval-data: there is no folder {name!r}.")
+    return path

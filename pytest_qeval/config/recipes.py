@@ -1,0 +1,197 @@
+"""Which recipes the user asks for, and what they are compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pytest_qeval.benchmarks.selftest import RECIPES
+from pytest_qeval.config.values import Values
+from pytest_qeval.engines.sources import ModelSource
+from pytest_qeval.errors import UnknownNameError, UsageError
+from pytest_qeval.quantize.catalogue import find_recipe
+from pytest_qeval.quantize.grammar import expand_braces
+from pytest_qeval.quantize.recipe import Recipe
+from pytest_qeval.settings import file_stem
+from pytest_qeval.verdict.baseline.file import is_baseline_file
+
+__all__ = ["RecipeChoice", "read_recipes", "replay_recipes", "selftest_recipes", "settle_stored"]
+
+_RESERVED = ("auto", "as-is", "original", "control")
+_LONGEST_NAME = 100
+_NOT_IN_SELFTEST = (
+    *("model", "completions", "recipe", "baseline", "gate", "samples", "save-baseline", "control", "export"),
+    *("calibration", "strict", "until-decided", "require-proof", "prompt"),
+)
+_NOT_IN_REPLAY = ("recipe", "samples", "revision", "engine", "export", "calibration", "control")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeChoice:
+    """Candidates and their baseline."""
+
+    candidates: tuple[str, ...]
+    baseline: str | None = None
+    recipes: dict[str, Recipe] = field(default_factory=dict)
+    """By name, the baseline's included."""
+    original: str | None = None
+    """The model that `--qeval-baseline` names, if it names one."""
+    baseline_file: Path | None = None
+    baseline_cached: bool = False
+    control: bool = False
+
+
+def read_recipes(values: Values) -> RecipeChoice:
+    """Find every recipe, and what the candidates are compared with.
+
+    Raises:
+        UsageError: for an unknown recipe, two recipes of one name, or options that exclude each other.
+    """
+    found = _Recipes()
+    for text in [text for given in values.texts("recipe") for text in expand_braces(given)] or ["auto"]:
+        found.add(values.path(text) if text.endswith(".toml") else text)
+    saved = _saved_baseline(values)
+    if saved:
+        return RecipeChoice(candidates=tuple(found.recipes), recipes=found.recipes, baseline_file=saved)
+    baseline, original = _baseline(values, found)
+    others = tuple(name for name in found.recipes if name != baseline)
+    if baseline is None and len(found.recipes) > 1 and values.text("save-baseline"):
+        raise UsageError("--qeval-save-baseline: this run has several recipes and no baseline; leave one recipe.")
+    # A recipe that could only be compared with itself is evaluated on its own.
+    compared = bool(others) and baseline is not None
+    if values.flag("control") and not compared:
+        raise UsageError("--qeval-control runs the baseline a second time, but this run has none: add --qeval-recipe.")
+    return RecipeChoice(
+        candidates=others if compared else tuple(found.recipes),
+        baseline=baseline if compared else None,
+        recipes=found.recipes,
+        original=original,
+        baseline_cached=compared and (values.text("baseline") or "auto") == "auto",
+        control=values.flag("control"),
+    )
+
+
+def settle_stored(choice: RecipeChoice, source: ModelSource) -> RecipeChoice:
+    """Evaluate a checkpoint that is already quantized as it is, and refuse to quantize it again.
+
+    Raises:
+        UsageError: for a recipe that the checkpoint does not allow.
+    """
+    names = [*choice.candidates, *([choice.baseline] if choice.baseline else [])]
+    if not source.stored:
+        if "as-is" in names:
+            raise UsageError(
+                f"{source.name} is stored in floating point, and as-is is for checkpoints that are quantized: "
+                "choose auto."
+            )
+        return choice
+    if choice.candidates == ("auto",):
+        recipes = {**choice.recipes, "as-is": find_recipe("as-is")}
+        choice = replace(choice, candidates=("as-is",), recipes=recipes)
+    if choice.candidates == ("as-is",) and choice.baseline == "auto":
+        choice = replace(choice, baseline=None, baseline_cached=False)  # it would be the very same model
+    first = [choice.baseline] if choice.baseline else []
+    others = [name for name in (*first, *choice.candidates) if name not in {"as-is", "original"}]
+    if others and source.stored != "gguf":  # whose blocks can be unpacked to floating point
+        raise UsageError(
+            f"{source.name} is already quantized ({source.stored}) and cannot be given the recipe {others[0]}. Leave "
+            "--qeval-recipe out to evaluate it as it is, and name the model it was made from by --qeval-baseline to "
+            "compare."
+        )
+    return choice
+
+
+def replay_recipes(values: Values) -> RecipeChoice:
+    """Return the one recipe of a replay.
+
+    Raises:
+        UsageError: for an option that needs a model.
+    """
+    for name in _NOT_IN_REPLAY:
+        if values.flag(name):
+            raise UsageError(f"--qeval-{name} needs a model; --qeval-completions replays what was generated before.")
+    saved = _saved_baseline(values)
+    if not saved and values.text("baseline") not in {None, "none"}:
+        raise UsageError(
+            "--qeval-baseline: a replay of one samples file can only be compared with a saved baseline (*.json.gz)."
+        )
+    return RecipeChoice(candidates=("replay",), baseline_file=saved)
+
+
+def selftest_recipes(values: Values) -> RecipeChoice:
+    """Return the recipes of a self-test.
+
+    An ini file may name model and gates all the same: only the command line is refused.
+
+    Raises:
+        UsageError: for an option that a self-test does not use.
+    """
+    for name in _NOT_IN_SELFTEST:
+        if values.typed(name) or (values.flag(name) and not values.typed("selftest")):
+            raise UsageError(
+                f"--qeval-selftest and --qeval-{name} exclude each other: test the harness, or evaluate with it."
+            )
+    return RecipeChoice(candidates=tuple(RECIPES))
+
+
+class _Recipes:
+    """Recipes by name; two of one name, or of one file name, are refused."""
+
+    def __init__(self) -> None:
+        self.recipes: dict[str, Recipe] = {}
+        self._texts: dict[str, str] = {}
+
+    def add(self, text: str) -> str:
+        """Find a recipe and return its name."""
+        recipe = find_recipe(text)
+        name = recipe.name
+        if name in {"original", "control"} or (name in _RESERVED and text != name):
+            raise UsageError(
+                f"no recipe can be given the name {name!r}, which has a meaning of its own; to compare with another "
+                "model, name that model: --qeval-baseline MODEL."
+            )
+        if len(name) > _LONGEST_NAME:
+            raise UsageError(f"the recipe's name {name[:40]!r}… is longer than {_LONGEST_NAME} characters: shorten it.")
+        for other, defined in self._texts.items():
+            if (other == name and defined != text) or (other != name and file_stem(other) == file_stem(name)):
+                raise UsageError(
+                    f"two recipes are called {name!r}: {defined} and {text}. Give one of them another name."
+                )
+        self.recipes[name], self._texts[name] = recipe, text
+        return name
+
+
+def _saved_baseline(values: Values) -> Path | None:
+    """Return the saved baseline that is named, if one is; it is read later."""
+    path = Path(values.path(values.text("baseline") or "auto", "baseline"))
+    if is_baseline_file(path):
+        if values.flag("control"):
+            raise UsageError(
+                "--qeval-control runs the baseline twice, and a saved one is not run at all: name the recipe instead, "
+                "as in --qeval-baseline run."
+            )
+        if values.text("save-baseline"):
+            raise UsageError(
+                "--qeval-save-baseline has nothing new to save where --qeval-baseline names a saved one: copy the file."
+            )
+        return path
+    if values.flag("baseline-force"):
+        raise UsageError("--qeval-baseline-force is about a saved baseline: name one by --qeval-baseline FILE.json.gz.")
+    return None
+
+
+def _baseline(values: Values, found: _Recipes) -> tuple[str | None, str | None]:
+    """Return the baseline's recipe, and the model that it is applied to where that is another one."""
+    text = values.text("baseline") or "auto"
+    if text == "none":
+        return None, None
+    if text == "run":
+        text = "auto"
+    toml = text.endswith(".toml")
+    if not toml and (text == "demo" or "/" in text or Path(text).expanduser().exists()):
+        found.recipes["original"] = find_recipe("original")
+        return "original", text
+    try:
+        return found.add(values.path(text, "baseline") if toml else text), None
+    except UnknownNameError as error:
+        raise UnknownNameError(f"--qeval-baseline {text} names neither a recipe nor a model: {error}") from error

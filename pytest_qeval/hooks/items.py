@@ -1,0 +1,61 @@
+"""Which recipe and case a test item has, and how its case ends the test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_qeval.benchmarks.selftest import fault_of
+from pytest_qeval.schema import Case, Record
+
+if TYPE_CHECKING:
+    from pytest_qeval.config.run_settings import RunSettings
+    from pytest_qeval.run.outcomes import Outcomes
+
+__all__ = ["case_of", "end_test", "plan_of", "recipe_of"]
+
+
+def recipe_of(item: pytest.Item) -> str | None:
+    """Return the recipe that an item needs; None for an ordinary test."""
+    recipe = _parameter(item, "qeval_recipe")
+    return recipe if isinstance(recipe, str) else None
+
+
+def case_of(item: pytest.Item) -> Case | None:
+    """Return the case of an item; None where it has none."""
+    case = _parameter(item, "case")
+    return case if isinstance(case, Case) else None
+
+
+def plan_of(items: Sequence[pytest.Item]) -> list[tuple[str | None, Case | None]]:
+    """Return every item's recipe and case, None where it has none."""
+    return [(recipe_of(item), case_of(item)) for item in items]
+
+
+def _parameter(item: pytest.Item, name: str) -> object:
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get(name) if callspec else None
+
+
+def end_test(record: Record, settings: RunSettings, outcomes: Outcomes) -> None:
+    """End the test of an unsolved case as an expected failure; under `--qeval-strict` a regression fails.
+
+    A self-test has no observations: a case that does not end as it has to fails.
+
+    Raises:
+        pytest.xfail.Exception: with the record's reason.
+        pytest.fail.Exception: for a regression, when the user wants those to fail, and in a self-test.
+    """
+    if settings.selftest:
+        if fault := fault_of(record):
+            pytest.fail(fault, pytrace=False)
+        return
+    if record.outcome != "unsolved":
+        return
+    baseline = settings.baseline
+    base = outcomes.get((baseline, record.case)) if baseline and baseline != record.recipe else None
+    if settings.strict and base is not None and base.outcome == "solved":
+        pytest.fail(f"regressed: {baseline} solved it, {record.recipe} did not ({record.reason})", pytrace=False)
+    raise pytest.xfail.Exception(f"unsolved: {record.reason}", pytrace=False)

@@ -1,0 +1,74 @@
+"""The baseline's log-probabilities on a benchmark's solutions, which candidates are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pytest_qeval.config.run_settings import RunSettings
+from pytest_qeval.engines.base import ModelEngine
+from pytest_qeval.errors import UsageError
+from pytest_qeval.measure.topk import Scores
+from pytest_qeval.run.benchmarks import BenchmarkLoader
+from pytest_qeval.run.engines import EngineLoader
+from pytest_qeval.schema import Json
+from pytest_qeval.verdict.baseline.reuse import Saved
+
+__all__ = ["BaselineScores"]
+
+
+class BaselineScores:
+    """Takes them from the saved baseline, or measures them once."""
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        *,
+        saved: Saved | None,
+        benchmarks: BenchmarkLoader,
+        engines: EngineLoader,
+        post: Callable[[Json], None],
+    ) -> None:
+        """Measure nothing yet."""
+        self._settings = settings
+        self._saved = saved
+        self._benchmarks = benchmarks
+        self._engines = engines
+        self._post = post
+        self._scores: dict[str, Scores] = {}
+
+    def of(self, benchmark: str, engine: ModelEngine | None = None) -> Scores:
+        """Return them for a benchmark.
+
+        Args:
+            benchmark: Whose solutions.
+            engine: The baseline's, where it is loaded; else its model is loaded and closed again.
+
+        Raises:
+            UsageError: when a saved baseline that the user named has none.
+        """
+        if benchmark not in self._scores:
+            saved = self._from_saved(benchmark)
+            if saved is None and self._settings.baseline_file:
+                raise UsageError(
+                    f"{self._settings.baseline_file} holds no log-probabilities on {benchmark}: make it again with "
+                    "--qeval-save-baseline and --qeval-suite divergence."
+                )
+            self._scores[benchmark] = saved or self._measure(benchmark, engine)
+        return self._scores[benchmark]
+
+    def _from_saved(self, benchmark: str) -> Scores | None:
+        """Return saved ones if they cover every problem of this run; over fewer the mean would be another one."""
+        scores = self._saved.scores(benchmark) if self._saved else None
+        if scores is None:
+            return None
+        wanted = {solution.task_id for solution in self._benchmarks.solutions(benchmark)}
+        return scores if wanted <= {*scores.texts, *scores.incomparable} else None
+
+    def _measure(self, benchmark: str, engine: ModelEngine | None) -> Scores:
+        name = self._settings.baseline or self._settings.candidates[0]
+        loaded = engine or self._engines.load_model(name)
+        scores = loaded.score(self._benchmarks.solutions(benchmark))
+        if engine is None:
+            loaded.close()
+        self._post({"type": "scores", "recipe": name, "benchmark": benchmark, **scores.to_dict()})
+        return scores

@@ -1,0 +1,87 @@
+"""Open the engine of a recipe, and post what the recipe did to the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+
+from pytest_qeval.benchmarks.selftest import RECIPES
+from pytest_qeval.config.run_settings import RunSettings
+from pytest_qeval.engines.base import ModelEngine
+from pytest_qeval.engines.replay import ReplayEngine
+from pytest_qeval.errors import QEvalError
+from pytest_qeval.facts import RecipeFacts, Role
+from pytest_qeval.run.replay import Replays
+from pytest_qeval.schema import Json
+from pytest_qeval.settings import CONTROL, file_stem
+
+__all__ = ["EngineLoader"]
+
+
+class EngineLoader:
+    """Opens engines by the recipe's name."""
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        *,
+        replays: Replays,
+        refused: Callable[[str], QEvalError | None],
+        post: Callable[[Json], None],
+    ) -> None:
+        """Load nothing yet.
+
+        Args:
+            settings: Of the run.
+            replays: Finds completions that are known beforehand.
+            refused: Returns why a model on a device cannot be compared with the saved baseline.
+            post: Takes the facts of every recipe that is loaded.
+        """
+        self._settings = settings
+        self._replays = replays
+        self._refused = refused
+        self._post = post
+
+    def load(self, name: str) -> ReplayEngine | ModelEngine:
+        """Load and quantize a recipe's model, or read the samples.
+
+        Raises:
+            QEvalError: when that fails, or the device is not the saved baseline's and the user does not accept that.
+        """
+        completions = self._replays.completions(name)
+        if completions is not None:
+            summary = RECIPES[name] if self._settings.selftest else "completions from a samples file"
+            self._post_facts(RecipeFacts(name=name, role=self._role(name), summary=summary))
+            return ReplayEngine(completions)
+        return self.load_model(name)
+
+    def load_model(self, name: str) -> ModelEngine:
+        """Load and quantize a recipe's model.
+
+        Raises:
+            QEvalError: as `load`.
+        """
+        settings, recipe, resolved = self._settings, self._settings.recipe(name), self._settings.resolved
+        assert resolved is not None  # noqa: S101 - only a replay has no model
+        exports = settings.export and recipe.quantizes and recipe.name in settings.candidates
+        engine = resolved.engine.open(
+            resolved.source_of(recipe),
+            recipe,
+            model=settings.model,
+            generation=settings.generation,
+            texts=settings.calibration_texts.get(recipe.name),
+            export=settings.export / file_stem(recipe.name) if settings.export and exports else None,
+        )
+        facts = engine.facts()
+        if error := self._refused(facts["device"]):  # which device it is shows only when the model is loaded
+            engine.close()
+            raise error
+        self._post_facts(RecipeFacts(name=name, role=self._role(name), **{**recipe.to_dict(), **facts}))
+        return engine
+
+    def _role(self, name: str) -> Role:
+        roles: Mapping[str | None, Role] = {self._settings.baseline: "baseline", CONTROL: "control"}
+        return roles.get(name, "candidate")
+
+    def _post_facts(self, facts: RecipeFacts) -> None:
+        self._post({"type": "recipe", **asdict(facts)})

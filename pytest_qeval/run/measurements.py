@@ -1,0 +1,89 @@
+"""Measurements of a recipe that generate no completions: one stream's speed, sensitivity, divergence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+
+from pytest_qeval.config.run_settings import RunSettings
+from pytest_qeval.engines.base import ModelEngine
+from pytest_qeval.facts import SensitivityFacts, StreamFacts
+from pytest_qeval.measure.divergence_facts import DivergenceFacts, divergence_facts
+from pytest_qeval.run.baseline_scores import BaselineScores
+from pytest_qeval.run.benchmarks import BenchmarkLoader
+from pytest_qeval.schema import Json
+from pytest_qeval.settings import CONTROL
+
+__all__ = ["Measurements"]
+
+_SENSITIVITY_PROBLEMS = 20
+"""Whose solutions blocks are compared on, unless `--qeval-limit` says otherwise: about a thousand tokens."""
+
+
+class Measurements:
+    """Measures one recipe after the other; everything that is found is posted."""
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        *,
+        benchmarks: BenchmarkLoader,
+        baseline_scores: BaselineScores,
+        post: Callable[[Json], None],
+    ) -> None:
+        """Measure nothing yet."""
+        self._settings = settings
+        self._benchmarks = benchmarks
+        self._baseline_scores = baseline_scores
+        self._post = post
+
+    def stream(self, recipe: str, engine: ModelEngine) -> StreamFacts:
+        """Measure prefill and decoding of a single stream."""
+        facts = StreamFacts(recipe=recipe, **asdict(engine.measure_stream()))
+        self._post({"type": "stream", **asdict(facts)})
+        return facts
+
+    def sensitivity(self, name: str, benchmark: str) -> SensitivityFacts:
+        """Quantize one block at a time, and compare on a benchmark's solutions; this loads a model of its own."""
+        settings, recipe, resolved = self._settings, self._settings.recipe(name), self._settings.resolved
+        assert resolved is not None  # noqa: S101 - the fixture skips replays
+        solutions = self._benchmarks.first_solutions(benchmark, settings.limit or _SENSITIVITY_PROBLEMS)
+        facts = resolved.engine.sensitivity(
+            resolved.source_of(recipe),
+            recipe,
+            [(solution.prompt, solution.solution) for solution in solutions],
+            model=settings.model,
+            texts=settings.calibration_texts.get(recipe.name),
+        )
+        self._post({"type": "sensitivity", **asdict(facts), "recipe": name})
+        return facts
+
+    def divergence(self, name: str, benchmark: str, engine: Callable[[], ModelEngine]) -> DivergenceFacts | None:
+        """Compare a recipe with the baseline on a benchmark's solutions.
+
+        None where there is nothing to compare: of the baseline only the log-probabilities are taken, if they are not
+        known yet; the control differs in batch order, and one text at a time has none.
+
+        Args:
+            name: The recipe.
+            benchmark: Whose solutions.
+            engine: Returns the recipe's engine, loaded on first use.
+        """
+        settings = self._settings
+        if name == CONTROL:
+            return None
+        if name == (settings.baseline or settings.candidates[0]):
+            self._baseline_scores.of(benchmark, engine())
+            return None
+        if settings.baseline is None:
+            return None
+        baseline = self._baseline_scores.of(benchmark)
+        facts = divergence_facts(
+            baseline,
+            engine().score(self._benchmarks.solutions(benchmark), against=baseline),
+            recipe=name,
+            baseline_recipe=settings.baseline,
+            benchmark=benchmark,
+        )
+        self._post({"type": "divergence", **asdict(facts)})
+        return facts

@@ -1,0 +1,62 @@
+"""Records of one process by recipe and case, and whether a candidate's gates are decided by them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from pytest_qeval.config.run_settings import RunSettings
+from pytest_qeval.schema import Case, Json, Record
+from pytest_qeval.verdict.gates.decider import Decider
+
+__all__ = ["EarlyStop", "Outcomes"]
+
+Outcomes = dict[tuple[str, Case], Record]
+
+
+class EarlyStop:
+    """Ends a candidate's run on a benchmark once its gates are decided, if the user wants that."""
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        *,
+        planned: Mapping[str, Sequence[Case]],
+        outcomes: Outcomes,
+        is_scored: Callable[[str], bool],
+        post: Callable[[Json], None],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            settings: Of the run.
+            planned: The cases of this process by recipe.
+            outcomes: Finished cases.
+            is_scored: Returns whether a benchmark's completions are scored instead of executed.
+            post: Takes every decision.
+        """
+        self._settings = settings
+        self._decider = Decider(settings, settings.gates) if settings.until_decided else None
+        self._planned = planned
+        self._outcomes = outcomes
+        self._is_scored = is_scored
+        self._post = post
+
+    def applies_to(self, recipe: str) -> bool:
+        """Return whether a recipe may end before all its cases are finished."""
+        return self._decider is not None and recipe in self._settings.candidates
+
+    def decide(self, recipe: str, benchmark: str) -> None:
+        """Post the decisions on a candidate's gates on a benchmark, once the last of them is made."""
+        if self._decider is None or not self.applies_to(recipe) or self._is_scored(benchmark):
+            return
+        cases = [case for case in self._planned.get(recipe, ()) if case.benchmark == benchmark]
+        if any(case.perturbation for case in cases):
+            return  # perturbed completions are compared with all nominal ones
+        for decision in self._decider.decide(recipe, benchmark, cases, self._outcomes):
+            self._post({"type": "decision", **decision})
+
+    def reason(self, recipe: str | None, case: Case | None) -> str:
+        """Return why a case need not run any more; empty where it has to."""
+        if case is None or case.perturbation is not None or self._decider is None:
+            return ""
+        return self._decider.early_stop_reason(recipe, case.benchmark)

@@ -1,0 +1,67 @@
+"""The cases and solutions that a run takes from a benchmark."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_qeval.config.run_settings import RunSettings
+from pytest_qeval.errors import UsageError
+from pytest_qeval.run.benchmarks import BenchmarkLoader
+from pytest_qeval.schema import Json, PromptStyle
+from pytest_qeval.settings import GenerationSettings, ModelSettings
+
+SETTINGS = RunSettings(model=ModelSettings(name="tiny"), candidates=("int8",), baseline=None, limit=3)
+
+
+def loader(settings: RunSettings = SETTINGS, samples: dict[str, tuple[str, ...]] | None = None) -> BenchmarkLoader:
+    return BenchmarkLoader(settings, samples=lambda: samples, post=lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("style", "ending"), [("completion", "goal of this function is to:\n"), ("chat", "is to:\n"), ("source", ")")]
+)
+def test_solutions_follow_the_prompt_that_the_model_reads(style: PromptStyle, ending: str) -> None:
+    """The plain prompt, also where the model chats; what the encoder reads where there is one."""
+    pytest.importorskip("sacrebleu")
+    settings = replace(SETTINGS, limit=1, generation=GenerationSettings(prompt_style=style))
+
+    ((task_id, prompt, _),) = loader(settings).solutions("summarization")
+
+    assert task_id == "summarization/0"
+    assert prompt.endswith(ending)
+
+
+def test_the_first_solutions_have_no_limit_but_the_count() -> None:
+    assert [solution.task_id for solution in loader().first_solutions("micro", 5)] == [f"micro/{n}" for n in range(5)]
+
+
+def test_a_benchmark_is_read_and_posted_once() -> None:
+    posted: list[Json] = []
+    benchmarks = BenchmarkLoader(SETTINGS, samples=lambda: None, post=posted.append)
+
+    assert benchmarks.find("micro") is benchmarks.find("micro")
+    assert [(message["name"], message["scored"]) for message in posted] == [("micro", False)]
+
+
+def test_cases_follow_the_limit_or_the_samples() -> None:
+    assert [case.task_id for case in loader().cases("micro")] == ["micro/0", "micro/1", "micro/2"]
+    assert [case.task_id for case in loader(samples={"micro/7": ("",)}).cases("micro")] == ["micro/7"]
+
+
+def test_a_run_that_may_end_early_shuffles_its_cases() -> None:
+    """The first problems alone may be the easy ones; the seed decides the order."""
+    early = replace(SETTINGS, limit=None, until_decided=True)
+    cases = loader(early).cases("micro")
+
+    assert cases == loader(early).cases("micro")
+    assert cases != loader(replace(SETTINGS, limit=None)).cases("micro")
+    assert len(cases) == len(loader(early).find("micro").problems)
+
+
+def test_samples_of_another_benchmark_are_refused() -> None:
+    settings = replace(SETTINGS, completions=Path("samples.jsonl"))
+    with pytest.raises(UsageError, match=r"samples\.jsonl holds no completion of a micro problem.*HumanEval/0"):
+        loader(settings, samples={"HumanEval/0": ("",)}).cases("micro")
