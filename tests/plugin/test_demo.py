@@ -82,7 +82,8 @@ def test_a_broken_recipe_is_seen_and_fails_the_gate(run: Run, pytester: pytest.P
     """Two bits are too few: regressions are shown and proved; with --qeval-strict each is a failed test as well."""
     result = run(
         *mode, "--qeval-model", "demo", "--qeval-recipe", "w2a16", "--qeval-suite", "micro", "--qeval-limit", "24",
-        "--qeval-max-new-tokens", "48", "--qeval-gate", "pass@1 drop <= 10pt", "--qeval-strict", "--qeval-output", "out",
+        "--qeval-max-new-tokens", "48", "--qeval-strict", "--qeval-output", "out",
+        "--qeval-gate", "pass@1 drop <= 10pt",
     )  # fmt: skip
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED

@@ -233,11 +233,3 @@ def test_a_crashed_worker_leaves_missing_cases(run: Run, pytester: pytest.Pytest
     report = read_report(pytester.path / "out")
     assert (report["run"]["planned"], report["run"]["missing"]) == (8, 1)
     result.stdout.fnmatch_lines(["*1 of 8 cases are missing*", "*FAIL*1 cases are missing*"])
-
-
-def test_an_earlier_journal_is_kept(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
-    """A second run into the same folder does not destroy the first one's records."""
-    for _ in range(2):
-        run("--qeval-completions", str(samples), "--qeval-output", "out")
-
-    assert (pytester.path / "out" / "records.jsonl.bak").exists()
