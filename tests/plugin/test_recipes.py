@@ -16,7 +16,7 @@ Run = Callable[..., pytest.RunResult]
 
 pytestmark = pytest.mark.timeout(600)
 
-MICRO = ("--qeval-model", "demo", "--qeval-suite", "micro", "--qeval-limit", "2")
+MICRO = ("--qeval-model", "demo", "--qeval-suite", "micro", "--qeval-limit", "2", "--qeval-max-new-tokens", "8")
 ORIGINAL = Path(demo_package).parent / "model"
 FILES = {
     "mixed.toml": """
@@ -108,7 +108,7 @@ def test_calibration_is_recorded_and_what_is_exported_is_compared(run: Run, pyte
 
     second = run(
         "-p", "no:xdist", "--qeval-model", f"exported/{directory.name}", "--qeval-baseline", str(ORIGINAL),
-        "--qeval-suite", "micro", "--qeval-limit", "2", "--qeval-output", "again",
+        "--qeval-suite", "micro", "--qeval-limit", "2", "--qeval-max-new-tokens", "8", "--qeval-output", "again",
     )  # fmt: skip
 
     assert second.ret == pytest.ExitCode.OK

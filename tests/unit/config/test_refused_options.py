@@ -228,16 +228,6 @@ def test_an_output_folder_that_cannot_be_made_is_refused(
     assert fnmatch(refusal, f"*reports cannot be written to */{output}: Not a directory.*--qeval-output*")
 
 
-def test_an_ini_file_is_not_lost_silently(
-    configure: Configure, pytester: pytest.Pytester, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """A model's folder that is given in two words moves pytest's rootdir there."""
-    pytester.makeini("[pytest]\nqeval_gate = pass@1 >= 0.99\n")
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-
-    assert fnmatch(refusal_of(configure, "--qeval-model", str(elsewhere)), "*did not read*tox.ini*--qeval-model=DIR*")
-
-
 def test_what_is_right_is_not_refused(configure: Configure) -> None:
     """A run with recipes, a baseline, gates and limits starts."""
     config = configure(*DEMO, "--qeval-recipe", "int8", "--qeval-limit", "3", "--qeval-gate", "pass@1 drop <= 2pt")

@@ -41,7 +41,7 @@ def scheduled(config: pytest.Config, nodes: list[Node], *, together: bool, colle
 @pytest.fixture
 def config(pytester: pytest.Pytester) -> pytest.Config:
     """Return the configuration of a controller of two workers."""
-    return pytester.parseconfig("-n2")
+    return pytester.parseconfig("--dist=load", "--tx=2*popen")
 
 
 @pytest.mark.parametrize("together", [False, True])
