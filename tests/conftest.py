@@ -20,6 +20,7 @@ from pytest_qeval.schema import Json
 Run = Callable[..., pytest.RunResult]
 RunIn = Callable[..., "subprocess.CompletedProcess[str]"]
 Configure = Callable[..., pytest.Config]
+Warm = Callable[[Sequence[str]], list[str]]
 
 WITHOUT = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:anyio")
 IMPORTED = ("scipy.stats", "pytest_qeval.hooks.start", "pytest_qeval.report.json", "pytest_qeval.verdict.compare")
@@ -53,8 +54,11 @@ def mode(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session")
-def warm_pytest() -> Iterator[tuple[str, ...]]:
-    """Return a command that does what `python -m pytest` does, without importing torch and the like every time."""
+def warm_pytest() -> Iterator[Warm]:
+    """Return the command that does what `python -m pytest` with some arguments does, without importing torch each time.
+
+    Workers of pytest-xdist are started warm as well.
+    """
     script = str(Path(__file__).with_name("warm.py"))
     with tempfile.TemporaryDirectory() as folder:  # pytest's own folders have names that are too long for a socket
         servers = []
@@ -68,7 +72,16 @@ def warm_pytest() -> Iterator[tuple[str, ...]]:
                 number = listener.fileno()
                 command = [sys.executable, script, "serve", kind, str(number)]
                 servers.append(subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, pass_fds=[number]))
-        yield sys.executable, "-S", script, folder
+
+        def command_of(arguments: Sequence[str]) -> list[str]:
+            loads = "model" if any(argument.startswith("--qeval-model") for argument in arguments) else "light"
+            reports = "light" if "-n2" in arguments else loads  # with workers it is those that load the model
+            worker = f"--tx=popen//python={sys.executable} -S {script} {folder}/{loads}"
+            workers = ["--dist=load", worker, worker]
+            written = [part for one in arguments for part in (workers if one == "-n2" else [one])]
+            return [sys.executable, "-S", script, f"{folder}/{reports}", *WITHOUT, *written]
+
+        yield command_of
         for server in servers:  # which would end as well if this process were killed
             server.communicate()
 
@@ -84,21 +97,20 @@ def imported() -> None:
 
 
 @pytest.fixture
-def run(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, warm_pytest: tuple[str, ...], imported: None
-) -> Run:
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, warm_pytest: Warm, imported: None) -> Run:
     """Run pytest in an empty project with an empty cache.
 
-    A run that loads a model is a fork of a process that has imported torch; everything else is run in this process.
+    A run that loads a model is a fork of a process that has imported torch, and so is each of its workers; a run
+    without model and workers is run in this process.
     Plugins that come with the development tools stay outside: hypothesis alone takes as long as a small session.
     """
     monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / ".cache"))
 
     def run_pytest(*arguments: str) -> pytest.RunResult:
-        if "--qeval-model" not in arguments:
+        if "--qeval-model" not in arguments and "-n2" not in arguments:
             return pytester.runpytest_inprocess(*WITHOUT, *arguments)
         temporary = f"--basetemp={pytester.path / 'temporary'}"
-        return pytester.run(*warm_pytest, temporary, *WITHOUT, *arguments, timeout=240)
+        return pytester.run(*warm_pytest([temporary, *arguments]), timeout=240)
 
     return run_pytest
 
@@ -115,13 +127,14 @@ def run_afresh(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Ru
 
 
 @pytest.fixture(scope="session")
-def run_in(warm_pytest: tuple[str, ...]) -> RunIn:
+def run_in(warm_pytest: Warm) -> RunIn:
     """Run pytest in a folder that several tests share, as a fork of a warm process, with the cache in that folder."""
 
     def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "XDG_CACHE_HOME": str(folder / ".cache")}
-        command = [*warm_pytest, *WITHOUT, *arguments]
-        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            warm_pytest(arguments), cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
 
     return run_pytest
 

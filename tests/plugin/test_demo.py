@@ -53,7 +53,7 @@ def pytest_unconfigure(config):
 
 
 def test_two_workers_give_the_same_completions(
-    run: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    run_afresh: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever decodes a case, and beside which neighbours: in float32 the greedy text is the same.
 
@@ -62,7 +62,7 @@ def test_two_workers_give_the_same_completions(
     pytester.makeconftest(THREADS)
 
     def completions(folder: str, *mode: str) -> dict[str, str]:
-        run(
+        run_afresh(
             *mode, "--qeval-model", "demo", "--qeval-recipe", "fp32", "--qeval-baseline", "none",
             "--qeval-suite", "micro", "--qeval-limit", "8", "--qeval-max-new-tokens", "32", "--qeval-output", folder,
         )  # fmt: skip
