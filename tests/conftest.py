@@ -164,7 +164,7 @@ def micro_rows() -> Sequence[Json]:
 @pytest.fixture
 def samples(pytester: pytest.Pytester, micro_rows: Sequence[Json]) -> Path:
     """Write a samples file: completions of eight micro problems, of which every fourth is wrong."""
-    path = pytester.path / "answers.jsonl"
+    path = pytester.path / "completions.jsonl"
     rows = (
         {
             "task_id": row["task_id"],
