@@ -27,6 +27,7 @@ import threading
 import traceback
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 _LIGHT = ("numpy", "scipy.stats", "pytest")
 IMPORTED = {
@@ -60,12 +61,14 @@ def serve(listener: socket.socket, kind: str) -> list[str]:
     """Fork for every request; in the fork, return the arguments that Python is to be run with."""
     running: dict[int, tuple[int, socket.socket]] = {}
     while True:
-        clients = {client: end for end, (_, client) in running.items()}
-        ready = select.select([listener, sys.stdin, *running, *clients], [], [])[0]
+        watched: list[Any] = [listener, sys.stdin, *running, *(client for _, client in running.values())]
+        ready = select.select(watched, [], [])[0]
         if sys.stdin in ready:
             sys.exit()
-        for end in {clients.get(one, one) for one in ready} & running.keys():
-            _finish(end, *running.pop(end), ended=end in ready)
+        for end, (process, client) in list(running.items()):
+            if end in ready or client in ready:
+                del running[end]
+                _finish(end, process, client, ended=end in ready)
         if listener in ready:
             client, _ = listener.accept()
             message, streams, _, _ = socket.recv_fds(client, _LONGEST_REQUEST, _STREAMS)
