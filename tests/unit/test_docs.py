@@ -1,14 +1,18 @@
-"""What the pages of docs show is what the program does."""
+"""The pages of docs agree with the program, and their links lead somewhere."""
 
+import pkgutil
 import re
 import textwrap
 from pathlib import Path
 
 import pytest
 
+from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import COMPLETION_STOPS
 from pytest_qeval.benchmarks.chat import CHAT_STOPS, FUNCTION_TASK, SCRIPT_TASK, chat_prompt
 from pytest_qeval.benchmarks.extraction import follow_up
+from pytest_qeval.benchmarks.mbpp import EXCLUDED
+from pytest_qeval.options import OPTIONS
 from pytest_qeval.perturb.base import CATEGORIES
 from pytest_qeval.perturb.selection import FULL, SCREENED, perturbation_table, select
 from pytest_qeval.schema import Problem
@@ -18,10 +22,17 @@ from pytest_qeval.verdict.gates.file import read_gate_file
 from pytest_qeval.verdict.gates.grammar import parse_gate
 from pytest_qeval.verdict.gates.metrics import gate_table
 
-PAGE = Path(__file__).parents[2] / "docs" / "gates.md"
-TEXT = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
-PROMPTS_PAGE = PAGE.with_name("prompts.md")
-PROMPTS_TEXT = PROMPTS_PAGE.read_text(encoding="utf-8") if PROMPTS_PAGE.exists() else ""
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+
+def _text(page: str) -> str:
+    path = DOCS / page
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+GATES, PROMPTS_PAGE, ROBUSTNESS, STATISTICS = map(_text, ("gates.md", "prompts.md", "robustness.md", "statistics.md"))
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 
 HELLO = Problem(
     benchmark="micro",
@@ -39,7 +50,7 @@ DOUBLE = Problem(
     test="def check(candidate):\n    assert candidate(3) == 6\n",
     canonical_solution="def double(x):\n    return 2 * x\n",
 )
-ANSWER = """\
+CHAT_COMPLETION = """\
 Of course. Here it is:
 
 ```python
@@ -52,16 +63,23 @@ print(longest(["a", "bc"]))
 It looks at the length of each word.
 """
 
-pytestmark = pytest.mark.skipif(not TEXT, reason="an installed package has no documentation beside its tests")
+pytestmark = pytest.mark.skipif(not GATES, reason="an installed package has no documentation beside its tests")
 
 
-def test_the_table_of_metrics_is_the_program_s() -> None:
-    assert "\n".join(gate_table()) in TEXT
+def _table(text: str, header: str) -> list[str]:
+    """Return the lines of the table that begins with this header."""
+    lines = text[text.index(header) :].split("\n\n", maxsplit=1)[0]
+    return lines.splitlines()
+
+
+def test_the_table_of_metrics_is_that_of_the_program() -> None:
+    """A change of the metrics changes the page."""
+    assert _table(GATES, gate_table()[0]) == list(gate_table())
 
 
 def test_every_gate_shown_can_be_read() -> None:
-    """In the examples: everything in front of two blanks."""
-    block = TEXT.split("Some examples:\n\n")[1].split("\n\n")[0]
+    """An example ends before two blanks."""
+    block = GATES.split("Some examples:\n\n")[1].split("\n\n")[0]
     shown = [re.split(r"\s{2,}", line.strip())[0] for line in block.splitlines()]
 
     assert len(shown) == 9
@@ -70,20 +88,22 @@ def test_every_gate_shown_can_be_read() -> None:
 
 def test_the_gate_file_shown_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "gates.toml"
-    path.write_text(TEXT.split("```toml\n")[1].split("```")[0], encoding="utf-8")
+    path.write_text(GATES.split("```toml\n")[1].split("```")[0], encoding="utf-8")
 
     assert [gate.recipe for gate in read_gate_file(path)] == ["int8*", "int4", "w4a16-*", None]
 
 
-def test_what_a_run_can_prove_is_what_the_tables_say() -> None:
-    """The rows of HumanEval's size and of 2 points."""
-    assert f"| 164 | {100 * detectable_drop(164, discordance=0.04):.1f} pt" in TEXT
-    assert f" | {100 * detectable_drop(164):.1f} pt" in TEXT
-    assert f"| 2 pt | {problems_needed(0.02, discordance=0.04)} | {problems_needed(0.02)} |" in TEXT
+def test_the_tables_of_provable_drops_are_those_of_the_program() -> None:
+    """The rows for 164 problems and for a margin of 2 points are computed again."""
+    drops = [detectable_drop(164, discordance=0.04), detectable_drop(164)]
+    row = next(line for line in STATISTICS.splitlines() if line.startswith("| 164 | "))
+
+    assert re.findall(r"([\d.]+) pt", row)[:2] == [f"{100 * drop:.1f}" for drop in drops]
+    assert f"| 2 pt | {problems_needed(0.02, discordance=0.04)} | {problems_needed(0.02)} |" in STATISTICS
 
 
 def _shown(text: str) -> str:
-    """Give a text as an indented block of Markdown."""
+    """Return a text as an indented block of Markdown."""
     return textwrap.indent(text.rstrip("\n"), "    ")
 
 
@@ -92,39 +112,41 @@ def _stops(stops: tuple[str, ...]) -> str:
 
 
 @pytest.mark.parametrize(("problem", "task"), [(HELLO, FUNCTION_TASK), (DOUBLE, SCRIPT_TASK)])
-def test_the_messages_shown_are_what_is_asked(problem: Problem, task: str) -> None:
-    """To the character, and so is the beginning of the answer."""
+def test_the_messages_shown_are_those_of_the_program(problem: Problem, task: str) -> None:
+    """The user message and the assistant prefill are shown to the character."""
     prompt = chat_prompt(problem, task)
 
-    assert _shown(prompt.user or "") in PROMPTS_TEXT
-    assert f"\n\n{_shown(prompt.text)}\n\n" in PROMPTS_TEXT
+    assert _shown(prompt.user or "") in PROMPTS_PAGE
+    assert f"\n\n{_shown(prompt.text)}\n\n" in PROMPTS_PAGE
 
 
-def test_the_stops_shown_are_those_of_the_styles() -> None:
-    assert f"| {_stops(COMPLETION_STOPS)} |" in PROMPTS_TEXT
-    assert f"the block, {_stops(CHAT_STOPS)}." in " ".join(PROMPTS_TEXT.split())
+def test_the_stop_strings_shown_are_those_of_the_program() -> None:
+    """Each prompt style has its own."""
+    assert f"| {_stops(COMPLETION_STOPS)} |" in PROMPTS_PAGE
+    assert f"the block, {_stops(CHAT_STOPS)}." in " ".join(PROMPTS_PAGE.split())
 
 
-def test_the_answer_shown_becomes_the_program_shown() -> None:
-    program = HELLO.prompt + follow_up(ANSWER, prompt=HELLO.prompt, entry_point=HELLO.entry_point)
+def test_the_completion_shown_becomes_the_program_shown() -> None:
+    """The example of extraction is what the program extracts."""
+    program = HELLO.prompt + follow_up(CHAT_COMPLETION, prompt=HELLO.prompt, entry_point=HELLO.entry_point)
 
-    assert _shown(ANSWER) in PROMPTS_TEXT
-    assert _shown(program) in PROMPTS_TEXT
-
-
-def test_every_style_is_explained() -> None:
-    assert all(f"`--qeval-prompt {name}`" in PROMPTS_TEXT or f"`{name}`" in PROMPTS_TEXT for name in PROMPTS)
+    assert _shown(CHAT_COMPLETION) in PROMPTS_PAGE
+    assert _shown(program) in PROMPTS_PAGE
 
 
-def test_the_table_of_perturbations_is_the_program_s() -> None:
-    shown = (PAGE.parent / "robustness.md").read_text(encoding="utf-8")
+def test_every_prompt_style_is_explained() -> None:
+    """No choice of --qeval-prompt is missing."""
+    assert all(f"`--qeval-prompt {name}`" in PROMPTS_PAGE or f"`{name}`" in PROMPTS_PAGE for name in PROMPTS)
 
-    assert "\n".join(perturbation_table()) in shown
+
+def test_the_table_of_perturbations_is_that_of_the_program() -> None:
+    """It has every perturbation of the package."""
+    assert _table(ROBUSTNESS, perturbation_table()[0]) == list(perturbation_table())
     assert len(perturbation_table()) == 2 + len(select([FULL]))
 
 
 def test_the_set_screen_is_what_the_page_says() -> None:
-    """Two of each category, marked in the table."""
+    """It has two perturbations of each category, and the table marks them."""
     chosen = [one.category for one in select(SCREENED)]
 
     assert {category: chosen.count(category) for category in CATEGORIES} == dict.fromkeys(CATEGORIES, 2)
@@ -132,28 +154,84 @@ def test_the_set_screen_is_what_the_page_says() -> None:
 
 
 def test_every_gate_on_robustness_can_be_read() -> None:
-    """In the page's own section."""
-    shown = (PAGE.parent / "robustness.md").read_text(encoding="utf-8")
-    block = shown.split("## Gates\n\n")[1].split("\n\n")[0]
+    """An example ends before two blanks."""
+    block = ROBUSTNESS.split("## Gates\n\n")[1].split("\n\n")[0]
     gates = [re.split(r"\s{2,}", line.strip())[0] for line in block.splitlines()]
 
     assert len(gates) == 4
     assert [parse_gate(expression).expression for expression in gates] == gates
 
 
-def test_the_page_on_your_perturbations_shows_the_example() -> None:
-    """But for what each line is for."""
-    shown = (PAGE.parent / "your-perturbations.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
-    example = (PAGE.parent / "examples" / "conftest.py").read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("page", "file"), [("your-perturbations.md", "conftest.py"), ("your-problems.md", "test_ours.py")]
+)
+def test_the_example_shown_is_the_one_that_is_run(page: str, file: str) -> None:
+    """Only docstrings are left out of the page."""
+    shown = _text(page).split("```python\n")[1].split("```")[0]
+    lines = (DOCS / "examples" / file).read_text(encoding="utf-8").splitlines()
 
-    lines = [line for line in example.splitlines() if '"""' not in line]
-    assert shown.split() == "\n".join(lines).split()
+    assert shown.split() == "\n".join(line for line in lines if '"""' not in line).split()
 
 
-def test_the_page_on_your_problems_shows_the_example() -> None:
-    """The test that is shown is the one that lies there and is run."""
-    shown = (PAGE.parent / "your-problems.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
-    example = (PAGE.parent / "examples" / "test_ours.py").read_text(encoding="utf-8")
+def test_every_benchmark_is_listed() -> None:
+    """Each with its own row, and MBPP's problems that are left out."""
+    text = _text("benchmarks.md")
 
-    lines = [line for line in example.splitlines() if '"""' not in line]
-    assert shown.split() == "\n".join(lines).split()
+    assert set(re.findall(r"^\| \*([\w-]+)\* \|", text, flags=re.MULTILINE)) == set(registry.names("benchmarks"))
+    assert set(re.findall(r"MBPP/\d+", text)) == set(EXCLUDED)
+
+
+def test_every_page_is_in_the_index() -> None:
+    """docs/README.md links all others."""
+    links = re.findall(r"\]\(([\w/.-]+\.md)\)", _text("README.md"))
+
+    assert sorted(links) == sorted(
+        str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if page.name != "README.md"
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    """The file exists, and so does the heading, where the link names one."""
+    links = re.findall(r"\]\((?!\w+:)([^)\s]+)\)", page.read_text(encoding="utf-8"))
+
+    assert [link for link in links if not _exists(page, link)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_option_named_exists(page: Path) -> None:
+    """An option that is renamed is renamed in the pages."""
+    known = {f"--qeval-{option.name}" for option in OPTIONS} | {"--qeval-list", "--qeval-compare"}
+
+    assert set(re.findall(r"--qeval-[a-z-]+[a-z]", page.read_text(encoding="utf-8"))) <= known
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_name_of_the_package_can_be_imported(page: Path) -> None:
+    """Modules, classes and functions are written with their full name; groups of entry points look like them."""
+    named = set(re.findall(r"\bpytest_qeval(?:\.\w+)+", page.read_text(encoding="utf-8")))
+
+    for name in sorted(named - {f"pytest_qeval.{kind}" for kind in registry.KINDS}):
+        pkgutil.resolve_name(name)
+
+
+def _exists(page: Path, link: str) -> bool:
+    name, _, anchor = link.partition("#")
+    target = page.parent / name if name else page
+    return target.exists() and (not anchor or anchor in _anchors(target))
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return the anchors of the headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_file_of_the_repository_that_is_named_exists(page: Path) -> None:
+    """Paths in code spans and commands; files that the user has or that a run writes are in no folder of these."""
+    named = re.findall(
+        r"\b((?:benchmarks|docs|pytest_qeval|suites|tests|tools)/[\w./-]*\w)", page.read_text(encoding="utf-8")
+    )
+
+    assert [path for path in named if not (ROOT / path).exists()] == []
