@@ -14,6 +14,7 @@ The workers of pytest-xdist are started the same way, as `python -u -c CODE`.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import importlib
 import json
@@ -117,9 +118,8 @@ def _finish(end: int, process: int, client: socket.socket, *, ended: bool) -> No
         os.kill(process, signal.SIGKILL)
     _, status = os.waitpid(process, 0)
     os.close(end)
-    with client:
-        if ended:
-            client.send(str(os.waitstatus_to_exitcode(status)).encode())
+    with client, contextlib.suppress(ConnectionError):  # pytest-xdist may kill a worker that is ending by itself
+        client.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
 def _run(arguments: list[str]) -> None:
