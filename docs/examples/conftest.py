@@ -8,20 +8,20 @@ COMMENTS = ("# TODO: tidy up", "# see ticket 1432", "# -----------------")
 
 
 def stray_comment(problem, rng):
-    """Put a comment above the function that the prompt begins."""
+    """Insert a comment above the function."""
     before, function, after = problem.prompt.rpartition(f"def {problem.entry_point}(")
     return replace(problem, prompt=f"{before}{rng.choice(COMMENTS)}\n{function}{after}")
 
 
 def pytest_qeval_perturbations():
-    """Return them all; `--qeval-perturbation stray_comment` finds this one."""
+    """Return all perturbations; `--qeval-perturbation stray_comment` selects this one."""
     return [
         Perturbation(
             name="stray_comment",
             category="format",
             level="format",
-            summary="a comment of no use stands above the function",
-            invariant="Code and docstring stay as they are.",
+            summary="a useless comment above the function",
+            invariant="Code and docstring stay the same.",
             apply=stray_comment,
         )
     ]

@@ -1,9 +1,9 @@
-"""Problems of your own, perturbed: each is asked as it is, too."""
+"""Problems of your own, nominal and perturbed."""
 
 import pytest
 
 
 @pytest.mark.qeval_robustness("ours.jsonl")
 def test_ours_perturbed(qeval, case):
-    """The model completes the function, however it is asked."""
+    """Let the model complete the function, and run its test."""
     qeval(case)

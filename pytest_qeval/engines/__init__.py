@@ -1,1 +1,1 @@
-"""Who answers: engines turn prompts into completions, ahead of need and in one continuous batch."""
+"""Engines turn prompts into completions, ahead of need and in one continuous batch."""

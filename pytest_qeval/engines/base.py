@@ -1,7 +1,7 @@
-"""What an engine is: a queue of prompts that is decoded ahead, one step at a time, by whoever needs a completion next.
+"""The interface of engines: a queue of prompts that is decoded ahead, one step at a time.
 
-No thread owns an engine. A test item that waits for its completion calls `step` until it is there; all other requests
-advance with it, and when nobody waits any more nothing is generated.
+No thread owns an engine. A test item that waits for its completion calls `step` until it is there. All other requests
+advance with it, and nothing is generated when no item waits.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.schema import Completion, EngineProgress, Json
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 
-__all__ = ["Engine", "EngineProgress", "EngineSource", "Finished", "ModelEngine", "Request", "StreamTimes"]
+__all__ = ["Engine", "EngineSource", "FinishedCompletion", "ModelEngine", "Request", "StreamTimes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,24 +27,23 @@ class Request:
     """One prompt, to be completed `n_samples` times."""
 
     key: str
-    """Unique in the engine's lifetime; comes back with every completion."""
+    """Unique in the engine's lifetime; returned with every completion."""
     prompt: str
-    """What the completion follows directly."""
+    """The text that the completion continues."""
     user: str | None = None
-    """The user's message, for the model's chat template; `prompt` is the beginning of the answer then."""
+    """The user message for the model's chat template; `prompt` is the assistant prefill then."""
     stops: tuple[str, ...] = ()
     """Generation ends before the first of these strings, wherever the token borders fall."""
     benchmark: str = ""
     task_id: str = ""
-    """The case's label (the problem's own id, where it is nominal), and its benchmark: a replay answers by them, a
-    model ignores them."""
+    """The case's label: the problem's own id for a nominal case. A replay finds completions by it and the benchmark."""
     n_samples: int = 1
     seed: int = 0
-    """Seeds the request's own generators, together with the session's seed: neighbours in the batch do not matter."""
+    """Seeds the request's random generators together with the session's seed, independent of the batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
+class FinishedCompletion:
     """One completion that has just been finished."""
 
     key: str
@@ -55,28 +54,28 @@ class Finished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamTimes:
-    """A single stream measured alone, after a warm-up: rounds of one prefill and then one token after the other."""
+    """Times of a single stream after a warm-up: rounds of one prefill and then one token after the other."""
 
     prompt_tokens: int
     new_tokens: int
     prefill_s: tuple[float, ...]
-    """One value a round."""
+    """One value per round."""
     decode_s: tuple[float, ...]
-    """Seconds per token, one value a token, all rounds."""
+    """One value per token, of all rounds."""
 
 
 class Engine(Protocol):
-    """Who answers. Implementations are made ready to answer (loaded, quantized) by their own constructors."""
+    """Generates completions. Constructors load and quantize the model."""
 
     def submit(self, requests: Sequence[Request]) -> None:
         """Append requests to the queue; nothing is generated yet."""
         ...
 
-    def step(self) -> Sequence[Finished]:
-        """Do one unit of work (a prefill group or one decoding step) and return what it finished, possibly nothing.
+    def step(self) -> Sequence[FinishedCompletion]:
+        """Do one unit of work (one prefill group or one decoding step) and return the completions that it finished.
 
-        An exception that passes through `step`, a timeout or Ctrl-C included, loses no request: rows that were in
-        flight go back to the queue and are generated afresh by the next call.
+        An exception that passes through `step`, including a timeout or Ctrl-C, loses no request: rows in flight return
+        to the queue and are generated again by the next call.
 
         Raises:
             EngineError: when the engine cannot go on.
@@ -89,12 +88,12 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None:
-        """Return the model's memory back; unfinished requests are dropped. Calling it twice is fine."""
+        """Free the model's memory and drop unfinished requests; calling it twice is fine."""
         ...
 
 
 class ModelEngine(Engine, Protocol):
-    """An engine that has a model in this process, and can say what it is and how fast a single stream is."""
+    """An engine with a model in this process, which it can describe, time and score."""
 
     def facts(self) -> Json:
         """Return those fields of `RecipeFacts` that only the loaded model knows, by name."""
@@ -104,13 +103,15 @@ class ModelEngine(Engine, Protocol):
         """Measure prefill and decoding of one prompt at a time; queued requests wait meanwhile."""
         ...
 
-    def score(self, solved: Sequence[tuple[str, str, str]], *, against: Scores | None = None) -> Scores:
-        """Return the log-probabilities of solutions after their prompts: (task id, prompt, solution).
+    def score(self, solutions: Sequence[tuple[str, str, str]], *, against: Scores | None = None) -> Scores:
+        """Return the log-probabilities of solutions after their prompts.
 
-        Without `against` those of the likeliest tokens, with it those of the tokens that another model was asked for.
+        Args:
+            solutions: Task id, prompt and solution of each problem.
+            against: The baseline's scores, whose tokens are scored instead of the model's own likeliest ones.
 
         Raises:
-            EngineError: when the model cannot be shown text.
+            EngineError: when the model gives logits that are not finite.
         """
         ...
 

@@ -1,44 +1,45 @@
-"""Which model was evaluated: SHA-256 of its files, so that two reports about "the same model" can be told apart."""
+"""SHA-256 of a model's files, to see whether two reports are about the same model."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from pytest_qeval.engines.sources import ModelSource
 
 __all__ = ["files_sha256", "weights_sha256"]
 
-_BESIDE = (".json", ".txt", ".model", ".jinja", ".tiktoken")
-"""Endings of what lies beside the weights and has a say in every answer: configuration, tokenizer, chat template."""
+_TEXT_SUFFIXES = (".json", ".txt", ".model", ".jinja", ".tiktoken")
+"""Files beside the weights that change completions: configuration, tokenizer, chat template."""
 
 
 def weights_sha256(source: ModelSource) -> str | None:
     """Return the digest of a local model's weight files; None for a hub model that has not been fetched yet.
 
-    A single file gives its own digest, as `sha256sum` prints it. Several shards give the digest of what `sha256sum`
-    prints for them in the order of their names. Reading them is no waste: they are in the page cache when the model is
-    loaded.
+    The digest of a single file is the one that `sha256sum` prints. The digest of several shards is that of the lines
+    that `sha256sum` prints for them in the order of their names. Loading the model finds the files in the page cache.
     """
     if source.path is None:
         return None
     files = [source.path] if source.path.is_file() else sorted(source.path.glob("*.safetensors"))
-    if len(files) == 1:
-        return _digest(files[0])
-    listing = "".join(f"{_digest(file)}  {file.name}\n" for file in files)
-    return hashlib.sha256(listing.encode()).hexdigest()
+    return _digest(files[0]) if len(files) == 1 else _digest_all(files)
 
 
 def files_sha256(source: ModelSource) -> str | None:
     """Return the digest of the files beside a local model's weights that change completions; None if there are none.
 
-    It is that of what `sha256sum` prints for the files in the order of their names.
+    It is the digest of the lines that `sha256sum` prints for the files in the order of their names.
     """
     if source.path is None or source.path.is_file():
         return None
-    files = [path for path in sorted(source.path.iterdir()) if path.suffix in _BESIDE and path.is_file()]
-    listing = "".join(f"{_digest(file)}  {file.name}\n" for file in files)
-    return hashlib.sha256(listing.encode()).hexdigest() if files else None
+    files = [path for path in sorted(source.path.iterdir()) if path.suffix in _TEXT_SUFFIXES and path.is_file()]
+    return _digest_all(files) if files else None
+
+
+def _digest_all(files: Iterable[Path]) -> str:
+    lines = "".join(f"{_digest(file)}  {file.name}\n" for file in files)
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def _digest(file: Path) -> str:

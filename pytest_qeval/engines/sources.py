@@ -1,4 +1,4 @@
-"""Where a model comes from: what `--qeval-model` names, checked before anything is downloaded or loaded."""
+"""Find the model that `--qeval-model` names, and check it before anything is downloaded or loaded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pytest_qeval.demo import MODEL_DIR
 from pytest_qeval.engines.hub import find_on_hub
-from pytest_qeval.engines.weight_files import check_gguf, check_safetensors
+from pytest_qeval.engines.weight_files import check_gguf, safetensors_tensors
 from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.quantize.recipe import EXPORT_FILE
 from pytest_qeval.settings import ModelSettings
@@ -25,35 +25,36 @@ _PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSource:
-    """A model that was found, and how it is addressed."""
+    """A model that was found, and where."""
 
     kind: Literal["hub", "directory", "gguf", "demo"]
     name: str
-    """As the user wrote it: what reports call the model."""
+    """As the user wrote it; its name in reports."""
     path: Path | None = None
     """Directory or GGUF file to load from; None for a hub model that has to be fetched."""
     revision: str | None = None
-    """Hub revision, exactly as asked for; None for local models and for the default branch."""
+    """Hub revision as the user wrote it; None for local models and for the default branch."""
     encoder_decoder: bool = False
     """Whether prompts go to an encoder and completions come from a decoder, as in T5 and BART."""
     stored: str = ""
-    """How the checkpoint is quantized already: `gguf`, its config's `quant_method`, or `qeval` for an export of ours
-    whose config says nothing; empty for floating point."""
+    """How the checkpoint is quantized: `gguf`, its config's `quant_method`, or `qeval` for an export of this program
+    without one; empty for floating point."""
 
     @property
     def location(self) -> str:
-        """What `from_pretrained` takes: the local directory, or the hub id."""
+        """Argument of `from_pretrained`: the local directory, or the hub id."""
         if self.path is None:
             return self.name
         return str(self.path.parent if self.kind == "gguf" else self.path)
 
 
 def resolve(settings: ModelSettings) -> ModelSource:
-    """Find what `settings.name` stands for: `demo`, a directory, a GGUF file, or a model on the hub, in this order.
+    """Find the model `settings.name`: `demo`, a directory, a GGUF file, or a model on the hub, in this order.
+
+    Only the config of a hub model is downloaded.
 
     Raises:
-        ModelSourceError: when there is no such model, or it is none that can be loaded; nothing has been downloaded but
-            a hub model's config.
+        ModelSourceError: when there is no such model, or it cannot be loaded.
     """
     path = Path(settings.name).expanduser()
     if settings.name == "demo":
@@ -77,7 +78,7 @@ def resolve(settings: ModelSettings) -> ModelSource:
 def _resolve_hub(settings: ModelSettings) -> ModelSource:
     if not _HUB_ID.fullmatch(settings.name):
         raise ModelSourceError(
-            f"{settings.name!r} is no model: expected `demo`, a directory, a .gguf file, or a hub id such as "
+            f"{settings.name!r} is not a model: expected `demo`, a directory, a .gguf file, or a hub id such as "
             "'Qwen/Qwen2.5-Coder-0.5B-Instruct'."
         )
     found = find_on_hub(settings.name, settings.revision)
@@ -88,7 +89,7 @@ def _resolve_hub(settings: ModelSettings) -> ModelSource:
         path=found.snapshot,
         revision=settings.revision,
         stored=_stored(found.config),
-        encoder_decoder=_two_sided(found.config),
+        encoder_decoder=_has_encoder(found.config),
     )
 
 
@@ -97,7 +98,7 @@ def _stored(config: Mapping[str, Any]) -> str:
     return str(quantization.get("quant_method", "unknown")) if isinstance(quantization, Mapping) else ""
 
 
-def _two_sided(config: Mapping[str, Any]) -> bool:
+def _has_encoder(config: Mapping[str, Any]) -> bool:
     return config.get("is_encoder_decoder") is True
 
 
@@ -115,7 +116,7 @@ def _no_such_path(path: Path) -> str:
 
 
 def _check_local(source: ModelSource) -> ModelSource:
-    """Refuse what cannot be loaded; add what its config says."""
+    """Refuse a model that cannot be loaded; complete the source from its config."""
     path = source.path
     if path is None or not path.exists():
         raise ModelSourceError(f"the model {source.name!r} is not installed: {path} does not exist.")
@@ -126,38 +127,38 @@ def _check_local(source: ModelSource) -> ModelSource:
     _check_config(config, str(path))
     if any((path / name).is_file() for name in _PICKLED) and not any(path.glob("*.safetensors")):
         raise ModelSourceError(
-            f"{path} holds weights in pickle form only (pytorch_model.bin), which may run code when they are loaded. "
+            f"{path} has weights in pickle form only (pytorch_model.bin), which may run code when they are loaded. "
             f"Convert them: {_auto_class(config)}.from_pretrained(…).save_pretrained(…) writes safetensors."
         )
-    check_safetensors(path)
+    safetensors_tensors(path)  # raises where a file is not whole
     stored = _stored(config) or ("qeval" if (path / EXPORT_FILE).is_file() else "")
-    return replace(source, stored=stored, encoder_decoder=_two_sided(config))
+    return replace(source, stored=stored, encoder_decoder=_has_encoder(config))
 
 
 def _auto_class(config: Mapping[str, Any]) -> str:
-    return "AutoModelForSeq2SeqLM" if _two_sided(config) else "AutoModelForCausalLM"
+    return "AutoModelForSeq2SeqLM" if _has_encoder(config) else "AutoModelForCausalLM"
 
 
 def _read_config(directory: Path) -> Mapping[str, Any]:
     file = directory / "config.json"
     if not file.is_file():
         ggufs = sorted(entry.name for entry in directory.glob("*.gguf"))
-        hint = f" It holds {ggufs[0]}: name that file itself." if ggufs else ""
-        raise ModelSourceError(f"{directory} is no model directory: it has no config.json.{hint}")
+        hint = f" It has {ggufs[0]}: name that file itself." if ggufs else ""
+        raise ModelSourceError(f"{directory} is not a model directory: it has no config.json.{hint}")
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ModelSourceError(f"{file} is not JSON ({error}): fetch the model again.") from error
     if not isinstance(config, dict):
-        raise ModelSourceError(f"{file} holds no JSON object: fetch the model again.")
+        raise ModelSourceError(f"{file} is not a JSON object: fetch the model again.")
     return config
 
 
 def _check_config(config: Mapping[str, Any], name: str) -> None:
-    """Refuse what generates no text; an unknown `model_type` is left to transformers to judge."""
+    """Refuse a model that generates no text; transformers decides about an unknown `model_type`."""
     architectures = [str(architecture) for architecture in config.get("architectures") or ()]
-    kind = f"{', '.join(architectures) or config.get('model_type', 'unknown')}"
-    if _two_sided(config):
+    kind = ", ".join(architectures) or config.get("model_type", "unknown")
+    if _has_encoder(config):
         if architectures and not any(architecture.endswith(_SEQ2SEQ) for architecture in architectures):
             raise ModelSourceError(
                 f"{name} is an encoder-decoder model without a head that generates text ({kind}): expected one such as "
@@ -165,7 +166,7 @@ def _check_config(config: Mapping[str, Any], name: str) -> None:
             )
         return
     if architectures and not any(architecture.endswith(_CAUSAL) for architecture in architectures):
-        raise ModelSourceError(f"{name} is no causal language model ({kind}), which is not supported yet: {_EXPECTED}.")
+        raise ModelSourceError(f"{name} is not a causal language model ({kind}) and not supported yet: {_EXPECTED}.")
 
 
 _CAUSAL = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")

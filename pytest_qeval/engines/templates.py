@@ -1,4 +1,4 @@
-"""Chat templates: whether a model has one, read from its files, and how a message becomes text."""
+"""Chat templates: find out whether a model has one, and render a user message with it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ __all__ = ["has_chat_template", "render"]
 
 _FILE, _CONFIG, _KEY = "chat_template.jinja", "tokenizer_config.json", "chat_template"
 _DAY = "26 Jul 2024"
-"""What templates that state the date are told, so that a baseline of last week was asked the same; Llama's take this
-day where they are told none."""
+"""Date for templates that state it, so that prompts do not change from day to day; the default of Llama's templates."""
 _PARTS = {"d": "26", "m": "07", "b": "Jul", "B": "July", "y": "24", "Y": "2024", "a": "Fri", "A": "Friday"}
 _CLOCK = {"H": "12", "I": "12", "M": "00", "S": "00", "p": "PM", "j": "208", "Z": "UTC", "z": "+0000"}
 _REPLACED = "".join(f"|replace('%{letter}', '{text}')" for letter, text in {**_PARTS, **_CLOCK}.items())
 _STOPPED_CLOCK = f"{{% macro strftime_now(format) %}}{{{{ format{_REPLACED} }}}}{{% endmacro %}}\n"
-"""Put in front of a template that looks at the clock; transformers takes no function from outside for it."""
+"""Prepended to a template that reads the clock; transformers has no argument for it."""
 
 
 def has_chat_template(source: ModelSource) -> bool:
-    """Return whether a model's tokenizer has a chat template; fetch only small files, load nothing.
+    """Return whether a model's tokenizer has a chat template, without loading it; fetch only small files.
 
-    It stands where transformers looks for it: in a file of its own, in the tokenizer's configuration, or in a GGUF
-    file's metadata. Of several templates the one named `default` counts.
+    As in transformers, the template is a file of its own, a part of the tokenizer's configuration, or of a GGUF file's
+    metadata. Of several templates the one named `default` counts.
     """
     if source.kind == "gguf" and source.path is not None:
         return bool(gguf_text(source.path, "tokenizer.chat_template"))
@@ -41,11 +40,10 @@ def has_chat_template(source: ModelSource) -> bool:
     return bool(found)
 
 
-def render(tokenizer: Any, user: str, beginning: str) -> str:
-    """Return the text in which a user says something and the beginning of an answer stands, special tokens included.
+def render(tokenizer: Any, user: str, prefill: str) -> str:
+    """Render a user message and the assistant prefill, special tokens included.
 
-    There is no system message but what the template itself puts there. Models that can think aloud are told not to:
-    the beginning of the answer is given.
+    There is no system message except the template's own. Thinking is disabled, because the prefill begins the answer.
 
     Raises:
         EngineError: when there is no template, or it refuses.
@@ -63,13 +61,13 @@ def render(tokenizer: Any, user: str, beginning: str) -> str:
             enable_thinking=False,
             date_string=_DAY,
         )
-    except Exception as error:  # a template is a program, and raises what it likes
+    except Exception as error:  # a template is a program, and can raise anything
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise EngineError(
-            f"the tokenizer's chat template cannot be applied to one message of a user: {reason}. "
-            "Ask for completions: --qeval-prompt completion."
+            f"the tokenizer's chat template cannot render a single user message: {reason}. "
+            "Use plain completion prompts: --qeval-prompt completion."
         ) from error
-    return f"{text}{beginning}"
+    return f"{text}{prefill}"
 
 
 def _find(source: ModelSource, name: str) -> Path | None:
@@ -83,5 +81,5 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
-        return {}  # what is wrong with it is said by whoever loads it
+        return {}  # loading the model reports what is wrong with it
     return config if isinstance(config, dict) else {}

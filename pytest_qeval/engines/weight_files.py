@@ -1,46 +1,64 @@
-"""Weight files, by their headers only: are they whole, and how much memory will the model need?"""
+"""Weight files, read by their headers only: whether they are whole, and how large the model is."""
 
 from __future__ import annotations
 
 import json
 import math
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pytest_qeval.errors import ModelSourceError
+from pytest_qeval.errors import MissingPackageError, ModelSourceError
 
-__all__ = [
-    "StoredTensors",
-    "check_gguf",
-    "check_safetensors",
-    "gguf_tensors",
-    "gguf_text",
-    "safetensors_tensors",
-    "weight_files",
-]
+__all__ = ["StoredTensors", "check_gguf", "gguf_tensors", "gguf_text", "safetensors_tensors"]
 
 _INDEX = "model.safetensors.index.json"
-_MAX_HEADER_BYTES = 100 * 2**20
-"""The format's own limit; a longer header is no header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTensors:
-    """What a model's files hold."""
+    """Size of all tensors in a model's files."""
 
     elements: int
     stored_bytes: int
 
 
-def weight_files(directory: Path) -> list[Path]:
-    """List the safetensors files of a model directory: those that its index names, or all.
+def safetensors_tensors(directory: Path) -> StoredTensors:
+    """Sum up all tensors of a model directory.
 
     Raises:
-        ModelSourceError: when there are none, or the index names files that are not there.
+        ModelSourceError: naming the first file that is missing or not whole.
+        MissingPackageError: without the package safetensors.
     """
+    elements = stored_bytes = 0
+    for file in _list_files(directory):
+        with _open_safetensors(file) as tensors:
+            elements += sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
+        with file.open("rb") as stream:
+            header_bytes = int.from_bytes(stream.read(8), "little")
+        stored_bytes += file.stat().st_size - 8 - header_bytes
+    return StoredTensors(elements=elements, stored_bytes=stored_bytes)
+
+
+@contextmanager
+def _open_safetensors(file: Path) -> Iterator[Any]:
+    try:
+        from safetensors import SafetensorError, safe_open  # noqa: PLC0415 # an extra
+    except ModuleNotFoundError as error:
+        raise MissingPackageError("safetensors", extra="transformers", purpose="reading weights") from error
+    try:
+        with safe_open(file, framework="numpy") as tensors:
+            yield tensors
+    except SafetensorError as error:
+        reason = str(error).removeprefix("Error while deserializing header: ")
+        raise ModelSourceError(f"{file} is not a whole safetensors file ({reason}): fetch it again.") from error
+
+
+def _list_files(directory: Path) -> list[Path]:
+    """List the safetensors files of a model directory: those that its index names, or all."""
     index = directory / _INDEX
     if index.is_file():
         return _indexed_files(index)
@@ -52,35 +70,11 @@ def weight_files(directory: Path) -> list[Path]:
     return files
 
 
-def check_safetensors(directory: Path) -> None:
-    """Make sure that every weight file of a directory is there and as long as its header says.
-
-    Raises:
-        ModelSourceError: naming the first file that is missing or cut short.
-    """
-    for file in weight_files(directory):
-        header = _read_header(file)
-        end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
-        missing = _header_bytes(file) + end - file.stat().st_size
-        if missing > 0:
-            raise ModelSourceError(f"{file} is cut short by {missing} bytes: fetch it again.")
-
-
-def safetensors_tensors(directory: Path) -> StoredTensors:
-    """Sum up all tensors of a model directory from the headers of its files."""
-    headers = [_read_header(file) for file in weight_files(directory)]
-    tensors = [tensor for header in headers for tensor in header.values()]
-    return StoredTensors(
-        elements=sum(math.prod(tensor["shape"]) for tensor in tensors),
-        stored_bytes=sum(tensor["data_offsets"][1] - tensor["data_offsets"][0] for tensor in tensors),
-    )
-
-
 def _indexed_files(index: Path) -> list[Path]:
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelSourceError(f"{index} is no weight index (no weight_map): fetch the model again.") from error
+        raise ModelSourceError(f"{index} is not a weight index (no weight_map): fetch the model again.") from error
     missing = [name for name in names if not (index.parent / name).is_file()]
     if missing:
         raise ModelSourceError(
@@ -90,122 +84,65 @@ def _indexed_files(index: Path) -> list[Path]:
     return [index.parent / name for name in names]
 
 
-def _header_bytes(file: Path) -> int:
-    with file.open("rb") as stream:
-        size = stream.read(8)
-    length = struct.unpack("<Q", size)[0] if len(size) == 8 else _MAX_HEADER_BYTES + 1  # noqa: PLR2004 # one uint64
-    return 8 + int(length)
-
-
-def _read_header(file: Path) -> Mapping[str, Any]:
-    end = _header_bytes(file)
-    if end > min(_MAX_HEADER_BYTES, file.stat().st_size):
-        raise ModelSourceError(f"{file} is no whole safetensors file (its header is cut short): fetch it again.")
-    with file.open("rb") as stream:
-        raw = stream.read(end)[8:]
-    try:
-        header = json.loads(raw)
-    except ValueError as error:
-        raise ModelSourceError(f"{file} is no safetensors file (its header is not JSON): fetch it again.") from error
-    return {name: tensor for name, tensor in header.items() if name != "__metadata__"}
-
-
 def check_gguf(file: Path) -> None:
-    """Make sure that a file begins as GGUF does.
+    """Make sure that a file begins as GGUF does; `gguf_tensors` reads the rest.
 
     Raises:
-        ModelSourceError: saying what the file begins with instead.
+        ModelSourceError: with the file's first bytes.
     """
     with file.open("rb") as stream:
         start = stream.read(4)
     if start != b"GGUF":
         raise ModelSourceError(
-            f"{file} is no GGUF file: it begins with {start!r}, not b'GGUF'. Expected a model directory or a GGUF file."
+            f"{file} is not a GGUF file: it begins with {start!r}, not b'GGUF'. Expected a model directory or a GGUF "
+            "file."
         )
 
 
 def gguf_tensors(file: Path) -> StoredTensors:
-    """Sum up all tensors of a GGUF file from its header.
+    """Sum up all tensors of a GGUF file.
 
     Raises:
-        ModelSourceError: when the file ends within its header.
+        ModelSourceError: when the file is not whole.
+        MissingPackageError: without the package gguf.
     """
-    try:
-        with file.open("rb") as stream:
-            elements = sum(_GgufHeader(stream).tensor_elements())
-    except (struct.error, OverflowError) as error:
-        raise ModelSourceError(f"{file} is cut short within its header: fetch it again.") from error
+    elements = sum(int(tensor.n_elements) for tensor in _read_gguf(file).tensors)
     return StoredTensors(elements=elements, stored_bytes=file.stat().st_size)
 
 
 def gguf_text(file: Path, key: str) -> str | None:
-    """Return a text from a GGUF file's metadata; None where there is none of that name.
+    """Return a text from a GGUF file's metadata, or None; see `gguf_tensors` for what it raises."""
+    field = _read_gguf(file).get_field(key)
+    text = field.contents() if field else None
+    return text if isinstance(text, str) else None
 
-    Raises:
-        ModelSourceError: when the file ends within its header.
+
+def _read_gguf(file: Path) -> Any:
+    """Read a GGUF file's metadata and list of tensors, without the contents of arrays.
+
+    GGUFReader makes several numpy views of every string: 10 s of CPU time for a vocabulary of 152 thousand tokens and
+    as many merges, 0.1 s when arrays are skipped (gguf 0.19, 2 cores, 2026).
     """
     try:
-        with file.open("rb") as stream:
-            return _GgufHeader(stream).text(key)
-    except (struct.error, OverflowError) as error:
-        raise ModelSourceError(f"{file} is cut short within its header: fetch it again.") from error
+        from gguf import GGUFReader, GGUFValueType  # noqa: PLC0415 # an extra
+    except ModuleNotFoundError as error:
+        raise MissingPackageError("gguf", extra="transformers", purpose="a GGUF file") from error
 
+    class Reader(GGUFReader):  # type: ignore[misc,unused-ignore] # untyped
+        def _get_field_parts(self, orig_offs: int, raw_type: int) -> Any:
+            if raw_type != GGUFValueType.ARRAY or self.byte_order != "I":
+                return super()._get_field_parts(orig_offs, raw_type)
+            offset = int(orig_offs)
+            kind, count = struct.unpack_from("<IQ", self.data.data, offset)
+            size = 12
+            if kind == GGUFValueType.STRING:
+                for _ in range(count):
+                    size += 8 + struct.unpack_from("<Q", self.data.data, offset + size)[0]
+            else:
+                size += count * self.gguf_scalar_to_np[GGUFValueType(kind)]().itemsize
+            return size, [], [], [GGUFValueType.ARRAY]
 
-class _GgufHeader:
-    """The beginning of a GGUF file (version 2 and 3, little endian): a text of the metadata, the tensors' shapes."""
-
-    _SCALAR_BYTES: Mapping[int, int] = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
-    _STRING, _ARRAY = 8, 9
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def tensor_elements(self) -> Iterator[int]:
-        """Yield the number of elements of every tensor."""
-        self._unpack("<4sI")
-        n_tensors, n_values = self._unpack("<QQ")
-        for _ in range(n_values):
-            self._skip_string()
-            self._skip_value(*self._unpack("<I"))
-        for _ in range(n_tensors):
-            self._skip_string()
-            (dimensions,) = self._unpack("<I")
-            yield math.prod(self._unpack(f"<{dimensions}Q"))
-            self._unpack("<IQ")
-
-    def text(self, key: str) -> str | None:
-        """Look for a text in the metadata."""
-        self._unpack("<4sI")
-        _, n_values = self._unpack("<QQ")
-        for _ in range(n_values):
-            name = self._string()
-            (kind,) = self._unpack("<I")
-            if name == key and kind == self._STRING:
-                return self._string()
-            self._skip_value(kind)
-        return None
-
-    def _string(self) -> str:
-        (length,) = self._unpack("<Q")
-        content: bytes = self._stream.read(length)
-        return content.decode("utf-8", "replace")
-
-    def _skip_value(self, kind: int) -> None:
-        if kind == self._STRING:
-            self._skip_string()
-        elif kind == self._ARRAY:
-            inner, count = self._unpack("<IQ")
-            if inner in self._SCALAR_BYTES:
-                self._stream.seek(self._SCALAR_BYTES[inner] * count, 1)
-                return
-            for _ in range(count):
-                self._skip_value(inner)
-        else:
-            self._stream.seek(self._SCALAR_BYTES.get(kind, 8), 1)
-
-    def _skip_string(self) -> None:
-        (length,) = self._unpack("<Q")
-        self._stream.seek(length, 1)
-
-    def _unpack(self, layout: str) -> tuple[Any, ...]:
-        return struct.unpack(layout, self._stream.read(struct.calcsize(layout)))
+    try:
+        return Reader(file)
+    except (IndexError, KeyError, OverflowError, ValueError, struct.error) as error:
+        raise ModelSourceError(f"{file} is not a whole GGUF file (cut short or damaged): fetch it again.") from error

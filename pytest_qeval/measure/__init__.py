@@ -1,1 +1,1 @@
-"""What it costs: time, memory, energy, and how far the output distribution moved."""
+"""What a model costs, in memory and energy, and how far its output distribution is from the baseline's."""

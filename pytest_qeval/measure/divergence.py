@@ -1,7 +1,7 @@
 """How far a candidate's next-token distributions are from the baseline's, on the same text.
 
-Answers of two models can agree by luck and differ by a comma; distributions over given text show what quantization
-did to every single choice, with thousands of observations from a few problems.
+Completions of two models can agree by luck and differ by a comma; distributions over given text show what quantization
+did to every token, with thousands of observations from a few problems.
 """
 
 from __future__ import annotations
@@ -16,10 +16,8 @@ __all__ = [
     "Divergence",
     "LogitsFunction",
     "ScoredText",
-    "SequenceDivergence",
     "causal_logits",
     "compare_logits",
-    "measure_divergence",
     "seq2seq_logits",
     "solution_text",
 ]
@@ -30,63 +28,59 @@ _CHUNK_ELEMENTS = 2**22
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredText:
-    """Tokens that both models are shown, and which of them count."""
+    """Tokens that both models read, and which of them count."""
 
     token_ids: tuple[int, ...]
     counted: tuple[bool, ...]
-    """Per token: whether its prediction counts. The first token is predicted by nobody and never counts."""
+    """Per token: whether its prediction counts. The first token is not predicted and never counts."""
     source_ids: tuple[int, ...] = ()
-    """What an encoder reads, while `token_ids` are the decoder's; empty where there is no encoder."""
+    """Tokens of the encoder, while `token_ids` are the decoder's; empty without an encoder."""
 
     @property
     def positions(self) -> tuple[int, ...]:
-        """Where the predictions are made that count: one position before each counted token."""
+        """Positions of the predictions that count: one before each counted token."""
         return tuple(index - 1 for index, counts in enumerate(self.counted) if counts and index > 0)
 
 
 class LogitsFunction(Protocol):
-    """A model as this module sees it."""
+    """A model that predicts the tokens of a text."""
 
     def __call__(self, text: ScoredText) -> torch.Tensor:
-        """Return logits `[len(text.positions), vocabulary]`: what would follow at each of a text's positions."""
+        """Return logits `[len(text.positions), vocabulary]`: the prediction at each of a text's positions."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SequenceDivergence:
-    """The divergence over one text: sums, so that any grouping can be averaged or resampled."""
+class Divergence:
+    """The divergence of a candidate from its baseline, as sums over tokens."""
 
     total_kl: float
-    """Nats, summed over the counted tokens."""
+    """Nats."""
     n_same_top1: int
     n_tokens: int
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Divergence:
-    """The divergence of a candidate from its baseline over several texts; every token weighs the same."""
-
-    sequences: tuple[SequenceDivergence, ...]
-
-    @property
-    def n_tokens(self) -> int:
-        """How many predictions were compared."""
-        return sum(sequence.n_tokens for sequence in self.sequences)
+    @classmethod
+    def total(cls, parts: Iterable[Divergence]) -> Divergence:
+        """Add up the divergences over several texts, so that every token weighs the same."""
+        parts = tuple(parts)
+        return cls(
+            total_kl=sum(part.total_kl for part in parts),
+            n_same_top1=sum(part.n_same_top1 for part in parts),
+            n_tokens=sum(part.n_tokens for part in parts),
+        )
 
     @property
     def mean_kl(self) -> float:
         """Mean Kullback-Leibler divergence in nats per token, at least 0; NaN without tokens or with NaN logits."""
-        total = sum(sequence.total_kl for sequence in self.sequences)
-        return total / self.n_tokens if self.n_tokens else float("nan")
+        return self.total_kl / self.n_tokens if self.n_tokens else float("nan")
 
     @property
     def same_top1(self) -> float:
         """Share of predictions whose most likely token is the baseline's, 0 to 1; NaN without tokens."""
-        same = sum(sequence.n_same_top1 for sequence in self.sequences)
-        return same / self.n_tokens if self.n_tokens else float("nan")
+        return self.n_same_top1 / self.n_tokens if self.n_tokens else float("nan")
 
 
-def compare_logits(baseline: torch.Tensor, candidate: torch.Tensor) -> SequenceDivergence:
+def compare_logits(baseline: torch.Tensor, candidate: torch.Tensor) -> Divergence:
     """Compare logits `[positions, vocabulary]` of two models at the same positions.
 
     KL(p ‖ q) = Σ_v p_v (log p_v - log q_v) with p the baseline's and q the candidate's softmax, in float64 (Kullback
@@ -102,50 +96,37 @@ def compare_logits(baseline: torch.Tensor, candidate: torch.Tensor) -> SequenceD
         log_ratio = log_p - q.to(torch.float64).log_softmax(-1)
         # A token that the baseline excludes (logit -inf) contributes 0, the limit of x log x.
         total += float((log_p.exp() * log_ratio.masked_fill_(log_p == -torch.inf, 0.0)).sum())
-    return SequenceDivergence(total_kl=total, n_same_top1=same, n_tokens=baseline.shape[0])
+    return Divergence(total_kl=total, n_same_top1=same, n_tokens=baseline.shape[0])
 
 
-def measure_divergence(baseline: LogitsFunction, candidate: LogitsFunction, texts: Iterable[ScoredText]) -> Divergence:
-    """Show both models the same texts (teacher forcing) and compare what they would have said next.
-
-    Texts without a counted token are skipped. Needs both models at hand; `compare_logits` works on kept logits.
-    """
-    sequences = []
-    for text in texts:
-        if not text.positions:
-            continue
-        sequences.append(compare_logits(baseline(text), candidate(text)))
-    return Divergence(sequences=tuple(sequences))
-
-
-def causal_logits(model: Any, *, device: str = "cpu") -> LogitsFunction:
+def causal_logits(model: Any) -> LogitsFunction:
     """Adapt a Hugging Face causal language model; only the wanted positions go through its output layer.
 
-    A model that passes over this wish gives logits everywhere, of which the wanted are taken.
+    A model that ignores `logits_to_keep` returns logits everywhere, of which the wanted ones are taken.
     """
 
     @torch.inference_mode()
     def logits(text: ScoredText) -> torch.Tensor:
-        ids, wanted = (torch.tensor(values, device=device) for values in (text.token_ids, text.positions))
-        result: torch.Tensor = model(ids[None], use_cache=False, logits_to_keep=wanted).logits[0]
-        return result if result.shape[0] == wanted.shape[0] else result[wanted]
+        ids, positions = (torch.tensor(values, device=model.device) for values in (text.token_ids, text.positions))
+        result: torch.Tensor = model(ids[None], use_cache=False, logits_to_keep=positions).logits[0]
+        return result if result.shape[0] == positions.shape[0] else result[positions]
 
     return logits
 
 
-def seq2seq_logits(model: Any, *, device: str = "cpu") -> LogitsFunction:
-    """Adapt a Hugging Face encoder-decoder: the encoder reads the source, the decoder is shown the tokens."""
+def seq2seq_logits(model: Any) -> LogitsFunction:
+    """Adapt a Hugging Face encoder-decoder: the encoder reads the source, the decoder the tokens."""
 
     @torch.inference_mode()
     def logits(text: ScoredText) -> torch.Tensor:
-        source, shown = (torch.tensor([ids], device=device) for ids in (text.source_ids, text.token_ids))
-        result: torch.Tensor = model(input_ids=source, decoder_input_ids=shown, use_cache=False).logits[0]
-        return result[torch.tensor(text.positions, device=device)]
+        source, target = (torch.tensor([ids], device=model.device) for ids in (text.source_ids, text.token_ids))
+        result: torch.Tensor = model(input_ids=source, decoder_input_ids=target, use_cache=False).logits[0]
+        return result[torch.tensor(text.positions, device=model.device)]
 
     return logits
 
 
 def solution_text(prompt_ids: Sequence[int], solution_ids: Sequence[int]) -> ScoredText:
-    """Show a prompt and its solution; the solution's tokens count."""
+    """Join a prompt and its solution; the solution's tokens count."""
     counted = (False,) * len(prompt_ids) + (True,) * len(solution_ids)
     return ScoredText(token_ids=(*prompt_ids, *solution_ids), counted=counted)

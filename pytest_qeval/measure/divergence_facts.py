@@ -1,4 +1,4 @@
-"""What a teacher-forced comparison of a candidate with its baseline found, as plain values; needs no torch."""
+"""Results of a teacher-forced comparison of a candidate with its baseline. Needs no torch."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class DivergenceFacts:
     baseline: str
     benchmark: str
     k: int
-    """Tokens of a baseline's distribution that were told apart, at most; all others are one lump."""
+    """Tokens that were kept of the baseline's distributions, at most; all others are the tail."""
     problems: tuple[ProblemDivergence, ...]
     """In the benchmark's order."""
     kl_percentiles: Mapping[str, float]
@@ -76,7 +76,7 @@ class DivergenceFacts:
 
     @property
     def tokens(self) -> int:
-        """How many predictions were compared."""
+        """Number of predictions that were compared."""
         return sum(problem.tokens for problem in self.problems)
 
     @classmethod
@@ -88,14 +88,14 @@ class DivergenceFacts:
 def divergence_facts(
     baseline: Scores, candidate: Scores, *, recipe: str, baseline_recipe: str, benchmark: str
 ) -> DivergenceFacts:
-    """Compare the scores of two models; pure, and the same for a baseline that was written and read again.
+    """Compare the scores of two models.
 
     Args:
-        baseline: Of the full-precision model.
-        candidate: Of the quantized model, made `against` these.
+        baseline: Scores of the full-precision model.
+        candidate: Scores of the quantized model, made `against` these.
         recipe: The candidate's name.
         baseline_recipe: The baseline's name.
-        benchmark: Whose solutions they are.
+        benchmark: The benchmark of the solutions.
     """
     texts = [compare_scores(baseline.texts[task_id], scores) for task_id, scores in candidate.texts.items()]
     return DivergenceFacts(

@@ -1,4 +1,4 @@
-"""Energy and emissions of a stretch of work, through codecarbon's offline tracker.
+"""Energy and emissions of a task, measured by codecarbon's offline tracker.
 
 One tracker serves the whole session: it meters the machine, so a second one would count the same joules again.
 """
@@ -13,17 +13,17 @@ from pytest_qeval.facts import EnergyFacts
 __all__ = ["EnergyMeter"]
 
 _COUNTERS = ("Rapl", "Emi", "GPU", "AppleSiliconChip")
-"""Parts of codecarbon's hardware descriptions that stand for a counter; everything else is a power model."""
+"""Words in codecarbon's hardware descriptions that mean a counter; everything else is a power model."""
 
 
 class EnergyMeter:
-    """Meters one task at a time; `unavailable` says why it cannot, and every reading then repeats it."""
+    """Meters one task at a time."""
 
     def __init__(self, *, unavailable: str = "") -> None:
-        """Prepare; the tracker itself is made when the first task starts, for it takes a second.
+        """Prepare; the tracker is made when the first task starts, because that takes a second.
 
         Args:
-            unavailable: why energy must not be metered in this process, when a caller knows a reason.
+            unavailable: Why energy must not be metered in this process; every reading repeats it.
         """
         self._unavailable = unavailable
         self._tracker: Any = None
@@ -33,13 +33,12 @@ class EnergyMeter:
         """Begin to meter a task; a task that is still running is dropped."""
         if self._task:
             self.stop()
-        if self._unavailable or not self._ready():
-            return
-        self._tracker.start_task(task)
-        self._task = task
+        if not self._unavailable and self._prepare():
+            self._tracker.start_task(task)
+            self._task = task
 
     def stop(self) -> EnergyFacts:
-        """End the task and give its energy; calling it without a task says so."""
+        """End the task and return its energy, undefined without a task."""
         if self._unavailable or not self._task:
             return EnergyFacts(undefined=self._unavailable or "nothing was metered")
         data = self._tracker.stop_task(self._task)
@@ -51,7 +50,7 @@ class EnergyMeter:
             method=self._method(data),
         )
 
-    def _ready(self) -> bool:
+    def _prepare(self) -> bool:
         if self._tracker is None:
             try:
                 self._tracker = _make_tracker()
@@ -60,7 +59,7 @@ class EnergyMeter:
         return not self._unavailable
 
     def _hardware(self) -> list[str]:
-        return [str(part) for part in self._tracker._conf.get("hardware", [])]  # noqa: SLF001 - told nowhere else
+        return [str(part) for part in self._tracker._conf.get("hardware", [])]  # noqa: SLF001 - no public name
 
     def _provenance(self) -> Any:
         counted = [any(word in part for word in _COUNTERS) for part in self._hardware()]
@@ -80,7 +79,7 @@ def _explain(part: str) -> str:
 
 
 def _make_tracker() -> Any:
-    # Its set-up is announced on standard error before `log_level` is read.
+    # The tracker logs its set-up to standard error before it reads `log_level`.
     logging.getLogger("codecarbon").setLevel(logging.CRITICAL)
     from codecarbon import OfflineEmissionsTracker  # noqa: PLC0415 - heavy, and an extra
 

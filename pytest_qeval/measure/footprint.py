@@ -1,31 +1,15 @@
-"""How large a model is: bytes, parameters and bits per weight, counted on the model itself.
+"""Size of a model in memory: bytes, parameters and bits per weight.
 
-Needs no torch: it asks the model for what every `torch.nn.Module` has.
+Needs no torch: it uses what every `torch.nn.Module` has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-__all__ = ["Footprint", "Module", "measure_footprint"]
-
-
-class Module(Protocol):
-    """The part of `torch.nn.Module` that is needed here."""
-
-    def parameters(self) -> Iterable[Any]:
-        """Iterate over the parameters, each once."""
-        ...
-
-    def buffers(self) -> Iterable[Any]:
-        """Iterate over the buffers, each once."""
-        ...
-
-    def modules(self) -> Iterable[Any]:
-        """Iterate over the module and all that hang below it, each once."""
-        ...
+__all__ = ["Footprint", "measure_footprint"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,21 +23,21 @@ class Footprint:
 
     @property
     def bits_per_weight(self) -> float:
-        """All bytes over all parameters: what is kept in full precision weighs in, scales too. 0.0 without any."""
+        """All bytes, scales and unquantized layers included, over all parameters; 0.0 without parameters."""
         return 8 * self.model_bytes / self.parameters if self.parameters else 0.0
 
 
-def measure_footprint(model: Module, *, simulated_savings_bytes: int = 0) -> Footprint:
+def measure_footprint(model: Any, *, simulated_savings_bytes: int = 0) -> Footprint:
     """Count a model's bytes and parameters.
 
-    Modules that hold more than their parameters and buffers, such as weights in a kernel's own layout, say so by two
-    integers, `packed_bytes` and `packed_parameters` (`quantize.linear.Int8Siblings`). Tensors that are made of other
-    tensors, such as torchao's, count as what they are made of.
+    Modules that hold more than their parameters and buffers, such as weights in a kernel's own layout, have two
+    integers, `packed_bytes` and `packed_parameters`. Tensors that are made of other tensors, such as torchao's, count
+    as those.
 
     Args:
         model: Any `torch.nn.Module`.
-        simulated_savings_bytes: What packed storage would save where quantization is simulated
-            (`Quantization.simulated_savings_bytes`); the result is then simulated too and must be called so.
+        simulated_savings_bytes: Bytes that packed storage would save where quantization is simulated
+            (`Quantization.simulated_savings_bytes`); the result is then simulated too.
     """
     parameters = _distinct(model.parameters())
     packed = [module for module in model.modules() if hasattr(module, "packed_bytes")]
@@ -67,7 +51,7 @@ def measure_footprint(model: Module, *, simulated_savings_bytes: int = 0) -> Foo
 
 
 def _parts(tensor: Any) -> Iterator[Any]:
-    """Return the tensors that hold a tensor's values, by the protocol that torch has for subclasses; mostly itself."""
+    """Yield the tensors that hold a tensor's values, by torch's protocol for subclasses; mostly the tensor itself."""
     if not hasattr(tensor, "__tensor_flatten__"):
         yield tensor
         return
@@ -77,5 +61,5 @@ def _parts(tensor: Any) -> Iterator[Any]:
 
 
 def _distinct(tensors: Iterable[Any]) -> list[Any]:
-    """Drop tensors that are another view of all of an earlier one's memory, such as tied embeddings."""
+    """Drop tensors that share all of an earlier one's memory, such as tied embeddings."""
     return list({(tensor.data_ptr() or id(tensor), tensor.nbytes): tensor for tensor in tensors}.values())

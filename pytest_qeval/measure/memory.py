@@ -16,8 +16,8 @@ _RESET_PEAK = "5"  # proc(5): writing 5 resets VmHWM to the current resident siz
 class PeakMemory:
     """The highest resident size since this object was made.
 
-    Linux only: elsewhere there is no high-water mark that can be reset, and `read` gives None. There is one mark for
-    all objects: whichever is made later resets it, and the earlier ones remember what it was.
+    Linux only: elsewhere there is no high-water mark that can be reset, and `read` returns None. All objects share one
+    mark: a later object resets it, and earlier ones remember its value.
     """
 
     _alive: ClassVar[WeakSet[PeakMemory]] = WeakSet()
@@ -37,7 +37,7 @@ class PeakMemory:
             self._alive.add(self)
 
     def read(self) -> int | None:
-        """Return the high-water mark in bytes, or None where it cannot be had."""
+        """Return the peak in bytes, or None where there is no mark."""
         mark = _high_water() if self._resettable else None
         return None if mark is None else max(mark, self._before)
 

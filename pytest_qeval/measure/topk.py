@@ -1,8 +1,8 @@
-"""A model's next-token distributions over given texts, kept small: the likeliest tokens, and one lump for the rest.
+"""A model's next-token distributions over given texts, kept small: the likeliest tokens, and one tail for the rest.
 
-Two models can then be compared without having both at hand, and a baseline's scores fit in a file: plain values, no
-torch. What is lumped cannot be told apart any more, so that every divergence here is a lower bound of the full one
-(the log-sum inequality; Cover and Thomas, "Elements of Information Theory", theorem 2.7.1).
+Two models can then be compared without loading both, and a baseline's scores fit in a file. Needs no torch. The tail
+joins all other tokens, so that every divergence here is a lower bound of the full one (the log-sum inequality; Cover
+and Thomas, "Elements of Information Theory", theorem 2.7.1).
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ DEFAULT_K = 32
 """Tokens that are kept of a distribution, at most."""
 _DECIMALS = 5
 _LOWEST = -100.0
-"""Nats. Less is no probability that a float32 softmax could give; a finite number can be written as JSON."""
+"""Nats, below what a float32 softmax can return; a finite number can be written as JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextScores:
-    """What a model thinks of a solution, token by token; every logarithm has passed `kept_log_prob`."""
+    """A model's distribution at each token of a solution; every logarithm is rounded by `kept_log_prob`."""
 
     task_id: str
     tokens_sha256: str
-    """Of the text's tokens: equal only where the same tokens were shown."""
+    """Of the text's tokens; models are compared on equal tokens only."""
     choices: tuple[int, ...]
-    """The most likely token; the first of equals, as greedy decoding takes it."""
+    """The most likely token; the first of equals, as in greedy decoding."""
     top_ids: tuple[tuple[int, ...], ...]
-    """The baseline's likeliest tokens, at least one; a candidate is asked about the same."""
+    """The baseline's likeliest tokens, at least one; a candidate's scores are of the same tokens."""
     top_log_probs: tuple[tuple[float, ...], ...]
     tail_log_probs: tuple[float, ...]
     """Of all other tokens together: kept, because 1 minus rounded probabilities would be mostly rounding."""
@@ -132,10 +132,10 @@ class TextDivergence:
 
 
 def kept_log_prob(value: float) -> float:
-    """Round a log-probability as it is kept: 5 decimals, from -100 (impossible) to 0.
+    """Round a log-probability to 5 decimals, from -100 (impossible) to 0.
 
-    Rounded when scores are made and not when they are written, a baseline from a file gives the same figures as one
-    that was just measured.
+    Scores are rounded when they are made, not when they are written, so that a baseline from a file gives the same
+    numbers as one that was just measured.
     """
     return min(max(round(value, _DECIMALS), _LOWEST), 0.0) + 0.0  # adding 0.0 turns -0.0 into 0.0
 
@@ -146,21 +146,19 @@ def digest(token_ids: Sequence[int], n_prompt: int) -> str:
 
 
 def compare_scores(baseline: TextScores, candidate: TextScores) -> TextDivergence:
-    """Compare two models over the same text; the candidate was asked about the baseline's likeliest tokens.
-
-    The outcomes of a token are the baseline's likeliest tokens and the lump of all others.
+    """Compare two models over the same text, with the baseline's likeliest tokens and the tail as outcomes.
 
     Raises:
-        DataError: when the candidate was asked about something else.
+        DataError: when the candidate's scores are of other texts or tokens.
     """
     if (baseline.tokens_sha256, baseline.top_ids) != (candidate.tokens_sha256, candidate.top_ids):
         raise DataError(f"the scores of {baseline.task_id} are of other tokens than the baseline's: measure them anew.")
-    ours, theirs = _outcomes(baseline), _outcomes(candidate)
+    p, q = _outcomes(baseline), _outcomes(candidate)
     references = (baseline.reference_log_probs, candidate.reference_log_probs)
     return TextDivergence(
         task_id=baseline.task_id,
-        kl=tuple(map(_divergence, ours, theirs)),
-        reverse_kl=tuple(map(_divergence, theirs, ours)),
+        kl=tuple(map(_divergence, p, q)),
+        reverse_kl=tuple(map(_divergence, q, p)),
         same_top1=tuple(a == b for a, b in zip(baseline.choices, candidate.choices, strict=True)),
         delta_p=tuple(math.exp(q) - math.exp(p) for p, q in zip(*references, strict=True)),
         baseline_log_probs=references[0],
@@ -177,8 +175,8 @@ def _outcomes(scores: TextScores) -> list[tuple[float, ...]]:
 def _divergence(log_p: Sequence[float], log_q: Sequence[float]) -> float:
     """Return KL(p ‖ q) = Σ p log(p/q) - p + q over outcomes, in nats.
 
-    The last two sum to 0 for distributions. For rounded ones they take away the first order of the rounding, so that
-    nothing here is ever negative and an error of 1e-5 in a logarithm is one of 1e-10 where nothing diverges.
+    The last two terms sum to 0 for distributions. For rounded ones they remove the first order of the rounding, so that
+    no divergence is negative, and an error of 1e-5 in a logarithm becomes one of 1e-10 between equal distributions.
     """
     return math.fsum(map(_term, log_p, log_q))
 

@@ -1,1 +1,1 @@
-"""How the question is perturbed: the same problem asked otherwise, so that brittleness can be measured."""
+"""Perturbations: change a problem's prompt and keep its task, so that robustness can be measured."""

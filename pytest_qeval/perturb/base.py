@@ -1,4 +1,4 @@
-"""What a perturbation is: a pure function of a problem and a source of randomness, with what it promises to keep.
+"""A perturbation: a pure function of a problem and a source of randomness, with a statement of what it keeps.
 
 Categories are those of ReCode (Wang et al., 2022, arXiv:2212.10264); the generators are our own.
 """
@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal, get_args
 
-from pytest_qeval.perturb.halves import half_given
+from pytest_qeval.perturb.source import Source
 from pytest_qeval.schema import Problem
 
 __all__ = [
@@ -21,7 +22,9 @@ __all__ = [
     "Form",
     "Level",
     "Perturbation",
+    "half_given",
     "nominal_form",
+    "on_source",
     "perturb_problem",
     "seeds_of",
 ]
@@ -30,23 +33,22 @@ Category = Literal["docstring", "function name", "syntax", "format"]
 CATEGORIES: tuple[Category, ...] = get_args(Category)
 
 Level = Literal["character", "word", "sentence", "name", "syntax", "format"]
-"""How large the unit is that changes."""
+"""Size of the unit that changes."""
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 Form = Literal["full", "half"]
-"""Which prompt is perturbed. full: signature and docstring. half: the same with the first half of the solution."""
+"""Prompt that is perturbed. full: signature and docstring. half: the same with the first half of the solution."""
 
 Apply = Callable[[Problem, random.Random], Problem]
-"""Gives the problem with a perturbed prompt, or the very same where there is nothing to perturb.
+"""Return the problem with a perturbed prompt, or the same problem where there is nothing to perturb.
 
-What goes with the prompt (entry point, test, canonical solution) is changed along with it. Nothing but the arguments
-counts.
+Entry point, test and canonical solution change together with the prompt. The result depends on the arguments alone.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Perturbation:
-    """One way to ask the same question otherwise: what the registry holds."""
+    """One way to change a prompt: what the registry holds."""
 
     name: str
     category: Category
@@ -54,30 +56,67 @@ class Perturbation:
     summary: str
     """One line for `--qeval-list perturbations`: what changes, and how strongly."""
     invariant: str
-    """What stays as it is, in one sentence."""
+    """What stays the same, in one sentence."""
     apply: Apply
     form: Form = "full"
     random: bool = True
-    """Whether seeds differ; a perturbation that makes no choice is asked once."""
+    """Whether seeds differ; a perturbation that makes no choice has one seed."""
     versions: Mapping[int, Apply] = field(default_factory=dict)
-    """By seed, where somebody made the questions before; `apply` is for the seeds of others."""
+    """Perturbed problems made in advance, by seed; `apply` is for all other seeds."""
     nominal: Callable[[Problem], Problem | None] | None = None
-    """What gives half of a solution away, where that is not our `half_given`."""
+    """Return the half-given problem, where it is not that of `half_given`."""
+
+
+def on_source(perturb: Callable[[Problem, Source, random.Random], Problem]) -> Apply:
+    """Make a perturbation of a function that needs the parsed program; a problem without one is unchanged."""
+
+    def apply(problem: Problem, rng: random.Random) -> Problem:
+        source = Source.of(problem)
+        return perturb(problem, source, rng) if source else problem
+
+    return apply
 
 
 def nominal_form(problem: Problem, perturbation: Perturbation) -> Problem | None:
-    """Return what a perturbation perturbs: the problem, or half-given; None where it has no half."""
+    """Return the problem that is perturbed: as it is, or half-given; None where it has no half."""
     if perturbation.form == "full":
         return problem
     return (perturbation.nominal or half_given)(problem)
 
 
+@lru_cache(maxsize=64)  # all code perturbations of one problem share its half
+def half_given(problem: Problem) -> Problem | None:
+    """Move the first half of the canonical solution's lines, rounded down, into the prompt.
+
+    Blank lines count, as in ReCode (Wang et al., 2022, arXiv:2212.10264); lines after the function do not. The prompt
+    ends with a complete line, whose block or bracket may be open.
+
+    Returns:
+        The half-given problem, or None where the half holds no code: a body of one line, or one that begins with blank
+        lines.
+    """
+    solution = problem.canonical_solution
+    source = Source.of(problem)
+    if source:
+        end = source.next_line(source.end(source.function)) - source.cut
+        solution = solution[:end] if solution[end:].strip() else solution
+    lines = solution.splitlines(keepends=True)
+    given = "".join(lines[: len(lines) // 2])
+    if not given.strip():
+        return None
+    return replace(
+        problem,
+        prompt=problem.prompt + given,
+        canonical_solution=problem.canonical_solution.removeprefix(given),
+    )
+
+
 def seeds_of(perturbation: Perturbation, wanted: int | None) -> Sequence[int]:
-    """Return the seeds that a perturbation is asked with.
+    """Return the seeds of a perturbation.
 
     Args:
-        perturbation: Which.
-        wanted: How many; None is one, or every version that was made before.
+        perturbation: The perturbation.
+        wanted: How many; None means one, or every version made in advance.
     """
     if perturbation.versions:
         return sorted(perturbation.versions)[:wanted]
@@ -85,6 +124,6 @@ def seeds_of(perturbation: Perturbation, wanted: int | None) -> Sequence[int]:
 
 
 def perturb_problem(problem: Problem, perturbation: Perturbation, seed: int) -> Problem:
-    """Perturb a problem; the same for the same problem, perturbation and seed, whatever else is perturbed."""
+    """Perturb a problem; the result depends on the problem, the perturbation and the seed alone."""
     rng = random.Random(f"{perturbation.name}/{problem.task_id}/{seed}")  # noqa: S311 - no cryptography
     return perturbation.versions.get(seed, perturbation.apply)(problem, rng)

@@ -1,39 +1,38 @@
-"""A benchmark's problems under several perturbations: which questions there are, and what could not be asked."""
+"""Perturb the problems of a benchmark, and count what could not be perturbed."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
 
 from pytest_qeval.errors import DataError, QEvalError
 from pytest_qeval.perturb.base import Perturbation, nominal_form, perturb_problem, seeds_of
-from pytest_qeval.perturb.proof import prove
+from pytest_qeval.perturb.validity import Validity, check_perturbed
 from pytest_qeval.schema import Case, Problem
 
 __all__ = ["HALF", "AppliedPerturbation", "PerturbedProblems", "nominal_of", "perturb_problems"]
 
 HALF = "half_given"
-"""Stands for a perturbation where half of the solution is given and nothing is perturbed."""
+"""Stands for the perturbation of a case whose prompt is half-given and nominal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppliedPerturbation:
-    """What one perturbation made of a benchmark's problems."""
+    """Counts of one perturbation on the problems of a benchmark, over all seeds."""
 
     perturbation: Perturbation
     seeds: int
     applied: int
-    """AppliedPerturbation problems that are asked; as the following, one for every seed."""
+    """Perturbed problems of the run."""
     unchanged: int
     """Where there was nothing to perturb."""
     repeated: int
-    """Where another seed had already made the same prompt."""
+    """Where another seed made the same prompt."""
     invalid: int
-    """Where the problem would have been broken."""
+    """Where the perturbed problem is broken."""
     reasons: Mapping[str, str]
-    """By label of an invalid case."""
+    """Why cases are invalid, by label."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,108 +42,87 @@ class PerturbedProblems:
     problems: Mapping[Case, Problem]
     """In the order of the problems: first nominal, then perturbed."""
     of: Mapping[str, AppliedPerturbation]
-    """By the perturbation's name."""
+    """By the name of the perturbation."""
 
 
 def nominal_of(case: Case, perturbation: Perturbation) -> Case:
     """Return the nominal case that a perturbed one is compared with."""
-    return Case(
-        benchmark=case.benchmark,
-        task_id=case.task_id,
-        perturbation=HALF if perturbation.form == "half" else None,
-    )
+    half = HALF if perturbation.form == "half" else None
+    return Case(benchmark=case.benchmark, task_id=case.task_id, perturbation=half)
 
 
 def perturb_problems(
     problems: Iterable[Problem], perturbations: Sequence[Perturbation], *, seeds: int | None
 ) -> PerturbedProblems:
-    """Perturb problems, and keep what proves itself.
+    """Perturb problems, and keep those that changed and are valid.
 
     Args:
-        problems: Of one benchmark.
-        perturbations: Which; those that make no choice are asked with the seed 0 only.
-        seeds: How many seeds, at least 1; None is one, or all versions of a perturbation that others made.
+        problems: Problems of one benchmark.
+        perturbations: The perturbations; one that makes no choice has the seed 0 only.
+        seeds: How many seeds, at least 1; None means one, or all versions of a perturbation made in advance.
 
     Raises:
-        DataError: when a perturbation raises an exception, naming it and the problem.
+        DataError: when a perturbation raises an exception; it names the perturbation and the case.
     """
     found: dict[Case, Problem] = {}
-    tries: dict[str, list[_Try]] = {one.name: [] for one in perturbations}
+    validities: dict[str, dict[Case, Validity]] = {one.name: {} for one in perturbations}
     for problem in problems:
         nominal: dict[Case, Problem] = {}
-        asked: dict[Case, Problem] = {}
+        perturbed: dict[Case, Problem] = {}
         for one in perturbations:
-            for this in _tries(problem, one, seeds):
-                compared = _compared(this, one, nominal)
-                tries[one.name].append(compared)
-                if compared.status == "applied":
-                    asked[compared.case] = compared.perturbed
-        found |= nominal | asked
+            for case, changed, validity in _perturb_seeds(problem, one, seeds, nominal):
+                validities[one.name][case] = validity
+                if validity.status == "applied":
+                    perturbed[case] = changed
+        found |= nominal | perturbed
     return PerturbedProblems(
         problems=found,
-        of={one.name: _counted(one, tries[one.name], len(seeds_of(one, seeds))) for one in perturbations},
+        of={one.name: _count(one, validities[one.name], len(seeds_of(one, seeds))) for one in perturbations},
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Try:
-    """One perturbation of one problem with one seed."""
-
-    case: Case
-    nominal: Problem
-    """What was perturbed."""
-    perturbed: Problem
-    status: Literal["applied", "unchanged", "repeated", "invalid"]
-    reason: str = ""
-
-
-def _tries(problem: Problem, perturbation: Perturbation, seeds: int | None) -> Iterator[_Try]:
-    """Perturb one problem, once for each seed."""
+def _perturb_seeds(
+    problem: Problem, perturbation: Perturbation, seeds: int | None, compared: dict[Case, Problem]
+) -> Iterator[tuple[Case, Problem, Validity]]:
+    """Perturb one problem, once for each seed; where that is applied, add the nominal problem to `compared`."""
     nominal = nominal_form(problem, perturbation)
     seen: set[str] = set()
     for seed in seeds_of(perturbation, seeds):
         case = Case(benchmark=problem.benchmark, task_id=problem.task_id, perturbation=perturbation.name, seed=seed)
         if nominal is None:
-            reason = "a solution of one line has no half"
-            yield _Try(case=case, nominal=problem, perturbed=problem, status="unchanged", reason=reason)
+            yield case, problem, Validity(status="unchanged", reason="a solution of one line has no half")
             continue
-        changed = _apply(nominal, perturbation, case)
-        proof = prove(nominal, changed, category=perturbation.category)
-        again = proof.status == "applied" and changed.prompt in seen
-        seen.add(changed.prompt)
-        status = "repeated" if again else proof.status
-        yield _Try(case=case, nominal=nominal, perturbed=changed, status=status, reason=proof.reason)
+        perturbed = _apply(nominal, perturbation, case)
+        validity = check_perturbed(nominal, perturbed, category=perturbation.category)
+        if validity.status == "applied":
+            if perturbed.prompt in seen:
+                validity = Validity(status="repeated")
+            elif compared.setdefault(nominal_of(case, perturbation), nominal).prompt != nominal.prompt:
+                reason = "another perturbation of this run perturbs another half of it"
+                validity = Validity(status="invalid", reason=reason)
+        seen.add(perturbed.prompt)
+        yield case, perturbed, validity
 
 
 def _apply(nominal: Problem, perturbation: Perturbation, case: Case) -> Problem:
-    """Perturb a problem, trusting nobody: a perturbation may be the user's own."""
+    """Perturb a problem, and explain exceptions: the perturbation may be the user's own."""
     try:
         changed = perturb_problem(nominal, perturbation, case.seed)
         if (changed.benchmark, changed.task_id) != (nominal.benchmark, nominal.task_id):
-            raise ValueError(f"it gave the problem {changed.task_id} back")  # noqa: TRY301 - told like any other fault
+            raise ValueError(f"it returned the problem {changed.task_id}")  # noqa: TRY301 - reported like any other
     except QEvalError:
         raise
     except Exception as error:
         kind = type(error).__name__
         raise DataError(
             f"the perturbation {perturbation.name!r} failed on {case.label} ({kind}: {error}): "
-            "it must give every problem back, the very same where there is nothing to perturb."
+            "it must return every problem, the same one where there is nothing to perturb."
         ) from error
     return changed
 
 
-def _compared(this: _Try, perturbation: Perturbation, nominal: dict[Case, Problem]) -> _Try:
-    """Keep the nominal problem beside the others; a half-given problem is asked in one way only."""
-    if this.status != "applied":
-        return this
-    kept = nominal.setdefault(nominal_of(this.case, perturbation), this.nominal)
-    if kept.prompt == this.nominal.prompt:
-        return this
-    return replace(this, status="invalid", reason="another perturbation of this run perturbs another half of it")
-
-
-def _counted(perturbation: Perturbation, tries: Sequence[_Try], seeds: int) -> AppliedPerturbation:
-    counts = Counter(one.status for one in tries)
+def _count(perturbation: Perturbation, validities: Mapping[Case, Validity], seeds: int) -> AppliedPerturbation:
+    counts = Counter(validity.status for validity in validities.values())
     return AppliedPerturbation(
         perturbation=perturbation,
         seeds=seeds,
@@ -152,5 +130,5 @@ def _counted(perturbation: Perturbation, tries: Sequence[_Try], seeds: int) -> A
         unchanged=counts["unchanged"],
         repeated=counts["repeated"],
         invalid=counts["invalid"],
-        reasons={one.case.label: one.reason for one in tries if one.status == "invalid"},
+        reasons={case.label: found.reason for case, found in validities.items() if found.status == "invalid"},
     )

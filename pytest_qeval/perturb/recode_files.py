@@ -1,50 +1,47 @@
-"""The released questions of ReCode as perturbations: one for each transformation, its seeds those of the file names.
+"""Read ReCode's released perturbed problems: one perturbation for each transformation, one seed for each file.
 
-Files are called `humaneval_<transformation>_s<seed>.jsonl`, gzip'd or not, and may lie anywhere below a folder; ReCode
-(Wang et al., 2022, arXiv:2212.10264) has one subfolder a family. Nothing in them is believed: what they ask has to
-prove itself as ours does, for a part of them cannot be answered at all.
+Files are called `humaneval_<transformation>_s<seed>.jsonl`, gzipped or not, and may lie anywhere below a folder; ReCode
+(Wang et al., 2022, arXiv:2212.10264) has one subfolder for each family. Some of the released problems are broken, so
+they are checked as our own are.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_qeval.errors import DataError, UnknownNameError
 from pytest_qeval.perturb.base import Category, Form, Level, Perturbation
 from pytest_qeval.perturb.task_rows import TaskRow, read_rows
 from pytest_qeval.schema import Problem
 
-__all__ = ["PREFIX", "find_files", "recode_names", "recode_perturbation"]
+__all__ = ["PREFIX", "find_files", "recode_perturbation"]
 
 PREFIX = "recode"
 _BENCHMARK = "humaneval"
-"""Their MBPP is a rewritten one, whose nominal problems are none of ours."""
+"""ReCode's MBPP is rewritten: its nominal problems are not those of our benchmarks."""
 _FILE = re.compile(rf"{_BENCHMARK}_(\w+)_s(\d+)\.jsonl(?:\.gz)?")
 _NOMINAL = (f"{_BENCHMARK}_partial.jsonl", f"{_BENCHMARK}_partial.jsonl.gz")
+"""ReCode's own half-given problems."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Kind:
-    """What a family of transformations has in common."""
+class _Family(NamedTuple):
+    """What the transformations of a family have in common."""
 
     category: Category
     level: Level
-    form: Form = "full"
+    form: Form
     invariant: str
+    transformations: Sequence[str]
+    """Their names, for files outside the families' folders."""
 
 
-_CODE = "Signature, docstring and first half say what they did; the family was released with that half given."
-_FAMILIES: Mapping[str, _Kind] = {
-    "func_name": _Kind(category="function name", level="name", invariant="Everything but the function's name."),
-    "nlaugmenter": _Kind(category="docstring", level="word", invariant="Everything but the docstring."),
-    "natgen": _Kind(category="syntax", level="syntax", form="half", invariant=_CODE),
-    "format": _Kind(category="format", level="format", form="half", invariant=_CODE),
-}
+_CODE = "Signature, docstring and the meaning of the first half; the family was released with that half given."
 _LEVELS: Mapping[str, Level] = {
     "BackTranslation": "sentence",
     "ButterFingersPerturbation": "character",
@@ -52,35 +49,29 @@ _LEVELS: Mapping[str, Level] = {
     "SwapCharactersPerturbation": "character",
     "WhitespacePerturbation": "character",
 }
-"""Of the docstring's transformations that do not change words."""
-_FAMILY_OF: Mapping[str, str] = {
-    **dict.fromkeys(
-        (*_LEVELS, "EnglishInflectionalVariation", "SynonymInsertion", "SynonymSubstitution"), "nlaugmenter"
+"""Levels of the docstring transformations that do not change words."""
+_WORDS = "EnglishInflectionalVariation SynonymInsertion SynonymSubstitution"
+_TENSES = "TenseTransformationFuture TenseTransformationPast"
+_SYNTAX = (
+    "DeadCodeInserter DeadCodeInserterLast ForWhileTransformer OperandSwap VarRenamerCB VarRenamerNaive VarRenamerRN"
+)
+_FORMAT = "doc2comments new_line_aftercode new_line_afterdoc new_lines split_lines tab_indent"
+_FAMILIES: Mapping[str, _Family] = {
+    "func_name": _Family("function name", "name", "full", "Everything but the function's name.", ()),  # `FuncRename…`
+    "nlaugmenter": _Family(
+        "docstring", "word", "full", "Everything but the docstring.", (*_LEVELS, *_WORDS.split(), *_TENSES.split())
     ),
-    **dict.fromkeys(("TenseTransformationFuture", "TenseTransformationPast"), "nlaugmenter"),
-    **dict.fromkeys(("DeadCodeInserter", "DeadCodeInserterLast", "ForWhileTransformer", "OperandSwap"), "natgen"),
-    **dict.fromkeys(("VarRenamerCB", "VarRenamerNaive", "VarRenamerRN"), "natgen"),
-    **dict.fromkeys(("doc2comments", "new_line_aftercode", "new_line_afterdoc"), "format"),
-    **dict.fromkeys(("new_lines", "split_lines", "tab_indent"), "format"),
+    "natgen": _Family("syntax", "syntax", "half", _CODE, _SYNTAX.split()),
+    "format": _Family("format", "format", "half", _CODE, _FORMAT.split()),
 }
-"""Where files lie outside the families' folders; whatever begins with `FuncRename` is of `func_name`."""
 
 
 class _Row(TaskRow, frozen=True):
-    """What is read of a line."""
+    """The fields that are read."""
 
     prompt: str
     entry_point: str
     canonical_solution: str
-
-
-def recode_names(data: Path) -> tuple[str, ...]:
-    """Return the perturbations that a folder holds, as they are asked for: `recode:SynonymInsertion`.
-
-    Raises:
-        DataError: when it holds none.
-    """
-    return tuple(f"{PREFIX}:{name}" for name in find_files(data))
 
 
 def find_files(data: Path) -> Mapping[str, Mapping[int, Path]]:
@@ -111,7 +102,7 @@ def recode_perturbation(data: Path, transformation: str) -> Perturbation:
 
     Raises:
         UnknownNameError: when there is no such file.
-        DataError: when a file cannot be read, or its family is not known.
+        DataError: when a file cannot be read, or its family is unknown.
     """
     files = find_files(data)
     if transformation not in files:
@@ -119,40 +110,41 @@ def recode_perturbation(data: Path, transformation: str) -> Perturbation:
             f"there is no {_BENCHMARK}_{transformation}_s0.jsonl below {data}. Available: {', '.join(files)}."
         )
     paths = files[transformation]
-    kind = _kind_of(transformation, next(iter(paths.values())))
-    versions = {seed: partial(_released, rows=read_rows(path, _Row)) for seed, path in paths.items()}
-    halves = _nominal_file(data) if kind.form == "half" else None
+    family = _family_of(transformation, next(iter(paths.values())))
+    versions = {seed: partial(_perturb, rows=read_rows(path, _Row)) for seed, path in paths.items()}
+    halves = next((path for name in _NOMINAL for path in sorted(data.rglob(name))), None)
+    nominal = partial(_give_half, rows=read_rows(halves, _Row)) if halves and family.form == "half" else None
     return Perturbation(
         name=f"{PREFIX}:{transformation}",
-        category=kind.category,
-        level=_LEVELS.get(transformation, kind.level),
+        category=family.category,
+        level=_LEVELS.get(transformation, family.level),
         summary=f"as ReCode released it, seeds {', '.join(map(str, versions))}",
-        invariant=kind.invariant,
-        apply=partial(_released, rows={}),
-        form=kind.form,
+        invariant=family.invariant,
+        apply=partial(_perturb, rows={}),
+        form=family.form,
         versions=versions,
-        nominal=partial(_half_released, rows=read_rows(halves, _Row)) if halves else None,
+        nominal=nominal,
     )
 
 
-def _kind_of(transformation: str, path: Path) -> _Kind:
-    named = "func_name" if transformation.startswith("FuncRename") else _FAMILY_OF.get(transformation)
-    family = next((part for part in reversed(path.parts[:-1]) if part in _FAMILIES), named)
-    if family is None:
-        raise DataError(f"{path}: it is not known what {transformation} perturbs: lay it into {', '.join(_FAMILIES)}.")
-    return _FAMILIES[family]
+def _family_of(transformation: str, path: Path) -> _Family:
+    """Return the family whose folder the file lies in, or that has the transformation."""
+    names = [part for part in reversed(path.parts[:-1]) if part in _FAMILIES]
+    names += [name for name, family in _FAMILIES.items() if transformation in family.transformations]
+    names += ["func_name"] if transformation.startswith("FuncRename") else []
+    if names:
+        return _FAMILIES[names[0]]
+    raise DataError(
+        f"{path}: it is not known what {transformation} perturbs: move the file into a folder with the name of its "
+        f"family ({', '.join(_FAMILIES)})."
+    )
 
 
-def _nominal_file(data: Path) -> Path | None:
-    """Look for ReCode's own half-given problems."""
-    return next((path for name in _NOMINAL for path in sorted(data.rglob(name))), None)
-
-
-def _released(problem: Problem, _rng: random.Random, *, rows: Mapping[str, _Row]) -> Problem:
-    """Return what was released; its test is HumanEval's in every row, so the problem keeps its own."""
+def _perturb(problem: Problem, _rng: random.Random, *, rows: Mapping[str, _Row]) -> Problem:
+    """Return the released problem with our own test: all rows have HumanEval's test, even after a renaming."""
     if problem.benchmark != _BENCHMARK:
         raise DataError(
-            f"ReCode's files ask {_BENCHMARK}, not {problem.benchmark}: add --qeval-benchmark {_BENCHMARK}."
+            f"ReCode's files perturb {_BENCHMARK}, not {problem.benchmark}: add --qeval-benchmark {_BENCHMARK}."
         )
     row = rows.get(problem.task_id)
     if row is None:
@@ -161,7 +153,7 @@ def _released(problem: Problem, _rng: random.Random, *, rows: Mapping[str, _Row]
     return replace(problem, prompt=row.prompt, entry_point=row.entry_point, canonical_solution=solution)
 
 
-def _half_released(problem: Problem, *, rows: Mapping[str, _Row]) -> Problem | None:
-    """Return the half-given problem; one whose solution has a single line is asked whole by ReCode."""
+def _give_half(problem: Problem, *, rows: Mapping[str, _Row]) -> Problem | None:
+    """Return ReCode's half-given problem, which is the full problem where the solution has a single line."""
     row = rows.get(problem.task_id)
     return None if row is None else replace(problem, prompt=row.prompt, canonical_solution=row.canonical_solution)

@@ -1,7 +1,7 @@
-"""The source of a problem as one text: prompt and solution parsed together, and edits that leave the rest alone.
+"""The program of a problem: prompt and canonical solution parsed as one text, and edits that keep all other text.
 
-Half a solution may not parse (an open block, an open bracket), so changes are made to prompt and canonical solution
-together, and the text is cut again where it was. Everything outside an edit stays as it was, byte for byte.
+Half a solution may not parse (an open block, an open bracket). Edits are therefore made to prompt and canonical
+solution together, and the text is cut where it was before. Everything outside an edit stays the same, byte for byte.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import tokenize
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import chain, count
 
 from pytest_qeval.schema import Problem
 
@@ -22,13 +23,13 @@ __all__ = [
     "Function",
     "Source",
     "Text",
-    "description",
-    "edited",
-    "first_valid",
+    "apply_edits",
+    "apply_first_valid",
+    "bound_names",
+    "docstring_of",
     "fresh_name",
-    "outside_f_strings",
-    "parsed",
-    "string_spans",
+    "parse_program",
+    "walk_outside_f_strings",
     "words_of",
 ]
 
@@ -37,36 +38,40 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """Replace what stands between two offsets of the whole text; an insertion where both are equal."""
+    """Replace the text between two offsets of the program; an insertion where both are equal."""
 
     start: int
     end: int
     text: str
 
 
-@dataclass(frozen=True, kw_only=True)  # no slots: what is cached needs a place
+@dataclass(frozen=True, kw_only=True)  # no slots: cached properties need `__dict__`
 class Text:
-    """A program, its tree, and where things are in it."""
+    """A program, its syntax tree, and the positions of nodes and tokens in it."""
 
     text: str
     tree: ast.Module
 
     @cached_property
     def _line_starts(self) -> Sequence[int]:
-        return [0, *(match.end() for match in re.finditer("\n", self.text))]
+        return [0, *(match.end() for match in re.finditer("\r\n?|\n", self.text))]
 
-    def offset(self, line: int, byte_column: int) -> int:
-        """Return the offset of a position as `ast` counts: lines from 1, columns in bytes of UTF-8."""
+    def _offset(self, line: int, byte_column: int) -> int:
+        """Convert a position of `ast`: lines count from 1, columns in bytes of UTF-8."""
         start = self._line_starts[line - 1]
         return start + len(self.text[start : start + byte_column].encode()[:byte_column].decode())
 
     def start(self, node: ast.stmt | ast.expr) -> int:
         """Return the offset where a node begins, without its decorators."""
-        return self.offset(node.lineno, node.col_offset)
+        return self._offset(node.lineno, node.col_offset)
 
     def end(self, node: ast.stmt | ast.expr) -> int:
         """Return the offset where a node ends."""
-        return self.offset(node.end_lineno or node.lineno, node.end_col_offset or 0)
+        return self._offset(node.end_lineno or node.lineno, node.end_col_offset or 0)
+
+    def segment(self, node: ast.stmt | ast.expr) -> str:
+        """Return the text of a node."""
+        return self.text[self.start(node) : self.end(node)]
 
     def line_start(self, offset: int) -> int:
         """Return the offset of the first character of the line."""
@@ -78,12 +83,16 @@ class Text:
         return len(self.text) if end < 0 else end + 1
 
     def indentation(self, offset: int) -> str:
-        """Return the blanks that the line begins with."""
-        start = self.line_start(offset)
-        return self.text[start : start + len(self.text[start:]) - len(self.text[start:].lstrip(" \t"))]
+        """Return the blanks at the beginning of the line."""
+        line = self.text[self.line_start(offset) : self.next_line(offset)]
+        return line[: len(line) - len(line.lstrip(" \t"))]
+
+    def indent_unit(self, offset: int) -> str:
+        """Return what indents one level more in the block of the line."""
+        return "\t" if "\t" in self.indentation(offset) else "    "
 
     def is_first_on_line(self, offset: int) -> bool:
-        """Return whether only blanks precede."""
+        """Return whether only blanks precede the offset on its line."""
         return not self.text[self.line_start(offset) : offset].strip()
 
     @cached_property
@@ -96,121 +105,131 @@ class Text:
             for token in tokens
         ]
 
+    @cached_property
+    def string_spans(self) -> Sequence[tuple[int, int]]:
+        """Begin and end of every string literal; an f-string is one literal in every version of Python."""
+        spans: list[tuple[int, int]] = []
+        open_at: list[int] = []
+        for token, low, high in self.tokens:
+            kind = tokenize.tok_name[token.type]
+            if kind == "STRING" and not open_at:
+                spans.append((low, high))
+            elif kind in {"FSTRING_START", "TSTRING_START"}:
+                open_at.append(low)
+            elif kind in {"FSTRING_END", "TSTRING_END"}:
+                start = open_at.pop()
+                if not open_at:
+                    spans.append((start, high))
+        return spans
 
-def parsed(text: str) -> ast.Module | None:
+    def is_inside_string(self, offset: int) -> bool:
+        """Return whether the offset lies within a string literal."""
+        return any(low < offset < high for low, high in self.string_spans)
+
+
+def parse_program(text: str) -> ast.Module | None:
     """Parse a program; None where it does not compile (`return` outside a function parses, but does not)."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of escapes and comparisons that the data's own code is warned about
+        warnings.simplefilter("ignore")  # about escapes and comparisons in the data's own code
         try:
-            compile(text, "<problem>", "exec", dont_inherit=True)
-            return ast.parse(text)
+            tree = ast.parse(text)
+            compile(tree, "<problem>", "exec", dont_inherit=True)
         except (SyntaxError, ValueError):
             return None
+    return tree
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source(Text):
-    """Prompt and canonical solution as one text, with the function that is asked for."""
+    """Prompt and canonical solution as one text, with the function that the problem asks for."""
 
     cut: int
     """Offset where the prompt ends."""
     function: Function
 
     @classmethod
+    @lru_cache(maxsize=64)  # all perturbations and seeds of one problem parse the same program
     def of(cls, problem: Problem) -> Source | None:
-        """Parse a problem; None where it does not parse or does not define its entry point at module level."""
+        """Parse a problem; None where it does not compile or does not define its entry point at module level."""
         text = problem.prompt + problem.canonical_solution
-        if "\r" in text or "\f" in text:  # Python counts them as line ends or not at all; not worth a second count
+        if "\r" in text or "\f" in text:  # `tokenize` and Python disagree about whether they end a line
             return None
-        tree = parsed(text)
-        if tree is None:
-            return None
-        named = [node for node in tree.body if isinstance(node, Function) and node.name == problem.entry_point]
-        return cls(text=text, cut=len(problem.prompt), tree=tree, function=named[-1]) if named else None
+        tree = parse_program(text)
+        nodes = tree.body if tree else ()
+        named = [node for node in nodes if isinstance(node, Function) and node.name == problem.entry_point]
+        return cls(text=text, cut=len(problem.prompt), tree=tree, function=named[-1]) if tree and named else None
 
-    @cached_property
+    @property
     def docstring(self) -> ast.Expr | None:
-        """The statement that describes the function, behind imports too: HumanEval/115 begins with one."""
-        return description(self.function)
+        """The docstring of the function."""
+        return docstring_of(self.function)
 
 
-def description(block: Function | ast.Module) -> ast.Expr | None:
-    """Return the string that a function or a file begins with, but for imports."""
+def docstring_of(block: Function | ast.Module) -> ast.Expr | None:
+    """Return the string that a function or a module begins with; imports may precede it, as in HumanEval/115."""
     first = next((node for node in block.body if not isinstance(node, ast.Import | ast.ImportFrom)), None)
     if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
         return first
     return None
 
 
-def outside_f_strings(node: ast.AST) -> Iterator[ast.AST]:
-    """Walk a tree but for what is inside f-strings, whose positions are wrong before Python 3.12."""
+def walk_outside_f_strings(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk a tree, but not into f-strings, whose positions are wrong before Python 3.12."""
     yield node
     if not isinstance(node, ast.JoinedStr):
         for child in ast.iter_child_nodes(node):
-            yield from outside_f_strings(child)
+            yield from walk_outside_f_strings(child)
 
 
-def string_spans(source: Source) -> Sequence[tuple[int, int]]:
-    """Return begin and end of every string literal, f-strings as one whatever the version of Python."""
-    spans: list[tuple[int, int]] = []
-    open_at: list[int] = []
-    for token, low, high in source.tokens:
-        kind = tokenize.tok_name[token.type]
-        if kind == "STRING" and not open_at:
-            spans.append((low, high))
-        elif kind in {"FSTRING_START", "TSTRING_START"}:
-            open_at.append(low)
-        elif kind in {"FSTRING_END", "TSTRING_END"}:
-            start = open_at.pop()
-            if not open_at:
-                spans.append((start, high))
-    return spans
+def bound_names(node: ast.AST) -> Sequence[str]:
+    """Return the names that a node itself binds: an assigned name, parameter, definition, import, `except … as` …."""
+    match node:
+        case ast.Name():
+            return [] if isinstance(node.ctx, ast.Load) else [node.id]
+        case ast.arg():
+            return [node.arg]
+        case ast.alias():
+            return [(node.asname or node.name).partition(".")[0]]
+    bound = getattr(node, "name", None) or getattr(node, "rest", None)  # `rest` of a mapping pattern
+    return [bound] if isinstance(bound, str) else []
 
 
-def edited(problem: Problem, edits: Iterable[Edit]) -> Problem | None:
-    """Apply edits that do not overlap; what is inserted where the prompt ends belongs to the prompt.
+def apply_edits(problem: Problem, edits: Iterable[Edit]) -> Problem:
+    """Apply edits that do not overlap; an insertion where the prompt ends belongs to the prompt.
 
     Returns:
-        The problem with the new text, or None where an edit spans the end of the prompt.
+        The problem with the new text; the same object without edits, or where an edit spans the end of the prompt.
     """
     cut = len(problem.prompt)
     prompt, solution = problem.prompt, problem.canonical_solution
-    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end), reverse=True):
+    backwards = sorted(edits, key=lambda edit: (edit.start, edit.end), reverse=True)
+    for edit in backwards:
         if edit.end <= cut:
             prompt = prompt[: edit.start] + edit.text + prompt[edit.end :]
         elif edit.start >= cut:
             solution = solution[: edit.start - cut] + edit.text + solution[edit.end - cut :]
         else:
-            return None
-    return replace(problem, prompt=prompt, canonical_solution=solution)
+            return problem
+    return replace(problem, prompt=prompt, canonical_solution=solution) if backwards else problem
 
 
-def first_valid(problem: Problem, candidates: Iterable[Iterable[Edit]]) -> Problem:
-    """Apply the first of several changes that alters the prompt and leaves a program that parses to another tree."""
+def apply_first_valid(problem: Problem, candidates: Iterable[Iterable[Edit]]) -> Problem:
+    """Apply the first change that alters the prompt and leaves a program with another syntax tree."""
     original = Source.of(problem)
     for edits in candidates:
-        changed = edited(problem, edits)
-        if changed is None or changed.prompt == problem.prompt:
-            continue
-        source = Source.of(changed)
+        changed = apply_edits(problem, edits)
+        source = None if changed.prompt == problem.prompt else Source.of(changed)
         if original and source and ast.dump(source.tree) != ast.dump(original.tree):
             return changed
     return problem
 
 
 def words_of(problem: Problem) -> frozenset[str]:
-    """List every word of a problem, prose included: a name that is none of them collides with nothing."""
+    """Return every word of a problem, prose included: any other name is free."""
     return frozenset(re.findall(r"\w+", f"{problem.prompt}\n{problem.canonical_solution}\n{problem.test}"))
 
 
 def fresh_name(wanted: str, problem: Problem) -> str:
     """Return the wanted name, or the first of `wanted_2`, `wanted_3` … that the problem does not use."""
-    return next(name for name in _numbered(wanted) if name not in words_of(problem))
-
-
-def _numbered(wanted: str) -> Iterator[str]:
-    yield wanted
-    number = 2
-    while True:
-        yield f"{wanted}_{number}"
-        number += 1
+    taken = words_of(problem)
+    return next(name for name in chain([wanted], (f"{wanted}_{i}" for i in count(2))) if name not in taken)

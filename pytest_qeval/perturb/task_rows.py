@@ -1,4 +1,4 @@
-"""Files that hold a line of JSON for each problem: read whole, by task id."""
+"""Read JSONL files with one row for each problem."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import msgspec
 
 from pytest_qeval.errors import DataError
 
-__all__ = ["TaskRow", "read_rows"]
+__all__ = ["TaskRow", "find_file", "read_rows"]
 
 
 class TaskRow(msgspec.Struct, frozen=True):
-    """What a line has at least; fields of the file that a class does not name are passed over."""
+    """The field that every row has; fields of a file that a subclass does not name are ignored."""
 
     task_id: str
 
@@ -24,8 +24,20 @@ class TaskRow(msgspec.Struct, frozen=True):
 Row = TypeVar("Row", bound=TaskRow)
 
 
+def find_file(data: Path, name: str) -> Path:
+    """Return the path of a file in the folder of `--qeval-data`.
+
+    Raises:
+        DataError: when it is missing.
+    """
+    path = data / name
+    if not path.is_file():
+        raise DataError(f"there is no {name} in {data}: docs/robustness.md says how to make it")
+    return path
+
+
 def read_rows(path: Path, row_type: type[Row]) -> Mapping[str, Row]:
-    """Read a file, uncompressed when its name ends in `.gz`; of two lines with one task id the last counts.
+    """Read a file by task id, gzipped where its name ends in `.gz`; of two rows with one task id the last counts.
 
     Raises:
         DataError: when it cannot be read, or naming the line that is not UTF-8, not JSON or not such a row.
@@ -33,16 +45,15 @@ def read_rows(path: Path, row_type: type[Row]) -> Mapping[str, Row]:
     try:
         content = path.read_bytes()
         content = gzip.decompress(content) if path.suffix == ".gz" else content
-    except (OSError, EOFError, zlib.error) as error:  # a torn archive, too
+    except (OSError, EOFError, zlib.error) as error:  # truncated or corrupt gzip data included
         raise DataError(f"cannot read {path}: {error}") from error
-    lines = enumerate(content.splitlines(), 1)
-    rows = [_row(line, row_type, f"{path}, line {number}") for number, line in lines if line.strip()]
-    return {row.task_id: row for row in rows}
-
-
-def _row(line: bytes, row_type: type[Row], where: str) -> Row:
-    try:
-        return msgspec.json.decode(line, type=row_type)
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-        expected = ", ".join(row_type.__struct_fields__)
-        raise DataError(f"{where}: {error}. Expected an object with {expected}.") from error
+    rows: dict[str, Row] = {}
+    for number, line in enumerate(content.splitlines(), 1):
+        if line.strip():
+            try:
+                row = msgspec.json.decode(line, type=row_type)
+            except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+                expected = ", ".join(row_type.__struct_fields__)
+                raise DataError(f"{path}, line {number}: {error}. Expected an object with {expected}.") from error
+            rows[row.task_id] = row
+    return rows

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pytest_qeval.benchmarks.selftest import completion_of
 from pytest_qeval.config.run_settings import RunSettings
-from pytest_qeval.engines.replay import Answers, read_samples
+from pytest_qeval.engines.replay import FindCompletions, read_samples
 from pytest_qeval.schema import Problem
 
 __all__ = ["Replays"]
@@ -36,7 +36,7 @@ class Replays:
             self._samples = read_samples(self._settings.completions)
         return self._samples
 
-    def completions(self, recipe: str) -> Answers | None:
+    def completions(self, recipe: str) -> FindCompletions | None:
         """Return what finds a recipe's completions by benchmark and label; None where a model generates them."""
         if self._settings.selftest:
             return lambda benchmark, label: (completion_of(recipe, self._problem(benchmark, label)),)

@@ -9,8 +9,7 @@ import pytest
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.execution.sandbox import SandboxPool
-from pytest_qeval.perturb.base import Perturbation, perturb_problem
-from pytest_qeval.perturb.halves import half_given
+from pytest_qeval.perturb.base import Perturbation, half_given, perturb_problem
 from pytest_qeval.schema import Execution, Problem
 from pytest_qeval.settings import ExecutionSettings
 from tests.unit.perturb.builders import CODE_PERTURBATIONS

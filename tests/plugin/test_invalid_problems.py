@@ -129,7 +129,7 @@ def test_its_test_is_skipped_with_the_reason(replay: Run, pytester: pytest.Pytes
     assert result.ret == pytest.ExitCode.OK
     result.assert_outcomes(passed=5, skipped=1)
     result.stdout.fnmatch_lines(
-        ["  2 questions from 1 perturbation; left out: 1 invalid", f"SKIPPED*{BROKEN} is invalid: *"]
+        ["  2 perturbed problems from 1 perturbation; left out: 1 invalid", f"SKIPPED*{BROKEN} is invalid: *"]
     )
 
 
@@ -145,7 +145,7 @@ def test_a_comparison_counts_what_was_evaluated(replay: Run, run: Run, pytester:
         assert {**compared, "comparison": None} == live
 
 
-LONE = "* answers are compared with nothing: the same nominal was not selected, or answered by *"
+LONE = "* cases have no nominal completion to compare with: the nominal case was not selected, or has another *"
 
 
 def test_perturbed_completions_alone_have_no_rate(replay: Run, pytester: pytest.Pytester) -> None:
@@ -162,7 +162,7 @@ def test_a_part_of_what_was_made_is_told(replay: Run, pytester: pytest.Pytester)
     """The lines say how many of the perturbed problems were selected."""
     result = replay(completions(pytester.path), "-k", "own/1")
 
-    result.stdout.fnmatch_lines(["  3 questions from 1 perturbation, of which 1 were selected"])
+    result.stdout.fnmatch_lines(["  3 perturbed problems from 1 perturbation, of which 1 were selected"])
     result.stdout.no_fnmatch_line(LONE)
 
 

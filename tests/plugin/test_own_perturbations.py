@@ -28,7 +28,7 @@ def pytest_qeval_perturbations():
 
 @pytest.fixture
 def example(pytester: pytest.Pytester) -> Path:
-    """Lay the documented example into the project."""
+    """Copy the documented example into the project."""
     if not DOCS.is_dir():
         pytest.skip("an installed package has no documentation beside its tests")
     return Path(shutil.copytree(DOCS / "examples", pytester.path, dirs_exist_ok=True))
@@ -89,7 +89,7 @@ def test_it_is_listed(run: Run) -> None:
     result = run("--qeval-list", "perturbations")
 
     result.stdout.fnmatch_lines(
-        ["stray_comment  *a comment of no use*", "tab_indent  *", "  back_translation  *", "  recode  *"]
+        ["stray_comment  *a useless comment*", "tab_indent  *", "  back_translation  *", "  recode  *"]
     )
 
 

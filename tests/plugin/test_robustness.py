@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from pytest_qeval.benchmarks.micro import MICRO
+from pytest_qeval.perturb.catalogue import select
 from pytest_qeval.perturb.perturbed_problems import perturb_problems
-from pytest_qeval.perturb.selection import select
 from pytest_qeval.schema import Json
 from tests.plugin.runs import WRONG, read_records, read_report, write_samples
 
@@ -138,7 +138,7 @@ def test_a_saved_baseline_of_other_perturbations_is_refused(
     result = run("--qeval-completions", file, *ROBUST, *ASKED, "--qeval-baseline", "a.json.gz")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*a.json.gz holds no answer to 1 of the problems that are asked, such as micro/0-b*"])
+    result.stderr.fnmatch_lines(["*a.json.gz has no record of 1 of this run's cases, such as micro/0-b*"])
 
 
 def test_finished_runs_are_compared_like_live_ones(run: Run, pytester: pytest.Pytester, replayed: Path) -> None:

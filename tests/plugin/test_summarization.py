@@ -90,14 +90,14 @@ def test_sentences_are_not_executed(run: Run, pytester: pytest.Pytester) -> None
     samples = write_completions(pytester, "completions.jsonl", WORSE)
     result = run("--qeval-completions", samples, "--qeval-gate", "pass@1 >= 0.1")
 
-    check_refusal(result, "*needs a benchmark whose answers are executed; summarization has none*")
+    check_refusal(result, "*needs a benchmark whose completions are executed; summarization has none*")
 
 
 def test_code_has_no_scores(run: Run, samples: Path) -> None:
     """A gate on scores needs a benchmark of text."""
     result = run("--qeval-completions", str(samples), "--qeval-gate", "bleu >= 0.1")
 
-    check_refusal(result, "*needs a benchmark whose answers are scored; micro has none*")
+    check_refusal(result, "*needs a benchmark whose completions are scored; micro has none*")
 
 
 def test_several_samples_count_by_their_mean(run: Run, pytester: pytest.Pytester) -> None:

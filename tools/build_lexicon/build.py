@@ -1,8 +1,9 @@
-"""Make the lexicon again: `python -m build_lexicon.build /usr/share/wordnet`, with extra `robustness`.
+"""Build the lexicon of synonyms: `PYTHONPATH=tools python -m build_lexicon.build /usr/share/wordnet`.
 
-The folder is that of Debian's package wordnet-base (WordNet 3.0, Princeton University). The result is frozen and lies
-in `data/`, so that perturbed problems stay the same whatever a machine has installed; this script stays beside it to
-show where it comes from. Parts of speech are those of words in the docstrings of Python's own library.
+The folder is that of Debian's package wordnet-base (WordNet 3.0, Princeton University); the extra `robustness` is
+needed, too. The result is frozen in `pytest_qeval/perturb/docstring/data`, so that perturbed problems are the same on
+every machine. The vocabulary is that of the docstrings of Python's standard library, so the same bytes need the same
+version of Python; the lexicon's field `source` names it.
 """
 
 from __future__ import annotations
@@ -25,15 +26,16 @@ from pathlib import Path
 from build_lexicon.choices import CHOSEN
 from build_lexicon.wordnet import POS, WordNet, read_wordnet
 from pytest_qeval.errors import DataError
+from pytest_qeval.perturb.docstring.lexicon import PATH
 from pytest_qeval.perturb.docstring.words import FUNCTION_WORDS, TECHNICAL
 
 __all__ = ["build"]
 
 _FEWEST = 3
-"""Times that a word must stand in the library's docstrings to belong to the vocabulary."""
+"""How often a word of the vocabulary occurs in the library's docstrings at least."""
 _SHORTEST = 3
 _DOMINANT = 3.0
-"""How many times as often as all others together a part of speech must have been seen to be a word's own."""
+"""How much more often a word is one part of speech than all others together, to count as that one."""
 _LICENCE_LINES = 29
 _TAGS: Mapping[str, Sequence[str]] = {
     "NOUN": ("NN", "NNS"),
@@ -43,18 +45,24 @@ _TAGS: Mapping[str, Sequence[str]] = {
 }
 
 
-def build(wordnet: Path, data: Path) -> None:
+def build(wordnet: Path, data: Path, *, library: Path, chosen: Mapping[str, str] = CHOSEN) -> None:
     """Write `lexicon.json.gz`, its checksum and WordNet's licence into the folder `data`.
 
+    Args:
+        wordnet: Folder of WordNet's dict files.
+        data: Folder to write into.
+        library: Folder of the Python files whose docstrings are the vocabulary.
+        chosen: Synonyms by part of speech, as in `choices`.
+
     Raises:
-        DataError: when a pair that was chosen is none of WordNet's.
+        DataError: when a chosen pair has no synset in common.
     """
     net = read_wordnet(wordnet)
-    words = sorted(_vocabulary(Path(sysconfig.get_path("stdlib"))))
+    words = sorted(_vocabulary(library))
     content = {
         "source": f"WordNet 3.0, Python {platform.python_version()}, lemminflect {version('lemminflect')}",
         "kinds": {word: kind for word in words if (kind := _kind(word, net))},
-        "synonyms": {word: found for word, found in _synonyms(net) if word not in FUNCTION_WORDS},
+        "synonyms": {word: found for word, found in _synonyms(net, chosen) if word not in FUNCTION_WORDS},
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
     data.joinpath("lexicon.json.gz").write_bytes(gzip.compress(text, mtime=0))
@@ -83,7 +91,7 @@ def _docstrings(path: Path) -> Iterator[str]:
 
 
 def _kind(word: str, net: WordNet) -> str | None:
-    """Return the part of speech that a word has nearly always, by the counts of its lemmas in tagged texts."""
+    """Return the part of speech that a word nearly always is, by the counts of its lemmas in tagged texts."""
     from lemminflect import getAllLemmas  # noqa: PLC0415 - an extra
 
     lemmas = {kind: found for kind, found in getAllLemmas(word).items() if kind in POS}
@@ -94,10 +102,10 @@ def _kind(word: str, net: WordNet) -> str | None:
     return kind if seen[kind] >= _DOMINANT * (sum(seen.values()) - seen[kind]) else None
 
 
-def _synonyms(net: WordNet) -> Iterator[tuple[str, Mapping[str, Sequence[str]]]]:
-    """Return the synonyms of every inflectional form, by the part of speech that it must have."""
+def _synonyms(net: WordNet, chosen: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str, Sequence[str]]]]:
+    """Return the synonyms of every inflectional form, by part of speech."""
     found: dict[str, dict[str, Sequence[str]]] = {}
-    for kind, table in CHOSEN.items():
+    for kind, table in chosen.items():
         for entry in table.split(";"):
             lemma, _, listed = entry.strip().partition(": ")
             others = listed.split()
@@ -122,14 +130,14 @@ def _check(lemma: str, others: Sequence[str], kind: str, net: WordNet) -> None:
 
 
 def _forms(lemma: str, kind: str) -> Mapping[str, str]:
-    """Return a lemma's inflectional forms by their tags, only those in use: nothing is the "specialest"."""
+    """Return the inflectional forms of a lemma that are in use, by tag: nothing is the "specialest"."""
     from lemminflect import getAllInflections  # noqa: PLC0415 - an extra
 
     found = getAllInflections(lemma)
     known = {tag: found[tag][0] for tag in _TAGS[kind] if tag in found} or {_TAGS[kind][0]: lemma}
-    # Where past and participle are the same, the participle is not listed.
+    # lemminflect lists no participle where it is the same as the past.
     return known | {"VBN": known.get("VBN", known["VBD"])} if "VBD" in known else known
 
 
 if __name__ == "__main__":
-    build(Path(sys.argv[1]), Path(__file__).parent / "data")
+    build(Path(sys.argv[1]), PATH.parent, library=Path(sysconfig.get_path("stdlib")))

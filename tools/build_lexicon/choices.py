@@ -1,7 +1,7 @@
-"""Which synonyms stand for common words of docstrings: chosen by hand, each pair from one synset of WordNet.
+"""Synonyms of common words of docstrings: chosen by hand, each pair from one synset of WordNet.
 
-The most frequent sense alone does not do: that of "find" is to happen upon, that of "cookie" is a biscuit, and of a
-"handler" a trainer. Taken by that rule only 2 % of HumanEval's and MBPP's words had a synonym, most of them unfit.
+The most frequent sense is often wrong: to "find" is to happen upon, a "cookie" is a biscuit, a "handler" a trainer. By
+that rule only 2 % of HumanEval's and MBPP's words had a synonym, and most did not fit.
 """
 
 from __future__ import annotations
@@ -58,4 +58,4 @@ CHOSEN: Mapping[str, str] = {
         subsequently: afterwards; usually: commonly normally
     """,
 }
-"""By part of speech: "lemma: synonyms", those that fit where a docstring states a task."""
+"""By part of speech, as "lemma: synonyms": those that fit in the statement of a task."""

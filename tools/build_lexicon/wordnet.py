@@ -1,4 +1,4 @@
-"""WordNet's dict files (wndb(5WN), senseidx(5WN)), as far as the making of the lexicon needs them."""
+"""Read WordNet's dict files (wndb(5WN), senseidx(5WN)), as far as the lexicon needs them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 __all__ = ["POS", "WordNet", "read_wordnet"]
 
 POS: Mapping[str, str] = {"NOUN": "noun", "VERB": "verb", "ADJ": "adj", "ADV": "adv"}
-"""The parts of speech, as universal tags name them, and the files they lie in."""
+"""Parts of speech by their universal tags, and the names of their files."""
 
 _KINDS = {"1": "NOUN", "2": "VERB", "3": "ADJ", "4": "ADV", "5": "ADJ"}
 _Key = tuple[str, str]
@@ -26,10 +26,10 @@ class WordNet:
     lemmas: Mapping[_Key, Sequence[str]]
     """Lemmas of (offset, part of speech)."""
     counts: Mapping[_Key, int]
-    """How often (lemma, part of speech) was seen in texts that were tagged by hand, in any sense."""
+    """How often (lemma, part of speech) occurs in hand-tagged texts, in any sense."""
 
     def count(self, lemma: str, kind: str) -> int:
-        """Return how often a lemma was seen as this part of speech."""
+        """Return how often a lemma occurs as this part of speech."""
         return self.counts.get((lemma, kind), 0)
 
     def synonyms(self, lemma: str, kind: str) -> frozenset[str]:

@@ -1,1 +1,1 @@
-"""Make the files that perturbations with models of their own read."""
+"""Make the files of perturbations that need a model."""

@@ -1,4 +1,4 @@
-"""What the commands have in common that make files for perturbations with models of their own."""
+"""The command line of the tools that make files for perturbations with models."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ def pretrained(network: str, model: str) -> tuple[Any, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """A command that asks models about every problem of a benchmark, and writes what they say into a file."""
+    """A command that runs models on every problem of a benchmark, and writes a file of their results."""
 
     description: str
     file: str
     models: Mapping[str, str]
-    """The models on its command line: name and help text."""
+    """Arguments that name a model, with their help texts."""
     rows: Callable[[Iterable[Problem], Sequence[str]], Iterable[Json]]
-    """Gives the lines, of the problems and the models by that order."""
+    """Return the rows of the file; the models come in the order of the arguments."""
 
     def main(self, arguments: Sequence[str] | None = None) -> None:
-        """Do as the command line says; the file is written when all of it is there."""
+        """Run the command line; the file is written when all rows are there."""
         parser = argparse.ArgumentParser(description=self.description)
         parser.add_argument("benchmark", help="such as humaneval")
         for name, meaning in self.models.items():

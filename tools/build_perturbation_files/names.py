@@ -1,9 +1,9 @@
-"""Let a masked language model name local variables: makes the file of `syntax_proposed_names`.
+"""Let a masked language model name local variables, for the perturbation `rename_variable_model`.
 
-    python -m build_perturbation_files.names humaneval microsoft/codebert-base-mlm DIR
+    PYTHONPATH=tools python -m build_perturbation_files.names humaneval microsoft/codebert-base-mlm DIR
 
-Every use of the variable is masked at once, and the names that the model finds likeliest over all of them are written,
-the best first. A name is one token of the model. The file is made once and kept, so that all models are asked the same.
+Every use of the variable is masked at once, and the likeliest names over all of them are written, the best first. A
+name is one token of the model. Make the file once and keep it, so that all models get the same prompts.
 """
 
 from __future__ import annotations
@@ -13,18 +13,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from build_perturbation_files.command import Build, pretrained
 from pytest_qeval.perturb.base import nominal_form
-from pytest_qeval.perturb.code.proposed_names import FILE, rename_variable_model
-from pytest_qeval.perturb.code.variables import most_frequent_variable
+from pytest_qeval.perturb.code.variables import NAMES_FILE, most_frequent_variable, rename_variable_model
 from pytest_qeval.perturb.source import Source
 from pytest_qeval.schema import Json, Problem
 
 __all__ = ["Proposer", "hub_proposer", "main", "proposals"]
 
 Proposer = Callable[[Sequence[str]], Sequence[str]]
-"""Given the texts between the uses of a variable, gives names for it, the best first."""
+"""Return names for a variable, the best first, from the texts between its uses."""
 
 _NAMES = 20
-"""How many are written; the best ones are often taken."""
+"""How many are written, since the best ones are often taken."""
 
 
 def hub_proposer(model: str) -> Proposer:
@@ -35,7 +34,7 @@ def hub_proposer(model: str) -> Proposer:
         ModelSourceError: when there is no such model, or it is of another kind.
     """
     tokenizer, network = pretrained("AutoModelForMaskedLM", model)
-    # Code stands behind the docstring, so that what is too long loses its beginning.
+    # A program that is too long loses its beginning, which is the docstring.
     tokenizer.truncation_side = "left"
 
     def propose(pieces: Sequence[str]) -> Sequence[str]:
@@ -76,7 +75,7 @@ def _rows(problems: Iterable[Problem], models: Sequence[str]) -> Iterator[Json]:
 
 main = Build(
     description=(__doc__ or "").partition("\n")[0],
-    file=FILE,
+    file=NAMES_FILE,
     models={"model": "a masked language model of code: hub id or directory"},
     rows=_rows,
 ).main

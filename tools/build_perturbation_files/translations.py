@@ -1,9 +1,10 @@
-"""Translate docstrings there and back with a pair of models: makes the file of `docstring_translation`.
+"""Translate docstrings there and back with a pair of models, for the perturbation `back_translation`.
 
-    python -m build_perturbation_files.translations humaneval Helsinki-NLP/opus-mt-en-de Helsinki-NLP/opus-mt-de-en DIR
+    PYTHONPATH=tools python -m build_perturbation_files.translations humaneval \
+        Helsinki-NLP/opus-mt-en-de Helsinki-NLP/opus-mt-de-en DIR
 
-The file is made once and kept, so that all models are asked the same. Only paragraphs of prose are translated; one that
-comes back without a name or a value that it had is left as it was.
+Make the file once and keep it, so that all models get the same prompts. Only paragraphs of prose are translated; one
+that loses a name or a value in translation stays as it is.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from build_perturbation_files.command import Build, pretrained
 from pytest_qeval.perturb.docstring.prose import find_docstring
-from pytest_qeval.perturb.docstring.translation import FILE, fixed_values, passages
+from pytest_qeval.perturb.docstring.translation import TRANSLATIONS_FILE, fixed_values, passages
 from pytest_qeval.schema import Json, Problem
 
 __all__ = ["Translator", "hub_translator", "main", "translated"]
 
 Translator = Callable[[Sequence[str]], Sequence[str]]
-"""Translates texts, in order."""
+"""Translate texts, in order."""
 
 _WIDTH = 100
 _NO_MORE_THAN = 256
@@ -44,7 +45,7 @@ def hub_translator(model: str) -> Translator:
 
 
 def translated(problems: Iterable[Problem], there: Translator, back: Translator) -> Iterator[Json]:
-    """Return a row of the file for each problem whose docstring comes back as another one."""
+    """Return a row of the file for each problem whose docstring changes in translation."""
     for problem in problems:
         docstring = _there_and_back(problem, there, back)
         if docstring is not None:
@@ -59,7 +60,7 @@ def _there_and_back(problem: Problem, there: Translator, back: Translator) -> st
     texts = [" ".join(docstring.text[start:stop].split()) for start, stop in places]
     text = docstring.text
     for (start, stop), old, new in reversed(list(zip(places, texts, back(there(texts)), strict=True))):
-        # A quote or a backslash more could close the docstring or begin an escape sequence.
+        # One more quote or backslash could close the docstring or begin an escape sequence.
         closes = any(new.count(mark) > old.count(mark) for mark in "\"'\\")
         if not closes and fixed_values(old, docstring) <= fixed_values(new, docstring):
             text = text[:start] + _wrapped(new, text, start) + text[stop:]
@@ -67,7 +68,7 @@ def _there_and_back(problem: Problem, there: Translator, back: Translator) -> st
 
 
 def _wrapped(new: str, text: str, start: int) -> str:
-    """Break a paragraph into lines that are indented as its first, in a docstring that has several."""
+    """Break a paragraph into lines with the indentation of its first, in a docstring of several lines."""
     if "\n" not in text:
         return new
     line = text[text.rfind("\n", 0, start) + 1 : start]
@@ -88,7 +89,7 @@ def _rows(problems: Iterable[Problem], models: Sequence[str]) -> Iterator[Json]:
 
 main = Build(
     description=(__doc__ or "").partition("\n")[0],
-    file=FILE,
+    file=TRANSLATIONS_FILE,
     models={
         "there": "model from English into another language: hub id or directory",
         "back": "model from that language into English",

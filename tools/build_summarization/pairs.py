@@ -1,7 +1,8 @@
-"""Where the problems of `summarization` are from: functions of Python's standard library and their first sentences.
+"""Draw the problems of the benchmark `summarization`: functions of Python's standard library and their first sentences.
 
-`python -m build_summarization.pairs` prints them; under the Python that made the frozen file (its
-version is in every row) they come out byte by byte the same.
+    PYTHONPATH=tools python -m build_summarization.pairs > pairs.jsonl
+
+With the version of Python that made the frozen file (every row has it) the result is the same byte by byte.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ __all__ = ["N_PAIRS", "Pair", "choose", "main"]
 N_PAIRS = 150
 _SEED = 0
 _LINES = range(3, 26)
-"""Of a function without its docstring; blank ones do not count."""
+"""Lines of a function without its docstring and blank lines."""
 _WORDS = range(4, 26)
 _SENTENCE = re.compile(r"[A-Z][^\n]*[^.\s]\.")
 _INNER_END = re.compile(r"[.!?:;] ")
@@ -34,35 +35,31 @@ _CALIBRATION = {
     *("json", "logging", "multiprocessing", "urllib", "wsgiref", "xml", "xmlrpc"),
     "re",  # a module until Python 3.10
 }
-"""Packages that recipes are calibrated on, as they are on the public top-level modules: no problem is from there, or a
-static recipe would have been fitted to what it is then judged on. A test holds the two apart."""
+"""Packages that recipes are calibrated on, like the public top-level modules. No problem is from there: a static recipe
+would be evaluated on its own calibration data. A test holds the two apart."""
 _TOYS = {"antigravity", "this"}
 _COPIES = {"lib2to3/pgen2/tokenize.py"}
-"""Of public modules."""
+"""Copies of public modules."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """A function and what it is said to do."""
+    """A function and the first sentence of its docstring."""
 
     task_id: str
     module: str
-    """The file, below the folder of the standard library."""
+    """Path of the file in the standard library."""
     name: str
-    """Of the function, with its class."""
+    """Name of the function, with its class."""
     python: str
     code: str
-    """Without the docstring, not indented."""
+    """The function without its docstring and indentation."""
     reference: str
     """The docstring's first line, a sentence."""
 
 
 def choose(folder: Path) -> list[Pair]:
-    """Draw the pairs: in turn from every package or top-level module, until there are enough.
-
-    Args:
-        folder: Of the standard library.
-    """
+    """Draw pairs from the standard library in `folder`: in turn from every package or top-level module."""
     rng = random.Random(_SEED)  # noqa: S311 - reproducible, not secret
     left = {name: rng.sample(found, len(found)) for name, found in sorted(_found(folder).items())}
     chosen: list[Pair] = []
@@ -73,7 +70,7 @@ def choose(folder: Path) -> list[Pair]:
 
 
 def _found(folder: Path) -> Mapping[str, list[Pair]]:
-    """Return all functions that may be asked about, by package or top-level module; each code and sentence once."""
+    """Return all suitable functions by package or top-level module; each code and sentence once."""
     found: dict[str, list[Pair]] = {}
     seen: set[str] = set()
     for path in sorted(folder.rglob("*.py")):
@@ -121,7 +118,7 @@ def _functions(scope: ast.Module | ast.ClassDef, prefix: str) -> Iterator[tuple[
 
 
 def _is_good(function: ast.FunctionDef, code: str, reference: str) -> bool:
-    """Return whether a function is of the wanted size, and its docstring begins with a line that is one sentence."""
+    """Return whether a function has the wanted size, and its docstring begins with a line of one sentence."""
     docstring = ast.get_docstring(function) or ""
     alone = docstring.partition("\n")[2][:1] in {"", "\n"}  # or the sentence would go on in the next line
     one = _SENTENCE.fullmatch(reference) and not _INNER_END.search(reference)

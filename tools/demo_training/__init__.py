@@ -1,1 +1,1 @@
-"""Train the embedded model again, and make the problems of `micro`."""
+"""Train the embedded model, and make the problems of the benchmark `micro`."""

@@ -1,27 +1,27 @@
-"""Write the benchmark `micro`: `python -m demo_training.problems`."""
+"""Write the problems of the benchmark `micro`: `PYTHONPATH=tools python -m demo_training.problems`."""
 
 import json
 import sys
 from itertools import zip_longest
 from typing import Final
 
-from demo_training import questions_lists, questions_mappings, questions_numbers, questions_texts
+from demo_training import problems_lists, problems_mappings, problems_numbers, problems_texts
 from demo_training.define import define
-from demo_training.question import Question
+from demo_training.problem import MicroProblem
 from pytest_qeval.benchmarks.micro import PATH
 
 _KINDS: Final = (
-    questions_numbers.QUESTIONS,
-    questions_lists.QUESTIONS,
-    questions_texts.QUESTIONS,
-    questions_mappings.QUESTIONS,
+    problems_numbers.PROBLEMS,
+    problems_lists.PROBLEMS,
+    problems_texts.PROBLEMS,
+    problems_mappings.PROBLEMS,
 )
 _STRIDE: Final = 7
 """Steps through each kind's list, which is ordered by theme, so that every stretch of problems is a fair mixture."""
 
 
-def questions() -> tuple[Question, ...]:
-    """Return all questions, the kinds taking turns."""
+def problems() -> tuple[MicroProblem, ...]:
+    """Return all problems, the kinds taking turns."""
     turns = ([kind[place * _STRIDE % len(kind)] for place in range(len(kind))] for kind in _KINDS)
     return tuple(one for row in zip_longest(*turns) for one in row if one is not None)
 
@@ -31,13 +31,13 @@ def _solve(source: str, name: str, arguments: tuple[tuple[object, ...], ...]) ->
     return [(", ".join(map(repr, values)), repr(function(*values))) for values in arguments]
 
 
-def problem(number: int, asked: Question) -> dict[str, str]:
-    """Return one question in HumanEval's fields; expected values come from the reference code."""
-    name, head = asked.entry_point, f"def {asked.signature}:\n"
-    body = "".join(f"    {line}\n" for line in asked.solution.split("\n"))
-    solved = _solve(head + body, name, (*asked.shown, *asked.hidden))
-    shown = [line for call, value in solved[: len(asked.shown)] for line in (f">>> {name}({call})", value)]
-    docstring = "\n    ".join([f'    """{asked.wording}', *shown, '"""\n'])
+def render_problem(number: int, problem: MicroProblem) -> dict[str, str]:
+    """Return one problem in HumanEval's fields; expected values come from the reference code."""
+    name, head = problem.entry_point, f"def {problem.signature}:\n"
+    body = "".join(f"    {line}\n" for line in problem.solution.split("\n"))
+    solved = _solve(head + body, name, (*problem.shown, *problem.hidden))
+    shown = [line for call, value in solved[: len(problem.shown)] for line in (f">>> {name}({call})", value)]
+    docstring = "\n    ".join([f'    """{problem.wording}', *shown, '"""\n'])
     checks = "".join(f"    assert candidate({call}) == {value}\n" for call, value in solved)
     return {
         "task_id": f"micro/{number}",
@@ -50,7 +50,7 @@ def problem(number: int, asked: Question) -> dict[str, str]:
 
 def render() -> str:
     """Return the benchmark as JSON lines."""
-    lines = (json.dumps(problem(number, asked), sort_keys=True) for number, asked in enumerate(questions()))
+    lines = (json.dumps(render_problem(number, problem), sort_keys=True) for number, problem in enumerate(problems()))
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -58,7 +58,7 @@ def main() -> None:
     """Write the benchmark's file."""
     PATH.parent.mkdir(parents=True, exist_ok=True)
     PATH.write_text(render(), encoding="utf-8")
-    sys.stdout.write(f"{len(questions())} problems written to {PATH.name}\n")
+    sys.stdout.write(f"{len(problems())} problems written to {PATH.name}\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,9 @@
-"""Train the embedded model: `python -m demo_training.train --output DIR [--steps N --seed S --threads T]`."""
+"""Train the embedded model.
+
+    PYTHONPATH=tools python -m demo_training.train --output DIR [--steps N] [--seed S] [--threads T] [--compile]
+
+A killed training goes on from its last checkpoint in the output folder.
+"""
 
 import argparse
 import json

@@ -1,8 +1,8 @@
 """The key/value cache of the continuous batch: rows join, grow by their own lengths, and leave.
 
-Transformers' own caches append one column for the whole batch, so rows can neither join nor leave without copying
-everything. Here every row begins at column 0 and has its own length; a step writes behind each row's end and attends
-over as many columns as the longest live row has. What lies beyond a row's length is masked, never read.
+The caches of transformers append one column for the whole batch, so rows can neither join nor leave without copying
+everything. Here every row begins at column 0 and has its own length. A step writes behind each row's end and attends
+over as many columns as the longest live row has; columns beyond a row's length are masked.
 """
 
 from __future__ import annotations
@@ -15,48 +15,99 @@ import torch
 from transformers import PreTrainedConfig
 from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache, DynamicLayer
 
-__all__ = ["Prefix", "RowCache", "unsupported_cache"]
+__all__ = ["KeyValueStore", "Prefix", "RowCache", "StoredLayer", "find_unsupported_layers"]
 
-_CAPACITY_STEP = 64
+_COLUMN_STEP = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prefix:
-    """One prompt's keys and values, apart from any batch, so that several samples can begin from it."""
+    """Keys and values of one prompt outside of any batch, so that several samples can begin from it."""
 
     keys: tuple[torch.Tensor, ...]
-    """Per layer [kv_heads, length, head_dim], in the model's dtype."""
+    """Per layer [kv_heads, length, head_dim], in the model's dtype; with an encoder those of the decoder's start."""
     values: tuple[torch.Tensor, ...]
     length: int
-    """Tokens of the prompt. With an encoder these are the columns of what follows, and `keys` hold the decoder's."""
+    """Tokens of the prompt."""
     cross_keys: tuple[torch.Tensor, ...] = ()
-    """Per layer [heads, length, head_dim], of the encoder's output; empty where there is no encoder."""
+    """Per layer [heads, length, head_dim], of the encoder's output; empty without an encoder."""
     cross_values: tuple[torch.Tensor, ...] = ()
 
 
-class _RowLayer(CacheLayerMixin):  # type: ignore[misc] # transformers is untyped here
-    """One layer's keys and values for all rows, [rows, kv_heads, capacity, head_dim]."""
+class KeyValueStore:
+    """Keys and values of all layers, alternating: tensors [rows, heads, columns, head_dim] that grow by columns."""
+
+    def __init__(self, rows: int) -> None:
+        """Allocate nothing yet: the first `write` knows the shapes."""
+        self._rows = rows
+        self.columns = 0
+        self.tensors: list[torch.Tensor] = []
+
+    def write(
+        self, row: int, start: int, keys: Sequence[torch.Tensor], values: Sequence[torch.Tensor], *, columns: int
+    ) -> None:
+        """Write keys and values [heads, length, head_dim] into a row from column `start`; make room for `columns`."""
+        new = [tensor for pair in zip(keys, values, strict=True) for tensor in pair]
+        self.reserve(new, columns)
+        for stored, one in zip(self.tensors, new, strict=True):
+            stored[row, :, start : start + one.shape[1]] = one
+
+    def move(self, source: int, target: int, start: int, end: int) -> None:
+        """Copy columns `start` to `end` of row `source` over row `target`."""
+        for stored in self.tensors:
+            stored[target, :, start:end] = stored[source, :, start:end]
+
+    def reserve(self, like: Sequence[torch.Tensor], columns: int) -> None:
+        """Make room for `columns` columns of tensors like these ([heads, any, head_dim])."""
+        if columns <= self.columns:
+            return
+        self.columns = -(-columns // _COLUMN_STEP) * _COLUMN_STEP
+        # zeros, not empty: a masked column still meets softmax weight 0, and 0 × NaN would be NaN
+        grown = [one.new_zeros((self._rows, one.shape[0], self.columns, one.shape[2])) for one in like]
+        for new, old in zip(grown, self.tensors, strict=False):
+            new[:, :, : old.shape[2]] = old
+        self.tensors = grown
+
+
+class StoredLayer(CacheLayerMixin):  # type: ignore[misc] # transformers is untyped here
+    """One layer of a cache whose keys and values are in a `KeyValueStore`."""
 
     is_sliding = False
 
-    def __init__(self, owner: RowCache) -> None:
+    def __init__(self, store: KeyValueStore, index: int) -> None:
+        """Take the store and the layer's number."""
         super().__init__()
-        self._owner = owner
+        self._store, self._index = store, index
         self.is_initialized = True
 
-    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any) -> Any:
-        """Write a step's keys and values ([rows, kv_heads, queries, head_dim]) and give what is attended over."""
-        owner = self._owner
-        self.keys[owner.row_index, :, owner.columns] = key_states.transpose(1, 2)
-        self.values[owner.row_index, :, owner.columns] = value_states.transpose(1, 2)
-        rows = key_states.shape[0]
-        return self.keys[:rows, :, : owner.width], self.values[:rows, :, : owner.width]
+    @property
+    def pair(self) -> list[torch.Tensor]:
+        """Keys and values, [rows, heads, columns, head_dim] each."""
+        return self._store.tensors[2 * self._index : 2 * self._index + 2]
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Do nothing: `RowCache.place` makes the tensors."""
+        """Do nothing: the store makes the tensors."""
+
+    def get_max_length(self) -> int:
+        """Return the allocated columns."""
+        return self._store.columns
+
+
+class _RowLayer(StoredLayer):
+    def __init__(self, owner: RowCache, index: int) -> None:
+        super().__init__(owner.store, index)
+        self._owner = owner
+
+    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any) -> Any:
+        """Write a step's keys and values ([rows, kv_heads, queries, head_dim]) and return the attended ones."""
+        owner, (keys, values) = self._owner, self.pair
+        keys[owner.row_index, :, owner.columns] = key_states.transpose(1, 2)
+        values[owner.row_index, :, owner.columns] = value_states.transpose(1, 2)
+        rows = key_states.shape[0]
+        return keys[:rows, :, : owner.width], values[:rows, :, : owner.width]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Return the attended width; masks are ours, models do not build any from this."""
+        """Return the attended width; the mask is made by `RowCache.begin_step`."""
         del query_length
         return self._owner.width, 0
 
@@ -64,43 +115,32 @@ class _RowLayer(CacheLayerMixin):  # type: ignore[misc] # transformers is untype
         """Return the columns before the step's first query, of the longest row."""
         return self._owner.width - self._owner.columns.shape[1]
 
-    def get_max_length(self) -> int:
-        """Return the number of columns that are allocated."""
-        return int(self.keys.shape[2])
-
 
 class RowCache(Cache):  # type: ignore[misc] # transformers is untyped here
     """Keys and values of up to `rows` sequences of different lengths, each beginning at column 0."""
 
     def __init__(self, *, layers: int, rows: int, device: torch.device, dtype: torch.dtype) -> None:
         """Allocate nothing yet: the first `place` knows the shapes."""
-        super().__init__(layers=[_RowLayer(self) for _ in range(layers)])
-        self._rows = rows
+        self.store = KeyValueStore(rows)
+        super().__init__(layers=[_RowLayer(self, index) for index in range(layers)])
         self._device, self._dtype = device, dtype
-        self._capacity = 0
         self.width = 0
         self.columns = self.row_index = torch.empty((0, 0), dtype=torch.long)
 
     def place(self, row: int, prefix: Prefix, *, capacity: int) -> None:
-        """Copy a prompt into `row`, making sure that rows can grow to `capacity` tokens."""
-        if capacity > self._capacity:
-            self._grow(prefix, capacity)
-        for layer, keys, values in zip(self.layers, prefix.keys, prefix.values, strict=True):
-            layer.keys[row, :, : prefix.length] = keys
-            layer.values[row, :, : prefix.length] = values
+        """Copy a prompt into `row`; allocate room for rows of `capacity` tokens."""
+        self.store.write(row, 0, prefix.keys, prefix.values, columns=capacity)
 
     def move(self, source: int, target: int, *, length: int) -> None:
-        """Copy the first `length` tokens of row `source` over row `target`: how a hole is filled."""
-        for layer in self.layers:
-            layer.keys[target, :, :length] = layer.keys[source, :, :length]
-            layer.values[target, :, :length] = layer.values[source, :, :length]
+        """Fill a hole: copy the first `length` tokens of row `source` over row `target`."""
+        self.store.move(source, target, 0, length)
 
     def begin_step(self, lengths: Sequence[int], *, queries: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Prepare a forward pass of `queries` new tokens behind each row's length.
 
         Returns:
-            Positions [rows, queries] (int64), and the additive mask [rows, 1, queries, width] in the model's dtype:
-            made once here, not once per layer.
+            Positions [rows, queries] (int64), and the additive mask [rows, 1, queries, width] in the model's dtype,
+            made once here instead of once per layer.
         """
         self.width = max(lengths) + queries
         start = torch.tensor(lengths, device=self._device)
@@ -111,22 +151,9 @@ class RowCache(Cache):  # type: ignore[misc] # transformers is untyped here
         mask.masked_fill_(hidden, torch.finfo(self._dtype).min)
         return self.columns, mask[:, None]
 
-    def _grow(self, prefix: Prefix, capacity: int) -> None:
-        self._capacity = -(-capacity // _CAPACITY_STEP) * _CAPACITY_STEP
-        for layer, keys, values in zip(self.layers, prefix.keys, prefix.values, strict=True):
-            layer.keys = self._enlarged(layer.keys, keys)
-            layer.values = self._enlarged(layer.values, values)
 
-    def _enlarged(self, old: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor:
-        # zeros, not empty: a masked column still meets softmax weight 0, and 0 × NaN would be NaN
-        new = like.new_zeros((self._rows, like.shape[0], self._capacity, like.shape[2]))
-        if old is not None:
-            new[:, :, : old.shape[2]] = old
-        return new
-
-
-def unsupported_cache(config: PreTrainedConfig) -> str:
-    """Say why a model of this config cannot use `RowCache`; empty when every layer keeps all its keys and values."""
+def find_unsupported_layers(config: PreTrainedConfig) -> str:
+    """Return why `RowCache` cannot hold this model's cache; empty when every layer keeps all its keys and values."""
     odd = {type(layer).__name__ for layer in DynamicCache(config=config).layers if type(layer) is not DynamicLayer}
     if any("Sliding" in name for name in odd):
         return "sliding-window attention"

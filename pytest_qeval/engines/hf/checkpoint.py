@@ -1,4 +1,4 @@
-"""From a model source to a model in memory, by transformers: floating point, GGUF, or quantized already."""
+"""Load a checkpoint with transformers: floating point, GGUF, or quantized already."""
 
 from __future__ import annotations
 
@@ -17,30 +17,31 @@ from transformers.utils import logging as transformers_logging
 
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import MissingPackageError, ModelSourceError
-from pytest_qeval.quantize.checkpoints.exported import StoredCheckpoint, read_checkpoint
+from pytest_qeval.quantize.checkpoints.reader import ExportedCheckpoint, read_checkpoint
 from pytest_qeval.quantize.recipe import EXPORT_FILE, Dtype
 
 __all__ = ["from_pretrained", "stored_checkpoint"]
 
-_HELD = ("weight", "qweight", "weight_packed")
-"""What quantized layers call their weights; beside them their formats have names of their own."""
-_NAMED = 3
-"""How many missing tensors a message names."""
+_WEIGHT_NAMES = ("weight", "qweight", "weight_packed")
+"""Names of weights in quantized layers; formats name scales and zero points in their own ways."""
+_MAX_NAMES = 3
+"""Missing tensors that a message names."""
 
 
 def from_pretrained(
-    source: ModelSource, dtype: Dtype, device: torch.device, exported: StoredCheckpoint | None
+    source: ModelSource, dtype: Dtype, device: torch.device, exported: ExportedCheckpoint | None
 ) -> tuple[Any, Any]:
     """Load model and tokenizer, quietly.
 
     Args:
-        source: What `resolve` found.
-        dtype: Of the floating-point parts.
+        source: The resolved model.
+        dtype: Type of the floating-point parts.
         device: Where to put the model.
-        exported: What `stored_checkpoint` found: its integers as floats make the model, to be quantized by them again.
+        exported: The checkpoint that `stored_checkpoint` has read. The model is made of its integers as floats, and
+            quantized to the same integers afterwards.
 
     Raises:
-        ModelSourceError: when transformers cannot load it, or would make up weights that are not in the files.
+        ModelSourceError: when transformers cannot load it, or would initialize weights that are not in the files.
         MissingPackageError: when the checkpoint's quantization needs a package that is not installed.
     """
     with _quiet():
@@ -57,7 +58,7 @@ def from_pretrained(
             ) from error
 
 
-def stored_checkpoint(source: ModelSource) -> StoredCheckpoint | None:
+def stored_checkpoint(source: ModelSource) -> ExportedCheckpoint | None:
     """Read a checkpoint that this program exported; None for any other.
 
     Raises:
@@ -68,9 +69,9 @@ def stored_checkpoint(source: ModelSource) -> StoredCheckpoint | None:
     return read_checkpoint(source.path)
 
 
-def _from_exported(source: ModelSource, exported: StoredCheckpoint, device: torch.device) -> tuple[Any, Any]:
+def _from_exported(source: ModelSource, exported: ExportedCheckpoint, device: torch.device) -> tuple[Any, Any]:
     config = AutoConfig.from_pretrained(source.location)
-    dtype = _stated(config)
+    dtype = _config_dtype(config)
     if hasattr(config, "quantization_config"):
         del config.quantization_config
     try:
@@ -94,11 +95,11 @@ def _from_files(source: ModelSource, dtype: Dtype, device: torch.device) -> tupl
     extra: dict[str, Any] = {}
     if source.kind == "gguf" and source.path is not None:
         where["gguf_file"] = source.path.name
-        if hasattr(transformers, "GgufConfig"):  # newer transformers keep the blocks packed unless told otherwise
+        if hasattr(transformers, "GgufConfig"):  # newer transformers keep the blocks packed by default
             extra["quantization_config"] = transformers.GgufConfig(dequantize=True)
     torch_dtype = _torch_dtype(source, dtype, where)
     tokenizer = AutoTokenizer.from_pretrained(**where)
-    # a bar of the unpacking of GGUF files is no bar of transformers', and cannot be switched off as those are
+    # the progress bar of GGUF unpacking is not one of transformers' own, and cannot be switched off as those are
     with redirect_stderr(io.StringIO()) if source.kind == "gguf" else nullcontext():
         model, found = _auto_class(source).from_pretrained(
             **where, **extra, dtype=torch_dtype, device_map={"": device}, output_loading_info=True
@@ -108,23 +109,23 @@ def _from_files(source: ModelSource, dtype: Dtype, device: torch.device) -> tupl
 
 
 def _auto_class(source: ModelSource) -> Any:
-    # a config alone does not tell: BART's stands in the mapping of causal models too, for its decoder
+    # the config's class is not enough: BART's is in the mapping of causal models too, for its decoder
     return AutoModelForSeq2SeqLM if source.encoder_decoder else AutoModelForCausalLM
 
 
 def _missing(source: ModelSource, found: Mapping[str, Collection[str]]) -> list[str]:
-    """Return the tensors that the files lack; of a quantized checkpoint only weights."""
+    """Return the tensors that the files lack; only weights for a quantized checkpoint."""
     missing = found["missing_keys"]
-    return [name for name in missing if not source.stored or name.rpartition(".")[2] in _HELD]
+    return [name for name in missing if not source.stored or name.rpartition(".")[2] in _WEIGHT_NAMES]
 
 
 def _check_whole(source: ModelSource, missing: Collection[str]) -> None:
-    """Refuse a model of which transformers has drawn weights at random, which it only mentions in its log."""
+    """Refuse a model with weights that transformers has drawn at random, which it only mentions in its log."""
     if missing:
         names = sorted(missing)
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
         raise ModelSourceError(
-            f"the weight files of {source.name} lack {', '.join(names[:_NAMED])}{more}, which its config asks for: "
+            f"the weight files of {source.name} lack {', '.join(names[:_MAX_NAMES])}{more}, which its config asks for: "
             "fetch or export the model again."
         )
 
@@ -133,27 +134,27 @@ def _torch_dtype(source: ModelSource, dtype: Dtype, where: dict[str, Any]) -> to
     if dtype != "checkpoint":
         return torch.float32 if dtype == "float32" else torch.bfloat16
     if source.kind == "gguf":
-        return torch.float32  # its blocks state no floating-point type
-    return _stated(AutoConfig.from_pretrained(**where))
+        return torch.float32  # its blocks have no floating-point type
+    return _config_dtype(AutoConfig.from_pretrained(**where))
 
 
-def _stated(config: Any) -> torch.dtype:
+def _config_dtype(config: Any) -> torch.dtype:
+    """Return the config's type, float32 where it names none; `dtype="auto"` would take the first tensor's there."""
     stated = getattr(config, "dtype", None)
     return stated if isinstance(stated, torch.dtype) else torch.float32
 
 
 def _missing_package(source: ModelSource, error: ImportError) -> Exception:
-    """Name the package that a quantized checkpoint needs, as far as transformers tells."""
+    """Name the package that a quantized checkpoint needs, as far as transformers names it."""
     reason = str(error).strip().splitlines()[0]
-    extra = {"bitsandbytes": "bitsandbytes", "torchao": "torchao", "compressed-tensors": "compressed-tensors"}
-    if source.stored in extra:
-        return MissingPackageError(source.stored, extra=extra[source.stored], purpose=f"the checkpoint {source.name}")
+    if source.stored in {"bitsandbytes", "torchao", "compressed-tensors"}:
+        return MissingPackageError(source.stored, extra=source.stored, purpose=f"the checkpoint {source.name}")
     return ModelSourceError(f"the checkpoint {source.name} is quantized ({source.stored or 'unknown'}): {reason}")
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep progress bars, advice and warnings of the loader off the terminal, and put everything back."""
+    """Silence the loader's progress bars, advice and warnings, and restore everything."""
     verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()

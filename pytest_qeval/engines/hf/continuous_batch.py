@@ -6,16 +6,21 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from pytest_qeval.engines.hf.decoder import Decoder, pick_group
-from pytest_qeval.engines.hf.drafting import LONGEST_DRAFT, draft_length
-from pytest_qeval.engines.hf.forward import BatchModel, Prefilled
-from pytest_qeval.engines.hf.rows import Row, Text, Unit
+from pytest_qeval.engines.hf.encoder_decoder import EncoderDecoder, EncoderDecoderBatchModel
+from pytest_qeval.engines.hf.forward import CausalBatchModel, Prefilled
+from pytest_qeval.engines.hf.language_model import LanguageModel
+from pytest_qeval.engines.hf.prompt_lookup import MAX_DRAFT_TOKENS, choose_draft_length
+from pytest_qeval.engines.hf.rows import PendingSample, Row
 from pytest_qeval.settings import GenerationSettings
 
-__all__ = ["BatchShape", "ContinuousBatch"]
+__all__ = ["BatchModel", "BatchShape", "ContinuousBatch", "make_batch_model"]
+
+BatchModel = CausalBatchModel | EncoderDecoderBatchModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,47 +34,37 @@ class BatchShape:
     group_tokens: int = 1024
     """Padded tokens of one prefill at most, unless one prompt alone is longer."""
     window: int = 32
-    """Prompts at the head of the queue among which a group of similar lengths is sought."""
+    """Prompts at the head of the queue among which a group of similar lengths is picked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ready:
     """A sample whose prompt is prefilled and that waits for a free row."""
 
-    unit: Unit
+    sample: PendingSample
     prefilled: Prefilled
     admitted_at: float
 
 
 class ContinuousBatch(Decoder):
-    """Decodes a queue of requests through a model, many rows at a time."""
+    """Decodes a queue of requests, many rows at a time."""
 
-    def __init__(
-        self,
-        model: BatchModel,
-        text: Text,
-        generation: GenerationSettings,
-        *,
-        shape: BatchShape,
-        context: int,
-        target_room: int | None = None,
-    ) -> None:
-        """Take the model with its cache, the tokenizer's side, what the user asked for, and the room; see `Decoder`."""
-        super().__init__(text, generation, context=context, target_room=target_room)
-        self._model = model
+    def __init__(self, language_model: LanguageModel, generation: GenerationSettings, *, shape: BatchShape) -> None:
+        """Take the model, the user's settings, and the batch's shape."""
+        super().__init__(language_model, generation)
         self._shape = shape
-        self._restart()
+        self._model = make_batch_model(language_model.model, language_model.encoder_decoder, rows=shape.rows)
 
     def _restart(self) -> None:
-        self._waiting: deque[tuple[Unit, ...]] = deque()
+        self._waiting: deque[tuple[PendingSample, ...]] = deque()
         self._ready: deque[_Ready] = deque()
         self._live: list[Row] = []
         self._capacity = 0
 
-    def _enqueue(self, units: tuple[Unit, ...]) -> None:
-        self._waiting.append(units)
-        # Of the whole queue: caches that grow again and again leave holes in the heap, in which nothing larger fits.
-        longest = len(units[0].prompt_ids) + units[0].max_new_tokens + LONGEST_DRAFT
+    def _enqueue(self, samples: tuple[PendingSample, ...]) -> None:
+        self._waiting.append(samples)
+        # Room for the whole queue: caches that grow again and again leave holes in the heap that nothing larger fits.
+        longest = len(samples[0].prompt_ids) + samples[0].max_new_tokens + MAX_DRAFT_TOKENS
         self._capacity = max(self._capacity, longest)
 
     def _work(self) -> None:
@@ -84,16 +79,15 @@ class ContinuousBatch(Decoder):
     def _prefill(self, count: int) -> None:
         started = time.perf_counter()
         window = list(self._waiting)[: self._shape.window]
-        picked = pick_group(
-            [len(units[0].prompt_ids) for units in window], count=count, tokens=self._shape.group_tokens
-        )
+        lengths = [len(samples[0].prompt_ids) for samples in window]
+        picked = pick_group(lengths, count=count, tokens=self._shape.group_tokens)
         group = [window[at] for at in picked]
-        prefilled = self._model.prefill([units[0].prompt_ids for units in group])
+        prefilled = self._model.prefill([samples[0].prompt_ids for samples in group])
         for at in reversed(picked):
             del self._waiting[at]
-        for units, prompt in zip(group, prefilled, strict=True):
+        for samples, prompt in zip(group, prefilled, strict=True):
             self._prompt_tokens += prompt.prefix.length
-            self._ready.extend(_Ready(unit=unit, prefilled=prompt, admitted_at=started) for unit in units)
+            self._ready.extend(_Ready(sample=sample, prefilled=prompt, admitted_at=started) for sample in samples)
 
     def _join(self) -> None:
         """Let prefilled samples take free rows; their first token comes from the prompt's own logits."""
@@ -101,7 +95,7 @@ class ContinuousBatch(Decoder):
         if not count:
             return
         joining = [self._ready.popleft() for _ in range(count)]
-        rows = [self._row(ready.unit, ready.admitted_at) for ready in joining]
+        rows = [self._row(ready.sample, ready.admitted_at) for ready in joining]
         tokens = self._choose(torch.stack([ready.prefilled.logits for ready in joining]), rows)
         for ready, row, token in zip(joining, rows, tokens, strict=True):
             self._append(row, token)
@@ -112,41 +106,41 @@ class ContinuousBatch(Decoder):
             self._live.append(row)
 
     def _decode(self) -> None:
-        """Advance every row by a token, or by several where it guessed them right."""
-        guesses = self._guess()
-        padded = max(map(len, guesses))
+        """Advance every row by one token, and by its draft tokens as far as the model confirms them."""
+        drafts = self._draft()
+        width = max(map(len, drafts))
         fed = [
-            [row.ids[-1], *guess, *[0] * (padded - len(guess))] for row, guess in zip(self._live, guesses, strict=True)
+            [row.ids[-1], *draft, *[0] * (width - len(draft))] for row, draft in zip(self._live, drafts, strict=True)
         ]
-        self._confirm(self._model.advance([row.cached_tokens for row in self._live], fed), guesses)
-        self._leave()
+        self._verify(self._model.advance([row.cached_tokens for row in self._live], fed), drafts)
+        self._remove_finished()
 
-    def _guess(self) -> list[list[int]]:
-        """Guess tokens for every row; all empty where guessing would not pay, or the model could not take them."""
-        if not self._model.drafts:
+    def _draft(self) -> list[list[int]]:
+        """Draft tokens for every row; all empty where drafts would not pay, or the model cannot take them."""
+        if not self._model.supports_drafts:
             return [[] for _ in self._live]
-        guesses = [row.drafter.draft() for row in self._live]
-        rates = [row.drafter.rate for row, guess in zip(self._live, guesses, strict=True) if guess]
-        length = draft_length(rates, len(self._live))
-        return [guess[:length] for guess in guesses]
+        drafts = [row.lookup.draft() for row in self._live]
+        rates = [row.lookup.rate for row, draft in zip(self._live, drafts, strict=True) if draft]
+        length = choose_draft_length(rates, len(self._live))
+        return [draft[:length] for draft in drafts]
 
-    def _confirm(self, logits: torch.Tensor, guesses: Sequence[Sequence[int]]) -> None:
-        """Append what the model chooses ([rows, queries, vocabulary]), as far as each row's guess was the same."""
-        confirmed = [0] * len(guesses)
-        active = list(range(len(guesses)))
+    def _verify(self, logits: torch.Tensor, drafts: Sequence[Sequence[int]]) -> None:
+        """Append the tokens that the model chooses ([rows, queries, vocabulary]), as far as each row's draft agrees."""
+        accepted = [0] * len(drafts)
+        active = list(range(len(drafts)))
         for at in range(logits.shape[1]):
-            chosen = logits[:, at] if len(active) == len(guesses) else logits[active, at]
+            chosen = logits[:, at] if len(active) == len(drafts) else logits[active, at]
             tokens = self._choose(chosen, [self._live[row] for row in active])
             for row, token in zip(active, tokens, strict=True):
                 self._append(self._live[row], token)
-                confirmed[row] += at < len(guesses[row]) and guesses[row][at] == token
-            active = [row for row in active if confirmed[row] > at and not self._live[row].reason]
+                accepted[row] += at < len(drafts[row]) and drafts[row][at] == token
+            active = [row for row in active if accepted[row] > at and not self._live[row].reason]
             if not active:
                 break
-        for live, guess, count in zip(self._live, guesses, confirmed, strict=True):
-            live.drafter.learn(count, len(guess))
+        for live, draft, count in zip(self._live, drafts, accepted, strict=True):
+            live.lookup.update_rate(count, len(draft))
 
-    def _leave(self) -> None:
+    def _remove_finished(self) -> None:
         """Take finished rows out; the last live row moves into each hole, so that rows stay contiguous."""
         for at in range(len(self._live) - 1, -1, -1):
             row = self._live[at]
@@ -157,3 +151,10 @@ class ContinuousBatch(Decoder):
             if last is not row:
                 self._model.cache.move(len(self._live), at, length=last.cached_tokens)
                 self._live[at] = last
+
+
+def make_batch_model(model: Any, encoder_decoder: EncoderDecoder | None, *, rows: int) -> BatchModel:
+    """Join a transformers model with the cache of its rows."""
+    if encoder_decoder:
+        return EncoderDecoderBatchModel(model, rows=rows, start=encoder_decoder.start)
+    return CausalBatchModel(model, rows=rows)

@@ -1,4 +1,4 @@
-"""What every way of decoding shares: who is still owed a completion, what is finished, and what an exception costs."""
+"""What both ways of decoding share: unfinished samples, finished completions, and recovery from exceptions."""
 
 from __future__ import annotations
 
@@ -9,37 +9,34 @@ from itertools import groupby
 
 import torch
 
-from pytest_qeval.engines.base import EngineProgress, Finished, Request
-from pytest_qeval.engines.hf.drafting import Drafter
-from pytest_qeval.engines.hf.rows import Row, Text, Unit
+from pytest_qeval.engines.base import FinishedCompletion, Request
+from pytest_qeval.engines.hf.language_model import LanguageModel
+from pytest_qeval.engines.hf.prompt_lookup import PromptLookup
+from pytest_qeval.engines.hf.rows import PendingSample, Row
 from pytest_qeval.engines.hf.sampling import choose, sample_rng
+from pytest_qeval.schema import EngineProgress
 from pytest_qeval.settings import GenerationSettings
 
 __all__ = ["Decoder", "pick_group"]
 
 
 class Decoder(ABC):
-    """A queue of requests whose unfinished samples survive any exception; subclasses say how a step is done."""
+    """A queue of requests whose unfinished samples survive any exception; subclasses do the decoding."""
 
-    def __init__(
-        self, text: Text, generation: GenerationSettings, *, context: int, target_room: int | None = None
-    ) -> None:
-        """Take the tokenizer's side, what the user asked for, and the model's context length in tokens.
-
-        With an encoder the context is the prompt's alone, and `target_room` is how much the decoder may say.
-        """
-        self._text = text
+    def __init__(self, language_model: LanguageModel, generation: GenerationSettings) -> None:
+        """Take the model and the user's settings."""
+        self._language_model = language_model
+        self._codec = language_model.codec
         self._generation = generation
-        self._context = context
-        self._target_room = target_room
-        # The one truth about what is owed: everything else can be rebuilt from it after an exception.
-        self._open: dict[tuple[str, int], Unit] = {}
-        self._outbox: list[Finished] = []
+        # All unfinished samples: queue and rows can be rebuilt from it after an exception.
+        self._unfinished: dict[tuple[str, int], PendingSample] = {}
+        self._outbox: list[FinishedCompletion] = []
         self._total = self._finished = self._new_tokens = self._prompt_tokens = 0
         self._busy_s = 0.0
+        self._restart()
 
     @abstractmethod
-    def _enqueue(self, units: tuple[Unit, ...]) -> None:
+    def _enqueue(self, samples: tuple[PendingSample, ...]) -> None:
         """Append all samples of one request to the queue."""
 
     @abstractmethod
@@ -48,29 +45,30 @@ class Decoder(ABC):
 
     @abstractmethod
     def _restart(self) -> None:
-        """Forget queue and rows; what is owed is enqueued anew right after."""
+        """Forget queue and rows; unfinished samples are enqueued again right after."""
 
     def submit(self, requests: Sequence[Request]) -> None:
         """Tokenize and queue requests; one whose prompt leaves no room is finished at once, empty."""
-        prompts = self._text.ask(requests)
+        prompts = self._codec.encode_requests(requests)
         for request, ids in zip(requests, prompts, strict=True):
-            room = max(0, min(self._generation.max_new_tokens, self._room(len(ids))))
-            units = tuple(
-                Unit(request=request, index=index, prompt_ids=ids, max_new_tokens=room)
+            room = self._language_model.completion_room(len(ids))
+            limit = max(0, min(self._generation.max_new_tokens, room))
+            samples = tuple(
+                PendingSample(request=request, index=index, prompt_ids=ids, max_new_tokens=limit)
                 for index in range(request.n_samples)
             )
-            self._total += len(units)
-            self._open.update({unit.name: unit for unit in units})
-            if room:
-                self._enqueue(units)
+            self._total += len(samples)
+            self._unfinished.update({sample.name: sample for sample in samples})
+            if limit:
+                self._enqueue(samples)
                 continue
-            for unit in units:
-                self._finish(self._row(unit, time.perf_counter()))
+            for sample in samples:
+                self._finish(self._row(sample, time.perf_counter()))
 
-    def step(self) -> Sequence[Finished]:
-        """Do one unit of work and hand out what is finished; see `Engine.step`."""
+    def step(self) -> Sequence[FinishedCompletion]:
+        """Do one unit of work and return the finished completions; see `Engine.step`."""
         started = time.perf_counter()
-        finished: list[Finished] = []
+        finished: list[FinishedCompletion] = []
         try:
             self._work()
             finished, self._outbox = self._outbox, []
@@ -93,24 +91,18 @@ class Decoder(ABC):
             busy_s=self._busy_s,
         )
 
-    def _room(self, prompt_tokens: int) -> int:
-        """Return the tokens that the model has positions for behind, or with an encoder besides, such a prompt."""
-        if self._target_room is None:
-            return self._context - prompt_tokens
-        return self._target_room if prompt_tokens <= self._context else 0
-
     def _recover(self) -> None:
-        """Begin again with whatever is still owed, in the order it was asked for."""
+        """Enqueue all unfinished samples again, in the order of their requests."""
         delivered = {(finished.key, finished.index) for finished in self._outbox}
-        self._finished = self._total - len(self._open.keys() | delivered)
-        self._open = {name: unit for name, unit in self._open.items() if name not in delivered}
+        self._finished = self._total - len(self._unfinished.keys() | delivered)
+        self._unfinished = {name: sample for name, sample in self._unfinished.items() if name not in delivered}
         self._restart()
-        for _, units in groupby(self._open.values(), key=lambda unit: unit.request.key):
-            self._enqueue(tuple(units))
+        for _, samples in groupby(self._unfinished.values(), key=lambda sample: sample.request.key):
+            self._enqueue(tuple(samples))
 
-    def _row(self, unit: Unit, admitted_at: float) -> Row:
-        rng = sample_rng(self._generation.seed, unit.request.seed, unit.index)
-        return Row(unit=unit, rng=rng, drafter=Drafter(unit.prompt_ids), admitted_at=admitted_at)
+    def _row(self, sample: PendingSample, admitted_at: float) -> Row:
+        rng = sample_rng(self._generation.seed, sample.request.seed, sample.index)
+        return Row(sample=sample, rng=rng, lookup=PromptLookup(sample.prompt_ids), admitted_at=admitted_at)
 
     def _choose(self, logits: torch.Tensor, rows: Sequence[Row]) -> list[int]:
         settings = self._generation
@@ -119,16 +111,16 @@ class Decoder(ABC):
 
     def _append(self, row: Row, token: int) -> None:
         self._new_tokens += 1
-        self._text.append(row, token)
-        row.drafter.append(token)
+        self._codec.append(row, token)
+        row.lookup.append(token)
 
     def _finish(self, row: Row) -> None:
-        self._outbox.append(self._text.finish(row))
-        self._open.pop(row.unit.name, None)
+        self._outbox.append(self._codec.finish(row))
+        self._unfinished.pop(row.sample.name, None)
 
 
 def pick_group(lengths: Sequence[int], *, count: int, tokens: int) -> list[int]:
-    """Pick prompts of similar length: the first of the queue always, then its neighbours in the order of length.
+    """Pick prompts of similar length: always the first of the queue, then its neighbours in the order of length.
 
     Taking the first keeps the order of finishing close to the queue's; taking neighbours keeps padding small.
 

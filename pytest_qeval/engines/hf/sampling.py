@@ -1,4 +1,4 @@
-"""How the next token is chosen from logits: the largest, or a seeded draw that knows nothing of the batch."""
+"""Choose the next token from logits: the largest, or a seeded draw that does not depend on the batch."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import torch
 __all__ = ["choose", "sample_rng"]
 
 _NUCLEUS_CANDIDATES = 512
-"""Tokens looked at first for top-p; sorting a vocabulary of 152k for each token would cost more than the model."""
+"""Tokens tried first for top-p; sorting a vocabulary of 152k for each token would cost more than the model."""
 
 
 def sample_rng(session_seed: int, request_seed: int, index: int) -> random.Random:
-    """Return the source of randomness of one sample: the same numbers whatever its neighbours or the batch width."""
+    """Return the random generator of one sample, independent of its neighbours and the batch width."""
     return random.Random(f"{session_seed}/{request_seed}/{index}")  # noqa: S311 # sampling, not cryptography
 
 
 def choose(logits: torch.Tensor, rngs: Sequence[random.Random], *, temperature: float, top_p: float) -> list[int]:
     """Choose one token per row of `logits` ([rows, vocabulary], any float dtype).
 
-    Temperature 0 takes the largest logit, the lowest id among equals. Otherwise every row spends exactly one number
-    of its own generator on the inverse of its cumulative distribution.
+    Temperature 0 takes the largest logit, the lowest id among equals. Otherwise every row draws exactly one number
+    from its own generator and inverts its cumulative distribution.
     """
     if temperature == 0.0:
-        # max, not argmax: the same answer, four times faster for bfloat16 on a CPU (torch 2.13)
+        # max, not argmax: the same result, four times faster for bfloat16 on a CPU (torch 2.13)
         return list(map(int, logits.max(dim=-1).indices.tolist()))
     probabilities = torch.softmax(logits.float() / temperature, dim=-1)
     draws = torch.tensor([rng.random() for rng in rngs], device=logits.device)

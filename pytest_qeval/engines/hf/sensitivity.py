@@ -1,27 +1,25 @@
-"""Sensitivity: which block of a model suffers most when it alone is quantized."""
+"""Sensitivity: how much a model changes when one of its blocks alone is quantized."""
 
 from __future__ import annotations
 
 import copy
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
-import torch
 from torch import nn
 
-from pytest_qeval.engines.hf.calibration import Reader, observed_ranges
-from pytest_qeval.engines.hf.checkpoint import from_pretrained
-from pytest_qeval.engines.hf.compat import why_not_continuous
-from pytest_qeval.engines.hf.loading import choose_device
-from pytest_qeval.engines.hf.scoring import teacher_of
-from pytest_qeval.engines.hf.seq2seq import sides_of
+from pytest_qeval.engines.hf.calibration import CalibrationRun, observe_ranges
+from pytest_qeval.engines.hf.loading import load_language_model
+from pytest_qeval.engines.hf.scoring import teacher_forcing
+from pytest_qeval.engines.hf.trial import find_fallback_reason
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import RecipeError
 from pytest_qeval.facts import BlockSensitivity, SensitivityFacts
 from pytest_qeval.measure.divergence import Divergence, compare_logits
 from pytest_qeval.quantize.apply import NO_RANGES, quantize_
 from pytest_qeval.quantize.corpus import CalibrationTexts
-from pytest_qeval.quantize.places import plan_places
+from pytest_qeval.quantize.layers import plan_layers
 from pytest_qeval.quantize.recipe import Recipe
 
 __all__ = ["block_names", "measure_sensitivity"]
@@ -30,44 +28,42 @@ __all__ = ["block_names", "measure_sensitivity"]
 def measure_sensitivity(
     source: ModelSource,
     recipe: Recipe,
-    solved: Sequence[tuple[str, str]],
+    solutions: Sequence[tuple[str, str]],
     *,
     device: str,
     threads: int | None,
     texts: CalibrationTexts | None = None,
 ) -> SensitivityFacts:
-    """Quantize one block after the other, everything else in full precision, and compare with the untouched model.
+    """Quantize one block after the other, everything else in full precision, and compare with the original model.
 
-    The Kullback-Leibler divergence is teacher-forced: both models are shown a prompt and its solution, and the
-    solution's tokens count. Memory peaks at the model, one block and the logits of the texts.
+    The Kullback-Leibler divergence is teacher-forced: both models read a prompt and its solution, and the solution's
+    tokens count. Memory peaks at the model, one block and the logits of the texts.
 
     Args:
         source: The model.
         recipe: One of this package's own schemes.
-        solved: Prompts and their solutions.
+        solutions: Prompts and their solutions.
         device: As `--qeval-device`.
         threads: CPU threads for torch; None leaves its own choice.
-        texts: What static activations are calibrated on.
+        texts: Calibration texts for static activations.
 
     Raises:
         RecipeError: when the recipe is another package's, or quantizes nothing in any block.
     """
     if recipe.quantizer:
         raise RecipeError(f"{recipe.name}: sensitivity takes this package's own schemes, such as int8 or w4a16-g128.")
-    if threads is not None:
-        torch.set_num_threads(threads)
     started = time.perf_counter()
-    model, tokenizer = from_pretrained(source, recipe.dtype, choose_device(device), None)
-    model.eval()
-    ranges = NO_RANGES
+    language_model = load_language_model(source, recipe.dtype, device=device, threads=threads)
+    model, ranges = language_model.model, NO_RANGES
     if texts and recipe.calibration:
-        sides = sides_of(model, tokenizer)
-        continuous = not why_not_continuous(model, sides)
-        reader = Reader(model, tokenizer, texts, recipe.calibration, eos_ids=(), continuous=continuous, sides=sides)
-        ranges = observed_ranges(model, recipe, reader)
-    teacher = teacher_of(model, tokenizer)
-    scored = [teacher.text(prompt, solution) for prompt, solution in solved]
-    baseline = [teacher.logits(text) for text in scored]
+        reason = find_fallback_reason(model, language_model.encoder_decoder)
+        # without end-of-sequence tokens, so that every continuation has the plan's length
+        language_model = replace(language_model, fallback_reason=reason, eos_ids=())
+        run = CalibrationRun(language_model, texts, recipe.calibration)
+        ranges = observe_ranges(model, recipe, run)
+    forcing = teacher_forcing(model, language_model.tokenizer)
+    scored = [forcing.tokenize(prompt, solution) for prompt, solution in solutions]
+    baseline = [forcing.logits(text) for text in scored]
     blocks = []
     for name, count in block_names(model, recipe).items():
         parent, _, leaf = name.rpartition(".")
@@ -75,8 +71,8 @@ def measure_sensitivity(
         setattr(holder, leaf, copy.deepcopy(original))
         done = quantize_(model, recipe, ranges=ranges, within=name)
         assert done.quantized_layers == count  # noqa: S101 - a block that stayed as it is would rank as harmless
-        pairs = zip(baseline, map(teacher.logits, scored), strict=True)
-        divergence = Divergence(sequences=tuple(compare_logits(*pair) for pair in pairs))
+        pairs = zip(baseline, map(forcing.logits, scored), strict=True)
+        divergence = Divergence.total(compare_logits(*pair) for pair in pairs)
         setattr(holder, leaf, original)
         blocks.append(BlockSensitivity(name=name, layers=count, kl=divergence.mean_kl, same_top1=divergence.same_top1))
     return SensitivityFacts(
@@ -97,7 +93,7 @@ def block_names(model: nn.Module, recipe: Recipe) -> dict[str, int]:
     lists = [name for name, module in model.named_modules() if isinstance(module, nn.ModuleList)]
     outermost = [name for name in lists if not any(name.startswith(f"{other}.") for other in lists)]
     blocks: dict[str, int] = {}
-    for place in plan_places(model, recipe):
+    for place in plan_layers(model, recipe):
         if place.kept:
             continue
         inside = next((name for name in outermost if place.name.startswith(f"{name}.")), None)

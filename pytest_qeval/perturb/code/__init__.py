@@ -1,1 +1,1 @@
-"""Perturbations of code, its layout and its names."""
+"""Perturbations of code: its names, its syntax and its format."""

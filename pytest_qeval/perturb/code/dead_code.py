@@ -1,4 +1,4 @@
-"""Code that never runs: a statement of the given half, copied into a block that is not entered."""
+"""Perturbations that insert dead code: a statement of the given half, copied into a block that is never entered."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import ast
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from pytest_qeval.perturb.base import Perturbation
-from pytest_qeval.perturb.source import Edit, Function, Source, first_valid, fresh_name
+from pytest_qeval.perturb.base import Apply, Perturbation, on_source
+from pytest_qeval.perturb.source import Edit, Function, Source, apply_first_valid, fresh_name
 from pytest_qeval.schema import Problem
 
 __all__ = ["DEAD_CODE_FIRST", "DEAD_CODE_LAST"]
 
-_PLAIN = ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Expr | ast.Return | ast.Assert | ast.Raise
+_SIMPLE = ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Expr | ast.Return | ast.Assert | ast.Raise
 _LEAVING = ast.Return | ast.Raise | ast.Break | ast.Continue
 _BINDING = ast.Assign | ast.AugAssign | ast.AnnAssign | ast.NamedExpr | ast.Yield | ast.YieldFrom | ast.Await
-
-
 _Scope = Function | ast.ClassDef
 
 
@@ -31,29 +30,32 @@ class _Statement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """Where a block may be inserted: at the start of a line."""
+    """Start of a line where a block may be inserted."""
 
     offset: int
     indentation: str
     scope: _Scope
 
 
-def _statements(source: Source) -> Sequence[_Statement]:
-    """List the function's statements that begin in the given half, nested ones too, in the order of the text."""
-    found = [*_inside(source.function, source.function)]
+_Places = Callable[[Source, Sequence[_Statement]], Iterator[_Place]]
+
+
+def _given_statements(source: Source) -> Sequence[_Statement]:
+    """Return the function's statements that begin in the given half, nested ones too, in the order of the text."""
+    found = _nested_statements(source.function, source.function)
     given = [statement for statement in found if source.start(statement.node) < source.cut]
     return sorted(given, key=lambda statement: source.start(statement.node))
 
 
-def _inside(node: ast.AST, scope: _Scope) -> Iterator[_Statement]:
+def _nested_statements(node: ast.AST, scope: _Scope) -> Iterator[_Statement]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.stmt):
             yield _Statement(node=child, scope=scope)
-        yield from _inside(child, child if isinstance(child, _Scope) else scope)
+        yield from _nested_statements(child, child if isinstance(child, _Scope) else scope)
 
 
 def _first_places(source: Source, _statements: Sequence[_Statement]) -> Iterator[_Place]:
-    """Return the place behind the docstring and the imports that follow it."""
+    """Return the place after the docstring and the imports that follow it."""
     for node in source.function.body:
         if node is source.docstring or isinstance(node, ast.Import | ast.ImportFrom | ast.Global):
             continue
@@ -65,15 +67,15 @@ def _first_places(source: Source, _statements: Sequence[_Statement]) -> Iterator
 
 
 def _last_places(source: Source, statements: Sequence[_Statement]) -> Iterator[_Place]:
-    """Return the place behind the last complete statement of the given half, or in the block that it opens.
+    """Return the place after the last complete statement of the given half, or in the block that it opens.
 
-    Behind a `return` and the like it would be dead without its block: there it comes before.
+    After a `return` and the like the block would be dead without its head, so there it comes before the statement.
     """
     last = statements[-1]
     start = source.start(last.node)
     is_first = source.is_first_on_line(start)
-    inner = [found.node for found in _inside(last.node, last.scope)]
-    if inner:  # a block whose first statement is not given any more
+    inner = [found.node for found in _nested_statements(last.node, last.scope)]
+    if inner:  # a block whose first statement is not given
         scope = last.node if isinstance(last.node, _Scope) else last.scope
         yield _Place(offset=source.cut, indentation=source.indentation(source.start(inner[0])), scope=scope)
     elif source.end(last.node) <= source.cut and not (isinstance(last.node, _LEAVING) and is_first):
@@ -84,11 +86,11 @@ def _last_places(source: Source, statements: Sequence[_Statement]) -> Iterator[_
 
 
 def _copies(source: Source, statements: Sequence[_Statement], place: _Place) -> Sequence[str]:
-    """List the statements of one line that mean nothing else at the place: they never run, but bind their names."""
+    """Return the one-line statements that may stand at the place: a dead assignment still makes its name local."""
     return [
-        source.text[source.start(found.node) : source.end(found.node)]
+        source.segment(found.node)
         for found in statements
-        if isinstance(found.node, _PLAIN)
+        if isinstance(found.node, _SIMPLE)
         and found.node is not source.docstring
         and found.node.lineno == found.node.end_lineno
         and source.end(found.node) <= source.cut
@@ -96,50 +98,41 @@ def _copies(source: Source, statements: Sequence[_Statement], place: _Place) -> 
     ]
 
 
-def _inserting(
-    places: Callable[[Source, Sequence[_Statement]], Iterator[_Place]],
-) -> Callable[[Problem, random.Random], Problem]:
-    """Make a perturbation of a way to find a place."""
+def _inserting(find_places: _Places) -> Apply:
+    """Make a perturbation of a function that finds places."""
 
-    def apply(problem: Problem, rng: random.Random) -> Problem:
-        source = Source.of(problem)
-        statements = _statements(source) if source else ()
-        if source is None or not statements:
+    def perturb(problem: Problem, source: Source, rng: random.Random) -> Problem:
+        statements = _given_statements(source)
+        if not statements:
             return problem
-        counter = fresh_name("_", problem)
-        header = rng.choice(("if False:", "while False:", f"for {counter} in range(0):"))
-        return first_valid(problem, _insertions(source, statements, places(source, statements), header, rng))
+        head = rng.choice(("if False:", "while False:", f"for {fresh_name('_', problem)} in range(0):"))
+        return apply_first_valid(problem, _insertions(source, statements, find_places, head, rng))
 
-    return apply
+    return on_source(perturb)
 
 
 def _insertions(
-    source: Source, statements: Sequence[_Statement], places: Iterator[_Place], header: str, rng: random.Random
+    source: Source, statements: Sequence[_Statement], find_places: _Places, head: str, rng: random.Random
 ) -> Iterator[list[Edit]]:
-    for place in places:
+    for place in find_places(source, statements):
         copies = _copies(source, statements, place)
         if copies:
             unit = "\t" if "\t" in place.indentation else "    "
-            lines = (header, unit + rng.choice(copies))
-            text = "".join(f"{place.indentation}{line}\n" for line in lines)
+            text = f"{place.indentation}{head}\n{place.indentation}{unit}{rng.choice(copies)}\n"
             yield [Edit(start=place.offset, end=place.offset, text=text)]
 
 
-DEAD_CODE_FIRST = Perturbation(
+_of_syntax = partial(Perturbation, category="syntax", level="syntax", form="half")
+
+DEAD_CODE_FIRST = _of_syntax(
     name="dead_code_first",
-    category="syntax",
-    level="syntax",
-    form="half",
-    summary="a statement of the given half copied behind the docstring, into a block that is never entered",
-    invariant="What runs is the same; docstring and imports stay first.",
+    summary="a statement of the given half copied after the docstring, into a block that is never entered",
+    invariant="The same statements run; docstring and imports stay first.",
     apply=_inserting(_first_places),
 )
-DEAD_CODE_LAST = Perturbation(
+DEAD_CODE_LAST = _of_syntax(
     name="dead_code_last",
-    category="syntax",
-    level="syntax",
-    form="half",
     summary="a statement of the given half copied to its end, into a block that is never entered",
-    invariant="What runs is the same, and the rest continues the same block.",
+    invariant="The same statements run, and the rest continues the same block.",
     apply=_inserting(_last_places),
 )

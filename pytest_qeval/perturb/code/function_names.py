@@ -1,13 +1,16 @@
-"""The function's name, perturbed: the same task under another name, in prompt, solution and test alike."""
+"""Perturbations of the function's name, in prompt, canonical solution and test alike."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from pytest_qeval.perturb.base import Perturbation
-from pytest_qeval.perturb.code.name_words import inflections, other_style, substituted, synonyms_of
-from pytest_qeval.perturb.code.renaming import is_free, renamed
+from pytest_qeval.perturb.base import Apply, Perturbation
+from pytest_qeval.perturb.code.renaming import is_free, rename_function
+from pytest_qeval.perturb.docstring.lexicon import load_lemminflect, load_lexicon
+from pytest_qeval.perturb.keyboard import NEIGHBOURS
 from pytest_qeval.schema import Problem
 
 __all__ = [
@@ -17,21 +20,24 @@ __all__ = [
     "NAME_INFLECTION",
     "NAME_SWAP_CHARACTERS",
     "NAME_SYNONYM",
+    "other_style",
+    "substitute_words",
 ]
 
 _TYPO = 0.05
 _FLIP = 0.35
+_SUBSTITUTED = 0.5
 _DRAWS = 50
-"""How often a name is drawn before the problem is left alone; names of one letter have few others."""
-
-_INVARIANT = "Description, examples and parameters stay; solution and test follow the new name."
+"""How often a name is drawn before the problem is left alone; a name of one letter has few alternatives."""
+_PIECES = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^A-Za-z]+")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def _butter_fingers(name: str, rng: random.Random) -> str:
-    letters = [place for place, character in enumerate(name) if character.lower() in _NEIGHBOURS]
+    letters = [place for place, character in enumerate(name) if character.lower() in NEIGHBOURS]
     characters = list(name)
-    for place in _some(letters, _TYPO, rng):
-        typed = rng.choice(_NEIGHBOURS[name[place].lower()])
+    for place in _choose(letters, _TYPO, rng):
+        typed = rng.choice(NEIGHBOURS[name[place].lower()])
         characters[place] = typed.upper() if name[place].isupper() else typed
     return "".join(characters)
 
@@ -39,7 +45,7 @@ def _butter_fingers(name: str, rng: random.Random) -> str:
 def _swap_characters(name: str, rng: random.Random) -> str:
     pairs = [place for place in range(len(name) - 1) if name[place : place + 2].isalnum()]
     characters = list(name)
-    for place in _some([place for place in pairs if name[place] != name[place + 1]], _TYPO, rng):
+    for place in _choose([place for place in pairs if name[place] != name[place + 1]], _TYPO, rng):
         characters[place], characters[place + 1] = characters[place + 1], characters[place]
     return "".join(characters)
 
@@ -47,102 +53,118 @@ def _swap_characters(name: str, rng: random.Random) -> str:
 def _change_case(name: str, rng: random.Random) -> str:
     letters = [place for place, character in enumerate(name) if character.isalpha()]
     characters = list(name)
-    for place in _some(letters, _FLIP, rng):
+    for place in _choose(letters, _FLIP, rng):
         characters[place] = characters[place].swapcase()
     return "".join(characters)
 
 
-def _inflection(name: str, rng: random.Random) -> str:
-    return substituted(name, inflections, rng)
-
-
-def _synonym(name: str, rng: random.Random) -> str:
-    return substituted(name, synonyms_of, rng)
-
-
-def _some(places: list[int], share: float, rng: random.Random) -> list[int]:
-    """Choose each place with the same probability, and one of them where that chose none."""
+def _choose(places: Sequence[int], share: float, rng: random.Random) -> Sequence[int]:
+    """Choose each place with the same probability, and at least one of them."""
     chosen = [place for place in places if rng.random() < share]
     return chosen or ([rng.choice(places)] if places else [])
 
 
-def _keyboard() -> Mapping[str, str]:
-    """Return the letters around each letter of a QWERTY keyboard, whose rows are shifted by half a key."""
-    rows = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
-    around: dict[str, str] = {}
-    for height, row in enumerate(rows):
-        for place, letter in enumerate(row):
-            beside = [(height, place - 1), (height, place + 1)]
-            above = [(height - 1, place), (height - 1, place + 1)]
-            below = [(height + 1, place - 1), (height + 1, place)]
-            around[letter] = "".join(
-                rows[y][x] for y, x in beside + above + below if 0 <= y < len(rows) and 0 <= x < len(rows[y])
-            )
-    return around
+def other_style(name: str) -> str:
+    """Turn snake case into camel case and the other way round; a name of one word stays as it is.
+
+    >>> other_style("has_close_elements"), other_style("minPath"), other_style("longest")
+    ('hasCloseElements', 'min_path', 'longest')
+    """
+    bare = name.lstrip("_")
+    leading = name[: len(name) - len(bare)]
+    if "_" in bare.strip("_"):
+        first, *others = [word for word in bare.split("_") if word]
+        return leading + first + "".join(word[0].upper() + word[1:] for word in others)
+    return leading + _HUMP.sub("_", bare).lower() if _HUMP.search(bare) else name
 
 
-_NEIGHBOURS = _keyboard()
+def substitute_words(name: str, rng: random.Random, alternatives: Callable[[str], Sequence[str]]) -> str:
+    """Replace each word of a name that has alternatives with probability one half, and at least one.
+
+    Args:
+        name: such as `sort_third` or `minPath`; case and underscores stay.
+        rng: source of randomness.
+        alternatives: returns the words that may replace a lower-case word.
+    """
+    pieces = _PIECES.findall(name)
+    options = {
+        place: found for place, word in enumerate(pieces) if word.isalpha() and (found := alternatives(word.lower()))
+    }
+    for place in _choose([*options], _SUBSTITUTED, rng):
+        word, old = rng.choice(options[place]), pieces[place]
+        if old.isupper() and len(old) > 1:
+            pieces[place] = word.upper()
+        else:
+            pieces[place] = word.capitalize() if old[0].isupper() else word
+    return "".join(pieces)
 
 
-def _renaming(new_name: Callable[[str, random.Random], str]) -> Callable[[Problem, random.Random], Problem]:
-    """Make a perturbation of a way to perturb names: draw until the name may be given."""
+def _inflections(word: str) -> Sequence[str]:
+    """Return the other inflected forms of a word, as any part of speech that the dictionary allows, sorted."""
+    library = load_lemminflect()
+    forms = {
+        form
+        for part_of_speech, lemmas in library.getAllLemmas(word).items()
+        for lemma in lemmas
+        for found in library.getAllInflections(lemma, upos=part_of_speech).values()
+        for form in found
+    }
+    return sorted(form for form in forms if form != word and form.isalpha() and form.isascii() and form.islower())
+
+
+def _synonyms(word: str) -> Sequence[str]:
+    """Return the synonyms of a word, as any part of speech; technical terms have none."""
+    return sorted({other for others in load_lexicon().synonyms.get(word, {}).values() for other in others})
+
+
+def _renaming(new_name: Callable[[str, random.Random], str]) -> Apply:
+    """Make a perturbation that draws new names until one is free."""
 
     def apply(problem: Problem, rng: random.Random) -> Problem:
         for _ in range(_DRAWS):
             name = new_name(problem.entry_point, rng)
             if is_free(name, problem):
-                return renamed(problem, name) or problem
+                return rename_function(problem, name) or problem
         return problem
 
     return apply
 
 
-NAME_CAMEL_CASE = Perturbation(
-    name="name_camel_case",
+_of_name = partial(
+    Perturbation,
     category="function name",
     level="name",
+    invariant="Docstring, examples and parameters stay; solution and test follow the new name.",
+)
+
+NAME_CAMEL_CASE = _of_name(
+    name="name_camel_case",
     summary="function name from snake case to camel case or back; names of one word stay",
-    invariant=_INVARIANT,
     apply=_renaming(lambda name, _rng: other_style(name)),
     random=False,
 )
-NAME_BUTTER_FINGERS = Perturbation(
+NAME_BUTTER_FINGERS = _of_name(
     name="name_butter_fingers",
-    category="function name",
-    level="name",
-    summary="each letter of the function name hit beside its key with probability 0.05, at least one",
-    invariant=_INVARIANT,
+    summary="each letter of the function name replaced by a neighbouring key with probability 0.05, at least one",
     apply=_renaming(_butter_fingers),
 )
-NAME_SWAP_CHARACTERS = Perturbation(
+NAME_SWAP_CHARACTERS = _of_name(
     name="name_swap_characters",
-    category="function name",
-    level="name",
     summary="neighbouring characters of the function name swapped with probability 0.05, at least one pair",
-    invariant=_INVARIANT,
     apply=_renaming(_swap_characters),
 )
-NAME_CHANGE_CASE = Perturbation(
+NAME_CHANGE_CASE = _of_name(
     name="name_change_case",
-    category="function name",
-    level="name",
     summary="case of each letter of the function name flipped with probability 0.35, at least one",
-    invariant=_INVARIANT,
     apply=_renaming(_change_case),
 )
-NAME_INFLECTION = Perturbation(
+NAME_INFLECTION = _of_name(
     name="name_inflection",
-    category="function name",
-    level="name",
     summary="words of the function name in another inflected form with probability 0.5, at least one",
-    invariant=_INVARIANT,
-    apply=_renaming(_inflection),
+    apply=_renaming(partial(substitute_words, alternatives=_inflections)),
 )
-NAME_SYNONYM = Perturbation(
+NAME_SYNONYM = _of_name(
     name="name_synonym",
-    category="function name",
-    level="name",
-    summary="words of the function name give way to synonyms with probability 0.5, at least one; terms stay",
-    invariant=_INVARIANT,
-    apply=_renaming(_synonym),
+    summary="words of the function name replaced by synonyms with probability 0.5, at least one; terms stay",
+    apply=_renaming(partial(substitute_words, alternatives=_synonyms)),
 )

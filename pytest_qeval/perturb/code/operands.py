@@ -1,4 +1,4 @@
-"""A comparison read from the other side: `a > b` becomes `b < a`."""
+"""Perturbation that mirrors a comparison: `a > b` becomes `b < a`."""
 
 from __future__ import annotations
 
@@ -7,25 +7,19 @@ import random
 import tokenize
 from collections.abc import Iterator
 
-from pytest_qeval.perturb.base import Perturbation
-from pytest_qeval.perturb.source import Edit, Source, first_valid, outside_f_strings
+from pytest_qeval.perturb.base import Perturbation, on_source
+from pytest_qeval.perturb.source import Edit, Source, apply_first_valid, walk_outside_f_strings
 from pytest_qeval.schema import Problem
 
 __all__ = ["OPERAND_SWAP"]
 
 _MIRRORED: dict[type[ast.cmpop], str] = {
-    ast.Eq: "==",
-    ast.NotEq: "!=",
-    ast.Lt: ">",
-    ast.LtE: ">=",
-    ast.Gt: "<",
-    ast.GtE: "<=",
-    ast.Is: "is",
+    ast.Eq: "==", ast.NotEq: "!=", ast.Lt: ">", ast.LtE: ">=", ast.Gt: "<", ast.GtE: "<=", ast.Is: "is",
     ast.IsNot: "is not",
-}
+}  # fmt: skip
 
-# What only looks. An iterator that both operands exhaust could tell `sum` and its like from that; `list` and `sorted`,
-# to which programs do pass iterators, are not among them.
+# Builtins without side effects. `sum` and the like would exhaust an iterator that both operands share, which programs
+# do not pass to them; they do pass iterators to `list` and `sorted`, which are therefore missing.
 _PURE_CALLS = frozenset({
     "abs", "bool", "chr", "float", "int", "isinstance", "len", "max", "min", "ord", "range", "round", "str",
     "sum", "type",
@@ -33,15 +27,14 @@ _PURE_CALLS = frozenset({
 _EFFECTS = (ast.Call, ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)
 
 
-def _operand_swap(problem: Problem, _rng: random.Random) -> Problem:
+def _operand_swap(problem: Problem, source: Source, _rng: random.Random) -> Problem:
     """Swap the operands of the first comparison that allows it."""
-    source = Source.of(problem)
-    return problem if source is None else first_valid(problem, ([edit] for edit in _swaps(source)))
+    return apply_first_valid(problem, ([edit] for edit in _swaps(source)))
 
 
 def _swaps(source: Source) -> Iterator[Edit]:
     """Return the change of each comparison, in the order of the text."""
-    nodes = list(outside_f_strings(source.function))
+    nodes = list(walk_outside_f_strings(source.function))
     steady = not any(isinstance(node, ast.Global | ast.Nonlocal | ast.NamedExpr) for node in nodes)
     for node in sorted((node for node in nodes if isinstance(node, ast.Compare)), key=source.start):
         if len(node.ops) == 1 and _is_safe(node.left, node.comparators[0], steady=steady):
@@ -61,20 +54,14 @@ def _swap(source: Source, node: ast.Compare) -> Edit | None:
     sign = [
         (a, b) for token, a, b in inside if low <= a and b <= high and token.string not in "()" and token.string.strip()
     ]
-    left, before = _parted(source.text[start : sign[0][0]])
-    right = source.text[sign[-1][1] : end]
-    after = right[: len(right) - len(right.lstrip())]
-    swapped = f"{right.lstrip()}{before}{mirrored}{after}{left}"
-    return Edit(start=start, end=end, text=_apart(source.text[start - 1], swapped, source.text[end : end + 1]))
+    left, right = source.text[start : sign[0][0]], source.text[sign[-1][1] : end]
+    before, after = left[len(left.rstrip()) :], right[: len(right) - len(right.lstrip())]
+    swapped = f"{right.lstrip()}{before}{mirrored}{after}{left.rstrip()}"
+    return Edit(start=start, end=end, text=_separate(source.text[start - 1], swapped, source.text[end : end + 1]))
 
 
-def _parted(text: str) -> tuple[str, str]:
-    bare = text.rstrip()
-    return bare, text[len(bare) :]
-
-
-def _apart(before: str, text: str, after: str) -> str:
-    """Keep a word from growing together with its new neighbour: `return(a)>b`."""
+def _separate(before: str, text: str, after: str) -> str:
+    """Add a blank where a word would join its new neighbour: `return(a)>b`."""
     left = " " if _is_word(before) and _is_word(text[0]) else ""
     right = " " if _is_word(text[-1]) and _is_word(after) else ""
     return f"{left}{text}{right}"
@@ -90,7 +77,7 @@ def _is_safe(left: ast.expr, right: ast.expr, *, steady: bool) -> bool:
     Args:
         left: one operand.
         right: the other.
-        steady: whether evaluating one operand cannot give the variables of the other new values.
+        steady: whether the evaluation of one operand cannot change the variables of the other.
     """
     if not _has_effects(left) and not _has_effects(right):
         return True
@@ -99,7 +86,7 @@ def _is_safe(left: ast.expr, right: ast.expr, *, steady: bool) -> bool:
 
 
 def _has_effects(node: ast.expr) -> bool:
-    """Suspect every call of doing something, but those of builtins that only look."""
+    """Return whether an expression may have side effects: every call may, but those of pure builtins."""
     suspects = [found for found in ast.walk(node) if isinstance(found, _EFFECTS)]
     return any(
         not (isinstance(found, ast.Call) and isinstance(found.func, ast.Name) and found.func.id in _PURE_CALLS)
@@ -113,7 +100,7 @@ OPERAND_SWAP = Perturbation(
     level="syntax",
     form="half",
     summary="first comparison of the given half mirrored: a > b becomes b < a",
-    invariant="The comparison gives the same; where the order of evaluation could matter, it is left alone.",
-    apply=_operand_swap,
+    invariant="The comparison gives the same result; it is left alone where the order of evaluation could matter.",
+    apply=on_source(_operand_swap),
     random=False,
 )

@@ -1,26 +1,45 @@
-"""A local variable under another name, wherever the function uses it.
+"""Perturbations of the name of a local variable, wherever the function uses it.
 
-Parameters keep their names, other than in ReCode: a call by keyword would break, and an answer that is written against
-the docstring may well use them.
+Parameters keep their names, unlike in ReCode: a call by keyword would break, and a completion written from the
+docstring may well use them. New names are fixed, random, or proposed by a model of code: `variable_names.jsonl` has one
+object a line with the `task_id`, the `variable`, and its `names`, the best first. The first name that is free is taken.
+ReCode also takes names from a masked language model (VarRenamerCB; Wang et al., 2022, arXiv:2212.10264).
 """
 
 from __future__ import annotations
 
 import ast
 import builtins
-import keyword
 import random
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 
-from pytest_qeval.perturb.base import Apply, Perturbation
-from pytest_qeval.perturb.source import Edit, Source, first_valid, fresh_name, outside_f_strings, words_of
+from pytest_qeval.perturb.base import Apply, Perturbation, on_source
+from pytest_qeval.perturb.code.renaming import is_free
+from pytest_qeval.perturb.source import (
+    Edit,
+    Source,
+    apply_first_valid,
+    bound_names,
+    fresh_name,
+    walk_outside_f_strings,
+)
+from pytest_qeval.perturb.task_rows import TaskRow, find_file, read_rows
 from pytest_qeval.schema import Problem
 
-__all__ = ["INVARIANT", "RENAME_VARIABLE_NAIVE", "RENAME_VARIABLE_RANDOM", "most_frequent_variable", "renaming"]
+__all__ = [
+    "NAMES_FILE",
+    "RENAME_VARIABLE_NAIVE",
+    "RENAME_VARIABLE_RANDOM",
+    "Proposal",
+    "most_frequent_variable",
+    "read_proposals",
+    "rename_variable_model",
+]
 
-INVARIANT = "Parameters and all other names stay; the variable is renamed in the whole function."
-
+NAMES_FILE = "variable_names.jsonl"
 _DRAWS = 100
 _LOOKING_AT_NAMES = frozenset({"locals", "vars", "eval", "exec", "globals"})
 
@@ -28,92 +47,116 @@ _LOOKING_AT_NAMES = frozenset({"locals", "vars", "eval", "exec", "globals"})
 def most_frequent_variable(source: Source) -> Sequence[ast.Name]:
     """Return every use, in the whole function, of the local variable that the given half uses most.
 
-    Of equally frequent ones the first counts. What cannot be renamed everywhere is passed over: parameters, imports,
-    nested functions, names of the module or of Python, and what an f-string mentions.
+    Of equally frequent variables the first counts. Names that cannot be renamed everywhere are skipped: parameters,
+    imports, nested functions, names of the module or of Python, and names in f-strings.
     """
     uses: dict[str, list[ast.Name]] = {}
-    names = [node for node in outside_f_strings(source.function) if isinstance(node, ast.Name)]
+    names = [node for node in walk_outside_f_strings(source.function) if isinstance(node, ast.Name)]
     for node in sorted(names, key=source.start):
         uses.setdefault(node.id, []).append(node)
     given = {name: [source.start(node) < source.cut for node in found].count(True) for name, found in uses.items()}
-    barred = _barred(source)
-    free = [name for name in uses if given[name] and name not in barred]
+    fixed = _fixed_names(source)
+    free = [name for name in uses if given[name] and name not in fixed]
     return uses[max(free, key=lambda name: given[name])] if free and not _LOOKING_AT_NAMES & uses.keys() else ()
 
 
-def _barred(source: Source) -> set[str]:
-    """Return the names that are not, or not only, local variables bound by assignments and loops."""
-    everything = list(ast.walk(source.function))
-    stored = {node.id for node in everything if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
-    barred = {node.id for node in everything if isinstance(node, ast.Name)} - stored
-    for node in everything:
-        barred.update(_bound_otherwise(node))
-        if isinstance(node, ast.JoinedStr | ast.ClassDef):  # unplaced, or attributes of a class
-            barred.update(inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
-    outside = [node for node in ast.walk(source.tree) if isinstance(node, ast.Name)]
-    inside = {id(node) for node in everything}
-    module = {node.id for node in outside if id(node) not in inside}
-    return barred | module | set(dir(builtins))
+def _fixed_names(source: Source) -> set[str]:
+    """Return the names that are anything but local variables bound by assignments and loops."""
+    nodes = list(ast.walk(source.function))
+    inside = {id(node) for node in nodes}
+    fixed = {node.id for node in ast.walk(source.tree) if isinstance(node, ast.Name) and id(node) not in inside}
+    fixed.update(dir(builtins))
+    fixed.update({node.id for node in nodes if isinstance(node, ast.Name)}.difference(*map(bound_names, nodes)))
+    for node in nodes:
+        if isinstance(node, ast.Global | ast.Nonlocal):
+            fixed.update(node.names)
+        elif not isinstance(node, ast.Name):
+            fixed.update(bound_names(node))
+        if isinstance(node, ast.JoinedStr | ast.ClassDef):  # no position, or attributes of a class
+            fixed.update(inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
+    return fixed
 
 
-def _bound_otherwise(node: ast.AST) -> Sequence[str]:
-    if isinstance(node, ast.arg):
-        return [node.arg]
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return [node.name]
-    if isinstance(node, ast.alias):
-        return [(node.asname or node.name).partition(".")[0]]
-    if isinstance(node, ast.Global | ast.Nonlocal):
-        return node.names
-    bound = getattr(node, "name", None) or getattr(node, "rest", None)  # of `except … as`, `case …`
-    return [bound] if isinstance(bound, str) else []
+def _renaming(new_name: Callable[[str, Problem, random.Random], str]) -> Apply:
+    """Make a perturbation of a function that chooses the new name; it returns the old one where there is no other."""
 
-
-def renaming(new_name: Callable[[str, Problem, random.Random], str]) -> Apply:
-    """Make what applies a perturbation of a way to choose names, which may give the old one where there is no other."""
-
-    def apply(problem: Problem, rng: random.Random) -> Problem:
-        source = Source.of(problem)
-        uses = most_frequent_variable(source) if source else ()
-        if source is None or not uses:
+    def perturb(problem: Problem, source: Source, rng: random.Random) -> Problem:
+        uses = most_frequent_variable(source)
+        if not uses:
             return problem
         name = new_name(uses[0].id, problem, rng)
-        return first_valid(problem, [[Edit(start=source.start(use), end=source.end(use), text=name) for use in uses]])
+        edits = [Edit(start=source.start(use), end=source.end(use), text=name) for use in uses]
+        return apply_first_valid(problem, [edits])
 
-    return apply
+    return on_source(perturb)
 
 
-def _numbered(_name: str, problem: Problem, _rng: random.Random) -> str:
+def _numbered_name(_name: str, problem: Problem, _rng: random.Random) -> str:
     return fresh_name("VAR_0", problem)
 
 
-def _random(name: str, problem: Problem, rng: random.Random) -> str:
-    """Draw letters and digits until they are a new name; of one letter all may be taken."""
-    taken = words_of(problem)
+def _random_name(name: str, problem: Problem, rng: random.Random) -> str:
+    """Draw letters and digits until they are a new name; all names of one letter may be taken."""
     for _ in range(_DRAWS):
         first = rng.choice(string.ascii_letters)
         drawn = first + "".join(rng.choices(string.ascii_letters + string.digits, k=len(name) - 1))
-        if drawn not in taken and not keyword.iskeyword(drawn) and not hasattr(builtins, drawn):
+        if is_free(drawn, problem):
             return drawn
     return name
 
 
-RENAME_VARIABLE_NAIVE = Perturbation(
-    name="rename_variable_naive",
+_of_variable = partial(
+    Perturbation,
     category="syntax",
     level="syntax",
     form="half",
-    summary="most frequent local variable of the given half called VAR_0",
-    invariant=INVARIANT,
-    apply=renaming(_numbered),
+    invariant="Parameters and all other names stay; the variable is renamed in the whole function.",
+)
+
+RENAME_VARIABLE_NAIVE = _of_variable(
+    name="rename_variable_naive",
+    summary="most frequent local variable of the given half renamed to VAR_0",
+    apply=_renaming(_numbered_name),
     random=False,
 )
-RENAME_VARIABLE_RANDOM = Perturbation(
+RENAME_VARIABLE_RANDOM = _of_variable(
     name="rename_variable_random",
-    category="syntax",
-    level="syntax",
-    form="half",
-    summary="most frequent local variable of the given half called by as many random letters and digits",
-    invariant=INVARIANT,
-    apply=renaming(_random),
+    summary="most frequent local variable of the given half renamed to as many random letters and digits",
+    apply=_renaming(_random_name),
 )
+
+
+class Proposal(TaskRow, frozen=True):
+    """A row of `variable_names.jsonl`."""
+
+    variable: str
+    names: list[str]
+    """Proposed names, the best first."""
+
+
+def read_proposals(data: Path) -> Mapping[str, Proposal]:
+    """Read `variable_names.jsonl` from a data directory, by task id.
+
+    Raises:
+        DataError: when it is missing, or a line is no such row.
+    """
+    return read_rows(find_file(data, NAMES_FILE), Proposal)
+
+
+def rename_variable_model(proposals: Mapping[str, Proposal]) -> Perturbation:
+    """Make the perturbation `rename_variable_model` from the rows of the file.
+
+    A problem that the file does not have, or whose names are all taken, counts as unchanged.
+    """
+
+    def proposed_name(name: str, problem: Problem, _rng: random.Random) -> str:
+        found = proposals.get(problem.task_id)
+        names = found.names if found and found.variable == name else []
+        return next((new for new in names if is_free(new, problem)), name)
+
+    return _of_variable(
+        name="rename_variable_model",
+        summary=f"most frequent local variable of the given half renamed as a model proposed ({NAMES_FILE})",
+        apply=_renaming(proposed_name),
+        random=False,
+    )

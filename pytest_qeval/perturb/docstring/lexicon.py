@@ -1,33 +1,34 @@
-"""The frozen lexicon: synonyms of words that docstrings use, and the part of speech that a word nearly always has.
+"""Load what is known of English words: the frozen lexicon of synonyms, and the package lemminflect for word forms.
 
-Made from WordNet 3.0 by `lexicon_build`; WordNet's licence lies beside the data.
+The lexicon is made from WordNet 3.0; WordNet's licence lies beside the data.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-import json
+import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 
-from pytest_qeval.errors import DataError
+import msgspec
 
-__all__ = ["PATH", "Lexicon", "load_lexicon"]
+from pytest_qeval.errors import DataError, MissingPackageError
+
+__all__ = ["PATH", "Lexicon", "load_lemminflect", "load_lexicon"]
 
 PATH = Path(__file__).parent / "data" / "lexicon.json.gz"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lexicon:
-    """What is known of words, all in lower case and as they are inflected."""
+class Lexicon(msgspec.Struct, frozen=True, kw_only=True):
+    """Words in lower case, in each of their inflectional forms."""
 
     kinds: Mapping[str, str]
     """NOUN, VERB, ADJ or ADV, for words that are one of them at least three times as often as anything else."""
     synonyms: Mapping[str, Mapping[str, Sequence[str]]]
-    """By part of speech, in the same inflectional form."""
+    """By word and part of speech, in the same inflectional form."""
 
 
 @lru_cache(maxsize=1)
@@ -35,12 +36,23 @@ def load_lexicon() -> Lexicon:
     """Read the packaged lexicon.
 
     Raises:
-        DataError: when it is not the one that was packaged, with which perturbed problems would be others.
+        DataError: when it is not the one that was packaged: perturbed problems would differ.
     """
     text = gzip.decompress(PATH.read_bytes())
     expected = PATH.with_name("lexicon.sha256").read_text(encoding="utf-8").strip()
     found = hashlib.sha256(text).hexdigest()
     if found != expected:
         raise DataError(f"{PATH} has sha256 {found[:12]}…, expected {expected[:12]}…: install pytest-qeval again")
-    content = json.loads(text)
-    return Lexicon(kinds=content["kinds"], synonyms=content["synonyms"])
+    return msgspec.json.decode(text, type=Lexicon)
+
+
+def load_lemminflect() -> ModuleType:
+    """Import lemminflect, which inflects words and finds their lemmas.
+
+    Raises:
+        MissingPackageError: when it is not installed.
+    """
+    try:
+        return importlib.import_module("lemminflect")  # late: an extra, and it imports numpy
+    except ImportError as error:
+        raise MissingPackageError("lemminflect", extra="robustness", purpose="inflecting words") from error

@@ -1,20 +1,44 @@
-"""Words of English that matter to every perturbation of prose: those that carry a task's meaning, and letter case."""
+"""Words of English in a docstring: which carry the task's meaning, how they are written, and what precedes them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-__all__ = ["FUNCTION_WORDS", "IMPERATIVES", "TECHNICAL", "WORD", "in_case_of", "listed"]
+from pytest_qeval.perturb.docstring.markup import Span
+
+__all__ = [
+    "FUNCTION_WORDS",
+    "IMPERATIVES",
+    "TECHNICAL",
+    "WORD",
+    "begins_sentence",
+    "follows_determiner",
+    "match_case",
+    "sentence_before",
+    "whole_words",
+    "word_before",
+    "word_set",
+]
 
 WORD = re.compile(r"[A-Za-z]+(?:'[a-z]+)?")
+_WHOLE_WORD = re.compile(r"(?<![A-Za-z'-])[A-Za-z]+(?![A-Za-z'-])")
+_BEFORE = re.compile(r"(\S+)\s+$")
+_MARKS = "\"'`()[],;:*-"
+_REACH = 80
+"""Characters to look back; a line is about as long."""
+_SENTENCE_END = re.compile(r"(?:[.!?:]['\")\]]*|\"\"\"|'''|\n\s*(?:[-*•]|\d+[.)]))\s*$|\n[ \t]*\n\s*$")
+_SENTENCE = re.compile(r"(?:[.!?:](?=\s)|\"\"\"|'''|\n[ \t]*\n)((?:(?![.!?:]\s|\n[ \t]*\n).)*)$", re.DOTALL)
+_LONGEST = 400
+"""Characters of a sentence that are searched."""
 
 
-def listed(text: str) -> frozenset[str]:
-    """Return the words of a text, for tables that are read by people."""
+def word_set(text: str) -> frozenset[str]:
+    """Return the words of a text."""
     return frozenset(text.split())
 
 
-FUNCTION_WORDS = listed(
+FUNCTION_WORDS = word_set(
     """
     a about above according across after again against all almost along already also although am among an and
     another any anybody anyone anything are around as at away back be because been before behind being below beneath
@@ -31,9 +55,9 @@ FUNCTION_WORDS = listed(
     zero
     """
 )
-"""Articles, pronouns, prepositions, conjunctions, auxiliaries, numerals: each is a step of what a sentence says."""
+"""Articles, pronouns, prepositions, conjunctions, auxiliaries, numerals: each carries a part of the task."""
 
-TECHNICAL = listed(
+TECHNICAL = word_set(
     """
     absolute add algorithm alphabet alphabetical alphanumeric append area argument arithmetic array ascending ascii
     assert assign attribute average base binary bit bits boolean bracket branch buffer byte bytes call case cell
@@ -61,9 +85,9 @@ TECHNICAL = listed(
     upper uppercase value values variable vector vertex volume vowel weight whitespace width word words year zip
     """
 )
-"""Terms of programming and mathematics in whose place no synonym may stand: with it the task would be another one."""
+"""Terms of programming and mathematics, which have no synonym: with another word the task would be another."""
 
-IMPERATIVES = listed(
+IMPERATIVES = word_set(
     """
     add append apply assume build calculate change check choose combine complete compute concatenate construct
     convert copy count create define delete determine divide double encode evaluate exclude extract fill filter find
@@ -72,9 +96,46 @@ IMPERATIVES = listed(
     sort split square subtract sum swap take test transform use validate verify write
     """
 )
-"""Verbs with which a docstring tells what to do."""
+"""Verbs that state a task in the imperative."""
+
+_DETERMINERS = word_set(
+    """
+    a all an another any as both by each every few first for from given her his in its last many most my next no of
+    on one only other our same second several single some the their these third this those three total two under
+    with without your
+    """
+)
+"""Words after which a plain verb form, or one with -s, is no verb."""
 
 
-def in_case_of(word: str, new: str) -> str:
-    """Write `new` as `word` is written: capitalised or not."""
+def match_case(word: str, new: str) -> str:
+    """Capitalise `new` where `word` is capitalised."""
     return new[:1].upper() + new[1:] if word[:1].isupper() else new
+
+
+def whole_words(prompt: str, span: Span) -> Iterator[tuple[int, str]]:
+    """Return the offset and text of each word of a span; no part of a compound ("non-empty") or of a contraction."""
+    for found in _WHOLE_WORD.finditer(prompt, span.start, span.stop):
+        yield found.start(), found[0]
+
+
+def word_before(prompt: str, start: int) -> str:
+    """Return the word before an offset, in lower case and without marks; empty at the very beginning."""
+    found = _BEFORE.search(prompt, max(0, start - _REACH), start)
+    return found[1].strip(_MARKS).lower() if found else ""
+
+
+def begins_sentence(prompt: str, start: int) -> bool:
+    """Return whether a sentence, a list item or the docstring begins at this offset."""
+    return bool(_SENTENCE_END.search(prompt, max(0, start - _REACH), start))
+
+
+def sentence_before(prompt: str, start: int) -> str:
+    """Return the part of the sentence before an offset."""
+    found = _SENTENCE.search(prompt, max(0, start - _LONGEST), start)
+    return found[1] if found else prompt[max(0, start - _LONGEST) : start]
+
+
+def follows_determiner(prompt: str, start: int) -> bool:
+    """Return whether the word before an offset calls for a noun."""
+    return word_before(prompt, start) in _DETERMINERS and not begins_sentence(prompt, start)

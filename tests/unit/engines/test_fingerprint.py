@@ -1,7 +1,7 @@
 import hashlib
 from pathlib import Path
 
-from pytest_qeval.engines.fingerprint import weights_sha256
+from pytest_qeval.engines.fingerprint import files_sha256, weights_sha256
 from pytest_qeval.engines.sources import ModelSource
 
 
@@ -34,5 +34,20 @@ def test_shards_are_told_apart_by_content_and_name(tmp_path: Path) -> None:
 
 
 def test_what_was_not_fetched_has_no_digest() -> None:
-    """Nothing is made up for a hub model before its download."""
+    """A hub model has no digest before its download."""
     assert weights_sha256(ModelSource(kind="hub", name="org/model")) is None
+    assert files_sha256(ModelSource(kind="hub", name="org/model")) is None
+
+
+def test_configuration_tokenizer_and_template_have_a_digest(tmp_path: Path) -> None:
+    """Other files and a GGUF file have none."""
+    (tmp_path / "model.safetensors").write_bytes(b"1")
+    assert files_sha256(directory(tmp_path)) is None
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "tokenizer.json").write_text("[]")
+    lines = "".join(
+        f"{hashlib.sha256(text).hexdigest()}  {name}\n"
+        for name, text in (("config.json", b"{}"), ("tokenizer.json", b"[]"))
+    )
+    assert files_sha256(directory(tmp_path)) == hashlib.sha256(lines.encode()).hexdigest()
+    assert files_sha256(ModelSource(kind="gguf", name="m", path=tmp_path / "model.safetensors")) is None

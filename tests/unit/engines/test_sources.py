@@ -1,4 +1,4 @@
-"""What `--qeval-model` may name, and what is said when it names something else. No network, no torch."""
+"""What `--qeval-model` may name, and how everything else is refused. No network, no torch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ import huggingface_hub
 import huggingface_hub.errors
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from pytest_qeval.engines.hf.fit import check_memory, estimate_bytes
+from pytest_qeval.engines.hf.memory_check import check_memory, estimate_bytes
 from pytest_qeval.engines.sources import ModelSource, resolve
-from pytest_qeval.errors import ModelSourceError
+from pytest_qeval.engines.weight_files import gguf_text
+from pytest_qeval.errors import MissingPackageError, ModelSourceError
 from pytest_qeval.settings import ModelSettings
 
 ERRORS = huggingface_hub.errors
@@ -62,6 +66,7 @@ def gguf_file(tmp_path: Path) -> Path:
     writer.add_array("numbers", [1, 2, 3])
     writer.add_float64("ratio", 0.5)
     writer.add_bool("flag", val=True)
+    writer.add_string("note", "after the arrays")
     writer.add_tensor("a", np.zeros((10, 100), dtype=np.float32))
     writer.add_tensor("b", np.zeros(200, dtype=np.float16))
     writer.write_header_to_file()
@@ -159,21 +164,21 @@ def _encoder(directory: Path) -> None:
     [
         (_drop_weights, "no weights: expected model.safetensors"),
         (_pickle_weights, "pickle form only"),
-        (_cut_data, "cut short by 7 bytes"),
-        (_cut_header, "header is cut short"),
-        (_cut_length, "header is cut short"),
-        (_garble_header, "header is not JSON"),
-        (_garble_index, "no weight index"),
+        (_cut_data, "not a whole safetensors file .incomplete metadata"),
+        (_cut_header, "not a whole safetensors file .invalid header length"),
+        (_cut_length, "not a whole safetensors file .header too small"),
+        (_garble_header, "not a whole safetensors file .invalid JSON in header"),
+        (_garble_index, "not a weight index"),
         (_drop_config, "no config.json"),
-        (_leave_gguf, "no config.json.* It holds tiny.gguf"),
+        (_leave_gguf, "no config.json.* It has tiny.gguf"),
         (_garble_config, "not JSON"),
-        (_list_config, "no JSON object"),
+        (_list_config, "not a JSON object"),
         (_encoder_decoder, r"without a head that generates text \(T5EncoderModel\)"),
-        (_encoder, r"no causal language model \(BertForMaskedLM\), which is not supported yet"),
+        (_encoder, r"not a causal language model \(BertForMaskedLM\) and not supported yet"),
     ],
 )
 def test_a_broken_directory_is_refused(directory: Path, damage: Callable[[Path], None], message: str) -> None:
-    """Before anything is loaded, saying what is wrong with it."""
+    """Before anything is loaded, with what is wrong."""
     damage(directory)
     with pytest.raises(ModelSourceError, match=message):
         find(directory)
@@ -182,7 +187,7 @@ def test_a_broken_directory_is_refused(directory: Path, damage: Callable[[Path],
 def test_a_file_that_is_no_gguf_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "weights.gguf"
     file.write_bytes(b"PK\x03\x04zip")
-    with pytest.raises(ModelSourceError, match=r"no GGUF file: it begins with b'PK"):
+    with pytest.raises(ModelSourceError, match=r"not a GGUF file: it begins with b'PK"):
         find(file)
 
 
@@ -194,9 +199,7 @@ def test_a_missing_path_suggests_its_neighbours(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["./model", "~/no/such", "org/name/more", "model.gguf", "../x"])
-def test_what_looks_like_a_path_is_never_asked_of_the_hub(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_path_is_never_looked_up_on_the_hub(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", None)
     with pytest.raises(ModelSourceError):
@@ -204,7 +207,7 @@ def test_what_looks_like_a_path_is_never_asked_of_the_hub(
 
 
 def test_what_is_neither_path_nor_id_is_refused() -> None:
-    with pytest.raises(ModelSourceError, match="is no model: expected `demo`"):
+    with pytest.raises(ModelSourceError, match="is not a model: expected `demo`"):
         find("two words")
 
 
@@ -248,7 +251,7 @@ def test_the_hubs_refusals_are_explained(error: Exception, message: str, monkeyp
     ],
     ids=["connection", "offline mode", "server error"],
 )
-def test_without_a_hub_its_cache_is_asked(error: Exception, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_is_used_without_the_hub(error: Exception, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cached model is used from where it lies; otherwise the message names what works offline."""
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", _raise(error))
     with pytest.raises(ModelSourceError, match=r"cannot be reached.* `demo`, the embedded model"):
@@ -275,14 +278,14 @@ def test_a_hub_model_is_found_by_its_config_alone(directory: Path, monkeypatch: 
 
 
 def test_memory_is_estimated_from_headers(directory: Path, gguf_file: Path) -> None:
-    """The stored types for `checkpoint`, the asked-for type otherwise; a GGUF file is unpacked."""
+    """The stored types for `checkpoint`, the given type otherwise; a GGUF file is unpacked."""
     safetensors, packed = find(directory), find(gguf_file)
     assert [estimate_bytes(safetensors, dtype) for dtype in ("checkpoint", "float32", "bfloat16")] == [2400, 4800, 2400]
     assert [estimate_bytes(packed, dtype) for dtype in ("checkpoint", "float32", "bfloat16")] == [4800, 4800, 2400]
 
 
-def test_memory_of_a_hub_model_is_asked_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And unknown where the hub does not answer."""
+def test_memory_of_a_hub_model_comes_from_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And unknown where the hub cannot be reached."""
     source = ModelSource(kind="hub", name="org/name")
     metadata = type("Metadata", (), {"parameter_count": {"BF16": 1000, "F32": 10}})
     monkeypatch.setattr(huggingface_hub.HfApi, "get_safetensors_metadata", lambda *_, **__: metadata)
@@ -299,21 +302,56 @@ def test_a_model_that_does_not_fit_is_refused_with_numbers(directory: Path) -> N
         check_memory(source, "float32", available_bytes=4799)
 
 
-def test_a_gguf_file_cut_within_its_header_is_refused(gguf_file: Path) -> None:
-    gguf_file.write_bytes(gguf_file.read_bytes()[:60])
-    with pytest.raises(ModelSourceError, match="cut short within its header"):
+@pytest.mark.parametrize("kept", [4, 30, 60, 200, -1000])
+def test_a_gguf_file_that_is_cut_short_is_refused(gguf_file: Path, kept: int) -> None:
+    """Within its header or within its data, in one sentence."""
+    gguf_file.write_bytes(gguf_file.read_bytes()[:kept])
+    with pytest.raises(ModelSourceError, match=r"not a whole GGUF file \(cut short or damaged\): fetch it again"):
         estimate_bytes(find(gguf_file), "float32")
 
 
+@given(changes=st.lists(st.tuples(st.integers(4, 400), st.integers(0, 255)), min_size=1, max_size=20))
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_gguf_file_raises_nothing_else(gguf_file: Path, changes: list[tuple[int, int]]) -> None:
+    """Whatever bytes stand in its header."""
+    content = bytearray(gguf_file.read_bytes())
+    for at, value in changes:
+        content[at] = value
+    damaged = gguf_file.with_name("damaged.gguf")
+    damaged.write_bytes(content)
+    with suppress(ModelSourceError):
+        estimate_bytes(find(damaged), "float32")
+
+
+def test_texts_of_a_gguf_file_are_found(gguf_file: Path) -> None:
+    """Those that stand behind arrays too; a number is not a text."""
+    assert gguf_text(gguf_file, "general.architecture") == "llama"
+    assert gguf_text(gguf_file, "note") == "after the arrays"
+    assert gguf_text(gguf_file, "ratio") is None
+    assert gguf_text(gguf_file, "nowhere") is None
+
+
+@pytest.mark.parametrize("package", ["gguf", "safetensors"])
+def test_a_missing_package_is_named(
+    directory: Path, gguf_file: Path, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the extra that installs it."""
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingPackageError, match=rf"'{package}'.*pytest-qeval\[transformers\]"):
+        estimate_bytes(find(gguf_file if package == "gguf" else directory), "float32")
+
+
 def test_finding_a_model_imports_no_torch() -> None:
-    code = "import sys, pytest_qeval.engines.hf.fit; print('torch' in sys.modules, 'transformers' in sys.modules)"
+    code = (
+        "import sys, pytest_qeval.engines.hf.memory_check; print('torch' in sys.modules, 'transformers' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
 
 
 @pytest.mark.parametrize("architecture", ["T5ForConditionalGeneration", "T5WithLMHeadModel", "MarianMTModel", None])
 def test_a_model_with_an_encoder_is_known_from_its_config(directory: Path, architecture: str | None) -> None:
-    """Before anything is loaded; a model without one is told from it."""
+    """Before anything is loaded; a model without one is told apart."""
     assert not resolve(ModelSettings(name=str(directory))).encoder_decoder
     config = {"is_encoder_decoder": True, "model_type": "t5"} | (
         {"architectures": [architecture]} if architecture else {}

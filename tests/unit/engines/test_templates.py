@@ -1,4 +1,4 @@
-"""Chat templates: where they are found, and what they make of a message."""
+"""Chat templates are found where transformers finds them, and render a user message."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import copy
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ import pytest
 
 from pytest_qeval.engines import templates
 from pytest_qeval.engines.base import Request
-from pytest_qeval.engines.hf.engine import continuous_batch
-from pytest_qeval.engines.hf.generate import GenerateQueue
-from pytest_qeval.engines.hf.rows import Text
+from pytest_qeval.engines.hf.decoding import make_decoder
+from pytest_qeval.engines.hf.language_model import LanguageModel
+from pytest_qeval.engines.hf.rows import TokenCodec
 from pytest_qeval.engines.sources import ModelSource, resolve
 from pytest_qeval.engines.templates import has_chat_template, render
 from pytest_qeval.errors import EngineError
@@ -30,7 +31,7 @@ TEMPLATE = (
 
 @pytest.fixture
 def chatting(tokenizer: Any) -> Any:
-    """Return the tests' tokenizer a chat template."""
+    """Return the tests' tokenizer with a chat template."""
     chatting = copy.deepcopy(tokenizer)
     chatting.chat_template = TEMPLATE
     return chatting
@@ -104,30 +105,30 @@ def test_a_template_in_a_gguf_file_is_found(tmp_path: Path, template: str | None
     assert has_chat_template(resolve(ModelSettings(name=str(tmp_path / "model.gguf")))) == bool(template)
 
 
-def test_a_model_on_the_hub_is_asked_for_its_small_files(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+def test_only_small_files_of_a_hub_model_are_fetched(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched = []
 
     def hub_file(name: str, revision: str | None, file: str) -> Path | None:
-        asked.append((name, revision, file))
+        fetched.append((name, revision, file))
         return directory / file if file == "tokenizer_config.json" else None
 
     monkeypatch.setattr(templates, "hub_file", hub_file)
     configure(directory, TEMPLATE)
     assert has_chat_template(ModelSource(kind="hub", name="a/b", revision="main"))
-    assert asked == [("a/b", "main", "chat_template.jinja"), ("a/b", "main", "tokenizer_config.json")]
+    assert fetched == [("a/b", "main", "chat_template.jinja"), ("a/b", "main", "tokenizer_config.json")]
 
 
 def test_the_embedded_model_has_none() -> None:
     assert not has_chat_template(resolve(ModelSettings(name="demo")))
 
 
-def test_a_message_stands_in_the_template_and_the_answer_has_begun(chatting: Any) -> None:
-    """And nobody else says anything: there is no system message."""
+def test_a_message_is_followed_by_the_assistant_prefill(chatting: Any) -> None:
+    """There is no system message."""
     assert render(chatting, "Add.", "```python\n") == "<eos>user\nAdd.\n<eos>assistant\n```python\n"
 
 
 def test_every_day_is_the_same_to_a_template(chatting: Any) -> None:
-    """Or a baseline of last week would have been asked something else."""
+    """A baseline of last week has been given the same prompts."""
     clock = "{% if strftime_now is defined %}{{ strftime_now('%d %b %Y, %A, %H:%M') }}{% endif %}"
     chatting.chat_template = f"\n  {clock} {{{{ date_string }}}} {{{{ enable_thinking }}}}\n"
     assert render(chatting, "", "") == "\n26 Jul 2024, Friday, 12:00 26 Jul 2024 False"
@@ -136,7 +137,7 @@ def test_every_day_is_the_same_to_a_template(chatting: Any) -> None:
 @pytest.mark.parametrize("template", [None, "{{ raise_exception('no') }}", "{% broken"])
 def test_a_template_that_cannot_be_used_is_named(chatting: Any, template: str | None) -> None:
     chatting.chat_template = template
-    with pytest.raises(EngineError, match=r"chat template cannot be applied.*--qeval-prompt completion"):
+    with pytest.raises(EngineError, match=r"chat template cannot render.*--qeval-prompt completion"):
         render(chatting, "Add.", "")
 
 
@@ -145,7 +146,7 @@ def test_a_message_gets_no_special_tokens_but_the_template_s(chatting: Any) -> N
     chatting.add_special_tokens({"bos_token": "<file_sep>"})
 
     class Beginning:
-        """Adds a token in front as Llama's does, unless it is told not to."""
+        """Adds a token in front as Llama's does, unless the caller forbids it."""
 
         bos_token_id = chatting.bos_token_id
         added_tokens_decoder = chatting.added_tokens_decoder
@@ -158,24 +159,24 @@ def test_a_message_gets_no_special_tokens_but_the_template_s(chatting: Any) -> N
                 encoded["input_ids"] = [[self.bos_token_id, *ids] for ids in encoded["input_ids"]]
             return encoded
 
-    text = Text(Beginning(), [chatting.eos_token_id])
+    codec = TokenCodec(Beginning(), [chatting.eos_token_id])
     requests = [
         Request(key="a", prompt="def add"),
         Request(key="b", prompt="```python\n", user="Add."),
         Request(key="c", prompt="x"),
     ]
-    plain, chat, last = text.ask(requests)
+    plain, chat, last = codec.encode_requests(requests)
     assert (plain[0], last[0]) == (chatting.bos_token_id, chatting.bos_token_id)
     assert chat.count(chatting.bos_token_id) == 0
     assert chatting.decode(list(chat)) == "<eos>user\nAdd.\n<eos>assistant\n```python\n"
 
 
-def test_both_decoders_ask_by_the_template(chatting: Any, make_model: Callable[[str], Any]) -> None:
-    """A message is answered as the text that it becomes is gone on with."""
+def test_both_decoders_apply_the_template(chatting: Any, make_model: Callable[[str], Any]) -> None:
+    """A message has the completion of the text that it is rendered to."""
     model, generation = make_model("llama"), GenerationSettings(max_new_tokens=6)
     rendered = "<eos>user\nAdd.\n<eos>assistant\n```python\n"
 
-    def answers(decoder: Any) -> list[str]:
+    def completions(decoder: Any) -> list[str]:
         chat = Request(key="chat", prompt="```python\n", user="Add.", stops=("\n```",))
         decoder.submit([chat, Request(key="plain", prompt=rendered, stops=("\n```",))])
         texts = {}
@@ -183,17 +184,14 @@ def test_both_decoders_ask_by_the_template(chatting: Any, make_model: Callable[[
             texts.update({one.key: one.completion.text for one in decoder.step()})
         return [texts["chat"], texts["plain"]]
 
-    class Loaded:
-        tokenizer, eos_ids, sides = chatting, (chatting.eos_token_id,), None
-
-    Loaded.model = model  # type: ignore[attr-defined]
-    queue = GenerateQueue(model, Text(chatting, Loaded.eos_ids), generation, rows=2, context=128)
-    batch = continuous_batch(Loaded(), generation, 2)  # type: ignore[arg-type]
-    assert answers(queue)[0] == answers(batch)[1] != ""
+    language_model = LanguageModel(model=model, tokenizer=chatting, eos_ids=(chatting.eos_token_id,))
+    batch = make_decoder(language_model, generation, rows=2)
+    queue = make_decoder(replace(language_model, fallback_reason="test"), generation, rows=2)
+    assert completions(queue)[0] == completions(batch)[1] != ""
 
 
 def test_transformers_takes_the_template_of_a_saved_tokenizer(chatting: Any, directory: Path) -> None:
-    """What `has_chat_template` promises, the loaded tokenizer keeps: it reads the same two files."""
+    """`has_chat_template` and the loaded tokenizer read the same two files."""
     from transformers import AutoTokenizer  # noqa: PLC0415 - beside its one use
 
     (directory / "chat_template.jinja").write_text(TEMPLATE, "utf-8")

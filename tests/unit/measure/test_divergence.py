@@ -17,7 +17,6 @@ from pytest_qeval.measure.divergence import (
     ScoredText,
     causal_logits,
     compare_logits,
-    measure_divergence,
     solution_text,
 )
 
@@ -78,26 +77,15 @@ def test_only_the_solution_counts() -> None:
     assert solution_text([1, 2, 3], [4, 5]).positions == (2, 3)
 
 
-def constant(logits: list[float]) -> Any:
-    """Make a model that always says the same."""
-
-    def model(text: ScoredText) -> torch.Tensor:
-        return torch.tensor(logits).expand(len(text.positions), -1)
-
-    return model
-
-
 def test_every_token_weighs_the_same() -> None:
-    texts = [solution_text([1], [2, 3]), solution_text([1], []), solution_text([1, 1], [2])]
-    result = measure_divergence(constant([1.0, 0.0]), constant([0.0, 1.0]), texts)
-    single = compare_logits(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])).total_kl
-    assert [sequence.n_tokens for sequence in result.sequences] == [2, 1]
+    p, q = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+    result = Divergence.total(compare_logits(p.expand(n, -1), q.expand(n, -1)) for n in (2, 1))
     assert (result.n_tokens, result.same_top1) == (3, 0.0)
-    assert result.mean_kl == pytest.approx(single)
+    assert result.mean_kl == pytest.approx(compare_logits(p, q).total_kl)
 
 
 def test_nothing_measured_is_no_number() -> None:
-    empty = Divergence(sequences=())
+    empty = Divergence.total([])
     assert math.isnan(empty.mean_kl)
     assert math.isnan(empty.same_top1)
 
@@ -114,6 +102,8 @@ def test_a_causal_model_gives_logits_at_the_wanted_positions() -> None:
 
 def test_a_model_that_gives_logits_everywhere_is_cut_to_the_wanted_positions() -> None:
     class Model:
+        device = "cpu"
+
         def __call__(self, ids: torch.Tensor, **_: Any) -> Any:
             return type("Output", (), {"logits": torch.arange(ids.numel())[None, :, None].float()})
 

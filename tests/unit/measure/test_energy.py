@@ -57,7 +57,7 @@ def test_nothing_is_started_where_a_reason_is_known(made: list[FakeTracker]) -> 
 
 
 def test_a_missing_package_is_a_reason_and_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Energy is an extra; the report says which one to install."""
+    """Energy is an extra; the report names it."""
 
     def absent() -> None:
         raise ImportError

@@ -84,7 +84,7 @@ def test_three_objects_each_see_their_own_peak() -> None:
 
 @LINUX
 def test_a_peak_that_was_read_is_not_forgotten() -> None:
-    """Reading resets nothing, for nobody."""
+    """Reading resets no object's peak."""
     outer = PeakMemory()
     touch(200)
     inner = PeakMemory()

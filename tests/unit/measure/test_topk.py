@@ -134,11 +134,11 @@ def test_tokens_without_their_share_are_refused(damage: dict[str, Any]) -> None:
         TextScores.from_dict({**scores([0.7, 0.2], 0.1).to_dict(), **damage})
 
 
-@pytest.mark.parametrize("change", [{"tokens_sha256": "1" * 64}, {"top_ids": ((1, 0),)}], ids=["tokens", "questions"])
+@pytest.mark.parametrize("change", [{"tokens_sha256": "1" * 64}, {"top_ids": ((1, 0),)}], ids=["texts", "tokens"])
 def test_scores_of_something_else_are_not_compared(change: dict[str, Any]) -> None:
-    ours = scores([0.7, 0.2], 0.1)
+    baseline = scores([0.7, 0.2], 0.1)
     with pytest.raises(DataError, match="the scores of t/0 are of other tokens than the baseline's"):
-        compare_scores(ours, replace(ours, **change))
+        compare_scores(baseline, replace(baseline, **change))
 
 
 def test_a_digest_tells_tokens_and_borders_apart() -> None:

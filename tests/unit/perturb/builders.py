@@ -1,10 +1,11 @@
-"""Small problems to perturb, and what a program does when it is run."""
+"""Small problems to perturb, benchmarks to perturb, and a way to run a canonical solution."""
 
 from __future__ import annotations
 
 import os
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,7 @@ from typing import Any
 import pytest
 
 from pytest_qeval import registry
-from pytest_qeval.perturb.base import Perturbation
-from pytest_qeval.perturb.halves import half_given
+from pytest_qeval.perturb.base import Perturbation, nominal_form, perturb_problem
 from pytest_qeval.schema import Problem
 
 DATA = Path(os.environ.get("QEVAL_TEST_DATA", Path(__file__).parents[3].parent / "shared" / "data"))
@@ -32,7 +32,7 @@ CODE_PERTURBATIONS = (
 
 def problem(given: str, rest: str = "", *, signature: str = "def old_name(n):", test: str = "") -> Problem:
     """Make a problem whose function has a docstring, a given half and a rest, all written without indentation."""
-    docstring = '"""Answer.\n\n>>> old_name(1)\n1\n"""\n'
+    docstring = '"""Compute.\n\n>>> old_name(1)\n1\n"""\n'
     return Problem(
         benchmark="made up",
         task_id="made up/0",
@@ -43,13 +43,27 @@ def problem(given: str, rest: str = "", *, signature: str = "def old_name(n):", 
     )
 
 
+def function_named(name: str) -> Problem:
+    """Make a problem whose function returns its argument."""
+    made = problem("", "return n\n")
+    return replace(made, prompt=made.prompt.replace("old_name", name), entry_point=name)
+
+
+def perturb_sentence(sentence: str, name: str, seed: int = 0, *, parameters: str = "") -> str:
+    """Return a docstring of one sentence after a perturbation."""
+    before, after = f'def f({parameters}):\n    """', '"""\n'
+    made = replace(problem(""), prompt=f"{before}{sentence}{after}", entry_point="f")
+    found = perturb_problem(made, registry.load("perturbations", name), seed)
+    return found.prompt.removeprefix(before).removesuffix(after)
+
+
 def source_of(problem: Problem) -> str:
-    """Return the whole program."""
+    """Return prompt and canonical solution."""
     return problem.prompt + problem.canonical_solution
 
 
-def answer(problem: Problem, *arguments: object) -> Any:
-    """Run a problem's own solution."""
+def run_solution(problem: Problem, *arguments: object) -> Any:
+    """Call the function with its canonical solution."""
     namespace: dict[str, Any] = {}
     exec(source_of(problem), namespace)  # noqa: S102 - written above or in the test
     return namespace[problem.entry_point](*arguments)
@@ -63,8 +77,6 @@ def problems(benchmark: str) -> Sequence[Problem]:
     return tuple(registry.load("benchmarks", benchmark).load(DATA if DATA.is_dir() else None).problems.values())
 
 
-def asked(benchmark: str, perturbation: Perturbation) -> Sequence[Problem]:
+def nominal_problems(benchmark: str, perturbation: Perturbation) -> Sequence[Problem]:
     """Return the problems of a benchmark in the form that a perturbation takes."""
-    if perturbation.form == "full":
-        return problems(benchmark)
-    return [half for problem in problems(benchmark) if (half := half_given(problem))]
+    return [form for problem in problems(benchmark) if (form := nominal_form(problem, perturbation))]

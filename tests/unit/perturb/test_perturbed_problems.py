@@ -1,16 +1,16 @@
-"""A benchmark's problems under perturbations: what is asked, beside what, and what could not be asked."""
+"""A benchmark's problems under perturbations: which are perturbed, with which nominal ones, and what is counted."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from pytest_qeval.errors import DataError, UsageError
-from pytest_qeval.perturb.base import Form, Perturbation
-from pytest_qeval.perturb.halves import half_given
+from pytest_qeval.perturb.base import Form, Perturbation, half_given
 from pytest_qeval.perturb.perturbed_problems import HALF, AppliedPerturbation, nominal_of, perturb_problems
 from pytest_qeval.schema import Case, Problem
 from tests.unit.perturb.builders import problem
@@ -27,24 +27,24 @@ def perturbation(apply: Apply, *, name: str = "p", form: Form = "full", by_chanc
     )  # fmt: skip
 
 
-def commented(asked: Problem, mark: str) -> Problem:
-    return replace(asked, prompt=f"# {mark}\n{asked.prompt}")
+def commented(nominal: Problem, mark: str) -> Problem:
+    return replace(nominal, prompt=f"# {mark}\n{nominal.prompt}")
 
 
-def by_chance(asked: Problem, rng: random.Random) -> Problem:
-    return commented(asked, str(rng.random()))
+def by_chance(nominal: Problem, rng: random.Random) -> Problem:
+    return commented(nominal, str(rng.random()))
 
 
-def constant(asked: Problem, _: random.Random) -> Problem:
-    return commented(asked, "ever the same")
+def constant(nominal: Problem, _: random.Random) -> Problem:
+    return commented(nominal, "ever the same")
 
 
-def left_alone(asked: Problem, _: random.Random) -> Problem:
-    return asked
+def left_alone(nominal: Problem, _: random.Random) -> Problem:
+    return nominal
 
 
-def broken(asked: Problem, _: random.Random) -> Problem:
-    return replace(asked, prompt=f"def (\n{asked.prompt}")
+def broken(nominal: Problem, _: random.Random) -> Problem:
+    return replace(nominal, prompt=f"def (\n{nominal.prompt}")
 
 
 def counts(found: AppliedPerturbation) -> tuple[int, int, int, int]:
@@ -56,31 +56,31 @@ def counts(found: AppliedPerturbation) -> tuple[int, int, int, int]:
     [(by_chance, (6, 0, 0, 0)), (constant, (2, 0, 4, 0)), (left_alone, (0, 6, 0, 0)), (broken, (0, 0, 0, 6))],
     ids=["applied", "repeated", "unchanged", "invalid"],
 )
-def test_every_try_is_counted_once(apply: Apply, expected: tuple[int, int, int, int]) -> None:
-    """Two problems and three seeds are six tries; what is applied is what is asked."""
+def test_every_case_is_counted_once(apply: Apply, expected: tuple[int, int, int, int]) -> None:
+    """Two problems and three seeds are six cases; those that are applied are perturbed problems of the run."""
     made = perturb_problems([TWO_LINES, ONE_LINE], [perturbation(apply)], seeds=3)
 
     assert counts(made.of["p"]) == expected
     assert sum(case.perturbation == "p" for case in made.problems) == expected[0]
 
 
-def test_an_invalid_question_has_a_reason_and_is_not_asked() -> None:
-    """By the label of its case; nor is the nominal one, with which nothing would be compared."""
+def test_an_invalid_problem_has_a_reason_and_is_left_out() -> None:
+    """The reason is found by the label of the case; without a perturbed problem the nominal one is left out, too."""
     made = perturb_problems([ONE_LINE], [perturbation(broken)], seeds=1)
 
     assert made.of["p"].reasons == {"made up/1-p-s0": "prompt and solution do not compile, or do not define 'old_name'"}
     assert made.problems == {}
 
 
-def test_a_perturbation_without_a_choice_is_asked_once() -> None:
-    """However many seeds there are; that is what the report says, too."""
+def test_a_perturbation_that_makes_no_choice_has_one_seed() -> None:
+    """However many are wanted."""
     made = perturb_problems([ONE_LINE], [perturbation(constant, by_chance=False)], seeds=5)
 
     assert counts(made.of["p"]) == (1, 0, 0, 0)
     assert made.of["p"].seeds == 1
 
 
-def test_the_nominal_comes_first_and_once() -> None:
+def test_the_nominal_problem_comes_first_and_once() -> None:
     """Though two perturbations with two seeds are compared with it."""
     two = [perturbation(by_chance, name=name) for name in ("p", "q")]
     made = perturb_problems([TWO_LINES], two, seeds=2)
@@ -90,8 +90,8 @@ def test_the_nominal_comes_first_and_once() -> None:
     assert made.problems[Case(benchmark="made up", task_id="made up/0")] is TWO_LINES
 
 
-def test_half_a_solution_is_compared_with_half_a_solution() -> None:
-    """Giving the half away helps a model more than any perturbation hurts it."""
+def test_half_given_problems_are_compared_with_half_given_ones() -> None:
+    """The given half helps a model more than any perturbation hurts it."""
     made = perturb_problems([TWO_LINES], [perturbation(by_chance, form="half")], seeds=1)
     half, perturbed = made.problems
 
@@ -102,7 +102,7 @@ def test_half_a_solution_is_compared_with_half_a_solution() -> None:
 
 
 def test_a_solution_of_one_line_has_no_half() -> None:
-    """It is left out and counted, not asked in full."""
+    """It counts as unchanged, and is not perturbed in full instead."""
     made = perturb_problems([ONE_LINE], [perturbation(by_chance, form="half")], seeds=2)
 
     assert counts(made.of["p"]) == (0, 2, 0, 0)
@@ -110,7 +110,7 @@ def test_a_solution_of_one_line_has_no_half() -> None:
 
 
 def test_other_perturbations_and_problems_change_nothing() -> None:
-    """A question follows from its problem, its perturbation and its seed alone."""
+    """A perturbed problem depends on its problem, its perturbation and its seed alone."""
     alone = perturb_problems([TWO_LINES], [perturbation(by_chance)], seeds=2).problems
     beside = perturb_problems(
         [ONE_LINE, TWO_LINES], [perturbation(by_chance, name="q"), perturbation(by_chance)], seeds=3
@@ -119,18 +119,42 @@ def test_other_perturbations_and_problems_change_nothing() -> None:
     assert {case: beside.problems[case] for case in alone} == alone
 
 
-def test_an_exception_names_the_perturbation_and_the_case() -> None:
-    """It may be the user's own."""
+@pytest.mark.parametrize(
+    ("apply", "fault"),
+    [
+        (lambda _nominal, _rng: 1 / 0, "ZeroDivisionError: division by zero"),
+        (lambda _nominal, _rng: None, "AttributeError"),
+        (lambda nominal, _rng: replace(nominal, task_id="made up/9"), "it returned the problem made up/9"),
+    ],
+    ids=["raises", "returns nothing", "another problem"],
+)
+def test_a_failure_names_the_perturbation_and_the_case(apply: Any, fault: str) -> None:
+    """The perturbation may be the user's own."""
+    with pytest.raises(DataError, match=r"'p' failed on made up/1-p-s0 \(.*\): it must return every problem") as error:
+        perturb_problems([ONE_LINE], [perturbation(apply)], seeds=1)
 
-    def fails(asked: Problem, _: random.Random) -> Problem:
-        raise KeyError(asked.entry_point)
-
-    with pytest.raises(DataError, match=r"'p' failed on made up/1-p-s0 \(KeyError: 'old_name'\): it must give every"):
-        perturb_problems([ONE_LINE], [perturbation(fails)], seeds=1)
+    assert fault in str(error.value)
 
 
-def test_a_sentence_for_the_user_is_passed_on() -> None:
-    """Such as of a file that is missing: it says already what to do."""
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("def old_name(n):", "def old_name(n)", "do not compile"),
+        ("def old_name(n):", "def old_name(n, more=0):", "the parameters are (n, more) instead of (n)"),
+        ("def old_name(n):", "def new_name(n):", "do not define 'old_name'"),
+    ],
+)
+def test_a_perturbation_that_breaks_the_program_is_invalid(old: str, new: str, reason: str) -> None:
+    """Its problems are counted with the reason, and left out."""
+    breaks = perturbation(lambda nominal, _rng: replace(nominal, prompt=nominal.prompt.replace(old, new)))
+    made = perturb_problems([TWO_LINES], [breaks], seeds=None)
+
+    assert (counts(made.of["p"]), dict(made.problems)) == ((0, 0, 0, 1), {})
+    assert reason in made.of["p"].reasons["made up/0-p-s0"]
+
+
+def test_an_error_for_the_user_is_passed_on() -> None:
+    """Such as that of a missing file, which says what to do."""
 
     def refuses(_: Problem, __: random.Random) -> Problem:
         raise UsageError("the file is missing")

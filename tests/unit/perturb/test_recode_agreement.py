@@ -1,4 +1,4 @@
-"""Where ReCode's released prompts are right, ours are the same: figures of agreement, and why the rest differs."""
+"""Where ReCode's released prompts are valid, ours are the same; every difference has a reason."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from functools import cache
 import pytest
 
 from pytest_qeval import registry
-from pytest_qeval.perturb.base import perturb_problem
-from pytest_qeval.perturb.halves import half_given
-from pytest_qeval.perturb.source import parsed
+from pytest_qeval.perturb.base import half_given, perturb_problem
+from pytest_qeval.perturb.source import parse_program
 from pytest_qeval.schema import Problem
 from tests.unit.perturb.builders import DATA, needs_recode, problems
 
@@ -48,8 +47,8 @@ def _equal(ours: str, theirs: str) -> bool:
 def test_halves() -> None:
     """The given half is ReCode's wherever there is one.
 
-    37 solutions have one line, and there ReCode asks the whole question again. In HumanEval/134 what it moves into the
-    prompt is a line of one blank: for us no half.
+    37 solutions have one line, and there ReCode has the nominal problem. In HumanEval/134 the half that it moves into
+    the prompt is a line of one blank: for us no half.
     """
     theirs = _released("nominal/humaneval_partial")
     ours = {problem.task_id: half_given(problem) for problem in problems("humaneval")}
@@ -62,7 +61,7 @@ def test_halves() -> None:
 
 
 def test_camel_case() -> None:
-    """All names and all prompts are the same; solutions and tests are not, for ReCode leaves the old name in them."""
+    """All names and all prompts are the same; ReCode leaves the old name in solutions and tests."""
     whole = {problem.task_id: problem for problem in problems("humaneval")}
 
     assert _differing("name_camel_case", "func_name/humaneval_FuncRenameCamelCase", whole, _equal) == []
@@ -111,7 +110,7 @@ def test_operand_swap() -> None:
     # ReCode changed nothing but the formatting: 24 rows in all, in 10 of which there is nothing to swap.
     assert left_alone == [9, 56, 61, 94, 107, 110, 111, 114, 119, 127, 129, 131, 132, 148]
     # 71 and 92: ReCode swaps the last comparison of the line, we the first. 19 and 105: ReCode's prompts lost their
-    # indentation, so that the half is outside the function; there we find nothing to swap.
+    # indentation, so the half is outside the function and holds nothing to swap.
     assert sorted({*differing} - {*left_alone}) == [19, 71, 92, 105]
 
 
@@ -125,7 +124,7 @@ def _tree(prompt: str) -> str:
     lines = prompt.rstrip().splitlines()
     indentation = len(lines[-1]) - len(lines[-1].lstrip())
     closed = "\n".join(lines) + ("\n" + " " * (indentation + 1) + "pass" if lines[-1].endswith(":") else "")
-    tree = parsed(closed) or parsed(f"{closed}\n    finally:\n        pass")
+    tree = parse_program(closed) or parse_program(f"{closed}\n    finally:\n        pass")
     if tree is None:
         return closed
     for node in ast.walk(tree):

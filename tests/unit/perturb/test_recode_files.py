@@ -1,4 +1,4 @@
-"""ReCode's released questions, taken as perturbations: what of them can be asked, and what cannot."""
+"""ReCode's released files as perturbations: which of their problems are valid, and which are not."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import pytest
 from pytest_qeval.errors import DataError, UnknownNameError
 from pytest_qeval.perturb.base import Perturbation, nominal_form, perturb_problem, seeds_of
 from pytest_qeval.perturb.perturbed_problems import HALF, perturb_problems
-from pytest_qeval.perturb.recode_files import recode_names, recode_perturbation
+from pytest_qeval.perturb.recode_files import find_files, recode_perturbation
 from pytest_qeval.schema import Case, Problem
 from tests.unit.perturb.builders import DATA, needs_recode, problems
 
 TASK = Problem(
     benchmark="humaneval",
     task_id="HumanEval/0",
-    prompt='def f(n):\n    """Give it."""\n',
+    prompt='def f(n):\n    """Return it."""\n',
     entry_point="f",
     test="def check(candidate):\n    assert candidate(1) == 1\n",
     canonical_solution="    m = n\n    return m\n",
@@ -64,7 +64,7 @@ RELEASED = {
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Lay a file of one row into a folder as ReCode's."""
+    """Write a file of one row, as in ReCode's release."""
 
     def write_file(name: str, **fields: str) -> Path:
         names = ("task_id", "prompt", "entry_point", "test", "canonical_solution")
@@ -78,26 +78,25 @@ def write(tmp_path: Path) -> Write:
     return write_file
 
 
-def counts(perturbation: Perturbation, *asked: Problem) -> tuple[int, int, int, int]:
+def counts(perturbation: Perturbation, *nominal: Problem) -> tuple[int, int, int, int]:
     """Return applied, unchanged, repeated and invalid."""
-    found = perturb_problems(asked, [perturbation], seeds=None).of[perturbation.name]
+    found = perturb_problems(nominal, [perturbation], seeds=None).of[perturbation.name]
     return found.applied, found.unchanged, found.repeated, found.invalid
 
 
 @needs_recode
 @pytest.mark.parametrize(("name", "expected"), RELEASED.items(), ids=RELEASED)
-def test_what_the_released_files_ask(name: str, expected: tuple[int, int, int]) -> None:
-    """Every row is applied, unchanged or invalid, by the same proof as ours."""
+def test_the_released_files_are_checked(name: str, expected: tuple[int, int, int]) -> None:
+    """Every row is applied, unchanged or invalid, by the same check as ours."""
     applied, unchanged, repeated, invalid = counts(recode_perturbation(DATA, name), *problems("humaneval"))
 
-    assert (applied, unchanged, invalid) == expected
-    assert repeated == 0
+    assert (applied, unchanged, invalid, repeated) == (*expected, 0)
     assert sum(expected) == 164
 
 
 @needs_recode
 def test_every_released_file_is_found() -> None:
-    assert recode_names(DATA) == tuple(f"recode:{name}" for name in RELEASED)
+    assert {name: list(seeds) for name, seeds in find_files(DATA).items()} == {name: [0] for name in RELEASED}
 
 
 @needs_recode
@@ -116,7 +115,7 @@ def test_the_reasons_are_the_known_defects() -> None:
 
 @needs_recode
 def test_half_given_problems_are_recode_s_own() -> None:
-    """A solution of one line is asked whole there, and so it is compared with the whole."""
+    """There a solution of one line has no given half, so the nominal problem is the full one."""
     one = recode_perturbation(DATA, "doc2comments")
     whole = [problem for problem in problems("humaneval") if nominal_form(problem, one) == problem]
 
@@ -124,7 +123,7 @@ def test_half_given_problems_are_recode_s_own() -> None:
 
 
 def test_seeds_are_those_of_the_names(write: Write) -> None:
-    """Each file is one seed; without a number all are asked, with one so many."""
+    """Each file is one seed; all are used by default."""
     for seed, prompt in ((7, "# 7\n"), (2, "# 2\n"), (10, "")):
         data = write(f"nlaugmenter/humaneval_New_s{seed}.jsonl{'.gz' * (seed == 2)}", prompt=prompt + TASK.prompt)
     one = recode_perturbation(data, "New")
@@ -147,7 +146,7 @@ def test_seeds_are_those_of_the_names(write: Write) -> None:
     ],
 )
 def test_the_family_follows_from_folder_or_name(write: Write, path: str, category: str, level: str, form: str) -> None:
-    """The families' folders may be there, but need not."""
+    """The families' folders are optional."""
     name = path.split("humaneval_")[1].removesuffix("_s0.jsonl")
     one = recode_perturbation(write(path), name)
 
@@ -155,7 +154,7 @@ def test_the_family_follows_from_folder_or_name(write: Write, path: str, categor
 
 
 def test_half_is_ours_where_recode_s_is_missing(write: Write) -> None:
-    """A perturbed half is compared with the same half nominal, whoever gave it away."""
+    """A perturbed half is compared with the nominal half of the same origin."""
     given = TASK.prompt + "    m = n\n"
     data = write("humaneval_new_lines_s0.jsonl", prompt=f"{given}\n", canonical_solution="    return m\n")
     one = recode_perturbation(data, "new_lines")
@@ -177,10 +176,10 @@ def test_a_missing_row_leaves_the_problem_alone(write: Write) -> None:
     assert counts(one, TASK) == (0, 1, 0, 0)
 
 
-def test_bad_files_are_told(write: Write, tmp_path: Path) -> None:
-    """One sentence each: nothing there, another name, two of one, a broken line, another benchmark."""
+def test_bad_folders_are_refused(write: Write, tmp_path: Path) -> None:
+    """No file, another transformation, an unknown family, two files for one seed."""
     with pytest.raises(DataError, match="there are no files of ReCode below"):
-        recode_names(tmp_path)
+        find_files(tmp_path)
     data = write("humaneval_New_s0.jsonl")
     with pytest.raises(UnknownNameError, match=re.escape("Available: New.")):
         recode_perturbation(data, "Old")
@@ -188,10 +187,10 @@ def test_bad_files_are_told(write: Write, tmp_path: Path) -> None:
         recode_perturbation(data, "New")
     write("format/humaneval_New_s0.jsonl")
     with pytest.raises(DataError, match="hold New, seed 0"):
-        recode_names(data)
+        find_files(data)
 
 
-def test_a_broken_file_is_told_with_its_line(tmp_path: Path) -> None:
+def test_a_broken_file_is_refused_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "humaneval_ChangeCharCase_s0.jsonl"
     path.write_text('\n{"task_id": 3}', encoding="utf-8")
     with pytest.raises(DataError, match="line 2: Expected `str`, got `int`"):
@@ -202,7 +201,7 @@ def test_a_broken_file_is_told_with_its_line(tmp_path: Path) -> None:
 
 
 def test_other_benchmarks_are_refused(write: Write) -> None:
-    """Their MBPP is not ours."""
+    """ReCode's MBPP is rewritten."""
     one = recode_perturbation(write("humaneval_ChangeCharCase_s0.jsonl"), "ChangeCharCase")
     with pytest.raises(DataError, match="add --qeval-benchmark humaneval"):
         perturb_problems([replace(TASK, benchmark="micro")], [one], seeds=None)

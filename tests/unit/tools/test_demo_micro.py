@@ -7,20 +7,20 @@ from functools import lru_cache
 from itertools import islice
 
 import pytest
-from demo_training import questions_lists, questions_mappings, questions_numbers, questions_texts
+from demo_training import problems_lists, problems_mappings, problems_numbers, problems_texts
 from demo_training.corpus import FAMILIES, documents
 from demo_training.define import define
 from demo_training.family import Family, body_expression, wording_expression
 from demo_training.holdout import HELD_OUT_NAME_WORDS, is_held_out_constant
-from demo_training.problems import questions, render
-from demo_training.question import Question
+from demo_training.problem import MicroProblem
+from demo_training.problems import problems, render
 from tokenizers import Tokenizer
 
 from pytest_qeval.benchmarks.micro import PATH
 from pytest_qeval.demo import MODEL_DIR
 
 PROBLEMS: list[dict[str, str]] = [json.loads(line) for line in PATH.read_text(encoding="utf-8").splitlines()]
-KINDS = (questions_numbers, questions_lists, questions_texts, questions_mappings)
+KINDS = (problems_numbers, problems_lists, problems_texts, problems_mappings)
 STRUCTURAL = {0, 1, 2, 3, 10, "", " ", "no", "aeiou"}
 """Literals that belong to a family's code and are never drawn, such as the 2 of `n % 2`."""
 
@@ -42,8 +42,8 @@ def _bodies() -> list[tuple[Family, re.Pattern[str]]]:
     return [(family, body_expression(family.body)) for family in FAMILIES]
 
 
-def _families_of(asked: Question) -> list[Family]:
-    return [family for family, expression in _bodies() if expression.fullmatch(asked.solution)]
+def _families_of(problem: MicroProblem) -> list[Family]:
+    return [family for family, expression in _bodies() if expression.fullmatch(problem.solution)]
 
 
 def _passes(problem: dict[str, str], source: str) -> bool:
@@ -78,8 +78,8 @@ def test_problems_have_the_fields_of_humaneval() -> None:
 
 def test_the_first_ten_problems_are_a_mixture() -> None:
     """A run limited to ten problems meets every kind at least twice."""
-    first = {asked.entry_point for asked in questions()[:10]}
-    assert all(len(first & {asked.entry_point for asked in kind.QUESTIONS}) >= 2 for kind in KINDS)
+    first = {problem.entry_point for problem in problems()[:10]}
+    assert all(len(first & {problem.entry_point for problem in kind.PROBLEMS}) >= 2 for kind in KINDS)
 
 
 def test_entry_points_are_unique() -> None:
@@ -120,21 +120,21 @@ def test_every_constant_is_held_out(problem: dict[str, str]) -> None:
     assert all(map(is_held_out_constant, drawn))
 
 
-@pytest.mark.parametrize("asked", questions(), ids=lambda asked: asked.entry_point)
-def test_training_knows_the_code_but_not_the_wording(asked: Question) -> None:
+@pytest.mark.parametrize("problem", problems(), ids=lambda problem: problem.entry_point)
+def test_training_knows_the_code_but_not_the_wording(problem: MicroProblem) -> None:
     """A problem's families exist, and none of their wording patterns occurs in its docstring."""
-    families = _families_of(asked)
+    families = _families_of(problem)
     assert families
     for family in families:
         for pattern in (*family.nouns, *family.verbs):
-            assert not wording_expression(pattern).search(asked.wording), pattern
+            assert not wording_expression(pattern).search(problem.wording), pattern
 
 
 def test_no_problem_occurs_in_a_large_sample_of_training() -> None:
     """Sentences differ even when names and constants are made equal."""
-    asked = {_normal(problem["prompt"]) for problem in PROBLEMS}
-    assert len(asked) > 80
-    assert asked.isdisjoint(_normal(made.prompt) for made in islice(documents(23), 6000))
+    sentences = {_normal(problem["prompt"]) for problem in PROBLEMS}
+    assert len(sentences) > 80
+    assert sentences.isdisjoint(_normal(made.prompt) for made in islice(documents(23), 6000))
 
 
 def test_the_tokenizer_gives_texts_back_unchanged() -> None:

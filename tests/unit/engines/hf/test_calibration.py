@@ -1,4 +1,4 @@
-"""Calibration sees what the model reads and what it writes, every token once, and nothing else."""
+"""Calibration observes the tokens that the model reads and generates, every token once, and nothing else."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from torch import nn
 from transformers import AutoModelForCausalLM, OPTConfig
 
 from pytest_qeval.engines.hf import calibration as calibrating
-from pytest_qeval.engines.hf.calibration import Calibration, Reader, Watch
+from pytest_qeval.engines.hf.calibration import ActivationObserver, Calibration, CalibrationRun
 from pytest_qeval.engines.hf.engine import TransformersEngine
+from pytest_qeval.engines.hf.language_model import LanguageModel
+from pytest_qeval.engines.hf.loading import load
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.errors import EngineError, RecipeError
-from pytest_qeval.quantize.catalogue import find_recipe
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.kernels.activations import StaticRange
 from pytest_qeval.quantize.kernels.clip import clip_histogram
 from pytest_qeval.quantize.kernels.observers import Histogram
-from pytest_qeval.quantize.places import Place, find_places
+from pytest_qeval.quantize.layers import LayerPlan, find_linear_layers
+from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.quantize.recipe import CalibrationPlan, Recipe
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 
@@ -42,27 +44,31 @@ def texts_of(texts: Sequence[str]) -> CalibrationTexts:
     return CalibrationTexts(texts=tuple(texts), source="test", sha256="abc", seed=3)
 
 
-def read(
+def language_model(model: Any, tokenizer: Any, fallback_reason: str = "") -> LanguageModel:
+    eos_ids = (tokenizer.eos_token_id,)
+    return LanguageModel(model=model, tokenizer=tokenizer, eos_ids=eos_ids, fallback_reason=fallback_reason)
+
+
+def run_texts(
     model: Any,
     tokenizer: Any,
-    watch: Watch | None,
+    observer: ActivationObserver | None,
     *,
     texts: Sequence[str] = TEXTS,
     new_tokens: int = NEW_TOKENS,
-    continuous: bool = True,
-) -> Reader:
-    """Show texts to a model."""
+    fallback_reason: str = "",
+) -> CalibrationRun:
+    """Run a model over texts and its continuations."""
     plan = CalibrationPlan(samples=len(texts), new_tokens=new_tokens)
-    eos_ids = (tokenizer.eos_token_id,)
-    reader = Reader(model, tokenizer, texts_of(texts), plan, eos_ids=eos_ids, continuous=continuous)
-    reader.show(watch)
-    return reader
+    run = CalibrationRun(language_model(model, tokenizer, fallback_reason), texts_of(texts), plan)
+    run.run(observer)
+    return run
 
 
 def calibrate(model: Any, tokenizer: Any, recipe: Recipe, **options: Any) -> dict[str, StaticRange]:
-    watch = Watch(model, recipe)
-    read(model, tokenizer, watch, **options)
-    return watch.ranges()
+    observer = ActivationObserver(model, recipe)
+    run_texts(model, tokenizer, observer, **options)
+    return observer.ranges()
 
 
 def sequences_of(model: Any, tokenizer: Any) -> list[torch.Tensor]:
@@ -77,15 +83,15 @@ def sequences_of(model: Any, tokenizer: Any) -> list[torch.Tensor]:
 
 
 def one_by_one(model: Any, sequences: Sequence[torch.Tensor]) -> dict[str, Histogram]:
-    """Watch every layer on sequences that are neither batched nor padded."""
+    """Observe every layer on sequences that are neither batched nor padded."""
     histograms: dict[str, Histogram] = {}
     hooks = []
 
-    def hook(place: Place) -> Any:
+    def hook(place: LayerPlan) -> Any:
         histogram = histograms.setdefault(place.name, Histogram())
-        return place.find(model).register_forward_pre_hook(lambda _, inputs: histogram.add(inputs[0]))
+        return place.module(model).register_forward_pre_hook(lambda _, inputs: histogram.add(inputs[0]))
 
-    hooks = [hook(place) for place in find_places(model)]
+    hooks = [hook(place) for place in find_linear_layers(model)]
     with torch.inference_mode():
         for ids in sequences:
             model(input_ids=ids, use_cache=False)
@@ -114,19 +120,19 @@ def test_texts_and_continuations_are_counted_and_padding_is_not(
 ) -> None:
     """As many values in padded batches as one by one, for inputs of every width."""
     model = make_model(family)
-    watch = Watch(model, MINMAX)
-    reader = read(model, tokenizer, watch)
+    observer = ActivationObserver(model, MINMAX)
+    run = run_texts(model, tokenizer, observer)
     sequences = sequences_of(model, tokenizer)
     assert len({ids.shape[1] for ids in sequences}) > 1
-    assert reader.tokens == sum(ids.shape[1] for ids in sequences)
+    assert run.tokens == sum(ids.shape[1] for ids in sequences)
     expected = one_by_one(model, sequences)
-    assert {found.n_values for found in histograms} == {expected[name].n_values for name in watch.ranges()}
+    assert {found.n_values for found in histograms} == {expected[name].n_values for name in observer.ranges()}
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen2", "gpt2", "neox"])
 @pytest.mark.parametrize("percentile", [60, 99, 100])
 def test_ranges_are_those_of_unpadded_texts(make_model: Make, tokenizer: Any, family: str, percentile: int) -> None:
-    """So large are so many per cent of what a layer sees when nothing is batched."""
+    """A percentile bound is that of a layer's inputs when nothing is batched."""
     model = make_model(family)
     ranges = calibrate(model, tokenizer, find_recipe(f"w8a8-static-p{percentile}-n4"))
     expected = one_by_one(model, sequences_of(model, tokenizer))
@@ -138,7 +144,7 @@ def test_ranges_are_those_of_unpadded_texts(make_model: Make, tokenizer: Any, fa
 def test_more_is_seen_than_the_texts(make_model: Make, tokenizer: Any) -> None:
     """The generated tokens are a part of it."""
     model = make_model("llama")
-    seen = [read(model, tokenizer, Watch(model, MINMAX), new_tokens=n).tokens for n in (1, 8)]
+    seen = [run_texts(model, tokenizer, ActivationObserver(model, MINMAX), new_tokens=n).tokens for n in (1, 8)]
     alone = sum(len(ids) for ids in tokenizer(list(TEXTS)).input_ids)
     assert alone < seen[0] < seen[1]
 
@@ -151,24 +157,24 @@ def test_a_layer_that_gets_all_rows_in_one_sees_no_padding(tokenizer: Any, histo
     )  # fmt: skip
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(config).eval().requires_grad_(requires_grad=False)
-    reader = read(model, tokenizer, Watch(model, MINMAX))
-    assert {found.n_values for found in histograms} == {32 * reader.tokens, 64 * reader.tokens}
+    run = run_texts(model, tokenizer, ActivationObserver(model, MINMAX))
+    assert {found.n_values for found in histograms} == {32 * run.tokens, 64 * run.tokens}
 
 
-def test_a_model_without_the_continuous_batch_is_watched_while_it_generates(make_model: Make, tokenizer: Any) -> None:
+def test_a_model_without_the_continuous_batch_is_observed_while_it_generates(make_model: Make, tokenizer: Any) -> None:
     """Prompt and generated tokens again, by `generate`; its ranges are nearly the same."""
     model = make_model("llama")
-    ours, theirs = (calibrate(model, tokenizer, MINMAX, continuous=continuous) for continuous in (True, False))
+    ours, theirs = (calibrate(model, tokenizer, MINMAX, fallback_reason=reason) for reason in ("", "test"))
     assert {name: one.high for name, one in theirs.items()} == pytest.approx(
         {name: one.high for name, one in ours.items()}, rel=0.3
     )
 
 
-def test_tokens_are_those_that_were_watched(make_model: Make, tokenizer: Any, histograms: list[Histogram]) -> None:
+def test_tokens_are_those_that_were_observed(make_model: Make, tokenizer: Any, histograms: list[Histogram]) -> None:
     """A model is not run on the last token that it generates."""
     model = make_model("llama")
-    reader = read(model, tokenizer, Watch(model, MINMAX), continuous=False)
-    assert {found.n_values for found in histograms} == {32 * reader.tokens, 64 * reader.tokens}
+    run = run_texts(model, tokenizer, ActivationObserver(model, MINMAX), fallback_reason="test")
+    assert {found.n_values for found in histograms} == {32 * run.tokens, 64 * run.tokens}
 
 
 def test_layers_of_one_input_have_one_range(make_model: Make, tokenizer: Any) -> None:
@@ -183,8 +189,8 @@ def test_layers_of_one_input_have_one_range(make_model: Make, tokenizer: Any) ->
         assert ranges[f"{prefix}.self_attn.o_proj"] not in attention
 
 
-def test_only_static_layers_are_watched(make_model: Make, tokenizer: Any) -> None:
-    """None of a dynamic recipe, not the output layer that is kept."""
+def test_only_static_layers_are_observed(make_model: Make, tokenizer: Any) -> None:
+    """No layer of a dynamic recipe, and not the output layer that is kept."""
     model = make_model("llama")
     assert calibrate(model, tokenizer, find_recipe("int8")) == {}
     assert "lm_head" not in calibrate(model, tokenizer, MINMAX)
@@ -220,18 +226,18 @@ def test_the_order_of_texts_does_not_matter(make_model: Make, tokenizer: Any) ->
     )
 
 
-@pytest.mark.parametrize("continuous", [True, False], ids=["continuous", "generate"])
-def test_a_weight_that_is_no_number_is_refused_with_the_layer(
-    make_model: Make, tokenizer: Any, *, continuous: bool
+@pytest.mark.parametrize("fallback_reason", ["", "test"], ids=["continuous", "generate"])
+def test_a_weight_that_is_not_finite_is_refused_with_the_layer(
+    make_model: Make, tokenizer: Any, fallback_reason: str
 ) -> None:
-    """The first layer whose input is not finite any more, and no watching hook stays behind."""
+    """The message names the first layer whose input is not finite, and no hook stays behind."""
     model = make_model("llama")
     weight = model.model.layers[1].mlp.up_proj.weight.data
     before = weight[3, 4].item()
     weight[3, 4] = float("nan")
     try:
         with pytest.raises(EngineError, match=r"^layer model\.layers\.1\.mlp\.down_proj: activations are not finite"):
-            calibrate(model, tokenizer, MINMAX, continuous=continuous)
+            calibrate(model, tokenizer, MINMAX, fallback_reason=fallback_reason)
     finally:
         weight[3, 4] = before
     assert not any(module._forward_pre_hooks for module in model.modules())
@@ -248,27 +254,26 @@ def test_a_layer_that_is_never_reached_is_refused(make_model: Make, tokenizer: A
         del model.extra
 
 
-def test_unwatched_texts_are_shown_one_by_one(make_model: Make, tokenizer: Any) -> None:
-    """Quantizers of other packages look for themselves, and know nothing of padding."""
+def test_texts_run_one_by_one_without_an_observer(make_model: Make, tokenizer: Any) -> None:
+    """Quantizers of other packages have observers of their own, and know nothing of padding."""
     model = make_model("llama")
     shapes: list[tuple[int, ...]] = []
     plan = CalibrationPlan(samples=len(TEXTS), new_tokens=NEW_TOKENS)
-    eos_ids = (tokenizer.eos_token_id,)
-    reader = Reader(model, tokenizer, texts_of(TEXTS), plan, eos_ids=eos_ids, continuous=True)
+    run = CalibrationRun(language_model(model, tokenizer), texts_of(TEXTS), plan)
     hook = model.model.layers[0].mlp.register_forward_pre_hook(lambda _, inputs: shapes.append(inputs[0].shape[:-1]))
-    reader.show()
+    run.run()
     hook.remove()
     assert [rows for rows, _ in shapes] == [1] * len(TEXTS)
-    assert sum(tokens for _, tokens in shapes) == reader.tokens
+    assert sum(tokens for _, tokens in shapes) == run.tokens
 
 
-def test_the_record_says_on_what(make_model: Make, tokenizer: Any) -> None:
+def test_the_record_names_texts_and_tokens(make_model: Make, tokenizer: Any) -> None:
     """Source, digest and seed of the texts, how many, and how many tokens."""
     model = make_model("llama")
-    watch = Watch(model, MINMAX)
-    reader = read(model, tokenizer, watch)
-    ranges = watch.ranges()
-    found = reader.calibration(ranges)
+    observer = ActivationObserver(model, MINMAX)
+    run = run_texts(model, tokenizer, observer)
+    ranges = observer.ranges()
+    found = run.calibration(ranges)
     assert found.duration_s > 0
     assert found == Calibration(
         ranges=ranges,
@@ -276,7 +281,7 @@ def test_the_record_says_on_what(make_model: Make, tokenizer: Any) -> None:
         texts_sha256="abc",
         seed=3,
         samples=len(TEXTS),
-        tokens=reader.tokens,
+        tokens=run.tokens,
         duration_s=found.duration_s,
     )
 
@@ -284,17 +289,17 @@ def test_the_record_says_on_what(make_model: Make, tokenizer: Any) -> None:
 def test_a_text_longer_than_the_context_does_not_end_the_run(make_model: Make, tokenizer: Any) -> None:
     """It is cut, or refused in one sentence: there are no positions for more."""
     model = make_model("gpt2")
-    watch = Watch(model, MINMAX)
+    observer = ActivationObserver(model, MINMAX)
     try:
-        reader = read(model, tokenizer, watch, texts=[TEXTS[3] * 30])
+        run = run_texts(model, tokenizer, observer, texts=[TEXTS[3] * 30])
     except (EngineError, RecipeError):
         return
-    assert reader.tokens <= 128
+    assert run.tokens <= 128
 
 
 @pytest.mark.parametrize(("samples", "noted"), [(1, True), (2, False)])
 def test_one_text_alone_is_noted(samples: int, *, noted: bool) -> None:
-    """The reader of a report learns that its static scales are a guess."""
+    """The report notes that its static scales are a guess."""
     model = ModelSettings(name="demo", device="cpu")
     engine = TransformersEngine(
         source=resolve(model),
@@ -310,18 +315,10 @@ def test_one_text_alone_is_noted(samples: int, *, noted: bool) -> None:
 
 def test_static_completions_do_not_depend_on_neighbours() -> None:
     """Calibrated scales are fixed: the logits of a row are the same alone and beside others."""
-    model = ModelSettings(name="demo", device="cpu")
-    engine = TransformersEngine(
-        source=resolve(model),
-        recipe=find_recipe("w8a8-static-n2"),
-        model=model,
-        generation=GenerationSettings(max_new_tokens=4),
-        texts=texts_of(TEXTS[:2]),
-    )
-    assert engine._loaded is not None
+    source = resolve(ModelSettings(name="demo"))
+    model = load(source, find_recipe("w8a8-static-n2"), device="cpu", texts=texts_of(TEXTS[:2])).model
     tokens = torch.arange(40).mul(37).remainder(250).reshape(2, 20) + 2
     with torch.inference_mode():
-        both = engine._loaded.model(input_ids=tokens).logits
-        alone = engine._loaded.model(input_ids=tokens[1:]).logits
-    engine.close()
+        both = model(input_ids=tokens).logits
+        alone = model(input_ids=tokens[1:]).logits
     torch.testing.assert_close(both[1:], alone, rtol=1e-3, atol=1e-3)

@@ -1,4 +1,4 @@
-"""From files to a model: which precision, which package is missed, and nothing said on the way."""
+"""Loading a checkpoint: its precision, packages that are missing, weights that are missing, and silence."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_package_that_is_missing_is_named(tmp_path: Path, method: str, config:
 
 @pytest.mark.parametrize("method", ["bitsandbytes", "torchao", "compressed-tensors"])
 def test_an_extra_that_is_named_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
-    """What the message says to install can be installed."""
+    """The extra in the message can be installed."""
     path = quantized_by(method, tmp_path / "model")
 
     def fail(*_: object) -> None:
@@ -87,7 +87,7 @@ def test_an_extra_that_is_named_exists(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_only_what_this_program_wrote_is_read_as_such(exported: Path) -> None:
-    """Told by one file, without which it is anybody's checkpoint."""
+    """An export is recognized by one file, without which it is any checkpoint."""
     assert stored_checkpoint(DEMO) is None
     found = stored_checkpoint(find(exported))
     assert found is not None
@@ -174,7 +174,7 @@ def test_a_stored_weight_that_is_not_there_is_refused(exported: Path) -> None:
         from_pretrained(find(exported), "checkpoint", CPU, None)
 
 
-def test_loading_an_export_says_nothing(exported: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_loading_an_export_is_silent(exported: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """No bars and no advice."""
     capfd.readouterr()
     load(find(exported), AS_IS, device="cpu")
@@ -185,7 +185,7 @@ def test_loading_an_export_says_nothing(exported: Path, capfd: pytest.CaptureFix
 def test_what_transformers_refuses_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch, build: Callable[[str], Exception]
 ) -> None:
-    """Its first line, and which version says so."""
+    """Its first line, and the version of transformers."""
 
     def fail(*_: object) -> None:
         raise build("no such thing\nand a long explanation")

@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 import torch
 
-from pytest_qeval.engines.base import Finished, Request
+from pytest_qeval.engines.base import FinishedCompletion, Request
 from pytest_qeval.engines.hf.attention import use_grouped_attention
-from pytest_qeval.engines.hf.compat import why_not_continuous
 from pytest_qeval.engines.hf.continuous_batch import BatchShape, ContinuousBatch
 from pytest_qeval.engines.hf.decoder import Decoder, pick_group
-from pytest_qeval.engines.hf.drafting import Drafter, draft_length
-from pytest_qeval.engines.hf.forward import RowModel, context_length
+from pytest_qeval.engines.hf.forward import context_length
 from pytest_qeval.engines.hf.generate import GenerateQueue
-from pytest_qeval.engines.hf.rows import Row, Text, Unit
+from pytest_qeval.engines.hf.language_model import LanguageModel
+from pytest_qeval.engines.hf.prompt_lookup import PromptLookup, choose_draft_length
+from pytest_qeval.engines.hf.rows import PendingSample, Row, TokenCodec
+from pytest_qeval.engines.hf.trial import find_fallback_reason
 from pytest_qeval.schema import Completion
 from pytest_qeval.settings import GenerationSettings
 
@@ -44,9 +45,12 @@ def batch(
     rows: int = 4,
     group: int = 3,
 ) -> ContinuousBatch:
-    text = Text(tokenizer, [tokenizer.eos_token_id])
     shape = BatchShape(rows=rows, group_prompts=group, group_tokens=40, window=8)
-    return ContinuousBatch(RowModel(model, rows=rows), text, generation, shape=shape, context=context_length(model))
+    return ContinuousBatch(language_model(model, tokenizer), generation, shape=shape)
+
+
+def language_model(model: Any, tokenizer: Any) -> LanguageModel:
+    return LanguageModel(model=model, tokenizer=tokenizer, eos_ids=(tokenizer.eos_token_id,))
 
 
 def run(decoder: Decoder, requests: Sequence[Request] = ()) -> Results:
@@ -58,7 +62,7 @@ def run(decoder: Decoder, requests: Sequence[Request] = ()) -> Results:
     return results
 
 
-def _collect(results: Results, finished: Sequence[Finished]) -> None:
+def _collect(results: Results, finished: Sequence[FinishedCompletion]) -> None:
     for one in finished:
         assert (one.key, one.index) not in results, "handed out twice"
         results[one.key, one.index] = one.completion
@@ -160,29 +164,29 @@ def test_stop_strings_are_found_across_token_borders(
 
 def test_generation_ends_with_the_token_that_completes_the_stop(tokenizer: Any) -> None:
     """Token by token, with a multi-byte character inside the stop string."""
-    text = Text(tokenizer, [tokenizer.eos_token_id])
+    codec = TokenCodec(tokenizer, [tokenizer.eos_token_id])
     ids = tokenizer("x = 'größer 🎉' # end").input_ids
     row = make_row(stops=("r 🎉",))
-    reasons = [text.append(row, token) for token in ids]
+    reasons = [codec.append(row, token) for token in ids]
     first = reasons.index("stop")
     assert "🎉" in expected_text(tokenizer, ids[: first + 1])
     assert "🎉" not in expected_text(tokenizer, ids[:first])
-    assert text.finish(row).completion.text == "x = 'größe"
+    assert codec.finish(row).completion.text == "x = 'größe"
 
 
 def test_a_special_token_can_be_a_stop_string(tokenizer: Any) -> None:
     """It decodes to nothing, yet ends the row."""
-    text = Text(tokenizer, [tokenizer.eos_token_id])
+    codec = TokenCodec(tokenizer, [tokenizer.eos_token_id])
     row = make_row(stops=("<file_sep>",))
     ids = [*tokenizer("abc").input_ids, tokenizer.convert_tokens_to_ids("<file_sep>")]
-    assert [text.append(row, token) for token in ids][-1] == "stop"
-    assert text.finish(row).completion.text == "abc"
+    assert [codec.append(row, token) for token in ids][-1] == "stop"
+    assert codec.finish(row).completion.text == "abc"
 
 
 def make_row(**fields: Any) -> Row:
-    unit = Unit(request=Request(key="r", prompt="p", **fields), index=0, prompt_ids=(5,), max_new_tokens=99)
+    sample = PendingSample(request=Request(key="r", prompt="p", **fields), index=0, prompt_ids=(5,), max_new_tokens=99)
     rng = random.Random(0)  # noqa: S311
-    return Row(unit=unit, rng=rng, drafter=Drafter(()), admitted_at=0.0)
+    return Row(sample=sample, rng=rng, lookup=PromptLookup(()), admitted_at=0.0)
 
 
 def test_a_prompt_that_fills_the_context_is_finished_empty(make_model: Callable[[str], Any], tokenizer: Any) -> None:
@@ -199,7 +203,7 @@ def test_a_prompt_that_fills_the_context_is_finished_empty(make_model: Callable[
     assert results["three", 0].n_tokens in {1, 2, 3}
 
 
-def test_an_empty_prompt_is_answered(make_model: Callable[[str], Any], tokenizer: Any) -> None:
+def test_an_empty_prompt_is_completed(make_model: Callable[[str], Any], tokenizer: Any) -> None:
     """It begins with the token that begins, or else ends, a sequence."""
     assert len(run(batch(make_model("llama"), tokenizer), [Request(key="r", prompt="")])) == 1
 
@@ -243,12 +247,12 @@ def test_room_is_made_once_for_the_whole_queue(make_model: Callable[[str], Any],
     decoder = batch(make_model("llama"), tokenizer, rows=2, group=1)
     decoder.submit(requests_for(["x", "def add(a, b):\n    return a + b\n" * 3]))
     decoder.step()
-    layer = decoder._model.cache.layers[0]  # type: ignore[attr-defined]
-    room = layer.keys
+    cache_: Any = decoder._model.cache
+    room = cache_.store.tensors[0]
     run(decoder)
 
-    assert layer.keys is room
-    assert room.shape[2] > 64  # which would do for the first
+    assert cache_.store.tensors[0] is room
+    assert room.shape[2] > 64, "more than the first prompt needs"
 
 
 @pytest.mark.parametrize("top_p", [1.0, 0.9])
@@ -280,7 +284,7 @@ def test_an_exception_in_mid_step_loses_nothing(
     model = make_model("llama")
     wanted = run(batch(model, tokenizer, SAMPLED), requests)
     decoder = batch(model, tokenizer, SAMPLED)
-    owner: Any = {"append": decoder._text, "finish": decoder._text, "place": decoder._model.cache}.get(
+    owner: Any = {"append": decoder._codec, "finish": decoder._codec, "place": decoder._model.cache}.get(
         where, decoder._model
     )
     original, calls = getattr(owner, where), 0
@@ -330,34 +334,33 @@ def test_groups_have_similar_lengths_and_hold_the_first(
     assert pick_group(lengths, count=count, tokens=tokens) == expected
 
 
-def test_a_guess_repeats_what_followed_the_last_time() -> None:
+def test_a_draft_repeats_what_followed_the_last_time() -> None:
     """Also beyond the end of what is there, with the period of the repetition."""
-    drafter = Drafter([1, 2, 3, 9, 1, 2, 3])
-    assert drafter.draft() == [9, 1, 2, 3, 9, 1, 2]
-    drafter.append(5)
-    assert drafter.draft() == []
+    lookup = PromptLookup([1, 2, 3, 9, 1, 2, 3])
+    assert lookup.draft() == [9, 1, 2, 3, 9, 1, 2]
+    lookup.append(5)
+    assert lookup.draft() == []
 
 
-def test_guesses_are_as_long_as_they_pay() -> None:
-    """Wide batches and rows that guess badly decode plainly; few rows in a loop take the longest guess."""
-    assert draft_length([0.3] * 64, 64) == 0
-    assert draft_length([0.0], 1) == 0
-    assert draft_length([1.0, 1.0], 2) == 7
-    assert draft_length([], 3) == 0
+def test_drafts_are_as_long_as_they_pay() -> None:
+    """Wide batches and rows with rejected drafts decode plainly; few rows in a loop take the longest draft."""
+    assert choose_draft_length([0.3] * 64, 64) == 0
+    assert choose_draft_length([0.0], 1) == 0
+    assert choose_draft_length([1.0, 1.0], 2) == 7
+    assert choose_draft_length([], 3) == 0
 
 
-def test_rates_learn_from_confirmed_and_refuted_guesses() -> None:
-    """What follows the first wrong guess says nothing."""
-    good, bad = Drafter([]), Drafter([])
-    good.learn(4, 4)
-    bad.learn(0, 4)
+def test_acceptance_rates_follow_accepted_and_rejected_drafts() -> None:
+    """Tokens after the first rejected one do not count."""
+    good, bad = PromptLookup([]), PromptLookup([])
+    good.update_rate(4, 4)
+    bad.update_rate(0, 4)
     assert good.rate == pytest.approx(1 - 0.5 * 0.7**4)
     assert bad.rate == pytest.approx(0.35)
 
 
 def generate_queue(model: Any, tokenizer: Any, generation: GenerationSettings = GREEDY) -> GenerateQueue:
-    text = Text(tokenizer, [tokenizer.eos_token_id])
-    return GenerateQueue(model, text, generation, rows=3, context=context_length(model))
+    return GenerateQueue(language_model(model, tokenizer), generation, rows=3)
 
 
 @pytest.mark.parametrize("family", ["mistral", "llama"])
@@ -375,18 +378,18 @@ def test_the_fall_back_equals_generate_one_by_one(
 
 @pytest.mark.parametrize("family", CONTINUOUS)
 def test_ordinary_models_fit_the_continuous_batch(family: str, make_model: Callable[[str], Any]) -> None:
-    assert why_not_continuous(make_model(family)) == ""
+    assert find_fallback_reason(make_model(family)) == ""
 
 
 def test_a_sliding_window_is_known_from_the_config(make_model: Callable[[str], Any]) -> None:
-    assert why_not_continuous(make_model("mistral")) == "sliding-window attention"
+    assert find_fallback_reason(make_model("mistral")) == "sliding-window attention"
 
 
 def test_a_model_that_ignores_the_mask_is_found_out(
     make_model: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The trial compares logits, so a forward that takes our arguments and does something else is noticed."""
+    """The trial compares logits, so a forward that accepts the arguments and ignores them is noticed."""
     model = make_model("neox")
     forward = model.forward
     monkeypatch.setattr(model, "forward", lambda **kwargs: forward(**{**kwargs, "position_ids": None}))
-    assert why_not_continuous(model).startswith("its logits differ")
+    assert find_fallback_reason(model).startswith("its logits differ")

@@ -12,17 +12,18 @@ import pytest
 import torch
 from transformers import AutoModelForSeq2SeqLM, LEDConfig
 
-from pytest_qeval.engines.base import Finished, Request
-from pytest_qeval.engines.hf.aligned import AlignedCache
+from pytest_qeval.engines.base import FinishedCompletion, Request
+from pytest_qeval.engines.hf.aligned_cache import AlignedCache
 from pytest_qeval.engines.hf.attention import use_grouped_attention
 from pytest_qeval.engines.hf.cache import Prefix
-from pytest_qeval.engines.hf.compat import why_not_continuous
 from pytest_qeval.engines.hf.continuous_batch import BatchShape, ContinuousBatch
 from pytest_qeval.engines.hf.decoder import Decoder
-from pytest_qeval.engines.hf.decoders import batch_model
+from pytest_qeval.engines.hf.encoder_decoder import EncoderDecoder, encoder_decoder_of
 from pytest_qeval.engines.hf.generate import GenerateQueue
-from pytest_qeval.engines.hf.rows import Text
-from pytest_qeval.engines.hf.seq2seq import Sides, sides_of
+from pytest_qeval.engines.hf.language_model import LanguageModel
+from pytest_qeval.engines.hf.prompt_lookup import PromptLookup
+from pytest_qeval.engines.hf.rows import PendingSample, Row
+from pytest_qeval.engines.hf.trial import find_fallback_reason
 from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.schema import Completion
 from pytest_qeval.settings import GenerationSettings
@@ -53,33 +54,25 @@ def requests_for(texts: Sequence[str], **fields: Any) -> list[Request]:
     return [Request(key=f"r{at}", prompt=text, **fields) for at, text in enumerate(texts)]
 
 
-def sides(family: str) -> Sides:
-    found = sides_of(*make_tiny(family))
+def described(family: str) -> EncoderDecoder:
+    found = encoder_decoder_of(*make_tiny(family))
     assert found is not None
     return found
 
 
-def text_of(family: str) -> Text:
-    tokenizer = make_tiny(family).tokenizer
-    return Text(tokenizer, [tokenizer.eos_token_id], apart=True)
+def language_model(family: str) -> LanguageModel:
+    model, tokenizer = make_tiny(family)
+    eos_ids = (tokenizer.eos_token_id,)
+    return LanguageModel(model=model, tokenizer=tokenizer, eos_ids=eos_ids, encoder_decoder=described(family))
 
 
 def batch(family: str, generation: GenerationSettings = GREEDY, *, rows: int = 4, group: int = 3) -> ContinuousBatch:
-    found = sides(family)
-    return ContinuousBatch(
-        batch_model(make_tiny(family).model, rows=rows, sides=found),
-        text_of(family),
-        generation,
-        shape=BatchShape(rows=rows, group_prompts=group, group_tokens=40, window=8),
-        context=found.source_limit,
-        target_room=found.target_room,
-    )
+    shape = BatchShape(rows=rows, group_prompts=group, group_tokens=40, window=8)
+    return ContinuousBatch(language_model(family), generation, shape=shape)
 
 
 def generate_queue(family: str, generation: GenerationSettings = GREEDY) -> GenerateQueue:
-    found = sides(family)
-    model, context = make_tiny(family).model, found.source_limit
-    return GenerateQueue(model, text_of(family), generation, rows=3, context=context, sides=found)
+    return GenerateQueue(language_model(family), generation, rows=3)
 
 
 def run(decoder: Decoder, requests: Sequence[Request] = ()) -> Results:
@@ -91,7 +84,7 @@ def run(decoder: Decoder, requests: Sequence[Request] = ()) -> Results:
     return results
 
 
-def collect(results: Results, finished: Sequence[Finished]) -> None:
+def collect(results: Results, finished: Sequence[FinishedCompletion]) -> None:
     for one in finished:
         assert (one.key, one.index) not in results, "handed out twice"
         results[one.key, one.index] = one.completion
@@ -105,7 +98,7 @@ def texts_of(results: Results) -> dict[tuple[str, int], str]:
 def generated_alone(family: str, prompt: str, new_tokens: int = 24) -> tuple[int, ...]:
     """Return the tokens that plain `generate` makes of one prompt, the end-of-sequence token included."""
     model, tokenizer = make_tiny(family)
-    ids, start = torch.tensor([tokenizer(prompt).input_ids]), torch.tensor([sides(family).start])
+    ids, start = torch.tensor([tokenizer(prompt).input_ids]), torch.tensor([described(family).start])
     out = model.generate(
         ids,
         attention_mask=torch.ones_like(ids),
@@ -179,7 +172,7 @@ def test_stop_strings_end_the_text_before_them(kind: str, family: str) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_samples_share_one_reading_of_the_prompt(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_samples_share_one_encoding_of_the_prompt(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The encoder runs once however many samples there are, also when they do not all fit in the batch."""
     tiny = make_tiny(family)
     encode = Mock(wraps=tiny.model.get_encoder().forward)
@@ -211,7 +204,7 @@ def test_an_exception_in_mid_step_loses_nothing(where: str, monkeypatch: pytest.
     requests = requests_for(prompts(8), n_samples=2)
     wanted = run(batch("t5", SAMPLED), requests)
     decoder = batch("t5", SAMPLED)
-    owners = {"append": decoder._text, "finish": decoder._text, "place": decoder._model.cache}
+    owners = {"append": decoder._codec, "finish": decoder._codec, "place": decoder._model.cache}
     owner: Any = owners.get(where, decoder._model)
     original, calls = getattr(owner, where), 0
 
@@ -248,7 +241,7 @@ def test_a_prompt_that_the_encoder_has_no_room_for_is_finished_empty(kind: str) 
 
 
 def test_relative_positions_have_no_limit() -> None:
-    """T5 reads and says more than any number in its config."""
+    """T5 reads and generates more than any number in its config."""
     ids = generated_alone("t5", "def add " * 200, 200)
     results = run(batch("t5", GenerationSettings(max_new_tokens=200)), requests_for(["def add " * 200]))
     assert results["r0", 0].text == decoded("t5", ids)
@@ -256,16 +249,16 @@ def test_relative_positions_have_no_limit() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_special_tokens_are_no_text(family: str) -> None:
-    """Neither language codes nor what stands for a gap, wherever the decoder says them."""
+    """Neither language codes nor marks of a gap, wherever the decoder generates them."""
     tokenizer = make_tiny(family).tokenizer
     special = [token for token in tokenizer.all_special_ids if token != tokenizer.eos_token_id]
-    text, decoder = text_of(family), batch(family)
-    decoder.submit([Request(key="r", prompt="x")])
-    row = decoder._row(next(iter(decoder._open.values())), 0.0)
-    said = tokenizer("def add", add_special_tokens=False).input_ids
-    for token in [*special, *said, *special]:
-        text.append(row, token)
-    assert text.finish(row).completion.text.strip() == "def add"
+    codec = language_model(family).codec
+    sample = PendingSample(request=Request(key="r", prompt="x"), index=0, prompt_ids=(), max_new_tokens=99)
+    row = Row(sample=sample, rng=random.Random(0), lookup=PromptLookup(()), admitted_at=0.0)  # noqa: S311
+    ids = tokenizer("def add", add_special_tokens=False).input_ids
+    for token in [*special, *ids, *special]:
+        codec.append(row, token)
+    assert codec.finish(row).completion.text.strip() == "def add"
 
 
 @pytest.mark.parametrize(
@@ -273,27 +266,27 @@ def test_special_tokens_are_no_text(family: str) -> None:
     [("t5", ("<pad>",)), ("codet5", ("<pad>",)), ("bart", ("</s>", "<s>")), ("plbart", ("__en_XX__",))],
 )
 def test_the_decoder_begins_as_it_was_trained_to(family: str, start: tuple[str, ...]) -> None:
-    """With its start token, what is forced behind it, or the language of its tokenizer."""
+    """With its start token, the forced token behind it, or the language of its tokenizer."""
     tokenizer = make_tiny(family).tokenizer
-    assert tuple(tokenizer.convert_ids_to_tokens(list(sides(family).start))) == start
+    assert tuple(tokenizer.convert_ids_to_tokens(list(described(family).start))) == start
 
 
-def test_a_decoder_that_nothing_begins_is_refused() -> None:
+def test_a_decoder_without_a_start_token_is_refused() -> None:
     model, tokenizer = make_tiny("t5")
 
     class Config:
         is_encoder_decoder, decoder_start_token_id = True, None
 
     bare = type("Bare", (), {"config": Config, "generation_config": None})
-    with pytest.raises(ModelSourceError, match=r"what the decoder of this type begins with.*decoder_start_token_id"):
-        sides_of(bare, tokenizer)
-    assert sides_of(type("Causal", (), {"config": object}), tokenizer) is None
-    assert sides_of(model, tokenizer) is not None
+    with pytest.raises(ModelSourceError, match=r"the decoder of this type has no start token.*decoder_start_token_id"):
+        encoder_decoder_of(bare, tokenizer)
+    assert encoder_decoder_of(type("Causal", (), {"config": object}), tokenizer) is None
+    assert encoder_decoder_of(model, tokenizer) is not None
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_ordinary_models_fit_the_continuous_batch(family: str) -> None:
-    assert why_not_continuous(make_tiny(family).model, sides(family)) == ""
+    assert find_fallback_reason(make_tiny(family).model, described(family)) == ""
 
 
 def test_positions_that_cannot_be_set_are_found_out() -> None:
@@ -302,8 +295,8 @@ def test_positions_that_cannot_be_set_are_found_out() -> None:
     width = {"d_model": 16, "encoder_ffn_dim": 16, "decoder_ffn_dim": 16, "attention_window": 4}
     config = LEDConfig(vocab_size=50, **dict.fromkeys(names, 1), **width)
     model = AutoModelForSeq2SeqLM.from_config(config).eval()
-    found = Sides(start=(2,), source_limit=64, target_limit=64)
-    assert why_not_continuous(model, found).startswith("its forward refuses the cache (TypeError")
+    found = EncoderDecoder(start=(2,), source_limit=64, target_limit=64)
+    assert find_fallback_reason(model, found).startswith("its forward refuses the cache (TypeError")
 
 
 def test_a_model_that_ignores_where_rows_begin_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,10 +304,10 @@ def test_a_model_that_ignores_where_rows_begin_is_found_out(monkeypatch: pytest.
     model = make_tiny("t5").model
     forward: Callable[..., Any] = model.forward
     monkeypatch.setattr(model, "forward", lambda **kwargs: forward(**{**kwargs, "decoder_attention_mask": None}))
-    assert why_not_continuous(model, sides("t5")).startswith("its logits differ")
+    assert find_fallback_reason(model, described("t5")).startswith("its logits differ")
 
 
-def test_columns_that_nobody_sees_are_used_again() -> None:
+def test_columns_that_no_row_uses_are_reused() -> None:
     """However many rows come and go, there are never many more columns than rows are long."""
     cache_ = AlignedCache(rows=2, device=torch.device("cpu"))
 
@@ -328,5 +321,6 @@ def test_columns_that_nobody_sees_are_used_again() -> None:
         for _ in range(5):
             cache_.begin_step(2)
         cache_.move(1, 0, length=0)  # row 0 leaves, and the other takes its place
-        assert cache_._starts[0] == cache_._end - 6, row
-    assert cache_._said.columns == 64
+        step = cache_.begin_step(1)
+        assert step.decoder_mask.shape == (1, 7), row
+    assert cache_.columns == 64

@@ -54,7 +54,9 @@ def finish(engine: ModelEngine) -> dict[str, str]:
     return texts
 
 
-def test_a_model_answers_and_says_what_it_is(save: Callable[[str], Path], make_model: Callable[[str], Any]) -> None:
+def test_a_model_completes_prompts_and_describes_itself(
+    save: Callable[[str], Path], make_model: Callable[[str], Any]
+) -> None:
     engine = open_engine(save("llama"), batch_size=2)
     assert sorted(finish(engine)) == ["r0", "r1", "r2"]
     parameters = sum(parameter.numel() for parameter in make_model("llama").parameters())
@@ -92,7 +94,7 @@ def test_the_facts_are_fields_of_the_report(save: Callable[[str], Path]) -> None
 
 
 def test_a_recipe_is_applied(save: Callable[[str], Path]) -> None:
-    """Int8 computes in int8 kernels and is smaller; the completions are still there."""
+    """Int8 computes in int8 kernels and is smaller, and still completes prompts."""
     path = save("llama")
     engine = open_engine(path, INT8)
     facts = engine.facts()
@@ -126,7 +128,7 @@ def test_the_recipe_decides_the_dtype(
 
 
 def test_another_kind_of_cache_falls_back_to_generate(save: Callable[[str], Path]) -> None:
-    """And says why."""
+    """The facts give the reason."""
     engine = open_engine(save("mistral"))
     assert engine.facts()["decoding"] == "generate: sliding-window attention"
     assert sorted(finish(engine)) == ["r0", "r1", "r2"]
@@ -142,8 +144,8 @@ def test_sampling_settings_that_ship_with_a_model_are_ignored(save: Callable[[st
     assert finish(open_engine(path)) == plain
 
 
-def test_closing_gives_everything_back_and_may_be_repeated(save: Callable[[str], Path]) -> None:
-    """Progress stays readable; whatever needs the model says that it is gone."""
+def test_closing_frees_the_model_and_may_be_repeated(save: Callable[[str], Path]) -> None:
+    """Progress stays readable; whatever needs the model is refused."""
     engine = open_engine(save("llama"))
     finish(engine)
     before = engine.progress
@@ -208,7 +210,7 @@ def test_loading_is_silent_and_leaves_logging_as_it_was(
 def test_devices_are_named_as_in_torch() -> None:
     assert choose_device("cpu") == torch.device("cpu")
     assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    with pytest.raises(ModelSourceError, match="--qeval-device tpu-9: torch knows no such device"):
+    with pytest.raises(ModelSourceError, match="--qeval-device tpu-9: torch does not know this device"):
         choose_device("tpu-9")
 
 

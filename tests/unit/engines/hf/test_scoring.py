@@ -1,4 +1,4 @@
-"""Scoring keeps what a model would have said, and is the same by brute force, from a file and in pieces."""
+"""Scores are the same by brute force, from a file and in pieces."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pytest_qeval.measure.divergence import compare_logits, solution_text
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, divergence_facts
 from pytest_qeval.measure.topk import Scores, TextDivergence, TextScores, compare_scores, digest
 
-SOLVED = [
+SOLUTIONS = [
     ("t/0", "def add(a, b):\n", "    return a + b\n"),
     ("t/1", "def first(items):\n", "    return items[0]\n"),
     ("t/2", "class Point:\n", "    pass\n"),
@@ -32,13 +32,13 @@ LOGITS = st.lists(st.floats(-5, 5, width=32), min_size=3 * VOCABULARY, max_size=
 )
 
 
-def saying(logits: torch.Tensor) -> Any:
-    """Make a model that says this, whatever it is shown."""
+def constant_model(logits: torch.Tensor) -> Any:
+    """Make a model that returns these logits for any text."""
     return lambda *_: logits
 
 
 def kept(logits: torch.Tensor, *, k: int = VOCABULARY, known: TextScores | None = None) -> TextScores:
-    return score_text(saying(logits), TEXT, task_id="t", k=k, known=known)
+    return score_text(constant_model(logits), TEXT, task_id="t", k=k, known=known)
 
 
 def diverging(p: torch.Tensor, q: torch.Tensor, *, k: int = VOCABULARY) -> TextDivergence:
@@ -106,8 +106,8 @@ def test_a_small_tail_is_kept_exactly() -> None:
     assert kept(logits, k=1).tail_log_probs == pytest.approx([rest] * 3, abs=2e-5)
 
 
-def test_what_hardly_ever_follows_is_left_to_the_tail() -> None:
-    """Most tokens of code are certain, and a file need not tell what else they might have been."""
+def test_very_unlikely_tokens_are_left_to_the_tail() -> None:
+    """Most tokens of code are certain, so that a file needs few of them."""
     logits = torch.tensor([[0.0, -11.0, -12.0, -13.0, -14.0, -20.0], [0.0] * 6, [0.0, -11.6, -11.4, -9, -9, -9]])
     assert [len(ids) for ids in kept(logits).top_ids] == [2, 6, 5]
 
@@ -132,10 +132,10 @@ def test_excluded_tokens_have_a_finite_logarithm() -> None:
 
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])
 @pytest.mark.parametrize("known", [False, True], ids=["baseline", "candidate"])
-def test_logits_that_are_no_numbers_end_it(bad: float, *, known: bool) -> None:
+def test_logits_that_are_not_finite_are_refused(bad: float, *, known: bool) -> None:
     logits = torch.zeros(3, VOCABULARY)
     logits[1, 4] = bad
-    with pytest.raises(EngineError, match=r"t: the model's logits are no numbers \(NaN or inf\)"):
+    with pytest.raises(EngineError, match=r"t: the model's logits are not finite \(NaN or inf\)"):
         kept(logits, known=kept(torch.zeros(3, VOCABULARY), k=2) if known else None)
 
 
@@ -157,8 +157,8 @@ def test_logits_are_left_as_they_were() -> None:
 
 def test_a_model_does_not_diverge_from_itself_end_to_end(make_model: Callable[[str], Any], tokenizer: Any) -> None:
     model = make_model("llama")
-    baseline = score(model, tokenizer, SOLVED)
-    found = facts(baseline, score(model, tokenizer, SOLVED, against=baseline))
+    baseline = score(model, tokenizer, SOLUTIONS)
+    found = facts(baseline, score(model, tokenizer, SOLUTIONS, against=baseline))
     assert [problem.task_id for problem in found.problems] == ["t/0", "t/1", "t/2"]
     assert {problem.kl for problem in found.problems} == {0.0}
     assert all(problem.same_top1 == problem.tokens > 0 for problem in found.problems)
@@ -168,17 +168,17 @@ def test_a_model_does_not_diverge_from_itself_end_to_end(make_model: Callable[[s
 def test_two_models_diverge_as_by_brute_force(make_model: Callable[[str], Any], tokenizer: Any) -> None:
     model = make_model("llama")
     other = noisy(model)
-    baseline = score(model, tokenizer, SOLVED, k=1000)
-    found = facts(baseline, score(other, tokenizer, SOLVED, against=baseline))
-    for problem, (_, prompt, solution) in zip(found.problems, SOLVED, strict=True):
-        asked, answer = tokenizer([prompt, solution]).input_ids
-        ids = torch.tensor([[*asked, *answer]])
-        p, q = (m(ids).logits[0, len(asked) - 1 : -1].detach() for m in (model, other))
+    baseline = score(model, tokenizer, SOLUTIONS, k=1000)
+    found = facts(baseline, score(other, tokenizer, SOLUTIONS, against=baseline))
+    for problem, (_, prompt, solution) in zip(found.problems, SOLUTIONS, strict=True):
+        prompt_ids, solution_ids = tokenizer([prompt, solution]).input_ids
+        ids = torch.tensor([[*prompt_ids, *solution_ids]])
+        p, q = (m(ids).logits[0, len(prompt_ids) - 1 : -1].detach() for m in (model, other))
         full = compare_logits(p, q)
-        log_p, log_q = (logits.double().log_softmax(-1)[range(len(answer)), answer] for logits in (p, q))
+        log_p, log_q = (logits.double().log_softmax(-1)[range(len(solution_ids)), solution_ids] for logits in (p, q))
         assert problem.kl == pytest.approx(full.total_kl, rel=0.01)
         assert problem.kl > 0
-        assert (problem.same_top1, problem.tokens) == (full.n_same_top1, len(answer))
+        assert (problem.same_top1, problem.tokens) == (full.n_same_top1, len(solution_ids))
         assert problem.delta_p == pytest.approx((log_q.exp() - log_p.exp()).sum().item(), abs=1e-4)
         assert problem.baseline_log_prob == pytest.approx(log_p.sum().item(), abs=1e-3)
         assert problem.candidate_log_prob == pytest.approx(log_q.sum().item(), abs=1e-3)
@@ -186,17 +186,17 @@ def test_two_models_diverge_as_by_brute_force(make_model: Callable[[str], Any], 
 
 def test_a_baseline_from_a_file_gives_the_same_figures(make_model: Callable[[str], Any], tokenizer: Any) -> None:
     model = make_model("llama")
-    baseline = score(model, tokenizer, SOLVED, k=4)
-    candidate = score(noisy(model), tokenizer, SOLVED, against=baseline)
+    baseline = score(model, tokenizer, SOLUTIONS, k=4)
+    candidate = score(noisy(model), tokenizer, SOLUTIONS, against=baseline)
     read = Scores.from_dict(json.loads(json.dumps(baseline.to_dict(), allow_nan=False)))
-    again = score(noisy(model), tokenizer, SOLVED, against=read)
+    again = score(noisy(model), tokenizer, SOLUTIONS, against=read)
     assert facts(read, again).problems == facts(baseline, candidate).problems
     assert again.k == 4
 
 
-def test_a_text_is_scored_the_same_in_any_company(make_model: Callable[[str], Any], tokenizer: Any) -> None:
+def test_a_text_is_scored_the_same_beside_any_other(make_model: Callable[[str], Any], tokenizer: Any) -> None:
     model = make_model("llama")
-    assert score(model, tokenizer, SOLVED[1:2]).texts["t/1"] == score(model, tokenizer, SOLVED).texts["t/1"]
+    assert score(model, tokenizer, SOLUTIONS[1:2]).texts["t/1"] == score(model, tokenizer, SOLUTIONS).texts["t/1"]
 
 
 def test_another_tokenizer_is_noticed(make_model: Callable[[str], Any], tokenizer: Any) -> None:
@@ -209,35 +209,35 @@ def test_another_tokenizer_is_noticed(make_model: Callable[[str], Any], tokenize
         return encoded
 
     model = make_model("llama")
-    baseline = score(model, tokenizer, SOLVED)
-    found = score(model, other, SOLVED, against=baseline)
+    baseline = score(model, tokenizer, SOLUTIONS)
+    found = score(model, other, SOLUTIONS, against=baseline)
     assert (found.texts, found.incomparable) == ({}, ("t/0", "t/1", "t/2"))
 
 
-def test_what_the_baseline_has_not_seen_is_left_out(make_model: Callable[[str], Any], tokenizer: Any) -> None:
+def test_texts_without_a_baseline_are_left_out(make_model: Callable[[str], Any], tokenizer: Any) -> None:
     model = make_model("llama")
-    baseline = score(model, tokenizer, SOLVED[:2])
-    found = score(model, tokenizer, SOLVED[1:], against=baseline)
+    baseline = score(model, tokenizer, SOLUTIONS[:2])
+    found = score(model, tokenizer, SOLUTIONS[1:], against=baseline)
     assert ([*found.texts], found.incomparable) == (["t/1"], ("t/2",))
 
 
-def test_what_the_context_has_no_room_for_is_left_out(make_model: Callable[[str], Any], tokenizer: Any) -> None:
+def test_texts_beyond_the_context_are_left_out(make_model: Callable[[str], Any], tokenizer: Any) -> None:
     model = make_model("llama")
     long = [("long", "x = 1\n" * 100, "pass\n"), ("cut", "def f():\n", "    pass\n" * 100)]
     found = score(model, tokenizer, long)
     assert found.incomparable == ("long",)
-    asked = len(tokenizer(long[1][1]).input_ids)
-    assert len(found.texts["cut"].choices) == 128 - asked
+    prompt_tokens = len(tokenizer(long[1][1]).input_ids)
+    assert len(found.texts["cut"].choices) == 128 - prompt_tokens
 
 
 @pytest.mark.parametrize(
-    ("prompt", "solution"), [("print(", "total)\n"), SOLVED[0][1:]], ids=["clean border", "token across"]
+    ("prompt", "solution"), [("print(", "total)\n"), SOLUTIONS[0][1:]], ids=["clean border", "token across"]
 )
 def test_a_solution_does_not_begin_a_sequence_again(
     make_model: Callable[[str], Any], tokenizer: Any, prompt: str, solution: str
 ) -> None:
     """A tokenizer that puts a token in front of everything does so once."""
-    shown: list[list[int]] = []
+    fed: list[list[int]] = []
 
     def beginning(texts: list[str] | str, *, add_special_tokens: bool = True) -> Any:
         encoded = tokenizer(texts)
@@ -245,18 +245,18 @@ def test_a_solution_does_not_begin_a_sequence_again(
             encoded["input_ids"] = [[0, *ids] for ids in encoded.input_ids]
         return encoded
 
-    class Watched:
+    class Recorded:
         config = make_model("llama").config
         device = torch.device("cpu")
 
         def __call__(self, ids: torch.Tensor, **options: Any) -> Any:
-            shown.extend(ids.tolist())
+            fed.extend(ids.tolist())
             return make_model("llama")(ids, **options)
 
-    found = score(Watched(), beginning, [("t", prompt, solution)])
-    asked, answer = tokenizer([prompt, solution]).input_ids
-    assert shown == [[0, *asked, *answer]]
-    assert len(found.texts["t"].choices) == len(answer)
+    found = score(Recorded(), beginning, [("t", prompt, solution)])
+    prompt_ids, solution_ids = tokenizer([prompt, solution]).input_ids
+    assert fed == [[0, *prompt_ids, *solution_ids]]
+    assert len(found.texts["t"].choices) == len(solution_ids)
 
 
 def test_a_solution_follows_without_the_blank_that_begins_a_text(
@@ -267,15 +267,15 @@ def test_a_solution_follows_without_the_blank_that_begins_a_text(
     def blank_first(texts: list[str] | str, **_: Any) -> Any:
         return tokenizer([f" {text}" for text in texts] if isinstance(texts, list) else f" {texts}")
 
-    asked, whole = tokenizer([" print(", " print(total)\n"]).input_ids
+    prompt_ids, whole = tokenizer([" print(", " print(total)\n"]).input_ids
     found = score(make_model("llama"), blank_first, [("t", "print(", "total)\n")])
-    assert found.texts["t"].tokens_sha256 == digest(whole, len(asked))
+    assert found.texts["t"].tokens_sha256 == digest(whole, len(prompt_ids))
 
 
 def test_a_token_over_the_border_is_taken_apart(make_model: Callable[[str], Any], tokenizer: Any) -> None:
     """Generation begins with the prompt's own tokens, and so does scoring."""
-    prompt, solution = SOLVED[0][1:]
-    asked, whole = tokenizer([prompt, prompt + solution]).input_ids
-    assert whole[: len(asked)] != asked
+    prompt, solution = SOLUTIONS[0][1:]
+    prompt_ids, whole = tokenizer([prompt, prompt + solution]).input_ids
+    assert whole[: len(prompt_ids)] != prompt_ids
     found = score(make_model("llama"), tokenizer, [("t", prompt, solution)])
     assert len(found.texts["t"].choices) == len(tokenizer(solution).input_ids)

@@ -1,4 +1,4 @@
-"""Sensitivity: one block at a time, and the model is afterwards what it was."""
+"""Sensitivity quantizes one block at a time and leaves the others as they are."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pytest_qeval.engines.sources import resolve
 from pytest_qeval.errors import RecipeError
 from pytest_qeval.facts import SensitivityFacts
 from pytest_qeval.quantize.apply import quantize_
-from pytest_qeval.quantize.catalogue import find_recipe
 from pytest_qeval.quantize.corpus import calibration_texts
+from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.settings import ModelSettings
 
-SOLVED = [("def add(a, b):\n", "    return a + b\n"), ("def first(items):\n", "    return items[0]\n")]
+SOLUTIONS = [("def add(a, b):\n", "    return a + b\n"), ("def first(items):\n", "    return items[0]\n")]
 
 
 def llama() -> Any:
@@ -32,7 +32,7 @@ def measure(recipe: str) -> SensitivityFacts:
     plan = found.calibration
     texts = plan and calibration_texts("stdlib", samples=2, characters=100, seed=0)
     source = resolve(ModelSettings(name="demo"))
-    return measure_sensitivity(source, found, SOLVED, device="cpu", threads=1, texts=texts or None)
+    return measure_sensitivity(source, found, SOLUTIONS, device="cpu", threads=1, texts=texts or None)
 
 
 def test_every_block_is_named_with_its_quantized_layers() -> None:
@@ -81,7 +81,7 @@ def test_another_package_s_recipes_are_refused() -> None:
 
 
 def test_an_output_layer_alone_is_really_quantized() -> None:
-    """A layer that stayed as it was would rank as harmless."""
+    """A layer that was not quantized would rank as harmless."""
     model = llama()
     done = quantize_(model, find_recipe("w2a16+lm_head"), within="lm_head")
     assert [layer.name for layer in done.layers if not layer.kept] == ["lm_head"]

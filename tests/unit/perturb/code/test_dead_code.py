@@ -1,4 +1,4 @@
-"""Code that never runs, at the beginning and at the end of the given half."""
+"""Dead code at the beginning and at the end of the given half."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from pytest_qeval.perturb.base import Perturbation, perturb_problem
 from pytest_qeval.perturb.code.dead_code import DEAD_CODE_FIRST, DEAD_CODE_LAST
-from tests.unit.perturb.builders import answer, problem
+from tests.unit.perturb.builders import problem, run_solution
 
 _HEADS = {"if False:", "while False:", "for _ in range(0):"}
 _NO_CHOICE = random.Random(0)  # noqa: S311 - no cryptography
@@ -26,7 +26,7 @@ def _inserted(before: str, after: str) -> tuple[int, list[str]]:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_first(seed: int) -> None:
-    """Behind docstring and imports; a copied statement in a block that is not entered."""
+    """After docstring and imports; a copied statement in a block that is never entered."""
     before = problem("import math\nx = math.ceil(n)\ny = x\n", "return x + y\n")
     after = perturb_problem(before, DEAD_CODE_FIRST, seed)
     place, (head, copy) = _inserted(before.prompt, after.prompt)
@@ -34,11 +34,11 @@ def test_first(seed: int) -> None:
     assert before.prompt.splitlines()[place - 1] == "    import math"
     assert head.strip() in _HEADS
     assert copy in {"        x = math.ceil(n)", "        y = x"}
-    assert answer(after, 1.5) == 4
+    assert run_solution(after, 1.5) == 4
 
 
 def test_all_three_blocks_occur() -> None:
-    """The choice is the seed's."""
+    """The seed chooses."""
     before = problem("x = n\n", "return x\n")
     heads = {
         _inserted(before.prompt, perturb_problem(before, DEAD_CODE_FIRST, seed).prompt)[1][0].strip()
@@ -61,7 +61,7 @@ def test_all_three_blocks_occur() -> None:
     ],
 )
 def test_last(given_half: str, rest: str, indentation: int, line_before: str) -> None:
-    """In the block that the rest continues, behind what is complete, before what leaves it or is not complete."""
+    """In the block that the rest continues: after a complete statement, before one that leaves the block or is open."""
     before = problem(given_half, rest)
     after = perturb_problem(before, DEAD_CODE_LAST, 0)
     place, (head, _copy) = _inserted(before.prompt, after.prompt)
@@ -69,11 +69,11 @@ def test_last(given_half: str, rest: str, indentation: int, line_before: str) ->
     assert before.prompt.splitlines()[place - 1] == line_before
     assert len(head) - len(head.lstrip()) == indentation
     assert after.canonical_solution == before.canonical_solution
-    assert answer(after, 3) == answer(before, 3)
+    assert run_solution(after, 3) == run_solution(before, 3)
 
 
 def test_no_name_becomes_local_that_was_not() -> None:
-    """Copied out of a nested function, an assignment might hide a variable; what binds nothing may be copied."""
+    """An assignment copied out of a nested function could hide a variable; a statement that binds nothing cannot."""
     given_half = "def inner(k):\n    total = k\n    return k\n"
     for seed in range(10):
         after = perturb_problem(problem(given_half, "return inner(n)\n"), DEAD_CODE_FIRST, seed)
@@ -83,7 +83,7 @@ def test_no_name_becomes_local_that_was_not() -> None:
 @pytest.mark.parametrize("perturbation", [DEAD_CODE_FIRST, DEAD_CODE_LAST], ids=lambda found: found.name)
 @pytest.mark.parametrize("given_half", ["for i in range(n):\n", "import math\n", "x = [\n    n,\n"])
 def test_without_a_statement_nothing_changes(perturbation: Perturbation, given_half: str) -> None:
-    """There is nothing to copy: nothing is made up."""
+    """Dead code is always a copy."""
     rest = "    n,\n]\nreturn n\n" if "[" in given_half else "    pass\nreturn n\n"
     before = problem(given_half, rest if not given_half.startswith("import") else "return n\n")
 
@@ -91,8 +91,8 @@ def test_without_a_statement_nothing_changes(perturbation: Perturbation, given_h
 
 
 def test_a_docstring_is_not_copied() -> None:
-    """It is a statement, and would be a second description."""
-    text = 'def old_name(n):\n    """Answer."""\n'
+    """It would be a second docstring."""
+    text = 'def old_name(n):\n    """Compute."""\n'
     before = replace(problem("", "x = n\nreturn x\n"), prompt=text)
 
     assert DEAD_CODE_LAST.apply(before, _NO_CHOICE) is before

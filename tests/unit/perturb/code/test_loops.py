@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pytest_qeval.perturb.base import perturb_problem
 from pytest_qeval.perturb.code.loops import FOR_WHILE
 from pytest_qeval.schema import Problem
-from tests.unit.perturb.builders import answer, problem
+from tests.unit.perturb.builders import problem, run_solution
 
 _BODY = """\
     seen.append(i)
@@ -40,13 +40,13 @@ def _looping(head: str, *, orelse: str, first: str = "i = None") -> Problem:
     _FEW, _FEW, st.sampled_from(["", _ELSE]),
 )  # fmt: skip
 def test_a_range_is_counted(bounds: list[int], skipped: set[int], last: set[int], orelse: str) -> None:
-    """Whatever the bounds, with `continue`, `break` and `else`, and with the last value behind the loop."""
+    """With any bounds, with `continue`, `break` and `else`, and with the last value after the loop."""
     before = _looping(f"for i in range({', '.join(map(str, bounds))}):", orelse=orelse)
     after = perturb_problem(before, FOR_WHILE, 0)
 
     assert "for i" not in after.prompt
     assert "while index" in after.prompt
-    assert answer(after, 1, skipped, last) == answer(before, 1, skipped, last)
+    assert run_solution(after, 1, skipped, last) == run_solution(before, 1, skipped, last)
 
 
 @settings(deadline=None)
@@ -57,24 +57,24 @@ def test_a_range_is_counted(bounds: list[int], skipped: set[int], last: set[int]
     st.lists(st.integers(-6, 6), max_size=5), _FEW, _FEW, st.sampled_from(["", _ELSE]),
 )  # fmt: skip
 def test_anything_is_iterated(items: str, n: list[int], skipped: set[int], last: set[int], orelse: str) -> None:
-    """Sequences, sets, mappings and iterators are taken one by one, as late as before."""
+    """Items of sequences, sets, mappings and iterators are taken one by one, as late as before."""
     before = _looping(f"for i in {items}:", orelse=orelse)
     after = perturb_problem(before, FOR_WHILE, 0)
 
     assert "is not items" in after.prompt
     if items != "range(*n[:1])" or n:
-        assert answer(after, n, skipped, last) == answer(before, n, skipped, last)
+        assert run_solution(after, n, skipped, last) == run_solution(before, n, skipped, last)
 
 
 @settings(deadline=None)
 @given(st.integers(0, 6), _FEW, _FEW, st.sampled_from(["", _ELSE]))
 def test_while_becomes_for(n: int, skipped: set[int], last: set[int], orelse: str) -> None:
-    """The condition is asked before every round; `else` runs when it fails and not after `break`."""
+    """The condition is evaluated before every round; `else` runs when it fails and not after `break`."""
     before = _looping("while n > 0:\n    n -= 1\n    i = n", orelse=orelse)
     after = perturb_problem(before, FOR_WHILE, 0)
 
     assert "while" not in after.prompt
-    assert answer(after, n, skipped, last) == answer(before, n, skipped, last)
+    assert run_solution(after, n, skipped, last) == run_solution(before, n, skipped, last)
 
 
 def test_a_list_that_grows_is_followed() -> None:
@@ -83,35 +83,35 @@ def test_a_list_that_grows_is_followed() -> None:
     after = perturb_problem(before, FOR_WHILE, 0)
 
     assert after != before
-    assert answer(after, 0) == answer(before, 0) == [0, 1, 2, 3]
+    assert run_solution(after, 0) == run_solution(before, 0) == [0, 1, 2, 3]
 
 
-def test_a_limit_that_moves_is_asked_once() -> None:
-    """`range` does not look again."""
+def test_a_limit_that_changes_is_evaluated_once() -> None:
+    """`range` does not evaluate it again."""
     before = problem("i = 0\nfor i in range(n):\n    n += 1\n", "    i += 5\nreturn i, n\n")
     after = perturb_problem(before, FOR_WHILE, 0)
 
     assert after != before
-    assert answer(after, 3) == answer(before, 3) == (7, 6)
+    assert run_solution(after, 3) == run_solution(before, 3) == (7, 6)
 
 
 def test_a_loop_that_spans_the_cut_changes_only_its_head() -> None:
-    """Whoever continues the body need not know about counters: nothing has to be done at its end."""
+    """The counter changes before the body, so the body can be continued as before."""
     before = problem("total = 0\nfor i in range(n):\n", "    total += i\nreturn total\n")
     after = perturb_problem(before, FOR_WHILE, 0)
 
     assert after.canonical_solution == before.canonical_solution
     assert after.prompt.endswith("    while index < n:\n        i = index\n        index += 1\n")
-    assert answer(after, 5) == 10
+    assert run_solution(after, 5) == 10
 
 
-def test_names_are_not_taken_away() -> None:
-    """A counter never hides a variable."""
+def test_a_counter_never_hides_a_variable() -> None:
+    """It takes another name."""
     before = problem("index = 7\nfor i in range(n):\n    pass\n", "return index\n")
     after = perturb_problem(before, FOR_WHILE, 0)
 
     assert "index_2 = 0" in after.prompt
-    assert answer(after, 3) == 7
+    assert run_solution(after, 3) == 7
 
 
 @pytest.mark.parametrize(
@@ -124,14 +124,14 @@ def test_names_are_not_taken_away() -> None:
     ],
 )
 def test_where_there_is_no_loop_nothing_changes(given_half: str) -> None:
-    """An honest perturbation says so; a loop in the rest of the solution is not what the model is shown."""
+    """A loop in the rest of the solution does not count, since the model does not see it."""
     before = problem(given_half, "for i in range(n):\n    pass\nreturn n\n")
 
     assert FOR_WHILE.apply(before, random.Random(0)) is before  # noqa: S311 - no cryptography
 
 
 def test_everything_else_stays() -> None:
-    """Comments, blanks and quotes outside the loop's head are the same, byte for byte."""
+    """Comments, blanks and quotes outside the loop's head stay, byte for byte."""
     body = "x  = 'a'  # why\n\nfor  i  in  range( 2 ,n ) :  # count\n    # each\n\n    x +=\"b\"\n"
     before = problem(body, "return  x\n")
     after = perturb_problem(before, FOR_WHILE, 0)

@@ -1,4 +1,4 @@
-"""Comparisons from the other side give the same."""
+"""Mirrored comparisons have the same result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_qeval.perturb.base import perturb_problem
 from pytest_qeval.perturb.code.operands import OPERAND_SWAP
-from tests.unit.perturb.builders import answer, problem
+from tests.unit.perturb.builders import problem, run_solution
 
 _SIGNS = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
@@ -26,7 +26,7 @@ def test_every_comparison_gives_the_same(sign: str, left: int, right: int) -> No
     after = perturb_problem(before, OPERAND_SWAP, 0)
 
     assert "x = m" in after.prompt
-    assert answer(after, left, right) is _SIGNS[sign](left, right)
+    assert run_solution(after, left, right) is _SIGNS[sign](left, right)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_every_comparison_gives_the_same(sign: str, left: int, right: int) -> No
     ],
 )
 def test_the_first_that_allows_it(code: str, expected: str) -> None:
-    """As it is written, brackets, blanks and all; chains and memberships are passed over."""
+    """With its brackets and blanks; chains and memberships are skipped."""
     tail = "):" if code.endswith("(n") else ""
     body = "\n    x = n\nelse:\n    x = n\n" if not tail else ")\n"
     before = problem(f"{code}{body}", "return x\n", signature="def old_name(n, m):")
@@ -63,11 +63,11 @@ def test_the_first_that_allows_it(code: str, expected: str) -> None:
         "x = (m := n) > m",
         "x = n == n",
         "x = (n) == n",  # another text, the same tree
-        'x = f"{n > m}"',  # nobody knows where it stands before Python 3.12
+        'x = f"{n > m}"',  # has no known position before Python 3.12
         "x = (n >  # much\n     m)",  # the comment would change sides
     ],
 )
-def test_what_might_change_stays(code: str) -> None:
+def test_a_comparison_whose_result_could_change_stays(code: str) -> None:
     """The order of evaluation is part of the program."""
     before = problem(f"{code}\n", "return x\n", signature="def old_name(n, m):")
 
@@ -75,7 +75,7 @@ def test_what_might_change_stays(code: str) -> None:
 
 
 def test_what_is_not_given_stays() -> None:
-    """A comparison that the model is to write is not for us to swap."""
+    """The model writes the rest of the solution."""
     before = problem("x = n\n", "return x > 2\n")
 
     assert OPERAND_SWAP.apply(before, random.Random(0)) is before  # noqa: S311 - no cryptography

@@ -1,79 +1,39 @@
-"""The making of the lexicon reads WordNet's files and refuses pairs that are none."""
+"""The packaged lexicon."""
 
 from __future__ import annotations
 
-import gzip
-import json
 from pathlib import Path
 
 import pytest
-from build_lexicon import build as lexicon_build
-from build_lexicon.build import build
-from build_lexicon.wordnet import read_wordnet
 
 from pytest_qeval.errors import DataError
-
-LICENCE = "".join(f"  {number} Line {number} of the licence.  \n" for number in range(1, 30))
-FILES = {
-    "index.verb": "write v 1 1 @ 1 1 00000001\ncompose v 1 1 @ 1 0 00000001\n",
-    "data.verb": "00000001 36 v 02 write 0 compose(p) 0 000 | produce\n",
-    "index.noun": "write n 1 0 1 0 00000002\n",
-    "data.noun": "00000002 36 n 01 write 0 000 | made up\n",
-    "index.adj": "",
-    "data.adj": "",
-    "index.adv": "",
-    "data.adv": "",
-}
+from pytest_qeval.perturb.docstring import lexicon
+from pytest_qeval.perturb.docstring.lexicon import load_lexicon
+from pytest_qeval.perturb.docstring.words import FUNCTION_WORDS, TECHNICAL
 
 
-@pytest.fixture
-def wordnet(tmp_path: Path) -> Path:
-    for name, text in FILES.items():
-        tmp_path.joinpath(name).write_text(LICENCE + text, encoding="utf-8")
-    tmp_path.joinpath("cntlist.rev").write_text("write%2:36:00:: 1 9\nwrite%1:10:00:: 1 3\n", encoding="utf-8")
-    return tmp_path
+def test_the_lexicon_holds_no_terms() -> None:
+    """Neither a word nor its synonym is a technical term or a function word."""
+    synonyms = load_lexicon().synonyms
+    replacements = {other for kinds in synonyms.values() for found in kinds.values() for other in found}
+
+    assert len(synonyms) > 400
+    assert (synonyms.keys() | replacements) & (TECHNICAL | FUNCTION_WORDS) == set()
 
 
-def test_synsets_and_counts_are_read(wordnet: Path) -> None:
-    """Synonyms share a synset of the same part of speech; counts are of the hand-tagged texts."""
-    net = read_wordnet(wordnet)
+def test_wordnets_licence_is_shipped() -> None:
+    """It has to appear on all copies of the database."""
+    text = lexicon.PATH.with_name("WORDNET-LICENSE").read_text(encoding="utf-8")
 
-    assert net.synonyms("write", "VERB") == {"write", "compose"}
-    assert net.synonyms("write", "NOUN") == {"write"}
-    assert (net.count("write", "VERB"), net.count("write", "NOUN"), net.count("compose", "VERB")) == (9, 3, 0)
-
-
-def test_the_lexicon_is_made_from_what_was_chosen(wordnet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pairs in every form, parts of speech of common words, and the licence without line numbers."""
-    pytest.importorskip("lemminflect", reason="the robustness extra is not installed")
-    monkeypatch.setattr(lexicon_build, "CHOSEN", {"VERB": "write: compose"})
-    monkeypatch.setattr(lexicon_build, "_vocabulary", lambda _library: iter(["write", "unheard"]))
-    build(wordnet, wordnet)
-    content = json.loads(gzip.decompress(wordnet.joinpath("lexicon.json.gz").read_bytes()))
-
-    assert content["synonyms"] == {
-        word: {"VERB": [other]}
-        for word, other in {
-            "write": "compose",
-            "writes": "composes",
-            "writing": "composing",
-            "wrote": "composed",
-            "written": "composed",
-        }.items()
-    }
-    assert content["kinds"] == {"write": "VERB"}
-    assert wordnet.joinpath("WORDNET-LICENSE").read_text(encoding="utf-8").startswith("Line 1 of the licence.\nLine 2")
+    assert text.startswith("This software and database is being provided to you")
+    assert "WordNet 3.0 Copyright 2006 by Princeton University.  All rights reserved." in text
 
 
-@pytest.mark.parametrize(
-    ("pair", "message"),
-    [("write: sing", r"write \(VERB\) is no synonym of \['sing'\]"), ("sum: sum", r"\['sum'\]")],
-)
-def test_other_pairs_are_refused(wordnet: Path, monkeypatch: pytest.MonkeyPatch, pair: str, message: str) -> None:
-    """What WordNet does not know as synonyms stays out, and so do technical terms."""
-    pytest.importorskip("lemminflect", reason="the robustness extra is not installed")
-    monkeypatch.setattr(lexicon_build, "CHOSEN", {"VERB": pair})
-    monkeypatch.setattr(lexicon_build, "_vocabulary", lambda _library: iter(()))
+def test_another_lexicon_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other synonyms would make other perturbed problems."""
+    tmp_path.joinpath("lexicon.json.gz").write_bytes(lexicon.PATH.read_bytes())
+    tmp_path.joinpath("lexicon.sha256").write_text("0" * 64, encoding="utf-8")
+    monkeypatch.setattr(lexicon, "PATH", tmp_path / "lexicon.json.gz")
 
-    with pytest.raises(DataError, match=message):
-        build(wordnet, wordnet)
+    with pytest.raises(DataError, match=r"sha256 .*, expected 000000000000…: install pytest-qeval again"):
+        load_lexicon.__wrapped__()

@@ -17,7 +17,7 @@ def marked(prompt: str, entry_point: str = "f") -> str:
 
 
 def of_docstring(docstring: str, *, parameters: str = "items", quotes: str = '"""') -> str:
-    """Mark the prose of a docstring, and give the docstring alone."""
+    """Return a docstring with its prose marked."""
     prompt = f"def f({parameters}):\n    {quotes}{docstring}{quotes}\n"
     return marked(prompt).removeprefix(f"def f({parameters}):\n    {quotes}").removesuffix(f"{quotes}\n")
 
@@ -46,7 +46,7 @@ def of_docstring(docstring: str, *, parameters: str = "items", quotes: str = '""
     ],
 )  # fmt: skip
 def test_code_and_names_are_no_prose(docstring: str, expected: str) -> None:
-    """Ordinary words are prose; names, types, literals, quoted, bracketed and shown things are not."""
+    """Ordinary words are prose; names, types, literals, quotations, brackets and examples are not."""
     assert of_docstring(docstring) == expected
 
 
@@ -71,14 +71,14 @@ def test_code_and_names_are_no_prose(docstring: str, expected: str) -> None:
     ids=["doctest", "example", "indented example", "call", "operators", "list", "sections"],
 )  # fmt: skip
 def test_examples_and_blocks_are_no_prose(docstring: str, expected: str) -> None:
-    """Examples last up to the next paragraph that is none; lines of code are left out one by one."""
+    """Examples reach to the next paragraph that is no example; lines of code are excluded one by one."""
     assert of_docstring(docstring) == expected
 
 
 @pytest.mark.parametrize("quotes", ['"""', "'''", "'", '"'])
 @pytest.mark.parametrize("prefix", ["", "r", "R", "u"])
 def test_every_kind_of_string_is_read(quotes: str, prefix: str) -> None:
-    """What is found lies between the quotes, whichever they are."""
+    """The prose lies between the quotes, whichever they are."""
     prompt = f"import re\n\n\ndef f(x):\n    {prefix}{quotes}Give some words.{quotes}\n"
 
     assert marked(prompt) == prompt.replace("Give some words", "⟨Give some words⟩")
@@ -109,12 +109,12 @@ def test_only_the_entry_points_docstring_counts() -> None:
     ],
 )
 def test_where_there_is_no_such_docstring_there_is_no_prose(prompt: str) -> None:
-    """No docstring, one in parts, a prompt that is no Python: nothing is found and nothing raised."""
+    """No docstring, one in parts, a prompt that is no Python: no prose and no exception."""
     assert find_prose(prompt, "f").spans == ()
 
 
-def test_an_unknown_escape_sequence_warns_nobody() -> None:
-    """The prompt is only read, and the project's tests turn warnings into errors."""
+def test_an_unknown_escape_sequence_gives_no_warning() -> None:
+    """Tests turn warnings into errors."""
     assert of_docstring("Match \\d and some words.") == "⟨Match⟩ \\d ⟨and some words⟩."
 
 

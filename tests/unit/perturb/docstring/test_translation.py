@@ -1,25 +1,23 @@
-"""Docstrings that were translated there and back: read from a file, taken only where they keep what they must."""
+"""Translated docstrings are read from a file, and used only where they keep code, examples, names and values."""
 
 from __future__ import annotations
 
 import json
-import os
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from build_perturbation_files.translations import hub_translator, main, translated
 
-from pytest_qeval import registry
-from pytest_qeval.errors import DataError, MissingPackageError
+from pytest_qeval.errors import DataError
 from pytest_qeval.perturb.base import perturb_problem
-from pytest_qeval.perturb.docstring.translation import FILE, Translation, back_translation, read_translations
+from pytest_qeval.perturb.docstring.translation import (
+    TRANSLATIONS_FILE,
+    Translation,
+    back_translation,
+    read_translations,
+)
 from pytest_qeval.perturb.task_rows import read_rows
 from pytest_qeval.schema import Problem
-
-_DATA = Path(os.environ.get("QEVAL_TEST_DATA", Path(__file__).parents[4].parent / "shared" / "data"))
+from tests.unit.perturb.builders import DATA, needs_recode, problems
 
 PROMPT = '''import math
 
@@ -40,16 +38,16 @@ PROBLEM = Problem(
 )
 
 
-def ask(translation: Translation) -> str:
+def perturb(translation: Translation) -> str:
     return perturb_problem(PROBLEM, back_translation({"b/0": translation}), 0).prompt
 
 
-def test_a_prompt_or_a_docstring_is_taken() -> None:
-    """Both kinds of rows lead to the same question."""
+def test_a_row_has_a_prompt_or_a_docstring() -> None:
+    """Both make the same perturbed problem."""
     docstring = GOOD.split('"""', 1)[1].rsplit('"""', 1)[0]
 
-    assert ask(Translation(task_id="b/0", prompt=GOOD)) == GOOD
-    assert ask(Translation(task_id="b/0", docstring=docstring)) == GOOD
+    assert perturb(Translation(task_id="b/0", prompt=GOOD)) == GOOD
+    assert perturb(Translation(task_id="b/0", docstring=docstring)) == GOOD
 
 
 @pytest.mark.parametrize(
@@ -66,21 +64,21 @@ def test_a_prompt_or_a_docstring_is_taken() -> None:
     ],
     ids=["quotes", "import", "parameter", "example", "output", "number", "name", "quoted"],
 )
-def test_a_translation_that_loses_something_is_not_taken(prompt: str) -> None:
-    """Then the problem stays as it is, and is counted as unchanged."""
+def test_a_translation_that_loses_something_is_ignored(prompt: str) -> None:
+    """The problem counts as unchanged."""
     assert prompt != GOOD
-    assert ask(Translation(task_id="b/0", prompt=prompt)) == PROMPT
+    assert perturb(Translation(task_id="b/0", prompt=prompt)) == PROMPT
 
 
 def test_other_problems_stay() -> None:
-    """A file need not hold every problem."""
+    """The file need not have a row for every problem."""
     assert perturb_problem(PROBLEM, back_translation({}), 0) is PROBLEM
 
 
 def test_the_file_is_read(tmp_path: Path) -> None:
-    """One object a line; further fields, as ReCode's files have, do no harm."""
+    """One object a line; further fields, as in ReCode's files, are ignored."""
     rows = [{"task_id": "a/1", "docstring": "x"}, {"task_id": "a/2", "prompt": "y", "test": "z", "seed": 0}]
-    tmp_path.joinpath(FILE).write_text("\n".join(map(json.dumps, rows)) + "\n\n", encoding="utf-8")
+    tmp_path.joinpath(TRANSLATIONS_FILE).write_text("\n".join(map(json.dumps, rows)) + "\n\n", encoding="utf-8")
 
     assert read_translations(tmp_path) == {
         "a/1": Translation(task_id="a/1", docstring="x"),
@@ -91,7 +89,7 @@ def test_the_file_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, f"there is no {FILE} in .*: write one with python -m"),
+        (None, f"there is no {TRANSLATIONS_FILE} in .*: docs/robustness.md says how to make it"),
         ("{", r"line 1: Input data was truncated\. Expected an object with task_id, docstring, prompt\."),
         ("[]", "line 1: Expected `object`, got `array`"),
         ('{"task_id": "a"}', "line 1: one of docstring and prompt has to be there"),
@@ -100,102 +98,22 @@ def test_the_file_is_read(tmp_path: Path) -> None:
         ('{"task_id": "a", "prompt": "\udcff"}', "line 1: "),
     ],
 )
-def test_a_bad_file_is_told(tmp_path: Path, text: str | None, message: str) -> None:
-    """With its path, the line, and what was expected."""
+def test_a_bad_file_is_refused(tmp_path: Path, text: str | None, message: str) -> None:
+    """The error has the path, the line, and what was expected."""
     if text is not None:
-        tmp_path.joinpath(FILE).write_text(text, encoding="utf-8", errors="surrogateescape")
+        tmp_path.joinpath(TRANSLATIONS_FILE).write_text(text, encoding="utf-8", errors="surrogateescape")
     with pytest.raises(DataError, match=message):
         read_translations(tmp_path)
 
 
-def test_recodes_broken_rows_are_not_taken() -> None:
-    """ReCode's file leaves 28 docstrings of HumanEval open; what is taken has its docstring closed and its examples."""
-    path = _DATA / "recode" / "humaneval_s0" / "nlaugmenter" / "humaneval_BackTranslation_s0.jsonl.gz"
-    if not path.is_file():
-        pytest.skip("ReCode's data are not part of this project: let QEVAL_TEST_DATA name a folder with recode/")
+@needs_recode
+def test_recodes_broken_rows_are_ignored() -> None:
+    """ReCode's file leaves 28 docstrings of HumanEval open; the perturbed problems have theirs closed."""
+    path = DATA / "recode" / "humaneval_s0" / "nlaugmenter" / "humaneval_BackTranslation_s0.jsonl.gz"
     perturbation = back_translation(read_rows(path, Translation))
-    problems = registry.load("benchmarks", "humaneval").load(None).problems.values()
-    taken = [found for problem in problems if (found := perturb_problem(problem, perturbation, 0)) != problem]
+    nominal = problems("humaneval")
+    perturbed = [found for problem in nominal if (found := perturb_problem(problem, perturbation, 0)) != problem]
 
-    assert len(taken) > 0
-    for problem in taken:
+    assert len(perturbed) > 0
+    for problem in perturbed:
         compile(problem.prompt + problem.canonical_solution, problem.task_id, "exec")
-
-
-def shout(texts: Sequence[str]) -> Sequence[str]:
-    """Translate into another language, in which n and items are the same."""
-    return [text.replace("largest", "GROSSTEN") for text in texts]
-
-
-def whisper(texts: Sequence[str]) -> Sequence[str]:
-    """Translate back."""
-    return [text.replace("GROSSTEN", "biggest").replace("too few", "too little of these") for text in texts]
-
-
-def test_a_docstring_is_translated_by_paragraphs() -> None:
-    """Prose goes there and back; examples and indentation stay; the row is one that is taken."""
-    (row,) = translated([PROBLEM], shout, whisper)
-    found = ask(Translation(task_id="b/0", docstring=row["docstring"]))
-
-    assert found == PROMPT.replace(
-        'largest of items, but 2 at least,\n    or "none" if there are too few.',
-        'biggest of items, but 2 at least, or "none" if there are too little of these.',
-    )
-
-
-@pytest.mark.parametrize("lost", ["items", "2", '"none"'])
-def test_what_loses_a_value_is_left_as_it_was(lost: str) -> None:
-    """Then there is nothing to write."""
-    assert list(translated([PROBLEM], shout, lambda texts: [text.replace(lost, "") for text in whisper(texts)])) == []
-
-
-def test_no_translation_closes_the_docstring() -> None:
-    """Quotes or backslashes that come up in translation are refused."""
-    assert list(translated([PROBLEM], shout, lambda texts: [f'{text} """' for text in texts])) == []
-    assert list(translated([PROBLEM], shout, lambda texts: [f"{text} \\" for text in texts])) == []
-
-
-class FakeTokenizer:
-    def __call__(self, texts: list[str], **options: object) -> dict[str, list[str]]:
-        assert options == {"return_tensors": "pt", "padding": True, "truncation": True}
-        return {"input_ids": texts}
-
-    def batch_decode(self, outputs: list[str], *, skip_special_tokens: bool) -> list[str]:
-        assert skip_special_tokens
-        return outputs
-
-
-class FakeNetwork:
-    def __init__(self, model: str) -> None:
-        self.translate = {"there": shout, "back": whisper}[model]
-
-    def eval(self) -> FakeNetwork:
-        return self
-
-    def generate(self, *, input_ids: list[str], do_sample: bool, **_options: object) -> Sequence[str]:
-        assert not do_sample
-        return self.translate(input_ids)
-
-
-def test_a_pair_of_models_writes_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command loads both, translates a benchmark, and what it writes can be read and used."""
-    fake = SimpleNamespace(
-        AutoTokenizer=SimpleNamespace(from_pretrained=lambda _model: FakeTokenizer()),
-        AutoModelForSeq2SeqLM=SimpleNamespace(from_pretrained=FakeNetwork),
-    )
-    monkeypatch.setitem(sys.modules, "transformers", fake)
-    main(["humaneval", "there", "back", str(tmp_path)])
-    perturbation = back_translation(read_translations(tmp_path))
-    problems = registry.load("benchmarks", "humaneval").load(None).problems
-    changed = {name for name, problem in problems.items() if perturb_problem(problem, perturbation, 0) != problem}
-
-    assert changed == read_translations(tmp_path).keys()
-    assert "HumanEval/24" in changed  # "find the largest number that divides n evenly"
-    assert all("biggest" in perturb_problem(problems[name], perturbation, 0).prompt for name in changed)
-
-
-def test_without_transformers_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever translates without the package is told what to install."""
-    monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(MissingPackageError, match=r"pip install 'pytest-qeval\[transformers\]'"):
-        hub_translator("there")

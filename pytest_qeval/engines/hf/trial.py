@@ -1,0 +1,92 @@
+"""Find out whether the continuous batch can decode a model, from its config and one tiny trial."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from pytest_qeval.engines.hf.cache import find_unsupported_layers
+from pytest_qeval.engines.hf.continuous_batch import make_batch_model
+from pytest_qeval.engines.hf.encoder_decoder import EncoderDecoder
+
+__all__ = ["find_fallback_reason"]
+
+_TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}
+_HALF_PRECISION_TOLERANCE = 0.1
+"""Relative error of logits between two ways of computing the same thing in bfloat16: 0.01 to 0.03 is usual."""
+
+
+def find_fallback_reason(model: Any, encoder_decoder: EncoderDecoder | None = None) -> str:
+    """Return why `generate` has to decode a model; empty when the continuous batch computes what the model does.
+
+    Call it before quantization, whose rounding would blur the comparison.
+    """
+    if getattr(model, "_is_stateful", False):
+        return "recurrent state instead of a key/value cache"
+    if reason := find_unsupported_layers(model.config):
+        return reason
+    if not isinstance(model.get_output_embeddings(), torch.nn.Module):
+        return "no output layer that could be found"
+    try:
+        error = _encoder_decoder_error(model, encoder_decoder) if encoder_decoder else _causal_error(model)
+    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as refusal:
+        return f"its forward refuses the cache ({type(refusal).__name__}: {str(refusal).splitlines()[0][:80]})"
+    if error > _TOLERANCE.get(model.dtype, _HALF_PRECISION_TOLERANCE):
+        return f"its logits differ in the continuous batch (relative error {error:.2g})"
+    return ""
+
+
+@torch.inference_mode()
+def _causal_error(model: Any) -> float:
+    """Compare prefill and two steps, of one and two tokens, of two rows of different lengths with whole passes."""
+    whole = [_token_ids(model, 31, 7, length) for length in (9, 6)]
+    batch = make_batch_model(model, None, rows=2)
+    prefilled = batch.prefill([ids[:-3] for ids in whole])
+    logits = [[prompt.logits[None]] for prompt in prefilled]
+    for row, prompt in enumerate(prefilled):
+        batch.cache.place(row, prompt.prefix, capacity=16)
+    for queries in (1, 2):
+        lengths = [len(ids) - (3 if queries == 1 else 2) for ids in whole]
+        fed = [ids[length : length + queries] for ids, length in zip(whole, lengths, strict=True)]
+        for parts, one in zip(logits, batch.advance(lengths, fed), strict=True):
+            parts.append(one)
+    inputs = [{"input_ids": ids} for ids in whole]
+    return max(_relative_error(model, *pair) for pair in zip(inputs, logits, strict=True))
+
+
+@torch.inference_mode()
+def _encoder_decoder_error(model: Any, encoder_decoder: EncoderDecoder) -> float:
+    """Compare two rows, with prompts of different lengths and one of them joining late, with whole passes."""
+    prompts = [_token_ids(model, 31, 7, length) for length in (9, 6)]
+    targets = [_token_ids(model, 17, 5, length) for length in (4, 3)]
+    batch = make_batch_model(model, encoder_decoder, rows=2)
+    prefilled = batch.prefill(prompts)
+    logits = [[prompt.logits[None]] for prompt in prefilled]
+    for step in range(4):
+        live = range(2 if step else 1)
+        if step < len(prompts):
+            batch.cache.place(step, prefilled[step].prefix, capacity=16)
+        fed = [[targets[row][step - row]] for row in live]
+        for parts, one in zip(logits, batch.advance([step - row for row in live], fed), strict=False):
+            parts.append(one)
+    inputs = [
+        {"input_ids": prompt, "decoder_input_ids": [*encoder_decoder.start, *target]}
+        for prompt, target in zip(prompts, targets, strict=True)
+    ]
+    return max(_relative_error(model, *pair) for pair in zip(inputs, logits, strict=True))
+
+
+def _token_ids(model: Any, factor: int, offset: int, length: int) -> list[int]:
+    """Return some tokens that look random."""
+    vocabulary = model.config.get_text_config(decoder=True).vocab_size
+    return [(factor * at + offset) % vocabulary for at in range(length)]
+
+
+def _relative_error(model: Any, inputs: dict[str, list[int]], parts: list[torch.Tensor]) -> float:
+    """Return the error of the batch's logits ([tokens, vocabulary] in parts) relative to the spread of the model's."""
+    logits = torch.cat(parts).float()
+    tensors = {name: torch.tensor([ids], device=model.device) for name, ids in inputs.items()}
+    expected = model(**tensors, use_cache=False).logits[0, -len(logits) :].float()
+    spread = (expected - expected.mean(dim=-1, keepdim=True)).norm()
+    return float((logits - expected).norm() / spread)
