@@ -3,15 +3,18 @@
 Half of the time of a run of the embedded model goes into importing torch and transformers, so tests that start hundreds
 of runs import them once. Nothing of pytest-qeval and no plugin of pytest is imported ahead: a run begins like
 `python -m pytest`, with the arguments, folder, environment and standard streams of the command that asks for it.
+The workers of pytest-xdist are started the same way, as `python -u -c CODE`.
 
-    python warm.py serve KIND SOCKET        what is forked, until its standard input ends; KIND is `light` or `model`,
-                                            SOCKET the number of a file descriptor
-    python warm.py FOLDER ARGUMENTS...      `python -m pytest ARGUMENTS...`, by a socket in FOLDER called after its KIND
+    python warm.py serve KIND LISTENER      what is forked, until its standard input ends; KIND is `light` or `model`,
+                                            LISTENER the number of a file descriptor
+    python warm.py SOCKET ARGUMENTS...      `python -m pytest ARGUMENTS...` by the server that listens at SOCKET
+    python warm.py SOCKET -u -c CODE        `python -u -c CODE` by the same
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import importlib
 import json
@@ -25,6 +28,7 @@ import threading
 import traceback
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 _LIGHT = ("numpy", "scipy.stats", "pytest")
 IMPORTED = {
@@ -45,34 +49,44 @@ _LONGEST_REPLY = 16
 _STREAMS = 3
 
 
-def ask(folder: str, arguments: list[str]) -> int:
-    """Let pytest run with these arguments and with what this process has; give its exit status."""
-    # With workers it is those that load the model, each from its own start.
-    kind = "model" if "--qeval-model" in arguments and "-n2" not in arguments else "light"
+def ask(address: str, arguments: list[str]) -> int:
+    """Let a server run Python with these arguments and with what this process has; return its exit status."""
     request = {"arguments": arguments, "folder": str(Path.cwd()), "environment": dict(os.environ)}
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
-        server.connect(f"{folder}/{kind}")
+        server.connect(address)
         socket.send_fds(server, [json.dumps(request).encode()], list(range(_STREAMS)))
         return int(server.recv(_LONGEST_REPLY))
 
 
 def serve(listener: socket.socket, kind: str) -> list[str]:
-    """Fork for every request; in the fork, give the arguments that pytest is to be run with."""
-    while listener in select.select([listener, sys.stdin], [], [])[0]:
-        client, _ = listener.accept()
-        message, streams, _, _ = socket.recv_fds(client, _LONGEST_REQUEST, _STREAMS)
-        _import(kind)  # with the first request: perhaps there is none
-        process = os.fork()
-        if process == 0:
-            client.close()
-            listener.close()
-            request = json.loads(message)
-            _become(request["folder"], request["environment"], streams)
-            return list(request["arguments"])
-        for stream in streams:
-            os.close(stream)
-        _wait(process, client)
-    sys.exit()
+    """Fork for every request; in the fork, return the arguments that Python is to be run with."""
+    running: dict[int, tuple[int, socket.socket]] = {}
+    while True:
+        watched: list[Any] = [listener, sys.stdin, *running, *(client for _, client in running.values())]
+        ready = select.select(watched, [], [])[0]
+        if sys.stdin in ready:
+            sys.exit()
+        for end, (process, client) in list(running.items()):
+            if end in ready or client in ready:
+                del running[end]
+                _finish(end, process, client, ended=end in ready)
+        if listener in ready:
+            client, _ = listener.accept()
+            message, streams, _, _ = socket.recv_fds(client, _LONGEST_REQUEST, _STREAMS)
+            _import(kind)  # with the first request: perhaps there is none
+            process = os.fork()
+            if process == 0:
+                for end, (_, other) in running.items():
+                    os.close(end)
+                    other.close()
+                client.close()
+                listener.close()
+                request = json.loads(message)
+                _become(request["folder"], request["environment"], streams)
+                return list(request["arguments"])
+            for stream in streams:
+                os.close(stream)
+            running[os.pidfd_open(process)] = process, client
 
 
 def _import(kind: str) -> None:
@@ -98,27 +112,29 @@ def _become(folder: str, environment: dict[str, str], streams: list[int]) -> Non
         os.close(stream)
 
 
-def _wait(process: int, client: socket.socket) -> None:
+def _finish(end: int, process: int, client: socket.socket, *, ended: bool) -> None:
     """Tell the client the exit status; end the process when the client is gone before."""
-    end = os.pidfd_open(process)
-    ready, _, _ = select.select([end, client.fileno()], [], [])
-    if end not in ready:
+    if not ended:
         os.kill(process, signal.SIGKILL)
     _, status = os.waitpid(process, 0)
     os.close(end)
-    with client:
-        if end in ready:
-            client.send(str(os.waitstatus_to_exitcode(status)).encode())
+    with client, contextlib.suppress(ConnectionError):  # pytest-xdist may kill a worker that is ending by itself
+        client.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
-def _run_pytest() -> None:
-    """Do what `python -m pytest` does, and end without taking down module by module what the forks share.
+def _run(arguments: list[str]) -> None:
+    """Do what Python does with these arguments, and end without taking down module by module what the forks share.
 
     All that a program can ask for at its end is done: threads are waited for, and exit functions called.
     """
     status: object = 1
     try:
-        runpy.run_module("pytest", run_name="__main__", alter_sys=True)
+        if arguments[:2] == ["-u", "-c"]:
+            sys.argv[:] = ["-c"]
+            exec(arguments[2], {"__name__": "__main__"})  # noqa: S102 - execnet's own line
+        else:
+            sys.argv[1:] = arguments
+            runpy.run_module("pytest", run_name="__main__", alter_sys=True)
     except SystemExit as end:
         status = end.code
     except BaseException:  # noqa: BLE001 - as Python itself does at the end
@@ -133,6 +149,6 @@ def _run_pytest() -> None:
 if __name__ == "__main__":
     if sys.argv[1] != "serve":
         sys.exit(ask(sys.argv[1], sys.argv[2:]))
-    sys.argv[1:] = serve(socket.socket(fileno=int(sys.argv[3])), sys.argv[2])
+    asked = serve(socket.socket(fileno=int(sys.argv[3])), sys.argv[2])
     sys.path[0] = str(Path.cwd())
-    _run_pytest()
+    _run(asked)

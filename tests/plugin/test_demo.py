@@ -1,36 +1,30 @@
-"""The main job on the embedded model: baseline and candidates, one verdict, in all three modes."""
+"""The main job on the embedded model: baseline and candidates, one verdict, with and without workers."""
 
 import json
 import os
 import re
 from collections.abc import Callable
 
-import jsonschema
 import pytest
 
-from pytest_qeval.report.json import SCHEMA_PATH
-from pytest_qeval.schema import Json
+from tests.plugin.runs import read_report
 
 Run = Callable[..., pytest.RunResult]
 
 pytestmark = pytest.mark.timeout(600)
+MODES = pytest.mark.parametrize("mode", [("-p", "no:xdist"), ("-n2",)], ids=["no-xdist", "n2"])
 
 
-def read_report(pytester: pytest.Pytester, folder: str = "out") -> Json:
-    report: Json = json.loads((pytester.path / folder / "report.json").read_text(encoding="utf-8"))
-    jsonschema.validate(report, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
-    return report
-
-
+@MODES
 def test_the_main_job(run_afresh: Run, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
-    """Baseline and int8 are loaded, asked, compared and judged; every part of the report is there."""
+    """Baseline and int8 are loaded, evaluated, compared and judged; every part of the report is there."""
     result = run_afresh(
         *mode, "--qeval-model", "demo", "--qeval-recipe", "int8", "--qeval-limit", "6", "--qeval-output", "out",
         "--qeval-gate", "model_bytes ratio <= 0.6",
     )  # fmt: skip
 
     assert result.ret == pytest.ExitCode.OK
-    report = read_report(pytester)
+    report = read_report(pytester.path / "out")
     assert (report["run"]["planned"], report["run"]["missing"], report["verdict"]) == (12, 0, "pass")
     assert list(report["recipes"]) == ["auto", "int8"]
     assert report["recipes"]["int8"]["execution"] == "native"
@@ -59,7 +53,7 @@ def pytest_unconfigure(config):
 
 
 def test_two_workers_give_the_same_completions(
-    run: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    run_afresh: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever decodes a case, and beside which neighbours: in float32 the greedy text is the same.
 
@@ -68,9 +62,9 @@ def test_two_workers_give_the_same_completions(
     pytester.makeconftest(THREADS)
 
     def completions(folder: str, *mode: str) -> dict[str, str]:
-        run(
+        run_afresh(
             *mode, "--qeval-model", "demo", "--qeval-recipe", "fp32", "--qeval-baseline", "none",
-            "--qeval-suite", "micro", "--qeval-limit", "8", "--qeval-output", folder,
+            "--qeval-suite", "micro", "--qeval-limit", "8", "--qeval-max-new-tokens", "32", "--qeval-output", folder,
         )  # fmt: skip
         lines = (pytester.path / folder / "samples.jsonl").read_text(encoding="utf-8").splitlines()
         return {row["task_id"]: row["completion"] for row in map(json.loads, lines)}
@@ -83,15 +77,17 @@ def test_two_workers_give_the_same_completions(
     assert (pytester.path / "threads.txt").read_text(encoding="utf-8").split() == [str(share)] * 2
 
 
+@MODES
 def test_a_broken_recipe_is_seen_and_fails_the_gate(run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
     """Two bits are too few: regressions are shown and proved; with --qeval-strict each is a failed test as well."""
     result = run(
         *mode, "--qeval-model", "demo", "--qeval-recipe", "w2a16", "--qeval-suite", "micro", "--qeval-limit", "24",
-        "--qeval-output", "out", "--qeval-gate", "pass@1 drop <= 10pt", "--qeval-strict",
+        "--qeval-max-new-tokens", "48", "--qeval-strict", "--qeval-output", "out",
+        "--qeval-gate", "pass@1 drop <= 10pt",
     )  # fmt: skip
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    comparison = read_report(pytester)["benchmarks"]["micro"]["comparisons"]["w2a16"]
+    comparison = read_report(pytester.path / "out")["benchmarks"]["micro"]["comparisons"]["w2a16"]
     assert comparison["evidence"] == "worse"
     assert len(comparison["regressed"]) >= 5
     result.stdout.fnmatch_lines(["*W2A16 simulated*", "*verdict: FAIL*"])
@@ -106,7 +102,7 @@ def test_samples_are_seeded(run: Run, pytester: pytest.Pytester) -> None:
         run(
             "--qeval-model", "demo", "--qeval-recipe", "fp32", "--qeval-baseline", "none", "--qeval-suite", "micro",
             "--qeval-limit", "2", "--qeval-samples", "3", "--qeval-temperature", "2", "--qeval-seed", seed,
-            "--qeval-max-new-tokens", "32", "--qeval-output", folder,
+            "--qeval-max-new-tokens", "8", "--qeval-output", folder,
         )  # fmt: skip
         return (pytester.path / folder / "samples.jsonl").read_text(encoding="utf-8")
 
@@ -115,15 +111,6 @@ def test_samples_are_seeded(run: Run, pytester: pytest.Pytester) -> None:
     assert len(first.splitlines()) == 6
     assert samples("b", "1") == first
     assert samples("c", "2") != first
-
-
-def test_ini_keys_work_like_options(run: Run, pytester: pytest.Pytester) -> None:
-    """A project keeps its recipes and gates in its ini file."""
-    pytester.makeini("[pytest]\nqeval_recipe = int8\nqeval_limit = 2\nqeval_gate =\n    regressed <= 0\n    nonsense\n")
-    result = run("--qeval-model", "demo")
-
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*cannot read the gate 'nonsense'*"])
 
 
 @pytest.mark.parametrize(
@@ -144,11 +131,10 @@ def test_lists(run: Run, kind: str, lines: list[str]) -> None:
     result.stdout.no_fnmatch_line("*test session starts*")
 
 
-@pytest.mark.parametrize("mode", [("-p", "no:xdist"), ("-n2",)], ids=["no-xdist", "n2"])
-def test_sensitivity_ranks_every_block(run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
+def test_sensitivity_ranks_every_block(run: Run, pytester: pytest.Pytester) -> None:
     """Nothing is generated and only the untouched model is loaded; the baseline has nothing to rank."""
     result = run(
-        *mode, "--qeval-model", "demo", "--qeval-recipe", "w2a16", "--qeval-suite", "sensitivity",
+        "--qeval-model", "demo", "--qeval-recipe", "w2a16", "--qeval-suite", "sensitivity",
         "--qeval-limit", "3", "--qeval-output", "out", "-rs",
     )  # fmt: skip
 
@@ -156,7 +142,7 @@ def test_sensitivity_ranks_every_block(run: Run, pytester: pytest.Pytester, mode
     result.stdout.fnmatch_lines(
         ["*sensitivity to w2a16*", "*auto quantizes nothing by a scheme*", "*1 passed, 1 skipped*"]
     )
-    report = read_report(pytester)
+    report = read_report(pytester.path / "out")
     assert len(report["sensitivity"]["w2a16"]["blocks"]) == 7
     assert report["sensitivity"]["w2a16"]["texts"] == 3
     assert (report["recipes"], report["run"]["planned"]) == ({}, 0)
@@ -166,7 +152,7 @@ def test_efficiency_alone_is_reported(run: Run, pytester: pytest.Pytester) -> No
     """A session without a single case has a report all the same, and a table of layers."""
     run("--qeval-model", "demo", "--qeval-recipe", "int8", "--qeval-suite", "efficiency", "--qeval-output", "out")
 
-    report = read_report(pytester)
+    report = read_report(pytester.path / "out")
     assert report["efficiency"]["int8"]["decode"]["latency_per_token_s"]["n"] > 0
     table = (pytester.path / "out" / "layers.csv").read_text(encoding="utf-8").splitlines()
     assert len(table) == 1 + len(report["recipes"]["int8"]["layers"])

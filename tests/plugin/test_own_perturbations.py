@@ -12,9 +12,11 @@ import pytest
 
 from pytest_qeval import registry
 from pytest_qeval.schema import Json, Problem
+from tests.plugin.runs import check_refusal, write_samples
 
 Run = Callable[..., pytest.RunResult]
 
+MODES = pytest.mark.parametrize("mode", [("-p", "no:xdist"), ("-n2",)], ids=["no-xdist", "n2"])
 DOCS = Path(__file__).parents[2] / "docs"
 CONFTEST = """
 from dataclasses import replace
@@ -39,11 +41,10 @@ def humaneval() -> Problem:
     return problem
 
 
-def write_samples(folder: Path, completions: Mapping[str, str]) -> str:
+def write_completions(folder: Path, completions: Mapping[str, str]) -> str:
     """Write a samples file."""
     rows = ({"task_id": label, "completion": text} for label, text in completions.items())
-    folder.joinpath("samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return "samples.jsonl"
+    return write_samples(folder / "completions.jsonl", rows)
 
 
 def scopes(folder: Path, benchmark: str) -> Json:
@@ -54,8 +55,9 @@ def scopes(folder: Path, benchmark: str) -> Json:
     return found
 
 
+@MODES
 def test_the_example_runs_as_documented(run: Run, example: Path, mode: tuple[str, ...]) -> None:
-    """The command of the page, with shorter completions: every problem is evaluated nominal and with a comment."""
+    """The command of the page, with shorter completions: every problem nominal and with a comment."""
     page = DOCS.joinpath("your-perturbations.md").read_text(encoding="utf-8")
     (command,) = re.findall(r"^    pytest (.*)$", page, flags=re.MULTILINE)
     arguments = command.replace("docs/examples/", "").split()
@@ -71,7 +73,7 @@ def test_it_is_compared_with_the_nominal_problem(run: Run, example: Path) -> Non
     rows = [json.loads(line) for line in example.joinpath("ours.jsonl").read_text(encoding="utf-8").splitlines()[:2]]
     right = {row["task_id"]: row["canonical_solution"] for row in rows}
     perturbed = {"ours/0-stray_comment-s0": right["ours/0"], "ours/1-stray_comment-s0": "    return None\n"}
-    samples = write_samples(example, right | perturbed)
+    samples = write_completions(example, right | perturbed)
     result = run(
         "--qeval-completions", samples, "--qeval-perturbation", "stray_comment", "--qeval-output", "out",
         "test_ours_perturbed.py",
@@ -83,7 +85,7 @@ def test_it_is_compared_with_the_nominal_problem(run: Run, example: Path) -> Non
 
 @pytest.mark.usefixtures("example")
 def test_it_is_listed(run: Run) -> None:
-    """With the registered ones, before those that are read from files."""
+    """Beside ours, with what needs files below."""
     result = run("--qeval-list", "perturbations")
 
     result.stdout.fnmatch_lines(
@@ -91,14 +93,15 @@ def test_it_is_listed(run: Run) -> None:
     )
 
 
+@MODES
 def test_a_conftest_beside_the_tests_serves_the_suite(
     run: Run, example: Path, humaneval: Problem, mode: tuple[str, ...]
 ) -> None:
-    """Though the suite's own file lies in the package, whichever process collects it."""
+    """The suite's own file lies in the package, whichever process collects it."""
     example.joinpath("tests").mkdir()
     example.joinpath("conftest.py").rename(example / "tests" / "conftest.py")
     labels = ("HumanEval/0", "HumanEval/0-stray_comment-s0")
-    samples = write_samples(example, dict.fromkeys(labels, humaneval.canonical_solution))
+    samples = write_completions(example, dict.fromkeys(labels, humaneval.canonical_solution))
     result = run(
         *mode, "--qeval-completions", samples, "--qeval-suite", "robustness", "--qeval-limit", "1",
         "--qeval-perturbation", "stray_comment", "--qeval-output", "out",
@@ -120,25 +123,31 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("broken", REFUSED.values(), ids=REFUSED)
-def test_a_broken_perturbation_is_refused_before_anything_runs(
-    run: Run, example: Path, mode: tuple[str, ...], broken: tuple[str, str, str]
-) -> None:
-    """One sentence, exit status 4."""
-    if mode == ("-n0",):
-        pytest.skip("the same path as without xdist")
+def test_a_broken_one_is_refused(run: Run, example: Path, broken: tuple[str, str, str]) -> None:
+    """One sentence, exit status 4, before anything runs."""
+    check_broken(run, example, broken, ("-p", "no:xdist"))
+
+
+def test_workers_refuse_a_broken_one(run: Run, example: Path) -> None:
+    """The controller repeats their sentence."""
+    check_broken(run, example, REFUSED["raises"], ("-n2",))
+
+
+def check_broken(run: Run, example: Path, broken: tuple[str, str, str], mode: tuple[str, ...]) -> None:
     name, apply, sentence = broken
     example.joinpath("conftest.py").write_text(CONFTEST.format(name=name, apply=apply), encoding="utf-8")
-    result = run(*mode, "--qeval-model", "demo", "--qeval-perturbation", name, "test_ours_perturbed.py")
+    result = run(*mode, "--qeval-selftest", "--qeval-perturbation", name, "test_ours_perturbed.py")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert sentence in f"{result.stdout}\n{result.stderr}"
     assert "Traceback" not in f"{result.stdout}\n{result.stderr}"
 
 
-def test_perturbations_from_files_run_like_the_others(
+@MODES
+def test_files_are_evaluated_like_the_others(
     run: Run, pytester: pytest.Pytester, humaneval: Problem, mode: tuple[str, ...]
 ) -> None:
-    """ReCode's, with the seeds of the file names, and a translation, from the folder of `--qeval-data`."""
+    """ReCode's, with the seeds of their names, and a translation, from the folder of data."""
     data = pytester.mkdir("data")
     fields = ("task_id", "entry_point", "test", "canonical_solution")
     row = {field: getattr(humaneval, field) for field in fields}
@@ -148,7 +157,8 @@ def test_perturbations_from_files_run_like_the_others(
     translation = {"task_id": "HumanEval/0", "prompt": humaneval.prompt.replace("Check if", "Verify whether")}
     data.joinpath("back_translation.jsonl").write_text(json.dumps(translation), encoding="utf-8")
     labels = ("", "-recode:ChangeCharCase-s3", "-back_translation-s0")
-    samples = write_samples(pytester.path, {f"HumanEval/0{label}": humaneval.canonical_solution for label in labels})
+    solution = humaneval.canonical_solution
+    samples = write_completions(pytester.path, {f"HumanEval/0{label}": solution for label in labels})
     result = run(
         *mode, "--qeval-completions", samples, "--qeval-suite", "robustness", "--qeval-limit", "1",
         "--qeval-data", "data", "--qeval-perturbation", "recode", "--qeval-perturbation", "back_translation",
@@ -172,9 +182,6 @@ def test_perturbations_from_files_run_like_the_others(
 def test_a_missing_file_is_refused(run: Run, pytester: pytest.Pytester, word: str) -> None:
     """Without a folder, and with one that does not hold it."""
     pytester.mkdir("data")
-    arguments = ("--qeval-model", "demo", "--qeval-suite", "robustness", "--qeval-perturbation", word)
+    asked = ("--qeval-selftest", "--qeval-suite", "robustness", "--qeval-perturbation", word)
     for more, sentence in (((), "is read from a file: name its folder"), (("--qeval-data", "data"), "data")):
-        result = run(*arguments, *more)
-
-        assert result.ret == pytest.ExitCode.USAGE_ERROR
-        result.stderr.fnmatch_lines([f"ERROR: *{sentence}*"])
+        check_refusal(run(*asked, *more), f"ERROR: *{sentence}*")

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from pytest_qeval.schema import Json
+from tests.plugin.runs import WRONG, write_samples
 
 Run = Callable[..., pytest.RunResult]
 
+MODES = pytest.mark.parametrize("mode", [("-p", "no:xdist"), ("-n2",)], ids=["no-xdist", "n2"])
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 ROW: Json = {
     "task_id": "t/0",
@@ -27,7 +29,7 @@ SUITE = "import pytest\n@pytest.mark.qeval({argument})\ndef test_mine(qeval, cas
 
 @pytest.fixture
 def example(pytester: pytest.Pytester) -> Sequence[Json]:
-    """Lay the documented example into the project, and give its problems."""
+    """Copy the documented example into the project, and return its problems."""
     if not EXAMPLES.is_dir():
         pytest.skip("an installed package has no documentation beside its tests")
     for name in ("ours.jsonl", "test_ours.py"):
@@ -35,22 +37,21 @@ def example(pytester: pytest.Pytester) -> Sequence[Json]:
     return [json.loads(line) for line in (EXAMPLES / "ours.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def answer(pytester: pytest.Pytester, rows: Sequence[Json], *, right: int) -> str:
+def complete(pytester: pytest.Pytester, rows: Sequence[Json], *, right: int) -> str:
     """Write samples of which the first so many are right."""
-    answers = [
-        {"task_id": row["task_id"], "completion": row["canonical_solution"] if index < right else "    return None\n"}
+    completions = (
+        {"task_id": row["task_id"], "completion": row["canonical_solution"] if index < right else WRONG}
         for index, row in enumerate(rows)
-    ]
-    path = pytester.path / "answers.jsonl"
-    path.write_text("".join(json.dumps(one) + "\n" for one in answers), encoding="utf-8")
-    return path.name
+    )
+    return write_samples(pytester.path / "completions.jsonl", completions)
 
 
-def said(result: pytest.RunResult) -> str:
-    """Return what was said on either stream: a controller of workers ends on the first."""
+def output_of(result: pytest.RunResult) -> str:
+    """Return both streams: a controller of workers refuses on the first, one process on the second."""
     return f"{result.stdout}\n{result.stderr}"
 
 
+@MODES
 @pytest.mark.usefixtures("example")
 def test_the_self_test_covers_the_example(run: Run, mode: tuple[str, ...]) -> None:
     """The documented command: references pass, broken bodies fail."""
@@ -61,10 +62,10 @@ def test_the_self_test_covers_the_example(run: Run, mode: tuple[str, ...]) -> No
 
 
 @pytest.mark.usefixtures("example")
-def test_the_example_compares_recipes_of_a_model(run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
+def test_the_example_compares_recipes_of_a_model(run: Run, pytester: pytest.Pytester) -> None:
     """Baseline, candidate and a gate that names the file's stem; demo solves none, so that nothing could drop."""
     result = run(
-        *mode, "--qeval-model", "demo", "--qeval-recipe", "w2a16", "--qeval-gate", "ours:pass@1 >= 0",
+        "--qeval-model", "demo", "--qeval-recipe", "w2a16", "--qeval-gate", "ours:pass@1 >= 0",
         "--qeval-max-new-tokens", "8", "--qeval-limit", "2", "--qeval-output", "out", "test_ours.py",
     )  # fmt: skip
 
@@ -77,51 +78,52 @@ def test_the_example_compares_recipes_of_a_model(run: Run, pytester: pytest.Pyte
     assert [gate["outcome"] for gate in report["gates"]] == ["pass"]
 
 
+@MODES
 def test_a_gate_names_the_file(
     run: Run, pytester: pytest.Pytester, example: Sequence[Json], mode: tuple[str, ...]
 ) -> None:
     """The exit status follows from how many of the user's problems are solved."""
     for right, status in ((3, pytest.ExitCode.OK), (1, pytest.ExitCode.TESTS_FAILED)):
-        samples = answer(pytester, example, right=right)
+        samples = complete(pytester, example, right=right)
         result = run(*mode, "--qeval-completions", samples, "--qeval-gate", "ours:pass@1 >= 0.5", "test_ours.py")
 
         assert result.ret == status
 
 
+@MODES
 def test_a_gate_on_another_benchmark_is_refused(
     run: Run, pytester: pytest.Pytester, example: Sequence[Json], mode: tuple[str, ...]
 ) -> None:
-    """As soon as it is known what is asked, and before anything is."""
-    samples = answer(pytester, example, right=1)
+    """As soon as the benchmarks of the run are known."""
+    samples = complete(pytester, example, right=1)
     result = run(*mode, "--qeval-completions", samples, "--qeval-gate", "hours:pass@1 >= 0.5", "test_ours.py")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "Did you mean 'ours'?" in said(result)
+    assert "Did you mean 'ours'?" in output_of(result)
     assert not (pytester.path / ".qeval").exists()
 
 
-def test_limit_and_selection_work_as_ever(
-    run: Run, pytester: pytest.Pytester, example: Sequence[Json], mode: tuple[str, ...]
-) -> None:
+def test_limit_and_selection_work_as_ever(run: Run, pytester: pytest.Pytester, example: Sequence[Json]) -> None:
     """A user's cases are ordinary test items."""
-    samples = answer(pytester, example, right=4)
+    samples = complete(pytester, example, right=4)
     for arguments in (("--qeval-limit", "2"), ("-k", "ours/1 or ours/3")):
-        result = run(*mode, "--qeval-completions", samples, "test_ours.py", *arguments)
+        result = run("--qeval-completions", samples, "test_ours.py", *arguments)
 
         assert result.parseoutcomes()["passed"] == 2
 
 
-def test_files_are_looked_for_beside_the_test(run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
+def test_files_are_looked_for_beside_the_test(run: Run, pytester: pytest.Pytester) -> None:
     """Wherever pytest is started; a compressed one is as good, and a benchmark is called like its file."""
     folder = pytester.mkdir("deep")
     folder.joinpath("mine.jsonl.gz").write_bytes(gzip.compress(json.dumps(ROW).encode()))
     folder.joinpath("test_mine.py").write_text(SUITE.format(argument="'mine.jsonl.gz'"), encoding="utf-8")
-    result = run(*mode, "--qeval-selftest", "deep/test_mine.py")
+    result = run("--qeval-selftest", "deep/test_mine.py")
 
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["self-test: mine: 1 of 1 references pass, 3 of 3 broken bodies fail"])
 
 
+@MODES
 def test_several_benchmarks_in_one_run(run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
     """Registered ones, files and objects may stand side by side, under one marker or several."""
     pytester.path.joinpath("one.jsonl").write_text(json.dumps(ROW), encoding="utf-8")
@@ -145,31 +147,20 @@ def test_several_benchmarks_in_one_run(run: Run, pytester: pytest.Pytester, mode
 
 
 GOOD = json.dumps(ROW)
-BAD = {
-    "truncated": (GOOD + "\n" + GOOD[:-20], "bad.jsonl, line 2: not JSON"),
-    "missing field": (json.dumps(ROW | {"test": 1}), "bad.jsonl, line 1 (t/0): expected the text fields test."),
-    "duplicate": (GOOD + "\n" + GOOD, "bad.jsonl, line 2: the task id 't/0' occurs twice."),
-    "no entry point": (json.dumps(ROW | {"entry_point": "g"}), "line 1 (t/0): prompt and canonical_solution define no"),
-    "no check": (json.dumps(ROW | {"test": "x = 1"}), "line 1 (t/0): test defines no function check(candidate)."),
-    "no UTF-8": (b"\xff", "bad.jsonl, line 1: not UTF-8"),
-    "empty": ("", "bad.jsonl holds no problems."),
-}
 
 
-@pytest.mark.parametrize(("content", "sentence"), BAD.values(), ids=BAD.keys())
-def test_bad_data_ends_the_session_before_anything_runs(
-    run: Run, pytester: pytest.Pytester, mode: tuple[str, ...], content: str | bytes, sentence: str
+@MODES
+def test_a_broken_file_ends_the_session_before_anything_runs(
+    run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]
 ) -> None:
     """One sentence with file and line, exit status 4; no model, no folder of reports."""
-    if mode == ("-n0",):
-        pytest.skip("the same path as without xdist")
-    (pytester.path / "bad.jsonl").write_bytes(content if isinstance(content, bytes) else content.encode())
+    pytester.path.joinpath("bad.jsonl").write_text(f"{GOOD}\n{GOOD[:-20]}", encoding="utf-8")
     pytester.makepyfile(test_mine=SUITE.format(argument="'bad.jsonl'"))
     result = run(*mode, "--qeval-model", "demo", "test_mine.py")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert sentence in said(result)
-    assert "Traceback" not in said(result)
+    assert "bad.jsonl, line 2: not JSON" in output_of(result)
+    assert "Traceback" not in output_of(result)
     assert not (pytester.path / ".qeval").exists()
 
 
@@ -183,9 +174,7 @@ MISUSED = {
 
 
 @pytest.mark.parametrize(("argument", "found", "remedy"), MISUSED.values(), ids=MISUSED.keys())
-def test_a_marker_that_cannot_be_meant_is_refused(
-    run: Run, pytester: pytest.Pytester, argument: str, found: str, remedy: str
-) -> None:
+def test_a_wrong_marker_is_refused(run: Run, pytester: pytest.Pytester, argument: str, found: str, remedy: str) -> None:
     """A sentence that says what to do, exit status 4."""
     for name in ("humaneval.jsonl", "my problems.jsonl", "good.jsonl"):
         pytester.path.joinpath(name).write_text(GOOD, encoding="utf-8")
@@ -194,6 +183,6 @@ def test_a_marker_that_cannot_be_meant_is_refused(
     result = run("--qeval-selftest", "test_mine.py")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert found in said(result)
-    assert remedy in said(result)
+    assert found in output_of(result)
+    assert remedy in output_of(result)
     assert not (pytester.path / ".qeval").exists()

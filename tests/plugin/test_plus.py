@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 import pytest
+
+from tests.plugin.runs import read_records, read_report, write_samples
 
 Run = Callable[..., pytest.RunResult]
 
@@ -27,13 +28,12 @@ ROWS = [
 @pytest.fixture(autouse=True)
 def data(pytester: pytest.Pytester) -> None:
     """Lay a small file of that form into the project."""
-    content = "".join(json.dumps(row) + "\n" for row in ROWS)
-    pytester.mkdir("data").joinpath("HumanEvalPlus.jsonl").write_text(content, encoding="utf-8")
+    write_samples(pytester.mkdir("data") / "HumanEvalPlus.jsonl", ROWS)
 
 
-def test_the_self_test_covers_it(run: Run, mode: tuple[str, ...]) -> None:
+def test_the_self_test_covers_it(run: Run) -> None:
     """References pass, broken and hostile bodies fail."""
-    result = run(*mode, "--qeval-selftest", "--qeval-suite", "humaneval-plus", "--qeval-data", "data")
+    result = run("--qeval-selftest", "--qeval-suite", "humaneval-plus", "--qeval-data", "data")
 
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["self-test: humaneval-plus: 2 of 2 references pass, 6 of 6 broken bodies fail"])
@@ -42,17 +42,15 @@ def test_the_self_test_covers_it(run: Run, mode: tuple[str, ...]) -> None:
 def test_a_failure_on_an_added_input_alone_says_so(run: Run, pytester: pytest.Pytester) -> None:
     """In the reason of the case and in the report, whose benchmark has a version and a checksum."""
     completions = ["    return b\n", "    return a if a > b else b\n"]
-    answers = [{"task_id": row["task_id"], "completion": text} for row, text in zip(ROWS, completions, strict=True)]
-    pytester.path.joinpath("answers.jsonl").write_text("".join(json.dumps(one) + "\n" for one in answers))
+    rows = ({"task_id": row["task_id"], "completion": text} for row, text in zip(ROWS, completions, strict=True))
     result = run(
-        "--qeval-completions", "answers.jsonl", "--qeval-suite", "humaneval-plus", "--qeval-data", "data",
+        "--qeval-completions", write_samples(pytester.path / "completions.jsonl", rows),
+        "--qeval-suite", "humaneval-plus", "--qeval-data", "data",
         "--qeval-gate", "humaneval-plus:pass@1 >= 0.5", "--qeval-output", "out", "-rx",
     )  # fmt: skip
 
     assert result.ret == pytest.ExitCode.OK
-    lines = (pytester.path / "out" / "records.jsonl").read_text(encoding="utf-8").splitlines()
-    records = [row for row in map(json.loads, lines) if row["type"] == "record"]
-    details = [record["samples"][0]["execution"]["detail"] for record in records]
+    details = [record["samples"][0]["execution"]["detail"] for record in read_records(pytester.path / "out")]
     assert details == ["plus input 0: bigger(3, -4) gave -4, expected 3", ""]
-    report = json.loads((pytester.path / "out" / "report.json").read_text(encoding="utf-8"))
+    report = read_report(pytester.path / "out")
     assert report["benchmarks"]["humaneval-plus"]["version"] == "unknown"

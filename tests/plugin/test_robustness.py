@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import jsonschema
 import pytest
 
 from pytest_qeval.benchmarks.micro import MICRO
 from pytest_qeval.perturb.catalogue import select
 from pytest_qeval.perturb.perturbed_problems import perturb_problems
-from pytest_qeval.records.journal import read_journal
-from pytest_qeval.report.json import SCHEMA_PATH
-from pytest_qeval.schema import Json, Record
+from pytest_qeval.schema import Json
+from tests.plugin.runs import WRONG, read_records, read_report, write_samples
 
 Run = Callable[..., pytest.RunResult]
+RunIn = Callable[..., "subprocess.CompletedProcess[str]"]
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -31,46 +29,26 @@ ROBUST = ("--qeval-suite", "robustness")
 DEMO = ("--qeval-model", "demo", "--qeval-recipe", "int8", "--qeval-limit", "3", *ASKED)
 N = 6
 BROKEN = {"micro/1-butter_fingers-s0", "micro/4-butter_fingers-s0", "micro/4-name_camel_case-s0"}
-"""Of the second run's answers to six problems: two are lost when they are perturbed."""
+"""Of the second run's completions of six problems: two are lost when they are perturbed."""
 
 
-def start(folder: Path, *command: str) -> None:
-    """Run pytest in a process of its own, with the cache in the folder."""
-    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / ".cache")}
-    subprocess.run([*command, "-p", "no:cacheprovider"], cwd=folder, env=environment, capture_output=True, check=False)
-
-
-def answers(broken: Iterable[str] = ()) -> list[Json]:
-    """Return an answer to every question about six problems: its own solution, or nothing that would pass."""
+def completions(broken: Iterable[str] = ()) -> list[Json]:
+    """Return a completion of every case of six problems: the solution, or one that fails."""
     problems, lost = list(MICRO.load(None).problems.values())[:N], set(broken)
-    questions = perturb_problems(problems, select(WORDS), seeds=1).problems
+    cases = perturb_problems(problems, select(WORDS), seeds=1).problems
     return [
-        {"task_id": case.label, "completion": "    return\n" if case.label in lost else asked.canonical_solution}
-        for case, asked in questions.items()
+        {"task_id": case.label, "completion": WRONG if case.label in lost else problem.canonical_solution}
+        for case, problem in cases.items()
     ]
 
 
-def write(path: Path, rows: Sequence[Json]) -> str:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return str(path)
+def completed(records: Iterable[Json]) -> dict[tuple[str, str, str | None, int], tuple[str, str, str]]:
+    """Return prompt difference, completion and outcome of every case."""
+    return {key_of(one): (one["prompt_diff"], one["samples"][0]["completion"], one["outcome"]) for one in records}
 
 
-def read_report(folder: Path) -> Json:
-    report: Json = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    jsonschema.validate(report, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
-    return report
-
-
-def records_of(folder: Path) -> list[Record]:
-    _, messages = read_journal(folder / "records.jsonl")
-    return [message for message in messages if isinstance(message, Record)]
-
-
-def answered(records: Iterable[Record]) -> dict[tuple[str, str], tuple[str, str, str]]:
-    """Return what was asked and answered, by recipe and label."""
-    return {
-        (one.recipe, one.case.label): (one.prompt_diff, one.samples[0].completion.text, one.outcome) for one in records
-    }
+def key_of(record: Json) -> tuple[str, str, str | None, int]:
+    return record["recipe"], record["task_id"], record["perturbation"], record["seed"]
 
 
 def means(section: Json) -> Json:
@@ -79,54 +57,54 @@ def means(section: Json) -> Json:
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory, warm_pytest: Sequence[str]) -> Path:
-    """Ask the embedded model three problems, nominal by two suites; the folder of the reports."""
+def live(tmp_path_factory: pytest.TempPathFactory, run_in: RunIn) -> Path:
+    """Evaluate the embedded model on three problems, nominal in two suites; the folder of the reports."""
     folder = tmp_path_factory.mktemp("live")
-    start(folder, *warm_pytest, "-p", "no:xdist", *DEMO, *SUITES, "--qeval-output", "out")
+    run_in(folder, "-p", "no:xdist", *DEMO, *SUITES, "--qeval-output", "out")
     return folder / "out"
 
 
 @pytest.fixture(scope="module")
-def replayed(tmp_path_factory: pytest.TempPathFactory, warm_pytest: Sequence[str]) -> Path:
+def replayed(tmp_path_factory: pytest.TempPathFactory, run_in: RunIn) -> Path:
     """Replay `a`, which is saved, and `b`, which is compared with it; the folder of both."""
     folder = tmp_path_factory.mktemp("replayed")
     for name, broken, more in (
         ("a", (), ("--qeval-save-baseline", "a.json.gz")),
         ("b", BROKEN, ("--qeval-baseline", "a.json.gz")),
     ):
-        file = write(folder / f"{name}.jsonl", answers(broken))
-        start(folder, *warm_pytest, "--qeval-completions", file, *SUITES, *ASKED, "--qeval-output", name, *more)
+        file = write_samples(folder / f"{name}.jsonl", completions(broken))
+        run_in(folder, "--qeval-completions", file, *SUITES, *ASKED, "--qeval-output", name, *more)
     return folder
 
 
-def test_every_question_is_asked_once(live: Path) -> None:
-    """Though the nominal ones belong to both suites; nothing is missing, and nothing is asked twice."""
-    records = records_of(live)
+def test_every_case_is_evaluated_once(live: Path) -> None:
+    """Though nominal cases belong to both suites; none is missing."""
+    records = read_records(live)
     report = read_report(live)
 
-    assert set(Counter((one.recipe, one.case) for one in records).values()) == {1}
+    assert set(Counter(map(key_of, records)).values()) == {1}
     for recipe in ("auto", "int8"):
-        asked = [one.case for one in records if one.recipe == recipe]
-        assert [case.label for case in asked if case.perturbation is None] == ["micro/0", "micro/1", "micro/2"]
-        assert {case.perturbation for case in asked} == {None, *WORDS}
+        mine = [one for one in records if one["recipe"] == recipe]
+        assert [one["task_id"] for one in mine if one["perturbation"] is None] == ["micro/0", "micro/1", "micro/2"]
+        assert {one["perturbation"] for one in mine} == {None, *WORDS}
     assert (report["run"]["planned"], report["run"]["missing"]) == (len(records), 0)
     assert report["benchmarks"]["micro"]["results"]["int8"]["missing"] == 0
     facts = report["robustness"]["micro"]["int8"]["all"]
-    assert facts["applied"] == sum(one.case.perturbation in WORDS for one in records) / 2
+    assert facts["applied"] == sum(one["perturbation"] in WORDS for one in records) / 2
 
 
 def test_workers_give_the_same_records(run: Run, pytester: pytest.Pytester, live: Path) -> None:
-    """Each makes its own perturbations; they are the same everywhere, and the suite alone asks what two asked."""
+    """Each makes its own perturbations; they are the same everywhere, and the suite alone has the cases of both."""
     result = run("-n2", *DEMO, *ROBUST, "--qeval-output", "out")
 
     assert result.ret == pytest.ExitCode.OK
-    assert answered(records_of(pytester.path / "out")) == answered(records_of(live))
+    assert completed(read_records(pytester.path / "out")) == completed(read_records(live))
     there, here = read_report(live)["robustness"], read_report(pytester.path / "out")["robustness"]
     assert here == there
 
 
-def test_written_answers_give_the_same_numbers(run: Run, pytester: pytest.Pytester, live: Path) -> None:
-    """Nominal and perturbed ones in one file; nothing has to be said about which problems were asked."""
+def test_written_completions_give_the_same_numbers(run: Run, pytester: pytest.Pytester, live: Path) -> None:
+    """Nominal and perturbed ones in one file, which names the problems."""
     parts = [live / f"{name}-int8.jsonl" for name in ("samples", "perturbed-samples")]
     pytester.path.joinpath("all.jsonl").write_text("".join(part.read_text(encoding="utf-8") for part in parts))
     result = run("--qeval-completions", "all.jsonl", *ASKED, "--qeval-output", "out")
@@ -136,7 +114,7 @@ def test_written_answers_give_the_same_numbers(run: Run, pytester: pytest.Pytest
     assert means(read_report(pytester.path / "out")["robustness"]["micro"]["replay"]) == means(there)
 
 
-def test_a_saved_baseline_answers_perturbed_cases(replayed: Path) -> None:
+def test_a_saved_baseline_covers_perturbed_cases(replayed: Path) -> None:
     """Two of six problems are lost only when they are perturbed; the nominal score has not changed."""
     report = read_report(replayed / "b")
     change = report["robustness"]["micro"]["replay"]["all"]["comparison"]
@@ -144,14 +122,14 @@ def test_a_saved_baseline_answers_perturbed_cases(replayed: Path) -> None:
     assert change["broken"] == ["micro/1", "micro/4"]
     assert change["drop_increase"]["value"] == pytest.approx(2 / 6)
     assert [one["case"] for one in change["examples"]] == ["micro/4-butter_fingers-s0", "micro/1-butter_fingers-s0"]
-    assert "+    return" in change["examples"][0]["completion_diff"]
+    assert f"+{WRONG.rstrip()}" in change["examples"][0]["completion_diff"]
     assert report["benchmarks"]["micro"]["comparisons"]["replay"]["regressed"] == []
 
 
-def test_a_saved_baseline_of_other_disturbances_is_no_answer(
+def test_a_saved_baseline_of_other_perturbations_is_refused(
     run: Run, pytester: pytest.Pytester, replayed: Path
 ) -> None:
-    """A perturbation of another version asks something else under the same name."""
+    """A perturbation of another version makes another problem under the same name."""
     document = json.loads(gzip.decompress((replayed / "a.json.gz").read_bytes()))
     row = next(one for one in document["messages"] if one.get("perturbation") == "butter_fingers")
     row["prompt_diff"] += "\n+another typo"
@@ -185,9 +163,9 @@ def test_a_gate_decides_the_exit_status(run: Run, replayed: Path, gate: str, cod
     assert run("--qeval-completions", file, *ROBUST, *ASKED, "--qeval-gate", gate).ret == code
 
 
-def test_an_unknown_perturbation_is_refused_before_anything_is_loaded(run: Run, pytester: pytest.Pytester) -> None:
-    """Even where no suite is named: it is the perturbation that asks for the suite."""
-    result = run("--qeval-model", "demo", "--qeval-perturbation", "tab_ident", "--qeval-output", "out")
+def test_an_unknown_perturbation_is_refused(run: Run, pytester: pytest.Pytester) -> None:
+    """Before anything is run."""
+    result = run("--qeval-selftest", *ROBUST, "--qeval-perturbation", "tab_ident", "--qeval-output", "out")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: there is no perturbation 'tab_ident'. Did you mean 'tab_indent'?*"])
@@ -198,7 +176,7 @@ def test_a_problem_that_cannot_be_perturbed_is_refused(run: Run, pytester: pytes
     """Its prompt is no beginning of a function: one sentence, and exit status 4."""
     row = {"task_id": "own/0", "prompt": '"""Add."""\n', "entry_point": "add", "canonical_solution": "add = sum\n",
            "test": "def check(candidate):\n    assert candidate([1]) == 1\n"}  # fmt: skip
-    write(pytester.path / "own.jsonl", [row])
+    write_samples(pytester.path / "own.jsonl", [row])
     pytester.makepyfile(
         """
         import pytest
@@ -208,22 +186,22 @@ def test_a_problem_that_cannot_be_perturbed_is_refused(run: Run, pytester: pytes
             qeval(case)
         """
     )
-    result = run("--qeval-model", "demo", *pytester.path.glob("test_*.py"))
+    result = run("--qeval-selftest", *map(str, pytester.path.glob("test_*.py")))
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: no problem of own could be perturbed by *begin a function*"])
 
 
-def test_answers_to_nominal_problems_have_no_robustness(run: Run, samples: Path) -> None:
-    """Asked for by name, the suite says what it misses."""
+def test_nominal_completions_have_no_robustness(run: Run, samples: Path) -> None:
+    """A suite that is named says what it lacks."""
     result = run("--qeval-completions", str(samples), *ROBUST)
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*answers.jsonl holds no completion of a perturbed micro problem."])
+    result.stderr.fnmatch_lines(["*.jsonl holds no completion of a perturbed micro problem."])
 
 
 def test_deselected_cases_are_not_missing(run: Run, pytester: pytest.Pytester, replayed: Path) -> None:
-    """Without the nominal answers there is no number, and a gate that needs one is broken."""
+    """Without nominal completions there is no number, and a gate that needs one is broken."""
     file = str(replayed / "b.jsonl")
     gate = ("--qeval-gate", "robust_drop <= 100%")
     result = run("--qeval-completions", file, *ROBUST, *ASKED, *gate, "-k", "butter", "--qeval-output", "out")
@@ -235,8 +213,8 @@ def test_deselected_cases_are_not_missing(run: Run, pytester: pytest.Pytester, r
     assert report["gates"][0]["reason"] == "no problem was evaluated"
 
 
-def test_a_self_test_asks_what_the_suite_would(run: Run) -> None:
-    """Perturbed problems, too, each answered by its own solution: one nominal, one with typos, one renamed."""
+def test_a_self_test_covers_the_cases_of_the_suite(run: Run) -> None:
+    """Each is completed by its own solution: one nominal, one with typos, one renamed."""
     result = run("--qeval-selftest", *ROBUST, *ASKED, "--qeval-benchmark", "micro", "--qeval-limit", "1")
 
     assert result.ret == pytest.ExitCode.OK
@@ -244,9 +222,10 @@ def test_a_self_test_asks_what_the_suite_would(run: Run) -> None:
 
 
 def test_several_samples_are_estimated(run: Run, pytester: pytest.Pytester) -> None:
-    """Two samples a question, of which the first is right: half of what is solved nominal is kept."""
-    right, broken = answers(), answers(row["task_id"] for row in answers() if "butter" in row["task_id"])
-    write(pytester.path / "two.jsonl", [row for pair in zip(right, broken, strict=True) for row in pair])
+    """Two samples a case, of which the perturbed second is wrong: half of what is solved nominally is kept."""
+    right = completions()
+    broken = completions(row["task_id"] for row in right if "butter" in row["task_id"])
+    write_samples(pytester.path / "two.jsonl", [row for pair in zip(right, broken, strict=True) for row in pair])
     result = run("--qeval-completions", "two.jsonl", *ROBUST, *ASKED, "--qeval-output", "out")
 
     assert result.ret == pytest.ExitCode.OK
@@ -256,7 +235,7 @@ def test_several_samples_are_estimated(run: Run, pytester: pytest.Pytester) -> N
     assert section["name_camel_case"]["robust_drop@1"]["value"] == 0
 
 
-def test_a_loss_under_disturbance_is_a_regression(run: Run, replayed: Path) -> None:
+def test_a_loss_under_perturbation_is_a_regression(run: Run, replayed: Path) -> None:
     """`--qeval-strict` looks at perturbed cases as it does at others."""
     file, saved = (str(replayed / name) for name in ("b.jsonl", "a.json.gz"))
     result = run("--qeval-completions", file, *ROBUST, *ASKED, "--qeval-baseline", saved, "--qeval-strict")
@@ -266,7 +245,7 @@ def test_a_loss_under_disturbance_is_a_regression(run: Run, replayed: Path) -> N
 
 
 def test_a_decision_leaves_no_perturbed_case_without_its_measure(run: Run, pytester: pytest.Pytester) -> None:
-    """A gate on pass@1 that is kept after one problem would else leave the other nominal ones unasked."""
+    """A gate on pass@1 that holds after one problem leaves the other nominal ones to be evaluated."""
     gate = ("--qeval-until-decided", "--qeval-gate", "pass@1 >= 0")
     result = run(*DEMO, *ROBUST, *gate, "--qeval-output", "out")
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
-import jsonschema
 import pytest
 
-from pytest_qeval.report.json import SCHEMA_PATH
+from tests.plugin.runs import check_refusal, read_report
 
 Run = Callable[..., pytest.RunResult]
 FEW = ("--qeval-selftest", "--qeval-suite", "micro", "--qeval-limit", "6")
 
 
 def test_references_pass_and_broken_bodies_fail(run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
-    """Every case that ends as it has to is an ordinary dot; nobody's samples are written."""
+    """Every case that ends as it has to is an ordinary dot; no samples are written."""
     result = run(*mode, *FEW, "--qeval-output", "out")
 
     assert result.ret == pytest.ExitCode.OK
@@ -24,15 +22,13 @@ def test_references_pass_and_broken_bodies_fail(run: Run, pytester: pytest.Pytes
     result.stdout.fnmatch_lines(["self-test: micro: 6 of 6 references pass, 18 of 18 broken bodies fail"])
     result.stdout.no_fnmatch_line("*pass@1*")
     result.stdout.no_fnmatch_line("*verdict*")
-    report = json.loads((pytester.path / "out" / "report.json").read_text(encoding="utf-8"))
-    jsonschema.validate(report, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
-    assert report["selftest"] == {
+    assert read_report(pytester.path / "out")["selftest"] == {
         "micro": {"references": 6, "references_passed": 6, "broken": 18, "broken_failed": 18, "wrong": []}
     }
     assert sorted(path.name for path in (pytester.path / "out").iterdir()) == ["records.jsonl", "report.json"]
 
 
-def test_every_benchmark_at_hand_is_asked(run: Run) -> None:
+def test_every_benchmark_at_hand_is_tested(run: Run) -> None:
     """HumanEval and micro come with the package; MBPP's data have to be named, and the header says so."""
     result = run("--qeval-selftest", "--qeval-limit", "2")
 
@@ -47,6 +43,7 @@ def test_every_benchmark_at_hand_is_asked(run: Run) -> None:
     )
 
 
+@pytest.mark.parametrize("mode", [("-p", "no:xdist"), ("-n2",)], ids=["no-xdist", "n2"])
 def test_a_benchmark_with_a_wrong_reference_is_found(
     run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]
 ) -> None:
@@ -80,27 +77,6 @@ def test_a_benchmark_with_a_wrong_reference_is_found(
     )
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        ("--qeval-model", "demo"),
-        ("--qeval-completions", "samples.jsonl"),
-        ("--qeval-recipe", "int8"),
-        ("--qeval-baseline", "none"),
-        ("--qeval-gate", "pass@1 >= 0.1"),
-        ("--qeval-save-baseline", "b.json.gz"),
-        ("--qeval-strict",),
-    ],
-    ids=lambda arguments: arguments[0],
-)
-def test_what_a_self_test_has_no_use_for_is_refused(run: Run, other: tuple[str, ...]) -> None:
-    """In one sentence, before anything is run."""
-    result = run(*FEW, *other)
-
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: --qeval-selftest and {other[0]} exclude each other: *"])
-
-
 def test_a_project_s_own_settings_do_not_stand_in_the_way(run: Run, pytester: pytest.Pytester) -> None:
     """Model, recipes and gates of the ini file are about evaluations."""
     pytester.makeini("[pytest]\nqeval_model = demo\nqeval_recipe = int8\nqeval_gate = pass@1 drop <= 2pt\n")
@@ -120,18 +96,9 @@ def test_suites_without_problems_are_skipped(run: Run) -> None:
 
 
 def test_a_self_test_is_not_compared(run: Run, samples: Path) -> None:
-    """Its recipes answer nothing, and are better or worse than nobody."""
+    """Its recipes are reference solutions and broken bodies."""
     run(*FEW, "--qeval-output", "a")
     run("--qeval-completions", str(samples), "--qeval-output", "b")
     result = run("--qeval-compare", "b/records.jsonl", "a/records.jsonl")
 
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*a/records.jsonl is a self-test of the harness: compare two runs *"])
-
-
-def test_a_comparison_is_no_self_test(run: Run) -> None:
-    """Nothing is run there."""
-    result = run("--qeval-selftest", "--qeval-compare", "a", "b")
-
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*--qeval-compare reads two finished runs: leave *--qeval-selftest out."])
+    check_refusal(result, "*a/records.jsonl is a self-test of the harness: compare two runs *")

@@ -29,7 +29,7 @@ def test_mine(qeval, case):
 
 @pytest.fixture(autouse=True)
 def ctrl_c() -> Iterator[None]:
-    """Let what is started hear of Ctrl-C, also where these tests run in the background, for which shells ignore it."""
+    """Let started processes receive Ctrl-C, also where a shell has started these tests in the background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

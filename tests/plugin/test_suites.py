@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 import pytest
+
+from tests.plugin.runs import check_refusal, write_samples
 
 Run = Callable[..., pytest.RunResult]
 
@@ -16,6 +17,7 @@ def no_hub(pytester: pytest.Pytester) -> None:
     pytester.makeconftest("import sys; sys.modules['datasets'] = None")
 
 
+@pytest.mark.parametrize("mode", [("-p", "no:xdist"), ("-n2",)], ids=["no-xdist", "n2"])
 def test_all_leaves_out_what_cannot_be_had(run: Run, mode: tuple[str, ...]) -> None:
     """Nobody asked for MBPP by name: the header says that it is left out, and why.
 
@@ -43,6 +45,7 @@ def test_all_leaves_out_what_cannot_be_scored(run: Run, pytester: pytest.Pyteste
     named.stderr.fnmatch_lines(["*needs the package 'sacrebleu': pip install 'pytest-qeval?summarization?'"])
 
 
+@pytest.mark.parametrize("mode", [("-p", "no:xdist"), ("-n2",)], ids=["no-xdist", "n2"])
 @pytest.mark.parametrize("arguments", [("mbpp",), ("micro", "--qeval-suite", "mbpp-sanitized")])
 def test_what_is_named_has_to_be_there(run: Run, mode: tuple[str, ...], arguments: tuple[str, ...]) -> None:
     """One sentence with the remedy, exit status 4."""
@@ -54,8 +57,6 @@ def test_what_is_named_has_to_be_there(run: Run, mode: tuple[str, ...], argument
 
 def test_samples_of_mbpp_are_not_taken_for_humanevals(run: Run, pytester: pytest.Pytester) -> None:
     """The task ids choose the suite."""
-    pytester.path.joinpath("answers.jsonl").write_text(json.dumps({"task_id": "MBPP/11", "completion": ""}))
-    result = run("--qeval-completions", "answers.jsonl")
+    file = write_samples(pytester.path / "completions.jsonl", [{"task_id": "MBPP/11", "completion": ""}])
 
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*MBPP's problems are not on this machine: point --qeval-data*"])
+    check_refusal(run("--qeval-completions", file), "*MBPP's problems are not on this machine: point --qeval-data*")

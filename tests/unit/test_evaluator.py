@@ -68,7 +68,7 @@ class FakeEngine:
 
 
 class FakeExecutor:
-    """Executes nothing and answers what it was told to."""
+    """Executes nothing and returns the given executions."""
 
     def __init__(self, execution: Execution) -> None:
         self.programs: list[Program] = []
@@ -98,7 +98,7 @@ def evaluator(engine: FakeEngine, executor: FakeExecutor, n_samples: int = 1) ->
 
 @pytest.mark.parametrize("style", ["completion", "chat"])
 def test_a_style_asks_and_reads_its_own_way(style: PromptStyle) -> None:
-    """Prompt, stops, program and what the sample keeps of it; the answer is kept as it was."""
+    """Prompt, stops, program and what the sample keeps of it; the completion is kept as it was."""
     text = "def f0():\n    return 1\n" if style == "chat" else "    return 1\n"
     engine, executor = FakeEngine(text), FakeExecutor(PASSED)
     subject = Evaluator(
@@ -238,7 +238,7 @@ def test_an_idle_engine_is_a_fault_and_no_endless_loop() -> None:
 
 
 def test_texts_are_scored_and_not_executed() -> None:
-    """Scores are means over the samples; the limit of tokens is no fault, and an empty answer is scored as well."""
+    """Scores are means over the samples; the limit of tokens is no fault, and an empty completion is scored as well."""
     problem = text_problem(
         benchmark="t", task_id="t/0", name="f", code="def f(): ...\n", reference="Do nothing at all."
     )

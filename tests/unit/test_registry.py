@@ -5,7 +5,7 @@ from pytest_qeval.errors import UnknownNameError
 
 
 def test_unknown_names_get_a_suggestion() -> None:
-    """A typing error is answered with the nearest name and all that there are."""
+    """A typing error is refused with the nearest names and all that there are."""
     with pytest.raises(UnknownNameError, match=r"no recipe 'int9'. Did you mean 'int8' or 'int4'\?.*Available: .*auto"):
         registry.load("recipes", "int9")
 

@@ -1,3 +1,5 @@
+"""A path among the options must not hide the project's ini file."""
+
 from collections.abc import Callable
 from pathlib import Path
 
@@ -5,6 +7,7 @@ import pytest
 
 from pytest_qeval.errors import UsageError
 from pytest_qeval.hooks.rootdir import check_rootdir
+from tests.plugin.runs import check_refusal
 
 Run = Callable[..., pytest.RunResult]
 
@@ -36,11 +39,9 @@ def test_only_a_lost_ini_file_is_refused(tmp_path: Path, name: str, content: str
 def test_gates_in_the_ini_file_are_not_lost_silently(
     run: Run, pytester: pytest.Pytester, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """A samples file in another folder, given in two words, moves pytest's rootdir there: said, not ignored."""
+    """A samples file in another folder, given in two words, moves pytest's rootdir there."""
     pytester.makeini("[pytest]\nqeval_gate = pass@1 >= 0.99\n")
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "samples.jsonl"
+    elsewhere.write_text('{"task_id": "micro/0", "completion": ""}', encoding="utf-8")
 
-    result = run("--qeval-model", str(elsewhere))
-
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*did not read*tox.ini*--qeval-model=DIR*"])
+    check_refusal(run("--qeval-completions", str(elsewhere)), "*did not read*tox.ini*--qeval-model=DIR*")

@@ -1,19 +1,19 @@
-"""Perturbed questions that turn out to be none, and those with nothing to be compared with: what a run says of them."""
+"""Perturbed problems that are invalid, and those without a nominal completion to compare with."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import jsonschema
 import pytest
 
-from pytest_qeval.report.json import SCHEMA_PATH
 from pytest_qeval.schema import Json
-from tests.plugin.test_robustness import start
+from tests.plugin.runs import read_journal, read_report, write_samples
 
 Run = Callable[..., pytest.RunResult]
+RunIn = Callable[..., "subprocess.CompletedProcess[str]"]
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -44,24 +44,17 @@ def test_own(qeval, case):
 
 def lay_out(folder: Path) -> None:
     """Write the problems and their test."""
-    folder.joinpath("own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
+    write_samples(folder / "own.jsonl", ROWS)
     folder.joinpath("test_own.py").write_text(TESTS, encoding="utf-8")
 
 
-def read_report(folder: Path) -> Json:
-    report: Json = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    jsonschema.validate(report, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
-    return report
-
-
 def messages(folder: Path, kind: str) -> list[Json]:
-    lines = (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()
-    return [row for row in map(json.loads, lines) if row["type"] == kind]
+    return [row for row in read_journal(folder) if row["type"] == kind]
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, warm_pytest: Sequence[str]) -> Path:
-    """Ask the embedded model three times: all at once, with the cached baseline, and with the saved one."""
+def project(tmp_path_factory: pytest.TempPathFactory, run_in: RunIn) -> Path:
+    """Evaluate the embedded model three times: all at once, with the cached baseline, and with the saved one."""
     folder = tmp_path_factory.mktemp("project")
     lay_out(folder)
     asked = ("--qeval-model", "demo", "--qeval-recipe", "int8", "--qeval-max-new-tokens", "24", *ASKED, "test_own.py")
@@ -70,12 +63,12 @@ def project(tmp_path_factory: pytest.TempPathFactory, warm_pytest: Sequence[str]
         ("cached", ("-p", "no:xdist")),
         ("saved", ("-p", "no:xdist", "--qeval-baseline", "saved.json.gz")),
     ):
-        start(folder, *warm_pytest, *asked, *more, "--qeval-output", name)
+        run_in(folder, *asked, *more, "--qeval-output", name)
     return folder
 
 
 def test_it_is_counted_once_for_all_recipes(project: Path) -> None:
-    """With the reason, whichever worker found it out; nobody misses an answer, and no number is about it."""
+    """With the reason, whichever worker found it out; no completion is missing, and no number is about it."""
     report = read_report(project / "once")
 
     assert report["run"]["missing"] == 0
@@ -98,7 +91,7 @@ def test_a_baseline_from_elsewhere_says_the_same(project: Path, name: str) -> No
 
 
 @pytest.mark.parametrize("name", ["cached", "saved"])
-def test_what_is_no_question_needs_no_baseline(project: Path, name: str) -> None:
+def test_an_invalid_problem_needs_no_baseline(project: Path, name: str) -> None:
     """The baseline's model is not loaded for it alone; what it cost beside another worker is not told here."""
     assert [row["recipe"] for row in messages(project / name, "generation")] == ["int8"]
 
@@ -112,29 +105,26 @@ def test_the_control_is_beside_the_candidate(project: Path) -> None:
     assert section["control"]["all"]["robust_pass@1"] == section["auto"]["all"]["robust_pass@1"]
 
 
-def answers(folder: Path, wrong: Mapping[str, str] | None = None, *, leave: Sequence[str] = ()) -> str:
-    """Write a sample of every question, all right but some."""
+def completions(folder: Path, *, leave: Sequence[str] = ()) -> str:
+    """Write the solution of every problem as its completion, but for some."""
     labels = [f"{row['task_id']}{end}" for row in ROWS for end in ("", f"-{NAME}-s0")]
     solutions = {row["task_id"]: row["canonical_solution"] for row in ROWS}
     rows = [
-        {"task_id": label, "completion": (wrong or {}).get(label, solutions[label.partition("-")[0]])}
-        for label in labels
-        if label not in leave
+        {"task_id": label, "completion": solutions[label.partition("-")[0]]} for label in labels if label not in leave
     ]
-    folder.joinpath("answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return "answers.jsonl"
+    return write_samples(folder / "completions.jsonl", rows)
 
 
 @pytest.fixture
 def replay(run: Run, pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
-    """Return a run that replays the answers."""
+    """Return a run that replays completions."""
     lay_out(pytester.path)
     return lambda file, *more: run("--qeval-completions", file, "--qeval-perturbation", NAME, "test_own.py", *more)
 
 
 def test_its_test_is_skipped_with_the_reason(replay: Run, pytester: pytest.Pytester) -> None:
-    """A question that is none fails nobody's run."""
-    result = replay(answers(pytester.path), "-rs")
+    """An invalid problem fails no run."""
+    result = replay(completions(pytester.path), "-rs")
 
     assert result.ret == pytest.ExitCode.OK
     result.assert_outcomes(passed=5, skipped=1)
@@ -143,9 +133,9 @@ def test_its_test_is_skipped_with_the_reason(replay: Run, pytester: pytest.Pytes
     )
 
 
-def test_a_comparison_counts_what_was_asked(replay: Run, run: Run, pytester: pytest.Pytester) -> None:
-    """What was no question in the earlier run is left out where the later one asked it, too, and nowhere else."""
-    file = answers(pytester.path)
+def test_a_comparison_counts_what_was_evaluated(replay: Run, run: Run, pytester: pytest.Pytester) -> None:
+    """A problem that was invalid in the earlier run is left out where the later one evaluated it, and nowhere else."""
+    file = completions(pytester.path)
     replay(file, "--qeval-output", "a")
     for name, chosen in (("all", "own"), ("some", "not own/0")):
         replay(file, "--qeval-output", name, "-k", chosen)
@@ -158,9 +148,9 @@ def test_a_comparison_counts_what_was_asked(replay: Run, run: Run, pytester: pyt
 LONE = "* cases have no nominal completion to compare with: the nominal case was not selected, or has another *"
 
 
-def test_perturbed_answers_alone_say_nothing(replay: Run, pytester: pytest.Pytester) -> None:
+def test_perturbed_completions_alone_have_no_rate(replay: Run, pytester: pytest.Pytester) -> None:
     """Nominal cases were deselected: that is told, and no share is."""
-    result = replay(answers(pytester.path), "-k", NAME, "--qeval-output", "out")
+    result = replay(completions(pytester.path), "-k", NAME, "--qeval-output", "out")
 
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["  2 " + LONE.lstrip("* ")])
@@ -169,8 +159,8 @@ def test_perturbed_answers_alone_say_nothing(replay: Run, pytester: pytest.Pytes
 
 
 def test_a_part_of_what_was_made_is_told(replay: Run, pytester: pytest.Pytester) -> None:
-    """Whoever deselects questions does not read that all were asked."""
-    result = replay(answers(pytester.path), "-k", "own/1")
+    """The lines say how many of the perturbed problems were selected."""
+    result = replay(completions(pytester.path), "-k", "own/1")
 
     result.stdout.fnmatch_lines(["  3 perturbed problems from 1 perturbation, of which 1 were selected"])
     result.stdout.no_fnmatch_line(LONE)
@@ -178,13 +168,13 @@ def test_a_part_of_what_was_made_is_told(replay: Run, pytester: pytest.Pytester)
 
 def test_samples_without_their_nominal_ones_are_told(replay: Run, pytester: pytest.Pytester) -> None:
     """As a file may hold them."""
-    result = replay(answers(pytester.path, leave=["own/1"]))
+    result = replay(completions(pytester.path, leave=["own/1"]))
 
     result.stdout.fnmatch_lines(["  1 " + LONE.lstrip("* ")])
 
 
-def test_a_self_test_answers_perturbed_problems(run: Run, pytester: pytest.Pytester) -> None:
-    """References pass however they are asked, broken bodies do not; what is no question is left out."""
+def test_a_self_test_covers_perturbed_problems(run: Run, pytester: pytest.Pytester) -> None:
+    """References pass, broken bodies do not; invalid problems are left out."""
     lay_out(pytester.path)
     result = run("--qeval-selftest", *ASKED, "test_own.py")
 
@@ -193,9 +183,10 @@ def test_a_self_test_answers_perturbed_problems(run: Run, pytester: pytest.Pytes
     result.stdout.fnmatch_lines(["self-test: own: 11 of 11 references pass, 33 of 33 broken bodies fail"])
 
 
-def test_an_unknown_word_is_answered_with_all_that_there_are(run: Run) -> None:
-    """Categories, levels and sets, too; their spelling is free."""
-    asked = ("--qeval-model", "demo", "--qeval-suite", "robustness", "--qeval-limit", "1", "--collect-only", "-q")
+def test_an_unknown_perturbation_is_refused_with_all_there_are(run: Run) -> None:
+    """Categories, levels and sets are names, too; their spelling is free."""
+    suite = ("--qeval-suite", "robustness", "--qeval-benchmark", "micro", "--qeval-limit", "1")
+    asked = ("--qeval-selftest", *suite, "--collect-only", "-q")
 
     assert run(*asked, "--qeval-perturbation", "Function-Name").ret == pytest.ExitCode.OK
     result = run(*asked, "--qeval-perturbation", "docstrings")

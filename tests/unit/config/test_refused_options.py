@@ -1,0 +1,242 @@
+"""Mistakes on the command line and in the ini file are refused before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+Configure = Callable[..., pytest.Config]
+
+DEMO = ("--qeval-model", "demo")
+SELFTEST = ("--qeval-selftest", "--qeval-suite", "micro")
+KEPT = ("--qeval-gate", "pass@1 >= 0.25")
+REPLAY = ("--qeval-completions", "completions.jsonl")
+
+
+@pytest.fixture(autouse=True)
+def files(pytester: pytest.Pytester) -> None:
+    """Write one completion, and the name of a saved baseline, which is read later."""
+    pytester.path.joinpath("completions.jsonl").write_text('{"task_id": "micro/0", "completion": ""}\n', "utf-8")
+
+
+def refusal_of(configure: Configure, *arguments: str) -> str:
+    """Return the sentence that these arguments are refused with; nothing may have been written."""
+    with pytest.raises(pytest.UsageError) as refused:
+        configure(*arguments)
+    assert not Path(".qeval").exists()
+    assert not Path("out").exists()
+    return str(refused.value)
+
+
+MISTAKES: dict[str, tuple[Sequence[str], str]] = {
+    "unknown recipe": ((*DEMO, "--qeval-recipe", "itn8"), "*Did you mean 'int8'*Available:*"),
+    "unknown baseline": ((*DEMO, "--qeval-baseline", "fp23"), "*no recipe 'fp23'*"),
+    "no such model": (("--qeval-model", "./nowhere/model"), "*nowhere/model*"),
+    "no such gguf": (("--qeval-model", "nowhere.gguf"), "*nowhere.gguf*"),
+    "unknown engine": ((*DEMO, "--qeval-engine", "vlm"), "*no engine 'vlm'*"),
+    "malformed gate": ((*DEMO, "--qeval-gate", "pass@1 dropp <= 2"), "*dropp*"),
+    "gate without samples": (
+        (*DEMO, "--qeval-gate", "pass@10 >= 0.5"),
+        "*needs 10 samples of every problem, but 1 is drawn: add --qeval-samples 10 --qeval-temperature 0.2*",
+    ),
+    "perturbation of no suite": (
+        (*DEMO, "--qeval-suite", "micro", "--qeval-perturbation=tab_indent"),
+        "*--qeval-perturbation is read by the suite robustness, and this run has micro: add --qeval-suite robustness*",
+    ),
+    "unreadable gate": ((*DEMO, "--qeval-gate", "be good"), "*expected something like*"),
+    "unknown metric": ((*DEMO, "--qeval-gate", "rouge >= 0.1"), "*names no known metric*bleu*"),
+    "no share": ((*DEMO, "--qeval-gate", "bleu >= 15"), "*15 is no share; write '15pt'*"),
+    "gate without baseline": (
+        (*DEMO, "--qeval-baseline", "none", "--qeval-gate", "pass@1 drop <= 2pt"),
+        "*this run has none. Add a recipe, such as --qeval-recipe int8*",
+    ),
+    "gate on another suite": (
+        (*DEMO, "--qeval-recipe", "int8", "--qeval-suite", "micro", "--qeval-gate", "kl <= 0.1"),
+        "*needs the suite divergence: add --qeval-suite divergence*",
+    ),
+    "no gate file": ((*DEMO, "--qeval-gate", "none.toml"), "*gate file 'none.toml' cannot be opened*"),
+    "greedy samples": ((*DEMO, "--qeval-samples", "5"), "*add --qeval-temperature*"),
+    "negative limit": ((*DEMO, "--qeval-limit=-1"), "*--qeval-limit expects*not '-1'*"),
+    "no number": ((*DEMO, "--qeval-timeout", "soon"), "*--qeval-timeout expects*not 'soon'*"),
+    "endless": ((*DEMO, "--qeval-timeout", "inf"), "*--qeval-timeout expects*not 'inf'*"),
+    "negative temperature": ((*DEMO, "--qeval-temperature=-1"), "*--qeval-temperature expects*"),
+    "no probability": ((*DEMO, "--qeval-top-p", "1.5"), "*--qeval-top-p expects*"),
+    "unknown suite": ((*DEMO, "--qeval-suite", "humanevil"), "*no suite 'humanevil'. Did you mean 'humaneval'*"),
+    "unknown sandbox": ((*DEMO, "--qeval-sandbox", "docker"), "*--qeval-sandbox: invalid choice: 'docker'*"),
+    "unknown device": ((*DEMO, "--qeval-device", "gpu"), "*--qeval-device gpu*Expected auto, cpu, cuda*"),
+    "unknown prompt": ((*DEMO, "--qeval-prompt", "sing"), "*--qeval-prompt: invalid choice: 'sing'*"),
+    "chat without a template": ((*DEMO, "--qeval-prompt", "chat"), "*the tokenizer of demo has no chat template*"),
+    "unknown benchmark": ((*DEMO, "--qeval-benchmark", "humanevel"), "*no benchmark 'humanevel'*'humaneval'*"),
+    "benchmark file": (
+        (*DEMO, "--qeval-benchmark", "ours.jsonl"),
+        "*expects a name, not the file 'ours.jsonl'*qeval_robustness*",
+    ),
+    "no samples file": (("--qeval-completions", "none.jsonl"), "*there is no file 'none.jsonl'*"),
+    "no data folder": ((*DEMO, "--qeval-data", "nodir"), "*there is no folder 'nodir'*"),
+    "model and samples": ((*DEMO, "--qeval-completions", "x"), "*exclude each other*"),
+    "no model": (KEPT, "*--qeval-gate without a model does nothing*add --qeval-model*"),
+    "empty model": (("--qeval-model=", "--qeval-recipe", "int8"), "*--qeval-model is empty*variable*"),
+    "empty samples": (("--qeval-completions=",), "*--qeval-completions is empty*"),
+    "replayed recipe": ((*REPLAY, "--qeval-recipe", "int8"), "*needs a model*"),
+    "replayed control": ((*REPLAY, "--qeval-control"), "*--qeval-control needs a model*"),
+    "replay of a baseline": ((*REPLAY, "--qeval-baseline", "int8"), "*can only be compared with a saved baseline*"),
+    "scores of code": (
+        (*DEMO, "--qeval-suite", "sensitivity", "--qeval-recipe", "torch:quantize_dynamic"),
+        "*needs a recipe of this package's own schemes*",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "line"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_refused(configure: Configure, arguments: Sequence[str], line: str) -> None:
+    """One sentence names what was found, what was expected and what to do."""
+    assert fnmatch(refusal_of(configure, *arguments), line)
+
+
+@pytest.mark.parametrize(
+    ("ini", "line"),
+    [
+        ("qeval_prompt = sing", "*expects one of auto, completion, chat, not 'sing'*"),
+        ("qeval_recipe = int8\nqeval_gate =\n    regressed <= 0\n    nonsense", "*cannot read the gate 'nonsense'*"),
+        ("qeval_limit = none", "*--qeval-limit expects*not 'none'*"),
+    ],
+    ids=["prompt", "gate", "limit"],
+)
+def test_ini_keys_are_checked_like_options(
+    configure: Configure, pytester: pytest.Pytester, ini: str, line: str
+) -> None:
+    """A project keeps its recipes and gates in its ini file."""
+    pytester.makeini(f"[pytest]\n{ini}\n")
+
+    assert fnmatch(refusal_of(configure, *DEMO), line)
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"", "*holds no samples*"),
+        (b'{"task_id": "micro/0"}\n', "*line 1*task_id and completion*"),
+        (b'{"task_id": "micro/0", "completion": "x"}\n{"task', "*line 2: not JSON*"),
+        (b"\xff\xfe\n", "*line 1: not UTF-8*"),
+        (b"[1]\n", "*line 1: expected a JSON object*"),
+    ],
+    ids=["empty", "a field", "torn", "encoding", "a list"],
+)
+def test_a_broken_samples_file_names_its_line(
+    configure: Configure, pytester: pytest.Pytester, content: bytes, line: str
+) -> None:
+    """The file and the line are named."""
+    pytester.path.joinpath("bad.jsonl").write_bytes(content)
+
+    assert fnmatch(refusal_of(configure, "--qeval-completions", "bad.jsonl"), line)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        DEMO,
+        REPLAY,
+        ("--qeval-recipe", "int8"),
+        ("--qeval-baseline", "none"),
+        KEPT,
+        ("--qeval-save-baseline", "b.json.gz"),
+        ("--qeval-strict",),
+        ("--qeval-prompt", "chat"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_self_test_excludes_what_belongs_to_an_evaluation(configure: Configure, other: Sequence[str]) -> None:
+    """A self-test runs no model and judges no gate."""
+    line = f"--qeval-selftest and {other[0]} exclude each other: *"
+
+    assert fnmatch(refusal_of(configure, *SELFTEST, *other), line)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (DEMO, "--qeval-control runs the baseline a second time, but this run has none: *"),
+        (
+            (*DEMO, "--qeval-recipe", "int8", "--qeval-baseline", "none"),
+            "--qeval-control runs the baseline a second time, but this run has none: *",
+        ),
+        (
+            (*DEMO, "--qeval-recipe", "int8", "--qeval-baseline", "b.json.gz"),
+            "--qeval-control runs the baseline twice, and a saved one is not run at all: *",
+        ),
+    ],
+    ids=["no candidate", "no baseline", "saved"],
+)
+def test_a_control_needs_a_baseline_that_is_run(configure: Configure, arguments: Sequence[str], line: str) -> None:
+    """Nothing can be run a second time that is not run once."""
+    assert fnmatch(refusal_of(configure, *arguments, "--qeval-control"), line)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ((), "*--qeval-until-decided needs a gate on solved problems*"),
+        (("--qeval-gate", "model_bytes <= 1"), "*--qeval-until-decided needs a gate on solved problems*"),
+        ((*KEPT, "--qeval-gate", "energy <= 1"), "*cannot leave anything out for the gate 'energy <= 1'*"),
+        ((*KEPT, "--qeval-gate", "pass@10 >= 0.5"), "*cannot leave anything out for the gate 'pass@10 >= 0.5'*"),
+        ((*KEPT, "--qeval-gate", "bleu >= 0.1"), "*cannot leave anything out for the gate 'bleu >= 0.1'*"),
+    ],
+    ids=["no gate", "no such gate", "energy", "pass@10", "bleu"],
+)
+def test_a_run_that_cannot_be_decided_early_is_refused(
+    configure: Configure, arguments: Sequence[str], line: str
+) -> None:
+    """Only gates on solved problems can be decided before all problems are evaluated."""
+    assert fnmatch(refusal_of(configure, *REPLAY, "--qeval-until-decided", *arguments), line)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("--qeval-save-baseline", "base"), "--qeval-save-baseline expects a file that ends in .json.gz, not *"),
+        (
+            ("--qeval-save-baseline", "/proc/qeval/b.json.gz"),
+            "the baseline cannot be written to /proc/qeval/b.json.gz: *",
+        ),
+        (
+            ("--qeval-baseline", "b.json.gz", "--qeval-save-baseline", "again.json.gz"),
+            "--qeval-save-baseline has nothing new to save *",
+        ),
+        (("--qeval-baseline-force",), "--qeval-baseline-force is about a saved baseline: *"),
+        (("--qeval-baseline", "b.json.gz"), "*b.json.gz cannot be read: No such file or directory.*"),
+    ],
+    ids=["ending", "folder", "read and saved", "force", "missing"],
+)
+def test_a_baseline_that_cannot_be_saved_or_read_is_refused(
+    configure: Configure, arguments: Sequence[str], line: str
+) -> None:
+    """Before hours of generating."""
+    assert fnmatch(refusal_of(configure, *DEMO, "--qeval-recipe", "int8", *arguments), line)
+
+
+@pytest.mark.parametrize("output", ["afile", "afile/x", "afile/x/y"])
+def test_an_output_folder_that_cannot_be_made_is_refused(
+    configure: Configure, pytester: pytest.Pytester, output: str
+) -> None:
+    """Before anything is evaluated."""
+    pytester.path.joinpath("afile").write_text("mine", encoding="utf-8")
+    refusal = refusal_of(configure, *REPLAY, "--qeval-output", output)
+
+    assert fnmatch(refusal, f"*reports cannot be written to */{output}: Not a directory.*--qeval-output*")
+
+
+def test_what_is_right_is_not_refused(configure: Configure) -> None:
+    """A run with recipes, a baseline, gates and limits starts."""
+    config = configure(*DEMO, "--qeval-recipe", "int8", "--qeval-limit", "3", "--qeval-gate", "pass@1 drop <= 2pt")
+
+    assert [Path(path).name for path in config.args] == ["test_micro.py", "test_efficiency.py"]
+
+
+def test_settings_of_an_ini_file_alone_start_nothing(configure: Configure, pytester: pytest.Pytester) -> None:
+    """A project's own tests run as ever where its ini file has gates, whatever `addopts` says."""
+    pytester.makeini("[pytest]\naddopts = --qeval-strict\nqeval_recipe = int8\nqeval_gate = pass@1 drop <= 2pt")
+
+    assert configure("test_own.py").args == ["test_own.py"]

@@ -1,0 +1,58 @@
+"""A session is active when the user names a model, a samples file or the self-test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Configure = Callable[..., pytest.Config]
+
+
+def registered(config: pytest.Config) -> set[str]:
+    """Return the classes of the objects with hooks that an active session registers."""
+    hooks = "pytest_qeval.hooks."
+    return {type(one).__name__ for one in config.pluginmanager.get_plugins() if type(one).__module__.startswith(hooks)}
+
+
+def test_an_ordinary_session_registers_nothing(configure: Configure) -> None:
+    """Only the markers are declared, so that suites can be collected."""
+    config = configure()
+
+    assert registered(config) == set()
+    assert any(line.startswith("qeval(benchmark)") for line in config.getini("markers"))
+
+
+def test_help_needs_no_model(configure: Configure) -> None:
+    """Options beside `--help` are not refused."""
+    assert registered(configure("--help", "--qeval-strict")) == set()
+
+
+def test_a_samples_file_makes_one_process_evaluate_and_report(configure: Configure, samples: Path) -> None:
+    """Without workers both objects are in the same process."""
+    config = configure("--qeval-completions", str(samples))
+
+    assert registered(config) == {"Controller", "Worker"}
+    assert [Path(path).name for path in config.args] == ["test_micro.py"]
+
+
+@pytest.mark.parametrize("key", ["qeval_model = demo", "qeval_selftest = true"])
+def test_the_ini_file_can_name_what_is_evaluated(configure: Configure, pytester: pytest.Pytester, key: str) -> None:
+    """As the command line does."""
+    pytester.makeini(f"[pytest]\n{key}\n")
+
+    assert registered(configure("--qeval-suite", "micro")) == {"Controller", "Worker"}
+
+
+def test_files_on_the_command_line_replace_the_suites(configure: Configure, samples: Path) -> None:
+    """A user's own tests are run instead."""
+    assert configure("--qeval-completions", str(samples), "test_own.py").args == ["test_own.py"]
+
+
+def test_a_controller_of_workers_runs_no_test(configure: Configure, samples: Path) -> None:
+    """It distributes and reports."""
+    pytest.importorskip("xdist")
+    config = configure("-p", "xdist.plugin", "--dist=load", "--tx=2*popen", "--qeval-completions", str(samples))
+
+    assert registered(config) == {"Controller", "Distributor"}

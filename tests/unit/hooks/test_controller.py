@@ -1,0 +1,72 @@
+"""What the reporting process shows: the header, the outcomes by their own words, the summary and the exit status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pytest_qeval.schema import Json
+from tests.plugin.runs import WRONG, write_samples
+
+Run = Callable[..., pytest.RunResult]
+
+
+def replay(run: Run, samples: Path, *arguments: str) -> pytest.RunResult:
+    return run("-p", "no:xdist", "--qeval-completions", str(samples), *arguments)
+
+
+def test_the_header_describes_the_run(run: Run, samples: Path) -> None:
+    """Samples, recipe, sandbox, prompt style and the folder of the reports."""
+    result = replay(run, samples, "--qeval-output", "out", "-k", "micro/0")
+
+    result.stdout.fnmatch_lines(
+        [
+            f"qeval: {samples.name} · replay · sandbox *",
+            "qeval: prompts: completion, *",
+            "qeval: reports go to */out",
+        ]
+    )
+
+
+def test_outcomes_have_letters_and_words(run: Run, samples: Path) -> None:
+    """A dot and `u`, or SOLVED and UNSOLVED; an unsolved case has its reason."""
+    replay(run, samples).stdout.fnmatch_lines(["*...u...u*"])
+    replay(run, samples, "-v", "-rx").stdout.fnmatch_lines(
+        ["*micro/0* SOLVED*", "*micro/3* UNSOLVED*", "*6 passed, 2 unsolved*"]
+    )
+
+
+def test_changes_against_the_baseline_have_their_own(
+    run: Run, pytester: pytest.Pytester, samples: Path, micro_rows: list[Json]
+) -> None:
+    """`R` for a case that only the baseline solves, `+` for one that only the candidate solves."""
+    replay(run, samples, "--qeval-save-baseline", "b.json.gz")
+    rows = [
+        {"task_id": row["task_id"], "completion": WRONG if index == 0 else row["canonical_solution"]}
+        for index, row in enumerate(micro_rows[:8])
+    ]
+    file = pytester.path / write_samples(pytester.path / "candidate.jsonl", rows)
+    shown = replay(run, file, "--qeval-baseline", "b.json.gz")
+    strict = replay(run, file, "--qeval-baseline", "b.json.gz", "-v")
+
+    assert shown.ret == pytest.ExitCode.OK
+    shown.stdout.fnmatch_lines(["*R..+...+*", "*1 regressed, 2 fixed*"])
+    strict.stdout.fnmatch_lines(["*micro/0* REGRESSED*", "*micro/3* FIXED*"])
+
+
+def test_a_broken_gate_is_the_exit_status(run: Run, samples: Path) -> None:
+    """Of a run whose tests all end well."""
+    result = replay(run, samples, "--qeval-gate", "pass@1 >= 0.99")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*= qeval =*", "*FAIL  pass@1 >= 0.99*", "verdict: FAIL, 1 of 1 gates broken"])
+
+
+def test_a_gate_without_a_case_is_not_passed_over(run: Run, samples: Path) -> None:
+    """When every case is deselected no gate is judged, and the summary says so."""
+    result = replay(run, samples, "--qeval-gate", "pass@1 >= 0.1", "-k", "nothing")
+
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    result.stdout.fnmatch_lines(["no gate was judged: *"])

@@ -1,0 +1,62 @@
+"""Every worker of pytest-xdist gets its whole share at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_qeval.plan import shares
+
+scheduler = pytest.importorskip("pytest_qeval.hooks.xdist_scheduler")
+RECIPES = ["auto", "int8", None, "auto", "int8", None, "auto"]
+ITEMS = [f"test_{number}" for number in range(len(RECIPES))]
+
+
+class Node:
+    """A worker that keeps what it is sent."""
+
+    def __init__(self, index: int) -> None:
+        self.workerinput = {"qeval": {"index": index}}
+        self.gateway = type("Gateway", (), {"id": f"gw{index}"})()
+        self.received: list[int] = []
+        self.shutting_down = False
+
+    def send_runtest_some(self, indices: list[int]) -> None:
+        self.received += indices
+
+    def shutdown(self) -> None:
+        self.shutting_down = True
+
+
+def scheduled(config: pytest.Config, nodes: list[Node], *, together: bool, collected: Any = None) -> None:
+    scheduling = scheduler.ShareScheduling(config, None, recipes=lambda: RECIPES, together=together)
+    for node in nodes:
+        scheduling.add_node(node)
+    for node in nodes:
+        scheduling.add_node_collection(node, collected(node) if collected else ITEMS)
+    scheduling.schedule()
+
+
+@pytest.fixture
+def config(pytester: pytest.Pytester) -> pytest.Config:
+    """Return the configuration of a controller of two workers."""
+    return pytester.parseconfig("--dist=load", "--tx=2*popen")
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_worker_is_sent_its_share_and_nothing_else(config: pytest.Config, *, together: bool) -> None:
+    """In the order of the workers' indices, whatever the order in which they were started."""
+    nodes = [Node(1), Node(0)]
+    scheduled(config, nodes, together=together)
+
+    assert (tuple(nodes[1].received), tuple(nodes[0].received)) == shares(RECIPES, 2, together=together)
+    assert all(node.shutting_down for node in nodes)
+
+
+def test_workers_that_collect_otherwise_get_nothing(config: pytest.Config) -> None:
+    """The difference is reported by xdist itself."""
+    nodes = [Node(0), Node(1)]
+    scheduled(config, nodes, together=False, collected=lambda node: [*ITEMS[1:], node.gateway.id])
+
+    assert [node.received for node in nodes] == [[], []]

@@ -1,0 +1,178 @@
+"""One recipe under evaluation: loaded once, metered while it generates, its records posted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pytest
+
+from pytest_qeval.errors import InvalidProblemError, QEvalError
+from pytest_qeval.facts import EnergyFacts
+from pytest_qeval.run.recipe_run import RecipeRun
+from pytest_qeval.schema import Case, Record
+from pytest_qeval.settings import CONTROL
+from tests.unit.summary.builders import case, record
+
+CASES = [case(number) for number in range(8)]
+
+
+class Parts:
+    """Every collaborator of a recipe's run in one: each finished case finishes the engine a little."""
+
+    busy_s, new_tokens, prompt_tokens = 1.5, 40, 20
+
+    def __init__(self, recipe: str = "int8", *, failure: QEvalError | None = None, portions: bool = False) -> None:
+        self.failure, self.portions = failure, portions
+        self.loads, self.closed = 0, False
+        self.checked: list[Case] = []
+        self.submitted: list[Case] = []
+        self.metered: list[str] = []
+        self.decided: list[tuple[str, str]] = []
+        self.posted: list[Any] = []
+        self.faults: dict[Case, str] = {}
+        self.outcomes: dict[tuple[str, Case], Record] = {}
+        self.finished, self.total = 0, 0
+        parts: Any = self
+        self.run = RecipeRun(
+            recipe,
+            planned=CASES,
+            load=self.load,
+            evaluator=lambda _recipe, _engine: parts,
+            problems=parts,
+            outcomes=self.outcomes,
+            early_stop=parts,
+            meter=parts,
+            worker="gw0",
+            post=self.posted.append,
+        )
+
+    def load(self, _recipe: str) -> Any:
+        self.loads += 1
+        if self.failure:
+            raise self.failure
+        return self
+
+    @property
+    def progress(self) -> Parts:
+        return self
+
+    def close(self) -> None:
+        self.closed = True
+
+    def submit(self, cases: Iterable[Case]) -> None:
+        new = [one for one in cases if one not in self.submitted]
+        self.submitted += new
+        self.total += len(new)
+
+    def evaluate(self, asked: Case) -> Record:
+        self.finished += 1
+        return record(self.run.recipe, CASES.index(asked), "+")
+
+    def check_ahead(self, cases: Sequence[Case]) -> None:
+        self.checked += cases
+
+    def fault_of(self, asked: Case) -> str:
+        return self.faults.get(asked, "")
+
+    def prompt_diff_of(self, asked: Case) -> str:
+        return f"diff of {asked.task_id}"
+
+    def applies_to(self, _recipe: str) -> bool:
+        return self.portions
+
+    def decide(self, recipe: str, benchmark: str) -> None:
+        self.decided.append((recipe, benchmark))
+
+    def start(self, recipe: str) -> None:
+        self.metered.append(f"start {recipe}")
+
+    def stop(self) -> EnergyFacts:
+        self.metered.append("stop")
+        return EnergyFacts(energy_wh=0.25, emissions_g=0.1, provenance="estimated", method="a model")
+
+
+def test_nothing_is_loaded_before_it_is_needed() -> None:
+    """And nothing is to be closed or reported then."""
+    parts = Parts()
+    parts.run.close()
+
+    assert (parts.loads, parts.closed, parts.posted) == (0, False, [])
+
+
+def test_a_model_that_cannot_be_loaded_is_tried_once() -> None:
+    """Every test of the recipe fails with the same reason."""
+    parts = Parts(failure=QEvalError("too large"))
+
+    for _ in range(2):
+        with pytest.raises(QEvalError, match="too large"):
+            parts.run.load()
+    assert parts.loads == 1
+
+
+@pytest.mark.parametrize(("recipe", "expected"), [("int8", CASES), (CONTROL, CASES[::-1])])
+def test_the_planned_cases_are_queued_at_once(recipe: str, expected: list[Case]) -> None:
+    """In the planned order; the control runs them the other way round."""
+    parts = Parts(recipe)
+    parts.run.load()
+    parts.run.load()
+
+    assert (parts.loads, parts.submitted, parts.checked) == (1, expected, CASES)
+
+
+def test_a_record_is_kept_and_posted() -> None:
+    """With the difference of its prompt; then the gates are looked at."""
+    parts = Parts()
+    found = parts.run.evaluate(CASES[2])
+
+    assert found.prompt_diff == "diff of micro/2"
+    assert parts.outcomes == {("int8", CASES[2]): found}
+    assert len(parts.posted) == 1
+    assert parts.decided == [("int8", "micro")]
+
+
+def test_an_invalid_problem_has_no_record() -> None:
+    """Its own solution does not pass, so a completion says nothing."""
+    parts = Parts()
+    parts.faults[CASES[0]] = "its own solution does not pass"
+
+    with pytest.raises(InvalidProblemError, match="its own solution"):
+        parts.run.evaluate(CASES[0])
+    assert (parts.outcomes, parts.posted) == ({}, [])
+
+
+def test_energy_is_measured_only_while_there_is_something_to_generate() -> None:
+    """Loading, executing and closing do not count."""
+    parts = Parts()
+    for asked in CASES[:-1]:
+        parts.run.evaluate(asked)
+    assert parts.metered == ["start int8"]
+    parts.run.evaluate(CASES[-1])
+
+    assert parts.metered == ["start int8", "stop"]
+
+
+@pytest.mark.parametrize("evaluated", [3, 8])
+def test_what_generating_cost_is_posted_at_the_end(evaluated: int) -> None:
+    """Also of a recipe that was left early."""
+    parts = Parts()
+    for asked in CASES[:evaluated]:
+        parts.run.evaluate(asked)
+    parts.posted.clear()
+    parts.run.close()
+
+    assert parts.closed
+    assert parts.metered == ["start int8", "stop"]
+    assert len(parts.posted) == 1
+
+
+def test_a_recipe_that_may_end_early_is_queued_in_portions() -> None:
+    """No further than the next look at the evidence; a case outside of the plan is queued alone."""
+    parts = Parts(portions=True)
+    parts.run.load()
+    assert parts.submitted == []
+    parts.run.evaluate(CASES[0])
+
+    assert CASES[0] in parts.submitted
+    assert len(parts.submitted) < len(CASES)
+    assert parts.submitted == CASES[: len(parts.submitted)]
