@@ -117,7 +117,7 @@ def test_ini_keys_are_checked_like_options(
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        (b"", "*holds no samples*"),
+        (b"", "*has no samples*"),
         (b'{"task_id": "micro/0"}\n', "*line 1*task_id and completion*"),
         (b'{"task_id": "micro/0", "completion": "x"}\n{"task', "*line 2: not JSON*"),
         (b"\xff\xfe\n", "*line 1: not UTF-8*"),
