@@ -16,7 +16,7 @@ from build_summarization.pairs import N_PAIRS, choose
 from pytest_qeval.benchmarks.text import summarization
 from pytest_qeval.benchmarks.text.summarization import PATH, SHA256, SUMMARIZATION
 from pytest_qeval.errors import DataError
-from pytest_qeval.quantize.corpus import stdlib_functions
+from pytest_qeval.quantize.corpus import calibration_texts
 from pytest_qeval.quantize.overlap import find_overlap
 
 STDLIB = Path(sysconfig.get_path("stdlib"))
@@ -105,7 +105,8 @@ def test_pairs_are_drawn_in_turn_from_what_there_is(tmp_path: Path) -> None:
 
 
 def test_no_recipe_is_calibrated_on_them() -> None:
-    """No function of the standard library that is calibrated on overlaps with a problem."""
+    """No text of a large default calibration overlaps with a problem."""
+    calibration = calibration_texts("stdlib", samples=1000, characters=100_000, seed=0)
     problems = [(row["task_id"], row["code"] + row["reference"]) for row in ROWS]
 
-    assert find_overlap(stdlib_functions(STDLIB), problems) is None
+    assert find_overlap(calibration.texts, problems) is None
