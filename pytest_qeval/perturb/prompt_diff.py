@@ -1,4 +1,4 @@
-"""Two texts beside each other, so that a person sees what was changed."""
+"""Unified diff of a nominal and a perturbed prompt, or of their completions."""
 
 from __future__ import annotations
 
