@@ -174,7 +174,9 @@ def test_what_can_be_proven_is_printed_first(replay: Run, mode: tuple[str, ...])
     result = replay("right", *mode, "--qeval-limit", "3", "--qeval-gate", "pass@1 drop <= 5pt", "-v")
 
     lines = result.stdout.lines
-    (prospect,) = (number for number, line in enumerate(lines) if line.startswith("qeval: micro: 3 problems can prove"))
+    (prospect,) = (
+        number for number, line in enumerate(lines) if line.startswith("qeval: micro: 3 problems can rule out")
+    )
     assert "; for 5 points take about " in lines[prospect]
     assert prospect < min(number for number, line in enumerate(lines) if "SOLVED" in line)
 
@@ -184,7 +186,7 @@ def test_quiet_runs_do_not_print_it(replay: Run) -> None:
     result = replay("right", "--qeval-limit", "3", "-q")
 
     assert result.ret == pytest.ExitCode.OK
-    result.stdout.no_fnmatch_line("*can prove*")
+    result.stdout.no_fnmatch_line("*problems can rule out*")
 
 
 def write_gates(pytester: pytest.Pytester, *, recipe: str, expression: str) -> None:
