@@ -21,7 +21,7 @@ from pytest_qeval.engines.hf.scoring import score, tokenize_solution
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.measure.divergence import causal_logits, compare_logits
 from pytest_qeval.measure.divergence_facts import divergence_facts
-from pytest_qeval.quantize.catalogue import find_recipe
+from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.settings import ModelSettings
 
 

@@ -1,9 +1,10 @@
-"""Measure linear layers side by side: which product for how many rows, and what is worth doing around it.
+"""Compare kernels of linear layers by number of rows, fused and separate layers, and chunk sizes.
 
     python benchmarks/linear.py
 
-Shapes are those of Qwen2.5-Coder-0.5B. Weights are cycled through some hundred megabytes, so that each is read from
-memory as in a decoding model. Variants take turns; medians, in microseconds. See `recipes.py` for a quiet machine.
+Shapes are those of Qwen2.5-Coder-0.5B. Every call takes the next of several weights, some hundred megabytes in all, so
+that each is read from memory as in a decoding model. Variants take turns; times are medians in microseconds. See
+`recipes.py` for how to get a quiet machine.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from torch import nn
 from pytest_qeval.quantize.kernels import linear, weight_only
 from pytest_qeval.quantize.kernels.activations import ActivationQuantizer
 from pytest_qeval.quantize.kernels.grid import quantize_rows
-from pytest_qeval.quantize.kernels.int8_product import IntMmKernel, OneDnnKernel
+from pytest_qeval.quantize.kernels.int8_product import FloatKernel, Int8Kernel, IntMmKernel, OneDnnKernel
 from pytest_qeval.quantize.kernels.linear import Int8Linear
 from pytest_qeval.quantize.kernels.weight_only import Int4Kernel, Int8PackKernel, WeightOnlyKernel
 from pytest_qeval.quantize.kernels.weights import QuantizedWeight, quantize_weight
@@ -42,13 +43,13 @@ Variants = Mapping[str, Callable[[], object]]
 
 
 def cycled(make: Callable[[], Any], n_bytes: int) -> Callable[[], Any]:
-    """Return a function that returns the next of so many weights that none is still in a cache."""
+    """Return a function that returns the next of several weights, enough that none is still in a cache."""
     copies = itertools.cycle([make() for _ in range(min(64, max(2, int(COLD_BYTES / n_bytes))))])
     return lambda: next(copies)
 
 
 def race(variants: Variants, *, seconds: float = 1.0) -> dict[str, float]:
-    """Time variants in turns for about so long; medians in microseconds."""
+    """Time variants in turns for about `seconds`; return medians in microseconds."""
     times: dict[str, list[float]] = {name: [] for name in variants}
     for call in variants.values():
         call()
@@ -71,7 +72,7 @@ def print_table(first: str, rows: Mapping[str, Mapping[str, float]]) -> None:
 
 
 def onednn_int8_rows(outputs: int, columns: int) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Prepare oneDNN's product with rows in int8: the variant that was not taken."""
+    """Prepare oneDNN's product with rows in int8, an alternative to `OneDnnKernel`."""
     packed = torch.ops.onednn.qlinear_prepack(torch.randint(-127, 128, (outputs, columns), dtype=torch.int8), None)
     scales, zeros = torch.ones(outputs), torch.zeros(1, dtype=torch.int64)
 
@@ -84,7 +85,7 @@ def onednn_int8_rows(outputs: int, columns: int) -> Callable[[torch.Tensor], tor
     return product
 
 
-def kernel(make: type[IntMmKernel | OneDnnKernel], outputs: int, columns: int) -> IntMmKernel | OneDnnKernel:
+def kernel(make: Callable[[torch.Tensor, torch.Tensor], Int8Kernel], outputs: int, columns: int) -> Int8Kernel:
     """Pack random weights for a kernel."""
     weight = random_weight(outputs, columns)
     return make(weight.values, weight.scales)
@@ -106,12 +107,14 @@ def kernel_variants(outputs: int, columns: int, rows: int) -> Variants:
     )
     int_mm = cycled(partial(kernel, IntMmKernel, outputs, columns), elements)
     onednn = cycled(partial(kernel, OneDnnKernel, outputs, columns), elements)
+    exact_floats = cycled(partial(kernel, FloatKernel, outputs, columns), elements)
     int8_rows = cycled(partial(onednn_int8_rows, outputs, columns), elements)
     layer = cycled(partial(int8_layers, (outputs,), columns), elements)
     return {
         "fp32": lambda: nn.functional.linear(x_float, floats()),
         "bf16": lambda: nn.functional.linear(x, halves()),
         "_int_mm": lambda: int_mm().product(values),
+        "exact floats": lambda: exact_floats().product(values),
         "onednn, int8 rows": lambda: int8_rows()(values),
         "onednn, uint8 rows": lambda: onednn().product(values.clone()),
         "Int8Linear": lambda: layer()[0](x),
@@ -119,9 +122,9 @@ def kernel_variants(outputs: int, columns: int, rows: int) -> Variants:
 
 
 def int8_layers(sizes: tuple[int, ...], columns: int) -> list[Int8Linear]:
-    """Make random layers that are fed the same tensor."""
+    """Make random layers with the same input."""
     weights = [random_weight(size, columns) for size in sizes]
-    return Int8Linear.together(weights, [None] * len(sizes), ActivationQuantizer(ActivationScheme()))
+    return Int8Linear.fuse(weights, [None] * len(sizes), ActivationQuantizer(ActivationScheme()))
 
 
 def weight_only_variants(outputs: int, columns: int, rows: int) -> Variants:
@@ -132,7 +135,7 @@ def weight_only_variants(outputs: int, columns: int, rows: int) -> Variants:
     int4 = cycled(lambda: Int4Kernel(random_weight(outputs, columns, INT4), BF16), elements // 2)
 
     def run(make: Callable[[], WeightOnlyKernel], last_packed_row: int) -> None:
-        weight_only._INT8_ROWS = weight_only._INT4_ROWS = last_packed_row  # noqa: SLF001
+        weight_only.INT8_PACK_ROWS = weight_only.INT4_PACK_ROWS = last_packed_row
         make().product(x)
 
     return {
@@ -144,15 +147,15 @@ def weight_only_variants(outputs: int, columns: int, rows: int) -> Variants:
     }
 
 
-def sibling_variants(sizes: tuple[int, ...], rows: int) -> Variants:
-    """Prepare layers that share an input, quantized one by one and together."""
+def fused_variants(sizes: tuple[int, ...], rows: int) -> Variants:
+    """Prepare layers that share an input, separate and fused."""
     x = torch.randn(rows, 896, dtype=BF16)
     n_bytes = 896 * sum(sizes)
-    alone = cycled(lambda: [layer for size in sizes for layer in int8_layers((size,), 896)], n_bytes)
-    together = cycled(lambda: int8_layers(sizes, 896), n_bytes)
+    separate = cycled(lambda: [layer for size in sizes for layer in int8_layers((size,), 896)], n_bytes)
+    fused = cycled(lambda: int8_layers(sizes, 896), n_bytes)
     return {
-        "one by one": lambda: [layer(x) for layer in alone()],
-        "together": lambda: [layer(x) for layer in together()],
+        "separate": lambda: [layer(x) for layer in separate()],
+        "fused": lambda: [layer(x) for layer in fused()],
     }
 
 
@@ -165,7 +168,7 @@ def chunk_variants(rows: int) -> Variants:
     )
 
     def run(elements: int) -> None:
-        linear._CHUNK_ELEMENTS = elements  # noqa: SLF001
+        linear.CHUNK_ELEMENTS = elements
         for layer in wide():
             layer(x)
         down()[0](y)
@@ -191,7 +194,7 @@ def main() -> None:
             print_table("rows", kernels)
         print("Query, key, value and gate, up: layers that share an input\n")
         families = {"q, k, v": (896, 128, 128), "gate, up": (4864, 4864)}
-        cells = {f"{name}; {rows}": sibling_variants(sizes, rows) for name, sizes in families.items() for rows in ROWS}
+        cells = {f"{name}; {rows}": fused_variants(sizes, rows) for name, sizes in families.items() for rows in ROWS}
         print_table("layers; rows", {name: race(variants) for name, variants in cells.items()})
         print("Gate, up and down by chunk size\n")
         print_table("rows", {str(rows): race(chunk_variants(rows), seconds=3.0) for rows in (128, 512, 1024)})

@@ -2,10 +2,10 @@
 
     python benchmarks/recipes.py ~/models/Qwen2.5-Coder-0.5B-Instruct
 
-Every recipe is loaded beside the baseline (`auto`, the checkpoint's own precision), measured and let go. Timed rounds
-run baseline and recipe in turns, and ratios are taken round by round, so that a slow moment is one of both.
-On Linux, `nice` does not keep other sessions off the cores (autogroup): measure on an idle machine, or let the run have
-its own group, as in `setsid -w sh -c 'echo -15 > /proc/self/autogroup; exec python benchmarks/recipes.py MODEL'`.
+Every recipe is loaded beside the baseline (`auto`, the checkpoint's own precision), measured and released. Timed rounds
+run baseline and recipe in turns, and ratios are computed per round, so that a slow moment affects both.
+On Linux, `nice` does not keep other sessions off the cores (autogroup): measure on an idle machine, or give the run a
+group of its own, as in `setsid -w sh -c 'echo -15 > /proc/self/autogroup; exec python benchmarks/recipes.py MODEL'`.
 Speeds of simulated recipes are not measured: they are not the recipe's.
 """
 
@@ -34,9 +34,9 @@ from pytest_qeval.engines.hf.loading import Loaded, load
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.measure.divergence import Divergence, ScoredText, causal_logits, compare_logits, solution_text
-from pytest_qeval.quantize.catalogue import find_recipe
 from pytest_qeval.quantize.corpus import calibration_texts
 from pytest_qeval.quantize.grammar import expand_braces
+from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.settings import ExecutionSettings, GenerationSettings, ModelSettings
 
 BASELINE = "auto"
@@ -48,12 +48,12 @@ RECIPES = (
     *("w8a{6,4}", "w{8,6}a16", "w{4,3,2}a16-g128", "w{4,3}a16-g128-mse", "w4a16", "w8a8+lm_head"),
     *("torchao:Int8DynamicActivationInt8WeightConfig", "torchao:SmoothQuantConfig", "bnb:nf4"),
 )
-"""Left out, because they take longer than all others together: `bnb:int8` and torchao's AWQ."""
+"""Without `bnb:int8` and torchao's AWQ, which take longer than all others together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """Something that is timed."""
+    """A decoding or prefill workload to be timed."""
 
     title: str
     batch: int
@@ -72,14 +72,14 @@ WIDE_WORKLOADS = (
     Workload(title="prefill 8×128", batch=8, tokens=128, rounds=5, decodes=False),
 )
 Round = Callable[[], float]
-"""Runs once, and gives milliseconds."""
+"""Run once and return milliseconds."""
 
 
 class Bench:
-    """What all recipes are compared on."""
+    """The baseline, and the texts and problems on which recipes are compared with it."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        """Load the baseline, and keep its logits."""
+        """Load the baseline and compute its logits."""
         self.arguments = arguments
         self.workloads = WORKLOADS + (WIDE_WORKLOADS if arguments.wide else ())
         self.source = resolve(ModelSettings(name=arguments.model))
@@ -99,7 +99,7 @@ class Bench:
         return load(self.source, recipe, threads=self.arguments.threads, texts=texts or None)
 
     def _texts(self, limit: int) -> Iterator[ScoredText]:
-        """Return HumanEval's prompts with their canonical solutions, whose tokens count."""
+        """Yield HumanEval's prompts with their canonical solutions, whose tokens are scored."""
         for problem in list(self.humaneval.problems.values())[:limit]:
             yield solution_text(*self.baseline.tokenizer([problem.prompt, problem.canonical_solution]).input_ids)
 
@@ -123,7 +123,7 @@ class Bench:
 
     @torch.inference_mode()
     def race(self, loaded: Loaded, workload: Workload) -> list[tuple[float, float]]:
-        """Time baseline and recipe in turns, in milliseconds; the first round warms up and is dropped."""
+        """Time baseline and recipe in turns, in milliseconds; the first round is a warm-up."""
         ids = self.code[: workload.batch * workload.tokens].reshape(workload.batch, workload.tokens)
         prepare = _decoding if workload.decodes else _prefilling
         theirs, ours = prepare(self.baseline.model, ids), prepare(loaded.model, ids)
@@ -174,7 +174,7 @@ def speeds(bench: Bench, loaded: Loaded) -> Mapping[str, str]:
 
 
 def cells(bench: Bench, name: str, loaded: Loaded) -> Mapping[str, str]:
-    """Return one line of the table, by column."""
+    """Return one row of the table, by column."""
     done = loaded.quantization
     simulated = " (packed)" if done.execution == "simulated" else ""
     divergence = bench.divergence(loaded)
@@ -196,7 +196,7 @@ def cells(bench: Bench, name: str, loaded: Loaded) -> Mapping[str, str]:
 
 
 def describe_host() -> str:
-    """Say what the numbers were measured on."""
+    """Describe the machine and the versions."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     name = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
@@ -207,11 +207,11 @@ def describe_host() -> str:
 
 
 def main() -> None:
-    """Load, compare, print: one line a recipe, as soon as it is known."""
+    """Print one row of the table per recipe, as soon as it is measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="directory of a Hugging Face causal language model")
     parser.add_argument("--divergence", type=int, default=40, help="HumanEval problems for the divergence")
-    parser.add_argument("--problems", type=int, default=60, help="HumanEval problems that are solved; 0 for none")
+    parser.add_argument("--problems", type=int, default=60, help="HumanEval problems to solve; 0 for none")
     parser.add_argument("--wide", action="store_true", help="time wide batches too")
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--recipes", nargs="+", default=list(RECIPES))

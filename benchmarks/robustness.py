@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.accuracy import points, report_of, share
 from pytest_qeval.perturb.base import CATEGORIES
-from pytest_qeval.summary.robust_results import ALL
+from pytest_qeval.summary.robustness import ALL
 
 HEAD = (
     "perturbed", "problems", "questions", "pass@1", "drop of the baseline", "drop of the recipe", "increase",

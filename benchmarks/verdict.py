@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from scipy.stats import multinomial
 
 from pytest_qeval.schema import quantity_to_dict
-from pytest_qeval.stats.intervals import Limits, paired_difference_limits, paired_ratio_limits
-from pytest_qeval.stats.paired import detectable_drop, paired_mean, problems_needed
+from pytest_qeval.stats.paired import paired_mean
+from pytest_qeval.stats.power import detectable_drop, problems_needed
+from pytest_qeval.stats.score_limits import Limits, paired_difference_limits, paired_ratio_limits
 from pytest_qeval.stats.sequential import is_look, look_confidence
 
 Floats = NDArray[np.float64]

@@ -1,18 +1,21 @@
-"""What a run gathers, frozen: who ran what, what was done to the model, what it cost."""
+"""What a run finds out besides records, as frozen values: who ran what, what was done to the model, what it cost."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
-from pytest_qeval.schema import Evidence, Json
+from pytest_qeval.schema import Case, Evidence, Json
 
 __all__ = [
+    "BenchmarkFacts",
     "BlockSensitivity",
-    "Decision",
+    "CaseFields",
     "EnergyFacts",
+    "GateDecision",
     "GenerationFacts",
+    "InvalidCase",
     "PerturbationFacts",
     "RecipeFacts",
     "Role",
@@ -26,7 +29,7 @@ Role = Literal["baseline", "candidate", "control"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunHeader:
-    """Who ran what, where: the report's `run` before the counts are known."""
+    """The report's `run` before its counts are known: who ran what, where."""
 
     id: str
     started_at: str
@@ -39,16 +42,16 @@ class RunHeader:
     host: Json
     sandbox: str
     baseline_model: Json | None = None
-    """The model that the baseline is, where it is another one."""
+    """The baseline's model, where it is another one."""
     saved_baseline: Json | None = None
-    """Where the baseline was read from instead of being run: path, started_at, host, differences that were accepted."""
+    """Origin of a baseline that was read instead of run: path, started_at, host, accepted_differences."""
     prompt_reason: str = ""
-    """Why problems are put as `generation.prompt_style` says."""
+    """Why `generation.prompt_style` was chosen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeFacts:
-    """What a recipe did to the model, known once it is loaded; None where an engine cannot know."""
+    """What a recipe did to the model, known once it is loaded; None where the engine does not know."""
 
     name: str
     role: Role
@@ -75,22 +78,17 @@ class RecipeFacts:
     bits_per_weight: float | None = None
     load_s: float | None = None
     quantize_s: float | None = None
-    """Of rounding the weights, calibration not included."""
+    """Time of rounding the weights, without calibration."""
     quantize_peak_bytes: int | None = None
     """Highest resident size of the process while the weights were rounded, the model included."""
     calibration: Json | None = None
-    """What static activations were observed on: source, texts_sha256, seed, samples, tokens, duration_s."""
+    """Calibration of static activations: source, texts_sha256, seed, samples, tokens, duration_s."""
     layers: tuple[Json, ...] = ()
     """Every linear layer: name, shape, bits, granularity, kept, bytes_before, bytes_after, execution."""
     disk_bytes: int | None = None
-    """Of the exported checkpoint's weight files; None where nothing was exported."""
+    """Size of the exported weight files; None where nothing was exported."""
     notes: tuple[str, ...] = ()
-    """What a reader of the speed has to know, such as why there is no speed-up."""
-
-    @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> RecipeFacts:
-        """Read what `asdict` wrote, perhaps through JSON."""
-        return cls(**{**row, **{name: tuple(row[name]) for name in ("kept", "layers", "notes")}})
+    """Remarks on the speed, such as why there is no speed-up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +120,7 @@ class EnergyFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationFacts:
-    """What generating cost one worker, known when a recipe's engine is closed."""
+    """Costs of one worker's generation, known when a recipe's engine is closed."""
 
     recipe: str
     worker: str
@@ -130,13 +128,8 @@ class GenerationFacts:
     new_tokens: int
     prompt_tokens: int
     peak_memory_bytes: int | None
-    """Highest resident size of the process while the recipe was loaded; None where the system does not tell."""
+    """Highest resident size of the process while the recipe was loaded; None where the system does not report it."""
     energy: EnergyFacts
-
-    @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> GenerationFacts:
-        """Read what `asdict` wrote, perhaps through JSON."""
-        return cls(**{**row, "energy": EnergyFacts(**row["energy"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,11 +143,6 @@ class StreamFacts:
     """One value a round."""
     decode_s: tuple[float, ...]
     """Seconds per token, one value a token, all rounds."""
-
-    @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> StreamFacts:
-        """Read what `asdict` wrote, perhaps through JSON."""
-        return cls(**{**row, "prefill_s": tuple(row["prefill_s"]), "decode_s": tuple(row["decode_s"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,16 +169,15 @@ class SensitivityFacts:
     duration_s: float
     blocks: tuple[BlockSensitivity, ...]
 
-    @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> SensitivityFacts:
-        """Read what `asdict` wrote, perhaps through JSON."""
-        return cls(**{**row, "blocks": tuple(BlockSensitivity(**block) for block in row["blocks"])})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """How a gate ended, found before or after the last case."""
+class GateDecision:
+    """How a gate ended for one recipe and benchmark before the last case was run."""
 
+    gate: str
+    """The gate's expression."""
+    recipe: str
+    benchmark: str
     outcome: Literal["pass", "fail"]
     evidence: Evidence
     reason: str
@@ -198,8 +185,23 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BenchmarkFacts:
+    """Which problems a benchmark has."""
+
+    name: str
+    version: str
+    sha256: str
+    """Of the data."""
+    problems: int
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    """Task ids of the problems that are left out, with the reason."""
+    scored: bool = False
+    """Whether completions are scored against a reference instead of executed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PerturbationFacts:
-    """What a perturbation made of a benchmark's problems before any model was asked; counts are of problems × seeds."""
+    """What a perturbation did to a benchmark's problems; counts are of problems × seeds."""
 
     benchmark: str
     name: str
@@ -210,10 +212,32 @@ class PerturbationFacts:
     seeds: int
     applied: int
     unchanged: int
-    """Where there was nothing to perturb."""
+    """Problems in which there was nothing to perturb."""
     repeated: int
-    """Where another seed had already made the same prompt."""
+    """Prompts that another seed had already made."""
     invalid: int
-    """Where the question was broken."""
+    """Where the perturbed problem's own solution does not pass."""
     reasons: Mapping[str, str]
     """By label of an invalid case."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFields:
+    """Base of values that hold the fields of a case beside others."""
+
+    benchmark: str
+    task_id: str
+    perturbation: str | None
+    seed: int
+
+    @property
+    def case(self) -> Case:
+        """The case alone."""
+        return Case(benchmark=self.benchmark, task_id=self.task_id, perturbation=self.perturbation, seed=self.seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvalidCase(CaseFields):
+    """A perturbed case whose own solution does not pass: no recipe is evaluated on it."""
+
+    reason: str

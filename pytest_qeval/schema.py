@@ -1,8 +1,7 @@
 """The values that travel through the whole program, frozen and plain.
 
-A problem is asked, a completion answers it, a program is executed, a record keeps what happened. Everything here can be
-turned into JSON-ready dicts (`to_dict`) and back (`from_dict`), so that a record may ride on a test report between
-processes and be read again from `records.jsonl`.
+A problem becomes a prompt, a model returns a completion, the completion becomes a program, its execution ends up in a
+record.
 """
 
 from __future__ import annotations
@@ -46,24 +45,24 @@ ExecutionStatus = Literal[
 passed: `check` returned. failed: an assertion of the test did not hold. error: the program raised. syntax: it does not
 compile. timeout, memory: a limit was hit. truncated: generation ended at the token limit and the program did not pass.
 empty: the completion holds no code. tampered: the program tried to forge its result or killed its judge. scored: the
-answer is a text, which was compared with a reference and not executed.
+completion is a text, which was compared with a reference and not executed.
 """
 EXECUTION_STATUSES: tuple[ExecutionStatus, ...] = tuple(name for name in get_args(ExecutionStatus) if name != "scored")
-"""Those that an execution can end with."""
+"""The statuses that an execution can have."""
 SCORES = ("bleu", "chrf")
-"""What the answer to a scored case is measured by, each from 0 to 1."""
+"""The scores of a completion that is compared with a reference, each from 0 to 1."""
 
 FinishReason = Literal["stop", "eos", "length", "replay"]
 """Why generation ended: a stop string, the end-of-sequence token, the token limit, or read from a file."""
 
 Evidence = Literal["worse", "not worse", "unproven"]
-"""What an interval proves about a loss and its margin."""
+"""What an interval proves about a loss: greater than the margin, not greater, or neither."""
 
 Outcome = Literal["solved", "unsolved", "scored"]
 
 PromptStyle = Literal["completion", "chat", "source"]
-"""completion: the model goes on where the prompt ends. chat: it answers a message, through its own template. source: an
-encoder reads the bare input, and a decoder begins anew."""
+"""completion: the model continues the prompt. chat: the prompt is a message in the model's chat template. source: an
+encoder reads the bare input, and the decoder starts from nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,18 +73,18 @@ class Problem:
     task_id: str
     """The benchmark's own id, such as `HumanEval/0`."""
     prompt: str
-    """What the model is asked to continue, exactly as it is given to the tokenizer."""
+    """The exact text that the model continues."""
     entry_point: str
     """Name of the function that `prompt` begins and `test` calls."""
     test: str
-    """Source that defines `check(candidate)`; empty where answers are scored and not executed."""
+    """Source that defines `check(candidate)`; empty where completions are scored and not executed."""
     canonical_solution: str
-    """A completion that is known to pass, or the reference that answers are scored against."""
+    """A completion that is known to pass, or the reference that completions are scored against."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One question, the same for every recipe: a problem, and how it is perturbed."""
+    """One problem, nominal or perturbed: what every recipe is evaluated on."""
 
     benchmark: str
     task_id: str
@@ -98,16 +97,16 @@ class Case:
         return self.task_id if self.perturbation is None else f"{self.task_id}-{self.perturbation}-s{self.seed}"
 
     def __repr__(self) -> str:
-        """Be as short as the label: pytest and Allure print the repr of parameters."""
+        """Return the label: pytest and Allure print the repr of parameters."""
         return self.label
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """What a model is given."""
+    """The text that a model is given."""
 
     text: str
-    """What the completion follows directly: in the chat style the beginning of the answer, put into its mouth."""
+    """The text that the completion continues; in the chat style the assistant prefill."""
     user: str | None = None
     """The user's message in the chat style; None in the completion style."""
 
@@ -128,7 +127,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineProgress:
-    """Where an engine stands; counts are of completions (requests × samples), since the engine was made."""
+    """Progress of an engine since it was made; counts are of completions (requests × samples)."""
 
     finished: int
     total: int
@@ -142,7 +141,7 @@ class EngineProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """A completion made executable, together with the test that judges it."""
+    """An executable completion, together with the test that judges it."""
 
     prelude: str
     """Trusted source (the prompt): the test may call helper functions that it defines."""
@@ -152,13 +151,13 @@ class Program:
     """Trusted source that defines `check(candidate)`."""
     entry_point: str
     timeout_s: float | None = None
-    """Seconds that it may take; None for the session's limit."""
+    """Time limit in seconds; None for the session's limit."""
     reference: str | None = None
-    """Code known to pass, where the limit is to follow from how long that takes on this machine."""
+    """Code that is known to pass; its duration on this machine then sets the time limit."""
 
     @property
     def follow_up(self) -> str:
-        """What follows the prompt in the code: the completion, or the code of a chat answer."""
+        """The part of the code that the model wrote: the completion, or the code taken out of it."""
         return self.code.removeprefix(self.prelude)
 
 
@@ -181,44 +180,26 @@ class Sample:
     program_sha256: str
     execution: Execution
     extracted: str | None = None
-    """What followed the prompt in the program, where that is not the completion itself: the code of a chat answer."""
+    """The code that was taken out of the completion; None where the whole completion was used."""
 
     @property
     def code(self) -> str:
-        """What followed the prompt in the program."""
+        """The part of the program that the model wrote."""
         return self.completion.text if self.extracted is None else self.extracted
-
-    def to_dict(self) -> Json:
-        """Return the flat form of DESIGN's `records.jsonl`."""
-        row = asdict(self.completion)
-        row["completion"] = row.pop("text")
-        extracted = {} if self.extracted is None else {"extracted": self.extracted}
-        return {**row, **extracted, "program_sha256": self.program_sha256, "execution": asdict(self.execution)}
-
-    @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> Sample:
-        """Read what `to_dict` wrote."""
-        names = ("n_tokens", "finish_reason", "ttft_s", "duration_s")
-        return cls(
-            completion=Completion(text=row["completion"], **{name: row[name] for name in names}),
-            program_sha256=row["program_sha256"],
-            execution=Execution(**row["execution"]),
-            extracted=row.get("extracted"),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """Everything known about one case that one recipe has finished."""
+    """The samples of one case under one recipe."""
 
     recipe: str
     case: Case
     samples: tuple[Sample, ...]
     worker: str = "main"
     measurements: Mapping[str, float] = field(default_factory=dict)
-    """Of a scored case its `SCORES`, each the mean over the samples; nothing for others."""
+    """The `SCORES` of a scored case, each the mean over its samples; empty for other cases."""
     prompt_diff: str = ""
-    """Unified diff of the nominal prompt to the one that was asked; empty where it was not perturbed."""
+    """Unified diff from the nominal to the perturbed prompt; empty for a nominal case."""
 
     @property
     def n_solved(self) -> int:
@@ -227,10 +208,7 @@ class Record:
 
     @property
     def outcome(self) -> Outcome:
-        """`solved` when at least one sample passed: with one greedy sample this is the problem's own outcome.
-
-        `scored` where there was nothing to execute, however good or bad the scores are.
-        """
+        """`solved` when at least one sample passed, `scored` when nothing was executed, else `unsolved`."""
         if any(sample.execution.status == "scored" for sample in self.samples):
             return "scored"
         return "solved" if self.n_solved else "unsolved"
@@ -243,44 +221,10 @@ class Record:
         execution = self.samples[0].execution
         return f"{execution.status}: {execution.detail}" if execution.detail else execution.status
 
-    def to_dict(self) -> Json:
-        """Return one line of `records.jsonl`, made of plain values only (execnet refuses anything else)."""
-        return {
-            "type": "record",
-            "benchmark": self.case.benchmark,
-            "task_id": self.case.task_id,
-            "recipe": self.recipe,
-            "perturbation": self.case.perturbation,
-            "seed": self.case.seed,
-            "samples": [sample.to_dict() for sample in self.samples],
-            "outcome": self.outcome,
-            "worker": self.worker,
-            "measurements": dict(self.measurements),
-            **({"prompt_diff": self.prompt_diff} if self.prompt_diff else {}),
-        }
-
-    @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> Record:
-        """Read one line of `records.jsonl`."""
-        names = ("benchmark", "task_id", "perturbation", "seed")
-        return cls(
-            recipe=row["recipe"],
-            case=Case(**{name: row[name] for name in names}),
-            samples=tuple(Sample.from_dict(sample) for sample in row["samples"]),
-            worker=row["worker"],
-            measurements=dict(row["measurements"]),
-            prompt_diff=row.get("prompt_diff") or _renamed_diff(row.get("disturbance", "")),
-        )
-
-
-def _renamed_diff(diff: str) -> str:
-    """Return a diff that a version before 0.2 wrote, under the words of today."""
-    return diff.replace("--- undisturbed", "--- nominal", 1)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """A number that never travels alone."""
+    """A number with its interval, sample size and method."""
 
     value: float
     low: float | None
@@ -292,7 +236,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undefined:
-    """Not measurable, and why."""
+    """A number that cannot be measured, with the reason."""
 
     reason: str
 

@@ -1,4 +1,4 @@
-"""Tables of a TOML file that a user wrote, read key by key; every mistake is told with its file, place and key."""
+"""Tables of a TOML file that a user wrote; every mistake is reported with its file, place and key."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ __all__ = ["Table", "read_toml"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table and where it stands."""
+    """A table, and its place in the file."""
 
     where: str
     """Such as `gate file 'gates.toml', [[gate]] number 2`."""
     values: Mapping[str, Any]
     error: type[UsageError]
-    """What is raised, of every kind of mistake."""
+    """Type of the errors that are raised."""
 
     def check_keys(self, known: Sequence[str]) -> None:
-        """Refuse keys that nobody reads."""
+        """Raise an error for unknown keys."""
         for key in self.values:
             if key not in known:
                 guess = did_you_mean(key, known)
                 raise self.error(f"{self.where}: the key {key!r} is unknown. {guess}Possible: {', '.join(known)}.")
 
     def wrong(self, key: str, expected: str) -> UsageError:
-        """Say what a key should have been."""
-        return self.error(f"{self.where}: the key {key!r} is {_said(self.values[key])}; give {expected}.")
+        """Return an error that says what a key is, and what is expected."""
+        return self.error(f"{self.where}: the key {key!r} is {_describe(self.values[key])}; give {expected}.")
 
     def flag(self, key: str) -> bool | None:
         """Return true or false; None where the key is missing."""
@@ -87,12 +87,12 @@ class Table:
 
 
 def read_toml(path: Path, *, kind: str, error: type[UsageError]) -> Table:
-    """Read a file.
+    """Read a TOML file.
 
     Args:
         path: Of the file.
-        kind: What it is called in messages, such as `gate file`.
-        error: What is raised, of the file and of what is in it.
+        kind: Name of such files in messages, such as `gate file`.
+        error: Type of the errors about the file and its content.
 
     Raises:
         UsageError: of the given type, when it cannot be opened, is not UTF-8 or no TOML.
@@ -115,8 +115,8 @@ def _is_line(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip()) and value.isprintable()
 
 
-def _said(value: object) -> str:
-    """Describe what a key was: a number may have more digits than can be shown, and a list any length."""
+def _describe(value: object) -> str:
+    """Describe a value briefly: a number may have more digits than can be shown, and a list any length."""
     if isinstance(value, str):
         return repr(value)
     if type(value) is int and abs(value) < 10**9:

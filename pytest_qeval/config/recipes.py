@@ -9,11 +9,11 @@ from pytest_qeval.benchmarks.selftest import RECIPES
 from pytest_qeval.config.values import Values
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import UnknownNameError, UsageError
-from pytest_qeval.quantize.catalogue import find_recipe
 from pytest_qeval.quantize.grammar import expand_braces
+from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.settings import file_stem
-from pytest_qeval.verdict.baseline.file import is_baseline_file
+from pytest_qeval.verdict.baseline.location import is_baseline_file
 
 __all__ = ["RecipeChoice", "read_recipes", "replay_recipes", "selftest_recipes", "settle_stored"]
 

@@ -126,14 +126,14 @@ def reuse(config: pytest.Config, items: list[pytest.Item]) -> None:
         return
     is_worker = hasattr(config, "workerinput")
     try:
-        reusable = context.reusable_cases([case for case in map(case_of, items) if case])
+        reusable = context.find_reusable([case for case in map(case_of, items) if case]).cases
     except QEvalError as error:
         if is_worker:
             return  # the controller ends the session
         items.clear()
         raise pytest.UsageError(str(error)) from error
     context.reuse(reusable)
-    own = {item: case_of(item) for item in items if recipe_of(item) == context.saved.baseline.recipe}
+    own = {item: case_of(item) for item in items if recipe_of(item) == context.saved.recipe}
     spared = {item for item, case in own.items() if case in reusable}
     left = [own[item] for item in own if item not in spared]
     if not is_worker and context.problems.all_invalid(left):

@@ -34,13 +34,13 @@ def compare_runs(config: pytest.Config) -> int | None:
 def _compare(settings: ComparisonSettings) -> int:
     from pytest_qeval.report.files import check_folder, write_report  # noqa: PLC0415
     from pytest_qeval.report.terminal import lines  # noqa: PLC0415
-    from pytest_qeval.verdict.compare import Finished, put_together  # noqa: PLC0415 - as above
+    from pytest_qeval.verdict.compare import FinishedRun, join_runs  # noqa: PLC0415 - as above
     from pytest_qeval.verdict.conclude import conclude  # noqa: PLC0415
     from pytest_qeval.verdict.gates.checks import check_gates  # noqa: PLC0415
 
     check_folder(settings.output)
-    a, b = Finished.read(settings.a), Finished.read(settings.b)
-    joint = put_together(a, b, force=settings.force)
+    a, b = FinishedRun.read(settings.a), FinishedRun.read(settings.b)
+    joint = join_runs(a, b, force=settings.force)
     check_gates(
         settings.gates, candidates=joint.roles.candidates, benchmarks={case.benchmark for _, case in joint.planned}
     )

@@ -11,9 +11,7 @@ import pytest
 from pytest_qeval.fixtures import CONTEXT
 from pytest_qeval.hooks.items import plan_of
 from pytest_qeval.hooks.worker import messages_of
-from pytest_qeval.run.checks import benchmark_facts
 from pytest_qeval.schema import SCORES, Case, Record
-from pytest_qeval.verdict.baseline.reuse import accepted_data
 
 if TYPE_CHECKING:
     from _pytest.reports import TestReport
@@ -66,15 +64,11 @@ class Controller:
             UsageError: when the saved baseline that the user named lacks a case.
         """
         context, cases = config.stash[CONTEXT], [case for _, case in planned if case]
-        if context.saved:
-            accepted = accepted_data(context.saved, benchmark_facts(context.benchmarks, cases))
-            self.session.plan(planned, context.reusable_cases(cases), accepted=accepted)
-        else:
-            self.session.plan(planned)
+        self.session.plan(planned, context.find_reusable(cases) if context.saved else None)
         terminal: TerminalReporter | None = config.pluginmanager.getplugin("terminalreporter")
         if terminal and config.option.verbose >= 0:
             executed = (case for case in cases if not context.benchmarks.is_scored(case.benchmark))
-            for line in (*self.session.taken(), *self.session.prospects(executed)):
+            for line in self.session.preview(executed):
                 terminal.write_line(f"qeval: {line}")
 
     @pytest.hookimpl(tryfirst=True)
@@ -88,10 +82,9 @@ class Controller:
         """Show solved, unsolved, regressed, fixed and scored cases by their own words."""
         if report.when != "call" or report.outcome == "failed" or self.session.is_selftest:
             return None
-        message = next((row for row in messages_of(report) if row["type"] == "record"), None)
-        if message is None:
+        record = next((message for message in messages_of(report) if isinstance(message, Record)), None)
+        if record is None:
             return None
-        record = Record.from_dict(message)
         if record.outcome == "scored":
             shown = " ".join(f"{name} {100 * record.measurements[name]:.1f}" for name in SCORES)
             return "scored", ".", (f"SCORED {shown}", {"green": True})

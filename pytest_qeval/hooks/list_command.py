@@ -72,11 +72,11 @@ def _list_files() -> None:
 
 def _list_parts() -> None:
     """Print what schemes are made of, for those that have no name."""
-    from pytest_qeval.quantize.guide import PARTS  # noqa: PLC0415 - an inert plugin must cost next to nothing
+    from pytest_qeval.quantize.grammar import SCHEME_PARTS  # noqa: PLC0415 - an inert plugin must cost next to nothing
 
     sys.stdout.write("\nor a scheme, such as w3a16-g64-mse, put together from\n")
-    width = max(len(part) for part, _ in PARTS)
-    for part, meaning in PARTS:
+    width = max(len(part) for part, _ in SCHEME_PARTS)
+    for part, meaning in SCHEME_PARTS:
         sys.stdout.write(f"  {part:<{width}}  {meaning.replace('`', '')}\n")
     sys.stdout.write("or a *.toml file, or a configuration of another package (--qeval-list quantizers)\n")
 

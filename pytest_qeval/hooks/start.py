@@ -29,12 +29,13 @@ from pytest_qeval.hooks.controller import Controller
 from pytest_qeval.hooks.rootdir import check_rootdir
 from pytest_qeval.hooks.worker import Worker
 from pytest_qeval.hooks.xdist import Distributor, is_distributed, worker_count, worker_name
-from pytest_qeval.records.run_header import make_header, run_id
+from pytest_qeval.records.run_header import make_header
 from pytest_qeval.report.progress import ProgressLine
 from pytest_qeval.run.context import RunContext
 from pytest_qeval.schema import EngineProgress, Json
 from pytest_qeval.session import Session
-from pytest_qeval.verdict.baseline.reuse import Saved, cache_path, find_saved, open_saved
+from pytest_qeval.verdict.baseline.key import cache_path, key_of
+from pytest_qeval.verdict.baseline.reuse import SavedBaseline, find_saved, open_saved
 
 __all__ = ["start"]
 
@@ -73,7 +74,7 @@ def start(config: pytest.Config) -> None:
         config.args = [str(path) for path in suite_files(suites)]
 
 
-def _register(config: pytest.Config, context: RunContext, session: Session | None, saved: Saved | None) -> None:
+def _register(config: pytest.Config, context: RunContext, session: Session | None, saved: SavedBaseline | None) -> None:
     """Register the hooks of this process: those that report, those that run tests, or both."""
     plugins, allure, distributed = config.pluginmanager, _allure_folder(config), is_distributed(config)
     if session:
@@ -97,14 +98,15 @@ def _settled(config: pytest.Config) -> Settled | None:
     return None if handed is None else Settled(prompt=PromptFormat(*handed["prompt"]), suites=tuple(handed["suites"]))
 
 
-def _worker_settings(config: pytest.Config, settings: RunSettings) -> tuple[RunSettings, Saved | None]:
+def _worker_settings(config: pytest.Config, settings: RunSettings) -> tuple[RunSettings, SavedBaseline | None]:
     """Give a worker its share of the cores, and read the saved baseline that the controller has checked."""
     settings = _with_own_cores(settings, worker_count(config))
     path = config.workerinput["qeval"]["baseline"]  # type: ignore[attr-defined] # xdist's
     if path is None:
         return settings, None
-    saved = open_saved(Path(path), settings)
-    return replace(settings, baseline=saved.baseline.recipe), saved
+    named = settings.baseline_file is not None
+    saved = open_saved(Path(path), named=named, candidates=settings.candidates, force=settings.baseline_force)
+    return replace(settings, baseline=saved.recipe), saved
 
 
 def _with_own_cores(settings: RunSettings, n_workers: int) -> RunSettings:
@@ -131,29 +133,41 @@ def _warn(config: pytest.Config, texts: list[str]) -> None:
 
 def _begin_session(
     config: pytest.Config, settings: RunSettings, isolation: Callable[[], Isolation]
-) -> tuple[Session, RunSettings, Saved | None]:
+) -> tuple[Session, RunSettings, SavedBaseline | None]:
     """Describe the run, find the saved baseline, and begin the session."""
     now = datetime.now(timezone.utc)
     model, baseline_model = _models(settings)
     header = make_header(
-        settings,
+        recipes=[NAME] if settings.selftest else settings.candidates,
         model=model,
         baseline_model=baseline_model,
+        engine=settings.model.engine,
+        generation=settings.generation,
+        prompt_reason=settings.prompt_reason,
         sandbox=isolation().name,
         arguments=[str(argument) for argument in config.invocation_params.args],
         now=now,
     )
-    saved = find_saved(settings, header)
+    cache = None
+    if settings.baseline_cached:
+        cache = cache_path(header, baseline=settings.baseline, execution=settings.execution, model=settings.model)
+    saved = find_saved(
+        key_of(header, execution=settings.execution, replays=settings.replays),
+        file=settings.baseline_file,
+        cached=cache,
+        candidates=settings.candidates,
+        force=settings.baseline_force,
+    )
     if saved:
-        settings = replace(settings, baseline=saved.baseline.recipe)
-        header = replace(header, saved_baseline=saved.facts())
+        settings = replace(settings, baseline=saved.recipe)
+        header = replace(header, saved_baseline=saved.origin())
     session = Session(
         settings,
         header,
-        output=settings.output or _new_folder(config.invocation_params.dir / ".qeval", run_id(settings, now)),
+        output=settings.output or _new_folder(config.invocation_params.dir / ".qeval", header.id),
         clock=monotonic,
-        saved=saved.baseline if saved else None,
-        cache=cache_path(settings, header),
+        saved=saved,
+        cache=cache,
         n_workers=len(config.getoption("tx", None) or [None]),
     )
     return session, settings, saved

@@ -10,7 +10,8 @@ import pytest
 from pytest_qeval.fixtures import RECORD
 from pytest_qeval.hooks.items import case_of, end_test, recipe_of
 from pytest_qeval.hooks.xdist import plan_ahead
-from pytest_qeval.schema import Json, Record
+from pytest_qeval.records.messages import Message, from_plain, to_plain
+from pytest_qeval.schema import Record
 
 if TYPE_CHECKING:
     from _pytest.reports import TestReport
@@ -60,7 +61,7 @@ class Worker:
     def pytest_runtest_makereport(self) -> Generator[None, TestReport, TestReport]:
         """Attach the messages to the report, which carries them to the process that reports."""
         report = yield
-        setattr(report, _ATTRIBUTE, self._context.drain())
+        setattr(report, _ATTRIBUTE, list(map(to_plain, self._context.drain())))
         return report
 
     @pytest.hookimpl
@@ -69,7 +70,6 @@ class Worker:
         self._context.close()
 
 
-def messages_of(report: TestReport) -> list[Json]:
+def messages_of(report: TestReport) -> list[Message]:
     """Return the messages attached to a report."""
-    messages: list[Json] = getattr(report, _ATTRIBUTE, [])
-    return messages
+    return list(map(from_plain, getattr(report, _ATTRIBUTE, [])))

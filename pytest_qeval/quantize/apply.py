@@ -1,9 +1,9 @@
-"""`quantize_`: apply a recipe to a model in place, one layer after the other."""
+"""`quantize_`: apply a recipe to a model in place, layer by layer."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -16,32 +16,33 @@ from pytest_qeval.errors import RecipeError
 from pytest_qeval.quantize.kernels.activations import ActivationQuantizer, StaticRange
 from pytest_qeval.quantize.kernels.int8_product import onednn_is_exact
 from pytest_qeval.quantize.kernels.linear import Int8Linear
-from pytest_qeval.quantize.kernels.mapped import MappedFiles
 from pytest_qeval.quantize.kernels.simulated import SimulatedLinear
 from pytest_qeval.quantize.kernels.weight_only import WeightOnlyLinear, weight_only_kernel
 from pytest_qeval.quantize.kernels.weights import QuantizedWeight, packed_bytes, quantize_weight
-from pytest_qeval.quantize.places import AnyLinear, Place, plan_places, record_kept, weight_of
-from pytest_qeval.quantize.quantization import ExecutionKind, LayerRecord, Quantization
-from pytest_qeval.quantize.quantizer import Quantizer
+from pytest_qeval.quantize.layers import AnyLinear, LayerPlan, plan_layers, record_kept, weight_of
+from pytest_qeval.quantize.memory_mapped import MappedFiles
+from pytest_qeval.quantize.quantization import ExecutionKind, LayerRecord, Quantization, Quantizer
 from pytest_qeval.quantize.recipe import LayerRule, Recipe, WeightScheme
 
 __all__ = ["NO_RANGES", "Rounding", "quantize_"]
 
-Rounding = Callable[[Place, torch.Tensor], QuantizedWeight]
-"""Gives a layer's integers, from its floating-point weight `[out_features, in_features]` or from elsewhere."""
+Rounding = Callable[[LayerPlan, torch.Tensor], QuantizedWeight]
+"""Return a layer's integers, given its floating-point weight `[out_features, in_features]`."""
 
 NO_RANGES: Mapping[str, StaticRange] = MappingProxyType({})
 
-_FAMILIES = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
-"""Layers that get the same input in Llama, Qwen, Mistral, Gemma, StarCoder2 and their kin. Only speed depends on it."""
+_FUSED = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
+"""Layers that share their input in Llama, Qwen, Mistral, Gemma, StarCoder2 and similar models. Only speed depends on
+it."""
 
 _FEW_ROWS = "{bits}-bit weights pay at up to about 8 rows at a time; wider batches and prefill are slower than {dtype}"
 
 
-class _Built(NamedTuple):
-    """What takes the place of a group of layers: None for one that stays, with other numbers in it."""
+class _Replacement(NamedTuple):
+    """What replaces a group of layers."""
 
-    layers: Sequence[nn.Module | None]
+    modules: Sequence[nn.Module | None]
+    """None for a module that stays, with a rounded weight."""
     bytes_after: Sequence[int]
     execution: ExecutionKind
     note: str = ""
@@ -56,163 +57,153 @@ def quantize_(
     show_texts: Callable[[], None] = lambda: None,
     within: str = "",
 ) -> Quantization:
-    """Quantize the model's linear layers in place and say what was done.
+    """Quantize the model's linear layers in place.
 
-    Layers that share an input are replaced before the next ones are touched: memory peaks at the model plus these.
-    Embeddings and norms are never touched, and neither is an output layer that shares its weight with an embedding.
+    Layers that share an input are replaced before the next ones are touched, so that memory peaks at the model plus
+    these layers. Embeddings, norms and output layers tied to an embedding are never quantized.
 
     Args:
-        model: Any model with `nn.Linear` or GPT-2's `Conv1D`, encoder-decoders too.
+        model: Any model with `nn.Linear` or GPT-2's `Conv1D`, encoder-decoders included.
         recipe: What to do.
-        ranges: By layer name, what calibration has found for layers with static activations.
-        rounding: Where integers come from; by default weights are rounded as the recipe says.
-        show_texts: Runs the model over calibration texts; for quantizers of other packages that observe them.
-
-        within: Only this layer, or the layers of this module; for this package's own schemes.
+        ranges: Calibrated input ranges of the layers with static activations, by layer name.
+        rounding: Returns the integers of a layer; by default its weight is rounded as the recipe says.
+        show_texts: Runs the model over calibration texts, for quantizers of other packages that observe activations.
+        within: Quantize only this layer, or the layers of this module; for this package's own schemes.
 
     Raises:
-        RecipeError: The model has no linear layer that the recipe does not keep.
+        RecipeError: The model has no linear layer to quantize, or the recipe does not fit it.
     """
     start = time.perf_counter()
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    records: Sequence[LayerRecord] = ()
     if recipe.quantizer:
         quantizer: Quantizer = registry.load("quantizers", recipe.quantizer)
-        done: Quantization = quantizer.apply(model, recipe, show_texts)
-        return done
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    records: dict[str, LayerRecord] = {}
-    places = [place for place in plan_places(model, recipe) if _is_within(place, within)] if recipe.quantizes else []
-    for place in places:
-        if place.kept:
-            records[place.name] = record_kept(place, model)
+        records = quantizer.apply(model, recipe, show_texts)
+    elif recipe.quantizes:
+        prefix = f"{within}." if within else ""
+        plans = [plan for plan in plan_layers(model, recipe) if f"{plan.name}.".startswith(prefix)]
+        records = _quantize_layers(model, plans, ranges, rounding or _round)
+    return Quantization(layers=tuple(records), parameters=parameters, duration_s=time.perf_counter() - start)
+
+
+def _quantize_layers(
+    model: nn.Module, plans: Sequence[LayerPlan], ranges: Mapping[str, StaticRange], rounding: Rounding
+) -> list[LayerRecord]:
+    """Replace all layers that are not kept; the records are in the order of `plans`."""
+    records = {plan.name: record_kept(plan, model) for plan in plans if plan.kept}
     files = MappedFiles()
-    for group in _siblings(model, [place for place in places if not place.kept], ranges):
-        records |= _quantize_group(model, group, ranges, rounding or _round, files)
-    return Quantization(
-        layers=tuple(records[place.name] for place in places),
-        parameters=parameters,
-        duration_s=time.perf_counter() - start,
-    )
+    for group in _groups(model, [plan for plan in plans if not plan.kept], ranges):
+        for record in _quantize_group(model, group, ranges, rounding, files):
+            records[record.name] = record
+    return [records[plan.name] for plan in plans]
 
 
-def _is_within(place: Place, module: str) -> bool:
-    return not module or place.name == module or place.name.startswith(f"{module}.")
-
-
-def _family(place: Place) -> tuple[str, ...]:
-    """Return a key that layers share when their parent feeds them the same tensor, judged by their names."""
-    parent, _, leaf = place.name.rpartition(".")
-    family = next((family for family in _FAMILIES if leaf in family), None)
-    return (parent, *family) if family and len(place.names) == 1 else place.names
-
-
-def _siblings(model: nn.Module, places: Sequence[Place], ranges: Mapping[str, StaticRange]) -> list[list[Place]]:
-    """Group the layers that share integer inputs and their scheme; nothing else is gained by being together."""
-    groups: dict[tuple[object, ...], list[Place]] = {}
-    for place in places:
-        family = _family(place) if _rule(place).activations else place.names
-        weight = place.find(model).weight
-        shape = weight.shape[0] if isinstance(place.find(model), Conv1D) else weight.shape[1]
-        groups.setdefault((family, place.rule, shape, weight.dtype, ranges.get(place.name)), []).append(place)
+def _groups(model: nn.Module, plans: Sequence[LayerPlan], ranges: Mapping[str, StaticRange]) -> list[list[LayerPlan]]:
+    """Group the layers that share quantized inputs and their scheme; all others are groups of one."""
+    groups: dict[tuple[object, ...], list[LayerPlan]] = {}
+    for plan in plans:
+        inputs = _input_key(plan) if _rule(plan).activations else plan.names
+        weight = weight_of(plan.module(model))
+        groups.setdefault((inputs, plan.rule, weight.shape[1], weight.dtype, ranges.get(plan.name)), []).append(plan)
     return list(groups.values())
 
 
-def _round(place: Place, weight: torch.Tensor) -> QuantizedWeight:
-    return quantize_weight(weight, _rule(place).weights)
+def _input_key(plan: LayerPlan) -> tuple[str, ...]:
+    """Return a key that layers have in common if, judged by their names, they get the same input."""
+    parent, _, leaf = plan.name.rpartition(".")
+    fused = next((leaves for leaves in _FUSED if leaf in leaves), None)
+    return (parent, *fused) if fused and len(plan.names) == 1 else plan.names
 
 
-def _rule(place: Place) -> LayerRule:
-    assert place.rule is not None  # noqa: S101 - kept layers have been sorted out
-    return place.rule
+def _round(plan: LayerPlan, weight: torch.Tensor) -> QuantizedWeight:
+    return quantize_weight(weight, _rule(plan).weights)
+
+
+def _rule(plan: LayerPlan) -> LayerRule:
+    assert plan.rule is not None  # noqa: S101 - only layers that are quantized
+    return plan.rule
 
 
 def _quantize_group(
     model: nn.Module,
-    group: Sequence[Place],
+    group: Sequence[LayerPlan],
     ranges: Mapping[str, StaticRange],
     rounding: Rounding,
     files: MappedFiles,
-) -> dict[str, LayerRecord]:
-    """Round the weights of layers that share their input, and put what computes with them in their places."""
-    layers = [place.find(model) for place in group]
-    floats = [weight_of(layer) for layer in layers]
-    weights = [rounding(place, weight) for place, weight in zip(group, floats, strict=True)]
+) -> Iterator[LayerRecord]:
+    """Round the weights of layers that share their input, and replace the layers."""
+    modules = [plan.module(model) for plan in group]
+    floats = [weight_of(module) for module in modules]
+    weights = [rounding(plan, weight) for plan, weight in zip(group, floats, strict=True)]
     rule = _rule(group[0])
-    built = (
-        _integers(group[0], rule, layers, weights, ranges)
+    made = (
+        _integer_layers(group[0].name, rule, modules, weights, ranges)
         if rule.activations
-        else _weight_only(rule, layers[0], weights[0])
+        else _weight_only_layer(rule, modules[0], weights[0])
     )
-    records = {}
-    for place, weight, new, size in zip(group, floats, built.layers, built.bytes_after, strict=True):
+    for plan, weight, new, size in zip(group, floats, made.modules, made.bytes_after, strict=True):
         if new is not None:
-            place.put(model, new)
+            plan.replace(model, new)
         files.release(weight)
-        records[place.name] = LayerRecord(
-            name=place.name,
+        yield LayerRecord(
+            name=plan.name,
             shape=(weight.shape[0], weight.shape[1]),
             bits=rule.weights.bits,
             kept=False,
             bytes_before=weight.nbytes,
             bytes_after=size,
             granularity=_granularity(rule.weights),
-            execution=built.execution,
-            note=built.note,
+            execution=made.execution,
+            note=made.note,
         )
-    return records
 
 
-def _integers(
-    first: Place,
+def _integer_layers(
+    name: str,
     rule: LayerRule,
-    layers: Sequence[AnyLinear],
+    modules: Sequence[AnyLinear],
     weights: Sequence[QuantizedWeight],
     ranges: Mapping[str, StaticRange],
-) -> _Built:
-    """Make layers of integer weights and integer activations."""
-    assert rule.activations is not None  # noqa: S101 - the caller has looked
-    if not rule.activations.dynamic and first.name not in ranges:
-        raise RecipeError(f"layer {first.name} has static activations, and calibration has never seen its input.")
-    activations = ActivationQuantizer(rule.activations, None if rule.activations.dynamic else ranges[first.name])
-    biases = [layer.bias for layer in layers]
+) -> _Replacement:
+    """Make layers with quantized weights and activations; `name` is the first layer's."""
+    assert rule.activations is not None  # noqa: S101 - checked by the caller
+    if not rule.activations.dynamic and name not in ranges:
+        raise RecipeError(f"layer {name} has static activations, and calibration has never seen its input.")
+    activations = ActivationQuantizer(rule.activations, None if rule.activations.dynamic else ranges[name])
+    biases, dtype = [module.bias for module in modules], modules[0].weight.dtype
     if weights[0].scales.shape[1] == 1:
-        made = Int8Linear.together(weights, biases, activations, layers[0].weight.dtype)
-        return _Built(made, [layer.weight_bytes for layer in made], "native", _int8_note(rule, layers[0]))
-    dtype = layers[0].weight.dtype
-    return _Built(
+        made = Int8Linear.fuse(weights, biases, activations, dtype)
+        return _Replacement(made, [layer.weight_bytes for layer in made], "native", _int8_note(rule, modules[0]))
+    return _Replacement(
         [
             SimulatedLinear(weight.dequantize(dtype), bias, activations)
             for weight, bias in zip(weights, biases, strict=True)
         ],
-        [packed_bytes(weight_of(layer), rule.weights) for layer in layers],
+        [packed_bytes(weight_of(module), rule.weights) for module in modules],
         "simulated",
         "several scales in a row of weights have no int8 kernel: simulated in floating point",
     )
 
 
-def _int8_note(rule: LayerRule, layer: AnyLinear) -> str:
-    held = "" if rule.weights.bits == 8 else f"{rule.weights.bits}-bit weights are held and multiplied as int8"  # noqa: PLR2004
-    slow = layer.weight.device.type == "cpu" and not onednn_is_exact()
-    return "no speed-up on this CPU: it has no fast int8 product (VNNI)" if slow else held
+def _int8_note(rule: LayerRule, module: AnyLinear) -> str:
+    if module.weight.device.type == "cpu" and not onednn_is_exact():
+        return "no speed-up on this CPU: it has no fast int8 product (VNNI)"
+    return "" if rule.weights.bits == 8 else f"{rule.weights.bits}-bit weights are held and multiplied as int8"  # noqa: PLR2004
 
 
-def _weight_only(rule: LayerRule, layer: AnyLinear, weight: QuantizedWeight) -> _Built:
-    """Make a layer of integer weights and floating-point activations."""
-    kernel = weight_only_kernel(weight, bits=rule.weights.bits, dtype=layer.weight.dtype)
+def _weight_only_layer(rule: LayerRule, module: AnyLinear, weight: QuantizedWeight) -> _Replacement:
+    """Make a layer with quantized weights and floating-point activations."""
+    scheme, dtype = rule.weights, module.weight.dtype
+    kernel = weight_only_kernel(weight, bits=scheme.bits, dtype=dtype)
     if kernel is not None:
-        made = WeightOnlyLinear(weight, kernel, layer.bias, layer.weight.dtype)
-        note = _FEW_ROWS.format(bits=rule.weights.bits, dtype=str(layer.weight.dtype).removeprefix("torch."))
-        return _Built([made], [kernel.nbytes], "native", note)
-    size = packed_bytes(weight_of(layer), rule.weights)
-    _overwrite(layer, weight)
-    where = layer.weight.device.type
-    kind = f"{_granularity(rule.weights)} weights of {rule.weights.bits} bits"
-    return _Built([None], [size], "simulated", f"no {where} kernel multiplies {kind} here: simulated in floating point")
-
-
-def _overwrite(layer: AnyLinear, weight: QuantizedWeight) -> None:
-    """Put rounded numbers into a layer; a new tensor takes the old one's place, which may be a mapped file."""
-    rounded = weight.dequantize(layer.weight.dtype)
-    layer.weight.data = rounded.t().contiguous() if isinstance(layer, Conv1D) else rounded
+        note = _FEW_ROWS.format(bits=scheme.bits, dtype=str(dtype).removeprefix("torch."))
+        return _Replacement([WeightOnlyLinear(weight, kernel, module.bias, dtype)], [kernel.nbytes], "native", note)
+    # The rounded weight is a new tensor, because the old one may be a memory-mapped file.
+    rounded = weight.dequantize(dtype)
+    module.weight.data = rounded.t().contiguous() if isinstance(module, Conv1D) else rounded
+    kind = f"{module.weight.device.type} kernel multiplies {_granularity(scheme)} weights of {scheme.bits} bits"
+    size = packed_bytes(rounded, scheme)
+    return _Replacement([None], [size], "simulated", f"no {kind} here: simulated in floating point")
 
 
 def _granularity(scheme: WeightScheme) -> str:

@@ -1,4 +1,4 @@
-"""The recipes that have a name, as constants that the entry points in `pyproject.toml` point to."""
+"""The named recipes, as constants for the entry points in `pyproject.toml`."""
 
 from __future__ import annotations
 
@@ -25,10 +25,9 @@ __all__ = [
 ]
 
 
-def _alias(name: str, scheme: str, summary: str = "") -> Recipe:
-    """Name a scheme; without a summary it keeps its own."""
-    recipe = parse_recipe(scheme)
-    return replace(recipe, name=name, summary=summary or recipe.summary)
+def _alias(name: str, scheme: str, summary: str) -> Recipe:
+    """Give a scheme a name and a summary."""
+    return replace(parse_recipe(scheme), name=name, summary=summary)
 
 
 AUTO = Recipe(name="auto", summary="the checkpoint in the precision it is stored in; the default baseline")
@@ -74,4 +73,4 @@ AS_IS = Recipe(
 _LISTED = (AUTO, FP32, BF16, INT8, INT8_STATIC, INT4, W2A16, STUDY_STATIC, STUDY_DYNAMIC, AS_IS, ORIGINAL)
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.name: recipe for recipe in _LISTED})
-"""The recipes by name, in the order in which they are listed."""
+"""The recipes by name, in the order of `--qeval-list recipes`."""

@@ -1,6 +1,6 @@
-"""Calibration texts: code that a model is shown so that the scales of its activations can be fixed.
+"""Load calibration texts: code on which the scales of static activations are observed.
 
-The standard library is the default: it is code with docstrings, it is on every machine, and none of it is a benchmark.
+The standard library is the default: it is code with docstrings, on every machine, and no benchmark.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from typing import Any
 
 from pytest_qeval.errors import DataError, MissingPackageError
 
-__all__ = ["FIELDS", "CalibrationTexts", "calibration_texts"]
+__all__ = ["FIELDS", "CalibrationTexts", "calibration_texts", "stdlib_functions"]
 
 FIELDS = ("original_string", "code", "content", "text", "prompt")
-"""Where a row's text is looked for, in this order; the first is CodeSearchNet's, the third that of The Stack."""
+"""Fields of a row that may hold its text, in this order; the first is CodeSearchNet's, the third that of The Stack."""
 
 _PACKAGES = (
     *("asyncio", "collections", "concurrent", "email", "html", "http", "importlib"),
@@ -35,37 +35,37 @@ _TOYS = ("antigravity", "this", "turtle")
 _SHORTEST = 100
 """Characters; shorter functions are mostly stubs."""
 _BUFFER = 10
-"""Rows of a hub data set that are shuffled, per sample."""
+"""Size of the shuffle buffer for a hub data set, in rows per sample."""
 _HUB_ID = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(:(?P<split>[\w.-]+))?")
 _TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationTexts:
-    """Texts, and where they come from."""
+    """Texts and their source."""
 
     texts: tuple[str, ...]
     source: str
-    """For people: `Python 3.11 standard library`."""
+    """As shown in the report: `Python 3.11 standard library`."""
     sha256: str
-    """Of the texts in UTF-8, joined by zero bytes."""
+    """Checksum of the texts in UTF-8, joined by zero bytes."""
     seed: int
 
 
 def calibration_texts(source: str, *, samples: int, characters: int, seed: int) -> CalibrationTexts:
-    """Take `samples` texts from a source and cut each to `characters`; the same arguments give the same texts.
+    """Load `samples` texts from a source and cut each to `characters`; the same arguments return the same texts.
 
     Args:
         source: `stdlib` for functions with docstrings of the running Python's standard library, shuffled; a path ending
-            in `.jsonl` for every k-th line of a file, k as large as there are enough; `owner/name` or
-            `owner/name:split` for rows of a data set on the hub, shuffled (split `train` unless named).
+            in `.jsonl` for every k-th line of a file, with the largest possible k; `owner/name` or `owner/name:split`
+            for rows of a data set on the hub, shuffled (by default of the split `train`).
         samples: 1 or more.
         characters: 1 or more.
-        seed: of what is shuffled.
+        seed: Seed of the shuffle.
 
     Raises:
-        DataError: no such source, one that cannot be read, or one with fewer texts.
-        MissingPackageError: a data set on the hub, without the package `datasets`.
+        DataError: There is no such source, it cannot be read, or it has fewer texts.
+        MissingPackageError: A data set on the hub needs the package `datasets`.
     """
     if source == "stdlib":
         name = f"Python {sys.version_info.major}.{sys.version_info.minor} standard library"
@@ -88,24 +88,24 @@ def calibration_texts(source: str, *, samples: int, characters: int, seed: int) 
 
 
 def _from_stdlib(samples: int, seed: int) -> list[str]:
-    functions = list(_stdlib_functions(Path(sysconfig.get_path("stdlib"))))
+    functions = list(stdlib_functions(Path(sysconfig.get_path("stdlib"))))
     random.Random(seed).shuffle(functions)  # noqa: S311 - reproducible, not secret
     return functions[:samples]
 
 
 @cache
-def _stdlib_functions(folder: Path) -> tuple[str, ...]:
-    """Read every function worth showing, sorted by module and position."""
+def stdlib_functions(folder: Path) -> tuple[str, ...]:
+    """Return the functions with docstrings of a standard library, sorted by module and position."""
     modules = [path for path in folder.glob("*.py") if path.stem in sys.stdlib_module_names - {*_TOYS}]
     for package in _PACKAGES:
         modules += (folder / package).rglob("*.py")
     public = {path.relative_to(folder).as_posix(): path for path in modules}
-    texts = (text for name in sorted(public) if not _is_left_out(name) for text in _functions(public[name]))
+    texts = (text for name in sorted(public) if not _is_excluded(name) for text in _functions(public[name]))
     return tuple(text for text in texts if len(text) >= _SHORTEST)
 
 
-def _is_left_out(name: str) -> bool:
-    """Tell tests, and private modules, which often repeat in Python what is written in C."""
+def _is_excluded(name: str) -> bool:
+    """Whether a module is a test or private; private ones often repeat in Python what is written in C."""
     parts = name.removesuffix(".py").split("/")
     return any(part in {"test", "tests"} or (part.startswith("_") and part != "__init__") for part in parts)
 
@@ -114,10 +114,10 @@ def _functions(path: Path) -> Iterator[str]:
     """Yield the source of a module's functions and methods that have a docstring, dedented."""
     with tokenize.open(path) as file:
         source = file.read()
-    lines = source.split("\n")  # not splitlines: a form feed ends no line for the parser
+    lines = source.split("\n")  # not splitlines: for the parser a form feed ends no line
     for function in _documented(ast.parse(source)):
         own = lines[function.lineno - 1 : function.end_lineno]
-        # textwrap.dedent would give up on a multi-line string that is indented less.
+        # textwrap.dedent would do nothing if a multi-line string is indented less.
         yield "".join(line.removeprefix(" " * function.col_offset) + "\n" for line in own)
 
 
@@ -130,7 +130,7 @@ def _documented(scope: ast.Module | ast.ClassDef) -> Iterator[ast.FunctionDef | 
 
 
 def _from_file(path: Path, samples: int) -> list[str]:
-    """Take every k-th line that is not blank; only these are parsed, for such files can be large."""
+    """Return the texts of every k-th line that is not blank; only these are parsed, because such files can be large."""
     try:
         with path.open("rb") as file:
             n_lines = sum(bool(line.strip()) for line in file)

@@ -1,11 +1,10 @@
-"""The short form of a recipe, such as `w4a16-g128` or `w8a8-static-mse+lm_head`, read, written and put into words.
+"""Parse and describe the short form of a recipe, such as `w4a16-g128` or `w8a8-static-mse+lm_head`.
 
     w<bits>a<bits> [-weight part]… [-dynamic|-static [-activation part]…] [+lm_head]
 
-Weight parts: tensor, channel (default), g<N>; minmax (default), mse, p<percent>. Activation parts: token (default where
-dynamic), tensor (the only one where static); minmax (default) and, where static, mse, entropy, p<percent>; asym; and,
-where static, n<N> texts of calibration. `a16` leaves activations in floating point, `+lm_head` quantizes the output
-layer too.
+Weight parts: tensor, channel (default), g<N>; minmax (default), mse, p<percent>. Activation parts: token (default if
+dynamic), tensor (always if static); minmax (default) and, if static, mse, entropy, p<percent>; asym; and, if static,
+n<N> texts of calibration. `a16` leaves activations in floating point, `+lm_head` quantizes the output layer too.
 """
 
 from __future__ import annotations
@@ -19,11 +18,26 @@ from typing import Any, Final, NamedTuple
 from pytest_qeval.errors import RecipeError, did_you_mean
 from pytest_qeval.quantize.recipe import ActivationScheme, CalibrationPlan, ClipMethod, Recipe, WeightScheme
 
-__all__ = ["describe", "expand_braces", "format_recipe", "looks_like_scheme", "parse_recipe"]
+__all__ = ["SCHEME_PARTS", "describe", "expand_braces", "looks_like_scheme", "parse_recipe"]
+
+SCHEME_PARTS: Final = (
+    ("w8a8", "weights of 8 bits and activations of 8 bits; weights may have 2 to 8, activations 4 to 8"),
+    ("w4a16", "weights of 4 bits, activations in floating point"),
+    ("-tensor", "one scale for a whole weight; one per output feature (per_channel) is the default"),
+    ("-g128", "one scale for every 128 neighbours of an output feature (per_group); the last group may be shorter"),
+    ("-mse", "scales that move the weights least; `-p99.9` clips to a percentile, minmax is the default"),
+    ("-dynamic-tensor", "one activation scale for all rows at hand; one per token is the default"),
+    ("-dynamic-asym", "activation grids from the smallest value to the largest instead of around zero"),
+    ("-static", "activation scales per tensor, fixed by calibration: minmax over 128 texts"),
+    ("-static-mse", "the same, clipped by mean squared error; `-entropy` and `-p99.9` also work"),
+    ("-static-mse-n500", "the same, calibrated on 500 texts"),
+    ("+lm_head", "the output layer too, unless it is tied to the embeddings"),
+)
+"""Parts of a scheme and their meaning, for `--qeval-list recipes` and the documentation. Parts in front of `static` or
+`dynamic` are about weights."""
 
 _FLOATING_POINT: Final = 16
-"""Bits behind the `a` that leave activations as they are."""
-_SAMPLES: Final = CalibrationPlan().samples
+"""Activation bits that mean floating point."""
 _OUTPUT_LAYER: Final = "lm_head"
 _MODES: Final = ("static", "dynamic")
 _HEAD: Final = re.compile(r"w([0-9]{1,9})a([0-9]{1,9})")
@@ -35,14 +49,14 @@ _POSSIBLE: Final = (
 
 
 class _Part(NamedTuple):
-    """What one word between two hyphens means."""
+    """The meaning of a word between two hyphens."""
 
     topic: str
-    """Two words on one topic cannot both hold."""
+    """Two words on one topic contradict each other."""
     values: Mapping[str, Any]
-    """Fields of the scheme, or of the calibration plan."""
-    homes: tuple[str, ...] = ("weights", *_MODES)
-    """What it may be said about: weights, or activations of these modes."""
+    """Fields of the scheme or of the calibration plan."""
+    sides: tuple[str, ...] = ("weights", *_MODES)
+    """Where the word may stand: before the mode, or behind one of these modes."""
 
 
 _WORDS: Final[Mapping[str, _Part]] = {
@@ -57,25 +71,25 @@ _WORDS: Final[Mapping[str, _Part]] = {
 
 
 def looks_like_scheme(text: str) -> bool:
-    """Whether somebody meant a scheme, right or wrong: it starts as `w8` or `W8`."""
+    """Whether a text, valid or not, is meant as a scheme: it starts like `w8` or `W8`."""
     return re.match(r"[wW][0-9]", text) is not None
 
 
 def parse_recipe(text: str) -> Recipe:
-    """Read a recipe from its short form; its name is the text as it stands.
+    """Parse a recipe's short form; the text becomes its name.
 
     Raises:
-        RecipeError: quoting the text and the part that is wrong.
+        RecipeError: The text is invalid; the message quotes it and the wrong part.
     """
     try:
         recipe = _parse(text)
     except RecipeError as error:
-        raise RecipeError(f"recipe {text!r}: {_lower_case(text) or error}") from None
+        raise RecipeError(f"recipe {text!r}: {_lower_case_hint(text) or error}") from None
     return replace(recipe, summary=describe(recipe))
 
 
-def _lower_case(text: str) -> str:
-    """Say that capitals are all that is wrong, where they are."""
+def _lower_case_hint(text: str) -> str:
+    """Return a hint if the text is valid in lower case; else an empty string."""
     try:
         _parse(text.lower())
     except RecipeError:
@@ -91,12 +105,12 @@ def _parse(text: str) -> Recipe:
     weight_bits, activation_bits = _parse_bits(head)
     modes = [word for word in words if word in _MODES]
     if len(modes) > 1:
-        raise _clash(*modes[:2])
+        raise _conflict(*modes[:2])
     cut = words.index(modes[0]) if modes else len(words)
-    floats = activation_bits == _FLOATING_POINT
-    weights = WeightScheme(bits=weight_bits, **_parse_side(words[:cut], "a16" if floats else "weights"))
+    weight_only = activation_bits == _FLOATING_POINT
+    weights = WeightScheme(bits=weight_bits, **_parse_words(words[:cut], "a16" if weight_only else "weights"))
     recipe = Recipe(name=text, summary="", weights=weights, kept=() if plus else (_OUTPUT_LAYER,))
-    if not floats:
+    if not weight_only:
         return _add_activations(recipe, activation_bits, words[cut:])
     if modes:
         raise RecipeError(f"{modes[0]!r} is about activations, which a16 leaves in floating point.")
@@ -104,11 +118,11 @@ def _parse(text: str) -> Recipe:
 
 
 def _add_activations(recipe: Recipe, bits: int, words: Sequence[str]) -> Recipe:
-    """Read `static` or `dynamic`, if it is there, and what stands behind it."""
-    values = _parse_side(words[1:], words[0]) if words else {}
+    """Parse `static` or `dynamic`, if given, and the words behind it."""
+    values = _parse_words(words[1:], words[0]) if words else {}
     if words[:1] != ["static"]:
         return replace(recipe, activations=ActivationScheme(bits=bits, **values))
-    calibration = CalibrationPlan(samples=values.pop("samples", _SAMPLES))
+    calibration = CalibrationPlan(samples=values.pop("samples", CalibrationPlan().samples))
     values = {"dynamic": False, "granularity": "per_tensor", **values}
     return replace(recipe, activations=ActivationScheme(bits=bits, **values), calibration=calibration)
 
@@ -123,40 +137,27 @@ def _parse_bits(head: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _parse_side(words: Sequence[str], side: str) -> dict[str, Any]:
-    """Read the words about `weights` (`a16`: and there is no other side), or those behind `static` or `dynamic`."""
-    found: dict[str, str] = {}
+def _parse_words(words: Sequence[str], side: str) -> dict[str, Any]:
+    """Parse the words about `weights` (`a16`: without quantized activations), or behind `static` or `dynamic`."""
+    topics: dict[str, str] = {}
     values: dict[str, Any] = {}
     for word in words:
-        part = _part(word)
-        if ("weights" if side == "a16" else side) not in part.homes:
+        part = _parse_word(word)
+        if ("weights" if side == "a16" else side) not in part.sides:
             raise _misplaced(word, part, side)
-        if part.topic in found:
-            raise _clash(found[part.topic], word)
-        found[part.topic] = word
+        if part.topic in topics:
+            raise _conflict(topics[part.topic], word)
+        topics[part.topic] = word
         values |= part.values
     return values
 
 
-def _misplaced(word: str, part: _Part, side: str) -> RecipeError:
-    if part.homes == ("weights",):
-        return RecipeError(f"{word!r} is about weights, and belongs in front of {side!r}.")
-    if side == "a16":
-        return RecipeError(f"{word!r} is about activations, which a16 leaves in floating point.")
-    return RecipeError(f"{word!r} is about activations, and belongs behind {' or '.join(map(repr, part.homes))}.")
-
-
-def _part(word: str) -> _Part:
-    """Return the meaning of a word.
-
-    Raises:
-        RecipeError: when it has none, with the nearest that has.
-    """
+def _parse_word(word: str) -> _Part:
     if word in _WORDS:
         return _WORDS[word]
     match = _NUMBERED.fullmatch(word)
     if match is None:
-        raise RecipeError(_no_part(word))
+        raise RecipeError(_unknown_word(word))
     if match["percent"]:
         return _Part("clip", {"clip": "percentile", "percentile": float(match["percent"])})
     if match["group"]:
@@ -166,7 +167,7 @@ def _part(word: str) -> _Part:
     return _Part("calibration", {"samples": int(match["texts"])}, ("static",))
 
 
-def _no_part(word: str) -> str:
+def _unknown_word(word: str) -> str:
     if not word:
         return "there is nothing behind one of the hyphens."
     # Not 'asym' for 'sym', which is the default and its opposite.
@@ -174,48 +175,23 @@ def _no_part(word: str) -> str:
     return f"{word!r} is no part of a recipe. {did_you_mean(word, known)}{_POSSIBLE}"
 
 
-def _clash(first: str, second: str) -> RecipeError:
+def _misplaced(word: str, part: _Part, side: str) -> RecipeError:
+    if part.sides == ("weights",):
+        return RecipeError(f"{word!r} is about weights, and belongs in front of {side!r}.")
+    if side == "a16":
+        return RecipeError(f"{word!r} is about activations, which a16 leaves in floating point.")
+    return RecipeError(f"{word!r} is about activations, and belongs behind {' or '.join(map(repr, part.sides))}.")
+
+
+def _conflict(first: str, second: str) -> RecipeError:
     if first == second:
         return RecipeError(f"{second!r} is there twice.")
     return RecipeError(f"{first!r} and {second!r} contradict each other; choose one.")
 
 
-def format_recipe(recipe: Recipe) -> str:
-    """Write a recipe in its shortest form, from which `parse_recipe` reads the same one but for name and summary.
-
-    Raises:
-        RecipeError: when it has something that the short form cannot say, such as rules for single layers.
-    """
-    weights, activations, calibration = recipe.weights, recipe.activations, recipe.calibration
-    text = ""
-    if weights:
-        words = [f"w{weights.bits}a{activations.bits if activations else _FLOATING_POINT}"]
-        words += {"per_tensor": ["tensor"], "per_group": [f"g{weights.group_size}"]}.get(weights.granularity, [])
-        words += _clip_words(weights.clip, weights.percentile)
-        words += _activation_words(activations, calibration.samples if calibration else None) if activations else []
-        text = "-".join(words) + ("" if recipe.kept else f"+{_OUTPUT_LAYER}")
-    if not text or replace(_parse(text), name=recipe.name, summary=recipe.summary) != recipe:
-        raise RecipeError(f"recipe {recipe.name!r} has no short form: {describe(recipe)}.")
-    return text
-
-
-def _activation_words(scheme: ActivationScheme, n_texts: int | None) -> list[str]:
-    words = _clip_words(scheme.clip, scheme.percentile) + ([] if scheme.symmetric else ["asym"])
-    if not scheme.dynamic:
-        return ["static", *words, *([] if n_texts in {None, _SAMPLES} else [f"n{n_texts}"])]
-    words = (["tensor"] if scheme.granularity == "per_tensor" else []) + words
-    return ["dynamic", *words] if words else []
-
-
-def _clip_words(clip: ClipMethod, percentile: float | None) -> list[str]:
-    if percentile is not None:
-        return [f"p{repr(float(percentile)).removesuffix('.0')}"]
-    return [] if clip == "minmax" else [clip]
-
-
 def describe(recipe: Recipe) -> str:
-    """Put what a recipe does into one line: `8-bit weights per channel, 8-bit activations per token; lm_head kept`."""
-    parts = [_describe_most(recipe)]
+    """Describe a recipe in one line: `8-bit weights per channel, 8-bit activations per token; lm_head kept`."""
+    parts = [_describe_default(recipe)]
     parts += [f"{rule.pattern}: {_describe_schemes(rule.weights, rule.activations)}" for rule in recipe.rules]
     if plan := recipe.calibration:
         parts.append(f"calibrated on {plan.samples} texts of at most {plan.characters} characters")
@@ -227,8 +203,8 @@ def describe(recipe: Recipe) -> str:
     return "; ".join(parts)
 
 
-def _describe_most(recipe: Recipe) -> str:
-    """Say what becomes of the layers that no rule is for."""
+def _describe_default(recipe: Recipe) -> str:
+    """Describe the scheme of the layers without a rule."""
     if recipe.quantizer:
         return f"{recipe.config} of {recipe.quantizer}"
     if recipe.weights:
@@ -238,18 +214,15 @@ def _describe_most(recipe: Recipe) -> str:
 
 
 def _describe_schemes(weights: WeightScheme, activations: ActivationScheme | None) -> str:
-    sharing = f"in groups of {weights.group_size}" if weights.group_size else _per(weights.granularity)
+    sharing = f"in groups of {weights.group_size}" if weights.group_size else weights.granularity.replace("_", " ")
     text = f"{weights.bits}-bit weights {sharing}{_clipped(weights.clip, weights.percentile)}, "
     if activations is None:
         return f"{text}activations in floating point"
-    if activations.granularity == "per_tensor":  # scales per token can only be dynamic, which needs no word
-        text += "dynamic " if activations.dynamic else "static "
-    text += f"{'' if activations.symmetric else 'asymmetric '}{activations.bits}-bit activations "
-    return text + _per(activations.granularity) + _clipped(activations.clip, activations.percentile)
-
-
-def _per(granularity: str) -> str:
-    return granularity.replace("_", " ")
+    mode = "" if activations.granularity == "per_token" else "dynamic " if activations.dynamic else "static "
+    grid = "" if activations.symmetric else "asymmetric "
+    sharing = activations.granularity.replace("_", " ")
+    clipped = _clipped(activations.clip, activations.percentile)
+    return f"{text}{mode}{grid}{activations.bits}-bit activations {sharing}{clipped}"
 
 
 def _clipped(clip: ClipMethod, percentile: float | None) -> str:
@@ -258,10 +231,10 @@ def _clipped(clip: ClipMethod, percentile: float | None) -> str:
 
 
 def expand_braces(text: str) -> list[str]:
-    """Write out alternatives: `w{8,4}a16` is `w8a16` and `w4a16`; several braces multiply, the last changes fastest.
+    """Expand alternatives: `w{8,4}a16` is `w8a16` and `w4a16`; several braces multiply, the last changes fastest.
 
     Raises:
-        RecipeError: when braces are nested, empty or not closed.
+        RecipeError: Braces are nested, empty or not closed.
     """
     pieces = re.split(r"\{([^{}]*)\}", text)
     if any(brace in piece for piece in pieces[::2] for brace in "{}"):
@@ -269,6 +242,6 @@ def expand_braces(text: str) -> list[str]:
     if "" in pieces[1::2]:
         raise RecipeError(f"recipe {text!r} has braces with nothing between them; write 'w{{8,4}}a16'.")
     alternatives = (
-        [choice.strip() for choice in piece.split(",")] if place % 2 else [piece] for place, piece in enumerate(pieces)
+        [choice.strip() for choice in piece.split(",")] if index % 2 else [piece] for index, piece in enumerate(pieces)
     )
     return ["".join(choice) for choice in itertools.product(*alternatives)]

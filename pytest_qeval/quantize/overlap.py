@@ -1,8 +1,4 @@
-"""Whether calibration texts contain benchmark problems.
-
-A model calibrated on the problems it is then judged on looks better than it is, so texts are compared before they are
-used.
-"""
+"""Detect calibration texts that contain benchmark problems: a model calibrated on them looks better than it is."""
 
 from __future__ import annotations
 
@@ -31,30 +27,30 @@ class Overlap:
     """Index of the text."""
     task_id: str
     share: float
-    """Of the distinct n-grams of the shorter one, 0.5 to 1."""
+    """Common n-grams divided by the distinct n-grams of the shorter one, 0.5 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Code:
-    """A text or a problem, without the whitespace that does not matter here."""
+    """A tokenized text or problem."""
 
     line: str
-    """Its tokens, each between blanks: part of another line exactly where the tokens are part of the other's."""
+    """The tokens, each between blanks: a substring of another line if and only if the tokens are part of its tokens."""
     grams: frozenset[_Gram]
-    """Distinct n-grams; none where there are too few tokens."""
+    """Distinct n-grams; empty if there are too few tokens."""
 
 
 def find_overlap(texts: Sequence[str], problems: Iterable[tuple[str, str]]) -> Overlap | None:
     """Return the first text that overlaps with a problem, and the problem it shares most with; None if there is none.
 
-    Texts are compared as tokens: words, and symbols one by one, so that neither indentation nor line breaks matter. Two
-    overlap when at least half of the distinct 13-grams of the one with fewer occur in the other. Brown et al. (see
-    `NGRAM_TOKENS`) discard what shares a single one; half of them passes idioms, and still catches texts that are cut
-    or prefixed. One of fewer than 13 tokens overlaps when the other contains it as a whole.
+    Texts are compared as tokens (words and single symbols), so that indentation and line breaks do not matter. Two
+    overlap if at least half of the distinct 13-grams of the one with fewer occur in the other. Brown et al. (see
+    `NGRAM_TOKENS`) discard texts that share a single one; half of them tolerates idioms and still detects texts that
+    are cut or prefixed. A text of fewer than 13 tokens overlaps if the other contains it as a whole.
 
     Args:
-        texts: calibration texts.
-        problems: task ids, each with all that must not be seen, such as prompt and reference solution.
+        texts: Calibration texts.
+        problems: Task ids, each with the text that must not be seen, such as prompt and reference solution.
     """
     task_ids, codes = [], []
     for task_id, problem in problems:
@@ -76,7 +72,7 @@ def _read(text: str) -> _Code:
 
 
 def _index(codes: Sequence[_Code]) -> dict[_Gram, list[int]]:
-    """Say for each n-gram which problems have it."""
+    """Return the problems of each n-gram."""
     index: dict[_Gram, list[int]] = {}
     for number, code in enumerate(codes):
         for gram in code.grams:
@@ -85,7 +81,7 @@ def _index(codes: Sequence[_Code]) -> dict[_Gram, list[int]]:
 
 
 def _shares(text: _Code, codes: Sequence[_Code], index: dict[_Gram, list[int]]) -> Iterator[tuple[int, float]]:
-    """Yield every problem that overlaps with a text, and how much of the shorter one is shared."""
+    """Yield every problem that overlaps with a text, with the share of common n-grams."""
     if not text.line.strip():
         return
     common = Counter(chain.from_iterable(index.get(gram, ()) for gram in text.grams))

@@ -1,62 +1,65 @@
-"""What was done to a model: one record per linear layer, and what follows from them."""
+"""The result of quantizing a model, one record per linear layer, and the interface of other packages' quantizers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-__all__ = ["ExecutionKind", "LayerRecord", "Quantization"]
+from pytest_qeval.quantize.recipe import Recipe
+
+__all__ = ["ExecutionKind", "LayerRecord", "Quantization", "Quantizer"]
 
 ExecutionKind = Literal["native", "simulated", "full precision"]
-"""native: a kernel computes on the integers. simulated: rounded values, floating-point arithmetic: speed and size are
-not those of the scheme. full precision: nothing was rounded."""
+"""native: a kernel computes with the integers. simulated: rounded values, computed in floating point, so that speed and
+size are not those of the scheme. full precision: nothing was rounded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerRecord:
-    """What became of one linear layer."""
+    """The result for one linear layer."""
 
     name: str
     shape: tuple[int, int]
     """(out_features, in_features)"""
     bits: int
-    """Bits per weight, scales not counted; those of the floating-point type where the layer is kept."""
+    """Bits per weight without scales; those of the floating-point type if the layer is kept."""
     kept: bool
     bytes_before: int
-    """Of the weight, without the bias."""
+    """Bytes of the weight, without the bias."""
     bytes_after: int
-    """Of the weight with its scales, as it is held; where execution is simulated, what packed storage would need."""
+    """Bytes of the weight and its scales in memory; if execution is simulated, those of packed storage."""
     granularity: str = ""
-    """`per_tensor`, `per_channel`, `per_group(128)`; empty for a layer that is kept."""
+    """`per_tensor`, `per_channel`, `per_group(128)`; empty if the layer is kept."""
     execution: ExecutionKind = "full precision"
     note: str = ""
-    """Why there is no speed-up here, for a layer that has no fast kernel; else empty."""
+    """Why the layer is not faster, if it has no fast kernel; else empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantization:
-    """What `quantize_` did to a model."""
+    """The result of `quantize_`."""
 
     layers: tuple[LayerRecord, ...]
-    """Every linear layer once, kept ones included, in the model's order; empty when nothing was quantized."""
+    """Every linear layer once, including kept ones, in the model's order; empty if nothing was quantized."""
     parameters: int
-    """Of the whole model before quantization, shared ones counted once."""
+    """Parameters of the whole model before quantization, shared ones counted once."""
     duration_s: float
 
     @property
     def execution(self) -> ExecutionKind:
-        """Simulated as soon as one layer is: the model's speed is then not the recipe's."""
+        """Simulated if any layer is, because the model's speed is then not the recipe's."""
         kinds = {layer.execution for layer in self.layers if not layer.kept}
         return "simulated" if "simulated" in kinds else "native" if kinds else "full precision"
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Why layers are no faster, each reason once."""
+        """The layers' notes, each once."""
         return tuple(dict.fromkeys(layer.note for layer in self.layers if layer.note))
 
     @property
     def quantized_layers(self) -> int:
-        """How many layers were quantized."""
+        """Number of quantized layers."""
         return sum(not layer.kept for layer in self.layers)
 
     @property
@@ -72,10 +75,30 @@ class Quantization:
 
     @property
     def bytes_after(self) -> int:
-        """Bytes of the quantized layers' weights and scales now (or in packed storage, where simulated)."""
+        """Bytes of the quantized layers' weights and scales (if simulated, in packed storage)."""
         return sum(layer.bytes_after for layer in self.layers if not layer.kept)
 
     @property
     def simulated_savings_bytes(self) -> int:
-        """Bytes that packed storage would save where execution is only simulated."""
+        """Bytes that packed storage would save for layers with simulated execution."""
         return sum(layer.bytes_before - layer.bytes_after for layer in self.layers if layer.execution == "simulated")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantizer:
+    """A registered quantizer: `torchao` in `--qeval-recipe torchao:Int8WeightOnlyConfig`."""
+
+    name: str
+    summary: str
+    """One line for `--qeval-list quantizers`."""
+    recipe: Callable[[str], Recipe]
+    """Turn the text behind the colon into a recipe, without importing torch.
+
+    Raises `RecipeError` for a config that does not exist, `MissingPackageError` if the package is not installed.
+    """
+    apply: Callable[[Any, Recipe, Callable[[], None]], Sequence[LayerRecord]]
+    """Quantize a `torch.nn.Module` in place, and return one record per linear layer, in the model's order.
+
+    Arguments: model, recipe, and a function that runs the model over the calibration texts, for recipes with a
+    calibration plan. Raises `RecipeError` if the recipe does not fit the model.
+    """

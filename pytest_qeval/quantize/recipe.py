@@ -1,4 +1,4 @@
-"""Recipes: what is done to a model before it is asked, as plain values that can be compared and reported."""
+"""Recipes: how a model is quantized, as plain values that can be compared and reported."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ __all__ = [
 ]
 
 Dtype = Literal["checkpoint", "float32", "bfloat16"]
-"""Floating-point type that the model is loaded in; `checkpoint` is whatever its weights are stored in."""
+"""Floating-point type in which the model is loaded; `checkpoint` is the type of the stored weights."""
 
 ClipMethod = Literal["minmax", "mse", "entropy", "percentile"]
-"""How large a value the last step of the grid stands for: `minmax` the largest there is, `mse` the one that moves all
-values least (mean squared error), `entropy` the one that keeps their distribution best (Kullback-Leibler divergence),
-`percentile` the one that so many per cent of the magnitudes do not exceed. Whatever is larger is clipped."""
+"""The largest value that the grid represents: `minmax` the largest there is, `mse` the one with the least mean squared
+error, `entropy` the one that preserves the distribution best (Kullback-Leibler divergence), `percentile` the one that
+this percentage of the magnitudes does not exceed. Larger values are clipped."""
 
 EXPORT_FILE = "qeval.json"
-"""What makes a folder an exported checkpoint of this program: its recipe lies there."""
+"""Identifies a folder as an exported checkpoint of this program, and holds its recipe."""
 
 _BITS = range(2, 9)
 _ACTIVATION_BITS = range(4, 9)
@@ -36,26 +36,26 @@ _ACTIVATION_BITS = range(4, 9)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightScheme:
-    """How the weights of a linear layer become integers; always symmetric, so that zero stays zero.
+    """How the weights of a linear layer are quantized; always symmetric, so that zero stays zero.
 
     Raises:
-        RecipeError: when the parts do not fit together.
+        RecipeError: Fields contradict each other.
     """
 
     bits: int
     """2 to 8; the grid of `b` bits is -(2^(b-1) - 1) … 2^(b-1) - 1."""
     granularity: Literal["per_tensor", "per_channel", "per_group"] = "per_channel"
-    """How many weights share a scale: all, those of one output feature, or `group_size` neighbours of one output
-    feature (the last group of a row may be shorter)."""
+    """Which weights share a scale: all, those of one output feature, or `group_size` neighbours of one output feature
+    (the last group of a row may be shorter)."""
     group_size: int | None = None
     """For `per_group` only: 8 or more."""
     clip: ClipMethod = "minmax"
-    """Not `entropy`, which needs a histogram of many values."""
+    """Not `entropy`, which needs a histogram."""
     percentile: float | None = None
     """For `percentile` only: above 50, at most 100."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Check the fields."""
         if self.bits not in _BITS:
             raise RecipeError(f"weights of {self.bits} bits: 2 to 8 are possible.")
         if (self.granularity == "per_group") != (self.group_size is not None):
@@ -69,28 +69,28 @@ class WeightScheme:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivationScheme:
-    """How the inputs of a linear layer become integers.
+    """How the inputs of a linear layer are quantized.
 
     Raises:
-        RecipeError: when the parts do not fit together.
+        RecipeError: Fields contradict each other.
     """
 
     bits: int = 8
     """4 to 8."""
     granularity: Literal["per_token", "per_tensor"] = "per_token"
     """`per_token`: one scale per row, so that a completion does not depend on its neighbours in the batch.
-    `per_tensor`: one for all rows that are multiplied together, or, where static, one for ever."""
+    `per_tensor`: one for all rows that are multiplied together, or, if static, one for all inputs."""
     dynamic: bool = True
-    """Whether scales are computed from the values at hand; else calibration has fixed them before."""
+    """Whether scales are computed from the inputs; otherwise they are fixed by calibration."""
     clip: ClipMethod = "minmax"
     """Anything but `minmax` needs calibration."""
     percentile: float | None = None
     """For `percentile` only: above 50, at most 100."""
     symmetric: bool = True
-    """Whether zero is the middle of the grid; else the grid spans from the smallest value to the largest."""
+    """Whether zero is the middle of the grid; otherwise the grid spans from the smallest value to the largest."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Check the fields."""
         if self.bits not in _ACTIVATION_BITS:
             raise RecipeError(f"activations of {self.bits} bits: 4 to 8 are possible, or 16 for floating point.")
         if not self.dynamic and self.granularity == "per_token":
@@ -102,18 +102,18 @@ class ActivationScheme:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationPlan:
-    """What static activations are observed on: each text is a prompt, and the model continues it."""
+    """On what static activations are observed: the model reads each text and continues it."""
 
     samples: int = 128
     characters: int = 512
-    """To which every text is cut."""
+    """Every text is cut to this length."""
     new_tokens: int = 32
-    """Generated after every text, and observed too."""
+    """Generated after every text and observed too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerRule:
-    """Another scheme for some layers."""
+    """A different scheme for some layers."""
 
     pattern: str
     """As in `Recipe.kept`."""
@@ -123,11 +123,11 @@ class LayerRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """A named way of making a model cheaper, or of leaving it as it is."""
+    """A named way to quantize a model, or to leave it as it is."""
 
     name: str
     summary: str
-    """One honest line for `--qeval-list recipes` and the report."""
+    """One line for `--qeval-list recipes` and the report."""
     dtype: Dtype = "checkpoint"
     weights: WeightScheme | None = None
     """None leaves the weights in floating point."""
@@ -137,16 +137,16 @@ class Recipe:
     """Linear layers that stay in floating point: `fnmatch` patterns of module names, a bare name also matching
     the last component of a dotted one (`lm_head` keeps `model.lm_head`)."""
     rules: tuple[LayerRule, ...] = ()
-    """Layers that are treated otherwise; the first rule that matches counts, `kept` comes before all of them."""
+    """Different schemes for some layers; the first matching rule applies, and `kept` takes precedence over all."""
     calibration: CalibrationPlan | None = None
-    """How static activations are calibrated; None where there are none."""
+    """How static activations are calibrated; None if there are none."""
     quantizer: str = ""
     """The registered quantizer that applies the recipe; empty for this package's own schemes above."""
     config: str = ""
-    """What that quantizer is told, such as `Int8WeightOnlyConfig`."""
+    """The quantizer's configuration, such as `Int8WeightOnlyConfig`."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Check the fields."""
         if self.activations and not self.weights:
             raise RecipeError(f"recipe {self.name!r}: activations are quantized together with weights, not alone.")
         if self.needs_calibration != (self.calibration is not None) and not self.quantizer:
@@ -170,16 +170,17 @@ class Recipe:
 
     @property
     def scheme(self) -> str:
-        """The literature's short form, such as `W8A8`; `A16` says that activations stay in floating point."""
+        """The short form of the literature, such as `W8A8`; `A16` means floating-point activations."""
         if self.quantizer:
             return self.config
         if self.weights is None and not self.rules:
             return {"float32": "W32A32", "bfloat16": "W16A16", "checkpoint": "full precision"}[self.dtype]
-        base = _short(self.weights, self.activations) if self.weights else "W16A16"
+        activation_bits = self.activations.bits if self.activations else 16
+        base = f"W{self.weights.bits}A{activation_bits}" if self.weights else "W16A16"
         return base + (" mixed" if self.rules else "")
 
     def to_dict(self) -> Json:
-        """Return the recipe's part of the report, made of plain values only; the name is the key it is filed under."""
+        """Return the recipe's entry in the report, in plain values; its key there is the name."""
         return {
             "summary": self.summary,
             "scheme": self.scheme,
@@ -188,10 +189,6 @@ class Recipe:
             "activations": asdict(self.activations) if self.activations else None,
             "kept": list(self.kept) if self.quantizes else [],
         }
-
-
-def _short(weights: WeightScheme, activations: ActivationScheme | None) -> str:
-    return f"W{weights.bits}A{activations.bits if activations else 16}"
 
 
 def _check_percentile(clip: ClipMethod, percentile: float | None) -> None:

@@ -1,15 +1,15 @@
-"""Recipes that one line cannot say: a TOML file with a scheme, exceptions for some layers, and calibration.
+"""Read a recipe from a TOML file: a scheme, exceptions for some layers, and calibration.
 
 scheme = "w8a8-static-mse"      # optional when there are layers
 summary = "first try"           # optional, as is name (default: the file's)
 kept = ["lm_head", "*.0.mlp.*"] # default ["lm_head"]
 
-[calibration]                   # only where something is static
+[calibration]                   # only for static activations
 samples = 64
 
-[[layers]]                      # the first pattern that matches counts
+[[layers]]                      # the first matching pattern applies
 pattern = "*.down_proj"
-scheme = "w4a16-g128"           # or "kept", which comes before all others
+scheme = "w4a16-g128"           # or "kept", which takes precedence over all others
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def read_recipe_file(path: Path | str) -> Recipe:
     """Read a recipe from a TOML file.
 
     Raises:
-        RecipeError: naming the file and the key that is wrong.
+        RecipeError: The file is invalid; the message names the file and the wrong key.
     """
     path = Path(path)
     table = read_toml(path, kind="recipe file", error=RecipeError)
@@ -60,7 +60,7 @@ def read_recipe_file(path: Path | str) -> Recipe:
 
 
 def _parse(table: Table, scheme: str) -> Recipe:
-    """Read what the key `scheme` says."""
+    """Parse the value of the key `scheme`."""
     try:
         return parse_recipe(scheme)
     except RecipeError as error:
@@ -75,7 +75,7 @@ def _kept(table: Table, base: Recipe) -> tuple[str, ...]:
 
 
 def _layer(table: Table) -> LayerRule | str:
-    """Read one of `[[layers]]`: a rule, or the pattern of layers that are kept."""
+    """Read one `[[layers]]` table: a rule, or the pattern of layers that are kept."""
     table.check_keys(_LAYER_KEYS)
     pattern, scheme = table.line("pattern"), table.line("scheme")
     if pattern is None or scheme is None:
@@ -88,12 +88,12 @@ def _layer(table: Table) -> LayerRule | str:
             f"{table.where}: the key 'scheme' says something about the whole model, {scheme!r}: "
             "write the number of texts under [calibration], and '+lm_head' behind the scheme at the top."
         )
-    assert recipe.weights is not None  # noqa: S101 - there is no scheme without
+    assert recipe.weights is not None  # noqa: S101 - every scheme has weights
     return LayerRule(pattern=pattern, weights=recipe.weights, activations=recipe.activations)
 
 
 def _calibration(table: Table, base: Recipe, rules: tuple[LayerRule, ...]) -> CalibrationPlan | None:
-    """Join what the scheme says with `[calibration]`."""
+    """Combine the calibration of the scheme with the table `[calibration]`."""
     counts = table.table("calibration")
     counts.check_keys(_CALIBRATION_KEYS)
     if not base.calibration and not any(rule.activations and not rule.activations.dynamic for rule in rules):

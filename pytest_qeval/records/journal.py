@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import IO
 
 from pytest_qeval.errors import DataError
-from pytest_qeval.records.checks import check_message, decode
-from pytest_qeval.schema import Json
+from pytest_qeval.records.checks import decode_json, read_message
+from pytest_qeval.records.messages import Message, RunStart, to_plain
 
 __all__ = ["Journal", "read_journal"]
 
@@ -21,19 +21,19 @@ _LONGEST_LINE = 64 * 2**20
 
 
 class Journal:
-    """Appends JSON lines; an earlier journal of the same name is kept beside it as `records.jsonl.bak`."""
+    """Writes JSON lines; an earlier journal of the same name is kept beside it as `records.jsonl.bak`."""
 
     def __init__(self, path: Path) -> None:
         """Make the folder and an empty file."""
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             path.replace(path.with_name(f"{path.name}.bak"))
-        # A program under test may raise an error whose text holds half a surrogate pair, which UTF-8 cannot say.
+        # A program under test may raise an error whose text holds half a surrogate pair, which UTF-8 cannot encode.
         self._file: IO[str] = path.open("w", encoding="utf-8", errors="replace")
 
-    def write(self, message: Json) -> None:
+    def write(self, message: Message) -> None:
         """Append one line and hand it to the operating system."""
-        self._file.write(json.dumps(message, ensure_ascii=False) + "\n")
+        self._file.write(json.dumps(to_plain(message), ensure_ascii=False) + "\n")
         self._file.flush()
 
     def close(self) -> None:
@@ -41,10 +41,11 @@ class Journal:
         self._file.close()
 
 
-def read_journal(path: Path) -> tuple[Json, tuple[Json, ...]]:
-    """Read a journal: the line that describes the run, and the messages in the order in which they came.
+def read_journal(path: Path) -> tuple[RunStart, tuple[Message, ...]]:
+    """Read a journal: its first line, and the messages in the order in which they came.
 
-    A last line that a crash cut off is left out, with a warning in the log; its case is then one of the missing.
+    Messages of unknown types are left out. A last line that a crash cut off is left out with a warning in the log; its
+    case is then one of the missing.
 
     Raises:
         DataError: naming file and line, when anything else is wrong.
@@ -53,28 +54,29 @@ def read_journal(path: Path) -> tuple[Json, tuple[Json, ...]]:
         messages = tuple(_messages(path))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}. Expected the records.jsonl of a run.") from error
-    if not messages:
+    if not messages or not isinstance(messages[0], RunStart):
         raise DataError(f"{path} holds no run: expected the records.jsonl of one that got as far as its first case.")
     return messages[0], messages[1:]
 
 
-def _messages(path: Path) -> Iterator[Json]:
+def _messages(path: Path) -> Iterator[Message]:
     for number, line in _lines(path):
         where = f"{path}, line {number}"
         try:
-            row = decode(line)
+            row = decode_json(line)
         except ValueError as error:
             if not line.endswith(b"\n"):
                 _LOG.warning("%s is cut off and left out: the run was ended while it was written.", where)
                 return
             raise DataError(f"{where}: not JSON ({error}). Was the file edited? Run the evaluation again.") from error
         try:
-            message = check_message(row)
+            message = read_message(row)
         except ValueError as error:
             raise DataError(f"{where}: {error}. Expected what a run of pytest-qeval writes.") from error
-        if (message["type"] == "run") != (number == 1):
+        if isinstance(message, RunStart) != (number == 1):
             raise DataError(f"{where}: expected the run's own line to be the first and the only one of its kind.")
-        yield message
+        if message is not None:
+            yield message
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:

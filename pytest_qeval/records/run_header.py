@@ -1,20 +1,19 @@
-"""Who runs what, where: the facts of a run that are known before anything is loaded."""
+"""The header of a run: what is known about it before anything is loaded."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any as Settings
 
-from pytest_qeval.benchmarks.selftest import NAME
 from pytest_qeval.facts import RunHeader
 from pytest_qeval.schema import Json
-from pytest_qeval.settings import file_stem
+from pytest_qeval.settings import GenerationSettings, file_stem
 
 __all__ = ["make_header", "run_id"]
 
@@ -35,48 +34,49 @@ _PACKAGES = (
 _LONGEST_ID = 80
 
 
-def run_id(settings: Settings, now: datetime) -> str:
-    """Name a run by second and recipes: `20260131-101500-int8`; many recipes are cut short."""
-    names = [NAME] if settings.selftest else map(file_stem, settings.candidates)
-    return "-".join([now.strftime("%Y%m%d-%H%M%S"), *names])[:_LONGEST_ID].rstrip("-")
+def run_id(recipes: Iterable[str], now: datetime) -> str:
+    """Name a run by second and recipes, such as `20260131-101500-int8`; a long name is cut."""
+    return "-".join([now.strftime("%Y%m%d-%H%M%S"), *map(file_stem, recipes)])[:_LONGEST_ID].rstrip("-")
 
 
 def make_header(
-    settings: Settings,
     *,
+    recipes: Iterable[str],
     model: Json,
     baseline_model: Json | None,
+    engine: str,
+    generation: GenerationSettings,
+    prompt_reason: str,
     sandbox: str,
     arguments: Sequence[str],
     now: datetime,
 ) -> RunHeader:
-    """Gather the header.
+    """Make the header of a run.
 
     Args:
-        settings: Of the run.
+        recipes: Names for the run's id.
         model: What the engine's source resolved to.
-        baseline_model: The same of the baseline's, where it is another one.
-        sandbox: Which isolation programs run in.
-        arguments: Of the command.
+        baseline_model: The same for the baseline, where it is another model.
+        engine: Name of the engine.
+        generation: How completions are generated.
+        prompt_reason: Why the prompt style is what it is.
+        sandbox: Isolation of the programs.
+        arguments: Arguments of the command.
         now: When the run begins.
     """
     return RunHeader(
-        id=run_id(settings, now),
+        id=run_id(recipes, now),
         started_at=now.isoformat(timespec="seconds"),
-        command=" ".join(["pytest", *map(_quoted, arguments)]),
+        command=shlex.join(["pytest", *arguments]),
         model=model,
         baseline_model=baseline_model,
-        engine=settings.model.engine,
-        generation=asdict(settings.generation),
+        engine=engine,
+        generation=asdict(generation),
         versions={"python": platform.python_version(), **_versions()},
         host=_host(),
         sandbox=sandbox,
-        prompt_reason=settings.prompt_reason,
+        prompt_reason=prompt_reason,
     )
-
-
-def _quoted(argument: str) -> str:
-    return f"'{argument}'" if " " in argument else argument
 
 
 def _versions() -> Json:

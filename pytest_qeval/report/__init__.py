@@ -1,1 +1,1 @@
-"""How it is said: one summary, several forms."""
+"""Reports: one summary, rendered in several forms."""

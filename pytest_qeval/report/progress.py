@@ -1,9 +1,10 @@
-"""Live progress while an engine works ahead: `int8 412/640 generated · 71 tok/s · eta 2:10`."""
+"""Live progress while an engine generates: `int8 412/640 generated · 71 tok/s · eta 2:10`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import IO
 
 from pytest_qeval.schema import EngineProgress
@@ -15,7 +16,7 @@ _EVERY_S_LOGGED = 30.0
 
 
 def describe(recipe: str, progress: EngineProgress) -> str:
-    """Say where an engine stands, in one line; the rest is estimated from the completions finished so far."""
+    """Render progress in one line; the time left is estimated from the completions finished so far."""
     parts = [f"{recipe} {progress.finished}/{progress.total} generated"]
     if progress.busy_s > 0 and progress.new_tokens:
         parts.append(f"{progress.new_tokens / progress.busy_s:.0f} tok/s")
@@ -25,45 +26,35 @@ def describe(recipe: str, progress: EngineProgress) -> str:
     return " · ".join(parts)
 
 
+@dataclass(kw_only=True)
 class ProgressLine:
-    """Shows progress below pytest's own line on a terminal, or now and then as a line of its own in a log."""
+    """Shows progress below pytest's own line on a terminal, or every half minute as a line of its own in a log."""
 
-    def __init__(
-        self,
-        *,
-        stream: IO[str],
-        rewrites: bool,
-        column: Callable[[], int],
-        clock: Callable[[], float],
-        uncaptured: Callable[[], AbstractContextManager[None]],
-    ) -> None:
-        """Prepare.
+    stream: IO[str]
+    rewrites: bool
+    """Whether the stream is a terminal that understands cursor movement."""
+    column: Callable[[], int]
+    """Returns the width of what pytest has written on the current line."""
+    clock: Callable[[], float]
+    """Returns seconds; only differences count."""
+    uncaptured: Callable[[], AbstractContextManager[None]]
+    """A context in which writing reaches the stream despite pytest's capturing."""
 
-        Args:
-            stream: where to write.
-            rewrites: whether the stream is a terminal that understands cursor movement.
-            column: width of what pytest has written on the current line.
-            clock: seconds, only differences count.
-            uncaptured: a context in which writing reaches the stream in spite of pytest's capturing.
-        """
-        self._stream = stream
-        self._rewrites = rewrites
-        self._column = column
-        self._clock = clock
-        self._uncaptured = uncaptured
-        self._last = clock()
+    def __post_init__(self) -> None:
+        """Start the clock; nothing is written yet."""
+        self._last = self.clock()
 
     def update(self, recipe: str, progress: EngineProgress) -> None:
         """Show progress, at most four times a second (every half minute in a log); erase it once all is generated."""
-        now, done = self._clock(), progress.finished == progress.total
-        if now - self._last < (_EVERY_S if self._rewrites else _EVERY_S_LOGGED) and not (done and self._rewrites):
+        now, done = self.clock(), progress.finished == progress.total
+        if now - self._last < (_EVERY_S if self.rewrites else _EVERY_S_LOGGED) and not (done and self.rewrites):
             return
         self._last = now
         text = "" if done else describe(recipe, progress)
-        with self._uncaptured():
-            if self._rewrites:
-                # One line down, rewrite, and back: pytest goes on where it was.
-                self._stream.write(f"\n\r\x1b[K{text}\x1b[1A\r" + f"\x1b[{self._column()}C" * (self._column() > 0))
+        with self.uncaptured():
+            if self.rewrites:
+                # One line down, rewrite, and back: pytest continues where it was.
+                self.stream.write(f"\n\r\x1b[K{text}\x1b[1A\r" + f"\x1b[{self.column()}C" * (self.column() > 0))
             elif text:
-                self._stream.write(f"\n[{text}]\n")
-            self._stream.flush()
+                self.stream.write(f"\n[{text}]\n")
+            self.stream.flush()

@@ -1,35 +1,23 @@
-"""What a run can prove, said before it costs anything."""
+"""What a run can prove, as lines before it starts."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
-from pytest_qeval.schema import Case
-from pytest_qeval.stats.paired import detectable_drop, problems_needed
+from pytest_qeval.summary.power import POWER, TYPICAL_DISCORDANCE, Prospect
 
-__all__ = ["prospects"]
-
-_DISCORDANCE = 0.08
-"""Share of problems that flip, as it is typical of int8; nobody knows it before."""
+__all__ = ["prospect_lines"]
 
 
-def prospects(cases: Iterable[Case], *, margin: Callable[[str], float]) -> Iterator[str]:
-    """Yield one line per benchmark: which drop of pass@1 its problems can prove not to be there.
-
-    Args:
-        cases: Everything that candidates are asked.
-        margin: The loss that the benchmark's evidence is about, as a fraction.
-    """
-    for benchmark, count in Counter(case.benchmark for case in set(cases)).items():
-        within, wanted = detectable_drop(count, discordance=_DISCORDANCE), margin(benchmark)
-        line = f"{benchmark}: {count} problems can prove a drop of {100 * within:.1f} points"
-        if within > wanted > 0:
-            needed = _rounded(problems_needed(wanted, discordance=_DISCORDANCE))
-            line += f"; for {100 * wanted:g} points take about {needed:,}"
-        yield f"{line} (80 % power, if {100 * _DISCORDANCE:.0f} % of them flip)"
+def prospect_lines(prospects: Iterable[Prospect]) -> Iterator[str]:
+    """Yield one line per benchmark: the drop of pass@1 that its problems can rule out."""
+    for one in prospects:
+        line = f"{one.benchmark}: {one.problems} problems can rule out a drop of {100 * one.detectable:.1f} points"
+        if one.needed is not None:
+            line += f"; for {100 * one.margin:g} points take about {_round(one.needed):,}"
+        yield f"{line} ({100 * POWER:.0f} % power, if {100 * TYPICAL_DISCORDANCE:.0f} % of them flip)"
 
 
-def _rounded(count: int) -> int:
+def _round(count: int) -> int:
     """Round to three significant digits: the share of flips is a guess."""
     return round(count, -max(0, len(str(count)) - 3))

@@ -1,21 +1,39 @@
-"""How robustness is said: the report's section `robustness`, and the lines of the terminal."""
+"""Robustness: the report's section `robustness`, and lines for the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
 
-from pytest_qeval.report.table import align
-from pytest_qeval.schema import Evidence, Json, Quantity, Undefined, quantity_to_dict
+from pytest_qeval.report.plain import to_plain, without
+from pytest_qeval.report.text import (
+    COLOURS,
+    Colour,
+    Line,
+    change,
+    evidence_at_margin,
+    p_value,
+    percent,
+    table,
+    value_and_interval,
+)
+from pytest_qeval.schema import Json, Undefined
 from pytest_qeval.summary.results import Summary
-from pytest_qeval.summary.robust_results import ALL, BrokenExample, RobustChange, RobustResult
+from pytest_qeval.summary.robust_comparison import RobustChange
+from pytest_qeval.summary.robust_examples import BrokenExample
+from pytest_qeval.summary.robustness import ALL, RobustResult
 
-__all__ = ["robust_lines", "robustness_dict"]
+__all__ = ["robustness_dict", "robustness_lines"]
 
-_Colour = Literal["green", "red", "yellow"]
-_COLOURS: Mapping[Evidence, _Colour] = {"worse": "red", "not worse": "green", "unproven": "yellow"}
-_MEASURES = {"nominal": "pass", "robust": "robust_pass", "drop": "robust_drop", "relative": "robust_relative"}
-"""Names of the means in the report, each with `@k`; `lost` and `gained` are called what they are."""
+_MEASURES: Mapping[str, str] = {
+    "nominal": "pass",
+    "robust": "robust_pass",
+    "drop": "robust_drop",
+    "relative": "robust_relative",
+    "lost": "lost",
+    "gained": "gained",
+}
+"""Names of the means in the report, each with `@k`."""
+_DIFF_COLOURS: Mapping[str, Colour] = {"-": "red", "+": "green"}
 _SHOWN_LINES = 12
 """Of a diff in the terminal; the report has all."""
 
@@ -25,177 +43,101 @@ def robustness_dict(summary: Summary) -> Json:
     section: dict[str, dict[str, Json]] = {}
     changes = {(one.benchmark, one.recipe, one.scope): one for one in summary.robust_changes}
     for result in summary.robust_results:
-        scopes = section.setdefault(result.benchmark, {}).setdefault(result.recipe, {})
-        change = changes.get((result.benchmark, result.recipe, result.scope))
-        scopes[result.scope] = {
-            **_counts(summary, result),
-            **_means(result),
+        found = changes.get((result.benchmark, result.recipe, result.scope))
+        section.setdefault(result.benchmark, {}).setdefault(result.recipe, {})[result.scope] = {
+            **to_plain(result.counts),
+            **{
+                f"{measure}@{k}": to_plain(getattr(means, name))
+                for k, means in result.means.items()
+                for name, measure in _MEASURES.items()
+            },
             "problems": result.problems,
-            "asked": result.asked,
+            "asked": result.planned,
             "unpaired": result.unpaired,
             "missing": result.missing,
-            "comparison": change and _change(change),
+            "comparison": found and without(found, "benchmark", "recipe", "scope"),
         }
     return section
 
 
-def _counts(summary: Summary, result: RobustResult) -> Json:
-    facts = [summary.perturbations[result.benchmark, name] for name in result.perturbations]
-    invalid: dict[str, str] = {}
-    for one in facts:
-        invalid |= one.reasons
-    return {
-        "perturbations": list(result.perturbations),
-        "category": facts[0].category if len({one.category for one in facts}) == 1 else None,
-        "level": facts[0].level if len({one.level for one in facts}) == 1 else None,
-        "seeds": max(one.seeds for one in facts),
-        **{name: sum(getattr(one, name) for one in facts) for name in ("applied", "unchanged", "repeated", "invalid")},
-        "invalid_cases": invalid,
-    }
-
-
-def _means(result: RobustResult) -> Json:
-    names = {**_MEASURES, "lost": "lost", "gained": "gained"}
-    return {
-        f"{said}@{k}": quantity_to_dict(getattr(means, name))
-        for k, means in result.means.items()
-        for name, said in names.items()
-    }
-
-
-def _change(change: RobustChange) -> Json:
-    return {
-        "baseline": change.baseline,
-        "drop_increase": quantity_to_dict(change.increase),
-        "robust_pass_delta": quantity_to_dict(change.delta),
-        "broken": list(change.broken),
-        "mended": list(change.mended),
-        "mcnemar_p": change.p,
-        "mcnemar_p_adjusted": change.p_adjusted,
-        "evidence": change.evidence,
-        "margin": change.margin,
-        "examples": [
-            {
-                "case": one.case,
-                "reason": one.reason,
-                "prompt_diff": one.prompt_diff,
-                "completion_diff": one.completion_diff,
-            }
-            for one in change.examples
-        ],
-    }
-
-
-def robust_lines(summary: Summary, benchmark: str) -> Iterator[tuple[str, _Colour | None]]:
-    """Yield lines and colours: categories and all in a table, then what became of each candidate, with one example."""
+def robustness_lines(summary: Summary, benchmark: str) -> Iterator[Line]:
+    """Yield a table of categories and all, then each candidate's change, with one example."""
     results = [one for one in summary.robust_results if one.benchmark == benchmark]
-    single = {name for one in results for name in one.perturbations}
+    single = {name for one in results for name in one.counts.perturbations}
     shown = [one for one in results if one.problems + one.missing and (one.scope not in single or len(single) == 1)]
     scopes = list(dict.fromkeys(one.scope for one in shown))
     shown.sort(key=lambda one: scopes.index(one.scope))
     changes = {(one.recipe, one.scope): one for one in summary.robust_changes if one.benchmark == benchmark}
     head = [f"{benchmark}, perturbed", "", "problems", "pass@1", "robust", "lost", "gained", "robust drop"]
-    rows = [[*_row(one), _last(one, changes)] for one in shown]
     last = "increase, pt [95 %]" if changes else "95 % interval"
-    yield from ((text, None) for text in align([[*head, last], *rows]))
-    yield from _left_out(summary, benchmark)
-    for change in summary.robust_changes:
-        if change.benchmark == benchmark and change.scope == ALL:
-            yield "", None
-            yield from _about(change, summary)
+    yield from table([[*head, last], *([*_row(one), _last_cell(one, changes)] for one in shown)])
+    yield from _count_lines([one for one in results if one.scope == ALL])
+    for found in changes.values():
+        if found.scope == ALL:
+            yield Line("")
+            yield from _change_lines(found, [one.scope for one in changes.values() if _is_worse_part(one, found)])
+
+
+def _is_worse_part(one: RobustChange, whole: RobustChange) -> bool:
+    return one.recipe == whole.recipe and one.scope != ALL and one.evidence == "worse"
 
 
 def _row(result: RobustResult) -> list[str]:
     means = result.means.get(1)
     missing = f" ({result.missing} missing!)" if result.missing else ""
     names = ("nominal", "robust", "lost", "gained", "drop")
-    shares = [_share(getattr(means, name)) if means else "" for name in names]
+    shares = [value_and_interval(getattr(means, name), percent)[0] if means else "" for name in names]
     return [f"  {result.scope}", result.recipe, f"{result.problems}{missing}", *shares]
 
 
-def _last(result: RobustResult, changes: Mapping[tuple[str, str], RobustChange]) -> str:
-    """Say how much more than the baseline's the drop is, since a drop alone says little of a recipe."""
-    change = changes.get((result.recipe, result.scope))
-    if change:
-        return _increase(change.increase)
+def _last_cell(result: RobustResult, changes: Mapping[tuple[str, str], RobustChange]) -> str:
+    """Return the drop's increase over the baseline's; without a baseline the drop's own interval."""
+    found = changes.get((result.recipe, result.scope))
+    if found:
+        return "–" if isinstance(found.drop_increase, Undefined) else change(found.drop_increase, unit="")
     means = result.means.get(1)
-    return _interval(means.drop) if means and not changes else ""
+    return value_and_interval(means.drop, percent)[1] if means and not changes else ""
 
 
-def _increase(increase: Quantity) -> str:
-    if isinstance(increase, Undefined):
-        return "–"
-    interval = _interval(increase, signed=True)
-    return f"{_points(increase.value)} [{interval}]" if interval else _points(increase.value)
-
-
-def _left_out(summary: Summary, benchmark: str) -> Iterator[tuple[str, _Colour | None]]:
-    """Say what could not be asked."""
-    facts = [one for (name, _), one in summary.perturbations.items() if name == benchmark]
-    counts = {name: sum(getattr(one, name) for one in facts) for name in ("unchanged", "repeated", "invalid")}
-    applied = sum(one.applied for one in facts)
-    left = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    whole = [one for one in summary.robust_results if (one.benchmark, one.scope) == (benchmark, ALL)]
-    asked, unpaired = (max((getattr(one, name) for one in whole), default=0) for name in ("asked", "unpaired"))
-    part = f", of which {asked} were selected" if asked < applied else ""
-    kinds = "1 perturbation" if len(facts) == 1 else f"{len(facts)} perturbations"
-    yield f"  {applied} questions from {kinds}{part}" + (f"; left out: {left}" if left else ""), None
+def _count_lines(results: list[RobustResult]) -> Iterator[Line]:
+    """Yield how many perturbed problems there are, how many were left out, and how many have no counterpart."""
+    counts = results[0].counts
+    left_out = {"unchanged": counts.unchanged, "repeated": counts.repeated, "invalid": counts.invalid}
+    left = ", ".join(f"{count} {name}" for name, count in left_out.items() if count)
+    planned, unpaired = max(one.planned for one in results), max(one.unpaired for one in results)
+    part = f", of which {planned} were selected" if planned < counts.applied else ""
+    kinds = "1 perturbation" if len(counts.perturbations) == 1 else f"{len(counts.perturbations)} perturbations"
+    yield Line(f"  {counts.applied} perturbed problems from {kinds}{part}" + (f"; left out: {left}" if left else ""))
     if unpaired:
-        nominal = "the same nominal was not selected, or answered by another number of samples"
-        yield f"  {unpaired} answers are compared with nothing: {nominal}", "yellow"
+        why = "the nominal case was not selected, or has another number of samples"
+        yield Line(f"  {unpaired} cases have no nominal completion to compare with: {why}", "yellow")
 
 
-def _about(change: RobustChange, summary: Summary) -> Iterator[tuple[str, _Colour | None]]:
-    increase = change.increase
-    name = f"  {change.recipe} against {change.baseline}: robust drop"
+def _change_lines(found: RobustChange, worse_scopes: list[str]) -> Iterator[Line]:
+    increase = found.drop_increase
+    name = f"  {found.recipe} against {found.baseline}: robust drop"
     if isinstance(increase, Undefined):
-        yield f"{name}: {increase.reason}", "yellow"
+        yield Line(f"{name}: {increase.reason}", "yellow")
         return
-    p, adjusted = f"{change.p:.2g}", f"{change.p_adjusted:.2g}"
-    said = f"p = {p}" if p == adjusted else f"p = {p} ({adjusted} corrected)"
-    interval = _interval(increase, signed=True)
-    about = f"{name} {_points(increase.value)} pt{f' [{interval}]' if interval else ''}, {said}"
-    yield f"{about}; {change.evidence} at a margin of {100 * change.margin:g} pt", _COLOURS[change.evidence]
-    only = (f"{len(broken)} robust under {recipe} only" for recipe, broken in _only(change).items())
-    yield f"    {', '.join(only)}", None
-    worse = [one for one in summary.robust_changes if _is_part(one, change) and one.evidence == "worse"]
-    if worse:
-        yield f"    worse by itself: {', '.join(one.scope for one in worse)}", "red"
-    if change.examples:
-        yield from _example(change.examples[0])
+    evidence = evidence_at_margin(found.evidence, found.margin)
+    yield Line(
+        f"{name} {change(increase)}, {p_value(found.mcnemar_p, found.mcnemar_p_adjusted)}; {evidence}",
+        COLOURS[found.evidence],
+    )
+    only = ((found.baseline, found.broken), (found.recipe, found.mended))
+    yield Line("    " + ", ".join(f"{len(labels)} robust under {recipe} only" for recipe, labels in only))
+    if worse_scopes:
+        yield Line(f"    worse on their own: {', '.join(worse_scopes)}", "red")
+    if found.examples:
+        yield from _example_lines(found.examples[0])
 
 
-def _only(change: RobustChange) -> Mapping[str, tuple[str, ...]]:
-    """Return the problems that only one of the two keeps when they are perturbed."""
-    return {change.baseline: change.broken, change.recipe: change.mended}
-
-
-def _is_part(one: RobustChange, whole: RobustChange) -> bool:
-    return (one.benchmark, one.recipe) == (whole.benchmark, whole.recipe) and one.scope != ALL
-
-
-def _example(example: BrokenExample) -> Iterator[tuple[str, _Colour | None]]:
-    yield f"    for example {example.case}: {example.reason}", None
+def _example_lines(example: BrokenExample) -> Iterator[Line]:
+    yield Line(f"    for example {example.case}: {example.reason}")
     for title, diff in (("prompt", example.prompt_diff), ("completion", example.completion_diff)):
         lines = [line for line in diff.splitlines() if not line.startswith(("---", "+++", "@@"))]
-        yield f"      {title}:", None
+        yield Line(f"      {title}:")
         for line in lines[:_SHOWN_LINES]:
-            yield f"        {line}", "red" if line.startswith("-") else "green" if line.startswith("+") else None
+            yield Line(f"        {line}", _DIFF_COLOURS.get(line[:1]))
         if len(lines) > _SHOWN_LINES:
-            yield f"        … {len(lines) - _SHOWN_LINES} more lines in report.json", None
-
-
-def _share(quantity: Quantity) -> str:
-    return "–" if isinstance(quantity, Undefined) else f"{quantity.value:.1%}".replace("-", "−")
-
-
-def _interval(quantity: Quantity, *, signed: bool = False) -> str:
-    if isinstance(quantity, Undefined) or quantity.low is None or quantity.high is None:
-        return quantity.reason if isinstance(quantity, Undefined) else ""
-    if signed:
-        return f"{_points(quantity.low)}, {_points(quantity.high)}"
-    return f"{quantity.low:.1%} – {quantity.high:.1%}".replace("-", "−")
-
-
-def _points(fraction: float) -> str:
-    return f"{100 * fraction:+.1f}".replace("-", "−")
+            yield Line(f"        … {len(lines) - _SHOWN_LINES} more lines in report.json")

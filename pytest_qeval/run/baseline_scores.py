@@ -8,10 +8,11 @@ from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.engines.base import ModelEngine
 from pytest_qeval.errors import UsageError
 from pytest_qeval.measure.topk import Scores
+from pytest_qeval.records.messages import BaselineScores as BaselineScoresMessage
+from pytest_qeval.records.messages import Message
 from pytest_qeval.run.benchmarks import BenchmarkLoader
 from pytest_qeval.run.engines import EngineLoader
-from pytest_qeval.schema import Json
-from pytest_qeval.verdict.baseline.reuse import Saved
+from pytest_qeval.verdict.baseline.reuse import SavedBaseline
 
 __all__ = ["BaselineScores"]
 
@@ -23,10 +24,10 @@ class BaselineScores:
         self,
         settings: RunSettings,
         *,
-        saved: Saved | None,
+        saved: SavedBaseline | None,
         benchmarks: BenchmarkLoader,
         engines: EngineLoader,
-        post: Callable[[Json], None],
+        post: Callable[[Message], None],
     ) -> None:
         """Measure nothing yet."""
         self._settings = settings
@@ -47,7 +48,8 @@ class BaselineScores:
             UsageError: when a saved baseline that the user named has none.
         """
         if benchmark not in self._scores:
-            saved = self._from_saved(benchmark)
+            task_ids = {case.task_id for case in self._benchmarks.cases(benchmark)}
+            saved = self._saved.scores(benchmark, task_ids) if self._saved else None
             if saved is None and self._settings.baseline_file:
                 raise UsageError(
                     f"{self._settings.baseline_file} holds no log-probabilities on {benchmark}: make it again with "
@@ -56,19 +58,11 @@ class BaselineScores:
             self._scores[benchmark] = saved or self._measure(benchmark, engine)
         return self._scores[benchmark]
 
-    def _from_saved(self, benchmark: str) -> Scores | None:
-        """Return saved ones if they cover every problem of this run; over fewer the mean would be another one."""
-        scores = self._saved.scores(benchmark) if self._saved else None
-        if scores is None:
-            return None
-        wanted = {solution.task_id for solution in self._benchmarks.solutions(benchmark)}
-        return scores if wanted <= {*scores.texts, *scores.incomparable} else None
-
     def _measure(self, benchmark: str, engine: ModelEngine | None) -> Scores:
         name = self._settings.baseline or self._settings.candidates[0]
         loaded = engine or self._engines.load_model(name)
         scores = loaded.score(self._benchmarks.solutions(benchmark))
         if engine is None:
             loaded.close()
-        self._post({"type": "scores", "recipe": name, "benchmark": benchmark, **scores.to_dict()})
+        self._post(BaselineScoresMessage.of(name, benchmark, scores))
         return scores

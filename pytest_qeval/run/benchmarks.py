@@ -13,8 +13,10 @@ from pytest_qeval.benchmarks.text.base import TextBenchmark
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.config.suites import default_benchmark, default_benchmarks
 from pytest_qeval.errors import UsageError
+from pytest_qeval.facts import BenchmarkFacts
 from pytest_qeval.plan import cases_of
-from pytest_qeval.schema import Case, Json, PromptStyle
+from pytest_qeval.records.messages import Message
+from pytest_qeval.schema import Case, PromptStyle
 
 __all__ = ["BenchmarkLoader", "Solution"]
 
@@ -34,7 +36,7 @@ class BenchmarkLoader:
     """Reads every benchmark once, and posts what it is."""
 
     def __init__(
-        self, settings: RunSettings, *, samples: Callable[[], Samples | None], post: Callable[[Json], None]
+        self, settings: RunSettings, *, samples: Callable[[], Samples | None], post: Callable[[Message], None]
     ) -> None:
         """Read nothing yet.
 
@@ -129,11 +131,13 @@ class BenchmarkLoader:
 
     def _take(self, name: str, benchmark: Benchmark) -> None:
         self._benchmarks[name] = benchmark
-        facts: Json = {
-            "version": benchmark.version,
-            "sha256": benchmark.sha256,
-            "problems": len(benchmark.problems),
-            "excluded": dict(benchmark.excluded),
-            "scored": isinstance(benchmark, TextBenchmark),
-        }
-        self._post({"type": "benchmark", "name": name, **facts})
+        self._post(
+            BenchmarkFacts(
+                name=name,
+                version=benchmark.version,
+                sha256=benchmark.sha256,
+                problems=len(benchmark.problems),
+                excluded=dict(benchmark.excluded),
+                scored=isinstance(benchmark, TextBenchmark),
+            )
+        )

@@ -10,7 +10,7 @@ from itertools import islice
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.errors import UsageError
-from pytest_qeval.facts import PerturbationFacts
+from pytest_qeval.facts import InvalidCase, PerturbationFacts
 from pytest_qeval.perturb.catalogue import Catalogue, own_perturbations
 from pytest_qeval.perturb.perturbed_problems import (
     HALF,
@@ -21,7 +21,8 @@ from pytest_qeval.perturb.perturbed_problems import (
 )
 from pytest_qeval.perturb.prompt_diff import prompt_diff
 from pytest_qeval.perturb.selection import FULL, SCREEN, select
-from pytest_qeval.schema import Case, Execution, Json, Problem, Program
+from pytest_qeval.records.messages import Message
+from pytest_qeval.schema import Case, Execution, Problem, Program
 
 __all__ = ["CaseProblems"]
 
@@ -41,7 +42,7 @@ class CaseProblems:
         benchmark: Callable[[str], Benchmark],
         samples: Callable[[], Mapping[str, Sequence[str]] | None] = lambda: None,
         execute: Callable[[Program], Future[Execution]],
-        post: Callable[[Json], None],
+        post: Callable[[Message], None],
         own: Callable[[], Iterable[object]] = tuple,
     ) -> None:
         """Perturb nothing yet.
@@ -85,7 +86,7 @@ class CaseProblems:
         if name not in self._made:
             self._made[name] = self._perturb(name)
             for found in self._made[name].of.values():
-                self._post({"type": "perturbation", **asdict(_facts(name, found))})
+                self._post(_facts(name, found))
         return self._made[name]
 
     def _perturb(self, name: str) -> PerturbedProblems:
@@ -164,7 +165,7 @@ class CaseProblems:
             self.check_ahead([case])
             self._faults[case] = _fault_of(self._executions[case].result())
             if self._faults[case]:
-                self._post({"type": "invalid", **asdict(case), "reason": self._faults[case]})
+                self._post(InvalidCase(**asdict(case), reason=self._faults[case]))
         return self._faults[case]
 
     def all_invalid(self, cases: Iterable[Case | None]) -> bool:

@@ -1,4 +1,4 @@
-"""What is checked once the benchmarks of a run are known: gates, calibration texts, and the saved baseline."""
+"""What is checked once the benchmarks of a run are known: gates and calibration texts."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ from collections.abc import Iterable
 from pytest_qeval.config.checks import check_overlap
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.run.benchmarks import BenchmarkLoader
-from pytest_qeval.run.case_problems import CaseProblems
-from pytest_qeval.schema import Case, Json
-from pytest_qeval.verdict.baseline.reuse import Saved, answered
-from pytest_qeval.verdict.gates.checks import check_gates
-from pytest_qeval.verdict.gates.kinds import check_benchmark_kinds
+from pytest_qeval.verdict.gates.checks import check_benchmark_kinds, check_gates
 
-__all__ = ["benchmark_facts", "check_benchmarks", "reusable_cases"]
+__all__ = ["check_benchmarks"]
 
 
 def check_benchmarks(settings: RunSettings, benchmarks: BenchmarkLoader, names: Iterable[str]) -> None:
@@ -29,29 +25,3 @@ def check_benchmarks(settings: RunSettings, benchmarks: BenchmarkLoader, names: 
         executed = [name for name in names if name not in scored]
         check_benchmark_kinds(settings.gates, executed=executed, scored=scored)
     check_overlap(settings, [benchmarks.find(name) for name in names])
-
-
-def benchmark_facts(benchmarks: BenchmarkLoader, cases: Iterable[Case]) -> dict[str, Json]:
-    """Return the checksums of the benchmarks of some cases, by name."""
-    return {name: {"sha256": benchmarks.find(name).sha256} for name in sorted({case.benchmark for case in cases})}
-
-
-def reusable_cases(
-    saved: Saved,
-    settings: RunSettings,
-    *,
-    benchmarks: BenchmarkLoader,
-    problems: CaseProblems,
-    cases: Iterable[Case],
-) -> set[Case]:
-    """Return the cases whose records the saved baseline has, of the same prompts.
-
-    Raises:
-        UsageError: when the user named the file, and it lacks a valid case.
-    """
-    cases = list(cases)
-    unknown = {case for case in cases if saved.named and case not in saved.records}
-    problems.check_ahead(unknown)  # all at once
-    valid = [case for case in cases if case not in unknown or not problems.fault_of(case)]
-    diffs = {case: problems.prompt_diff_of(case) for case in valid}
-    return answered(saved, diffs, benchmark_facts(benchmarks, diffs), settings)

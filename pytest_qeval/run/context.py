@@ -13,18 +13,19 @@ from pytest_qeval.evaluator import Evaluator
 from pytest_qeval.execution.pacing import PacedPool
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.measure.energy import EnergyMeter
+from pytest_qeval.records.messages import Message
 from pytest_qeval.run.baseline_scores import BaselineScores
 from pytest_qeval.run.benchmarks import BenchmarkLoader
 from pytest_qeval.run.case_problems import CaseProblems
-from pytest_qeval.run.checks import check_benchmarks, reusable_cases
+from pytest_qeval.run.checks import check_benchmarks
 from pytest_qeval.run.engines import EngineLoader
 from pytest_qeval.run.measurements import Measurements
 from pytest_qeval.run.outcomes import EarlyStop, Outcomes
 from pytest_qeval.run.recipe_run import RecipeRun
 from pytest_qeval.run.replay import Replays
-from pytest_qeval.schema import Case, EngineProgress, Json, Problem
+from pytest_qeval.schema import Case, EngineProgress, Problem
 from pytest_qeval.settings import ExecutionSettings
-from pytest_qeval.verdict.baseline.reuse import Saved
+from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
 
 __all__ = ["RunContext"]
 
@@ -44,7 +45,7 @@ class RunContext:
         worker: str = "main",
         n_workers: int = 1,
         on_progress: OnProgress = lambda _recipe, _progress: None,
-        saved: Saved | None = None,
+        saved: SavedBaseline | None = None,
         own_perturbations: Callable[[], Iterable[object]] = tuple,
         sandboxes: Callable[[ExecutionSettings], SandboxPool] = SandboxPool,
     ) -> None:
@@ -65,7 +66,7 @@ class RunContext:
         self._on_progress = on_progress
         self._sandboxes = sandboxes
         self._open = ExitStack()
-        self._outbox: list[Json] = []
+        self._outbox: list[Message] = []
         self._planned: dict[str, list[Case]] = {}
         self.outcomes: Outcomes = {}
         self._replays = Replays(settings, problem=self._labelled)
@@ -89,7 +90,7 @@ class RunContext:
         self._engines = EngineLoader(
             settings,
             replays=self._replays,
-            refused=lambda device: saved.refusal_of(device, settings) if saved else None,
+            check_device=self._check_device,
             post=self._post,
         )
         scores = BaselineScores(
@@ -121,22 +122,26 @@ class RunContext:
         """
         check_benchmarks(self.settings, self.benchmarks, names)
 
-    def reusable_cases(self, cases: Iterable[Case]) -> set[Case]:
-        """Return the cases that the saved baseline has; see `checks`.
+    def find_reusable(self, cases: Iterable[Case]) -> ReusableCases:
+        """Return which cases the saved baseline need not run again; see `SavedBaseline.find_reusable`.
 
         Raises:
-            UsageError: when the user named the file, and it lacks one.
+            UsageError: when the user named the file, and it lacks a case or was made of other data.
         """
         if self.saved is None:
-            return set()
-        return reusable_cases(
-            self.saved, self.settings, benchmarks=self.benchmarks, problems=self.problems, cases=cases
+            return ReusableCases()
+        return self.saved.find_reusable(
+            cases, problems=self.problems, sha256_of=lambda name: self.benchmarks.find(name).sha256
         )
+
+    def _check_device(self, device: str) -> None:
+        if self.saved:
+            self.saved.check_device(device)
 
     def reuse(self, cases: Iterable[Case]) -> None:
         """Take over the saved baseline's records of these cases."""
         if self.saved:
-            self.outcomes |= {(self.saved.baseline.recipe, case): self.saved.records[case] for case in cases}
+            self.outcomes |= {(self.saved.recipe, case): self.saved.records[case] for case in cases}
 
     def open(self, recipe: str) -> RecipeRun:
         """Return a recipe's run, with nothing loaded yet."""
@@ -172,10 +177,10 @@ class RunContext:
             return self.settings.generation.n_samples
         return len(completions(case.benchmark, case.label))
 
-    def _post(self, message: Json) -> None:
+    def _post(self, message: Message) -> None:
         self._outbox.append(message)
 
-    def drain(self) -> list[Json]:
+    def drain(self) -> list[Message]:
         """Hand over the messages since the last call."""
         messages, self._outbox = self._outbox, []
         return messages

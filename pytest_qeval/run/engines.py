@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 
 from pytest_qeval.benchmarks.selftest import RECIPES
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.engines.base import ModelEngine
 from pytest_qeval.engines.replay import ReplayEngine
-from pytest_qeval.errors import QEvalError
+from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import RecipeFacts, Role
+from pytest_qeval.records.messages import Message
 from pytest_qeval.run.replay import Replays
-from pytest_qeval.schema import Json
 from pytest_qeval.settings import CONTROL, file_stem
 
 __all__ = ["EngineLoader"]
@@ -26,20 +25,20 @@ class EngineLoader:
         settings: RunSettings,
         *,
         replays: Replays,
-        refused: Callable[[str], QEvalError | None],
-        post: Callable[[Json], None],
+        check_device: Callable[[str], None],
+        post: Callable[[Message], None],
     ) -> None:
         """Load nothing yet.
 
         Args:
             settings: Of the run.
             replays: Finds completions that are known beforehand.
-            refused: Returns why a model on a device cannot be compared with the saved baseline.
+            check_device: Raises a `UsageError` for a device other than the saved baseline's.
             post: Takes the facts of every recipe that is loaded.
         """
         self._settings = settings
         self._replays = replays
-        self._refused = refused
+        self._check_device = check_device
         self._post = post
 
     def load(self, name: str) -> ReplayEngine | ModelEngine:
@@ -51,7 +50,7 @@ class EngineLoader:
         completions = self._replays.completions(name)
         if completions is not None:
             summary = RECIPES[name] if self._settings.selftest else "completions from a samples file"
-            self._post_facts(RecipeFacts(name=name, role=self._role(name), summary=summary))
+            self._post(RecipeFacts(name=name, role=self._role(name), summary=summary))
             return ReplayEngine(completions)
         return self.load_model(name)
 
@@ -73,15 +72,14 @@ class EngineLoader:
             export=settings.export / file_stem(recipe.name) if settings.export and exports else None,
         )
         facts = engine.facts()
-        if error := self._refused(facts["device"]):  # which device it is shows only when the model is loaded
+        try:
+            self._check_device(facts["device"])  # which device it is shows only when the model is loaded
+        except UsageError:
             engine.close()
-            raise error
-        self._post_facts(RecipeFacts(name=name, role=self._role(name), **{**recipe.to_dict(), **facts}))
+            raise
+        self._post(RecipeFacts(name=name, role=self._role(name), **{**recipe.to_dict(), **facts}))
         return engine
 
     def _role(self, name: str) -> Role:
         roles: Mapping[str | None, Role] = {self._settings.baseline: "baseline", CONTROL: "control"}
         return roles.get(name, "candidate")
-
-    def _post_facts(self, facts: RecipeFacts) -> None:
-        self._post({"type": "recipe", **asdict(facts)})

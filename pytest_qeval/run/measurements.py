@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.engines.base import ModelEngine
 from pytest_qeval.facts import SensitivityFacts, StreamFacts
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, divergence_facts
+from pytest_qeval.records.messages import Message
 from pytest_qeval.run.baseline_scores import BaselineScores
 from pytest_qeval.run.benchmarks import BenchmarkLoader
-from pytest_qeval.schema import Json
 from pytest_qeval.settings import CONTROL
 
 __all__ = ["Measurements"]
@@ -29,7 +29,7 @@ class Measurements:
         *,
         benchmarks: BenchmarkLoader,
         baseline_scores: BaselineScores,
-        post: Callable[[Json], None],
+        post: Callable[[Message], None],
     ) -> None:
         """Measure nothing yet."""
         self._settings = settings
@@ -40,7 +40,7 @@ class Measurements:
     def stream(self, recipe: str, engine: ModelEngine) -> StreamFacts:
         """Measure prefill and decoding of a single stream."""
         facts = StreamFacts(recipe=recipe, **asdict(engine.measure_stream()))
-        self._post({"type": "stream", **asdict(facts)})
+        self._post(facts)
         return facts
 
     def sensitivity(self, name: str, benchmark: str) -> SensitivityFacts:
@@ -55,7 +55,8 @@ class Measurements:
             model=settings.model,
             texts=settings.calibration_texts.get(recipe.name),
         )
-        self._post({"type": "sensitivity", **asdict(facts), "recipe": name})
+        facts = replace(facts, recipe=name)
+        self._post(facts)
         return facts
 
     def divergence(self, name: str, benchmark: str, engine: Callable[[], ModelEngine]) -> DivergenceFacts | None:
@@ -85,5 +86,5 @@ class Measurements:
             baseline_recipe=settings.baseline,
             benchmark=benchmark,
         )
-        self._post({"type": "divergence", **asdict(facts)})
+        self._post(facts)
         return facts

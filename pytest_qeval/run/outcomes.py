@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from pytest_qeval.config.run_settings import RunSettings
-from pytest_qeval.schema import Case, Json, Record
+from pytest_qeval.records.messages import Message
+from pytest_qeval.schema import Case, Record
 from pytest_qeval.verdict.gates.decider import Decider
 
 __all__ = ["EarlyStop", "Outcomes"]
@@ -23,7 +24,7 @@ class EarlyStop:
         planned: Mapping[str, Sequence[Case]],
         outcomes: Outcomes,
         is_scored: Callable[[str], bool],
-        post: Callable[[Json], None],
+        post: Callable[[Message], None],
     ) -> None:
         """Prepare.
 
@@ -35,7 +36,9 @@ class EarlyStop:
             post: Takes every decision.
         """
         self._settings = settings
-        self._decider = Decider(settings, settings.gates) if settings.until_decided else None
+        self._decider: Decider | None = None
+        if settings.until_decided:
+            self._decider = Decider(settings.gates, baseline=settings.baseline, require_proof=settings.require_proof)
         self._planned = planned
         self._outcomes = outcomes
         self._is_scored = is_scored
@@ -53,7 +56,7 @@ class EarlyStop:
         if any(case.perturbation for case in cases):
             return  # perturbed completions are compared with all nominal ones
         for decision in self._decider.decide(recipe, benchmark, cases, self._outcomes):
-            self._post({"type": "decision", **decision})
+            self._post(decision)
 
     def reason(self, recipe: str | None, case: Case | None) -> str:
         """Return why a case need not run any more; empty where it has to."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from math import ceil
 
 from pytest_qeval.engines.base import ModelEngine
@@ -13,9 +13,10 @@ from pytest_qeval.evaluator import Evaluator
 from pytest_qeval.facts import EnergyFacts, GenerationFacts
 from pytest_qeval.measure.energy import EnergyMeter
 from pytest_qeval.measure.memory import PeakMemory
+from pytest_qeval.records.messages import Message
 from pytest_qeval.run.case_problems import CaseProblems
 from pytest_qeval.run.outcomes import EarlyStop, Outcomes
-from pytest_qeval.schema import Case, Json, Record
+from pytest_qeval.schema import Case, Record
 from pytest_qeval.settings import CONTROL
 from pytest_qeval.stats.sequential import N_LOOKS
 
@@ -37,7 +38,7 @@ class RecipeRun:
         early_stop: EarlyStop,
         meter: EnergyMeter,
         worker: str,
-        post: Callable[[Json], None],
+        post: Callable[[Message], None],
     ) -> None:
         """Load nothing yet.
 
@@ -114,7 +115,7 @@ class RecipeRun:
             raise InvalidProblemError(fault)
         record = replace(record, prompt_diff=self._problems.prompt_diff_of(case))
         self._outcomes[self.recipe, case] = record
-        self._post(record.to_dict())
+        self._post(record)
         self._early_stop.decide(self.recipe, case.benchmark)
         return record
 
@@ -157,4 +158,4 @@ class RecipeRun:
             peak_memory_bytes=self._memory.read(),
             energy=EnergyFacts.total(self._energy),
         )
-        self._post({"type": "generation", **asdict(facts)})
+        self._post(facts)

@@ -1,1 +1,1 @@
-"""What may be concluded: pure functions whose docstrings are formulas with their source."""
+"""Statistics: pure functions whose docstrings are formulas with their source."""

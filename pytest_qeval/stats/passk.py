@@ -7,22 +7,22 @@ from math import comb
 __all__ = ["KS", "pass_at_k"]
 
 KS = (1, 5, 10, 100)
-"""Which k are reported, as far as there are samples."""
+"""The k that are reported, as far as there are samples."""
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
     """Estimate the chance that at least one of k samples passes, without bias.
 
-    pass@k = 1 − C(n − c, k) / C(n, k) (Chen et al., 2021, arXiv:2107.03374, equation 1). Exact integers make the
-    published product form for large n unnecessary.
+    pass@k = 1 − C(n − c, k) / C(n, k) (Chen et al., 2021, arXiv:2107.03374, equation 1). With exact integers the
+    published product form for large n is not needed.
 
     Args:
-        n: samples drawn, at least k.
-        c: samples that passed, 0 to n.
-        k: samples a user would look at, at least 1.
+        n: Samples drawn, at least k.
+        c: Samples that passed, 0 to n.
+        k: Samples that a user would look at, at least 1.
 
     Raises:
-        ValueError: when the numbers contradict each other; the estimator is not defined for n < k.
+        ValueError: If the numbers contradict each other; the estimator is not defined for n < k.
     """
     if not (1 <= k <= n and 0 <= c <= n):
         raise ValueError(f"pass@k needs 1 <= k <= n and 0 <= c <= n, not n={n}, c={c}, k={k}")

@@ -1,4 +1,4 @@
-"""Robustness in numbers: what is left of pass@k when the worst of several perturbed prompts counts.
+"""Robustness: what is left of pass@k when the worst of several perturbed prompts counts.
 
 The definitions are ReCode's (Wang et al., 2022, arXiv:2212.10264): a sample is robust when it passes under every
 perturbation (seeds of one perturbation, or all perturbations of a category). Losses and gains are kept apart here,
@@ -7,41 +7,33 @@ since a candidate may lose much and gain as much.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pytest_qeval.schema import Estimate, Quantity, Undefined
-from pytest_qeval.stats.intervals import mean_of_problems, paired_difference_limits, proportion
-from pytest_qeval.stats.paired import PairedCounts, paired_mean, relative_drop, relative_drop_of_means
+from pytest_qeval.schema import Quantity, Undefined
+from pytest_qeval.stats.intervals import NO_PROBLEM, mean_of_problems, proportion
+from pytest_qeval.stats.paired import NO_PAIRS, Flips, PairedCounts, relative_drop, relative_drop_of_means
 from pytest_qeval.stats.passk import pass_at_k
 
-__all__ = [
-    "ProblemRobustness",
-    "RobustnessMeans",
-    "drop_increase",
-    "means_of",
-    "problem_robustness",
-    "robust_pass_difference",
-]
+__all__ = ["ProblemRobustness", "RobustnessMeans", "drop_increase", "mean_robustness", "problem_robustness"]
 
-_NOTHING_SOLVED = "no nominal problem was solved, so nothing could be dropped"
+_NOTHING_SOLVED = Undefined(reason="no nominal problem was solved, so nothing could be dropped")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemRobustness:
-    """One problem under one set of perturbations; every number is an estimate of pass@k's kind, 0 to 1."""
+    """One problem under one set of perturbations; each number is estimated like pass@k, 0 to 1."""
 
     nominal: float
     """pass@k of the nominal prompt."""
     robust: float
-    """pass@k where a sample passes only if it does under every perturbation."""
+    """pass@k where a sample passes only if it passes under every perturbation."""
     lost: float
-    """Chance that at least one of k samples passes nominal and not under every perturbation."""
+    """Chance that at least one of k samples passes with the nominal prompt and not under every perturbation."""
     gained: float
-    """Chance that at least one of k samples fails nominal and passes under some perturbation of just that prompt."""
+    """Chance that at least one of k samples fails with the nominal prompt and passes under a perturbation of it."""
     relative: float
-    """ReCode's robust relative: how often correctness changes at all."""
+    """ReCode's robust relative: how often correctness changes at all; up to 2 for several samples."""
     greedy: bool
     """Whether there is a single sample."""
 
@@ -53,18 +45,18 @@ def problem_robustness(
     k: int = 1,
     originals: Sequence[Sequence[bool]] | None = None,
 ) -> ProblemRobustness:
-    """Judge one problem.
+    """Estimate the robustness of one problem.
 
     Args:
-        nominal: Which samples pass nominal.
-        perturbed: The same for each perturbation, as many samples each; at least one perturbation. The i-th samples are
+        nominal: Which samples pass with the nominal prompt.
+        perturbed: The same for each perturbation, with as many samples; at least one perturbation. The i-th samples are
             paired, which for sampled completions is as good as any other pairing.
         k: At most the number of samples.
-        originals: For each perturbation which samples pass of the prompt that it perturbs, where there are several;
-            `nominal` is what passes under all of them then.
+        originals: Where the problem has several nominal prompts: for each perturbation, which samples pass with the
+            prompt that it perturbs. `nominal` then says what passes with all of them.
 
     Raises:
-        ValueError: without a perturbation, or where numbers of samples differ.
+        ValueError: If there is no perturbation, or if numbers of samples differ.
     """
     n = len(nominal)
     if not perturbed or any(len(samples) != n for samples in perturbed):
@@ -88,7 +80,7 @@ def problem_robustness(
 def _best(
     nominal: Sequence[bool], perturbed: Sequence[Sequence[bool]], originals: Sequence[Sequence[bool]]
 ) -> list[bool]:
-    """Tell which samples pass nominal or gain: to pass where the very prompt passed before gains nothing."""
+    """Return which samples pass nominally or gain: a sample gains if it failed with the prompt that was perturbed."""
     gains = (
         [not own and now for own, now in zip(*pair, strict=True)] for pair in zip(originals, perturbed, strict=True)
     )
@@ -110,80 +102,53 @@ class RobustnessMeans:
     gained: Quantity
 
 
-def means_of(problems: Sequence[ProblemRobustness]) -> RobustnessMeans:
+def mean_robustness(problems: Sequence[ProblemRobustness]) -> RobustnessMeans:
     """Average over problems, with Wilson intervals for greedy outcomes and a bootstrap over problems otherwise."""
     names = ("nominal", "robust", "relative", "lost", "gained")
-    nominal = [problem.nominal for problem in problems]
-    if any(nominal):
-        drop = _drop_with_interval(problems)
-    else:
-        drop = Undefined(reason=_NOTHING_SOLVED if problems else "no problem was evaluated")
-    return RobustnessMeans(drop=drop, **{name: _mean(problems, name) for name in names})
+    return RobustnessMeans(drop=_mean_drop(problems), **{name: _mean(problems, name) for name in names})
 
 
-def _drop_with_interval(problems: Sequence[ProblemRobustness]) -> Quantity:
+def _mean_drop(problems: Sequence[ProblemRobustness]) -> Quantity:
     """Return the lost share: the nominal and the robust outcome of a problem are a pair like any other."""
-    if not all(problem.greedy for problem in problems):
-        return relative_drop_of_means([one.nominal for one in problems], [one.robust for one in problems])
-    table = Counter((problem.nominal > 0, problem.robust > 0) for problem in problems)
-    return relative_drop(
-        PairedCounts(
-            both=table[True, True],
-            regressed=table[True, False],
-            fixed=table[False, True],
-            neither=table[False, False],
-        )
-    )
+    if not any(problem.nominal for problem in problems):
+        return _NOTHING_SOLVED if problems else NO_PROBLEM
+    if _greedy(problems):
+        return relative_drop(PairedCounts.of((one.nominal > 0, one.robust > 0) for one in problems))
+    return relative_drop_of_means([one.nominal for one in problems], [one.robust for one in problems])
 
 
 def _mean(problems: Sequence[ProblemRobustness], name: str) -> Quantity:
     values = [float(getattr(problem, name)) for problem in problems]
-    if all(problem.greedy for problem in problems):
-        return proportion(round(sum(values)), len(values))
-    return mean_of_problems(values)
+    return proportion(round(sum(values)), len(values)) if _greedy(problems) else mean_of_problems(values)
 
 
-def robust_pass_difference(baseline: Sequence[ProblemRobustness], candidate: Sequence[ProblemRobustness]) -> Quantity:
-    """Estimate candidate minus baseline robust pass@k over the same problems, in the same order."""
-    return paired_mean([one.robust for one in baseline], [one.robust for one in candidate])
+def _greedy(problems: Sequence[ProblemRobustness]) -> bool:
+    return all(problem.greedy for problem in problems)
 
 
-def drop_increase(
-    baseline: Sequence[ProblemRobustness], candidate: Sequence[ProblemRobustness], *, confidence: float = 0.95
-) -> Quantity:
-    """Estimate how much more of what it solves nominal the candidate loses: its robust drop minus the baseline's.
+def drop_increase(baseline: Sequence[ProblemRobustness], candidate: Sequence[ProblemRobustness]) -> Quantity:
+    """Estimate the candidate's robust drop minus the baseline's, over the same problems in the same order.
 
     A problem with all its perturbations and samples is one observation of the interval. Both drops are ratios, so each
-    problem stands for its contribution dᵢ to the difference, linearised in numerators and denominators; Tango's
-    score limits are taken for Σ|dᵢ| / s flips of the size s = Σdᵢ² / Σ|dᵢ|, as for several samples of a problem. In
-    simulations (`benchmarks/robust_drop.py`) it covers in 96-100 % of cases where nothing is worse, and with 7.5 points
-    worse in 90, 94 and 93 % for 30, 60 and 164 problems; a percentile bootstrap in 63-91 % and in 78-91 %.
+    problem stands for its contribution dᵢ to the difference, linearised in numerators and denominators; the interval is
+    Tango's for effective flips of the dᵢ (`Flips`). In simulations (`benchmarks/robust_drop.py`) it covers in 96-100 %
+    of cases where nothing is worse, and with 7.5 points worse in 90, 94 and 93 % for 30, 60 and 164 problems; a
+    percentile bootstrap in 63-91 % and in 78-91 %.
 
     Raises:
-        ValueError: when there are not as many problems of one as of the other.
+        ValueError: If there are not as many problems of one as of the other.
     """
-    pairs = list(zip(baseline, candidate, strict=True))
-    if not pairs:
-        return Undefined(reason="no problem was evaluated under both recipes")
-    ours, base = [own for _, own in pairs], [one for one, _ in pairs]
-    if not (any(one.nominal for one in ours) and any(one.nominal for one in base)):
-        return Undefined(reason=_NOTHING_SOLVED)
-    increase = _drop(ours) - _drop(base)
-    contributions = [increase + own - other for own, other in zip(_linearised(ours), _linearised(base), strict=True)]
-    moved = sum(map(abs, contributions))
-    smallest = min(_nominal(ours), _nominal(base))
-    step = sum(one * one for one in contributions) / moved if moved > 0 else 1 / smallest
-    gained = sum(one for one in contributions if one > 0) / step
-    lost = -sum(one for one in contributions if one < 0) / step
-    limits = paired_difference_limits(gained, lost, len(pairs), confidence=confidence)
-    return Estimate(
-        value=increase,
-        low=step * float(limits.low),
-        high=step * float(limits.high),
-        n=len(pairs),
-        method="tango paired score, effective flips of linearised drops",
-        confidence=confidence,
-    )
+    if not baseline and not candidate:
+        return NO_PAIRS
+    if not (any(one.nominal for one in baseline) and any(one.nominal for one in candidate)):
+        return _NOTHING_SOLVED
+    increase = _drop(candidate) - _drop(baseline)
+    influences = zip(_linearised(candidate), _linearised(baseline), strict=True)
+    contributions = [increase + own - base for own, base in influences]
+    smallest = min(_nominal(candidate), _nominal(baseline))
+    flips = Flips.of(contributions, default_step=1 / smallest)
+    method = "tango paired score, effective flips of linearised drops"
+    return replace(flips.estimate(len(baseline)), value=increase, method=method)
 
 
 def _nominal(problems: Sequence[ProblemRobustness]) -> float:

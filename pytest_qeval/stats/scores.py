@@ -1,9 +1,9 @@
-"""Scores between 0 and 1, one a problem: their mean, and what the differences between two recipes prove.
+"""Scores between 0 and 1, one per problem: their mean, and what the differences between two recipes prove.
 
-The interval of a mean difference is `paired.paired_mean`. Of 20 and 50 problems of which 5 % to 90 % change, it covers
-the truth in 90 to 97 % of runs, Student's t in 58 to 96 % and a percentile bootstrap in 43 to 94 %; of 150 and 500 in
-94 to 95 %, 91 to 95 % and 90 to 95 % (`benchmarks/scores.py`, 95 % promised). What it misses are mostly losses, where
-only a handful changed.
+The interval of a mean difference is `paired.paired_mean`. Its coverage at a nominal 95 % (`benchmarks/scores.py`): with
+20 and 50 problems, of which 5 % to 90 % change, 90 to 97 %, where Student's t covers 58 to 96 % and a percentile
+bootstrap 43 to 94 %; with 150 and 500 problems 94 to 95 %, against 91 to 95 % and 90 to 95 %. It mostly misses losses
+of which only a handful of problems changed.
 """
 
 from __future__ import annotations
@@ -12,57 +12,53 @@ from collections.abc import Sequence
 from math import sqrt
 from statistics import fmean, variance
 
-from pytest_qeval.schema import Estimate, Quantity, Undefined
-from pytest_qeval.stats.paired import detectable_drop
+from pytest_qeval.schema import Estimate, Quantity
+from pytest_qeval.stats.intervals import CONFIDENCE, NO_PROBLEM
+from pytest_qeval.stats.power import detectable_drop
 
 __all__ = ["detectable_score_drop", "mean_score", "sign_flip_p"]
 
 _RESAMPLES = 9999
 _BATCH = 500
 _MANY = 1000
-"""Differences that changing signs at random takes more than a second for, and whose sum is as good as normal."""
+"""Differences from which on random signs take more than a second, and the sum is normal to good approximation."""
 
 
-def mean_score(values: Sequence[float], *, confidence: float = 0.95) -> Quantity:
-    """Estimate the mean of scores between 0 and 1, one a problem, with Wilson's interval for as many as they count for.
+def mean_score(values: Sequence[float]) -> Quantity:
+    """Estimate the mean of scores between 0 and 1, one per problem, with Wilson's interval for their effective number.
 
-    The values vary less than outcomes of 0 and 1 with the same mean m would, as much as those of n·m(1 − m) / s²
-    problems; this number stands for n in Wilson's interval (1927), and Student's quantile for the normal one. Scores
-    of sentences are skewed, and there it covers better than t or a percentile bootstrap: with 20 problems 94 to 96 %
-    against 91 to 95 % and 90 to 93 %, with 150 all of them 94 to 96 % (`benchmarks/scores.py`, 95 % promised).
+    The values vary less than outcomes of 0 and 1 with the same mean m would: as much as those of n·m(1 − m) / s²
+    problems. This number replaces n in Wilson's interval (1927), and Student's quantile replaces the normal one.
+    Scores of sentences are skewed, for which it covers better than t or a percentile bootstrap. Coverage at a nominal
+    95 % (`benchmarks/scores.py`): with 20 problems 94 to 96 %, against 91 to 95 % and 90 to 93 %; with 150 problems all
+    three 94 to 96 %.
     """
     if not values:
-        return Undefined(reason="no problem was evaluated")
+        return NO_PROBLEM
     n, mean = len(values), fmean(values)
     spread = variance(values) if n > 1 else 0.0
     if not spread or not 0 < mean < 1:
         return Estimate(value=mean, low=None, high=None, n=n, method="all problems equal")
     from scipy.stats import t  # noqa: PLC0415 - scipy.stats takes half a second, which an inert plugin must not
 
-    z = float(t.ppf((1 + confidence) / 2, n - 1))
+    z = float(t.ppf((1 + CONFIDENCE) / 2, n - 1))
     weight = z * z * spread / (n * mean * (1 - mean))
     centre = (mean + weight / 2) / (1 + weight)
     reach = sqrt(weight * (mean * (1 - mean) + weight / 4)) / (1 + weight)
-    return Estimate(
-        value=mean,
-        low=max(centre - reach, 0.0),
-        high=min(centre + reach, 1.0),
-        n=n,
-        method="wilson, effective sample size",
-        confidence=confidence,
-    )
+    low, high = max(centre - reach, 0.0), min(centre + reach, 1.0)
+    return Estimate(value=mean, low=low, high=high, n=n, method="wilson, effective sample size")
 
 
-def sign_flip_p(differences: Sequence[float], *, seed: int = 0) -> float:
-    """Return the two-sided p-value of no mean difference, by changing the signs of paired differences.
+def sign_flip_p(differences: Sequence[float]) -> float:
+    """Return the two-sided p-value of a mean difference of 0, by a sign-flip permutation test.
 
-    If a recipe changed nothing but chance, each difference could as well have had the other sign (Fisher, 1935). All
-    2ⁿ assignments where there are no more than 9,999, else that many at random, seeded; through
-    `scipy.stats.permutation_test`. Of 1,000 differences or more, the normal limit: z = Σd / √Σd². It is about the
-    mean, as the interval is, which Wilcoxon's ranks are not. Differences of 0 change nothing and are left out.
+    If the recipe changed nothing but chance, each difference could as well have had the other sign (Fisher, 1935). The
+    test takes all 2ⁿ assignments of signs if there are no more than 9,999, else that many at random, seeded; through
+    `scipy.stats.permutation_test`. For 1,000 differences or more it takes the normal limit, z = Σd / √Σd². The test is
+    about the mean, as the interval is; Wilcoxon's ranks are not. Differences of 0 change nothing and are left out.
     """
     moved = [difference for difference in differences if difference]
-    if len(moved) < 2:  # noqa: PLR2004 - one alone is as far from 0 with either sign
+    if len(moved) < 2:  # noqa: PLR2004 - a single one is as far from 0 with either sign
         return 1.0
     import numpy as np  # noqa: PLC0415 - comes with scipy
     from scipy.stats import norm, permutation_test  # noqa: PLC0415 - as above
@@ -77,16 +73,16 @@ def sign_flip_p(differences: Sequence[float], *, seed: int = 0) -> float:
         vectorized=True,
         n_resamples=_RESAMPLES,
         batch=_BATCH,
-        rng=np.random.default_rng(seed),
+        rng=np.random.default_rng(0),
     )
     return min(float(found.pvalue), 1.0)
 
 
 def detectable_score_drop(differences: Sequence[float]) -> float | None:
-    """Return the smallest loss that so many problems can prove not to be there, if they move as these did.
+    """Return the smallest loss that as many problems, moving as far as these, can rule out.
 
-    `paired.detectable_drop` for the effective flips of `paired.paired_mean`: (Σ|d|)² / Σd² flips of the size Σd² / Σ|d|
-    have the spread of the differences d. None where nothing moved, for then nobody knows how far anything would.
+    This is `power.detectable_drop` for the effective flips of `paired.paired_mean`: (Σ|d|)² / Σd² flips of the size
+    Σd² / Σ|d| have the spread of the differences d. None if nothing moved: then the size of a move is unknown.
     """
     moved, squares = sum(map(abs, differences)), sum(difference * difference for difference in differences)
     if not squares:

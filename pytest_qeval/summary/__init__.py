@@ -1,1 +1,1 @@
-"""Conclude from records: pure functions and the values that they return."""
+"""Conclusions from records: pure functions and the values that they return."""

@@ -1,16 +1,13 @@
-"""Recipes against their baseline: paired problem by problem, flips by name, corrected for how many there are."""
+"""Recipes compared with their baseline, problem by problem."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from pytest_qeval.schema import Case, Record
+from pytest_qeval.schema import Case, Evidence, Quantity, Record
 from pytest_qeval.stats.paired import (
     PairedCounts,
-    adjusted,
-    detectable_drop,
     difference,
     evidence_of,
     mcnemar_p,
@@ -20,66 +17,92 @@ from pytest_qeval.stats.paired import (
     relative_drop_of_means,
 )
 from pytest_qeval.stats.passk import KS, pass_at_k
-from pytest_qeval.summary.results import Comparison, ControlExcess
+from pytest_qeval.stats.power import detectable_drop
+from pytest_qeval.summary.cases import Groups, Records, pair_records, pairs_of_groups
+from pytest_qeval.summary.margins import Margins
 
-__all__ = ["MARGIN", "compare"]
+__all__ = ["Comparison", "ControlExcess", "compare"]
 
-MARGIN = 0.02
-"""The loss of pass@1 that a comparison's evidence is about where no gate names one: 2 points."""
-
-_Found = Mapping[tuple[str, Case], Record]
 _Pair = tuple[Record, Record]
-"""Baseline's and own."""
+"""The baseline's record and the candidate's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlExcess:
+    """A candidate's flips beside those of the control, the baseline's second run."""
+
+    flips: int
+    """Problems whose outcome under the candidate differs from the baseline's."""
+    control_flips: int
+    """Problems whose outcome changed when the baseline was run again."""
+    shared: int
+    """Problems that flipped both times."""
+    excess: Quantity
+    """Share of problems that the candidate flips, minus the share that the control flips."""
+    p: float
+    """Exact McNemar test on the two kinds of flips."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A candidate against the baseline on one benchmark, over the cases that both finished."""
+
+    benchmark: str
+    recipe: str
+    baseline: str
+    delta: Quantity
+    """Candidate minus baseline pass@1, as a fraction."""
+    relative_drop: Quantity
+    """Lost share of the baseline's pass@1, as a fraction."""
+    regressed: tuple[str, ...]
+    fixed: tuple[str, ...]
+    mcnemar_p: float
+    mcnemar_p_adjusted: float
+    """Benjamini-Hochberg over all candidates and benchmarks of the run."""
+    odds_ratio: Quantity
+    """Regressed to fixed problems."""
+    evidence: Evidence
+    margin: float
+    """The loss of pass@1 that the evidence is about, as a fraction."""
+    detectable_drop: float | None
+    """The smallest loss that as many problems with as many flips can rule out; None for several samples."""
+    excess: ControlExcess | None = None
+    """None without a control."""
+    delta_at: Mapping[int, Quantity] = field(default_factory=dict)
+    """Candidate minus baseline pass@k for every further k that there are samples for."""
+    relative_drop_at: Mapping[int, Quantity] = field(default_factory=dict)
+    """Lost share of the baseline's pass@k for these k."""
 
 
 def compare(
-    groups: Mapping[tuple[str, str], Sequence[Case]],
-    found: _Found,
-    *,
-    baseline: str | None,
-    control: str | None,
-    margins: Callable[[str, str], float],
-    others: Sequence[float] = (),
+    groups: Groups, records: Records, *, baseline: str | None, control: str | None, margins: Margins
 ) -> tuple[Comparison, ...]:
-    """Compare every recipe with the baseline on every benchmark that both were asked.
-
-    Args:
-        groups: Planned cases by benchmark and recipe.
-        found: Records by recipe and case.
-        baseline: What to compare with, if anything.
-        control: The baseline's second run, if there is one.
-        margins: The loss that evidence is about, by recipe and benchmark.
-        others: P-values that are corrected together with these.
-    """
-    if baseline is None:
-        return ()
-    compared = _adjust(
-        [
-            _comparison(
-                benchmark, recipe, baseline, list(_pairs(recipe, baseline, cases, found)), margins(recipe, benchmark)
-            )
-            for (benchmark, recipe), cases in groups.items()
-            if recipe != baseline and (benchmark, baseline) in groups
-        ],
-        control,
-        others,
-    )
+    """Compare every recipe with the baseline on every benchmark that both ran; p-values are not adjusted yet."""
     return tuple(
-        one
-        if control in {None, one.recipe} or (one.benchmark, control) not in groups
-        else _excess(one, groups[one.benchmark, one.recipe], found, str(control))
-        for one in compared
+        _comparison(
+            benchmark,
+            recipe,
+            base,
+            list(pair_records(cases, records, baseline=base, recipe=recipe)),
+            margin=margins("pass@K", recipe, benchmark),
+            excess=None
+            if control is None or control == recipe or (benchmark, control) not in groups
+            else _excess(cases, records, names=(base, control, recipe)),
+        )
+        for benchmark, recipe, base, cases in pairs_of_groups(groups, baseline)
     )
 
 
-def _comparison(benchmark: str, recipe: str, baseline: str, pairs: Sequence[_Pair], margin: float) -> Comparison:
-    counts = _counts(pairs)
+def _comparison(
+    benchmark: str, recipe: str, baseline: str, pairs: Sequence[_Pair], *, margin: float, excess: ControlExcess | None
+) -> Comparison:
+    """Compare; a problem with several samples is solved when any of them passed."""
+    counts = PairedCounts.of((bool(base.n_solved), bool(own.n_solved)) for base, own in pairs)
     greedy = all(len(base.samples) == len(own.samples) == 1 for base, own in pairs)
     delta = paired_mean(*_rates(pairs, 1))
     fewest = min((len(one.samples) for pair in pairs for one in pair), default=1)
     further = [k for k in KS[1:] if k <= fewest]
     p = mcnemar_p(counts)
-    flips = counts.regressed + counts.fixed
     return Comparison(
         benchmark=benchmark,
         recipe=recipe,
@@ -93,66 +116,36 @@ def _comparison(benchmark: str, recipe: str, baseline: str, pairs: Sequence[_Pai
         odds_ratio=odds_ratio(counts),
         evidence=evidence_of(delta, margin=margin),
         margin=margin,
-        detectable_drop=detectable_drop(counts.n, discordance=max(flips, 1) / counts.n) if pairs and greedy else None,
+        detectable_drop=_detectable(counts) if pairs and greedy else None,
+        excess=excess,
         delta_at={k: paired_mean(*_rates(pairs, k)) for k in further},
         relative_drop_at={k: relative_drop_of_means(*_rates(pairs, k)) for k in further},
     )
 
 
+def _detectable(counts: PairedCounts) -> float:
+    """Assume at least one flip: that nothing flipped among few problems does not mean that nothing can."""
+    return detectable_drop(counts.n, discordance=max(counts.flips, 1) / counts.n)
+
+
 def _rates(pairs: Sequence[_Pair], k: int) -> tuple[list[float], list[float]]:
     """Return each problem's pass@k, the baseline's and the candidate's."""
-    return [_pass(base, k) for base, _ in pairs], [_pass(own, k) for _, own in pairs]
+    base, own = ([pass_at_k(len(pair[at].samples), pair[at].n_solved, k) for pair in pairs] for at in (0, 1))
+    return base, own
 
 
-def _pass(record: Record, k: int) -> float:
-    return pass_at_k(len(record.samples), record.n_solved, k)
-
-
-def _counts(pairs: Iterable[_Pair]) -> PairedCounts:
-    """Count problems; one with several samples is solved when any of them passed."""
-    return _paired((bool(base.n_solved), bool(own.n_solved)) for base, own in pairs)
-
-
-def _paired(outcomes: Iterable[tuple[bool, bool]]) -> PairedCounts:
-    table = Counter(outcomes)
-    return PairedCounts(
-        both=table[True, True],
-        regressed=table[True, False],
-        fixed=table[False, True],
-        neither=table[False, False],
-    )
-
-
-def _pairs(recipe: str, baseline: str, cases: Iterable[Case], found: _Found) -> Iterator[_Pair]:
-    for case in cases:
-        own, base = found.get((recipe, case)), found.get((baseline, case))
-        if own and base:
-            yield base, own
-
-
-def _adjust(compared: Sequence[Comparison], control: str | None, others: Sequence[float]) -> Iterator[Comparison]:
-    """Correct for how many candidates and benchmarks there are; a control is no candidate."""
-    candidates = [comparison for comparison in compared if comparison.recipe != control]
-    corrected = iter(adjusted([*(comparison.mcnemar_p for comparison in candidates), *others]))
-    for comparison in compared:
-        yield (comparison if comparison.recipe == control else replace(comparison, mcnemar_p_adjusted=next(corrected)))
-
-
-def _excess(compared: Comparison, cases: Iterable[Case], found: _Found, control: str) -> Comparison:
-    """Set a candidate's flips beside the control's, over the cases that all three finished."""
+def _excess(cases: Sequence[Case], records: Records, *, names: tuple[str, str, str]) -> ControlExcess:
+    """Set a candidate's flips beside the control's, over the cases that baseline, control and candidate finished."""
     flips = []
     for case in cases:
-        base, again, own = (found.get((name, case)) for name in (compared.baseline, control, compared.recipe))
+        base, again, own = (records.get((name, case)) for name in names)
         if base and again and own:
             flips.append((again.outcome != base.outcome, own.outcome != base.outcome))
-    counts = _paired(flips)
-    return replace(
-        compared,
-        excess=ControlExcess(
-            flips=counts.both + counts.fixed,
-            control_flips=counts.both + counts.regressed,
-            shared=counts.both,
-            excess=difference(counts),
-            p=mcnemar_p(counts),
-        ),
+    counts = PairedCounts.of(flips)
+    return ControlExcess(
+        flips=counts.both + counts.fixed,
+        control_flips=counts.both + counts.regressed,
+        shared=counts.both,
+        excess=difference(counts),
+        p=mcnemar_p(counts),
     )

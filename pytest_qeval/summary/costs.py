@@ -2,38 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from pytest_qeval.facts import EnergyFacts, GenerationFacts, RecipeFacts, StreamFacts
+from pytest_qeval.measure import divergence_facts
 from pytest_qeval.schema import Completion, Record
-from pytest_qeval.summary.results import Efficiency, Percentiles
 
-__all__ = ["efficiency", "percentiles", "slower"]
+__all__ = ["Efficiency", "Percentiles", "Slowdown", "mark_slower", "percentiles", "summarize_costs"]
 
 _SLOWER = 1.03
-"""A recipe that takes more than this many times as long is called slower; up to 3 % are not told from noise."""
+"""A recipe that takes more than this many times as long is slower; up to 3 % may be noise."""
 _BATCH_TOKENS = 200
-"""Generated tokens below which a batch is over too soon to be compared."""
+"""Generated tokens below which a batch ends too soon to be compared."""
 
 
-def efficiency(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Percentiles:
+    """Spread of a latency, in seconds."""
+
+    p50: float
+    p90: float
+    p99: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slowdown:
+    """How a candidate is slower than the baseline; at least one of the two is not None, each baseline first."""
+
+    baseline: str
+    stream_s: tuple[float, float] | None
+    """Median seconds per token of a single stream."""
+    throughput: tuple[float, float] | None
+    """Tokens per second of the batch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Efficiency:
+    """What a recipe costs; None and empty where nothing was measured."""
+
+    recipe: str
+    ttft_s: Percentiles | None
+    tpot_s: Percentiles | None
+    """Time per output token after the first, of completions that shared a batch."""
+    duration_s: Percentiles | None
+    throughput: float | None
+    """Generated tokens per second of engine time, whole batch."""
+    new_tokens: int
+    busy_s: float
+    peak_memory_bytes: int | None
+    model_bytes: int | None
+    energy: EnergyFacts
+    wh_per_solved: float | None
+    prefill_s: Percentiles | None
+    decode_s: Percentiles | None
+    """Seconds per token of a single stream, batch 1."""
+    stream_prompt_tokens: int | None
+    simulated: bool
+    """Rounded, then computed in float: every number but `model_bytes` and `new_tokens` is the simulation's."""
+    slower: Slowdown | None = None
+    """None for a candidate that is not slower than the baseline, or not comparable."""
+
+
+def summarize_costs(
     facts: RecipeFacts,
     records: Sequence[Record],
     generation: Sequence[GenerationFacts],
     streams: Sequence[StreamFacts],
 ) -> Efficiency:
-    """Join one recipe's measurements; several workers' tokens are added, their engine times too.
+    """Combine one recipe's measurements; tokens and engine times of several workers are added up.
 
-    Where answers are of an earlier run, and what they took is not told, what this process took for the others, or for
-    a single stream, is not the cost of these problems, and left out.
+    If any completion is of an earlier run and its duration is not known, the costs of generating are left out: what
+    this process spent on the other problems is not the cost of all of them.
     """
     completions = [sample.completion for record in records for sample in record.samples]
     if any(completion.duration_s is None for completion in completions):
         completions, generation = [], ()
     busy_s = sum(part.busy_s for part in generation)
     new_tokens = sum(part.new_tokens for part in generation)
-    only_solved = all(record.outcome != "scored" for record in records)  # or part of the energy went into texts
-    solved = sum(record.n_solved > 0 for record in records) if only_solved else 0
     energy = EnergyFacts.total([part.energy for part in generation if part.new_tokens])
     return Efficiency(
         recipe=facts.name,
@@ -46,7 +93,7 @@ def efficiency(
         peak_memory_bytes=max((p.peak_memory_bytes for p in generation if p.peak_memory_bytes), default=None),
         model_bytes=facts.model_bytes,
         energy=energy,
-        wh_per_solved=energy.energy_wh / solved if energy.energy_wh is not None and solved else None,
+        wh_per_solved=_wh_per_solved(energy, records),
         prefill_s=percentiles(value for stream in streams for value in stream.prefill_s),
         decode_s=percentiles(value for stream in streams for value in stream.decode_s),
         stream_prompt_tokens=streams[0].prompt_tokens if streams else None,
@@ -54,48 +101,44 @@ def efficiency(
     )
 
 
-def slower(costs: Efficiency, baseline: Efficiency) -> str:
-    """Say in which measured ways a recipe is slower than the baseline; empty where it is not.
-
-    A single stream is compared by the median time per token, the batch by tokens per second; only a recipe that is
-    slower both ways is said to have no speed-up.
-    """
-    stream, batch = _slower_stream(costs, baseline), _slower_batch(costs, baseline)
-    if stream and batch:
-        return f"no speed-up on this device, slower than {baseline.recipe}: {stream}; {batch}"
-    return f"slower than {baseline.recipe}: {stream or batch}" if stream or batch else ""
-
-
-def _slower_stream(costs: Efficiency, baseline: Efficiency) -> str:
-    if not costs.decode_s or not baseline.decode_s or costs.decode_s.p50 <= _SLOWER * baseline.decode_s.p50:
-        return ""
-    return f"single stream {1000 * costs.decode_s.p50:.1f} ms per token against {1000 * baseline.decode_s.p50:.1f}"
-
-
-def _slower_batch(costs: Efficiency, baseline: Efficiency) -> str:
-    if min(costs.new_tokens, baseline.new_tokens) < _BATCH_TOKENS or not costs.throughput or not baseline.throughput:
-        return ""
-    if baseline.throughput <= _SLOWER * costs.throughput:
-        return ""
-    return f"batch {costs.throughput:.0f} tokens/s against {baseline.throughput:.0f}"
-
-
-def percentiles(values: Iterable[float]) -> Percentiles | None:
-    """Return p50, p90 and p99 with linear interpolation between closest ranks (numpy's default); None for no values."""
-    ordered = sorted(values)
-    if not ordered:
+def _wh_per_solved(energy: EnergyFacts, records: Sequence[Record]) -> float | None:
+    """Return watt-hours per solved problem; None where part of the energy went into completions that are scored."""
+    solved = sum(record.n_solved > 0 for record in records)
+    if energy.energy_wh is None or not solved or any(record.outcome == "scored" for record in records):
         return None
-
-    def at(share: float) -> float:
-        position = share * (len(ordered) - 1)
-        below = int(position)
-        above = min(below + 1, len(ordered) - 1)
-        return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
-
-    return Percentiles(p50=at(0.5), p90=at(0.9), p99=at(0.99), n=len(ordered))
+    return energy.energy_wh / solved
 
 
 def _tpot(completions: Iterable[Completion]) -> Iterable[float]:
     for c in completions:
         if c.ttft_s is not None and c.duration_s is not None and c.n_tokens is not None and c.n_tokens > 1:
             yield (c.duration_s - c.ttft_s) / (c.n_tokens - 1)
+
+
+def percentiles(values: Iterable[float]) -> Percentiles | None:
+    """Return p50, p90 and p99, interpolated linearly between the order statistics; None for no values."""
+    found = list(values)
+    shares = divergence_facts.percentiles(found)
+    return Percentiles(p50=shares["p50"], p90=shares["p90"], p99=shares["p99"], n=len(found)) if found else None
+
+
+def mark_slower(
+    costs: Mapping[str, Efficiency], candidates: Iterable[str], baseline: str | None
+) -> Mapping[str, Efficiency]:
+    """Return the costs with `slower` set for native candidates; nothing is compared with a simulated baseline."""
+    base = costs.get(baseline or "")
+    if base is None or base.simulated:
+        return costs
+    return {**costs, **{name: replace(costs[name], slower=_slowdown(costs[name], base)) for name in candidates}}
+
+
+def _slowdown(own: Efficiency, base: Efficiency) -> Slowdown | None:
+    """Compare a single stream by its median time per token, and the batch by tokens per second."""
+    stream = throughput = None
+    if own.decode_s and base.decode_s and own.decode_s.p50 > _SLOWER * base.decode_s.p50:
+        stream = base.decode_s.p50, own.decode_s.p50
+    if own.throughput and base.throughput and min(own.new_tokens, base.new_tokens) >= _BATCH_TOKENS:
+        throughput = (base.throughput, own.throughput) if base.throughput > _SLOWER * own.throughput else None
+    if stream is None and throughput is None:
+        return None
+    return Slowdown(baseline=base.recipe, stream_s=stream, throughput=throughput)

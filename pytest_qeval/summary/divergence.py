@@ -1,25 +1,56 @@
-"""What a teacher-forced comparison says: means with intervals, extremes, and whether divergence foretells flips."""
+"""Conclusions from teacher-forced divergence: means with intervals, extremes, and whether it predicts flips."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, ProblemDivergence
 from pytest_qeval.schema import Estimate, Quantity, Undefined
-from pytest_qeval.stats.intervals import ratio_of_sums
-from pytest_qeval.summary.results import DivergenceSummary, FlipPrediction
+from pytest_qeval.stats.intervals import ratio_of_sums, transform
 
-__all__ = ["summarize_divergence"]
+__all__ = ["DivergenceSummary", "FlipPrediction", "summarize_divergence"]
 
 _WORST = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlipPrediction:
+    """Whether the problems whose outcome changed are those whose solutions diverge most."""
+
+    spearman: Quantity
+    """Rank correlation of a problem's mean KL with whether it flipped, -1 to 1."""
+    p: float | None
+    """Two-sided, of no correlation; None where there is no correlation."""
+    auc: Quantity
+    """Chance that a flipped problem diverges more than an unflipped one, ties half: 0.5 predicts nothing."""
+    flipped: int | None
+    """Problems, regressed or fixed; None when nothing was generated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DivergenceSummary:
+    """A candidate against its baseline over given solutions; every token weighs the same."""
+
+    facts: DivergenceFacts
+    means: Mapping[str, Quantity]
+    """By the names of reports and gates.
+
+    kl: KL(baseline ‖ candidate) in nats per token; like reverse_kl a lower bound, since rare tokens are merged.
+    same_top1: share of tokens whose likeliest choice stayed the same. delta_p: candidate minus baseline probability of
+    the solution's token; rms_delta_p: its root mean square. perplexity_ratio: candidate to baseline, of the solutions
+    after their prompts; above 1 the candidate finds them less likely.
+    """
+    worst: tuple[ProblemDivergence, ...]
+    """Those with the largest mean KL, at most five, the largest first; none that does not diverge."""
+    prediction: FlipPrediction
 
 
 def summarize_divergence(
     facts: DivergenceFacts, flips: Collection[str] | None, *, compared: Collection[str] | None = None
 ) -> DivergenceSummary:
-    """Conclude from the sums of each problem; intervals come from drawing problems again.
+    """Summarize the sums of each problem, with intervals by a bootstrap over problems.
 
     Args:
         facts: What was measured.
@@ -27,19 +58,21 @@ def summarize_divergence(
         compared: Task ids with an outcome under both recipes; None for all of `facts`.
     """
     problems = facts.problems
-    judged = problems if compared is None else [problem for problem in problems if problem.task_id in compared]
+    with_outcomes = problems if compared is None else [problem for problem in problems if problem.task_id in compared]
     lost = _per_token(problems, lambda problem: problem.baseline_log_prob - problem.candidate_log_prob)
     diverging = [problem for problem in problems if problem.kl > 0]
     return DivergenceSummary(
         facts=facts,
-        kl=_per_token(problems, lambda problem: problem.kl),
-        reverse_kl=_per_token(problems, lambda problem: problem.reverse_kl),
-        same_top1=_per_token(problems, lambda problem: problem.same_top1),
-        delta_p=_per_token(problems, lambda problem: problem.delta_p),
-        rms_delta_p=_mapped(_per_token(problems, lambda problem: problem.delta_p_squared), math.sqrt),
-        perplexity_ratio=_mapped(lost, math.exp),
+        means={
+            "kl": _per_token(problems, lambda problem: problem.kl),
+            "reverse_kl": _per_token(problems, lambda problem: problem.reverse_kl),
+            "same_top1": _per_token(problems, lambda problem: problem.same_top1),
+            "delta_p": _per_token(problems, lambda problem: problem.delta_p),
+            "rms_delta_p": transform(_per_token(problems, lambda problem: problem.delta_p_squared), math.sqrt),
+            "perplexity_ratio": transform(lost, math.exp),
+        },
         worst=tuple(sorted(diverging, key=lambda problem: -problem.mean_kl)[:_WORST]),
-        prediction=_prediction(judged, flips),
+        prediction=_prediction(with_outcomes, flips),
     )
 
 
@@ -47,16 +80,8 @@ def _per_token(problems: Sequence[ProblemDivergence], total: Callable[[ProblemDi
     return ratio_of_sums([total(problem) for problem in problems], [problem.tokens for problem in problems])
 
 
-def _mapped(quantity: Quantity, increasing: Callable[[float], float]) -> Quantity:
-    """Carry an estimate and its interval through an increasing function, under which percentiles stay percentiles."""
-    if isinstance(quantity, Undefined):
-        return quantity
-    low, high = (None if end is None else increasing(end) for end in (quantity.low, quantity.high))
-    return replace(quantity, value=increasing(quantity.value), low=low, high=high)
-
-
 def _prediction(problems: Sequence[ProblemDivergence], flips: Collection[str] | None) -> FlipPrediction:
-    """Correlate; with so few values of one side, both figures are functions of the same ranks."""
+    """Correlate mean KL with flips; both figures are functions of the same ranks."""
     flipped = None if flips is None else [problem.task_id in flips for problem in problems]
     n_flipped = None if flipped is None else sum(flipped)
     reason = _why_no_prediction(problems, flipped)

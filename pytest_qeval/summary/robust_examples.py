@@ -1,57 +1,55 @@
-"""What broke, for a person to look at: perturbed questions that only the candidate cannot answer any more."""
+"""Perturbed problems that only the candidate fails, with diffs of prompts and completions."""
 
 from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pytest_qeval.facts import PerturbationFacts
-from pytest_qeval.perturb.perturbed_problems import HALF
 from pytest_qeval.perturb.prompt_diff import prompt_diff
 from pytest_qeval.perturb.source import Function, description, parsed
 from pytest_qeval.schema import Case, Record, Sample
-from pytest_qeval.summary.robust_results import BrokenExample
+from pytest_qeval.summary.cases import Records, nominal_case
 
-__all__ = ["broken_examples"]
+__all__ = ["BrokenExample", "broken_examples"]
 
 _EXAMPLES = 3
-_Found = Mapping[tuple[str, Case], Record]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenExample:
+    """A perturbed case that the baseline solves and the candidate does not, though both solve it nominally."""
+
+    case: str
+    """Its label."""
+    reason: str
+    """Why the candidate's completion did not pass."""
+    prompt_diff: str
+    """Unified diff of the nominal prompt to the perturbed one."""
+    completion_diff: str
+    """Unified diff of the candidate's nominal completion to the one that did not pass."""
 
 
 def broken_examples(
-    cases: Sequence[Case], found: _Found, facts: Sequence[PerturbationFacts], *, recipe: str, baseline: str
+    cases: Sequence[Case], records: Records, facts: Sequence[PerturbationFacts], *, recipe: str, baseline: str
 ) -> tuple[BrokenExample, ...]:
     """Choose the problems that broke under most perturbations, and one case of each.
 
-    A case has broken when both recipes solve the problem nominal, and only the baseline solves it perturbed.
-
-    Args:
-        cases: Planned, of one benchmark, nominal ones included.
-        found: Records by recipe and case.
-        facts: The perturbations.
-        recipe: The candidate.
-        baseline: What it is compared with.
+    A case is broken if both recipes solve the problem nominally, and only the baseline solves it perturbed.
     """
     forms = {one.name: one.form for one in facts}
-    broken = [case for case in cases if case.perturbation in forms and _broke(case, forms, found, recipe, baseline)]
+
+    def is_broken(case: Case) -> bool:
+        pairs = [(name, which) for name in (baseline, recipe) for which in (nominal_case(case, forms), case)]
+        found = [records.get(pair) for pair in pairs]
+        return [one and one.outcome == "solved" for one in found] == [True, True, True, False]
+
+    broken = [case for case in cases if case.perturbation in forms and is_broken(case)]
     worst = [task_id for task_id, _ in Counter(case.task_id for case in broken).most_common(_EXAMPLES)]
     first = (next(case for case in broken if case.task_id == task_id) for task_id in worst)
-    return tuple(_example(found[recipe, case], found[recipe, _nominal(case, forms)]) for case in first)
-
-
-def _nominal(case: Case, forms: Mapping[str, str]) -> Case:
-    half = forms[str(case.perturbation)] == "half"
-    return Case(benchmark=case.benchmark, task_id=case.task_id, perturbation=HALF if half else None)
-
-
-def _broke(case: Case, forms: Mapping[str, str], found: _Found, recipe: str, baseline: str) -> bool:
-    nominal = _nominal(case, forms)
-    solved = [
-        one is not None and one.outcome == "solved"
-        for one in (found.get((name, which)) for name in (baseline, recipe) for which in (nominal, case))
-    ]
-    return solved == [True, True, True, False] and (recipe, case) in found
+    return tuple(_example(records[recipe, case], records[recipe, nominal_case(case, forms)]) for case in first)
 
 
 def _example(record: Record, nominal: Record) -> BrokenExample:
@@ -61,19 +59,19 @@ def _example(record: Record, nominal: Record) -> BrokenExample:
         case=record.case.label,
         reason=record.reason,
         prompt_diff=record.prompt_diff,
-        completion_diff=prompt_diff(_said(before), _said(after), record.case.label),
+        completion_diff=prompt_diff(_shown(before), _shown(after), record.case.label),
     )
 
 
-def _said(sample: Sample) -> str:
-    """Return an answer; of a chat model's, the program without docstrings: those are the question's, said again."""
+def _shown(sample: Sample) -> str:
+    """Return a completion; for a chat model its program without docstrings, which repeat the prompt."""
     if sample.extracted is None:
         return sample.completion.text
-    # Behind the line that lets go of what the prompt has begun; before it the prompt's function is only closed.
+    # After the line that deletes what the prompt has begun; before it the prompt's function is only closed.
     program = sample.extracted.partition("\n\ndel ")[2].partition("\n")[2].strip("\n") or sample.extracted
     tree = parsed(program)
     functions = [node for node in ast.walk(tree) if isinstance(node, Function)] if tree else []
-    told = [found for node in functions if (found := description(node))]
-    repeated = {number for one in told for number in range(one.lineno, (one.end_lineno or one.lineno) + 1)}
+    docstrings = [found for node in functions if (found := description(node))]
+    repeated = {number for one in docstrings for number in range(one.lineno, (one.end_lineno or one.lineno) + 1)}
     lines = enumerate(program.splitlines(), start=1)
     return "\n".join(line for number, line in lines if number not in repeated)

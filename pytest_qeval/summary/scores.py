@@ -1,98 +1,117 @@
-"""Answers that are scored: means of each recipe, and differences from the baseline case by case."""
+"""Completions that are scored: each recipe's means, and differences from the baseline case by case."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 
-from pytest_qeval.schema import SCORES, Case, Json, Quantity, Record, Undefined
-from pytest_qeval.stats.paired import evidence_of, paired_mean
+from pytest_qeval.schema import SCORES, Case, Evidence, Json, Quantity
+from pytest_qeval.stats.paired import evidence_of, paired_mean, relative_drop_of_means
 from pytest_qeval.stats.scores import detectable_score_drop, mean_score, sign_flip_p
-from pytest_qeval.summary.score_results import ScoreChange, ScoreComparison, ScoreResult
+from pytest_qeval.summary.cases import Groups, Records, pair_records, pairs_of_groups
+from pytest_qeval.summary.margins import Margins
 
-__all__ = ["SCORE_MARGIN", "adjust_changes", "compare_scores", "is_scored", "score_results"]
+__all__ = ["ScoreChange", "ScoreComparison", "ScoreResult", "compare_scores", "is_scored", "score_results"]
 
-SCORE_MARGIN = 0.01
-"""The loss of a mean score that a comparison's evidence is about where no gate names one: 1 point."""
-
-_SAYS_NOTHING = sha256(b"").hexdigest()
-
-_Found = Mapping[tuple[str, Case], Record]
-_Groups = Mapping[tuple[str, str], Sequence[Case]]
-"""Planned cases by benchmark and recipe."""
+_EMPTY_SHA256 = sha256(b"").hexdigest()
 
 
-def is_scored(benchmark: str, benchmarks: Mapping[str, Json], found: _Found) -> bool:
-    """Return whether a benchmark's answers are scored, from what was told about it or from any of its records."""
-    told = benchmarks.get(benchmark, {}).get("scored", False)
-    return bool(told) or any(case.benchmark == benchmark and r.outcome == "scored" for (_, case), r in found.items())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreResult:
+    """One recipe on one benchmark whose completions are scored."""
+
+    benchmark: str
+    recipe: str
+    cases: Mapping[str, Mapping[str, float]]
+    """By label, in the plan's order: the scores, 0 to 1, each the mean over the case's samples."""
+    empty: int
+    """Cases whose samples are all empty."""
+    missing: int
+    """Planned cases without a record."""
+    means: Mapping[str, Quantity]
+    """By score: the mean over cases, 0 to 1."""
 
 
-def score_results(groups: _Groups, found: _Found) -> tuple[ScoreResult, ...]:
-    """Conclude for every benchmark and recipe."""
-    return tuple(_result(*key, cases, found) for key, cases in groups.items())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreChange:
+    """One score of a candidate against the baseline's, over the cases that both finished."""
+
+    delta: Quantity
+    """Mean of candidate minus baseline, as a fraction."""
+    relative_drop: Quantity
+    """Lost share of the baseline's mean, as a fraction."""
+    higher: int
+    """Cases that the candidate scored higher on."""
+    lower: int
+    p: float
+    """Two-sided, of a mean difference of 0, by a sign-flip test."""
+    p_adjusted: float
+    """Benjamini-Hochberg over all candidates, benchmarks and scores of the run."""
+    evidence: Evidence
+    margin: float
+    """The loss that the evidence is about, as a fraction."""
+    detectable_drop: float | None
+    """The smallest loss that as many cases, moving as far as they did, can rule out."""
 
 
-def _result(benchmark: str, recipe: str, cases: Sequence[Case], found: _Found) -> ScoreResult:
-    records = [found[recipe, case] for case in cases if (recipe, case) in found]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreComparison:
+    """A candidate against the baseline on one benchmark whose completions are scored."""
+
+    benchmark: str
+    recipe: str
+    baseline: str
+    changes: Mapping[str, ScoreChange]
+    """By score."""
+
+
+def is_scored(benchmark: str, benchmarks: Mapping[str, Json], records: Records) -> bool:
+    """Return whether a benchmark's completions are scored, by its own facts or by any of its records."""
+    if benchmarks.get(benchmark, {}).get("scored", False):
+        return True
+    return any(case.benchmark == benchmark and one.outcome == "scored" for (_, case), one in records.items())
+
+
+def score_results(groups: Groups, records: Records) -> tuple[ScoreResult, ...]:
+    """Summarize every benchmark and recipe."""
+    return tuple(_result(benchmark, recipe, cases, records) for (benchmark, recipe), cases in groups.items())
+
+
+def _result(benchmark: str, recipe: str, cases: Sequence[Case], records: Records) -> ScoreResult:
+    found = [records[recipe, case] for case in cases if (recipe, case) in records]
     return ScoreResult(
         benchmark=benchmark,
         recipe=recipe,
-        cases={record.case.label: {name: record.measurements[name] for name in SCORES} for record in records},
-        empty=sum(all(sample.program_sha256 == _SAYS_NOTHING for sample in record.samples) for record in records),
-        missing=len(cases) - len(records),
-        means={name: mean_score([record.measurements[name] for record in records]) for name in SCORES},
+        cases={record.case.label: {name: record.measurements[name] for name in SCORES} for record in found},
+        empty=sum(all(sample.program_sha256 == _EMPTY_SHA256 for sample in record.samples) for record in found),
+        missing=len(cases) - len(found),
+        means={name: mean_score([record.measurements[name] for record in found]) for name in SCORES},
     )
 
 
 def compare_scores(
-    groups: _Groups,
-    found: _Found,
-    *,
-    baseline: str | None,
-    margins: Callable[[str, str, str], float],
+    groups: Groups, records: Records, *, baseline: str | None, margins: Margins
 ) -> tuple[ScoreComparison, ...]:
-    """Compare every recipe with the baseline on every benchmark that both were asked; p-values are not adjusted yet.
-
-    Args:
-        groups: Planned cases by benchmark and recipe.
-        found: Records by recipe and case.
-        baseline: What to compare with, if anything.
-        margins: The loss that evidence is about, by recipe, benchmark and score.
-    """
-    return tuple(
-        ScoreComparison(
-            benchmark=benchmark,
-            recipe=recipe,
-            baseline=baseline,
-            changes={
-                name: _change(list(_pairs(recipe, baseline, cases, found, name)), margins(recipe, benchmark, name))
-                for name in SCORES
-            },
-        )
-        for (benchmark, recipe), cases in groups.items()
-        if baseline and recipe != baseline and (benchmark, baseline) in groups
-    )
+    """Compare every recipe with the baseline on every benchmark that both ran; p-values are not adjusted yet."""
+    comparisons = []
+    for benchmark, recipe, base_name, cases in pairs_of_groups(groups, baseline):
+        pairs = list(pair_records(cases, records, baseline=base_name, recipe=recipe))
+        changes = {}
+        for name in SCORES:
+            base, own = ([pair[at].measurements[name] for pair in pairs] for at in (0, 1))
+            changes[name] = _change(base, own, margin=margins(name, recipe, benchmark))
+        comparisons.append(ScoreComparison(benchmark=benchmark, recipe=recipe, baseline=base_name, changes=changes))
+    return tuple(comparisons)
 
 
-def _pairs(
-    recipe: str, baseline: str, cases: Sequence[Case], found: _Found, name: str
-) -> Iterator[tuple[float, float]]:
-    """Yield the baseline's score and the recipe's own."""
-    for case in cases:
-        own, base = found.get((recipe, case)), found.get((baseline, case))
-        if own and base:
-            yield base.measurements[name], own.measurements[name]
-
-
-def _change(pairs: Sequence[tuple[float, float]], margin: float) -> ScoreChange:
-    delta = paired_mean([base for base, _ in pairs], [own for _, own in pairs])
-    differences = [own - base for base, own in pairs]
+def _change(baseline: Sequence[float], candidate: Sequence[float], *, margin: float) -> ScoreChange:
+    delta = paired_mean(baseline, candidate)
+    differences = [own - base for base, own in zip(baseline, candidate, strict=True)]
     p = sign_flip_p(differences)
     return ScoreChange(
         delta=delta,
-        relative_drop=_relative_drop(pairs, delta),
+        relative_drop=relative_drop_of_means(baseline, candidate, verb="scored"),
         higher=sum(difference > 0 for difference in differences),
         lower=sum(difference < 0 for difference in differences),
         p=p,
@@ -100,27 +119,4 @@ def _change(pairs: Sequence[tuple[float, float]], margin: float) -> ScoreChange:
         evidence=evidence_of(delta, margin=margin),
         margin=margin,
         detectable_drop=detectable_score_drop(differences),
-    )
-
-
-def _relative_drop(pairs: Sequence[tuple[float, float]], delta: Quantity) -> Quantity:
-    """Return the difference as a share of the baseline's mean, which is taken for known."""
-    base = sum(base for base, _ in pairs) / len(pairs) if pairs else 0.0
-    if isinstance(delta, Undefined):
-        return delta
-    if not base:
-        return Undefined(reason="the baseline scored nothing, of which a share could be lost")
-    low, high = (None if end is None else 0.0 - end / base for end in (delta.high, delta.low))
-    method = f"{delta.method}, over the baseline's mean"
-    return replace(delta, value=0.0 - delta.value / base, low=low, high=high, method=method)
-
-
-def adjust_changes(compared: Sequence[ScoreComparison], adjusted: Iterator[float]) -> tuple[ScoreComparison, ...]:
-    """Put the next adjusted p-value into every change, in their order."""
-    return tuple(
-        replace(
-            comparison,
-            changes={name: replace(change, p_adjusted=next(adjusted)) for name, change in comparison.changes.items()},
-        )
-        for comparison in compared
     )

@@ -1,116 +1,95 @@
-"""Runs that are over, as their journals have them, and two of them put together."""
+"""Finished runs, read from their journals, and two of them joined for a comparison."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_qeval.benchmarks.selftest import NAME
 from pytest_qeval.errors import DataError, UsageError
-from pytest_qeval.facts import RunHeader
+from pytest_qeval.facts import BenchmarkFacts, GateDecision, InvalidCase, PerturbationFacts, RunHeader
+from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.records.collector import Collector, Roles
 from pytest_qeval.records.journal import read_journal
+from pytest_qeval.records.messages import Message, Plan, RecipeMessage, RunStart, recipe_of
 from pytest_qeval.schema import Case, Json, Record
-from pytest_qeval.verdict.baseline.file import Baseline, differences
-from pytest_qeval.verdict.baseline.writer import as_baseline
+from pytest_qeval.verdict.baseline.baseline import Baseline
+from pytest_qeval.verdict.baseline.key import benchmark_key, differences
+from pytest_qeval.verdict.baseline.reuse import SavedBaseline
 
-__all__ = ["Finished", "Joint", "put_together"]
+__all__ = ["FinishedRun", "JoinedRuns", "join_runs"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
-    """A run that is over."""
+class FinishedRun:
+    """A finished run as its journal has it."""
 
     path: Path
-    run: Json
-    messages: tuple[Json, ...]
+    run: RunStart
+    plan: Plan
+    messages: tuple[Message, ...]
 
     @classmethod
-    def read(cls, path: Path) -> Finished:
+    def read(cls, path: Path) -> FinishedRun:
         """Read a journal.
 
         Raises:
             DataError: when it is none, is a self-test's, or ends before anything was planned.
         """
         run, messages = read_journal(path)
-        if run["model"].get("source") == NAME:
+        if run.model.get("source") == NAME:
             raise DataError(f"{path} is a self-test of the harness: compare two runs that evaluated something.")
-        found = cls(path=path, run=run, messages=messages)
-        if not any(message["type"] == "plan" for message in messages):
-            raise DataError(f"{path} holds no plan of what was to be asked: run the evaluation again.")
-        return found
+        plan = next((message for message in messages if isinstance(message, Plan)), None)
+        if plan is None:
+            raise DataError(f"{path} holds no plan of its cases: run the evaluation again.")
+        return cls(path=path, run=run, plan=plan, messages=messages)
 
     @property
-    def plan(self) -> Json:
-        """What was to be asked of whom, under which conditions."""
-        return next(message for message in self.messages if message["type"] == "plan")
-
-    def cases(self, recipe: str) -> list[Case]:
-        """Return what a recipe was to be asked."""
-        return [_case(row) for row in self.plan["cases"] if row["recipe"] == recipe]
-
-    def candidates(self) -> tuple[str, ...]:
-        """Return the recipes that are to be judged, whether or not they were loaded."""
-        return tuple(self.plan["candidates"])
-
     def baseline(self) -> str:
-        """Return the recipe to compare with: the baseline, or the only recipe.
+        """The recipe to compare with: the baseline, or the only recipe.
 
         Raises:
             DataError: when there are several, and none is the baseline.
         """
-        plan = self.plan
-        if plan["baseline"]:
-            return str(plan["baseline"])
-        if len(plan["candidates"]) != 1:
+        if self.plan.baseline:
+            return self.plan.baseline
+        if len(self.plan.candidates) != 1:
             raise DataError(
-                f"{self.path} holds several recipes ({', '.join(plan['candidates'])}) and no baseline: compare with a "
-                "run of one recipe, or one that had a baseline."
+                f"{self.path} holds several recipes ({', '.join(self.plan.candidates)}) and no baseline: compare with "
+                "a run of one recipe, or one that had a baseline."
             )
-        return str(plan["candidates"][0])
+        return self.plan.candidates[0]
 
-    def messages_of(self, recipe: str) -> tuple[Json, ...]:
+    def candidate_cases(self) -> list[tuple[str, Case]]:
+        """Return what was planned for the candidates."""
+        return [(name, one.case) for name in self.plan.candidates for one in self.plan.cases if one.recipe == name]
+
+    def messages_of(self, recipe: str | None) -> tuple[RecipeMessage, ...]:
         """Return the messages about a recipe."""
-        return tuple(message for message in self.messages if recipe in {message.get("recipe"), message.get("name")})
-
-    def benchmarks(self) -> dict[str, Json]:
-        """Return the messages about benchmarks, by name."""
-        return {message["name"]: message for message in self.messages if message["type"] == "benchmark"}
-
-    def perturbations(self) -> list[Json]:
-        """Return the messages about what was made of problems, and what was no question."""
-        return [message for message in self.messages if message["type"] in {"perturbation", "invalid"}]
+        about = (message for message in self.messages if isinstance(message, RecipeMessage))
+        return tuple(message for message in about if recipe_of(message) == recipe)
 
     def conditions(self) -> Json:
         """Return what has to be equal in two runs that are compared."""
-        checksums = {f"benchmarks.{name}": message["sha256"] for name, message in self.benchmarks().items()}
-        return {**{name: value for name, value in self.plan["conditions"].items() if not _is_cost(name)}, **checksums}
+        checksums = {message.name: message.sha256 for message in self.messages if isinstance(message, BenchmarkFacts)}
+        return {**self._conditions(costs=False), **benchmark_key(checksums)}
 
     def cost_conditions(self) -> Json:
-        """Return what costs depend on, and answers do not."""
-        told = {name: value for name, value in self.plan["conditions"].items() if _is_cost(name)}
-        return {**told, "host": self.run["host"]}
+        """Return what costs depend on, and results do not."""
+        return {**self._conditions(costs=True), "host": self.run.host}
 
-    def header(self, before: Finished, accepted: Sequence[str]) -> RunHeader:
-        """Return the report's header: this run's, with where its baseline is from."""
-        known = {field.name for field in fields(RunHeader)}
-        row = {name: value for name, value in self.run.items() if name in known}
-        saved = {
-            "path": str(before.path),
-            "started_at": before.run["started_at"],
-            "host": before.run["host"],
-            "accepted_differences": list(accepted),
-        }
-        return RunHeader(**{**row, "saved_baseline": saved})
+    def _conditions(self, *, costs: bool) -> Json:
+        return {name: value for name, value in self.plan.conditions.items() if name.startswith("costs.") == costs}
 
-
-def _case(row: Json) -> Case:
-    return Case(**{name: row[name] for name in ("benchmark", "task_id", "perturbation", "seed")})
+    def n_solved(self, recipe: str | None, cases: Collection[Case]) -> dict[Case, int]:
+        """Return how many samples of a recipe passed, for those of the cases that have a record."""
+        records = (message for message in self.messages_of(recipe) if isinstance(message, Record))
+        return {record.case: record.n_solved for record in records if record.case in cases}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Joint:
+class JoinedRuns:
     """Two runs put together: everything that a verdict needs."""
 
     run: RunHeader
@@ -119,92 +98,83 @@ class Joint:
     collector: Collector
 
 
-def put_together(before: Finished, after: Finished, *, force: bool) -> Joint:
-    """Set the candidates of one run beside the baseline of another, as if it had been saved and used.
+def join_runs(before: FinishedRun, after: FinishedRun, *, force: bool) -> JoinedRuns:
+    """Compare the candidates of one run with the baseline of another, as if that had been saved and used.
 
-    Every case that a candidate was to be asked is one that the baseline was to be asked: what it has no answer to is
-    missing.
+    Every case of a candidate is one of the baseline: where the baseline has no record of it, it is missing.
 
     Raises:
         UsageError: when they were made under other conditions, and that is not accepted (`force`).
     """
-    candidates, old_name = after.candidates(), before.baseline()
     accepted = _differences(before, after)
     if accepted and not force:
         raise UsageError(
             f"{before.path} and {after.path} were made under other conditions: {'; '.join(accepted)}. Compare runs "
             "that differ in their recipe only, or accept the differences with --qeval-baseline-force."
         )
-    cases = [(name, case) for name in candidates for case in after.cases(name)]
-    asked = dict.fromkeys(case for _, case in cases)
-    comparable = before.cost_conditions() == after.cost_conditions()
-    baseline = _baseline(before, old_name, asked, comparable=comparable)
-    if old_name in candidates:
-        baseline = baseline.renamed(f"{old_name} (before)")
+    planned = after.candidate_cases()
+    cases = dict.fromkeys(case for _, case in planned)
+    saved = _saved_baseline(before, after, cases, accepted)
     collector = Collector()
-    told = [message for name in candidates for message in after.messages_of(name)]
-    shared = [*after.benchmarks().values(), *_perturbed_problems(before, after, asked)]
-    for message in (*shared, *filter(_holds(before, after), told), *baseline.messages):
-        collector.add(_from(message, baseline.recipe))
-    return Joint(
-        run=after.header(before, accepted),
-        roles=Roles(candidates=candidates, baseline=baseline.recipe),
-        planned=[*((baseline.recipe, case) for case in asked), *cases],
+    for message in (*_shared(before, after, cases), *_of_candidates(before, after, saved.recipe, cases)):
+        collector.add(message)
+    for message in saved.baseline.messages:
+        collector.add(message)
+    return JoinedRuns(
+        run=replace(after.run, saved_baseline=saved.origin()),
+        roles=Roles(candidates=after.plan.candidates, baseline=saved.recipe),
+        planned=[*((saved.recipe, case) for case in cases), *planned],
         collector=collector,
     )
 
 
-def _baseline(before: Finished, name: str, asked: Mapping[Case, None], *, comparable: bool) -> Baseline:
-    """Take the baseline's answers to what is asked; costs only if it was asked just that, under the same conditions."""
-    found = Baseline(recipe=name, key={}, run=before.run, messages=before.messages_of(name))
-    found = found if comparable and found.records.keys() == asked.keys() else found.without_costs()
+def _saved_baseline(
+    before: FinishedRun, after: FinishedRun, cases: Mapping[Case, None], accepted: Sequence[str]
+) -> SavedBaseline:
+    """Return the earlier run's baseline; with costs only if it ran just these cases, under the same conditions."""
+    recipe = before.baseline
+    found = Baseline(recipe=recipe, key={}, run=before.run, messages=before.messages_of(recipe))
+    comparable = before.cost_conditions() == after.cost_conditions()
+    if not comparable or found.records.keys() != cases.keys():
+        found = found.without_costs()
     messages = [
-        as_baseline(message)
-        for message in found.messages
-        if message["type"] not in {"divergence", "decision"}
-        and (message["type"] != "record" or Record.from_dict(message).case in asked)
+        message
+        for message in found.in_baseline_role().messages
+        if not isinstance(message, (DivergenceFacts, GateDecision))
+        and (not isinstance(message, Record) or message.case in cases)
     ]
-    return Baseline(recipe=name, key={}, run=before.run, messages=tuple(messages))
+    found = replace(found, messages=tuple(messages))
+    if recipe in after.plan.candidates:
+        found = found.renamed(f"{recipe} (before)")
+    return SavedBaseline(baseline=found, path=before.path, named=True, accepted=tuple(accepted))
 
 
-def _holds(before: Finished, after: Finished) -> Callable[[Json], bool]:
-    """Tell which messages about candidates hold against the other run's baseline, too."""
-    then, now = before.baseline(), after.plan["baseline"]
-    same_answers: bool = _answers(before, then, after) == _answers(after, now, after)
-
-    def holds(message: Json) -> bool:
-        if message["type"] == "divergence":
-            return bool(then == now)
-        return same_answers or bool(message["type"] != "decision")
-
-    return holds
+def _shared(before: FinishedRun, after: FinishedRun, cases: Collection[Case]) -> Iterator[Message]:
+    """Yield the later run's messages about problems; a case that is invalid in either run is invalid in both."""
+    yield from (one for one in after.messages if isinstance(one, (BenchmarkFacts, PerturbationFacts, InvalidCase)))
+    yield from (one for one in before.messages if isinstance(one, InvalidCase) and one.case in cases)
 
 
-def _answers(run: Finished, recipe: str | None, asked: Finished) -> dict[Case, int]:
-    """Return how many samples passed, for the cases that a run's candidates were to be asked."""
-    wanted = {case for name in asked.candidates() for case in asked.cases(name)}
-    rows = (row for row in run.messages_of(recipe or "") if row["type"] == "record")
-    records = (Record.from_dict(row) for row in rows)
-    return {record.case: record.n_solved for record in records if record.case in wanted and record.recipe == recipe}
+def _of_candidates(
+    before: FinishedRun, after: FinishedRun, baseline: str, cases: Collection[Case]
+) -> Iterator[RecipeMessage]:
+    """Yield the messages about candidates that also hold against the other run's baseline."""
+    then, now = before.baseline, after.plan.baseline
+    same_results = before.n_solved(then, cases) == after.n_solved(now, cases)
+    for message in (one for name in after.plan.candidates for one in after.messages_of(name)):
+        match message:
+            case DivergenceFacts():
+                if then == now:
+                    yield replace(message, baseline=baseline)
+            case GateDecision():
+                if same_results:
+                    yield message
+            case _:
+                yield message
 
 
-def _perturbed_problems(before: Finished, after: Finished, asked: Collection[Case]) -> list[Json]:
-    """Return the later run's perturbation messages; a case that is invalid in either run is invalid in both."""
-    earlier = (message for message in before.perturbations() if message["type"] == "invalid")
-    return [*after.perturbations(), *(message for message in earlier if _case(message) in asked)]
-
-
-def _from(message: Json, baseline: str) -> Json:
-    """Let a divergence be from the baseline under the name that it has here."""
-    return {**message, "baseline": baseline} if message["type"] == "divergence" else message
-
-
-def _is_cost(condition: str) -> bool:
-    return condition.startswith("costs.")
-
-
-def _differences(before: Finished, after: Finished) -> tuple[str, ...]:
+def _differences(before: FinishedRun, after: FinishedRun) -> tuple[str, ...]:
     ours = after.conditions()
-    if after.candidates() == ("as-is",):  # its baseline is another checkpoint by nature
+    if after.plan.candidates == ("as-is",):  # its baseline is another checkpoint by nature
         ours = {name: value for name, value in ours.items() if not name.startswith("model.")}
     return differences(ours, before.conditions())

@@ -1,28 +1,25 @@
-"""From collected messages to a verdict: summarize, compare, judge the gates."""
+"""Turn collected messages into a verdict: summarize, compare, judge the gates."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from pytest_qeval.facts import RunHeader
+from pytest_qeval.facts import BenchmarkFacts, RunHeader
 from pytest_qeval.records.collector import Collector, Roles
-from pytest_qeval.schema import Case
-from pytest_qeval.summary.comparison import MARGIN
+from pytest_qeval.schema import Case, Json
+from pytest_qeval.summary.margins import DEFAULT_MARGINS
 from pytest_qeval.summary.results import GateResult, Summary
-from pytest_qeval.summary.robustness import ROBUST_MARGIN
-from pytest_qeval.summary.scores import SCORE_MARGIN
 from pytest_qeval.summary.summarize import SummaryInput, summarize
-from pytest_qeval.verdict.gates.grammar import Gate
+from pytest_qeval.verdict.gates.grammar import Gate, allowed_loss
 from pytest_qeval.verdict.gates.judge import judge
-from pytest_qeval.verdict.gates.margin import margin_of
 
 __all__ = ["Verdict", "conclude"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What is concluded."""
+    """The summary of a run, and its gates."""
 
     summary: Summary
     gates: tuple[GateResult, ...]
@@ -34,7 +31,7 @@ class Verdict:
 
 
 def conclude(
-    gathered: Collector,
+    collected: Collector,
     *,
     run: RunHeader,
     duration_s: float,
@@ -43,34 +40,34 @@ def conclude(
     gates: Sequence[Gate],
     require_proof: bool,
 ) -> Verdict:
-    """Compare, and judge the gates."""
+    """Summarize a run, and judge its gates."""
     summary = summarize(
         SummaryInput(
             run=run,
             duration_s=duration_s,
-            planned=list(gathered.needed(planned)),
-            records=list(gathered.records.values()),
+            planned=list(collected.expected_cases(planned)),
+            records=list(collected.records.values()),
             candidates=roles.candidates,
             baseline=roles.baseline,
             control=roles.control,
-            recipes={name: gathered.recipes[name] for name in roles.recipes if name in gathered.recipes},
-            generation=gathered.generation,
-            streams=gathered.streams,
-            sensitivity=gathered.sensitivity,
-            divergence=gathered.divergence,
-            benchmarks=gathered.benchmarks,
-            margins=lambda recipe, benchmark: margin_of(gates, recipe, benchmark, default=MARGIN),
-            score_margins=lambda recipe, benchmark, score: margin_of(
-                gates, recipe, benchmark, default=SCORE_MARGIN, metric=score
+            recipes={name: collected.recipes[name] for name in roles.recipes if name in collected.recipes},
+            generation=collected.generation,
+            streams=collected.streams,
+            sensitivity=collected.sensitivity,
+            divergence=collected.divergence,
+            benchmarks={name: _row(facts) for name, facts in collected.benchmarks.items()},
+            margins=lambda metric, recipe, benchmark: allowed_loss(
+                gates, recipe, benchmark, default=DEFAULT_MARGINS[metric], metric=metric
             ),
-            decided=gathered.left_early(),
-            perturbations=gathered.perturbations_applied(),
-            robust_margins=lambda recipe, benchmark: margin_of(
-                gates, recipe, benchmark, default=ROBUST_MARGIN, metric="robust_drop"
-            ),
+            decided=collected.early_stop_reasons(),
+            perturbations=collected.perturbations(),
         )
     )
     return Verdict(
         summary=summary,
-        gates=judge(gates, summary, require_proof=require_proof, decided=gathered.decisions),
+        gates=judge(gates, summary, require_proof=require_proof, decided=collected.decisions),
     )
+
+
+def _row(facts: BenchmarkFacts) -> Json:
+    return {name: value for name, value in asdict(facts).items() if name != "name"}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import jsonschema
 import pytest
 
+from pytest_qeval.records.messages import to_plain
 from pytest_qeval.report.json import SCHEMA_PATH
 from pytest_qeval.schema import Json
 from tests.unit.summary.builders import generation
@@ -140,7 +140,7 @@ def test_costs_of_other_conditions_are_not_set_side_by_side(
     change(path, timed)
     facts = generation("replay", tokens=100, busy_s=2.0, energy_wh=0.1)
     with path.open("a", encoding="utf-8") as journal:
-        journal.write(json.dumps({"type": "generation", **asdict(facts)}) + "\n")
+        journal.write(json.dumps(to_plain(facts)) + "\n")
 
     assert compare(*KEPT).ret == pytest.ExitCode.OK
     assert read_report(pytester.path / "out")["efficiency"]["replay (before)"]["generation"]["busy_s"] == busy_s

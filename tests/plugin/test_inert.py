@@ -16,7 +16,7 @@ def test_nothing_heavy_is_imported(run_afresh: Run, pytester: pytest.Pytester) -
         import sys
 
         def test_modules():
-            heavy = {"torch", "transformers", "scipy", "numpy", "codecarbon", "psutil", "datasets"}
+            heavy = {"torch", "transformers", "scipy", "numpy", "codecarbon", "psutil", "datasets", "msgspec"}
             assert not heavy & sys.modules.keys()
         """
     )

@@ -139,7 +139,7 @@ def test_its_test_is_skipped_with_the_reason(replay: Run, pytester: pytest.Pytes
     assert result.ret == pytest.ExitCode.OK
     result.assert_outcomes(passed=5, skipped=1)
     result.stdout.fnmatch_lines(
-        ["  2 questions from 1 perturbation; left out: 1 invalid", f"SKIPPED*{BROKEN} is invalid: *"]
+        ["  2 perturbed problems from 1 perturbation; left out: 1 invalid", f"SKIPPED*{BROKEN} is invalid: *"]
     )
 
 
@@ -155,7 +155,7 @@ def test_a_comparison_counts_what_was_asked(replay: Run, run: Run, pytester: pyt
         assert {**compared, "comparison": None} == live
 
 
-LONE = "* answers are compared with nothing: the same nominal was not selected, or answered by *"
+LONE = "* cases have no nominal completion to compare with: the nominal case was not selected, or has another *"
 
 
 def test_perturbed_answers_alone_say_nothing(replay: Run, pytester: pytest.Pytester) -> None:
@@ -172,7 +172,7 @@ def test_a_part_of_what_was_made_is_told(replay: Run, pytester: pytest.Pytester)
     """Whoever deselects questions does not read that all were asked."""
     result = replay(answers(pytester.path), "-k", "own/1")
 
-    result.stdout.fnmatch_lines(["  3 questions from 1 perturbation, of which 1 were selected"])
+    result.stdout.fnmatch_lines(["  3 perturbed problems from 1 perturbation, of which 1 were selected"])
     result.stdout.no_fnmatch_line(LONE)
 
 

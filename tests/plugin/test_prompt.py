@@ -11,6 +11,7 @@ import pytest
 
 from pytest_qeval.benchmarks.chat import CHAT_STOPS
 from pytest_qeval.engines.sources import resolve
+from pytest_qeval.records.journal import read_journal
 from pytest_qeval.report.json import SCHEMA_PATH
 from pytest_qeval.schema import Json, Record
 from pytest_qeval.settings import ModelSettings
@@ -45,8 +46,8 @@ def rows_of(path: Path) -> list[Json]:
 
 
 def records_of(pytester: pytest.Pytester, folder: str) -> dict[str, Record]:
-    rows = rows_of(pytester.path / folder / "records.jsonl")
-    return {row["task_id"]: Record.from_dict(row) for row in rows if row["type"] == "record"}
+    _, messages = read_journal(pytester.path / folder / "records.jsonl")
+    return {message.case.task_id: message for message in messages if isinstance(message, Record)}
 
 
 def test_a_model_with_a_template_is_asked_by_messages(

@@ -7,6 +7,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from pytest_qeval.records.journal import read_journal
 from pytest_qeval.report.json import SCHEMA_PATH
 from pytest_qeval.schema import Json, Record
 
@@ -20,10 +21,8 @@ def report_of(pytester: pytest.Pytester, folder: str = "out") -> Json:
 
 
 def records_of(pytester: pytest.Pytester, folder: str = "out") -> list[Record]:
-    lines = (pytester.path / folder / "records.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in lines]
-    assert rows[0]["type"] == "run"
-    return [Record.from_dict(row) for row in rows if row["type"] == "record"]
+    _, messages = read_journal(pytester.path / folder / "records.jsonl")
+    return [message for message in messages if isinstance(message, Record)]
 
 
 def test_a_samples_file_is_scored(run: Run, pytester: pytest.Pytester, samples: Path, mode: tuple[str, ...]) -> None:

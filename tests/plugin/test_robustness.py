@@ -16,6 +16,7 @@ import pytest
 from pytest_qeval.benchmarks.micro import MICRO
 from pytest_qeval.perturb.perturbed_problems import perturb_problems
 from pytest_qeval.perturb.selection import select
+from pytest_qeval.records.journal import read_journal
 from pytest_qeval.report.json import SCHEMA_PATH
 from pytest_qeval.schema import Json, Record
 
@@ -61,8 +62,8 @@ def read_report(folder: Path) -> Json:
 
 
 def records_of(folder: Path) -> list[Record]:
-    lines = (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()
-    return [Record.from_dict(row) for row in map(json.loads, lines) if row["type"] == "record"]
+    _, messages = read_journal(folder / "records.jsonl")
+    return [message for message in messages if isinstance(message, Record)]
 
 
 def answered(records: Iterable[Record]) -> dict[tuple[str, str], tuple[str, str, str]]:
@@ -159,7 +160,7 @@ def test_a_saved_baseline_of_other_disturbances_is_no_answer(
     result = run("--qeval-completions", file, *ROBUST, *ASKED, "--qeval-baseline", "a.json.gz")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*a.json.gz holds no answer to 1 of the problems that are asked, such as micro/0-b*"])
+    result.stderr.fnmatch_lines(["*a.json.gz has no record of 1 of this run's cases, such as micro/0-b*"])
 
 
 def test_finished_runs_are_compared_like_live_ones(run: Run, pytester: pytest.Pytester, replayed: Path) -> None:

@@ -7,21 +7,19 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
 import pytest
 
-from pytest_qeval.config.run_settings import RunSettings
-from pytest_qeval.errors import DataError, UsageError
-from pytest_qeval.facts import RunHeader
+from pytest_qeval.records.messages import to_plain
 from pytest_qeval.report.json import SCHEMA_PATH
 from pytest_qeval.schema import Json
-from pytest_qeval.settings import GenerationSettings, ModelSettings
+from pytest_qeval.settings import ExecutionSettings, ModelSettings
 from pytest_qeval.verdict.baseline.file import read_baseline
-from pytest_qeval.verdict.baseline.reuse import cache_path, find_saved
+from pytest_qeval.verdict.baseline.key import cache_path
 
 Run = Callable[..., pytest.RunResult]
 
@@ -157,7 +155,7 @@ def test_problems_that_the_file_lacks_are_refused(
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     said = result.stdout.str() + result.stderr.str()
-    assert f"b.json.gz holds no answer to 2 of the problems that are asked, such as micro/{N}: " in said
+    assert f"b.json.gz has no record of 2 of this run's cases, such as micro/{N}: " in said
     assert not (pytester.path / "out").exists()
 
 
@@ -203,13 +201,13 @@ def test_the_cache_is_used_and_extended(run: Run, pytester: pytest.Pytester, cac
         [
             f"qeval: the baseline auto is that of *, from {cached}",
             f"*{N} deselected / {N + 2} selected",
-            f"qeval: {N} of the {N + 1} answers of auto are the saved ones",
+            f"qeval: {N} of the {N + 1} records of auto are the saved ones",
         ]
     )
     report = read_report(pytester.path / "out")
     assert (report["run"]["planned"], report["run"]["missing"]) == (2 * N + 2, 0)
     records = [row for row in journal(pytester.path / "out") if row["type"] == "record" and row["recipe"] == "auto"]
-    old = {case.label: record.to_dict() for case, record in before.records.items()}
+    old = {case.label: to_plain(record) for case, record in before.records.items()}
     assert {row["task_id"]: row for row in records if row["task_id"] in old} == old
     assert len(records) == N + 1
     assert {case.label for case in read_baseline(cached).records} == {*old, f"micro/{N}"}
@@ -301,24 +299,6 @@ def test_a_saved_baseline_is_one_whatever_it_was(run: Run, pytester: pytest.Pyte
     }
 
 
-def header_of(saved: Path, **changes: object) -> RunHeader:
-    """Make the header of a run under the conditions of the saved one, but for some changes."""
-    return RunHeader(**{**read_baseline(saved).run, **changes})
-
-
-def settings_of(saved: Path | None, **changes: object) -> RunSettings:
-    settings = RunSettings(
-        model=ModelSettings(name="demo"),
-        candidates=("w2a16",),
-        baseline=None if saved else "auto",
-        baseline_file=saved,
-        baseline_cached=saved is None,
-        suites=("micro",),
-        generation=GenerationSettings(max_new_tokens=24),
-    )
-    return replace(settings, **changes)  # type: ignore[arg-type]
-
-
 def test_the_report_has_no_costs_of_another_machine(run: Run, pytester: pytest.Pytester, saved: Path) -> None:
     """Not even of a baseline whose file says nothing wrong but the name of its machine."""
     rewrite(saved, lambda document: document["run"]["host"].update({"cpu": "another"}))
@@ -336,68 +316,18 @@ def test_the_report_has_no_costs_of_another_machine(run: Run, pytester: pytest.P
     assert report["recipes"]["auto"]["load_s"] is None
 
 
-@pytest.mark.parametrize(
-    ("changes", "cached"),
-    [({}, True), ({"baseline_cached": False}, False), ({"baseline_file": Path("b.json.gz")}, False)],
-    ids=["default", "run", "named"],
-)
-def test_where_a_baseline_is_cached(
-    saved: Path, monkeypatch: pytest.MonkeyPatch, changes: Mapping[str, object], *, cached: bool
-) -> None:
-    """In the user's cache folder, if it is the default one, and nowhere else."""
-    monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
-    settings = settings_of(None)
-    if "baseline_file" in changes:  # as the command line is read
-        settings = settings_of(saved)
-    path = cache_path(replace(settings, **{k: v for k, v in changes.items() if k != "baseline_file"}), header_of(saved))  # type: ignore[arg-type]
-
-    assert (path is not None) == cached
-    assert path is None or path.parent == Path("/caches/pytest-qeval/baselines")
-
-
 def test_the_cache_has_the_live_runs_baseline(live: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under a name that later runs find, whatever their candidate; under other conditions there is none."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(live / "cache"))
-    header = header_of(live / "b.json.gz")
-    found = find_saved(settings_of(None, recipes=("int8",)), header)
+    saved = read_baseline(live / "b.json.gz")
 
-    assert found is not None
-    assert (len(found.records), found.named, found.accepted) == (N, False, ())
-    assert find_saved(settings_of(None, generation=GenerationSettings(max_new_tokens=25)), header) is None
-    assert find_saved(settings_of(None, baseline="bf16"), header) is None
+    def cached(baseline: str = "auto", **generation: int) -> Path | None:
+        run = replace(saved.run, generation={**saved.run.generation, **generation})
+        return cache_path(run, baseline=baseline, execution=ExecutionSettings(), model=ModelSettings(name="demo"))
 
-
-def test_a_broken_cache_is_no_error_but_a_broken_file_of_the_users_is(
-    live: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nobody named the one; the other was named."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    header = header_of(live / "b.json.gz")
-    path = cache_path(settings_of(None), header)
+    path = cached()
     assert path is not None
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"broken")
-
-    assert find_saved(settings_of(None), header) is None
-    with pytest.raises(DataError, match="cannot be read"):
-        find_saved(settings_of(path), header)
-
-
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [
-        ({"model": {"id": "demo", "weights_sha256": "00"}}, ["model.weights_sha256", "model.files_sha256"]),
-        ({"engine": "another"}, ["engine"]),
-        ({"versions": {"torch": "1.0"}}, ["versions.torch"]),
-    ],
-    ids=["weights", "engine", "versions"],
-)
-def test_what_else_is_refused(saved: Path, changes: Mapping[str, object], named: Sequence[str]) -> None:
-    """Another model, another engine, another version of what computes."""
-    with pytest.raises(UsageError) as caught:
-        find_saved(settings_of(saved), header_of(saved, **changes))
-    assert all(f"{name}: " in str(caught.value) for name in named)
-
-    accepted = find_saved(settings_of(saved, baseline_force=True), header_of(saved, **changes))
-    assert accepted is not None
-    assert [difference.partition(":")[0] for difference in accepted.accepted] == named
+    assert len(read_baseline(path).records) == N
+    for other in (cached("bf16"), cached(max_new_tokens=25)):
+        assert other is not None
+        assert not other.exists()

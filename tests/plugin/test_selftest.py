@@ -40,7 +40,7 @@ def test_every_benchmark_at_hand_is_asked(run: Run) -> None:
     result.stdout.fnmatch_lines(
         [
             "qeval: self-test · reference, empty, constant, spoof · sandbox *",
-            "qeval: asked: humaneval, micro; not asked: humaneval-plus, mbpp, mbpp-function, mbpp-plus, mbpp-sanitized",
+            "qeval: benchmarks: humaneval, micro; left out: humaneval-plus, mbpp, mbpp-function, mbpp-plus, *",
             "self-test: humaneval: 2 of 2 references pass, 6 of 6 broken bodies fail",
             "self-test: micro: 2 of 2 references pass, 6 of 6 broken bodies fail",
         ]
@@ -116,7 +116,7 @@ def test_suites_without_problems_are_skipped(run: Run) -> None:
     result = run("--qeval-selftest", "--qeval-suite", "efficiency", "--qeval-suite", "sensitivity")
 
     result.assert_outcomes(skipped=8)
-    result.stdout.fnmatch_lines(["self-test: no problem was asked"])
+    result.stdout.fnmatch_lines(["self-test: no problem was run"])
 
 
 def test_a_self_test_is_not_compared(run: Run, samples: Path) -> None:

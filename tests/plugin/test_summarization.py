@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 
 from pytest_qeval.benchmarks.text.summarization import PATH
+from pytest_qeval.records.journal import read_journal
 from pytest_qeval.report.json import SCHEMA_PATH
 from pytest_qeval.schema import Json, Record
 from pytest_qeval.stats.bleu import chrf, smoothed_bleu
@@ -38,9 +39,8 @@ def report_of(pytester: pytest.Pytester, folder: str) -> Json:
 
 
 def records_of(pytester: pytest.Pytester, folder: str) -> dict[str, Record]:
-    lines = (pytester.path / folder / "records.jsonl").read_text(encoding="utf-8").splitlines()
-    records = [Record.from_dict(row) for row in map(json.loads, lines) if row["type"] == "record"]
-    return {record.case.task_id: record for record in records}
+    _, messages = read_journal(pytester.path / folder / "records.jsonl")
+    return {message.case.task_id: message for message in messages if isinstance(message, Record)}
 
 
 def test_answers_are_scored(run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
@@ -96,7 +96,7 @@ def test_a_baseline_keeps_its_scores(run: Run, pytester: pytest.Pytester, mode: 
 @pytest.mark.parametrize(
     ("gate", "sentence"),
     [
-        ("pass@1 >= 0.1", "*needs a benchmark whose answers are executed; summarization has none*"),
+        ("pass@1 >= 0.1", "*needs a benchmark whose completions are executed; summarization has none*"),
         ("bleu >= 15", "*15 is no share; write '15pt'*"),
         ("rouge >= 0.1", "*names no known metric*bleu*"),
     ],
@@ -115,7 +115,7 @@ def test_code_has_no_scores(run: Run, samples: Path) -> None:
     result = run("--qeval-completions", str(samples), "--qeval-gate", "bleu >= 0.1")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*needs a benchmark whose answers are scored; micro has none*"])
+    result.stderr.fnmatch_lines(["*needs a benchmark whose completions are scored; micro has none*"])
 
 
 def test_several_answers_count_by_their_mean(run: Run, pytester: pytest.Pytester) -> None:

@@ -142,7 +142,12 @@ def test_a_run_ends_when_it_is_decided(replay: Run, pytester: pytest.Pytester, n
     left = PROBLEMS - asked
     assert result.ret == status
     result.stdout.fnmatch_lines(
-        [f"*replay was left early: {reason}", f"*{word}  {gate}*: {reason}*", f"SKIPPED ?{left}?*", f"*{left} skipped*"]
+        [
+            f"*replay was stopped early: {reason}",
+            f"*{word}  {gate}*: {reason}*",
+            f"SKIPPED ?{left}?*",
+            f"*{left} skipped*",
+        ]
     )
     report = read_report(pytester.path / "out")
     found = report["benchmarks"]["micro"]["results"]["replay"]
@@ -257,7 +262,7 @@ def test_a_gate_file_promises_per_recipe(replay: Run, pytester: pytest.Pytester)
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
-        ["*FAIL  regressed <= 0  (replay, micro): observed 2, promised <= 0; the promise: we said so*",
+        ["*FAIL  regressed <= 0  (replay, micro): observed 2, required <= 0; reason of the gate: we said so*",
          "*PASS  regressed <= 2  (replay, micro): *", "*verdict: FAIL, 1 of 2 gates broken*"]
     )  # fmt: skip
 

@@ -17,10 +17,10 @@ from pytest_qeval.perturb.base import CATEGORIES
 from pytest_qeval.perturb.selection import FULL, SCREENED, perturbation_table, select
 from pytest_qeval.schema import Problem
 from pytest_qeval.settings import PROMPTS
-from pytest_qeval.stats.paired import detectable_drop, problems_needed
+from pytest_qeval.stats.power import detectable_drop, problems_needed
 from pytest_qeval.verdict.gates.file import read_gate_file
 from pytest_qeval.verdict.gates.grammar import parse_gate
-from pytest_qeval.verdict.gates.metrics import gate_table
+from pytest_qeval.verdict.gates.metrics import METRICS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -70,6 +70,31 @@ def _table(text: str, header: str) -> list[str]:
     """Return the lines of the table that begins with this header."""
     lines = text[text.index(header) :].split("\n\n", maxsplit=1)[0]
     return lines.splitlines()
+
+
+def gate_table() -> tuple[str, ...]:
+    """Return the metrics as rows of a Markdown table, head included."""
+    forms = {
+        "value": "value",
+        "drop": "`drop`",
+        "relative_drop": "`drop` in `%`",
+        "increase": "`increase`",
+        "ratio": "`ratio`",
+    }
+    rows = (
+        (
+            f"`{metric.name}`",
+            metric.help,
+            ", ".join(forms[form] for form in metric.forms),
+            ", ".join(f"`{unit}`" for unit in metric.units) or "none",
+            "benchmark" if metric.per_benchmark else "run",
+            "always" if metric.needs_baseline else "to compare",
+            "yes" if metric.needs_cases else "no",
+        )
+        for metric in METRICS.values()
+    )
+    head = ("metric", "what it is", "forms", "units", "one number per", "needs a baseline", "needs every case")
+    return tuple(f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows))
 
 
 def test_the_table_of_metrics_is_that_of_the_program() -> None:

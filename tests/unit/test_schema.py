@@ -1,65 +1,32 @@
-import json
+"""Values derive their outcome, reason and names from what they hold."""
 
-import execnet
-from hypothesis import given
-from hypothesis import strategies as st
+import pytest
 
-from pytest_qeval.schema import (
-    EXECUTION_STATUSES,
-    Case,
-    Completion,
-    Estimate,
-    Execution,
-    Record,
-    Sample,
-    Undefined,
-    quantity_to_dict,
+from pytest_qeval.schema import Case, Estimate, Undefined, quantity_to_dict
+from tests.unit.summary.builders import record, scored
+
+
+@pytest.mark.parametrize(
+    ("samples", "outcome", "reason"),
+    [
+        ("+", "solved", ""),
+        ("-+", "solved", ""),
+        ("-", "unsolved", "failed: assert 1 == 2"),
+        ("t-", "unsolved", "timeout: 5 s"),
+    ],
 )
+def test_a_record_is_solved_when_a_sample_passed(samples: str, outcome: str, reason: str) -> None:
+    """Otherwise the first sample gives the reason."""
+    found = record("int8", 0, samples)
 
-SECONDS = st.floats(0, 1e6)
-TEXT = st.text(max_size=30)
-SAMPLES = st.builds(
-    Sample,
-    completion=st.builds(
-        Completion,
-        text=TEXT,
-        n_tokens=st.none() | st.integers(0, 4096),
-        finish_reason=st.sampled_from(["stop", "eos", "length", "replay"]),
-        ttft_s=st.none() | SECONDS,
-        duration_s=st.none() | SECONDS,
-    ),
-    program_sha256=st.just("0" * 64),
-    extracted=st.none() | TEXT,
-    execution=st.builds(
-        Execution, status=st.sampled_from(EXECUTION_STATUSES), duration_s=SECONDS, detail=st.text(max_size=20)
-    ),
-)
-RECORDS = st.builds(
-    Record,
-    recipe=TEXT,
-    case=st.builds(Case, benchmark=TEXT, task_id=TEXT, perturbation=st.none() | TEXT, seed=st.integers(0, 10)),
-    samples=st.lists(SAMPLES, min_size=1, max_size=3).map(tuple),
-    worker=st.sampled_from(["main", "gw0"]),
-    measurements=st.dictionaries(TEXT, SECONDS, max_size=2),
-)
+    assert (found.outcome, found.reason, found.n_solved) == (outcome, reason, samples.count("+"))
 
 
-@given(RECORDS)
-def test_a_record_survives_json_and_the_journey_between_processes(record: Record) -> None:
-    """What goes into the journal and over execnet comes back equal."""
-    row = record.to_dict()
+def test_a_scored_record_is_neither_solved_nor_unsolved() -> None:
+    """Whatever its scores are."""
+    found = scored("int8", 0, 0.0)
 
-    assert Record.from_dict(json.loads(json.dumps(row))) == record
-    assert Record.from_dict(execnet.loads(execnet.dumps(row))) == record
-
-
-@given(RECORDS)
-def test_a_record_is_solved_when_a_sample_passed(record: Record) -> None:
-    """The reason is empty exactly then."""
-    passed = any(sample.execution.status == "passed" for sample in record.samples)
-
-    assert record.outcome == ("solved" if passed else "unsolved")
-    assert (record.reason == "") is passed
+    assert (found.outcome, found.reason) == ("scored", "")
 
 
 def test_labels_name_problem_and_perturbation() -> None:

@@ -20,7 +20,7 @@ from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.kernels.activations import StaticRange
 from pytest_qeval.quantize.kernels.clip import clip_histogram, range_of_histogram
 from pytest_qeval.quantize.kernels.observers import Histogram
-from pytest_qeval.quantize.places import Place, plan_places
+from pytest_qeval.quantize.layers import LayerPlan, plan_layers
 from pytest_qeval.quantize.recipe import ActivationScheme, CalibrationPlan, Recipe
 
 __all__ = ["ActivationObserver", "Calibration", "CalibrationRun", "observe_ranges"]
@@ -49,7 +49,7 @@ class ActivationObserver:
 
     def __init__(self, model: Any, recipe: Recipe) -> None:
         """Find the layers to which the recipe gives static activations."""
-        places = [(place, _static_scheme(place)) for place in plan_places(model, recipe)]
+        places = [(place, _static_scheme(place)) for place in plan_layers(model, recipe)]
         self._layers = [(place, scheme, Histogram()) for place, scheme in places if scheme]
         self._model = model
 
@@ -63,7 +63,7 @@ class ActivationObserver:
             for hook in hooks:
                 hook.remove()
 
-    def _hook(self, place: Place, histogram: Histogram, mask: torch.Tensor | None) -> Any:
+    def _hook(self, place: LayerPlan, histogram: Histogram, mask: torch.Tensor | None) -> Any:
         def add(_: Any, inputs: tuple[torch.Tensor, ...]) -> None:
             x = inputs[0].detach()
             x = x.reshape(-1, x.shape[-1])  # some models flatten batch and position themselves
@@ -74,7 +74,7 @@ class ActivationObserver:
             except EngineError as error:
                 raise EngineError(f"layer {place.name}: {error}") from error
 
-        return place.find(self._model).register_forward_pre_hook(add)
+        return place.module(self._model).register_forward_pre_hook(add)
 
     def ranges(self) -> dict[str, StaticRange]:
         """Return one range per layer.
@@ -195,7 +195,7 @@ def _groups(sequences: Iterable[tuple[int, ...]]) -> Iterator[list[tuple[int, ..
         yield group
 
 
-def _static_scheme(place: Place) -> ActivationScheme | None:
+def _static_scheme(place: LayerPlan) -> ActivationScheme | None:
     scheme = place.rule.activations if place.rule else None
     return scheme if scheme and not scheme.dynamic else None
 

@@ -17,7 +17,7 @@ from transformers.utils import logging as transformers_logging
 
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import MissingPackageError, ModelSourceError
-from pytest_qeval.quantize.checkpoints.exported import StoredCheckpoint, read_checkpoint
+from pytest_qeval.quantize.checkpoints.reader import ExportedCheckpoint, read_checkpoint
 from pytest_qeval.quantize.recipe import EXPORT_FILE, Dtype
 
 __all__ = ["from_pretrained", "stored_checkpoint"]
@@ -29,7 +29,7 @@ _MAX_NAMES = 3
 
 
 def from_pretrained(
-    source: ModelSource, dtype: Dtype, device: torch.device, exported: StoredCheckpoint | None
+    source: ModelSource, dtype: Dtype, device: torch.device, exported: ExportedCheckpoint | None
 ) -> tuple[Any, Any]:
     """Load model and tokenizer, quietly.
 
@@ -58,7 +58,7 @@ def from_pretrained(
             ) from error
 
 
-def stored_checkpoint(source: ModelSource) -> StoredCheckpoint | None:
+def stored_checkpoint(source: ModelSource) -> ExportedCheckpoint | None:
     """Read a checkpoint that this program exported; None for any other.
 
     Raises:
@@ -69,7 +69,7 @@ def stored_checkpoint(source: ModelSource) -> StoredCheckpoint | None:
     return read_checkpoint(source.path)
 
 
-def _from_exported(source: ModelSource, exported: StoredCheckpoint, device: torch.device) -> tuple[Any, Any]:
+def _from_exported(source: ModelSource, exported: ExportedCheckpoint, device: torch.device) -> tuple[Any, Any]:
     config = AutoConfig.from_pretrained(source.location)
     dtype = _config_dtype(config)
     if hasattr(config, "quantization_config"):

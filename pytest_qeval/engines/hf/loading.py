@@ -24,8 +24,8 @@ from pytest_qeval.measure.memory import PeakMemory
 from pytest_qeval.quantize.apply import NO_RANGES, quantize_
 from pytest_qeval.quantize.backends.bitsandbytes import hidden_bytes
 from pytest_qeval.quantize.checkpoints.export import Exporter
-from pytest_qeval.quantize.checkpoints.exported import StoredCheckpoint
-from pytest_qeval.quantize.checkpoints.stored import describe_gguf, describe_stored, scheme_of
+from pytest_qeval.quantize.checkpoints.reader import StoredCheckpoint
+from pytest_qeval.quantize.checkpoints.stored import describe_gguf, scheme_of
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.quantization import Quantization
 from pytest_qeval.quantize.recipe import Dtype, Recipe
@@ -156,7 +156,7 @@ def _describe_stored(source: ModelSource, model: Any) -> Quantization:
     if source.kind == "gguf" and source.path is not None:
         return describe_gguf(source.path, itemsize=model.dtype.itemsize)
     config = getattr(model.config, "quantization_config", {})
-    return describe_stored(model, source.stored, config if isinstance(config, dict) else config.to_dict())
+    return describe_prequantized(model, source.stored, config if isinstance(config, dict) else config.to_dict())
 
 
 def _note_gguf(quantization: Quantization) -> Quantization:

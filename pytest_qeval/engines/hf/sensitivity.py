@@ -19,7 +19,7 @@ from pytest_qeval.facts import BlockSensitivity, SensitivityFacts
 from pytest_qeval.measure.divergence import Divergence, compare_logits
 from pytest_qeval.quantize.apply import NO_RANGES, quantize_
 from pytest_qeval.quantize.corpus import CalibrationTexts
-from pytest_qeval.quantize.places import plan_places
+from pytest_qeval.quantize.layers import plan_layers
 from pytest_qeval.quantize.recipe import Recipe
 
 __all__ = ["block_names", "measure_sensitivity"]
@@ -93,7 +93,7 @@ def block_names(model: nn.Module, recipe: Recipe) -> dict[str, int]:
     lists = [name for name, module in model.named_modules() if isinstance(module, nn.ModuleList)]
     outermost = [name for name in lists if not any(name.startswith(f"{other}.") for other in lists)]
     blocks: dict[str, int] = {}
-    for place in plan_places(model, recipe):
+    for place in plan_layers(model, recipe):
         if place.kept:
             continue
         inside = next((name for name in outermost if place.name.startswith(f"{name}.")), None)

@@ -1,28 +1,26 @@
-"""`bnb:nf4`, `bnb:fp4` and `bnb:int8`: the linear layers of bitsandbytes, put in the place of the model's own.
+"""`bnb:nf4`, `bnb:fp4` and `bnb:int8`: linear layers of bitsandbytes.
 
-The settings are those that transformers' `BitsAndBytesConfig` has by default: blocks of 64 weights whose scales stay in
-float32, and for int8 outliers above 6 computed in floating point (LLM.int8(), https://arxiv.org/abs/2208.07339).
+The settings are the defaults of transformers' `BitsAndBytesConfig`: blocks of 64 weights with scales in float32, and
+for int8 outliers above 6 computed in floating point (LLM.int8(), https://arxiv.org/abs/2208.07339).
 """
 
 from __future__ import annotations
 
 import difflib
 import logging
-import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from pytest_qeval.errors import MissingPackageError, RecipeError
-from pytest_qeval.quantize.quantization import LayerRecord, Quantization
-from pytest_qeval.quantize.quantizer import Quantizer
+from pytest_qeval.quantize.quantization import LayerRecord, Quantizer
 from pytest_qeval.quantize.recipe import Recipe
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from pytest_qeval.quantize.places import Place
+    from pytest_qeval.quantize.layers import LayerPlan
 
 __all__ = ["BITSANDBYTES", "hidden_bytes"]
 
@@ -49,36 +47,33 @@ def _recipe(config: str) -> Recipe:
     return Recipe(name=f"bnb:{config}", summary=_SUMMARIES[config], quantizer="bnb", config=config)
 
 
-def _apply(model: nn.Module, recipe: Recipe, _: Callable[[], None]) -> Quantization:
+def _apply(model: nn.Module, recipe: Recipe, _: Callable[[], None]) -> list[LayerRecord]:
     """Replace every `nn.Linear` that is neither kept nor tied, one after the other.
 
     Raises:
         RecipeError: The model has no such layer.
     """
-    from pytest_qeval.quantize.places import plan_linears, record_kept  # noqa: PLC0415 - imports torch
+    from torch import nn  # noqa: PLC0415 - imported lazily by contract
 
-    start = time.perf_counter()
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    layers = tuple(
-        record_kept(place, model) if place.kept else _replace(model, place, recipe.config)
-        for place in plan_linears(model, recipe)
-    )
-    return Quantization(layers=layers, parameters=parameters, duration_s=time.perf_counter() - start)
+    from pytest_qeval.quantize.layers import plan_layers, record_kept  # noqa: PLC0415 - imports torch
+
+    plans = plan_layers(model, recipe, types={nn.Linear})
+    return [record_kept(plan, model) if plan.kept else _replace(model, plan, recipe.config) for plan in plans]
 
 
-def _replace(model: nn.Module, place: Place, config: str) -> LayerRecord:
-    """Put a layer of bitsandbytes in a place, and leave with it the bytes that are no parameter of it."""
-    linear = place.find(model)
+def _replace(model: nn.Module, plan: LayerPlan, config: str) -> LayerRecord:
+    """Replace a layer, and set the bytes that its parameters do not show for `measure.footprint`."""
+    linear = plan.module(model)
     weight = linear.weight.detach()
     rows, columns = weight.shape
-    layer = _int8(linear, weight) if config == "int8" else _four_bits(linear, weight, config)
-    place.put(model, layer)
+    layer = _make_layer(linear, weight, config)
+    plan.replace(model, layer)
     hidden = hidden_bytes(layer)
     layer.packed_bytes = hidden
     layer.packed_parameters = rows * columns - layer.weight.numel()
     on_cpu = weight.device.type == "cpu"
     return LayerRecord(
-        name=place.name,
+        name=plan.name,
         shape=(rows, columns),
         bits=8 if config == "int8" else 4,
         kept=False,
@@ -90,48 +85,30 @@ def _replace(model: nn.Module, place: Place, config: str) -> LayerRecord:
     )
 
 
-def _int8(linear: Any, weight: torch.Tensor) -> Any:
+def _make_layer(linear: Any, weight: torch.Tensor, config: str) -> Any:
+    """Make a layer of bitsandbytes; its weight is quantized by moving it from the CPU to a device, or to the CPU."""
     from bitsandbytes import nn  # noqa: PLC0415 - an extra
 
-    # Said at every product in anything but float16, and said once by the layer's note.
-    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
-    layer = nn.Linear8bitLt(
-        linear.in_features,
-        linear.out_features,
-        bias=linear.bias is not None,
-        has_fp16_weights=False,
-        threshold=_OUTLIER_THRESHOLD,
-        device="meta",
-    )
-    # Weights become integers on their way from the CPU to a device, which may be the CPU.
-    layer.weight = nn.Int8Params(weight.cpu(), requires_grad=False, has_fp16_weights=False).to(weight.device)
-    return _finished(layer, linear)
-
-
-def _four_bits(linear: Any, weight: torch.Tensor, kind: str) -> Any:
-    from bitsandbytes import nn  # noqa: PLC0415 - an extra
-
-    layer = nn.Linear4bit(
-        linear.in_features,
-        linear.out_features,
-        bias=linear.bias is not None,
-        compute_dtype=weight.dtype,
-        quant_type=kind,
-        device="meta",
-    )
-    layer.weight = nn.Params4bit(
-        weight.cpu(), requires_grad=False, compress_statistics=False, quant_type=kind, module=layer
-    ).to(weight.device)
-    return _finished(layer, linear)
-
-
-def _finished(layer: Any, linear: Any) -> Any:
+    shape = {"input_features": linear.in_features, "output_features": linear.out_features}
+    common = {**shape, "bias": linear.bias is not None, "device": "meta"}
+    layer: Any
+    if config == "int8":
+        # Logged for every product in another type than float16; the layer's note says it once.
+        logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
+        layer = nn.Linear8bitLt(**common, has_fp16_weights=False, threshold=_OUTLIER_THRESHOLD)
+        packed = nn.Int8Params(weight.cpu(), requires_grad=False, has_fp16_weights=False)
+    else:
+        layer = nn.Linear4bit(**common, compute_dtype=weight.dtype, quant_type=config)
+        packed = nn.Params4bit(
+            weight.cpu(), requires_grad=False, compress_statistics=False, quant_type=config, module=layer
+        )
+    layer.weight = packed.to(weight.device)
     layer.bias = linear.bias
     return layer.train(linear.training)
 
 
 def hidden_bytes(layer: Any) -> int:
-    """Bytes of the scales, and of the table that 4-bit codes are looked up in: no parameters, but parts of the weight.
+    """Return the bytes of a layer's scales and of its table of 4-bit codes, which are no parameters.
 
     0 for a layer that bitsandbytes has not quantized.
     """
@@ -143,7 +120,7 @@ def hidden_bytes(layer: Any) -> int:
 
 
 def _state_bytes(state: Any) -> int:
-    """Bytes of scales and table, and of those of the scales where these are quantized too."""
+    """Return the bytes of scales and table, and of the scales of scales if there are any."""
     if state is None:
         return 0
     # some are deleted when the scales of scales are resolved for a CPU's kernel

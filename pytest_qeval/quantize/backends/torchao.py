@@ -1,13 +1,12 @@
-"""`torchao:<configuration>`: the weight configurations of torchao, by the names of their classes.
+"""`torchao:<configuration>`: torchao's weight configurations, by class name.
 
-`torchao:Int8WeightOnlyConfig` takes torchao's defaults, `torchao:IntxWeightOnlyConfig(weight_dtype=int4)` does not, and
-`torchao:SmoothQuantConfig` and `torchao:AWQConfig` are shown calibration texts first.
+`torchao:Int8WeightOnlyConfig` takes torchao's defaults, `torchao:IntxWeightOnlyConfig(weight_dtype=int4)` sets an
+argument, and `torchao:SmoothQuantConfig` and `torchao:AWQConfig` are calibrated on texts first.
 """
 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -16,15 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_qeval.errors import MissingPackageError, RecipeError
 from pytest_qeval.quantize.backends.torchao_configs import CALIBRATED, build_steps, check_configuration
-from pytest_qeval.quantize.quantization import LayerRecord, Quantization
-from pytest_qeval.quantize.quantizer import Quantizer
+from pytest_qeval.quantize.quantization import LayerRecord, Quantizer
 from pytest_qeval.quantize.recipe import Recipe
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from pytest_qeval.quantize.places import Place
+    from pytest_qeval.quantize.layers import LayerPlan
 
 __all__ = ["TORCHAO", "bits_of", "parts_of"]
 
@@ -47,37 +45,31 @@ def _recipe(config: str) -> Recipe:
     )
 
 
-def _apply(model: nn.Module, recipe: Recipe, show_texts: Callable[[], None]) -> Quantization:
-    """Let torchao quantize every `nn.Linear` that is neither kept nor tied.
+def _apply(model: nn.Module, recipe: Recipe, show_texts: Callable[[], None]) -> list[LayerRecord]:
+    """Quantize every `nn.Linear` that is neither kept nor tied.
 
     Raises:
-        RecipeError: The model has no such layer, torchao cannot do this here, or no text reaches a layer that needs it.
+        RecipeError: There is no such layer, torchao refuses, or no text reaches a layer that needs calibration.
     """
-    from pytest_qeval.quantize.places import plan_linears, record_kept, weight_of  # noqa: PLC0415 - imports torch
+    from torch import nn  # noqa: PLC0415 - imported lazily by contract
 
-    start = time.perf_counter()
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    places = plan_linears(model, recipe)
-    chosen = {place.name: place for place in places if not place.kept}
-    before = {name: weight_of(place.find(model)).nbytes for name, place in chosen.items()}
-    with _one_sentence(recipe):
+    from pytest_qeval.quantize.layers import plan_layers, record_kept, weight_of  # noqa: PLC0415 - imports torch
+
+    plans = plan_layers(model, recipe, types={nn.Linear})
+    chosen = {plan.name: plan for plan in plans if not plan.kept}
+    before = {name: weight_of(plan.module(model)).nbytes for name, plan in chosen.items()}
+    with _torchao_errors(recipe):
         steps = build_steps(recipe.config)
     if steps.prepare is not None:
         _transform(model, chosen.values(), steps.prepare, recipe)
         _observe(model, chosen.values(), recipe, show_texts)
     _transform(model, chosen.values(), steps.convert, recipe)
-    return Quantization(
-        layers=tuple(
-            record_kept(place, model) if place.kept else _record(model, place, before[place.name]) for place in places
-        ),
-        parameters=parameters,
-        duration_s=time.perf_counter() - start,
-    )
+    return [record_kept(plan, model) if plan.kept else _record(model, plan, before[plan.name]) for plan in plans]
 
 
 @contextmanager
-def _one_sentence(recipe: Recipe) -> Iterator[None]:
-    """Turn what torchao raises when a machine, a size or an argument does not fit into what a user can read."""
+def _torchao_errors(recipe: Recipe) -> Iterator[None]:
+    """Turn torchao's exceptions for an unsupported machine, size or argument into a `RecipeError`."""
     try:
         yield
     except (ArithmeticError, AssertionError, ImportError, RuntimeError, TypeError, ValueError) as error:
@@ -85,43 +77,38 @@ def _one_sentence(recipe: Recipe) -> Iterator[None]:
         raise RecipeError(f"recipe {recipe.name!r}: torchao cannot do this to this model here: {reason}") from error
 
 
-def _transform(model: nn.Module, places: Collection[Place], step: Any, recipe: Recipe) -> None:
-    """Take one step with some layers, at all of their names."""
-    import torch  # noqa: PLC0415 - imported lazily by contract
+def _transform(model: nn.Module, plans: Collection[LayerPlan], config: Any, recipe: Recipe) -> None:
+    """Apply a configuration to some layers, under all of their names."""
+    import torch  # noqa: PLC0415 - as above
     from torchao.quantization import quantize_  # noqa: PLC0415 - an extra
 
-    names = {place.name for place in places}
-    with _one_sentence(recipe), torch.no_grad():
-        quantize_(model, step, filter_fn=lambda _, name: name in names)
-    for place in places:
-        place.put(model, place.find(model))
+    names = {plan.name for plan in plans}
+    with _torchao_errors(recipe), torch.no_grad():
+        quantize_(model, config, filter_fn=lambda _, name: name in names)
+    for plan in plans:
+        plan.replace(model, plan.module(model))
 
 
-def _observe(model: nn.Module, places: Collection[Place], recipe: Recipe, show_texts: Callable[[], None]) -> None:
-    """Show the texts, and refuse to go on when a layer has not seen them."""
-    seen: set[nn.Module] = set()
-    layers = {place.name: place.find(model) for place in places}
-    hooks = [layer.register_forward_pre_hook(lambda module, _: seen.add(module)) for layer in layers.values()]
+def _observe(model: nn.Module, plans: Collection[LayerPlan], recipe: Recipe, show_texts: Callable[[], None]) -> None:
+    """Run the calibration texts, and refuse to go on if they do not reach a layer."""
+    reached: set[nn.Module] = set()
+    layers = {plan.name: plan.module(model) for plan in plans}
+    hooks = [layer.register_forward_pre_hook(lambda module, _: reached.add(module)) for layer in layers.values()]
     try:
         show_texts()
     finally:
         for hook in hooks:
             hook.remove()
-    missed = [name for name, layer in layers.items() if layer not in seen]
-    if missed:
-        raise RecipeError(
-            f"recipe {recipe.name!r}: no calibration text has reached {missed[0]}, which has to see some."
-        )
+    missed = next((name for name, layer in layers.items() if layer not in reached), None)
+    if missed is not None:
+        raise RecipeError(f"recipe {recipe.name!r}: no calibration text has reached {missed}, which has to see some.")
 
 
-def _record(model: nn.Module, place: Place, bytes_before: int) -> LayerRecord:
-    from pytest_qeval.quantize.places import weight_of  # noqa: PLC0415 - imports torch
-
-    weight: Any = weight_of(place.find(model))
-    parts = list(parts_of(weight))
-    bits = bits_of(weight)
+def _record(model: nn.Module, plan: LayerPlan, bytes_before: int) -> LayerRecord:
+    weight: Any = plan.module(model).weight.detach()
+    parts, bits = list(parts_of(weight)), bits_of(weight)
     return LayerRecord(
-        name=place.name,
+        name=plan.name,
         shape=(weight.shape[0], weight.shape[1]),
         bits=bits,
         kept=False,
@@ -134,7 +121,7 @@ def _record(model: nn.Module, place: Place, bytes_before: int) -> LayerRecord:
 
 
 def parts_of(tensor: Any) -> Iterator[torch.Tensor]:
-    """Return the tensors that a tensor of torchao's is made of, its values first; of any other, itself."""
+    """Yield the tensors that make up a tensor of torchao, its values first; for any other tensor, itself."""
     if not hasattr(tensor, "__tensor_flatten__"):
         yield tensor
         return
@@ -143,7 +130,7 @@ def parts_of(tensor: Any) -> Iterator[torch.Tensor]:
 
 
 def bits_of(weight: Any) -> int:
-    """Return the bits per weight of the type that torchao rounded to, or else of the class, or else what one takes."""
+    """Return the bits per weight according to torchao's target type, else the class name, else the bytes held."""
     stated = (str(getattr(weight, "target_dtype", "")), type(weight).__name__)
     found = next(filter(None, (re.search(r"[Ii]nt(\d)", text) for text in stated)), None)
     return int(found[1]) if found else 8 * next(parts_of(weight)).nbytes // weight.numel()
@@ -158,7 +145,7 @@ def _granularity(weight: Any) -> str:
 
 
 def _note(weight: Any, values: torch.Tensor, bits: int) -> str:
-    """Say what the reader of a time or a size should know."""
+    """Return what limits the speed or the size of a layer."""
     if 8 * values.nbytes > bits * weight.numel():
         return f"torchao holds each {bits}-bit weight in a byte, and computes in floating point"
     return _EAGER if values.device.type == "cpu" else ""

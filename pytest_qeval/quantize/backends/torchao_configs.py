@@ -1,7 +1,7 @@
-"""Configurations of torchao as a recipe writes them: read and checked without importing torchao, and built.
+"""Parse torchao configurations as recipes write them, without importing torchao, and build them.
 
-Arguments are written as in Python, but only literals, types by their names and granularities are understood, and
-nothing is evaluated: `IntxWeightOnlyConfig(weight_dtype=int4, granularity=PerGroup(32))`.
+Arguments are written as in Python, but only literals, names of types and granularities are allowed, and nothing is
+evaluated: `IntxWeightOnlyConfig(weight_dtype=int4, granularity=PerGroup(32))`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import ast
 import difflib
 import re
 import warnings
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,24 +18,24 @@ from typing import Any, NamedTuple
 from pytest_qeval.errors import RecipeError
 from pytest_qeval.quantize.recipe import CalibrationPlan
 
-__all__ = ["CALIBRATED", "Calibrated", "Steps", "build_steps", "check_configuration"]
+__all__ = ["CALIBRATED", "CalibratedConfig", "Steps", "build_steps", "check_configuration"]
 
 
-class Calibrated(NamedTuple):
-    """A configuration that fits another one, its base, to texts."""
+class CalibratedConfig(NamedTuple):
+    """A configuration that adapts another one, its base, to calibration texts."""
 
     module: str
     base: str
     plan: CalibrationPlan
     summary: str
     arguments: tuple[str, ...] = ()
-    """What a recipe may say about it."""
-    settings: tuple[tuple[str, Any], ...] = ()
-    """What it is given that torchao does not do by default."""
+    """Arguments that a recipe may set."""
+    defaults: tuple[tuple[str, Any], ...] = ()
+    """Arguments that differ from torchao's defaults."""
 
 
 CALIBRATED = {
-    "AWQConfig": Calibrated(
+    "AWQConfig": CalibratedConfig(
         module="torchao.prototype.awq",
         base="Int8WeightOnlyConfig",
         # All inputs of all layers are held at once, and each layer computes on all of its own forty times.
@@ -42,17 +43,17 @@ CALIBRATED = {
         summary="scales channels before Int8WeightOnlyConfig, the one base that a CPU computes (torchao 0.18); all "
         "inputs of all layers are in memory at once",
     ),
-    "SmoothQuantConfig": Calibrated(
+    "SmoothQuantConfig": CalibratedConfig(
         module="torchao.prototype.smoothquant",
         base="Int8DynamicActivationInt8WeightConfig",
         plan=CalibrationPlan(),
         summary="moves outliers of activations into the weights before Int8DynamicActivationInt8WeightConfig",
         arguments=("alpha",),
-        # The default observer joins the inputs of all texts, and fails when one is longer than another.
-        settings=(("use_running_absmax", True),),
+        # The default observer concatenates the inputs of all texts, and fails if their lengths differ.
+        defaults=(("use_running_absmax", True),),
     ),
 }
-"""By class name; torchao has more in its prototypes, which are not offered."""
+"""By class name; torchao's other prototypes are not supported."""
 
 _GRANULARITIES = ("PerAxis", "PerGroup", "PerRow", "PerTensor", "PerToken")
 _DTYPE = re.compile(r"u?int[1-8]|float8_(e4m3fn|e5m2)|b?float16|float32")
@@ -60,29 +61,29 @@ _EXAMPLE = "'IntxWeightOnlyConfig(weight_dtype=int4, granularity=PerGroup(32))'"
 
 
 class Steps(NamedTuple):
-    """What torchao's `quantize_` is given: once, or twice with texts in between."""
+    """Configurations for torchao's `quantize_`, which is called once, or twice with texts in between."""
 
     prepare: Any | None
-    """Lets layers observe their inputs; None for a configuration that looks at no texts."""
+    """Inserts observers; None for a configuration without calibration."""
     convert: Any
 
 
 class _Call(NamedTuple):
-    """A class and its arguments, as they are written."""
+    """A class name and the arguments as written."""
 
     name: str
-    arguments: dict[str, ast.expr]
+    arguments: Mapping[str, ast.expr]
 
 
 def check_configuration(config: str, package: Path) -> str:
-    """Return the class that a recipe names.
+    """Return the name of the class that a recipe configures.
 
     Args:
         config: Such as `Int8WeightOnlyConfig(granularity=PerTensor())`.
         package: The folder of torchao.
 
     Raises:
-        RecipeError: when torchao has no such class or argument, or when something cannot be read.
+        RecipeError: torchao has no such class or argument, or the text cannot be parsed.
     """
     call = _parse(config)
     if call.name == "GPTQConfig":
@@ -100,43 +101,30 @@ def check_configuration(config: str, package: Path) -> str:
 
 
 def _parse(config: str) -> _Call:
-    """Read a class name, or a call of one with keywords only."""
+    """Parse a class name, or a call of one with keyword arguments only."""
     try:
         node = ast.parse(config.strip(), mode="eval").body
-    except SyntaxError as error:
-        raise RecipeError(_unreadable(config)) from error
-    if isinstance(node, ast.Name):
-        return _Call(node.id, {})
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args:
-        arguments = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
-        if len(arguments) == len(node.keywords):
-            return _Call(node.func.id, arguments)
-    raise RecipeError(_unreadable(config))
+    except SyntaxError:
+        node = ast.Constant(None)
+    call = node if isinstance(node, ast.Call) else ast.Call(node, [], [])
+    arguments = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+    if not isinstance(call.func, ast.Name) or call.args or len(arguments) < len(call.keywords):
+        raise RecipeError(
+            f"{config!r} is no configuration of torchao; one is written as 'Int8WeightOnlyConfig' or as {_EXAMPLE}."
+        )
+    return _Call(call.func.id, arguments)
 
 
-def _unreadable(config: str) -> str:
-    return f"{config!r} is no configuration of torchao; one is written as 'Int8WeightOnlyConfig' or as {_EXAMPLE}."
+def _configurations(package: Path) -> dict[str, Sequence[str]]:
+    """Return torchao's configurations and their arguments, read from its source, because importing it imports torch.
 
-
-def _configurations(package: Path) -> dict[str, list[str]]:
-    """Read from the source of torchao which configurations there are, and their arguments; importing it imports torch.
-
-    Those with static activations are left out, because their scales are tensors that a recipe cannot name.
+    Left out are those with static activations, whose scales are tensors, and `FqnToConfig`, which maps modules to
+    configurations.
     """
     source = (package / "quantization" / "quant_api.py").read_text(encoding="utf-8")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about how torchao writes its strings
+        warnings.simplefilter("ignore")  # about invalid escape sequences in torchao
         tree = ast.parse(source)
-    handlers = (
-        decorator for node in tree.body if isinstance(node, ast.FunctionDef) for decorator in node.decorator_list
-    )
-    registered = {
-        argument.id
-        for call in handlers
-        if isinstance(call, ast.Call) and ast.unparse(call.func) == "register_quantize_module_handler"
-        for argument in call.args
-        if isinstance(argument, ast.Name) and "Static" not in argument.id
-    }
     found = {
         node.name: [
             field.target.id
@@ -144,19 +132,21 @@ def _configurations(package: Path) -> dict[str, list[str]]:
             if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
         ]
         for node in tree.body
-        if isinstance(node, ast.ClassDef) and node.name in registered
+        if isinstance(node, ast.ClassDef)
+        and any(ast.unparse(base) == "AOBaseConfig" for base in node.bases)
+        and not re.search("Static|Fqn", node.name)
     }
-    return found | {name: list(calibrated.arguments) for name, calibrated in CALIBRATED.items()}
+    return {**found, **{name: config.arguments for name, config in CALIBRATED.items()}}
 
 
-def _unknown(what: str, name: str, known: list[str]) -> str:
+def _unknown(what: str, name: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
     guess = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     return f"{what} {name!r} that a recipe can name.{guess} Available: {', '.join(sorted(known)) or 'none'}."
 
 
 def _check_value(argument: str, value: ast.expr) -> None:
-    """Refuse whatever is neither a literal nor a type nor a granularity."""
+    """Refuse a value that is neither a literal nor a type nor a granularity."""
     understood = _is_literal(value) or (isinstance(value, ast.Name) and _DTYPE.fullmatch(value.id))
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in _GRANULARITIES:
         understood = not value.keywords and all(map(_is_literal, value.args))
@@ -165,7 +155,8 @@ def _check_value(argument: str, value: ast.expr) -> None:
             f"{argument}={ast.unparse(value)} cannot be read; a number, a quoted word, a type such as int4, or one of "
             f"{', '.join(_GRANULARITIES)} such as PerGroup(32) is possible."
         )
-    if argument == "alpha" and not _is_share(value):
+    number = value.value if isinstance(value, ast.Constant) else None
+    if argument == "alpha" and not (type(number) in {int, float} and 0 <= number <= 1):  # type: ignore[operator]
         raise RecipeError(f"alpha={ast.unparse(value)}: SmoothQuant moves a share, a number from 0 to 1.")
 
 
@@ -177,27 +168,20 @@ def _is_literal(value: ast.expr) -> bool:
     return True
 
 
-def _is_share(value: ast.expr) -> bool:
-    """Whether it is written as a number from 0 to 1."""
-    if not isinstance(value, ast.Constant) or isinstance(value.value, bool):
-        return False
-    return isinstance(value.value, (int, float)) and 0 <= value.value <= 1
-
-
 def build_steps(config: str) -> Steps:
-    """Make torchao's objects from what `check_configuration` has let pass."""
+    """Build torchao's configuration objects from a text that `check_configuration` has accepted."""
     call = _parse(config)
     if call.name not in CALIBRATED:
         return Steps(None, _build(call))
     calibrated = CALIBRATED[call.name]
     kind = getattr(import_module(calibrated.module), call.name)
     base = _build(_Call(calibrated.base, {}))
-    arguments = dict(calibrated.settings) | {name: _value(value) for name, value in call.arguments.items()}
+    arguments = dict(calibrated.defaults) | {name: _value(value) for name, value in call.arguments.items()}
     return Steps(*(kind(base, step=step, **arguments) for step in ("prepare", "convert")))
 
 
 def _build(call: _Call) -> Any:
-    """Make one object; compiler settings, which torchao changes for the whole process, stay as they are."""
+    """Build one configuration; torchao must not change the compiler's settings for the whole process."""
     kind = getattr(import_module("torchao.quantization"), call.name)
     arguments = {name: _value(value) for name, value in call.arguments.items()}
     if hasattr(kind, "set_inductor_config"):
@@ -206,7 +190,7 @@ def _build(call: _Call) -> Any:
 
 
 def _value(value: ast.expr) -> Any:
-    """Turn what `_check_value` let pass into an object."""
+    """Turn an argument that `_check_value` has accepted into an object."""
     if isinstance(value, ast.Name):
         return getattr(import_module("torch"), value.id)
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):

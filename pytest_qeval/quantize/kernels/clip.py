@@ -1,43 +1,35 @@
-"""How large a value the last step of a grid stands for: the clip methods of weights and of static activations.
+"""Clip methods of weights and static activations: choose the largest value that a grid represents.
 
-A smaller bound makes every step finer and clips what lies beyond it. All functions give magnitudes or ranges; scales
-are made of them where values are rounded.
+A smaller bound makes every step finer and clips what lies beyond it. All functions return magnitudes or ranges; scales
+are computed from them when values are rounded.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
 
 from pytest_qeval.quantize.kernels.observers import BINS, Histogram
 from pytest_qeval.quantize.recipe import ClipMethod
 
-__all__ = ["Range", "clip_histogram", "clip_rows", "range_of_histogram"]
+__all__ = ["BLOCK_ELEMENTS", "clip_histogram", "clip_rows", "entropy_threshold", "range_of_histogram"]
 
-_BLOCK = 2**18
-"""Elements worked on at a time: 1 MB in float32, so that a dozen passes stay in the processor's cache."""
+BLOCK_ELEMENTS = 2**18
+"""Elements processed at a time: 1 MB in float32, so that a dozen passes stay in the processor's cache."""
 _TINY = torch.finfo(torch.float32).tiny
 _COARSE = tuple(0.85**step for step in range(16))
-"""Factors of the largest magnitude, down to 0.09: 2 bits of a row with outliers need that little."""
+"""Factors of the largest magnitude, down to 0.09, which 2 bits of a row with outliers need."""
 _FINE = tuple(0.85 ** (step / 5) for step in (-4, -3, -2, -1, 1, 2, 3, 4))
-"""Factors of the best coarse one, largest first: up to its neighbours in steps of 3 %."""
+"""Factors of the best coarse factor, up to its neighbours in steps of 3 %."""
 _GAIN = 1 - 1e-4
-"""A bound is better only when its error is smaller by more than float32 can err in summing it up."""
+"""A bound is better only if its error is smaller by more than the rounding error of the float32 sum."""
 _THRESHOLDS = 256
-"""Bounds tried on a histogram, in equal steps."""
-
-
-class Range(NamedTuple):
-    """What an asymmetric grid spans: `low <= 0 <= high`."""
-
-    low: float
-    high: float
+"""Number of bounds tried on a histogram, in equal steps."""
 
 
 def clip_rows(matrix: torch.Tensor, *, bits: int, clip: ClipMethod, percentile: float | None = None) -> torch.Tensor:
-    """Return the magnitude that the last step of each row's symmetric grid stands for: float32 `[rows, 1]`.
+    """Return the largest magnitude that each row's symmetric grid represents: float32 `[rows, 1]`.
 
     `minmax`: the largest magnitude. `percentile`: the smallest one that at least `percentile` per cent of the row's
     magnitudes do not exceed. `mse`: among the largest magnitude and fractions of it, the bound with the least
@@ -52,7 +44,7 @@ def clip_rows(matrix: torch.Tensor, *, bits: int, clip: ClipMethod, percentile: 
 
     A row of zeros gets 0, and a row with NaN or infinity a bound that is not finite.
     """
-    chunk = max(1, _BLOCK // matrix.shape[1])
+    chunk = max(1, BLOCK_ELEMENTS // matrix.shape[1])
     return torch.cat([_clip_chunk(rows, bits, clip, percentile) for rows in torch.split(matrix, chunk)])
 
 
@@ -68,7 +60,7 @@ def _clip_chunk(rows: torch.Tensor, bits: int, clip: ClipMethod, percentile: flo
 
 
 def _least_error(rows: torch.Tensor, largest: torch.Tensor, *, levels: int) -> torch.Tensor:
-    """Search coarsely, then around the best factor of each row."""
+    """Search for each row's bound coarsely, then finely around the best factor: float32 `[rows, 1]`."""
     steps = (largest / levels).clamp_min_(_TINY)
     factors = torch.ones_like(largest)
     errors = _squared_error(rows, steps, factors, levels)
@@ -88,10 +80,10 @@ def _least_error(rows: torch.Tensor, largest: torch.Tensor, *, levels: int) -> t
 
 
 def _squared_error(rows: torch.Tensor, steps: torch.Tensor, factors: torch.Tensor, levels: int) -> torch.Tensor:
-    """Sum up each row's squared error, in units of the squared step of `minmax`: float32 `[rows, 1]`."""
+    """Return each row's summed squared error in units of the squared step of `minmax`: float32 `[rows, 1]`."""
     scales = (steps * factors).clamp_min_(_TINY)
     total = torch.zeros_like(scales)
-    for block in torch.split(rows, _BLOCK, dim=1):
+    for block in torch.split(rows, BLOCK_ELEMENTS, dim=1):
         exact = torch.div(block, scales)
         moved = exact.round().clamp_(-levels, levels).sub_(exact)
         total += torch.linalg.vector_norm(moved, dim=-1, keepdim=True).square_()
@@ -105,16 +97,16 @@ def _keep_better(factors: torch.Tensor, errors: torch.Tensor, tried: torch.Tenso
 
 
 def _rank(percentile: float, count: int) -> int:
-    """Return the rank, 1 to `count`, of the smallest value that `percentile` per cent do not exceed."""
+    """Return the rank, 1 to `count`, of the smallest value that `percentile` per cent of the values do not exceed."""
     return min(count, max(1, math.ceil(count * percentile / 100)))
 
 
 def clip_histogram(histogram: Histogram, *, bits: int, clip: ClipMethod, percentile: float | None = None) -> float:
-    """Return the magnitude that the last step of a symmetric grid stands for; 0 where only zeros were seen.
+    """Return the largest magnitude that a symmetric grid represents; 0 if only zeros were seen.
 
     `minmax`: the largest magnitude, exactly. `percentile`: the upper edge of the bin that reaches the percentage.
-    `mse`: of 256 equal fractions of the largest magnitude, that of the least squared error of the bins' centres,
-    weighted by their counts. `entropy`: see `_entropy_threshold`. No bound exceeds the largest magnitude.
+    `mse`: of 256 equal fractions of the largest magnitude, the one with the least squared error of the bins' centres,
+    weighted by their counts. `entropy`: see `entropy_threshold`. No bound exceeds the largest magnitude.
     """
     if clip == "mse":
         thresholds = _thresholds(histogram)
@@ -123,8 +115,10 @@ def clip_histogram(histogram: Histogram, *, bits: int, clip: ClipMethod, percent
     return _threshold(histogram, bits, clip, percentile)
 
 
-def range_of_histogram(histogram: Histogram, *, bits: int, clip: ClipMethod, percentile: float | None = None) -> Range:
-    """Return what an asymmetric grid of 2^bits values spans: the values seen, as far as their magnitude is not clipped.
+def range_of_histogram(
+    histogram: Histogram, *, bits: int, clip: ClipMethod, percentile: float | None = None
+) -> tuple[float, float]:
+    """Return the ends (low <= 0, high >= 0) of an asymmetric grid of 2^bits values: the values seen, unless clipped.
 
     The bound is found as in `clip_histogram`, on the magnitudes of both signs; for `mse`, the error is that of the
     asymmetric grid: scale = (high - low) / (2^bits - 1), zero = round(-low / scale), value = clamp(round(x / scale) +
@@ -138,13 +132,13 @@ def range_of_histogram(histogram: Histogram, *, bits: int, clip: ClipMethod, per
         bound = _best(histogram, thresholds, scales=scales, lowest=-zeros, highest=levels - zeros)
     else:
         bound = _threshold(histogram, bits, clip, percentile)
-    return Range(max(low, -bound), min(high, bound))
+    return max(low, -bound), min(high, bound)
 
 
 def _threshold(histogram: Histogram, bits: int, clip: ClipMethod, percentile: float | None) -> float:
-    """Find the bound where it does not depend on the grid's symmetry."""
+    """Return the bound of a clip method that does not depend on the grid's symmetry."""
     if clip == "entropy":
-        bins = _entropy_threshold(histogram.magnitudes(), levels=2 ** (bits - 1))
+        bins = entropy_threshold(histogram.magnitudes(), levels=2 ** (bits - 1))
         return min(bins * histogram.width, histogram.largest)
     if percentile is None:
         return histogram.largest
@@ -153,7 +147,7 @@ def _threshold(histogram: Histogram, bits: int, clip: ClipMethod, percentile: fl
 
 
 def _thresholds(histogram: Histogram) -> torch.Tensor:
-    """Return the bounds to be tried: float64 `[256]`, the largest magnitude first."""
+    """Return the bounds to try: float64 `[256]`, the largest magnitude first."""
     return torch.arange(_THRESHOLDS, 0, -1, dtype=torch.float64) / _THRESHOLDS * histogram.largest
 
 
@@ -165,9 +159,9 @@ def _best(
     lowest: torch.Tensor | int,
     highest: torch.Tensor | int,
 ) -> float:
-    """Return the threshold whose grid moves the histogram's values least; the largest one of those that are equal.
+    """Return the threshold with the least squared error on the histogram; of equal ones the largest.
 
-    `scales`, and `lowest` and `highest` integers where they differ, belong to the thresholds one by one.
+    `scales`, `lowest` and `highest` (the ends of the grid) have one entry per threshold, or one for all.
     """
     seen = histogram.counts.nonzero().squeeze(1)
     values = ((seen - (BINS - 1)).to(torch.float64) + (seen - (BINS - 1)).sign() / 2) * histogram.width
@@ -178,15 +172,15 @@ def _best(
     return float(thresholds[errors.argmin()])
 
 
-def _entropy_threshold(counts: torch.Tensor, *, levels: int) -> float:
-    """Return the bound that keeps the distribution best, in bins; infinity where there are no more bins than levels.
+def entropy_threshold(counts: torch.Tensor, *, levels: int) -> float:
+    """Return the bound that preserves the distribution best, in bins; infinity if there are no more bins than levels.
 
     Migacz, "8-bit inference with TensorRT" (GTC 2017): for every i from `levels` to the number of bins in use, P is the
-    first i bins, all beyond added to the last of them; Q is the same bins without those beyond, merged evenly into
-    `levels` levels, each spread evenly over its bins that are not empty. The bound is i + 1/2 for the i of the least
-    Kullback-Leibler divergence sum(P ln(P / Q)) of the normalised distributions. That is infinite where the last bin of
-    Q is empty and that of P is not: a bound never lies in a gap. Sums over bins are differences of running sums here,
-    which makes it one pass over `[candidates, levels]`:
+    first i bins, with all counts beyond added to the last one; Q is the same bins without the counts beyond, merged
+    evenly into `levels` levels, each spread evenly over its nonempty bins. The bound is i + 1/2 for the i with the
+    least Kullback-Leibler divergence sum(P ln(P / Q)) of the normalised distributions. It is infinite if the last bin
+    of Q is empty and that of P is not, so a bound never lies in a gap. Sums over bins are differences of cumulative
+    sums, which makes it one pass over `[candidates, levels]`:
 
         KL = (sum(p ln p) - sum(p ln q)) / sum(p) - ln(sum(p)) + ln(sum(q)), counts p and q before normalising.
     """
@@ -195,19 +189,19 @@ def _entropy_threshold(counts: torch.Tensor, *, levels: int) -> float:
         return math.inf
     weights = counts[:used].to(torch.float64)
     ends = torch.arange(levels, used + 1)
-    inside, total = _running(weights)[ends], weights.sum()
+    inside, total = _cumulative(weights)[ends], weights.sum()
     beyond = total - inside
     last = weights[ends - 1]
     edges = -(-ends.unsqueeze(1) * torch.arange(levels + 1) // levels)
-    sums = _running(weights)[edges].diff()
-    spread = sums / _running((weights > 0).to(torch.float64))[edges].diff().clamp_min_(1)
-    own = _running(torch.xlogy(weights, weights))[ends - 1] + torch.xlogy(last + beyond, last + beyond)
+    sums = _cumulative(weights)[edges].diff()
+    spread = sums / _cumulative((weights > 0).to(torch.float64))[edges].diff().clamp_min_(1)
+    own = _cumulative(torch.xlogy(weights, weights))[ends - 1] + torch.xlogy(last + beyond, last + beyond)
     cross = torch.xlogy(sums, spread).sum(1) + torch.xlogy(beyond, spread[:, -1])
     divergence = (own - cross) / total - total.log() + inside.log()
     divergence[(last == 0) & (beyond > 0)] = math.inf  # Q is zero where P is not
     return float(ends[divergence.argmin()]) + 0.5
 
 
-def _running(values: torch.Tensor) -> torch.Tensor:
-    """Sum up `values[:i]` for every i from 0 to their number."""
+def _cumulative(values: torch.Tensor) -> torch.Tensor:
+    """Return the sums of `values[:i]` for every i from 0 to their number."""
     return torch.cat([values.new_zeros(1), values.cumsum(0)])

@@ -1,7 +1,6 @@
-"""What passes through a layer while calibration runs, kept as a histogram.
+"""Observe a layer's inputs during calibration in a histogram of fixed size.
 
-Static activations need the distribution of values that are never all there at once. A histogram of fixed size holds it,
-and its bins are chosen such that neither the order of the values nor how they were batched changes it.
+Its bins are chosen such that neither the order of the values nor their batching changes the histogram.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ from pytest_qeval.errors import EngineError
 __all__ = ["BINS", "Histogram"]
 
 BINS = 2048
-"""Bins of either sign. Half of them or more are in use, which leaves 8 or more to a step of an 8-bit grid."""
+"""Bins of either sign. At least half of them are in use, which gives each step of an 8-bit grid 8 bins or more."""
 
 _SMALLEST_LIMIT = 2.0**-100
-"""No activation that matters is smaller; above it, a bin's width and its inverse are normal float32 numbers."""
+"""Smaller than any relevant activation; above it, a bin's width and its inverse are normal float32 numbers."""
 
 
 class Histogram:
@@ -31,38 +30,38 @@ class Histogram:
     """
 
     def __init__(self) -> None:
-        """Start with no values."""
+        """Start without values."""
         self.counts = torch.zeros(2 * BINS - 1, dtype=torch.int64)
         """Values per bin, on the CPU, from the most negative bin to the most positive one."""
         self.limit = _SMALLEST_LIMIT
         """Greater than every magnitude."""
         self.minimum = math.inf
-        """The smallest value, exactly; infinity while there is none."""
+        """The smallest value, exactly; infinity if there is none."""
         self.maximum = -math.inf
-        """The largest value, exactly; minus infinity while there is none."""
+        """The largest value, exactly; minus infinity if there is none."""
         self.n_values = 0
 
     @property
     def width(self) -> float:
-        """Of a bin; that of zero is twice as wide."""
+        """Width of a bin; the bin of zero is twice as wide."""
         return self.limit / BINS
 
     @property
     def largest(self) -> float:
-        """The largest magnitude, exactly; 0 while there is none."""
+        """The largest magnitude, exactly; 0 if there is none."""
         return max(self.maximum, -self.minimum, 0.0)
 
     def magnitudes(self) -> torch.Tensor:
-        """Count magnitudes: int64 `[BINS]`, entry i for [i * width, (i + 1) * width)."""
+        """Return the counts of magnitudes: int64 `[BINS]`, entry i for [i * width, (i + 1) * width)."""
         folded = self.counts[BINS - 1 :].clone()
         folded[1:] += self.counts[: BINS - 1].flip(0)
         return folded
 
     def add(self, values: torch.Tensor) -> None:
-        """Count a tensor of any shape and floating-point dtype; an empty one changes nothing.
+        """Add the values of a tensor of any shape and floating-point dtype.
 
         Raises:
-            EngineError: when a value is NaN or infinite.
+            EngineError: A value is NaN or infinite.
         """
         if not values.numel():
             return

@@ -1,7 +1,6 @@
-"""Simulated quantization: values rounded to an integer grid and kept in floating point.
+"""Simulated quantization for schemes without a kernel: rounded values, multiplied in floating point.
 
-What the model answers is that of the quantized model, so accuracy is valid; its speed and its size are not, since the
-matrix products stay in floating point. Schemes without a kernel are evaluated like this.
+Completions are those of the quantized model, so accuracy is valid; speed and size are not.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ __all__ = ["SimulatedLinear"]
 
 
 class SimulatedLinear(nn.Module):
-    """`nn.Linear` whose weight is rounded already and whose inputs are rounded at every call."""
+    """`nn.Linear` with a rounded weight, whose inputs are rounded at every call."""
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, activations: ActivationQuantizer) -> None:
-        """Take a rounded `weight` `[out_features, in_features]` in the dtype that it is multiplied in."""
+        """Take a rounded `weight` `[out_features, in_features]` in the dtype of the product."""
         super().__init__()
         self.out_features, self.in_features = weight.shape
         self.weight = nn.Parameter(weight, requires_grad=False)
@@ -33,5 +32,5 @@ class SimulatedLinear(nn.Module):
         return nn.functional.linear(rows, self.weight, self.bias).view(*x.shape[:-1], self.out_features)
 
     def extra_repr(self) -> str:
-        """Say the shape, as `nn.Linear` does."""
+        """Return the shape, as `nn.Linear` does."""
         return f"in_features={self.in_features}, out_features={self.out_features}"

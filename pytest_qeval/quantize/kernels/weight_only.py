@@ -1,8 +1,8 @@
-"""Linear layers with integer weights and floating-point inputs: the weights are read as 8 or 4 bits and scaled.
+"""Linear layers with packed weights of 8 or 4 bits and floating-point inputs.
 
-At a few rows, time is spent reading weights, and torch's CPU kernels for packed weights win. At many rows they lose:
-they do not use the matrix units that bfloat16 has, so from there on the weights are unpacked and multiplied as floats,
-which is slower than never having packed them (`benchmarks/linear.py` measures where the lines are).
+A product of a few rows spends its time reading weights, and torch's CPU kernels for packed weights are faster. They do
+not use the matrix units that bfloat16 has: for many rows the weights are unpacked and multiplied as floats, which is
+slower than an unquantized layer (`benchmarks/linear.py` measures the thresholds).
 """
 
 from __future__ import annotations
@@ -16,27 +16,38 @@ from torch import nn
 
 from pytest_qeval.quantize.kernels.weights import QuantizedWeight
 
-__all__ = ["Int4Kernel", "Int8PackKernel", "WeightOnlyKernel", "WeightOnlyLinear", "int4_group", "weight_only_kernel"]
+__all__ = [
+    "INT4_PACK_ROWS",
+    "INT8_PACK_ROWS",
+    "Int4Kernel",
+    "Int8PackKernel",
+    "WeightOnlyKernel",
+    "WeightOnlyLinear",
+    "int4_group",
+    "int4_pack_works",
+    "int8_pack_works",
+    "weight_only_kernel",
+]
 
 _INT8_COLUMNS = 16
-"""Of which torch's int8 kernel reads a multiple, whether or not there are as many: others it is not given."""
+"""torch's int8 kernel reads a multiple of so many columns, beyond the end of a row if need be."""
 _ALIGNMENT = 64
-"""Bytes, of the address at which torch's kernels may expect their rows."""
-_INT8_ROWS = 8
-"""Rows up to which torch's int8 kernel is faster than a cast and a product."""
-_INT4_ROWS = 96
-"""Rows up to which torch's int4 kernel is faster than unpacking and a product."""
+"""Bytes; torch's kernels may expect their rows at a multiple of this address."""
+INT8_PACK_ROWS = 8
+"""Number of rows up to which torch's int8 kernel is faster than a cast and a product."""
+INT4_PACK_ROWS = 96
+"""Number of rows up to which torch's int4 kernel is faster than unpacking and a product."""
 _INT4_GROUPS = (256, 128, 64, 32)
 """Group sizes of torch's int4 kernel."""
 _INT4_BLOCK = 64
-"""Output features that torch's int4 layout keeps together with AVX-512."""
+"""Output features in one block of torch's int4 layout for AVX-512."""
 
 
 class WeightOnlyKernel(Protocol):
-    """A quantized weight `[out_features, in_features]` in the layout that its kernel needs."""
+    """A quantized weight `[out_features, in_features]` in the layout of its kernel."""
 
     nbytes: int
-    """What the packed weight and its scales occupy, in bytes."""
+    """Bytes of the packed weight and its scales."""
 
     def product(self, rows: torch.Tensor) -> torch.Tensor:
         """Return `rows @ weight.T`, `[rows, out_features]`, in the dtype of `rows` `[rows, in_features]`."""
@@ -47,16 +58,16 @@ class Int8PackKernel:
     """8 bits, one scale per output feature: `torch._weight_int8pack_mm`, or a cast and a product."""
 
     def __init__(self, weight: QuantizedWeight) -> None:
-        """Keep a weight of one scale per output feature and a multiple of 16 columns."""
+        """Take a weight with one scale per output feature and a multiple of 16 columns."""
         self._values = weight.values.contiguous()
         self._scales = weight.scales.flatten().contiguous()
         self.nbytes = self._values.nbytes + self._scales.nbytes
 
     def product(self, rows: torch.Tensor) -> torch.Tensor:
         """See `WeightOnlyKernel.product`; scales come last, because the kernel would round them to the rows' dtype."""
-        if rows.shape[0] <= _INT8_ROWS:
+        if rows.shape[0] <= INT8_PACK_ROWS:
             ones = torch.ones_like(self._scales, dtype=rows.dtype)
-            product = torch._weight_int8pack_mm(rows, self._values, ones)  # noqa: SLF001 - its one name
+            product = torch._weight_int8pack_mm(rows, self._values, ones)  # noqa: SLF001 - no public name
         else:
             product = rows @ self._values.to(rows.dtype).t()
         return product.mul_(self._scales)
@@ -69,7 +80,7 @@ class Int4Kernel:
         """Pack a weight of 4 bits whose group size `int4_group` accepts, for rows of `dtype`."""
         features, columns = weight.values.shape
         group = int4_group(weight)
-        assert group is not None  # noqa: S101 - the caller has asked
+        assert group is not None  # noqa: S101 - checked by the caller
         shifted = weight.values.to(torch.int32).add_(8)
         self._packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(shifted, 1)  # noqa: SLF001
         scales = weight.scales.to(dtype).repeat_interleave(weight.group_size // group, dim=1)
@@ -80,7 +91,7 @@ class Int4Kernel:
 
     def product(self, rows: torch.Tensor) -> torch.Tensor:
         """See `WeightOnlyKernel.product`."""
-        if rows.shape[0] <= _INT4_ROWS:
+        if rows.shape[0] <= INT4_PACK_ROWS:
             product: torch.Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(  # noqa: SLF001
                 rows, self._packed, self._group, self._scales_and_zeros
             )
@@ -90,7 +101,7 @@ class Int4Kernel:
     def unpack(self, dtype: torch.dtype) -> torch.Tensor:
         """Return the weight as floats, `[in_features, out_features]`.
 
-        A block of 64 output features lies there column by column, 32 bytes each: the lower halves of the bytes hold its
+        A block of 64 output features is stored column by column, 32 bytes each: the lower halves of the bytes hold the
         first 32 features, the upper halves the others.
         """
         groups, features, _ = self._scales_and_zeros.shape
@@ -105,10 +116,10 @@ class Int4Kernel:
 
 
 class WeightOnlyLinear(nn.Module):
-    """`nn.Linear` with packed weights, for inference: inputs, products and outputs are floating point."""
+    """`nn.Linear` with packed weights and floating-point inputs, products and outputs, for inference."""
 
     weight = None
-    """There is none in floating point: T5 would cast to its dtype, which `forward` does by itself."""
+    """No floating-point weight: T5 would cast its input to the weight's dtype, and `forward` casts by itself."""
     bias: torch.Tensor | None
 
     def __init__(
@@ -118,7 +129,7 @@ class WeightOnlyLinear(nn.Module):
         bias: torch.Tensor | None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        """Compute in `dtype`, or in that of the inputs, with a kernel made of `weight`, which is not kept."""
+        """Compute in `dtype`, or in the dtype of the inputs, with a `kernel` made of `weight`, which is not kept."""
         super().__init__()
         self._dtype = dtype
         self.out_features, self.in_features = weight.values.shape
@@ -127,12 +138,12 @@ class WeightOnlyLinear(nn.Module):
 
     @property
     def packed_bytes(self) -> int:
-        """Bytes of the packed weight and its scales, which are no buffers; the bias is one."""
+        """Bytes of the packed weight and its scales, which are not buffers; the bias is one."""
         return self._kernel.nbytes
 
     @property
     def packed_parameters(self) -> int:
-        """Weights and biases that are computed here."""
+        """Number of weights and biases."""
         return self.out_features * self.in_features + (0 if self.bias is None else self.bias.numel())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -149,24 +160,24 @@ class WeightOnlyLinear(nn.Module):
         return out.view(*x.shape[:-1], self.out_features)
 
     def extra_repr(self) -> str:
-        """Say the shape, as `nn.Linear` does."""
+        """Return the shape, as `nn.Linear` does."""
         return f"in_features={self.in_features}, out_features={self.out_features}"
 
 
 def weight_only_kernel(weight: QuantizedWeight, *, bits: int, dtype: torch.dtype) -> WeightOnlyKernel | None:
-    """Pack a weight for torch's kernel; None where there is none for its shape, bits, dtype, device or this CPU."""
+    """Pack a weight for torch's kernel; None if there is no kernel for its shape, bits, dtype, device or this CPU."""
     if weight.values.device.type != "cpu" or dtype == torch.float16:
         return None  # sums of 8-bit products overflow half precision
     columns = weight.values.shape[1]
-    if bits == 8 and weight.scales.shape[1] == 1 and columns % _INT8_COLUMNS == 0 and _int8_works(dtype):  # noqa: PLR2004 - the bits of int8
+    if bits == 8 and weight.scales.shape[1] == 1 and columns % _INT8_COLUMNS == 0 and int8_pack_works(dtype):  # noqa: PLR2004 - the bits of int8
         return Int8PackKernel(weight)
-    if bits == 4 and int4_group(weight) is not None and _int4_works(dtype):  # noqa: PLR2004 - the bits of int4
+    if bits == 4 and int4_group(weight) is not None and int4_pack_works(dtype):  # noqa: PLR2004 - the bits of int4
         return Int4Kernel(weight, dtype)
     return None
 
 
 def int4_group(weight: QuantizedWeight) -> int | None:
-    """Return the largest group size of a weight that the int4 kernel takes; None where shape or groups do not fit."""
+    """Return the largest group size with which the int4 kernel can represent a weight; None if there is none."""
     features, columns = weight.values.shape
     if features % _INT4_BLOCK or columns % weight.group_size:
         return None
@@ -174,15 +185,15 @@ def int4_group(weight: QuantizedWeight) -> int | None:
 
 
 @cache
-def _int8_works(dtype: torch.dtype) -> bool:
-    """Whether this torch multiplies int8 weights with rows of `dtype`; tried once, its kernel is private."""
+def int8_pack_works(dtype: torch.dtype) -> bool:
+    """Whether this torch multiplies int8 weights with rows of `dtype`; tested once, because the kernel is private."""
     weight = QuantizedWeight(torch.tensor([[127, -1], [3, 0]], dtype=torch.int8).repeat(16, 32), torch.ones(32, 1), 64)
     return _agrees(Int8PackKernel, weight, dtype)
 
 
 @cache
-def _int4_works(dtype: torch.dtype) -> bool:
-    """Whether this CPU and this torch pack 4 bits as we unpack them; tried once, the layout is private."""
+def int4_pack_works(dtype: torch.dtype) -> bool:
+    """Whether this CPU and this torch pack 4 bits as `unpack` reads them; tested once, the layout is private."""
     values = (torch.arange(2 * _INT4_BLOCK * 64) * 7 % 15 - 7).view(2 * _INT4_BLOCK, 64).to(torch.int8)
     scales = 2.0 ** torch.arange(2 * 2 * _INT4_BLOCK).remainder(5).view(2 * _INT4_BLOCK, 2)
     weight = QuantizedWeight(values, scales, 32)
@@ -195,7 +206,7 @@ def _int4_works(dtype: torch.dtype) -> bool:
 
 
 def _agrees(make: Callable[[QuantizedWeight], WeightOnlyKernel], weight: QuantizedWeight, dtype: torch.dtype) -> bool:
-    """Try a kernel on rows of which every product and sum is exact in any dtype."""
+    """Test a kernel on rows with which every product and sum is exact in any dtype."""
     rows = torch.eye(2, weight.values.shape[1], dtype=dtype)
     try:
         product = make(weight).product(rows)

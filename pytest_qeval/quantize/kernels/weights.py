@@ -1,4 +1,4 @@
-"""Weights as integers: the one place where a weight is rounded, whatever computes with it later."""
+"""Quantize weights: the one place where a weight is rounded, for every kernel and for simulation."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pytest_qeval.quantize.kernels.clip import clip_rows
 from pytest_qeval.quantize.kernels.grid import SMALLEST_SCALE
 from pytest_qeval.quantize.recipe import WeightScheme
 
-__all__ = ["QuantizedWeight", "packed_bytes", "quantize_weight", "round_weight"]
+__all__ = ["CHUNK_ELEMENTS", "QuantizedWeight", "packed_bytes", "quantize_weight"]
 
-_CHUNK_ELEMENTS = 2**23
-"""Weights that are rounded at a time (32 MB in float32), so that an output layer of a hundred million needs no more."""
+CHUNK_ELEMENTS = 2**23
+"""Weights rounded at a time (32 MB in float32), which bounds the memory that an output layer of 10^8 weights needs."""
 
 
 class QuantizedWeight(NamedTuple):
@@ -23,25 +23,25 @@ class QuantizedWeight(NamedTuple):
     values: torch.Tensor
     """int8 `[out_features, in_features]`, within -(2^(bits-1) - 1) … 2^(bits-1) - 1."""
     scales: torch.Tensor
-    """float32 `[out_features, groups]`, positive; `per_tensor` repeats its one scale for every output feature."""
+    """float32 `[out_features, groups]`, positive; `per_tensor` repeats its scale for every output feature."""
     group_size: int
-    """Neighbours in a row that share a scale; the last group may be shorter. `in_features` where there is one group."""
+    """Number of neighbours in a row that share a scale; the last group may be shorter. `in_features` for one group."""
 
     def dequantize(self, dtype: torch.dtype) -> torch.Tensor:
-        """Return the weight that the integers stand for, rounded once to `dtype`."""
+        """Return the weight that the integers represent, rounded once to `dtype`."""
         weight = torch.empty(self.values.shape, dtype=dtype, device=self.values.device)
         for rows in _chunks(self.values):
-            weight[rows] = (
-                self.values[rows].float().mul_(_repeated(self.scales[rows], self.group_size, weight.shape[1]))
-            )
+            scales = _repeated(self.scales[rows], self.group_size, weight.shape[1])
+            weight[rows] = self.values[rows].float().mul_(scales)
         return weight
 
 
 def quantize_weight(weight: torch.Tensor, scheme: WeightScheme) -> QuantizedWeight:
     """Round a floating-point weight `[out_features, in_features]` to the scheme's grid.
 
-    The largest magnitude that is not clipped takes the last step of the grid (`clip_rows`). Scales of groups are
-    rounded to the weight's own dtype before the weights are rounded with them, as packed formats store them.
+    value = clamp(round(weight / scale)), scale = bound / (2^(bits-1) - 1), with the bound of `clip_rows`. Scales of
+    groups are rounded to the weight's own dtype before weights are divided by them, because packed formats store them
+    so.
     """
     columns = weight.shape[1]
     group = min(scheme.group_size or columns, columns)
@@ -61,13 +61,8 @@ def quantize_weight(weight: torch.Tensor, scheme: WeightScheme) -> QuantizedWeig
     return QuantizedWeight(values, torch.cat(scales) if scales else weight.new_empty(0, 1).float(), group)
 
 
-def round_weight(weight: torch.Tensor, scheme: WeightScheme) -> torch.Tensor:
-    """Simulate a scheme: integers times scales, rounded once more to the weight's own dtype."""
-    return quantize_weight(weight, scheme).dequantize(weight.dtype)
-
-
 def packed_bytes(weight: torch.Tensor, scheme: WeightScheme) -> int:
-    """Count the bytes that a weight needs in packed storage: its integers, and its scales.
+    """Return the bytes of a weight in packed storage: its integers and its scales.
 
     A scale takes 4 bytes, or, per group, as many as the weight's own dtype.
     """
@@ -79,12 +74,12 @@ def packed_bytes(weight: torch.Tensor, scheme: WeightScheme) -> int:
 
 
 def _smallest(dtype: torch.dtype) -> float:
-    """Return the smallest scale that `dtype` can hold and float32 can divide by: half precision needs its denormals."""
+    """Return the smallest scale that `dtype` can represent and float32 can divide by (for float16 a denormal)."""
     return 2.0**-24 if dtype == torch.float16 else SMALLEST_SCALE
 
 
 def _limit(weight: torch.Tensor, scheme: WeightScheme) -> torch.Tensor:
-    """Return the one limit of a per_tensor scheme, `[1, 1]`."""
+    """Return the bound of a per_tensor scheme, `[1, 1]`."""
     return clip_rows(weight.reshape(1, -1), bits=scheme.bits, clip=scheme.clip, percentile=scheme.percentile)
 
 
@@ -93,7 +88,7 @@ def _scales(limits: torch.Tensor, scheme: WeightScheme) -> torch.Tensor:
 
 
 def _group_scales(part: torch.Tensor, scheme: WeightScheme, group: int, dtype: torch.dtype) -> torch.Tensor:
-    """Return one scale per group, `[rows, groups]`; a shorter last group is looked at on its own."""
+    """Return one scale per group, `[rows, groups]`; the last group may be shorter."""
     rows, columns = part.shape
     whole = columns // group
     pieces = [part[:, : whole * group].reshape(rows * whole, group)]
@@ -103,9 +98,9 @@ def _group_scales(part: torch.Tensor, scheme: WeightScheme, group: int, dtype: t
 
 
 def _row_scales(rows: torch.Tensor, scheme: WeightScheme, dtype: torch.dtype) -> torch.Tensor:
-    """Return every row's scale `[rows, 1]`, for a per_group scheme one that `dtype` can hold.
+    """Return every row's scale `[rows, 1]`, rounded to `dtype` for a per_group scheme.
 
-    Rounding the scale can cost what searching for it has gained: then the one of minmax is taken.
+    If rounding the scale costs more than the search for it has gained, the scale of minmax is returned.
     """
     scales = _scales(clip_rows(rows, bits=scheme.bits, clip=scheme.clip, percentile=scheme.percentile), scheme)
     if scheme.granularity != "per_group" or dtype == torch.float32:
@@ -125,10 +120,10 @@ def _squared_error(rows: torch.Tensor, scales: torch.Tensor, scheme: WeightSchem
 
 
 def _repeated(scales: torch.Tensor, group: int, columns: int) -> torch.Tensor:
-    """Return the scales `[rows, groups]` once per column, or as they are where one is enough."""
+    """Return the scales `[rows, groups]` once per column, or as they are if there is one per row."""
     return scales if scales.shape[1] == 1 else scales.repeat_interleave(group, dim=1)[:, :columns]
 
 
 def _chunks(matrix: torch.Tensor) -> list[slice]:
-    step = max(1, _CHUNK_ELEMENTS // max(1, matrix.shape[1]))
+    step = max(1, CHUNK_ELEMENTS // max(1, matrix.shape[1]))
     return [slice(start, start + step) for start in range(0, matrix.shape[0], step)]

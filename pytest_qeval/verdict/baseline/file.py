@@ -1,7 +1,6 @@
-"""The baseline artefact: everything that a run found out about its baseline, in one file for later runs.
+"""The file of a saved baseline: a gzip-compressed JSON object that `gzip -d` and `python -m json.tool` can show.
 
-A gzip-compressed JSON object that `gzip -d` and `python -m json.tool` can show. Its bytes depend on nothing but its
-content, so that a repository or a cache can tell whether it has changed.
+Its bytes depend on nothing but its content, so that a repository or a cache can tell whether it has changed.
 """
 
 from __future__ import annotations
@@ -11,81 +10,40 @@ import json
 import os
 import re
 import zlib
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from pytest_qeval.errors import DataError, UsageError
-from pytest_qeval.records.checks import check_fields, check_header, check_message, check_plain, decode
-from pytest_qeval.schema import Case, Json, Record
+from pytest_qeval.facts import RunHeader
+from pytest_qeval.records.checks import decode_json, read_fields, read_message
+from pytest_qeval.records.messages import RecipeMessage, recipe_of, to_plain
+from pytest_qeval.schema import Case, Record
+from pytest_qeval.verdict.baseline.baseline import Baseline
+from pytest_qeval.verdict.baseline.key import REMEDY
 
-__all__ = ["SCHEMA", "Baseline", "differences", "is_baseline_file", "read_baseline", "refusal", "write_baseline"]
+__all__ = ["SCHEMA", "check_writable", "read_baseline", "write_baseline"]
 
 SCHEMA = "qeval-baseline/1"
 
-_MAGIC = b"\x1f\x8b"
 _MOST_BYTES = 256 * 2**20
 """Uncompressed. HumanEval with 200 samples a problem takes a tenth; parsing takes several times as much memory."""
-_CHUNK = 2**20
 _LEVEL = 6
 """Of compression; 9 saves 0.4 % of the size and takes 1.6 times as long (measured 2026-11 on scores of 164 texts)."""
-_REMEDY = "make the baseline again with --qeval-save-baseline"
-_COSTS = ("generation", "stream")
-"""Messages about what a machine took."""
-_NO_COSTS = dict.fromkeys(("load_s", "quantize_s", "quantize_peak_bytes"))
-_NO_LATENCY = dict.fromkeys(("ttft_s", "duration_s"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
-    """What is known about a baseline."""
+class _Document:
+    """The JSON object."""
 
+    schema: str
     recipe: str
-    key: Mapping[str, Any]
-    """The conditions under which it may stand in for one that is run: names to plain values."""
-    run: Json
-    """The `RunHeader` of the run that made it, as a dict."""
-    messages: tuple[Json, ...]
-    """What the session was told about the recipe."""
-    records: Mapping[Case, Record] = field(init=False, repr=False, compare=False)
-    """What the messages say about cases; the last record of a case counts, as in a session."""
-
-    def __post_init__(self) -> None:
-        """Read the records once."""
-        records = (Record.from_dict(message) for message in self.messages if message["type"] == "record")
-        object.__setattr__(self, "records", {record.case: record for record in records})
-
-    def renamed(self, name: str) -> Baseline:
-        """Return the same baseline under another recipe's name."""
-        return replace(self, recipe=name, messages=tuple(_renamed(message, name) for message in self.messages))
-
-    def merged(self, newer: Baseline) -> Baseline:
-        """Return the newer baseline with what only this one knows; it is as old as its oldest completion.
-
-        Answers to a benchmark whose data have changed since are left out. What it took to generate answers of two runs
-        is nobody's cost, and left out as well.
-        """
-        older = self.renamed(newer.recipe)
-        changed = {name.partition(".")[2] for name in newer.key if newer.key[name] != older.key.get(name)}
-        cases = {case for case in older.records if case.benchmark not in changed} - newer.records.keys()
-        told = {_subject(message) for message in newer.messages}
-        kept = [message for message in older.messages if _is_kept(message, cases, told)]
-        mixed = bool(cases) and bool(newer.records)
-        messages = (message for message in (*kept, *newer.messages) if not (mixed and message["type"] == "generation"))
-        return replace(
-            newer,
-            key={**older.key, **newer.key},
-            run=older.run if cases else newer.run,
-            messages=tuple(messages),
-        )
-
-    def without_costs(self) -> Baseline:
-        """Return what holds on any machine: the answers, without what they took."""
-        return replace(self, messages=tuple(_costless(row) for row in self.messages if row["type"] not in _COSTS))
+    key: dict[str, str | int | float | bool | None]
+    run: dict[str, Any]
+    messages: Sequence[object]
 
 
 def write_baseline(path: Path, baseline: Baseline) -> None:
@@ -94,7 +52,7 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
     Raises:
         UsageError: when it cannot be written.
     """
-    content = _compressed(_document(baseline), path)
+    content = _compressed(baseline, path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,9 +61,31 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise UsageError(
-            f"the baseline cannot be written to {path}: {error.strerror}. Name a file that can be made and written to."
-        ) from error
+        raise _not_writable(path, error) from error
+
+
+def check_writable(path: Path) -> None:
+    """Make sure that a file can be written, without writing it.
+
+    Raises:
+        UsageError: when it cannot.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+        with path.open("ab"):
+            pass
+        if not path.stat().st_size:
+            path.unlink()
+    except OSError as error:
+        raise _not_writable(path, error) from error
+
+
+def _not_writable(path: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"the baseline cannot be written to {path}: {error.strerror}. Name a file that can be made and written to."
+    )
 
 
 def read_baseline(path: Path) -> Baseline:
@@ -116,86 +96,24 @@ def read_baseline(path: Path) -> Baseline:
     """
     content = _decompressed(path)
     try:
-        return _parse(decode(content))
+        return _parse(decode_json(content))
     except ValueError as error:
-        remedy = "" if _REMEDY in str(error) else f" Expected a baseline of pytest-qeval: {_REMEDY}."
+        remedy = "" if REMEDY in str(error) else f" Expected a baseline of pytest-qeval: {REMEDY}."
         raise DataError(f"{path}: {error}.{remedy}") from error
 
 
-def is_baseline_file(path: Path) -> bool:
-    """Return whether a path names a saved baseline: by its ending `.json.gz`, or by its content."""
-    if path.name.endswith(".json.gz"):
-        return True
-    try:
-        with path.open("rb") as file:
-            return path.is_file() and file.read(len(_MAGIC)) == _MAGIC
-    except OSError:
-        return False
-
-
-def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[str, ...]:
-    """Say in which conditions of a run a saved baseline differs, one line each; others of the baseline do not count.
-
-    Example: `generation.max_new_tokens: 512 here, 256 there`.
-    """
-    return tuple(
-        f"{name}: {_said(value)} here, {_said(theirs[name]) if name in theirs else 'unknown'} there"
-        for name, value in ours.items()
-        if name not in theirs or theirs[name] != value
-    )
-
-
-def refusal(path: Path, found: Sequence[str]) -> str:
-    """Say why a saved baseline cannot stand in for one that is run, and what to do."""
-    return (
-        f"{path} was made under other conditions ({'; '.join(found)}): "
-        f"{_REMEDY}, or accept the differences with --qeval-baseline-force."
-    )
-
-
-def _is_kept(message: Json, cases: set[Case], told: set[tuple[str, Any]]) -> bool:
-    """Return whether an older message still says something beside newer ones, which have `told` what they are about."""
-    if message["type"] == "record":
-        return Record.from_dict(message).case in cases
-    if message["type"] == "generation":
-        return bool(cases)
-    return _subject(message) not in told
-
-
-def _said(value: object) -> str:
-    return "none" if value is None else str(value)
-
-
-def _subject(message: Json) -> tuple[str, Any]:
-    """Say what a message is about, besides its recipe."""
-    return message["type"], message.get("name" if message["type"] == "benchmark" else "benchmark")
-
-
-def _renamed(message: Json, name: str) -> Json:
-    own = "name" if message["type"] == "recipe" else "recipe"
-    return {**message, own: name} if own in message else message
-
-
-def _costless(message: Json) -> Json:
-    if message["type"] == "recipe":
-        return {**message, **_NO_COSTS}
-    if message["type"] == "record":
-        return {**message, "samples": [{**sample, **_NO_LATENCY} for sample in message["samples"]]}
-    return message
-
-
-def _document(baseline: Baseline) -> Json:
-    """Return the file's content; of a case that was recorded twice, the record that counts."""
-    rows = {Record.from_dict(row).case if row["type"] == "record" else id(row): row for row in baseline.messages}
-    named = {"schema": SCHEMA, "recipe": baseline.recipe, "key": dict(baseline.key), "run": baseline.run}
-    return {**named, "messages": list(rows.values())}
-
-
-def _compressed(document: Json, path: Path) -> bytes:
+def _compressed(baseline: Baseline, path: Path) -> bytes:
+    document = {
+        "schema": SCHEMA,
+        "recipe": baseline.recipe,
+        "key": dict(baseline.key),
+        "run": asdict(baseline.run),
+        "messages": list(map(to_plain, baseline.messages)),
+    }
     try:
         text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         content = text.encode("utf-8", errors="replace")  # as the journal does
-        _parse(decode(content))
+        _parse(decode_json(content))
     except ValueError as error:
         raise UsageError(f"the baseline is not written to {path}, for it could not be read again: {error}.") from error
     packed = BytesIO()
@@ -207,49 +125,40 @@ def _compressed(document: Json, path: Path) -> bytes:
 def _decompressed(path: Path) -> bytes:
     try:
         if path.exists() and not path.is_file():
-            raise DataError(f"{path} is no file. Expected a saved baseline: {_REMEDY}.")
+            raise DataError(f"{path} is no file. Expected a saved baseline: {REMEDY}.")
         with gzip.open(path, "rb") as file:
-            content = BytesIO()
-            while chunk := file.read(_CHUNK):
-                content.write(chunk)
-                if content.tell() > _MOST_BYTES:
-                    size = f"{_MOST_BYTES >> 20} MB"
-                    raise DataError(f"{path} holds more than {size}, unpacked. No baseline is that long: {_REMEDY}.")
-            return content.getvalue()
+            content = file.read(_MOST_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:  # gzip.BadGzipFile is an OSError; EOFError is a truncated one
         reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path} cannot be read: {reason}. Expected a saved baseline: {_REMEDY}.") from error
+        raise DataError(f"{path} cannot be read: {reason}. Expected a saved baseline: {REMEDY}.") from error
+    if len(content) > _MOST_BYTES:
+        raise DataError(f"{path} holds more than {_MOST_BYTES >> 20} MB, unpacked. No baseline is that long: {REMEDY}.")
+    return content
 
 
-class _Document(TypedDict):
-    schema: str
-    recipe: str
-    key: dict[str, Any]
-    run: dict[str, Any]
-    messages: list[Any]
-
-
-def _parse(document: object) -> Baseline:
-    if not isinstance(document, dict):
-        raise ValueError("not a JSON object")  # noqa: TRY004 - it is a file's value that is wrong
-    _check_schema(document.get("schema"))
-    rows = document.get("messages")
+def _parse(content: object) -> Baseline:
+    if not isinstance(content, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - a value of the file is wrong
+    _check_schema(content.get("schema"))
+    rows = content.get("messages")
     if not isinstance(rows, list):
         raise ValueError("messages: expected a list")  # noqa: TRY004 - as above
-    fields = check_fields({**document, "messages": []}, _Document)
-    check_plain({"key": fields["key"]})
-    for name, value in fields["key"].items():
-        if isinstance(value, (dict, list)):
-            raise ValueError(f"key: {name}: expected a plain value")  # noqa: TRY004 - as above
+    document = read_fields({**content, "messages": []}, _Document)  # messages are checked one by one
     try:
-        run = check_header(fields["run"])
+        run = read_fields(document.run, RunHeader)
     except ValueError as error:
         raise ValueError(f"run: {error}") from None
-    messages = tuple(_message(row, index, fields["recipe"]) for index, row in enumerate(rows))
-    cases = Counter(Record.from_dict(row).case for row in messages if row["type"] == "record")
-    for case in (case for case, count in cases.items() if count > 1):
-        raise ValueError(f"{case.benchmark} has more than one record of {case.label}")
-    return Baseline(recipe=fields["recipe"], key=fields["key"], run=run, messages=messages)
+    messages: list[RecipeMessage] = []
+    cases: set[Case] = set()
+    for index, row in enumerate(rows):
+        message = _message(row, index, document.recipe)
+        if isinstance(message, Record):
+            if message.case in cases:
+                raise ValueError(f"{message.case.benchmark} has more than one record of {message.case.label}")
+            cases.add(message.case)
+        if message is not None:
+            messages.append(message)
+    return Baseline(recipe=document.recipe, key=document.key, run=run, messages=tuple(messages))
 
 
 def _check_schema(found: object) -> None:
@@ -258,16 +167,18 @@ def _check_schema(found: object) -> None:
     name, _, version = SCHEMA.partition("/")
     number = re.fullmatch(rf"{name}/(\d{{1,9}})", found, re.ASCII) if isinstance(found, str) else None
     if number and int(number[1]) > int(version):
-        raise ValueError(f"{found}: written by a newer version; update pytest-qeval or {_REMEDY}")
+        raise ValueError(f"{found}: written by a newer version; update pytest-qeval or {REMEDY}")
     raise ValueError(f"its schema is {str(found)[:40]!r}, not {SCHEMA!r}")
 
 
-def _message(row: object, index: int, recipe: str) -> Json:
+def _message(row: object, index: int, recipe: str) -> RecipeMessage | None:
+    """Read a message; None for one that is not about a recipe, or of an unknown type."""
     try:
-        message = check_message(row)
+        message = read_message(row)
     except ValueError as error:
         raise ValueError(f"messages[{index}]: {error}") from None
-    own = "name" if message["type"] == "recipe" else "recipe"
-    if message.get(own, recipe) != recipe:
-        raise ValueError(f"messages[{index}]: {own}: expected {recipe!r}, not {str(message[own])[:40]!r}")
+    if not isinstance(message, RecipeMessage):
+        return None
+    if recipe_of(message) != recipe:
+        raise ValueError(f"messages[{index}]: it is about {recipe_of(message)[:40]!r}, not {recipe!r}")
     return message

@@ -1,146 +1,205 @@
-"""The baseline that a run does not have to run: one that was saved, or one in the cache."""
+"""A baseline that a run reuses instead of running it: one that the user named, or one in the cache."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any as Settings
+from typing import Any, NamedTuple, Protocol
 
 from pytest_qeval.errors import DataError, UsageError
-from pytest_qeval.facts import RunHeader
+from pytest_qeval.facts import StreamFacts
 from pytest_qeval.measure.topk import Scores
+from pytest_qeval.records.messages import BaselineScores, RecipeMessage
 from pytest_qeval.schema import Case, Json, Record
-from pytest_qeval.verdict.baseline.file import Baseline, differences, read_baseline, refusal
-from pytest_qeval.verdict.baseline.key import benchmark_key, cache_name, key_of
+from pytest_qeval.verdict.baseline.baseline import Baseline
+from pytest_qeval.verdict.baseline.file import read_baseline
+from pytest_qeval.verdict.baseline.key import benchmark_key, differences, refusal
 
-__all__ = ["Saved", "accepted_data", "answered", "cache_path", "find_saved", "open_saved"]
+__all__ = ["ReusableCases", "SavedBaseline", "find_saved", "open_saved"]
+
+
+class CaseProofs(Protocol):
+    """Knows what perturbed cases look like in this run, and whether they are valid."""
+
+    def check_ahead(self, cases: Iterable[Case], /) -> None:
+        """Start to execute the cases' own solutions."""
+
+    def fault_of(self, case: Case, /) -> str:
+        """Return why a case is invalid; empty where it is valid."""
+
+    def prompt_diff_of(self, case: Case, /) -> str:
+        """Return the diff from the nominal to the perturbed prompt."""
+
+
+class ReusableCases(NamedTuple):
+    """What of a saved baseline a run takes."""
+
+    cases: frozenset[Case] = frozenset()
+    """Cases whose records are taken."""
+    accepted: tuple[str, ...] = ()
+    """Differences of the data that the user accepts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Saved:
-    """A baseline that was read."""
+class SavedBaseline:
+    """A baseline that was read from a file."""
 
     baseline: Baseline
     path: Path
     named: bool
     """Whether the user named the file: then nothing of the baseline is run."""
+    force: bool = False
+    """Whether the user accepts other conditions."""
     accepted: tuple[str, ...] = ()
     """Differing conditions that the user accepts."""
 
     @property
+    def recipe(self) -> str:
+        """Name of the baseline in this run."""
+        return self.baseline.recipe
+
+    @property
     def records(self) -> Mapping[Case, Record]:
-        """What the baseline answered."""
+        """The baseline's records, by case."""
         return self.baseline.records
 
-    def scores(self, benchmark: str) -> Scores | None:
-        """Return its log-probabilities on a benchmark's solutions, if it has any."""
-        found = (one for one in self.baseline.messages if one["type"] == "scores" and one["benchmark"] == benchmark)
-        return next(map(Scores.from_dict, found), None)
-
-    def refusal_of(self, device: str, settings: Settings) -> UsageError | None:
-        """Say why a named baseline is not compared with a model on this device, which the user may accept."""
-        there = self.baseline.key.get("device") if self.named else None
-        if not there or there == device or settings.baseline_force:
-            return None
-        return UsageError(refusal(self.path, [f"device: {device} here, {there} there"]))
-
-    def facts(self) -> Json:
-        """Say where the baseline comes from: the report's `run.saved_baseline`."""
+    def origin(self, more_accepted: Sequence[str] = ()) -> Json:
+        """Return where the baseline comes from: the report's `run.saved_baseline`."""
         run = self.baseline.run
         return {
             "path": str(self.path),
-            "started_at": run["started_at"],
-            "host": run["host"],
-            "accepted_differences": list(self.accepted),
+            "started_at": run.started_at,
+            "host": run.host,
+            "accepted_differences": [*self.accepted, *more_accepted],
         }
 
-
-def cache_path(settings: Settings, run: RunHeader) -> Path | None:
-    """Say where the cache keeps this run's baseline; None where it keeps none."""
-    if not settings.baseline_cached:
+    def scores(self, benchmark: str, task_ids: Collection[str]) -> Scores | None:
+        """Return the log-probabilities on the solutions of all these problems; None where some are missing."""
+        for message in self.baseline.messages:
+            if isinstance(message, BaselineScores) and message.benchmark == benchmark:
+                scores = message.scores
+                return scores if {*task_ids} <= {*scores.texts, *scores.incomparable} else None
         return None
-    import platformdirs  # noqa: PLC0415 - only for active sessions
 
-    name = cache_name(settings, run)
-    return platformdirs.user_cache_path("pytest-qeval") / "baselines" / name if name else None
+    def check_device(self, device: str) -> None:
+        """Make sure that a model has been loaded on the device of a named baseline.
+
+        Raises:
+            UsageError: when it has not, and the user does not accept that.
+        """
+        there = self.baseline.key.get("device") if self.named else None
+        if there and there != device and not self.force:
+            raise UsageError(refusal(self.path, [f"device: {device} here, {there} there"]))
+
+    def find_reusable(
+        self, cases: Iterable[Case], *, problems: CaseProofs, sha256_of: Callable[[str], str]
+    ) -> ReusableCases:
+        """Return which cases need not be run again: those with a record of the same problem.
+
+        Args:
+            cases: All cases of the run.
+            problems: The run's problems; cases that are not valid need no record.
+            sha256_of: Returns the checksum of a benchmark's data.
+
+        Raises:
+            UsageError: when the user named the file, and it does not have all cases or was made of other data.
+        """
+        cases = list(cases)
+        if self.named:
+            unknown = {case for case in cases if case not in self.records}
+            problems.check_ahead(unknown)  # all at once
+            cases = [case for case in cases if case not in unknown or not problems.fault_of(case)]
+        changed = dict(self._changed_data({case.benchmark for case in cases}, sha256_of))
+        if self.named and changed and not self.force:
+            raise UsageError(refusal(self.path, list(changed.values())))
+        reusable = frozenset(
+            case
+            for case in cases
+            if case in self.records
+            and self.records[case].prompt_diff == problems.prompt_diff_of(case)
+            and (self.named or case.benchmark not in changed)
+        )
+        if self.named and (missing := {*cases} - reusable):
+            first = min(missing, key=lambda case: (case.benchmark, case.label))
+            raise UsageError(
+                f"{self.path} has no record of {len(missing)} of this run's cases, such as {first.label}: make it "
+                "again with --qeval-save-baseline, or run fewer (--qeval-limit, -k)."
+            )
+        return ReusableCases(cases=reusable, accepted=tuple(changed.values()) if self.named else ())
+
+    def _changed_data(self, benchmarks: Iterable[str], sha256_of: Callable[[str], str]) -> Iterator[tuple[str, str]]:
+        """Yield the benchmarks whose data differ from the baseline's, with the difference in words."""
+        for name in sorted(benchmarks):
+            for difference in differences(benchmark_key({name: sha256_of(name)}), self.baseline.key):
+                yield name, difference
+
+    def reused(self, planned: Sequence[tuple[str, Case]], cases: Collection[Case]) -> list[Case]:
+        """Return those of the reusable cases that other recipes are planned for and the baseline is not."""
+        own = {case for recipe, case in planned if recipe == self.recipe}
+        others = dict.fromkeys(case for recipe, case in planned if recipe != self.recipe)
+        return [case for case in others if case in cases and case not in own]
+
+    def messages(
+        self, cases: Collection[Case], *, costs: Mapping[str, Any], measures_stream: bool
+    ) -> Iterator[RecipeMessage]:
+        """Yield the messages that a run takes from the baseline.
+
+        Args:
+            cases: Cases whose records are taken.
+            costs: The run's `cost_key`; the costs of a baseline made under others are left out.
+            measures_stream: Whether the run measures the baseline's single stream itself.
+        """
+        if not (cases or self.named):
+            return
+        comparable = all(self.baseline.key.get(name) == value for name, value in costs.items())
+        whole = {*cases} == self.records.keys()  # else the costs of just these cases are unknown
+        taken = self.baseline if comparable and whole else self.baseline.without_costs()
+        for message in taken.in_baseline_role().messages:
+            if isinstance(message, Record) and message.case not in cases:
+                continue
+            if not isinstance(message, StreamFacts):
+                yield message
+        if comparable and not measures_stream:
+            yield from (message for message in self.baseline.messages if isinstance(message, StreamFacts))
 
 
-def find_saved(settings: Settings, run: RunHeader) -> Saved | None:
+def find_saved(
+    key: Mapping[str, Any], *, file: Path | None, cached: Path | None, candidates: Collection[str], force: bool
+) -> SavedBaseline | None:
     """Read the baseline that the user named, or the cached one if there is one.
+
+    Args:
+        key: The run's `key_of`.
+        file: The file that the user named.
+        cached: Path in the cache.
+        candidates: Names that the baseline must not have.
+        force: Whether the user accepts other conditions.
 
     Raises:
         UsageError: when the named one cannot be read, or was made under other conditions and that is not accepted.
     """
-    if settings.baseline_file is None:
-        return _cached(cache_path(settings, run))
-    saved = open_saved(settings.baseline_file, settings)
-    ours = key_of(settings, run)
-    if settings.candidates == ("as-is",):  # the baseline is another checkpoint by nature
-        ours = {name: value for name, value in ours.items() if not name.startswith("model.")}
-    found = differences(ours, saved.baseline.key)
-    if found and not settings.baseline_force:
-        raise UsageError(refusal(saved.path, found))
+    if file is None:
+        return _read_cached(cached) if cached and cached.is_file() else None
+    saved = open_saved(file, named=True, candidates=candidates, force=force)
+    if tuple(candidates) == ("as-is",):  # the baseline is another checkpoint by nature
+        key = {name: value for name, value in key.items() if not name.startswith("model.")}
+    found = differences(key, saved.baseline.key)
+    if found and not force:
+        raise UsageError(refusal(file, found))
     return replace(saved, accepted=found)
 
 
-def open_saved(path: Path, settings: Settings) -> Saved:
-    """Read a saved baseline without comparing conditions; its name is never a candidate's."""
-    baseline, named = read_baseline(path), settings.baseline_file is not None
-    if baseline.recipe in settings.candidates:
+def open_saved(path: Path, *, named: bool, candidates: Collection[str], force: bool) -> SavedBaseline:
+    """Read a saved baseline without comparing conditions; one that is called like a candidate is renamed."""
+    baseline = read_baseline(path)
+    if baseline.recipe in candidates:
         baseline = baseline.renamed(f"{baseline.recipe} (saved)")
-    return Saved(baseline=baseline, path=path, named=named)
+    return SavedBaseline(baseline=baseline, path=path, named=named, force=force)
 
 
-def _cached(path: Path | None) -> Saved | None:
-    if path is None or not path.is_file():
-        return None
+def _read_cached(path: Path) -> SavedBaseline | None:
     try:
-        return Saved(baseline=read_baseline(path), path=path, named=False)
+        return SavedBaseline(baseline=read_baseline(path), path=path, named=False)
     except DataError:  # nothing of the user's: it is made again and written over
         return None
-
-
-def answered(saved: Saved, cases: Mapping[Case, str], benchmarks: Mapping[str, Json], settings: Settings) -> set[Case]:
-    """Return the cases that a saved baseline has answered, where the question was the same then.
-
-    Args:
-        saved: The baseline.
-        cases: What is asked, with the perturbation of each, which may have been another one then.
-        benchmarks: Name to facts (`sha256`) of what is asked.
-        settings: Of the run.
-
-    Raises:
-        UsageError: when the user named the file, and it does not have them all.
-    """
-    asked = set(cases)
-    changed = {name: found for name in benchmarks if (found := _changed(saved, name, benchmarks[name])) is not None}
-    if saved.named and changed and not settings.baseline_force:
-        raise UsageError(refusal(saved.path, list(changed.values())))
-    there = {
-        case
-        for case, perturbation in cases.items()
-        if case in saved.records
-        and saved.records[case].prompt_diff == perturbation
-        and (saved.named or case.benchmark not in changed)
-    }
-    if saved.named and asked - there:
-        first = min(asked - there, key=lambda case: (case.benchmark, case.label))
-        raise UsageError(
-            f"{saved.path} holds no answer to {len(asked - there)} of the problems that are asked, such as "
-            f"{first.label}: make it again with --qeval-save-baseline, or ask fewer (--qeval-limit, -k)."
-        )
-    return there
-
-
-def accepted_data(saved: Saved, benchmarks: Mapping[str, Json]) -> tuple[str, ...]:
-    """Say how the data of benchmarks differ from what a named baseline was asked, which the user accepts."""
-    if not saved.named:
-        return ()
-    found = (_changed(saved, name, facts) for name, facts in benchmarks.items())
-    return tuple(difference for difference in found if difference)
-
-
-def _changed(saved: Saved, name: str, facts: Json) -> str | None:
-    """Say how a benchmark's data differ from what the baseline was asked; None where they do not."""
-    return next(iter(differences(benchmark_key({name: facts}), saved.baseline.key)), None)

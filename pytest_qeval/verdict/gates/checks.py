@@ -1,4 +1,4 @@
-"""The gates of a run: read from the command line, and held against what the run will have."""
+"""Read the gates of a run from the command line, and check that the run can judge them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pytest_qeval.errors import GateError, did_you_mean
 from pytest_qeval.stats.passk import KS
 from pytest_qeval.verdict.gates.file import read_gate_file
 from pytest_qeval.verdict.gates.grammar import Gate, parse_gate
+from pytest_qeval.verdict.gates.metrics import METRICS
 
-__all__ = ["check_gates", "check_samples", "parse_gates"]
+__all__ = ["check_benchmark_kinds", "check_gates", "check_samples", "parse_gates"]
 
 
 def parse_gates(expressions: Sequence[str], *, has_baseline: bool) -> tuple[Gate, ...]:
@@ -20,12 +21,12 @@ def parse_gates(expressions: Sequence[str], *, has_baseline: bool) -> tuple[Gate
         GateError: for one that cannot be read, or that compares with a baseline where there is none.
     """
     gates: list[Gate] = []
-    for given in map(str.strip, expressions):
-        is_file = given.endswith(".toml")
-        found = read_gate_file(Path(given)) if is_file else (parse_gate(given),)
+    for text in map(str.strip, expressions):
+        is_file = text.endswith(".toml")
+        found = read_gate_file(Path(text)) if is_file else (parse_gate(text),)
         for gate in found:
             if gate.compares and not has_baseline:
-                origin = f" of {given}" if is_file else ""
+                origin = f" of {text}" if is_file else ""
                 raise GateError(
                     f"the gate {gate.expression!r}{origin} compares with a baseline, but this run has none. "
                     "Add a recipe, such as --qeval-recipe int8, which is compared with the checkpoint unless "
@@ -36,7 +37,7 @@ def parse_gates(expressions: Sequence[str], *, has_baseline: bool) -> tuple[Gate
 
 
 def check_samples(gates: Sequence[Gate], *, n_samples: int) -> None:
-    """Make sure that there will be a pass@k for every gate about one.
+    """Make sure that the run reports the pass@k of every gate.
 
     Raises:
         GateError: for a k that is not reported, or that needs more samples than are drawn.
@@ -44,7 +45,7 @@ def check_samples(gates: Sequence[Gate], *, n_samples: int) -> None:
     for gate in gates:
         if gate.k is not None and gate.k not in KS:
             listed = ", ".join(map(str, KS))
-            raise GateError(f"the gate {gate.expression!r} asks for a k that is not reported, which are {listed}.")
+            raise GateError(f"the gate {gate.expression!r} has a k that is not reported; possible are {listed}.")
         if gate.k is not None and gate.k > n_samples:
             raise GateError(
                 f"the gate {gate.expression!r} needs {gate.k} samples of every problem, but {n_samples} "
@@ -55,10 +56,10 @@ def check_samples(gates: Sequence[Gate], *, n_samples: int) -> None:
 def check_gates(
     gates: Sequence[Gate], *, candidates: Collection[str], benchmarks: Collection[str] | None = None
 ) -> None:
-    """Make sure that every gate judges something: a promise about nothing must not pass.
+    """Make sure that every gate judges something: a gate about nothing must not pass.
 
     Args:
-        gates: What was promised.
+        gates: All gates.
         candidates: The recipes that are judged.
         benchmarks: The benchmarks of the run; None where they are not known yet.
 
@@ -80,4 +81,27 @@ def check_gates(
             raise GateError(
                 f"the gate {gate.expression!r} is about the {kind} {name!r}, which is no {role} of this run. "
                 f"{did_you_mean(name, known)}Possible: {', '.join(known) or 'none'}."
+            )
+
+
+def check_benchmark_kinds(gates: Sequence[Gate], *, executed: Collection[str], scored: Collection[str]) -> None:
+    """Make sure that gates on scores are about scored benchmarks, and gates on solved problems about executed ones.
+
+    Args:
+        gates: All gates.
+        executed: The run's benchmarks whose completions are executed.
+        scored: The run's benchmarks whose completions are scored.
+
+    Raises:
+        GateError: for a metric that its benchmark, or every benchmark of the run, does not have.
+    """
+    for gate in gates:
+        if not gate.per_benchmark:
+            continue
+        fitting, others = (scored, executed) if METRICS[gate.metric].of_scores else (executed, scored)
+        if gate.benchmark in others or (gate.benchmark is None and not fitting):
+            kind = "scored" if fitting is scored else "executed"
+            raise GateError(
+                f"the gate {gate.expression!r} needs a benchmark whose completions are {kind}; "
+                f"{gate.benchmark or ', '.join(others)} has none. Those of this run: {', '.join(fitting) or 'none'}."
             )

@@ -1,7 +1,7 @@
-"""What can still come out of a run that is not finished, so that it may stop when nothing can change any more.
+"""Tell how a gate of an unfinished run will end, so that the run may stop when nothing can change any more.
 
-Everything is worked out from rates: the share of a case's samples that passed, 0 to 1, which is 0 or 1 with one sample.
-The baseline's rates are known for every case; the candidate's of the remaining ones may be anything from 0 to 1.
+A rate is the share of a case's samples that passed, 0 to 1. The baseline's rates are known for every case; the
+candidate's of the remaining cases may be anything from 0 to 1.
 """
 
 from __future__ import annotations
@@ -11,110 +11,63 @@ from typing import Literal, NamedTuple
 
 from pytest_qeval.verdict.gates.grammar import Gate
 
-__all__ = [
-    "Range",
-    "range_of_drop",
-    "range_of_regressed",
-    "range_of_relative_drop",
-    "range_of_value",
-    "settled",
-]
+__all__ = ["CaseRates", "bounds", "settled"]
 
 
-class Range(NamedTuple):
-    """The lowest and the highest value that can still come out, both included."""
+class CaseRates(NamedTuple):
+    """Rates of one case; without a baseline any number stands in its place."""
 
-    low: float
-    high: float
-
-
-def range_of_value(done: Sequence[float], remaining: int) -> Range:
-    """Bound the mean of the candidate's rates.
-
-    Args:
-        done: The candidate's rates of finished cases.
-        remaining: Number of cases that are not finished.
-
-    Returns:
-        (Σ done + 0 … remaining) / n; 0 to 1 where there is no case at all.
-    """
-    n, total = len(done) + remaining, sum(done)
-    return Range(total / n, (total + remaining) / n) if n else Range(0.0, 1.0)
-
-
-def range_of_drop(done: Sequence[tuple[float, float]], remaining_baseline: Sequence[float]) -> Range:
-    """Bound the baseline's mean rate minus the candidate's.
-
-    Args:
-        done: (baseline, candidate) of finished cases.
-        remaining_baseline: The baseline's rates of cases that the candidate has not finished.
-
-    Returns:
-        Mean of the baseline minus `range_of_value`; −1 to 1 where there is no case at all.
-    """
-    baseline = [base for base, _ in done] + list(remaining_baseline)
-    if not baseline:
-        return Range(-1.0, 1.0)
-    own = range_of_value([own for _, own in done], len(remaining_baseline))
-    mean = sum(baseline) / len(baseline)
-    return Range(mean - own.high, mean - own.low)
-
-
-def range_of_relative_drop(done: Sequence[tuple[float, float]], remaining_baseline: Sequence[float]) -> Range | None:
-    """Bound 1 − candidate / baseline; None where the baseline solved nothing, of which no share can be lost."""
-    mean = sum(base for base, _ in done) + sum(remaining_baseline)
-    if mean == 0:
-        return None
-    drop = range_of_drop(done, remaining_baseline)
-    mean /= len(done) + len(remaining_baseline)
-    return Range(drop.low / mean, drop.high / mean)
-
-
-def range_of_regressed(done: Sequence[tuple[float, float]], remaining_baseline: Sequence[float]) -> Range:
-    """Bound the number of cases that the baseline solved, with any of its samples, and the candidate with none."""
-    lost = sum(base > 0 and own == 0 for base, own in done)
-    return Range(lost, lost + sum(base > 0 for base in remaining_baseline))
+    baseline: float
+    candidate: float
 
 
 def settled(
-    gate: Gate,
-    *,
-    done: Sequence[tuple[float, float]],
-    remaining_baseline: Sequence[float],
-    require_proof: bool = False,
+    gate: Gate, *, done: Sequence[CaseRates], remaining_baseline: Sequence[float], require_proof: bool
 ) -> Literal["pass", "fail"] | None:
-    """Tell how a gate will end whatever the remaining cases bring, or None while that is open.
+    """Return how a gate will end whatever the remaining cases bring, or None while that is open.
 
-    What holds a promise is everything on one side of a threshold: if both ends of a range are on the same side, all of
-    it is. A promise that has to be proven can be broken early but not kept: its interval depends on every case. Costs
-    are open to the end, and so is pass@k with k > 1, which is no mean of rates; a divergence is known before the first
-    case and is not judged here (`Gate.needs_cases` tells). Nothing is settled before the candidate answered anything.
+    A gate that holds at both bounds holds between them. One that has to be proven can fail early but not pass, since
+    its interval depends on every case. Nothing is settled before the candidate has finished a case.
 
     Args:
-        gate: What was promised.
-        done: (baseline, candidate) of finished cases; without a baseline any number stands in its place.
-        remaining_baseline: The baseline's rates of all other cases; likewise.
-        require_proof: What the session wants of gates that do not say it.
+        gate: The gate.
+        done: Rates of finished cases.
+        remaining_baseline: The baseline's rates of all other cases; without a baseline any numbers.
+        require_proof: Whether gates that do not set it themselves have to be proven.
     """
-    reach = _reach(gate, done, remaining_baseline)
-    if reach is None or not done:
+    ends = bounds(gate, done, remaining_baseline) if done else None
+    if ends is None:
         return None
-    ends = {gate.holds(reach.low), gate.holds(reach.high)}
-    if ends == {False}:
+    outcomes = set(map(gate.holds, ends))
+    if outcomes == {False}:
         return "fail"
-    proof = require_proof if gate.require_proof is None else gate.require_proof
-    return "pass" if ends == {True} and not proof else None
+    return "pass" if outcomes == {True} and not gate.needs_proof(default=require_proof) else None
 
 
-def _reach(gate: Gate, done: Sequence[tuple[float, float]], remaining_baseline: Sequence[float]) -> Range | None:
+def bounds(gate: Gate, done: Sequence[CaseRates], remaining_baseline: Sequence[float]) -> tuple[float, float] | None:
+    """Return the two values that a gate observes if the candidate fails, or solves, all remaining cases.
+
+    Every other outcome lies between them. None for costs, and for pass@k with k > 1, which is no mean of rates; also
+    for a share of the baseline where the baseline solved nothing.
+    """
+    failed, solved = (
+        _observe(gate, [*done, *(CaseRates(baseline, candidate) for baseline in remaining_baseline)])
+        for candidate in (0.0, 1.0)
+    )
+    return None if failed is None or solved is None else (failed, solved)
+
+
+def _observe(gate: Gate, rates: Sequence[CaseRates]) -> float | None:
+    baseline = sum(case.baseline for case in rates) / len(rates)
+    candidate = sum(case.candidate for case in rates) / len(rates)
     match gate.metric, gate.k, gate.form:
-        case "pass@K", 1, "value":
-            return range_of_value([own for _, own in done], len(remaining_baseline))
-        case "pass@K", 1, "drop":
-            return range_of_drop(done, remaining_baseline)
-        case "pass@K", 1, "relative_drop":
-            return range_of_relative_drop(done, remaining_baseline)
         case "regressed", _, _:
-            return range_of_regressed(done, remaining_baseline)
+            return sum(case.baseline > 0 and case.candidate == 0 for case in rates)
+        case "pass@K", 1, "value":
+            return candidate
+        case "pass@K", 1, "drop":
+            return baseline - candidate
+        case "pass@K", 1, "relative_drop":
+            return (baseline - candidate) / baseline if baseline else None
         case _:
             return None

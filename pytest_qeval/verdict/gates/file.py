@@ -1,4 +1,4 @@
-"""Gates that one line cannot say: a TOML file with recipes, reasons, and what has to be proven.
+"""Gate files: TOML with gates for single recipes, with reasons, and with proof required for some.
 
 require_proof = false            # optional, for all gates of the file
 
@@ -7,7 +7,7 @@ expression = "pass@1 drop <= 2pt"
 recipe = "int8*"                 # optional: a candidate, a pattern, or a list of them
 benchmark = "humaneval"          # optional, as in front of an expression
 require_proof = true             # optional, comes before that of the file
-reason = "what we promised"      # optional, shown when the gate is broken
+reason = "agreed for 2.0"        # optional, shown when the gate fails
 """
 
 from __future__ import annotations

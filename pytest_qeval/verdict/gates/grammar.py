@@ -1,4 +1,4 @@
-"""Gates: small typed promises such as `pass@1 drop <= 2pt`, read before anything is loaded.
+"""Gates such as `pass@1 drop <= 2pt`, read before anything is loaded.
 
     [benchmark:] metric [drop | ratio] comparator number[pt | %]
 
@@ -11,14 +11,14 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from pytest_qeval.errors import GateError, did_you_mean
 from pytest_qeval.verdict.gates.metrics import METRICS, Form, Metric
 
-__all__ = ["Gate", "parse_gate"]
+__all__ = ["Gate", "allowed_loss", "parse_gate"]
 
 _COMPARATORS: Mapping[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -27,7 +27,7 @@ _COMPARATORS: Mapping[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
 }
 _DIGITS = 12
-"""Decimals that count: 25/50 − 24/50 is 2 points, and a little more in floating point."""
+"""Decimals that are compared: in floating point 25/50 − 24/50 is a little more than 2 points."""
 _PATTERN = re.compile(
     r"(?:(?P<benchmark>[\w-]+)\s*:)?\s*(?P<metric>[a-z][a-z0-9_]*)(?:@(?P<k>[0-9]{1,9}))?"
     r"(?:\s+(?P<form>[a-z]+))?\s*(?P<comparator><=|>=|<|>)\s*(?P<number>-?[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>pt|%)?"
@@ -37,7 +37,7 @@ _EXAMPLES = "`pass@1 drop <= 2pt`, `humaneval:pass@1 >= 0.35`, `energy ratio <= 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """One promise about candidate recipes."""
+    """One threshold that a metric of the candidate recipes has to keep."""
 
     expression: str
     """As the user wrote it."""
@@ -54,9 +54,9 @@ class Gate:
     recipe: str | None = None
     """A candidate's name, or a pattern such as `int8*`; None judges every candidate."""
     require_proof: bool | None = None
-    """Whether the interval has to prove it; None leaves that to the session."""
+    """None leaves that to `--qeval-require-proof`."""
     reason: str = ""
-    """Why the promise was made, for whoever sees it broken."""
+    """Why the gate is there, shown when it fails."""
 
     @property
     def per_benchmark(self) -> bool:
@@ -65,21 +65,46 @@ class Gate:
 
     @property
     def compares(self) -> bool:
-        """Whether a baseline is needed."""
+        """Whether the gate needs a baseline."""
         return self.form != "value" or METRICS[self.metric].needs_baseline
 
     @property
     def needs_cases(self) -> bool:
-        """Whether the number is unknown as long as a case is missing."""
+        """Whether the observed value is unknown as long as a case is missing."""
         return METRICS[self.metric].needs_cases
 
+    def needs_proof(self, *, default: bool) -> bool:
+        """Return whether the interval has to prove that the gate holds."""
+        return default if self.require_proof is None else self.require_proof
+
     def holds(self, observed: float) -> bool:
-        """Return whether an observed value keeps the promise."""
+        """Return whether an observed value keeps the threshold."""
         return _COMPARATORS[self.comparator](round(observed - self.threshold, _DIGITS), 0.0)
 
     def judges(self, recipe: str) -> bool:
-        """Return whether a candidate is one of those that the promise is about."""
+        """Return whether the gate is about a candidate."""
         return self.recipe is None or self.recipe == recipe or fnmatchcase(recipe, self.recipe)
+
+
+def allowed_loss(
+    gates: Sequence[Gate], recipe: str | None, benchmark: str, *, default: float, metric: str = "pass@K"
+) -> float:
+    """Return the loss of a metric, as a fraction, that the first gate on it allows: the margin of the evidence.
+
+    Args:
+        gates: All gates of the run; those in per cent of the baseline do not count.
+        recipe: Whose gates; None for any.
+        benchmark: Whose gates.
+        default: Returned where no gate is about the metric.
+        metric: What is lost; of pass@K it is pass@1.
+    """
+    for gate in gates:
+        about = (
+            gate.metric == metric and gate.k in {None, 1} and gate.form in {"drop", "increase"} and gate.threshold > 0
+        )
+        if about and gate.benchmark in {None, benchmark} and (recipe is None or gate.judges(recipe)):
+            return gate.threshold
+    return default
 
 
 def parse_gate(expression: str) -> Gate:

@@ -1,22 +1,31 @@
-"""Whether the gates hold: observed values against thresholds, and what the intervals prove about it."""
+"""Judge gates: compare observed values with thresholds, and say what the intervals prove."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Literal, NamedTuple
 
-from pytest_qeval.facts import Decision
+from pytest_qeval.facts import GateDecision
 from pytest_qeval.schema import Evidence, Quantity, Undefined
-from pytest_qeval.summary.results import BenchmarkResult, GateResult, Summary
-from pytest_qeval.summary.robust_results import ALL, RobustResult
-from pytest_qeval.summary.score_results import ScoreResult
+from pytest_qeval.summary.pass_rates import BenchmarkResult
+from pytest_qeval.summary.results import GateResult, Summary
+from pytest_qeval.summary.robustness import ALL, RobustResult
+from pytest_qeval.summary.scores import ScoreResult
 from pytest_qeval.verdict.gates.grammar import Gate
 from pytest_qeval.verdict.gates.metrics import METRICS
 from pytest_qeval.verdict.gates.observe import observe
 
 __all__ = ["judge"]
 
-_NONE_DECIDED: Mapping[tuple[str, str, str | None], Decision] = {}
+_Decided = Mapping[tuple[str, str, str | None], GateDecision]
+_NONE_DECIDED: _Decided = {}
+
+
+class _Judgement(NamedTuple):
+    outcome: Literal["pass", "fail"]
+    evidence: Evidence
+    reason: str
 
 
 def judge(
@@ -24,19 +33,17 @@ def judge(
     summary: Summary,
     *,
     require_proof: bool,
-    decided: Mapping[tuple[str, str, str | None], Decision] = _NONE_DECIDED,
+    decided: _Decided = _NONE_DECIDED,
 ) -> tuple[GateResult, ...]:
     """Judge every gate for every candidate (and every benchmark) that it is about.
 
-    A gate that cannot be judged, for want of a recipe that was never loaded, of results, of a baseline or of a single
-    missing case, is broken: silence must not pass for success.
+    A gate that cannot be judged fails: a recipe was never loaded, results or the baseline are missing, or one case is.
 
     Args:
-        gates: What was promised.
-        summary: What came out.
-        require_proof: Whether gates that do not say it themselves have to be proven by the interval.
-        decided: How gates ended of which no case is missing but those that could not matter any more, by expression,
-            recipe and benchmark.
+        gates: All gates.
+        summary: What was observed.
+        require_proof: Whether gates that do not set it themselves have to be proven by the interval.
+        decided: Gates that were decided before the last case, by expression, recipe and benchmark.
     """
     subjects = dict.fromkeys(
         (replace(gate, recipe=None), recipe, benchmark)  # once, though two of a list's patterns may match
@@ -51,7 +58,7 @@ def judge(
 
 
 def _recipes(gate: Gate, summary: Summary) -> Sequence[str]:
-    """Name the candidates that a gate is about; where there is none, its own words, which were never loaded."""
+    """Return the candidates that a gate is about; where there is none, its own pattern, which fails as never loaded."""
     return [name for name in summary.candidates if gate.judges(name)] or [name for name in (gate.recipe,) if name]
 
 
@@ -75,43 +82,44 @@ def _judge(
     benchmark: str | None,
     *,
     require_proof: bool,
-    decided: Mapping[tuple[str, str, str | None], Decision],
+    decided: _Decided,
 ) -> GateResult:
     observed = observe(gate, summary, recipe, benchmark)
     missing = sum(_missing(gate, summary, recipe, benchmark)) if gate.needs_cases else 0
-    decision = decided.get((gate.expression, recipe, benchmark)) or _decide(gate, observed, missing)
-    proof = require_proof if gate.require_proof is None else gate.require_proof
-    if proof and decision.outcome == "pass" and decision.evidence != "not worse":
-        decision = replace(
-            decision, outcome="fail", reason=f"{decision.reason} holds, but the interval does not prove it"
-        )
-    why = f"; the promise: {gate.reason}" if gate.reason and decision.outcome == "fail" else ""
+    decision = decided.get((gate.expression, recipe, benchmark))
+    if decision:
+        outcome, evidence, reason = decision.outcome, decision.evidence, decision.reason
+    else:
+        outcome, evidence, reason = _compare(gate, observed, missing)
+    if gate.needs_proof(default=require_proof) and outcome == "pass" and evidence != "not worse":
+        outcome, reason = "fail", f"{reason} holds, but the interval does not prove it"
+    if gate.reason and outcome == "fail":
+        reason += f"; reason of the gate: {gate.reason}"
     return GateResult(
         expression=gate.expression,
         recipe=recipe,
         benchmark=benchmark,
         observed=observed,
         threshold=gate.threshold,
-        outcome=decision.outcome,
-        evidence=decision.evidence,
-        reason=decision.reason + why,
+        outcome=outcome,
+        evidence=evidence,
+        reason=reason,
     )
 
 
-def _decide(gate: Gate, observed: Quantity, missing: int) -> Decision:
+def _compare(gate: Gate, observed: Quantity, missing: int) -> _Judgement:
     if isinstance(observed, Undefined):
-        return Decision(outcome="fail", evidence="unproven", reason=observed.reason)
-    evidence, said = _evidence(gate, observed), f"observed {_say(gate, observed.value)}"
+        return _Judgement("fail", "unproven", observed.reason)
+    evidence, value = _evidence(gate, observed), f"observed {_format(gate, observed.value)}"
     if missing:
-        return Decision(outcome="fail", evidence=evidence, reason=f"{missing} cases are missing")
+        return _Judgement("fail", evidence, f"{missing} cases are missing")
     if not gate.holds(observed.value):
-        promised = f"promised {gate.comparator} {_say(gate, gate.threshold)}"
-        return Decision(outcome="fail", evidence=evidence, reason=f"{said}, {promised}")
-    return Decision(outcome="pass", evidence=evidence, reason=said)
+        return _Judgement("fail", evidence, f"{value}, required {gate.comparator} {_format(gate, gate.threshold)}")
+    return _Judgement("pass", evidence, value)
 
 
 def _missing(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) -> Iterator[int]:
-    """Yield how many cases are missing; perturbed ones only where the gate is about them, or about the whole run."""
+    """Yield numbers of missing cases; of perturbed ones only where the gate is about them, or about the whole run."""
     needed = {recipe, summary.baseline}
     perturbed = [one for one in summary.robust_results if one.scope == ALL]
     results: Sequence[BenchmarkResult | ScoreResult | RobustResult] = (*summary.results, *summary.score_results)
@@ -131,7 +139,7 @@ def _evidence(gate: Gate, observed: Quantity) -> Evidence:
     return "unproven" if any(ends) else "worse"
 
 
-def _say(gate: Gate, value: float) -> str:
+def _format(gate: Gate, value: float) -> str:
     if gate.form in {"drop", "increase"}:
         return f"{100 * value:.1f} pt"
     if gate.form == "relative_drop":

@@ -1,6 +1,6 @@
-"""What a gate can be about: the table of metrics.
+"""The table of metrics that gates can be about.
 
-A further metric is one entry here and one look-up in `observe`; grammar, checks and documentation follow.
+A new metric is one entry here and one look-up in `observe`; grammar, checks and documentation follow.
 """
 
 from __future__ import annotations
@@ -9,42 +9,43 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["METRICS", "Form", "Metric", "gate_table"]
+__all__ = ["METRICS", "Form", "Metric"]
 
 Form = Literal["value", "drop", "relative_drop", "increase", "ratio"]
-"""value: the candidate's own. drop: baseline minus candidate. increase: the other way round. relative_drop:
+"""value: the candidate's own. drop: baseline minus candidate. increase: candidate minus baseline. relative_drop:
 1 − candidate / baseline, a drop in per cent. ratio: candidate over baseline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """One thing that a gate can be about."""
+    """A number that gates can be about."""
 
     name: str
     """As in an expression; `@K` stands for `@1`, `@10` and so on."""
     help: str
     forms: tuple[Form, ...]
     units: tuple[str, ...] = ()
-    """Of a share from 0 to 1; empty for everything else."""
+    """Units of a share from 0 to 1; empty for all other numbers."""
     per_benchmark: bool = False
-    """Whether every benchmark has its own number; otherwise the run has one."""
+    """Whether every benchmark has its own value; otherwise the run has one."""
     needs_baseline: bool = False
     """Whether even the candidate's own value comes from a comparison."""
     needs_cases: bool = True
-    """Whether a case that was not asked, or whose answer was lost, leaves the number unknown."""
+    """Whether a missing case leaves the value unknown."""
     of_perturbed: bool = False
-    """Whether it belongs to perturbed problems."""
+    """Whether the metric is about perturbed problems."""
     of_scores: bool = False
-    """Whether it belongs to benchmarks whose answers are scored, and not to those whose answers are executed."""
+    """Whether the metric is about benchmarks whose completions are scored instead of executed."""
 
 
 _COST: tuple[Form, ...] = ("value", "ratio")
+_SHARE = ("pt", "%")
 _ENTRIES = (
     Metric(
         name="pass@K",
         help="share of problems solved with K tries",
         forms=("value", "drop", "relative_drop"),
-        units=("pt", "%"),
+        units=_SHARE,
         per_benchmark=True,
     ),
     Metric(
@@ -59,7 +60,7 @@ _ENTRIES = (
             name=name,
             help=f"mean {what} of sentences that say what code does",
             forms=("value", "drop", "relative_drop"),
-            units=("pt", "%"),
+            units=_SHARE,
             per_benchmark=True,
             of_scores=True,
         )
@@ -69,7 +70,7 @@ _ENTRIES = (
         name="robust_drop",
         help="share of the solved problems that is lost when they are perturbed (suite robustness)",
         forms=("value", "increase"),
-        units=("pt", "%"),
+        units=_SHARE,
         per_benchmark=True,
         of_perturbed=True,
     ),
@@ -77,29 +78,25 @@ _ENTRIES = (
         name="robust_pass",
         help="share of problems that are solved however they are perturbed (suite robustness)",
         forms=("value", "drop"),
-        units=("pt", "%"),
+        units=_SHARE,
         per_benchmark=True,
         of_perturbed=True,
     ),
-    Metric(
-        name="kl",
-        help="mean Kullback-Leibler divergence KL(baseline ‖ candidate), nats per token",
-        forms=("value",),
-        needs_baseline=True,
-        needs_cases=False,
-    ),
-    Metric(
-        name="reverse_kl",
-        help="mean Kullback-Leibler divergence KL(candidate ‖ baseline), nats per token",
-        forms=("value",),
-        needs_baseline=True,
-        needs_cases=False,
+    *(
+        Metric(
+            name=name,
+            help=f"mean Kullback-Leibler divergence {what}, nats per token",
+            forms=("value",),
+            needs_baseline=True,
+            needs_cases=False,
+        )
+        for name, what in (("kl", "KL(baseline ‖ candidate)"), ("reverse_kl", "KL(candidate ‖ baseline)"))
     ),
     Metric(
         name="same_top1",
         help="share of tokens whose most likely choice is the baseline's",
         forms=("value",),
-        units=("pt", "%"),
+        units=_SHARE,
         needs_baseline=True,
         needs_cases=False,
     ),
@@ -111,28 +108,3 @@ _ENTRIES = (
     Metric(name="model_bytes", help="bytes of the model's weights in memory", forms=_COST, needs_cases=False),
 )
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _ENTRIES}
-
-
-def gate_table() -> tuple[str, ...]:
-    """Return the metrics as rows of a Markdown table, head included."""
-    forms = {
-        "value": "value",
-        "drop": "`drop`",
-        "relative_drop": "`drop` in `%`",
-        "increase": "`increase`",
-        "ratio": "`ratio`",
-    }
-    rows = (
-        (
-            f"`{metric.name}`",
-            metric.help,
-            ", ".join(forms[form] for form in metric.forms),
-            ", ".join(f"`{unit}`" for unit in metric.units) or "none",
-            "benchmark" if metric.per_benchmark else "run",
-            "always" if metric.needs_baseline else "to compare",
-            "yes" if metric.needs_cases else "no",
-        )
-        for metric in METRICS.values()
-    )
-    head = ("metric", "what it is", "forms", "units", "one number per", "needs a baseline", "needs every case")
-    return tuple(f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows))

@@ -1,25 +1,32 @@
-"""The number that a gate is about, looked up in the summary."""
+"""Look up the value that a gate is about in the summary."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable
+from typing import TypeVar
 
 from pytest_qeval.schema import Estimate, Quantity, Undefined
-from pytest_qeval.summary.results import Comparison, Efficiency, Percentiles, Summary
-from pytest_qeval.summary.robust_results import ALL
-from pytest_qeval.summary.score_results import ScoreComparison, ScoreResult
+from pytest_qeval.stats.intervals import negate
+from pytest_qeval.summary.comparison import Comparison
+from pytest_qeval.summary.costs import Efficiency, Percentiles
+from pytest_qeval.summary.pass_rates import BenchmarkResult
+from pytest_qeval.summary.results import Summary
+from pytest_qeval.summary.robust_comparison import RobustChange
+from pytest_qeval.summary.robustness import ALL, RobustResult
+from pytest_qeval.summary.scores import ScoreComparison, ScoreResult
 from pytest_qeval.verdict.gates.grammar import Gate
 from pytest_qeval.verdict.gates.metrics import Form
 
 __all__ = ["observe"]
 
+T = TypeVar("T", BenchmarkResult, Comparison, ScoreResult, ScoreComparison, RobustResult, RobustChange)
+
 _LEFT_OUT = 0.05
-"""Share of solutions that a divergence may leave out and still speak for all."""
+"""Share of the solutions that a divergence may leave out."""
 
 
 def observe(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
-    """Return the number that a gate is about, or say why there is none."""
+    """Return the value that a gate is about, or the reason why there is none."""
     needed = (recipe, summary.baseline) if gate.compares else (recipe,)
     absent = next((name for name in needed if name not in summary.recipes), None)
     return Undefined(reason=f"{absent} was never loaded") if absent else _observed(gate, summary, recipe, benchmark)
@@ -41,69 +48,67 @@ def _observed(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) 
             return _cost_of(gate, summary, recipe)
 
 
+def _find(results: Iterable[T], recipe: str, benchmark: str | None) -> T | None:
+    return next((one for one in results if (one.recipe, one.benchmark) == (recipe, benchmark)), None)
+
+
 def _pass_at(k: int, form: Form, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
-    own = next(_pass_of(summary, recipe, benchmark, k), None)
+    own = _pass_of(summary, recipe, benchmark, k)
     if own is None:
         return Undefined(reason=f"no pass@{k} of {recipe} on {benchmark or 'any benchmark'} in this run")
     if form == "value":
         return own
-    compared = _comparison(summary, recipe, benchmark)
-    if isinstance(compared, Undefined):
-        return compared
+    compared = _find(summary.comparisons, recipe, benchmark)
+    if compared is None:
+        return _not_compared(benchmark)
     drops = {1: compared.relative_drop, **compared.relative_drop_at}
     deltas = {1: compared.delta, **compared.delta_at}
     if k not in deltas:
         return Undefined(reason=f"the baseline has fewer than {k} samples on {benchmark}")
-    nothing = _nothing_to_lose(next(_pass_of(summary, compared.baseline, benchmark, k), None), compared.baseline)
-    return nothing or (drops[k] if form == "relative_drop" else _negated(deltas[k]))
+    nothing = _nothing_to_lose(_pass_of(summary, compared.baseline, benchmark, k), compared.baseline)
+    return nothing or (drops[k] if form == "relative_drop" else negate(deltas[k]))
 
 
-def _pass_of(summary: Summary, recipe: str, benchmark: str | None, k: int) -> Iterator[Quantity]:
-    for result in summary.results:
-        if result.recipe == recipe and result.benchmark == benchmark and k in result.pass_at:
-            yield result.pass_at[k]
+def _pass_of(summary: Summary, recipe: str, benchmark: str | None, k: int) -> Quantity | None:
+    result = _find(summary.results, recipe, benchmark)
+    return result.pass_at.get(k) if result else None
 
 
-def _comparison(summary: Summary, recipe: str, benchmark: str | None) -> Comparison | Undefined:
-    for comparison in summary.comparisons:
-        if comparison.recipe == recipe and comparison.benchmark == benchmark:
-            return comparison
+def _not_compared(benchmark: str | None) -> Undefined:
     return Undefined(reason=f"no comparison with a baseline on {benchmark or 'any benchmark'}")
 
 
 def _regressed(summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
-    compared = _comparison(summary, recipe, benchmark)
-    if isinstance(compared, Undefined):
-        return compared
-    solved = next(_pass_of(summary, compared.baseline, benchmark, 1), None)
+    compared = _find(summary.comparisons, recipe, benchmark)
+    if compared is None:
+        return _not_compared(benchmark)
+    solved = _pass_of(summary, compared.baseline, benchmark, 1)
     return _nothing_to_lose(solved, compared.baseline) or _single(len(compared.regressed), "count")
 
 
 def _score(name: str, form: Form, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
-    results: Sequence[ScoreResult | ScoreComparison]
-    results = summary.score_results if form == "value" else summary.score_comparisons
-    found = next((one for one in results if (one.recipe, one.benchmark) == (recipe, benchmark)), None)
-    match found:
-        case ScoreResult():
-            return found.means[name]
-        case ScoreComparison():
-            change = found.changes[name]
-            own = _score(name, "value", summary, found.baseline, benchmark)
-            drop = change.relative_drop if form == "relative_drop" else _negated(change.delta)
-            return _nothing_to_lose(own, found.baseline) or drop
+    own = _find(summary.score_results, recipe, benchmark)
+    compared = _find(summary.score_comparisons, recipe, benchmark)
+    if form == "value" and own:
+        return own.means[name]
+    if form != "value" and compared:
+        change = compared.changes[name]
+        baseline = _score(name, "value", summary, compared.baseline, benchmark)
+        drop = change.relative_drop if form == "relative_drop" else negate(change.delta)
+        return _nothing_to_lose(baseline, compared.baseline) or drop
     return Undefined(reason=f"no {name} of {recipe} on {benchmark or 'any benchmark'} in this run")
 
 
 def _robust(name: str, form: Form, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
-    """Return the number over all that was perturbed."""
-    for change in summary.robust_changes if form != "value" else ():
-        if (change.recipe, change.benchmark, change.scope) == (recipe, benchmark, ALL):
-            return change.increase if name == "robust_drop" else _negated(change.delta)
-    for result in summary.robust_results if form == "value" else ():
-        if (result.recipe, result.benchmark, result.scope) == (recipe, benchmark, ALL):
-            return result.means[1].drop if name == "robust_drop" else result.means[1].robust
-    asked = benchmark or "any benchmark"
-    return Undefined(reason=f"no perturbed problem of {asked} was asked: add --qeval-suite robustness")
+    """Return the value over all perturbations."""
+    change = _find((one for one in summary.robust_changes if one.scope == ALL), recipe, benchmark)
+    result = _find((one for one in summary.robust_results if one.scope == ALL), recipe, benchmark)
+    if form != "value" and change:
+        return change.drop_increase if name == "robust_drop" else negate(change.robust_pass_delta)
+    if form == "value" and result:
+        return result.means[1].drop if name == "robust_drop" else result.means[1].robust
+    problems = f"no perturbed problem of {benchmark or 'any benchmark'}"
+    return Undefined(reason=f"{problems} was run: add --qeval-suite robustness")
 
 
 def _divergence(metric: str, summary: Summary, recipe: str) -> Quantity:
@@ -157,14 +162,9 @@ def _single(value: float, method: str) -> Estimate:
 
 
 def _nothing_to_lose(own: Quantity | None, baseline: str) -> Undefined | None:
-    """Refuse to call it a promise kept that nothing was lost where there was nothing: often the prompt is wrong."""
+    """Refuse a drop from 0, which would always pass; often the prompt is wrong then."""
     if isinstance(own, Estimate) and own.value == 0:
-        return Undefined(reason=f"{baseline} itself has 0, so that nothing can drop: is it asked as it expects?")
+        return Undefined(
+            reason=f"{baseline} itself has 0, so that nothing can drop: is the prompt style right for the model?"
+        )
     return None
-
-
-def _negated(delta: Quantity) -> Quantity:
-    if isinstance(delta, Undefined):
-        return delta
-    low, high = (None if end is None else 0.0 - end for end in (delta.high, delta.low))
-    return replace(delta, value=0.0 - delta.value, low=low, high=high)

@@ -11,8 +11,9 @@ from pytest_qeval.benchmarks.own import benchmark_of, check_name, from_dict, is_
 from pytest_qeval.benchmarks.text.base import TextBenchmark
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.errors import DataError, QEvalError, UsageError
+from pytest_qeval.facts import BenchmarkFacts
+from pytest_qeval.records.messages import Message
 from pytest_qeval.run.benchmarks import BenchmarkLoader
-from pytest_qeval.schema import Json
 from pytest_qeval.settings import ModelSettings
 
 ROW = {
@@ -24,8 +25,8 @@ ROW = {
 }
 
 
-def library(told: list[Json] | None = None) -> BenchmarkLoader:
-    messages: list[Json] = [] if told is None else told
+def library(posted: list[Message] | None = None) -> BenchmarkLoader:
+    messages: list[Message] = [] if posted is None else posted
     settings = RunSettings(model=ModelSettings(name="tiny"), candidates=("int8",), baseline=None)
     return BenchmarkLoader(settings, samples=lambda: None, post=messages.append)
 
@@ -78,12 +79,12 @@ def test_a_file_is_told_from_a_name_by_its_ending(text: str, *, expected: bool) 
 
 def test_a_benchmark_is_taken_once() -> None:
     """Two tests may name the same file, and reports hear of it once."""
-    told: list[Json] = []
-    shelf = library(told)
+    posted: list[Message] = []
+    shelf = library(posted)
     for _ in range(2):
         assert shelf.adopt(benchmark_of("mine", [ROW]), origin="here") == "mine"
 
-    assert [message["name"] for message in told] == ["mine"]
+    assert [message.name for message in posted if isinstance(message, BenchmarkFacts)] == ["mine"]
     assert shelf.find("mine").problems.keys() == {"t/0"}
 
 

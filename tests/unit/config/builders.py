@@ -7,7 +7,7 @@ from typing import Any
 
 from pytest_qeval.config.run_settings import ResolvedModel, RunSettings
 from pytest_qeval.engines.transformers import TRANSFORMERS
-from pytest_qeval.quantize.catalogue import find_recipe
+from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.settings import ModelSettings
 
 __all__ = ["model_of", "settings_of"]

@@ -10,16 +10,6 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from transformers import (
-    BartConfig,
-    BartForConditionalGeneration,
-    GPT2Config,
-    GPT2LMHeadModel,
-    LlamaConfig,
-    LlamaForCausalLM,
-    T5Config,
-    T5ForConditionalGeneration,
-)
 
 from pytest_qeval import registry
 from pytest_qeval.errors import RecipeError
@@ -31,85 +21,15 @@ from pytest_qeval.quantize.kernels.activations import StaticRange
 from pytest_qeval.quantize.kernels.linear import Int8Linear
 from pytest_qeval.quantize.kernels.simulated import SimulatedLinear
 from pytest_qeval.quantize.kernels.weight_only import WeightOnlyLinear
-from pytest_qeval.quantize.kernels.weights import QuantizedWeight, packed_bytes, round_weight
-from pytest_qeval.quantize.places import find_places, weight_of
-from pytest_qeval.quantize.quantization import Quantization
+from pytest_qeval.quantize.kernels.weights import QuantizedWeight, packed_bytes, quantize_weight
+from pytest_qeval.quantize.layers import LayerPlan, find_linear_layers, weight_of
+from pytest_qeval.quantize.quantization import LayerRecord, Quantization
 from pytest_qeval.quantize.recipe import LayerRule, Recipe, WeightScheme
+from tests.unit.quantize.models import Pair, distance, logits, make_bart, make_gpt2, make_llama, make_t5
 
-TOKENS = torch.arange(24).reshape(2, 12)
 DTYPES = [torch.float32, torch.bfloat16]
 AVX512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
 Make = Callable[..., Any]
-
-
-def make_llama(*, tied: bool = False, dtype: torch.dtype = torch.float32, heads: int = 4) -> Any:
-    """Make a random Llama of two layers, by default with keys and values of 32 features."""
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        hidden_size=64,
-        intermediate_size=176,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=heads // 2,
-        initializer_range=0.1,
-        vocab_size=128,
-        tie_word_embeddings=tied,
-    )
-    return LlamaForCausalLM(config).to(dtype).eval()
-
-
-def make_gpt2(*, dtype: torch.dtype = torch.float32) -> Any:
-    """Make a random GPT-2, which is made of Conv1D."""
-    torch.manual_seed(0)
-    config = GPT2Config(
-        n_layer=1,
-        n_embd=64,
-        n_head=2,
-        vocab_size=64,
-        n_positions=32,
-        initializer_range=0.1,
-        bos_token_id=0,
-        eos_token_id=1,
-    )
-    return GPT2LMHeadModel(config).to(dtype).eval()
-
-
-def make_t5(*, dtype: torch.dtype = torch.float32) -> Any:
-    """Make a random T5."""
-    torch.manual_seed(0)
-    config = T5Config(vocab_size=64, d_model=64, d_kv=16, d_ff=128, num_layers=1, num_heads=4, decoder_start_token_id=0)
-    return T5ForConditionalGeneration(config).to(dtype).eval()
-
-
-def make_bart(*, dtype: torch.dtype = torch.float32) -> Any:
-    """Make a random BART, whose decoder's queries and keys have different inputs."""
-    torch.manual_seed(0)
-    config = BartConfig(
-        vocab_size=64,
-        d_model=64,
-        encoder_layers=1,
-        decoder_layers=1,
-        encoder_attention_heads=4,
-        decoder_attention_heads=4,
-        encoder_ffn_dim=128,
-        decoder_ffn_dim=128,
-        max_position_embeddings=64,
-        init_std=0.15,
-    )
-    return BartForConditionalGeneration(config).to(dtype).eval()
-
-
-def logits(model: Any) -> torch.Tensor:
-    """Run the model forward."""
-    more = {"decoder_input_ids": TOKENS[:, :5] + 1} if model.config.is_encoder_decoder else {}
-    with torch.inference_mode():
-        out: torch.Tensor = model(input_ids=TOKENS, **more).logits.float()
-    return out
-
-
-def distance(actual: torch.Tensor, expected: torch.Tensor) -> float:
-    """Return the relative error."""
-    return float((actual - expected).detach().norm() / expected.detach().norm())
 
 
 class Ranges(dict[str, StaticRange]):
@@ -120,14 +40,6 @@ class Ranges(dict[str, StaticRange]):
 
     def __missing__(self, name: str) -> StaticRange:
         return StaticRange(low=-6.0, high=6.0)
-
-
-class Pair(nn.Module):
-    """Two places for linear layers."""
-
-    def __init__(self, first: nn.Module, second: nn.Module) -> None:
-        super().__init__()
-        self.first, self.second = first, second
 
 
 class Attention(nn.Module):
@@ -155,7 +67,7 @@ def test_every_linear_layer_but_the_head_becomes_int8(llama: Any) -> None:
     result = quantize_(llama, INT8)
     kinds = {name: type(module) for name, module in llama.named_modules() if hasattr(module, "in_features")}
     assert kinds.pop("lm_head") is nn.Linear
-    assert {kind.__name__ for name, kind in kinds.items() if not name.endswith("siblings")} == {"Int8Linear"}
+    assert {kind.__name__ for name, kind in kinds.items() if not name.endswith("fused")} == {"Int8Linear"}
     assert (result.execution, result.quantized_layers, len(result.layers)) == ("native", 14, 15)
     assert [layer.name for layer in result.layers if layer.kept] == ["lm_head"]
 
@@ -190,7 +102,7 @@ CELLS = {
 def test_the_quantized_model_stays_close(make: Make, scheme: str, dtype: torch.dtype) -> None:
     """Decoders and encoder-decoders, made of `nn.Linear` or Conv1D."""
     model = make(dtype=dtype)
-    expected, n_layers = logits(model), len(find_places(model))
+    expected, n_layers = logits(model), len(find_linear_layers(model))
     done = quantize_(model, parse_recipe(scheme), ranges=Ranges())
     error = distance(logits(model), expected)
     assert 0 < error < CELLS[scheme]
@@ -204,9 +116,9 @@ def test_weights_alone_give_the_model_of_the_rounded_weights(make: Make, scheme:
     recipe = parse_recipe(scheme)
     model, rounded = make(), make()
     assert recipe.weights is not None
-    for place in find_places(rounded)[:-1]:
-        weight = weight_of(place.find(rounded))
-        weight.copy_(round_weight(weight.clone(), recipe.weights))
+    for place in find_linear_layers(rounded)[:-1]:
+        weight = weight_of(place.module(rounded))
+        weight.copy_(quantize_weight(weight.clone(), recipe.weights).dequantize(weight.dtype))
     quantize_(model, recipe)
     assert distance(logits(model), logits(rounded)) < 1e-4
 
@@ -225,7 +137,7 @@ def test_native_and_simulated_execution_agree(make: Make, scheme: str, monkeypat
         return [SimulatedLinear(weight.dequantize(dtype), bias, activations) for weight, bias in pairs]
 
     monkeypatch.setattr(SimulatedLinear, "weight_bytes", 0, raising=False)
-    monkeypatch.setattr(Int8Linear, "together", build)
+    monkeypatch.setattr(Int8Linear, "fuse", build)
     quantize_(simulated, parse_recipe(scheme), ranges=Ranges())
     assert {type(module) for module in native.modules()}.isdisjoint({SimulatedLinear})
     assert distance(logits(native), logits(simulated)) < (0.05 if "a4" in scheme else 5e-3)
@@ -263,7 +175,7 @@ def test_full_precision_changes_nothing(llama: Any) -> None:
 
 @pytest.mark.parametrize("scheme", ["w2a16+lm_head", "w8a8+lm_head", "w8a16+lm_head"])
 def test_a_tied_head_is_kept_whatever_the_recipe_says(scheme: str) -> None:
-    model = make_llama(tied=True)
+    model = make_llama(tie_word_embeddings=True)
     before = model.lm_head.weight.detach().clone()
     done = quantize_(model, parse_recipe(scheme))
     assert model.lm_head.weight is model.model.embed_tokens.weight
@@ -288,7 +200,7 @@ def test_patterns_keep_layers(llama: Any) -> None:
 
 
 def test_rules_treat_single_layers_otherwise(llama: Any) -> None:
-    """Layers that share an input but not a rule are no siblings."""
+    """Layers that share an input but not a rule are not fused."""
     rules = (LayerRule(pattern="v_proj", weights=WeightScheme(bits=3)), LayerRule(pattern="k_proj", weights=_group(16)))
     done = quantize_(llama, replace(INT8, rules=rules))
     attention = llama.model.layers[0].self_attn
@@ -379,7 +291,7 @@ def test_a_record_says_what_became_of_a_layer(scheme: str, dtype: torch.dtype, m
     assert record.note.startswith(note)
     assert bool(record.note) == bool(note)
     assert record.bytes_before == 128 * 64 * dtype.itemsize
-    held = {Int8Linear: lambda: new.siblings.packed_bytes, WeightOnlyLinear: lambda: new.packed_bytes}
+    held = {Int8Linear: lambda: new.fused.packed_bytes, WeightOnlyLinear: lambda: new.packed_bytes}
     packed = packed_bytes(torch.empty(128, 64, dtype=dtype), recipe.weights)
     assert record.bytes_after == held.get(type(new), lambda: packed)()
     assert type(new) in ({SimulatedLinear, nn.Linear} if execution == "simulated" else {Int8Linear, WeightOnlyLinear})
@@ -419,22 +331,19 @@ def test_bytes_are_halved_where_sizes_fit_the_kernel() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["w8a8", "w8a16", "w4a16-g32", "w3a16", "w8a8-g16"])
-def test_a_weight_is_freed_before_the_next_group_is_quantized(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_weight_is_freed_before_the_next_group_is_quantized(scheme: str) -> None:
     """Memory peaks at the model plus the layers that are replaced together: those whose input is rounded once."""
-    model, replaced = make_llama(), list[list[weakref.ref[Any]]]()
-    original = apply._quantize_group
+    model, references, alive = make_llama(), list[weakref.ref[Any]](), list[int]()
 
-    def watched(model: Any, group: Any, *more: Any) -> Any:
-        assert all(reference() is None for references in replaced for reference in references)
+    def rounding(layer: LayerPlan, weight: torch.Tensor) -> QuantizedWeight:
+        alive.append(sum(reference() is not None for reference in references))
         # The tensor's memory, since a layer that is simulated gets another tensor under the same name.
-        replaced.append([weakref.ref(place.find(model).weight.data.untyped_storage()) for place in group])
-        assert all(reference() is not None for reference in replaced[-1])
-        return original(model, group, *more)
+        references.append(weakref.ref(layer.module(model).weight.data.untyped_storage()))
+        assert layer.rule is not None
+        return quantize_weight(weight, layer.rule.weights)
 
-    monkeypatch.setattr(apply, "_quantize_group", watched)
-    quantize_(model, parse_recipe(scheme))
-    together = [3, 1, 2, 1] if "a8" in scheme else [1] * 7
-    assert [len(references) for references in replaced] == 2 * together
+    quantize_(model, parse_recipe(scheme), rounding=rounding)
+    assert alive == 2 * ([0, 1, 2, 0, 0, 1, 0] if "a8" in scheme else [0] * 7)
 
 
 def test_a_model_without_linear_layers_is_refused_with_what_it_has() -> None:
@@ -443,13 +352,13 @@ def test_a_model_without_linear_layers_is_refused_with_what_it_has() -> None:
 
 
 def test_static_activations_without_a_range_are_refused_naming_the_layer(llama: Any) -> None:
-    ranges = {place.name: StaticRange(low=-1.0, high=1.0) for place in find_places(llama)}
+    ranges = {place.name: StaticRange(low=-1.0, high=1.0) for place in find_linear_layers(llama)}
     del ranges["model.layers.1.mlp.down_proj"]
     with pytest.raises(RecipeError, match=r"layer model\.layers\.1\.mlp\.down_proj has static activations"):
         quantize_(llama, parse_recipe("w8a8-static"), ranges=ranges)
 
 
-def test_a_range_that_is_missing_behind_a_sibling_is_noticed() -> None:
+def test_a_range_that_is_missing_for_a_fused_layer_is_noticed() -> None:
     model = Attention(nn.Linear(8, 8), nn.Linear(8, 8))
     with pytest.raises(RecipeError, match="layer k_proj has static activations"):
         quantize_(model, parse_recipe("w8a8-static"), ranges={"q_proj": StaticRange(low=-1.0, high=1.0)})
@@ -465,7 +374,7 @@ def test_every_layer_clips_to_its_own_range() -> None:
     assert distance(model.k_proj(x), expected(x)) < 0.05
 
 
-def test_layers_of_different_inputs_may_have_the_names_of_siblings() -> None:
+def test_layers_of_different_inputs_may_have_the_names_of_fused_ones() -> None:
     """Only speed depends on names."""
     model = Attention(nn.Linear(8, 8), nn.Linear(12, 8))
     quantize_(model, INT8)
@@ -512,12 +421,12 @@ def test_integers_may_come_from_elsewhere() -> None:
 
 
 def test_another_quantizer_gets_the_model_and_the_texts(monkeypatch: pytest.MonkeyPatch) -> None:
-    done, calls = Quantization(layers=(), parameters=1, duration_s=0.0), list[Any]()
+    record, calls = LayerRecord(name="", shape=(2, 2), bits=8, kept=False, bytes_before=16, bytes_after=4), list[Any]()
 
     class Other:
-        def apply(self, *arguments: Any) -> Quantization:
+        def apply(self, *arguments: Any) -> list[LayerRecord]:
             calls.append(arguments)
-            return done
+            return [record]
 
     known = {("quantizers", "o"): Other()}
     monkeypatch.setattr(registry, "load", lambda group, name: known[group, name])
@@ -526,5 +435,6 @@ def test_another_quantizer_gets_the_model_and_the_texts(monkeypatch: pytest.Monk
     def show() -> None:
         """Run nothing."""
 
-    assert quantize_(model, recipe, show_texts=show) is done
+    done = quantize_(model, recipe, show_texts=show)
+    assert (done.layers, done.parameters) == ((record,), 6)
     assert calls == [(model, recipe, show)]

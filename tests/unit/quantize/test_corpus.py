@@ -13,8 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from pytest_qeval.errors import DataError, MissingPackageError
-from pytest_qeval.quantize import corpus
-from pytest_qeval.quantize.corpus import FIELDS, calibration_texts
+from pytest_qeval.quantize.corpus import FIELDS, calibration_texts, stdlib_functions
 
 
 def write_rows(path: Path, rows: list[object]) -> str:
@@ -41,13 +40,6 @@ def test_the_default_has_enough_texts_and_says_where_they_come_from() -> None:
     assert found.seed == 0
 
 
-def test_the_same_arguments_give_the_same_texts_also_in_another_process() -> None:
-    first = calibration_texts("stdlib", samples=20, characters=200, seed=3)
-    corpus._stdlib_functions.cache_clear()
-    assert calibration_texts("stdlib", samples=20, characters=200, seed=3) == first
-    assert first.sha256 == hashlib.sha256("\0".join(first.texts).encode()).hexdigest()
-
-
 def test_another_seed_gives_other_texts() -> None:
     first = calibration_texts("stdlib", samples=20, characters=200, seed=0)
     second = calibration_texts("stdlib", samples=20, characters=200, seed=1)
@@ -64,7 +56,7 @@ def make_library(folder: Path, files: dict[str, list[str]]) -> None:
 
 
 def library_names(folder: Path) -> list[str]:
-    return [text.split("(")[0].removeprefix("def ") for text in corpus._stdlib_functions(folder)]
+    return [text.split("(")[0].removeprefix("def ") for text in stdlib_functions(folder)]
 
 
 def test_modules_are_sorted_and_functions_keep_their_order(tmp_path: Path) -> None:
@@ -108,18 +100,23 @@ def test_functions_are_cut_out_of_their_module_and_dedented(tmp_path: Path) -> N
         'def short():\n    """No."""\n',
         encoding="utf-8",
     )
-    assert corpus._stdlib_functions(tmp_path) == (
+    assert stdlib_functions(tmp_path) == (
         f'async def m(self):\n    """{docstring}"""\n    def inner():\n        """{docstring}\n  less"""\n',
     )
 
 
-def test_functions_are_shuffled_by_the_seed_and_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_functions_are_shuffled_by_the_seed_and_cut_always_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     names = [f"f{number}" for number in range(30)]
     make_library(tmp_path, {"abc.py": names})
     monkeypatch.setattr("sysconfig.get_path", {"stdlib": str(tmp_path)}.__getitem__)
     random.Random(7).shuffle(names)  # noqa: S311 - the same order is what is tested
     found = calibration_texts("stdlib", samples=5, characters=6, seed=7)
     assert found.texts == tuple(f"def {name}"[:6] for name in names[:5])
+    assert found.sha256 == hashlib.sha256("\0".join(found.texts).encode()).hexdigest()
+    stdlib_functions.cache_clear()
+    assert calibration_texts("stdlib", samples=5, characters=6, seed=7) == found
 
 
 def test_too_few_texts_are_counted(tmp_path: Path) -> None:

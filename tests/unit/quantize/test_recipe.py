@@ -15,7 +15,7 @@ from pytest_qeval.quantize.grammar import parse_recipe
 from pytest_qeval.quantize.recipe import ActivationScheme, CalibrationPlan, LayerRule, Recipe, WeightScheme
 
 STATIC = ActivationScheme(granularity="per_tensor", dynamic=False)
-PURE = [f"pytest_qeval.quantize.{name}" for name in ("recipe", "grammar", "recipe_file", "builtin", "catalogue")]
+PURE = [f"pytest_qeval.quantize.{name}" for name in ("recipe", "grammar", "recipe_file", "builtin", "lookup")]
 
 
 def test_every_recipe_is_filed_under_its_name() -> None:

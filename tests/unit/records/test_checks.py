@@ -4,150 +4,29 @@ import copy
 import json
 import math
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
-from pytest_qeval.facts import BlockSensitivity, GenerationFacts, RecipeFacts, RunHeader, SensitivityFacts, StreamFacts
-from pytest_qeval.measure.divergence_facts import DivergenceFacts, ProblemDivergence
-from pytest_qeval.records.checks import check_header, check_message, check_plain, decode
+from pytest_qeval.facts import BenchmarkFacts, RunHeader
+from pytest_qeval.records.checks import decode_json, read_fields, read_message
+from pytest_qeval.records.messages import RunStart, to_plain
 from pytest_qeval.schema import Json, Record
-from tests.unit.summary.builders import HEADER, INT8, case, generation, record, scored
-
-LAYER: Json = {
-    "name": "model.layers.0.mlp.up_proj",
-    "shape": (64, 32),
-    "bits": 8,
-    "granularity": "per_channel",
-    "kept": False,
-    "execution": "native",
-    "bytes_before": 8192,
-    "bytes_after": 2304,
-    "note": "",
-}
-RECIPE = replace(INT8, layers=(LAYER,), calibration={"source": "stdlib", "duration_s": 2.5}, notes=("a note",))
-STREAM = StreamFacts(recipe="int8", prompt_tokens=8, new_tokens=2, prefill_s=(0.1,), decode_s=(0.02, 0.03))
-SENSITIVITY = SensitivityFacts(
-    recipe="int8",
-    texts=1,
-    tokens=9,
-    duration_s=1.0,
-    blocks=(BlockSensitivity(name="b0", layers=7, kl=0.1, same_top1=0.9),),
-)
-DIVERGENCE = DivergenceFacts(
-    recipe="int8",
-    baseline="auto",
-    benchmark="micro",
-    k=32,
-    problems=(
-        ProblemDivergence(
-            task_id="micro/0",
-            tokens=3,
-            kl=0.1,
-            reverse_kl=0.1,
-            same_top1=3,
-            delta_p=-0.2,
-            delta_p_squared=0.04,
-            baseline_log_prob=-1.5,
-            candidate_log_prob=-1.7,
-        ),
-    ),
-    kl_percentiles={"p50": 0.03},
-    delta_p_percentiles={"p50": -0.1},
-    duration_s=0.5,
-    incomparable=0,
-)
-TEXT: Json = {
-    "task_id": "micro/0",
-    "tokens_sha256": "0" * 64,
-    "choices": [4],
-    "top_ids": [[4, 5]],
-    "top_log_probs": [[-0.1, -3.0]],
-    "tail_log_probs": [-4.0],
-    "reference_log_probs": [-0.1],
-}
-MESSAGES: Sequence[Json] = (
-    record("int8", 0, "+-").to_dict(),
-    {"type": "recipe", **asdict(RECIPE)},
-    {"type": "generation", **asdict(generation("int8", tokens=100, busy_s=1.0, energy_wh=0.1))},
-    {"type": "stream", **asdict(STREAM)},
-    {"type": "sensitivity", **asdict(SENSITIVITY)},
-    {"type": "divergence", **asdict(DIVERGENCE)},
-    {
-        "type": "benchmark",
-        "name": "micro",
-        "version": "1",
-        "sha256": "0" * 64,
-        "problems": 89,
-        "excluded": {"micro/9": "no plain value"},
-        "scored": False,
-    },
-    {
-        "type": "scores",
-        "recipe": "int8",
-        "benchmark": "micro",
-        "k": 32,
-        "texts": [TEXT],
-        "incomparable": [],
-        "duration_s": 1.0,
-    },
-    {
-        "type": "decision",
-        "gate": "pass@1 >= 0",
-        "recipe": "int8",
-        "benchmark": "micro",
-        "outcome": "pass",
-        "evidence": "not worse",
-        "reason": "sure",
-    },
-    {"type": "run", **asdict(HEADER), "planned": 16},
-    {
-        "type": "plan",
-        "candidates": ["int8"],
-        "baseline": "auto",
-        "control": None,
-        "conditions": {"engine": "transformers"},
-        "cases": [{"recipe": "int8", **asdict(case(0))}],
-    },
-)
+from tests.unit.records.rows import MESSAGES, change
+from tests.unit.summary.builders import HEADER, record, scored
 
 
-def message(kind: str) -> Json:
-    row: Json = next(json.loads(json.dumps(row)) for row in MESSAGES if row["type"] == kind)
+def row_of(kind: str) -> Json:
+    row: Json = next(json.loads(json.dumps(row)) for row in map(to_plain, MESSAGES) if row["type"] == kind)
     return row
 
 
 def changed(kind: str, path: Sequence[str | int], value: Any) -> Json:
-    row: Any = message(kind)
-    inside = row
-    for step in path[:-1]:
-        inside = inside[step]
-    inside[path[-1]] = value
-    return dict(row)
-
-
-@pytest.mark.parametrize("row", MESSAGES, ids=lambda row: row["type"])
-def test_what_a_run_writes_is_accepted(row: Json) -> None:
-    """A message that went through JSON says the same as before."""
-    checked = check_message(json.loads(json.dumps(row)))
-    assert json.loads(json.dumps(checked)) == json.loads(json.dumps(row))
-
-
-def test_a_checked_message_makes_the_value_it_was_made_of() -> None:
-    """Nothing is lost between a value, its file and the value read from there."""
-    bodies = {
-        row["type"]: {k: v for k, v in check_message(message(row["type"])).items() if k != "type"} for row in MESSAGES
-    }
-    assert Record.from_dict(bodies["record"]) == record("int8", 0, "+-")
-    assert RecipeFacts.from_dict(bodies["recipe"]).notes == RECIPE.notes
-    assert GenerationFacts.from_dict(bodies["generation"]) == generation("int8", tokens=100, busy_s=1.0, energy_wh=0.1)
-    assert StreamFacts.from_dict(bodies["stream"]) == STREAM
-    assert SensitivityFacts.from_dict(bodies["sensitivity"]) == SENSITIVITY
-    assert DivergenceFacts.from_dict(bodies["divergence"]) == DIVERGENCE
+    row = row_of(kind)
+    change(row, path, value)
+    return row
 
 
 @pytest.mark.parametrize(
@@ -158,7 +37,7 @@ def test_a_checked_message_makes_the_value_it_was_made_of() -> None:
         ("record", ["seed"], 1.5, "seed: expected int, not 1.5"),
         ("record", ["seed"], True, "seed: expected int, not True"),
         ("record", ["samples"], [], "samples: expected at least one"),
-        ("record", ["outcome"], "unsolved", "outcome: the samples do not say 'unsolved'"),
+        ("record", ["outcome"], "unsolved", "outcome: 'unsolved' does not follow from the samples"),
         ("record", ["measurements"], {"x": None}, "measurements[...]: expected float, not null"),
         (
             "record",
@@ -173,9 +52,6 @@ def test_a_checked_message_makes_the_value_it_was_made_of() -> None:
         ("generation", ["busy_s"], 5e-324, "busy_s: expected a finite number of usual size, not 5e-324"),
         ("generation", ["busy_s"], 10**25, "busy_s: expected a finite number of usual size, not 1000"),
         ("generation", ["energy", "method"], None, "energy.method: expected str, not null"),
-        ("recipe", ["layers", 0, "bits"], "8", "layers[0].bits: expected float, not '8'"),
-        ("recipe", ["layers", 0, "shape"], [1], "layers[0].shape: "),
-        ("recipe", ["calibration"], {}, "calibration.duration_s: is missing"),
         ("recipe", ["role"], "boss", "role: 'boss' is none of the possible values"),
         ("divergence", ["problems", 0, "tokens"], 0, "problems[0].tokens: expected at least 1, not 0"),
         ("scores", ["k"], "many", "k: expected int, not 'many'"),
@@ -184,9 +60,9 @@ def test_a_checked_message_makes_the_value_it_was_made_of() -> None:
         ("scores", ["texts", 0, "top_log_probs", 0, 0], 0.1, "texts: a log-probability of micro/0 is above 0"),
         ("decision", ["outcome"], "maybe", "outcome: 'maybe' is none of the possible values"),
         ("decision", ["reason"], 3, "reason: expected str, not 3"),
+        ("run", ["model"], 3, "model: expected object, not 3"),
+        ("recipe", ["layers"], [3], "layers[0]: expected object, not 3"),
         ("plan", ["cases", 0, "seed"], "0", "cases[0].seed: expected int, not '0'"),
-        ("run", ["model"], {}, "model.id: is missing"),
-        ("run", ["generation", "temperature"], "hot", "generation.temperature: expected float, not 'hot'"),
         ("benchmark", ["problems"], "many", "problems: expected int, not 'many'"),
         ("benchmark", ["excluded", "micro/9"], 3, "excluded[...]: expected str, not int"),
         ("benchmark", ["type"], 3, "type: expected str, not 3"),
@@ -195,17 +71,17 @@ def test_a_checked_message_makes_the_value_it_was_made_of() -> None:
 def test_a_wrong_field_is_named(kind: str, path: list[str | int], value: object, sentence: str) -> None:
     """Kind, range and meaning of every field are checked, and the sentence says where and what."""
     with pytest.raises(ValueError, match=re.escape(sentence)):
-        check_message(changed(kind, path, value))
+        read_message(changed(kind, path, value))
 
 
 @pytest.mark.parametrize("kind", ["record", "recipe", "generation", "stream", "sensitivity", "divergence", "benchmark"])
 def test_a_missing_field_is_named(kind: str) -> None:
     """A field without a default cannot be left out."""
     for name in ("recipe", "name"):
-        row = message(kind)
+        row = row_of(kind)
         if row.pop(name, None) is not None:
             with pytest.raises(ValueError, match=f"^{name}: is missing$"):
-                check_message(row)
+                read_message(row)
 
 
 @pytest.mark.parametrize(
@@ -221,83 +97,77 @@ def test_a_missing_field_is_named(kind: str) -> None:
     ],
 )
 def test_an_unknown_field_is_refused(kind: str, path: list[str | int]) -> None:
-    """It may change what the fields beside it mean: a verdict must not rest on half of what was said."""
+    """It may change what the fields beside it mean: a verdict must not rest on half of a message."""
     with pytest.raises(ValueError, match="shots: is unknown; if a newer version wrote it, update pytest-qeval"):
-        check_message(changed(kind, path, 5))
+        read_message(changed(kind, path, 5))
 
 
 def test_objects_that_are_open_may_hold_more() -> None:
     """What describes a model, a host or a layer grows without a new schema."""
-    assert check_message(changed("run", ["host", "shots"], 5))["host"]["shots"] == 5
-    assert check_message(changed("recipe", ["layers", 0, "shots"], 5))["layers"][0]["shots"] == 5
+    run = read_message(changed("run", ["host", "shots"], 5))
+
+    assert isinstance(run, RunStart)
+    assert run.host["shots"] == 5
+    assert read_message(changed("recipe", ["layers", 0, "shots"], 5))
 
 
-def test_an_unknown_type_is_kept_unread() -> None:
-    """A newer writer may say more than this version understands."""
-    row = {"type": "weather", "recipe": "int8", "rain": [{"mm": 3}]}
-    assert check_message(row) == row
+def test_an_unknown_type_is_ignored() -> None:
+    """A newer version may write more than this version understands."""
+    assert read_message({"type": "weather", "recipe": ["int8"], "rain": [{"mm": math.inf}]}) is None
 
 
-def test_an_unknown_type_is_sorted_by_names() -> None:
-    """Whoever looks for a recipe's messages compares texts."""
-    with pytest.raises(ValueError, match=r"^name: expected str, not \['a'\]$"):
-        check_message({"type": "weather", "name": ["a"]})
-
-
-def test_an_unknown_type_holds_no_impossible_numbers() -> None:
-    """It will be written again, as JSON."""
-    with pytest.raises(ValueError, match=r"^rain\[0\]\.mm: expected a finite number"):
-        check_message({"type": "weather", "rain": [{"mm": math.inf}]})
-
-
-def test_what_an_older_writer_did_not_know_gets_its_default() -> None:
+def test_what_an_older_version_did_not_write_gets_its_default() -> None:
     """A field that came later does not make older files unreadable."""
-    row = message("run")
+    row = row_of("run")
     del row["saved_baseline"], row["baseline_model"]
-    assert check_message(row)["saved_baseline"] is None
-    row = message("benchmark")
+    assert read_message(row) == RunStart(**asdict(HEADER), planned=16)
+    row = row_of("benchmark")
     del row["excluded"]
-    assert check_message(row)["excluded"] == {}
+    facts = read_message(row)
+    assert isinstance(facts, BenchmarkFacts)
+    assert facts.excluded == {}
 
 
 @pytest.mark.parametrize("row", [None, 3, "record", [], [{"type": "record"}], {}, {"recipe": "int8"}])
 def test_what_is_no_message_is_refused(row: object) -> None:
     """A message is an object with a type."""
     with pytest.raises(ValueError, match="expected"):
-        check_message(row)
+        read_message(row)
 
 
 def test_a_header_is_checked_like_a_message() -> None:
     """A baseline's `run` is a `RunHeader`, no more and no less."""
-    assert RunHeader(**check_header(asdict(HEADER))) == HEADER
+    assert read_fields(asdict(HEADER), RunHeader) == HEADER
     with pytest.raises(ValueError, match=r"^engine: expected str, not 3$"):
-        check_header({**asdict(HEADER), "engine": 3})
+        read_fields({**asdict(HEADER), "engine": 3}, RunHeader)
     with pytest.raises(ValueError, match=r"^planned: is unknown"):
-        check_header({**asdict(HEADER), "planned": 3})
+        read_fields({**asdict(HEADER), "planned": 3}, RunHeader)
 
 
 def test_a_check_leaves_its_argument_alone() -> None:
     """Whoever hands over a message still has it."""
-    row = message("record")
+    row = row_of("record")
     before = copy.deepcopy(row)
-    check_message(row)
+    read_message(row)
     assert row == before
 
 
 def test_a_scored_case_has_its_scores() -> None:
     """Each from 0 to 1; and what is executed cannot be scored as well."""
-    row = scored("int8", 0, 0.25, 0.5).to_dict()
-    executed = record("int8", 0, "+").to_dict()["samples"]
+    row = to_plain(scored("int8", 0, 0.25, 0.5))
+    executed = to_plain(record("int8", 0, "+"))["samples"]
 
-    assert Record.from_dict(check_message(row)).outcome == "scored"
+    found = read_message(row)
+    assert isinstance(found, Record)
+    assert found.outcome == "scored"
     for changes, sentence in (
         ({"measurements": {"bleu": 0.5}}, "measurements.chrf: expected a number from 0 to 1, not null"),
         ({"measurements": {"bleu": 1.5, "chrf": 0}}, "measurements.bleu: expected a number from 0 to 1, not 1.5"),
-        ({"outcome": "solved"}, "outcome: the samples do not say 'solved'"),
-        ({"samples": [*row["samples"], *executed]}, "outcome: the samples do not say 'scored'"),
+        ({"outcome": "solved"}, "outcome: 'solved' does not follow from the samples"),
+        ({"samples": [*row["samples"], *executed]}, "outcome: 'scored' does not follow from the samples"),
     ):
         with pytest.raises(ValueError, match=re.escape(sentence)):
-            check_message({**row, **changes})
+            read_message({**row, **changes})
 
 
 def test_depth_has_an_end() -> None:
@@ -306,7 +176,7 @@ def test_depth_has_an_end() -> None:
     for _ in range(40):
         deep = [deep]
     with pytest.raises(ValueError, match="at most 32 levels"):
-        check_plain({"host": deep})
+        read_message(changed("run", ["host", "cpu"], deep))
 
 
 @pytest.mark.parametrize(
@@ -317,13 +187,4 @@ def test_depth_has_an_end() -> None:
 def test_loose_json_is_refused(text: bytes) -> None:
     """What Python's own parser lets through, or chokes on, is a `ValueError` of one line."""
     with pytest.raises(ValueError, match=r"^[^\n]+$"):
-        decode(text)
-
-
-def test_importing_is_light() -> None:
-    """The validation library is loaded when there is something to check."""
-    code = (
-        "import sys, pytest_qeval.records.journal, pytest_qeval.verdict.baseline.file; print('msgspec' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+        decode_json(text)

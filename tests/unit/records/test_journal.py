@@ -2,7 +2,7 @@
 
 import json
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -12,15 +12,12 @@ from hypothesis import strategies as st
 from pytest_qeval.errors import DataError
 from pytest_qeval.records import journal
 from pytest_qeval.records.journal import Journal, read_journal
-from pytest_qeval.schema import Json, Record
+from pytest_qeval.records.messages import Message, RunStart, to_plain
+from pytest_qeval.schema import Execution, Record
 from tests.unit.summary.builders import BASELINE, HEADER, record
 
-RUN: Json = {"type": "run", **asdict(HEADER), "planned": 2}
-MESSAGES: tuple[Json, ...] = (
-    {"type": "recipe", **asdict(BASELINE)},
-    record("auto", 0, "+").to_dict(),
-    record("auto", 1, "-").to_dict(),
-)
+RUN = RunStart(**asdict(HEADER), planned=2)
+MESSAGES: tuple[Message, ...] = (BASELINE, record("auto", 0, "+"), record("auto", 1, "-"))
 
 
 @pytest.fixture
@@ -41,9 +38,7 @@ def refused(path: Path) -> str:
 
 def test_what_was_written_is_read(path: Path) -> None:
     """The run's line first, then the messages in their order."""
-    run, messages = read_journal(path)
-    assert (run["id"], run["planned"]) == (HEADER.id, 2)
-    assert [Record.from_dict(message) for message in messages[1:]] == [record("auto", 0, "+"), record("auto", 1, "-")]
+    assert read_journal(path) == (RUN, MESSAGES)
 
 
 def test_an_earlier_journal_is_kept_beside_the_new_one(path: Path) -> None:
@@ -53,13 +48,25 @@ def test_an_earlier_journal_is_kept_beside_the_new_one(path: Path) -> None:
     assert path.with_name("records.jsonl.bak").read_bytes() == before
 
 
-def test_text_that_utf8_cannot_say_does_not_end_a_run(path: Path) -> None:
+def test_text_that_utf8_cannot_encode_does_not_end_a_run(path: Path) -> None:
     """A program's error message may hold half a surrogate pair; what is written stays readable."""
+    found = record("auto", 0, "-")
+    execution = Execution(status="error", duration_s=0.1, detail="half \ud800 pair")
     written = Journal(path)
     written.write(RUN)
-    written.write({"type": "note", "detail": "half \ud800 pair"})
+    written.write(replace(found, samples=(replace(found.samples[0], execution=execution),)))
     written.close()
-    assert read_journal(path)[1] == ({"type": "note", "detail": "half ? pair"},)
+
+    (read,) = read_journal(path)[1]
+    assert isinstance(read, Record)
+    assert read.reason == "error: half ? pair"
+
+
+def test_messages_of_a_newer_version_are_left_out(path: Path) -> None:
+    """A journal of a later version is still of use."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"type": "weather", "rain": true}\n')
+    assert read_journal(path)[1] == MESSAGES
 
 
 @pytest.mark.parametrize("lost", [1, 2, 40, 200])
@@ -91,7 +98,7 @@ def test_a_broken_line_before_the_last_is_refused_by_its_number(path: Path) -> N
 
 def test_a_wrong_field_is_refused_by_line_and_name(path: Path) -> None:
     """Also where the line is the last, and without its end: it was not cut off."""
-    row = record("auto", 1, "-").to_dict()
+    row = to_plain(record("auto", 1, "-"))
     row["samples"][0]["n_tokens"] = "abc"
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text("".join(lines[:3]) + json.dumps(row), encoding="utf-8")
@@ -100,7 +107,7 @@ def test_a_wrong_field_is_refused_by_line_and_name(path: Path) -> None:
 
 def test_not_a_number_is_refused(path: Path) -> None:
     """What Python writes for a number that is none is no JSON."""
-    row = {**record("auto", 1, "-").to_dict(), "measurements": {"x": float("nan")}}
+    row = {**to_plain(record("auto", 1, "-")), "measurements": {"x": float("nan")}}
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
     assert "line 5: not JSON" in refused(path)
@@ -138,15 +145,13 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 @given(data=st.data())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
 def test_damage_is_refused_or_leaves_what_is_right(path: Path, data: st.DataObject) -> None:
-    """Whatever bytes are cut or changed: a `DataError`, or messages that can be used."""
-    content = bytearray("".join(json.dumps(row) + "\n" for row in (RUN, *MESSAGES)).encode())
+    """Whatever bytes are cut or changed: a `DataError`, or messages."""
+    content = bytearray("".join(json.dumps(to_plain(message)) + "\n" for message in (RUN, *MESSAGES)).encode())
     for _ in range(data.draw(st.integers(0, 3))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     damaged = path.with_name("damaged.jsonl")
     damaged.write_bytes(content[: data.draw(st.integers(0, len(content)))])
     try:
-        _, messages = read_journal(damaged)
+        read_journal(damaged)
     except DataError as error:
         assert "\n" not in str(error)  # noqa: PT017 - either outcome is right
-    else:
-        assert all(Record.from_dict(row) for row in messages if row["type"] == "record")

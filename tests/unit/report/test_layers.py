@@ -1,4 +1,4 @@
-"""The table of layers says what the facts say."""
+"""The table of layers."""
 
 from pytest_qeval.facts import RecipeFacts
 from pytest_qeval.report.layers import layers_csv

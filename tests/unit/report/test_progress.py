@@ -20,8 +20,8 @@ def progress(finished: int, *, tokens: int = 710, busy_s: float = 10.0) -> Engin
         (progress(640), "int8 640/640 generated · 71 tok/s · eta 0:00"),
     ],
 )
-def test_one_line_says_where_the_engine_stands(found: EngineProgress, text: str) -> None:
-    """Completions, tokens per second, and the time left as far as it can be told."""
+def test_one_line_describes_the_progress(found: EngineProgress, text: str) -> None:
+    """Completions, tokens per second, and the time left as far as it can be estimated."""
     assert describe("int8", found) == text
 
 

@@ -9,8 +9,10 @@ import pytest
 
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.errors import UsageError
+from pytest_qeval.facts import BenchmarkFacts
+from pytest_qeval.records.messages import Message
 from pytest_qeval.run.benchmarks import BenchmarkLoader
-from pytest_qeval.schema import Json, PromptStyle
+from pytest_qeval.schema import PromptStyle
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 
 SETTINGS = RunSettings(model=ModelSettings(name="tiny"), candidates=("int8",), baseline=None, limit=3)
@@ -39,11 +41,11 @@ def test_the_first_solutions_have_no_limit_but_the_count() -> None:
 
 
 def test_a_benchmark_is_read_and_posted_once() -> None:
-    posted: list[Json] = []
+    posted: list[Message] = []
     benchmarks = BenchmarkLoader(SETTINGS, samples=lambda: None, post=posted.append)
 
     assert benchmarks.find("micro") is benchmarks.find("micro")
-    assert [(message["name"], message["scored"]) for message in posted] == [("micro", False)]
+    assert [(one.name, one.scored) for one in posted if isinstance(one, BenchmarkFacts)] == [("micro", False)]
 
 
 def test_cases_follow_the_limit_or_the_samples() -> None:

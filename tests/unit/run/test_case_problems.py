@@ -12,9 +12,11 @@ import pytest
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.errors import UsageError
+from pytest_qeval.facts import InvalidCase, PerturbationFacts
 from pytest_qeval.perturb.perturbed_problems import HALF
+from pytest_qeval.records.messages import Message
 from pytest_qeval.run.case_problems import CaseProblems
-from pytest_qeval.schema import Case, Execution, Json, Problem, Program
+from pytest_qeval.schema import Case, Execution, Problem, Program
 from pytest_qeval.settings import ModelSettings
 from tests.unit.perturb.builders import problem
 
@@ -37,7 +39,7 @@ class Desk:
         limit: int | None = None,
         seeds: int | None = None,
     ) -> None:
-        self.messages: list[Json] = []
+        self.messages: list[Message] = []
         self.programs: list[Program] = []
         self.status = Execution(status="passed", duration_s=0.01)
         asked = problems or [numbered(number) for number in range(n)]
@@ -88,8 +90,12 @@ def test_what_was_made_of_problems_is_told_once() -> None:
     desk = Desk("doc_to_comments", "tab_indent")
     assert desk.cases() == desk.cases()
 
-    told = [(one["type"], one["name"], one["form"], one["applied"]) for one in desk.messages]
-    assert told == [("perturbation", "doc_to_comments", "half", 3), ("perturbation", "tab_indent", "half", 3)]
+    facts = [one for one in desk.messages if isinstance(one, PerturbationFacts)]
+    assert len(facts) == len(desk.messages)
+    assert [(one.name, one.form, one.applied) for one in facts] == [
+        ("doc_to_comments", "half", 3),
+        ("tab_indent", "half", 3),
+    ]
 
 
 def test_a_disturbance_is_shown_beside_what_it_is_compared_with() -> None:
@@ -123,11 +129,9 @@ def test_a_question_without_an_answer_is_told_once() -> None:
     reason = "its own solution does not pass (failed: assert 1 == 2)"
 
     assert [desk.problems.fault_of(case(0, "tab_indent")) for _ in range(3)] == [reason] * 3
-    told = [message for message in desk.messages if message["type"] == "invalid"]
-    assert told == [
-        {"type": "invalid", "benchmark": "made up", "task_id": "made up/0", "perturbation": "tab_indent", "seed": 0,
-         "reason": reason}
-    ]  # fmt: skip
+    assert [message for message in desk.messages if isinstance(message, InvalidCase)] == [
+        InvalidCase(benchmark="made up", task_id="made up/0", perturbation="tab_indent", seed=0, reason=reason)
+    ]
 
 
 def test_the_screen_takes_problems_evenly() -> None:

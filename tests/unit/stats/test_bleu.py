@@ -92,7 +92,7 @@ def test_a_score_is_a_share(prediction: str, reference: str) -> None:
 
 @given(texts | sentences)
 def test_a_sentence_is_its_own_best_prediction(text: str) -> None:
-    """Whatever its capitals and blanks: 1, also where it is shorter than four tokens."""
+    """It scores 1 with any capitals and blanks, also where it is shorter than four tokens."""
     assert smoothed_bleu(text, text) == pytest.approx(1)
     assert smoothed_bleu(f"  {text} \n", text) == pytest.approx(1)
 
@@ -104,7 +104,7 @@ def test_capitals_say_nothing(prediction: str, reference: str) -> None:
 
 @given(sentences.flatmap(lambda text: st.tuples(st.just(text), st.permutations(text.split()))))
 def test_of_equal_length_neither_side_matters(pair: tuple[str, list[str]]) -> None:
-    """Counts of shared n-grams are symmetric; only lengths tell a prediction from its reference."""
+    """Counts of shared n-grams are symmetric; only lengths distinguish a prediction from its reference."""
     text, words = pair
 
     assert smoothed_bleu(text, " ".join(words)) == pytest.approx(smoothed_bleu(" ".join(words), text))

@@ -4,26 +4,22 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.stats import binom, multinomial
+from scipy.stats import binom
 
 from pytest_qeval.schema import Estimate, Quantity, Undefined
-from pytest_qeval.stats.intervals import paired_difference_limits, paired_ratio_limits
 from pytest_qeval.stats.paired import (
     PairedCounts,
     adjusted,
-    detectable_drop,
     difference,
     evidence_of,
     mcnemar_p,
     odds_ratio,
     paired_mean,
-    problems_needed,
     relative_drop,
 )
-
-Floats = NDArray[np.float64]
+from pytest_qeval.stats.score_limits import paired_difference_limits, paired_ratio_limits
+from tests.unit.stats.outcomes import outcomes
 
 Z = 1.959964
 COUNTS = st.builds(
@@ -51,15 +47,6 @@ def limits(quantity: Quantity) -> tuple[float, float]:
 
 def flips(n: int, *, fixed: int = 0, regressed: int = 0) -> PairedCounts:
     return PairedCounts(both=n - fixed - regressed, regressed=regressed, fixed=fixed, neither=0)
-
-
-def outcomes(n: int, *, discordance: float, drop: float) -> tuple[Floats, Floats, Floats]:
-    """Return fixed and regressed of all outcomes that are at all likely, and their chances."""
-    chances = [(discordance - drop) / 2, (discordance + drop) / 2, 1 - discordance]
-    fixed, regressed = np.indices((n // 3, n // 3)).reshape(2, -1)
-    each = np.asarray(multinomial.pmf(np.stack([fixed, regressed, n - fixed - regressed], axis=1), n, chances))
-    likely = each > 1e-9
-    return fixed[likely].astype(float), regressed[likely].astype(float), each[likely]
 
 
 def plog(count: int, chance: float) -> float:
@@ -186,13 +173,13 @@ def test_no_pairs_give_no_number() -> None:
 
 
 def test_a_baseline_without_success_has_no_relative_drop() -> None:
-    """Nothing can be said in relation to zero."""
+    """A share of zero is not defined."""
     assert isinstance(relative_drop(flips(5, fixed=5)), Undefined)
 
 
 @pytest.mark.parametrize(("discordance", "drop"), [(0.04, 0.0), (0.08, 0.02), (0.12, 0.05), (0.12, 0.10)])
-def test_interval_covers_and_words_are_rarely_wrong(discordance: float, drop: float) -> None:
-    """Over all outcomes of 164 problems: 95 % covered, and at most 5 % each of wrong words at the margin itself."""
+def test_interval_covers_and_evidence_is_rarely_wrong(discordance: float, drop: float) -> None:
+    """Over all outcomes of 164 problems: 95 % covered, and at most 5 % each of wrong evidence at the margin itself."""
     fixed, regressed, chance = outcomes(164, discordance=discordance, drop=drop)
     low, high = paired_difference_limits(fixed, regressed, 164, confidence=0.95)
     worse, not_worse = chance[high < -drop].sum(), chance[low > -drop].sum()
@@ -286,41 +273,6 @@ def test_interval_of_sampled_rates_covers() -> None:
         found.append(limits(paired_mean(samples[0].tolist(), samples[1].tolist())))
 
     assert 0.93 < sum(low <= -0.1 * 4 / 9 <= high for low, high in found) / len(found) < 0.97
-
-
-def test_detectable_drop_of_humaneval() -> None:
-    """164 problems prove 6.8 points at 8 % discordance; more problems or fewer flips prove less."""
-    assert detectable_drop(164) == 0.0676
-    assert detectable_drop(500) < detectable_drop(164, discordance=0.04) < 0.0676
-    assert detectable_drop(164, power=0.9) > detectable_drop(164) > detectable_drop(164, confidence=0.9)
-
-
-@pytest.mark.parametrize(("n", "discordance"), [(164, 0.04), (164, 0.08), (164, 0.20), (500, 0.08)])
-def test_detectable_drop_is_detected_in_four_of_five_runs(n: int, discordance: float) -> None:
-    """Of candidates that lost nothing, 78 to 82 % are said to be not worse at the stated margin."""
-    margin = detectable_drop(n, discordance=discordance)
-    fixed, regressed, chance = outcomes(n, discordance=discordance, drop=0.0)
-    low, _ = paired_difference_limits(fixed, regressed, n, confidence=0.95)
-    proven = chance[low > -margin].sum()
-
-    assert 0.78 < proven < 0.82
-
-
-@settings(deadline=None, max_examples=15)
-@given(st.integers(1, 20), st.sampled_from([0.04, 0.08, 0.2]))
-def test_problems_needed_is_the_inverse(percent: int, discordance: float) -> None:
-    """So many problems prove the margin, and one fewer does not."""
-    n = problems_needed(percent / 100, discordance=discordance)
-
-    assert detectable_drop(n, discordance=discordance) <= percent / 100
-    assert detectable_drop(n - 1, discordance=discordance) > percent / 100
-
-
-@pytest.mark.parametrize("margin", [0.0, -0.02, 2.0])
-def test_no_number_of_problems_proves_an_impossible_margin(margin: float) -> None:
-    """A margin that is no fraction above 0 is refused, such as points given as if they were fractions."""
-    with pytest.raises(ValueError, match=f"such as 0.02 for 2 points, not {margin:g}"):
-        problems_needed(margin)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Robust pass, drop and relative: hand-computed values, ReCode's definitions, and what the difference proves."""
+"""Robust pass, drop and relative: hand-computed values, ReCode's definitions, and the difference of two recipes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from pytest_qeval.stats.passk import pass_at_k
 from pytest_qeval.stats.robustness import (
     ProblemRobustness,
     drop_increase,
-    means_of,
+    mean_robustness,
     problem_robustness,
-    robust_pass_difference,
 )
 
-# Twelve problems, greedy: nominal, then three seeds. By hand: 8 are solved nominal; a, b and l are robust, l
+# Twelve problems, greedy: nominal, then three seeds. By hand: 8 are solved nominally; a, b and l are robust, l
 # only when perturbed; c to h are lost; i, j and l are gained.
 TWELVE = {
     "a": "+ +++",
@@ -37,7 +36,7 @@ TWELVE = {
 
 
 def problems(words: Sequence[str]) -> list[ProblemRobustness]:
-    """Read `+ +-`: a greedy sample nominal, and under two perturbations."""
+    """Read `+ +-`: a greedy sample with the nominal prompt, and under two perturbations."""
     split = (word.split() for word in words)
     return [problem_robustness([own == "+"], [[one == "+"] for one in perturbed]) for own, perturbed in split]
 
@@ -48,8 +47,8 @@ def value(quantity: Quantity) -> float:
 
 
 def test_twelve_problems_by_hand() -> None:
-    """Each number as it is counted on paper."""
-    found = means_of(problems(list(TWELVE.values())))
+    """Each number as counted by hand."""
+    found = mean_robustness(problems(list(TWELVE.values())))
 
     assert value(found.nominal) == pytest.approx(8 / 12)
     assert value(found.robust) == pytest.approx(3 / 12)
@@ -76,7 +75,7 @@ def recode(nominal: Sequence[bool], perturbed: Sequence[Sequence[bool]], k: int)
 
 @given(st.data())
 def test_the_definitions_are_recodes(data: st.DataObject) -> None:
-    """For any samples and seeds; and for greedy ones what changes is either lost or gained."""
+    """For any samples and seeds; a greedy sample that changes is either lost or gained."""
     n = data.draw(st.integers(1, 6))
     row = st.lists(st.booleans(), min_size=n, max_size=n)
     nominal, perturbed = data.draw(row), data.draw(st.lists(row, min_size=1, max_size=4))
@@ -90,7 +89,7 @@ def test_the_definitions_are_recodes(data: st.DataObject) -> None:
 
 
 def test_several_samples_are_paired_by_their_number() -> None:
-    """Two seeds that each lose another of two samples leave none that is robust."""
+    """Two seeds that each lose another of two samples leave no robust sample."""
     found = problem_robustness([True, True], [[True, False], [False, True]])
 
     assert (found.nominal, found.robust, found.lost) == (1.0, 0.0, 1.0)
@@ -111,7 +110,7 @@ def test_three_samples_by_hand(k: int, expected: tuple[float, ...]) -> None:
 
 
 def test_what_passed_before_is_no_gain() -> None:
-    """Of a problem that is asked in two forms, each perturbation is compared with the form that it perturbs."""
+    """Where a problem has two forms, each perturbation is compared with the form that it perturbs."""
     full, half = [True], [False]
     same = problem_robustness([False], [[True], [False]], originals=[full, half])
     gained = problem_robustness([False], [[True], [True]], originals=[full, half])
@@ -122,28 +121,28 @@ def test_what_passed_before_is_no_gain() -> None:
 
 @pytest.mark.parametrize("perturbed", [[], [[True, False]]])
 def test_what_does_not_match_is_refused(perturbed: list[list[bool]]) -> None:
-    """No perturbation, or another number of samples."""
+    """No perturbation, or a different number of samples."""
     with pytest.raises(ValueError, match="at least one perturbation, with as many samples"):
         problem_robustness([True], perturbed)
 
 
 def test_nothing_solved_leaves_no_drop() -> None:
-    """Said with the reason; so is nothing at all."""
+    """It is undefined with a reason, as it is without problems."""
     none = problems(["- ++", "- --"])
 
-    assert means_of(none).drop == Undefined(reason="no nominal problem was solved, so nothing could be dropped")
+    assert mean_robustness(none).drop == Undefined(reason="no nominal problem was solved, so nothing could be dropped")
     assert isinstance(drop_increase(none, problems(["+ ++", "+ --"])), Undefined)
-    assert isinstance(means_of([]).drop, Undefined)
+    assert isinstance(mean_robustness([]).drop, Undefined)
     assert isinstance(drop_increase([], []), Undefined)
 
 
 def test_the_increase_is_the_difference_of_the_drops() -> None:
-    """With an interval that holds it; nothing changed is 0, and not certain."""
+    """Its interval contains it; if nothing changed it is 0, with an interval around it."""
     base = problems(["+ +", "+ +", "+ -", "- -", "+ +", "- +", "+ +", "+ +"])
     own = problems(["+ +", "+ -", "+ -", "- -", "+ +", "- -", "+ -", "- -"])
     found, same = drop_increase(base, own), drop_increase(base, base)
 
-    assert value(found) == pytest.approx(value(means_of(own).drop) - value(means_of(base).drop))
+    assert value(found) == pytest.approx(value(mean_robustness(own).drop) - value(mean_robustness(base).drop))
     assert isinstance(found, Estimate)
     assert isinstance(same, Estimate)
     assert found.low is not None
@@ -157,7 +156,7 @@ def test_the_increase_is_the_difference_of_the_drops() -> None:
 
 
 def test_the_increase_has_a_direction() -> None:
-    """The other way round it is the other way round."""
+    """Swapping the recipes negates it."""
     base = problems(["+ +", "+ +", "+ -", "- -", "+ +", "+ +"] * 5)
     own = problems(["+ +", "+ -", "+ -", "- -", "+ +", "+ -"] * 5)
     there, back = drop_increase(base, own), drop_increase(own, base)
@@ -168,4 +167,3 @@ def test_the_increase_has_a_direction() -> None:
     assert back.high is not None
     assert there.low > 0
     assert there.low == pytest.approx(-back.high)
-    assert value(robust_pass_difference(base, own)) == pytest.approx(-1 / 3)

@@ -14,7 +14,8 @@ from scipy.stats import wilcoxon
 
 from pytest_qeval.schema import Estimate, Undefined
 from pytest_qeval.stats.intervals import proportion
-from pytest_qeval.stats.paired import detectable_drop, evidence_of, paired_mean
+from pytest_qeval.stats.paired import evidence_of, paired_mean
+from pytest_qeval.stats.power import detectable_drop
 from pytest_qeval.stats.scores import detectable_score_drop, mean_score, sign_flip_p
 
 shares = st.floats(0, 1).map(lambda value: round(value, 6))
@@ -69,7 +70,7 @@ def test_without_a_problem_there_is_no_mean() -> None:
     ("shape", "n", "least"), [((1, 5), 150, 0.92), ((0.6, 6), 150, 0.91), ((3, 4), 20, 0.92)], ids=str
 )
 def test_the_interval_of_a_mean_covers_it(shape: tuple[float, float], n: int, least: float) -> None:
-    """Skewed as scores of sentences are; 95 % are promised, and 400 runs tell them from 90 %."""
+    """Skewed as scores of sentences are; 95 % are nominal, and 400 runs distinguish them from 90 %."""
     rng, true = random.Random(3), shape[0] / sum(shape)  # noqa: S311 - a simulation
     covered = 0
     for _ in range(400):
@@ -130,7 +131,7 @@ def test_with_many_the_normal_limit_takes_over() -> None:
 
 
 def test_nothing_moved() -> None:
-    """No test, and nobody knows what could have been found; that is no certainty either."""
+    """Without a move there is no test, and the detectable drop is not known."""
     assert sign_flip_p([0.0, 0.0]) == 1.0
     assert detectable_score_drop([0.0] * 50) is None
     assert evidence_of(paired_mean([0.3] * 50, [0.3] * 50), margin=0.01) == "unproven"
@@ -144,7 +145,7 @@ def test_what_can_be_found_scales_with_how_far_sentences_move() -> None:
 
 
 def test_what_could_be_found_is_found_four_times_of_five() -> None:
-    """Of runs in which nothing was lost, the share that prove it at that margin; 80 % are promised."""
+    """Of runs in which nothing was lost, the share that prove it at that margin; 80 % are nominal."""
     rng, n = random.Random(7), 150  # noqa: S311 - a simulation
     proven = 0
     for _ in range(200):

@@ -37,7 +37,7 @@ def test_early_looks_together_err_as_often_as_the_last() -> None:
     assert early == pytest.approx(1 - look_confidence(164, 164))
 
 
-def test_between_looks_nothing_is_said() -> None:
+def test_between_looks_nothing_is_proven() -> None:
     """Even the plainest loss waits for the next look."""
     assert sequential_evidence(counts(40, regressed=40), planned=164, margin=0.02) == "unproven"
     assert sequential_evidence(counts(41, regressed=40), planned=164, margin=0.02) == "worse"
@@ -54,7 +54,7 @@ def test_a_look_asks_for_more_than_the_end() -> None:
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(60, 200), st.sampled_from([0.02, 0.05, 0.1]))
 def test_the_last_look_is_the_ordinary_evidence(fixed: int, regressed: int, planned: int, margin: float) -> None:
-    """At the end it says what a run without looks would say."""
+    """At the end it is the evidence of a run without looks."""
     found = counts(planned, fixed=fixed, regressed=regressed)
 
     assert sequential_evidence(found, planned=planned, margin=margin) == evidence_of(difference(found), margin=margin)
@@ -67,8 +67,8 @@ def test_more_than_planned_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("drop", "wrong"), [(0.04, "worse"), (0.1, "not worse")])
-def test_wrong_words_stay_within_the_promise(drop: float, wrong: Evidence) -> None:
-    """With the true drop at the margin, the hardest case, a run of 80 ends with a wrong word in at most 5 %."""
+def test_wrong_evidence_stays_within_its_error_rate(drop: float, wrong: Evidence) -> None:
+    """With the true drop at the margin, the hardest case, a run of 80 ends with wrong evidence in at most 5 %."""
     looks = [done for done in range(81) if is_look(done, 80)]
 
     @cache

@@ -1,4 +1,4 @@
-"""Small sessions made by hand."""
+"""Small sessions, written as one letter a problem."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hashlib import sha256
 from pytest_qeval.facts import EnergyFacts, GenerationFacts, RecipeFacts, RunHeader
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.schema import Case, Completion, Execution, Quantity, Record, Sample, Undefined
-from pytest_qeval.summary.results import DivergenceSummary, FlipPrediction
+from pytest_qeval.summary.divergence import DivergenceSummary, FlipPrediction
 from pytest_qeval.summary.summarize import SummaryInput
 
 HEADER = RunHeader(
@@ -101,10 +101,10 @@ def session(baseline: str, candidate: str, *, planned: int | None = None) -> Sum
     )
 
 
-def scored(recipe: str, number: int, *scores: float, answer: str = "Do it.") -> Record:
-    """Make a record of a case whose samples have these scores, the same by both measures."""
-    completion = Completion(text=answer, n_tokens=5, finish_reason="stop")
-    digest = sha256(answer.encode()).hexdigest()
+def scored(recipe: str, number: int, *scores: float, text: str = "Do it.") -> Record:
+    """Make a record of a case whose samples have these scores, BLEU and chrF alike."""
+    completion = Completion(text=text, n_tokens=5, finish_reason="stop")
+    digest = sha256(text.encode()).hexdigest()
     sample = Sample(completion=completion, program_sha256=digest, execution=Execution(status="scored", duration_s=0.0))
     return Record(
         recipe=recipe,
@@ -126,14 +126,29 @@ def scored_session(baseline: Sequence[float], candidate: Sequence[float | None])
     )
 
 
+SCORES_BASE = [0.5, 0.25, 1.0, 0.0, 0.75, 0.5]
+SCORES_OWN = [0.5, 0.125, 0.75, 0.0, 1.0, 0.25]
+
+
+def session_of_both_kinds() -> SummaryInput:
+    """Make a session with a benchmark that is executed and one that is scored."""
+    code, text = session("+++-", "++--"), scored_session(SCORES_BASE, SCORES_OWN)
+    return replace(
+        code,
+        planned=[*code.planned, *text.planned],
+        records=[*code.records, *text.records],
+        benchmarks={**code.benchmarks, **text.benchmarks},
+    )
+
+
 def simulating(material: SummaryInput, recipe: str) -> SummaryInput:
-    """Let a recipe of a session be rounded, but computed in float."""
+    """Make a recipe of a session simulated: rounded, but computed in float."""
     facts = replace(material.recipes[recipe], execution="simulated")
     return replace(material, recipes={**material.recipes, recipe: facts})
 
 
 def divergence(**means: Quantity) -> DivergenceSummary:
-    """Make a divergence of which only some means are known."""
+    """Make a divergence summary with only some means defined."""
     unknown = Undefined(reason="not measured")
     facts = DivergenceFacts(
         recipe="int8",
@@ -147,7 +162,9 @@ def divergence(**means: Quantity) -> DivergenceSummary:
         incomparable=0,
     )
     names = ("kl", "reverse_kl", "same_top1", "delta_p", "rms_delta_p", "perplexity_ratio")
-    prediction = FlipPrediction(spearman=unknown, p=None, auc=unknown, flipped=None)
     return DivergenceSummary(
-        facts=facts, worst=(), prediction=prediction, **{name: means.get(name, unknown) for name in names}
+        facts=facts,
+        means={name: means.get(name, unknown) for name in names},
+        worst=(),
+        prediction=FlipPrediction(spearman=unknown, p=None, auc=unknown, flipped=None),
     )

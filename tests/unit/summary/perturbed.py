@@ -1,4 +1,4 @@
-"""Small robustness sessions made by hand."""
+"""Small robustness sessions, written as one letter a problem."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_qeval.summary.summarize import SummaryInput
 from tests.unit.summary.builders import record, session
 
 Outcomes = Mapping[str, Sequence[str]]
-"""By perturbation (empty for nominal), one text a seed: + passed, - failed, blank lost, . not asked."""
+"""By perturbation (empty for nominal), one text a seed: + passed, - failed, blank lost, . not planned."""
 
 
 def perturbed(number: int, perturbation: str | None = None, seed: int = 0) -> Case:
@@ -30,7 +30,7 @@ TYPOS, WORDS = facts("typos", "docstring", seeds=3), facts("words", "docstring")
 TABS = facts("tabs", "format", form="half")
 
 
-def answers(recipe: str, outcomes: Outcomes) -> list[tuple[Case, Record | None]]:
+def outcomes_of(recipe: str, outcomes: Outcomes) -> list[tuple[Case, Record | None]]:
     """Return the planned cases with their records, None for a lost one."""
     planned: list[tuple[Case, Record | None]] = []
     for name, seeds in outcomes.items():
@@ -50,11 +50,11 @@ def robust_session(
     baseline: Outcomes, candidate: Outcomes, perturbations: Sequence[PerturbationFacts] = (TYPOS,)
 ) -> SummaryInput:
     """Make a session of two recipes."""
-    told = {name: answers(name, outcomes) for name, outcomes in (("auto", baseline), ("int8", candidate))}
+    cases = {name: outcomes_of(name, outcomes) for name, outcomes in (("auto", baseline), ("int8", candidate))}
     return replace(
         session("", ""),
-        planned=[(name, case) for name, rows in told.items() for case, _ in rows],
-        records=[made for rows in told.values() for _, made in rows if made],
+        planned=[(name, case) for name, rows in cases.items() for case, _ in rows],
+        records=[made for rows in cases.values() for _, made in rows if made],
         benchmarks={"micro": {"version": "1", "sha256": "0" * 64, "problems": 12}},
         perturbations={("micro", one.name): one for one in perturbations},
     )
@@ -62,6 +62,6 @@ def robust_session(
 
 NOMINAL = "++++++++++--"
 BASE: Outcomes = {"": [NOMINAL], "typos": ["+++++++++-+-", "++++++++++--", "++++++++++--"]}
-"""Ten of twelve are solved nominal, nine of them whatever the typos; one is lost and one gained."""
+"""Ten of twelve are solved nominally, nine of them under all typos; one is lost and one gained."""
 OWN: Outcomes = {"": [NOMINAL], "typos": ["++++++++--+-", "-+++++++++--", "++++++++++--"]}
 """Three are lost: micro/0, micro/8 and micro/9."""

@@ -1,134 +1,132 @@
-"""What recipes cost: who is slower, and which numbers are a simulation's."""
+"""What recipes cost: percentiles, what is left out, and which recipe is slower."""
 
-import json
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
-import jsonschema
 import pytest
 
-from pytest_qeval.facts import StreamFacts
-from pytest_qeval.report.json import SCHEMA_PATH, report_dict
-from pytest_qeval.report.terminal import lines
-from pytest_qeval.schema import Record
-from pytest_qeval.summary.summarize import SummaryInput, summarize
-from tests.unit.summary.builders import HEADER, generation, session, simulating
+from pytest_qeval.facts import EnergyFacts, StreamFacts
+from pytest_qeval.schema import Completion, Execution, Record, Sample
+from pytest_qeval.summary.costs import (
+    Efficiency,
+    Slowdown,
+    mark_slower,
+    percentiles,
+    summarize_costs,
+)
+from tests.unit.summary.builders import INT8, case, generation, record, scored
 
-STREAM = "single stream 20.0 ms per token against 10.0"
-BATCH = "batch 50 tokens/s against 100"
+TIMED = [record("int8", number, letter) for number, letter in enumerate("++-+")]
+"""Four completions of 11 tokens: TTFT 0.1 s, 0.6 s in all."""
 
 
-@pytest.fixture
-def material() -> SummaryInput:
-    return session("++++----", "+++-+--t")
+def costs(records: list[Record] = TIMED, *, energy_wh: float | None = 0.1) -> Efficiency:
+    stream = StreamFacts(recipe="int8", prompt_tokens=8, new_tokens=2, prefill_s=(0.1,), decode_s=(0.02, 0.04))
+    return summarize_costs(INT8, records, [generation("int8", tokens=100, busy_s=1.0, energy_wh=energy_wh)], [stream])
 
 
-def timed(
-    material: SummaryInput, *, stream: tuple[float, float], batch: tuple[float, float], tokens: int
-) -> SummaryInput:
-    """Return each of baseline and candidate a single stream in seconds per token, and a batch in tokens per second."""
-
-    def facts(recipe: str, seconds: float) -> StreamFacts:
-        times = (seconds, seconds)
-        return StreamFacts(recipe=recipe, prompt_tokens=8, new_tokens=2, prefill_s=(0.1,), decode_s=times)
-
-    names = ("auto", "int8")
-    return replace(
-        material,
-        generation=[
-            generation(name, tokens=tokens, busy_s=tokens / rate, energy_wh=None)
-            for name, rate in zip(names, batch, strict=True)
-        ],
-        streams=[facts(name, seconds) for name, seconds in zip(names, stream, strict=True)],
+def untimed(number: int) -> Record:
+    """Return a record of an earlier run whose durations are not known."""
+    completion = Completion(text="pass", n_tokens=11, finish_reason="stop")
+    sample = Sample(
+        completion=completion, program_sha256="0" * 64, execution=Execution(status="passed", duration_s=0.01)
     )
+    return Record(recipe="int8", case=case(number), samples=(sample,))
+
+
+def test_percentiles_are_interpolated_between_closest_ranks() -> None:
+    found = percentiles([4.0, 1.0, 2.0, 3.0])
+
+    assert found is not None
+    assert (found.p50, found.p90, found.p99) == pytest.approx((2.5, 3.7, 3.97))
+    assert found.n == 4
+    assert percentiles([]) is None
+
+
+def test_costs_are_ratios_of_what_was_measured() -> None:
+    """Throughput is tokens over engine time, TPOT excludes the first token, energy is shared by solved problems."""
+    found = costs()
+
+    assert found.throughput == 100.0
+    assert found.wh_per_solved == pytest.approx(0.1 / 3)
+    assert found.tpot_s is not None
+    assert found.tpot_s.p50 == pytest.approx(0.05)
+    assert found.decode_s is not None
+    assert found.decode_s.p50 == pytest.approx(0.03)
+    assert found.stream_prompt_tokens == 8
+    assert (found.peak_memory_bytes, found.model_bytes, found.simulated) == (5000, 1500, False)
+
+
+def test_workers_are_added_up() -> None:
+    """Tokens, engine times and energy; one worker without a meter leaves the energy undefined."""
+    parts = [
+        generation("int8", tokens=100, busy_s=1.0, energy_wh=0.1),
+        generation("int8", tokens=50, busy_s=2.0, energy_wh=None),
+    ]
+    found = summarize_costs(INT8, TIMED, parts, ())
+
+    assert (found.new_tokens, found.busy_s, found.throughput) == (150, 3.0, 50.0)
+    assert found.energy == EnergyFacts(undefined="no meter")
+    assert found.wh_per_solved is None
+
+
+@pytest.mark.parametrize("saved", [1, 4], ids=["a part", "all"])
+def test_costs_of_generating_are_left_out_where_completions_are_of_an_earlier_run(saved: int) -> None:
+    """Generating the rest is not the cost of all problems, so no gate may compare it with a candidate's."""
+    found = costs([*(untimed(number) for number in range(saved)), *TIMED[saved:]])
+
+    assert (found.throughput, found.energy.energy_wh, found.wh_per_solved, found.tpot_s) == (None, None, None, None)
+    assert (found.new_tokens, found.peak_memory_bytes) == (0, None)
+    assert found.decode_s is not None
+
+
+def test_energy_of_scored_completions_is_not_shared_among_solved_problems() -> None:
+    """It went into both kinds, in unknown parts."""
+    assert (
+        costs(
+            [*TIMED, replace(scored("int8", 9, 0.5), samples=(*TIMED[0].samples, *scored("int8", 9, 0.5).samples))]
+        ).wh_per_solved
+        is None
+    )
+
+
+def slowdown(*, stream_s: tuple[float, float], throughput: tuple[float, float], tokens: int) -> Slowdown | None:
+    """Compare baseline and candidate, given in this order."""
+    found = {
+        name: replace(costs(), recipe=name, decode_s=percentiles([seconds]), throughput=rate, new_tokens=tokens)
+        for name, seconds, rate in zip(("auto", "int8"), stream_s, throughput, strict=True)
+    }
+    return mark_slower(found, ["int8"], "auto")["int8"].slower
 
 
 @pytest.mark.parametrize(
-    ("stream", "batch", "tokens", "said"),
+    ("stream_s", "throughput", "tokens", "slower"),
     [
-        (
-            (0.01, 0.02),
-            (100.0, 50.0),
-            200,
-            f"no speed-up on this device, slower than auto: {STREAM}; {BATCH}",
-        ),
-        ((0.01, 0.02), (100.0, 150.0), 200, f"slower than auto: {STREAM}"),
-        ((0.01, 0.005), (100.0, 50.0), 200, f"slower than auto: {BATCH}"),
-        ((0.01, 0.02), (100.0, 50.0), 199, f"slower than auto: {STREAM}"),
-        ((0.01, 0.005), (100.0, 50.0), 199, ""),
-        ((0.01, 0.0102), (100.0, 98.0), 200, ""),
-        ((0.01, 0.005), (100.0, 150.0), 200, ""),
+        ((0.01, 0.02), (100.0, 50.0), 200, (True, True)),
+        ((0.01, 0.02), (100.0, 150.0), 200, (True, False)),
+        ((0.01, 0.005), (100.0, 50.0), 200, (False, True)),
+        ((0.01, 0.02), (100.0, 50.0), 199, (True, False)),
+        ((0.01, 0.005), (100.0, 50.0), 199, None),
+        ((0.01, 0.0102), (100.0, 98.0), 200, None),
+        ((0.01, 0.005), (100.0, 150.0), 200, None),
     ],
     ids=["both", "stream", "batch", "short batch beside a slow stream", "short batch", "within 3 %", "faster"],
 )
-def test_a_native_recipe_says_where_it_is_slower(
-    material: SummaryInput, stream: tuple[float, float], batch: tuple[float, float], tokens: int, said: str
+def test_a_candidate_is_slower_by_more_than_three_percent(
+    stream_s: tuple[float, float], throughput: tuple[float, float], tokens: int, slower: tuple[bool, bool] | None
 ) -> None:
-    """No speed-up is claimed of a recipe that is slower both ways only."""
-    summary = summarize(timed(material, stream=stream, batch=batch, tokens=tokens))
-    shown = [line.text for line in lines(summary, (), output=Path())]
-
-    assert summary.efficiency["int8"].slower == said
-    assert report_dict(summary, ())["efficiency"]["int8"]["slower"] == said
-    assert [text for text in shown if "slower" in text] == ([f"  int8: {said}"] if said else [])
-
-
-@pytest.mark.parametrize("recipe", ["auto", "int8"])
-def test_a_simulated_recipe_is_neither_slower_nor_faster(material: SummaryInput, recipe: str) -> None:
-    """Its speed is that of floating point, whichever of the two it is."""
-    slow = simulating(timed(material, stream=(0.01, 0.02), batch=(100.0, 50.0), tokens=200), recipe)
-
-    assert summarize(slow).efficiency["int8"].slower == ""
-
-
-def test_simulated_numbers_are_marked_in_the_report(material: SummaryInput) -> None:
-    """A machine can tell them from a recipe's own."""
-    report = report_dict(summarize(simulating(material, "int8")), ())
-
-    assert {name: costs["simulated"] for name, costs in report["efficiency"].items()} == {"auto": False, "int8": True}
-    jsonschema.validate(report, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
-
-
-def test_a_simulated_recipe_shows_its_packed_size(material: SummaryInput) -> None:
-    """Its speed is in parentheses and its size is not, as the legend says."""
-    text = [line.text for line in lines(summarize(simulating(material, "int8")), (), output=Path())]
-
-    def cells(label: str) -> list[str]:
-        return next(line for line in text if line.startswith(f"  {label}")).removeprefix(f"  {label}").split()
-
-    assert cells("throughput, tokens/s") == ["50", "(100)"]
-    assert cells("model in memory") == ["4", "kB", "1.5", "kB", "packed"]
-    assert cells("peak memory of the process") == ["5", "kB", "(5", "kB)"]
-    assert (
-        "  (…) simulated: rounded, then computed in float; speed, peak memory and energy are not the recipe's" in text
+    """By a single stream, by the batch, or by both; a batch of fewer than 200 tokens is not compared."""
+    expected = slower and Slowdown(
+        baseline="auto", stream_s=stream_s if slower[0] else None, throughput=throughput if slower[1] else None
     )
 
-
-@pytest.mark.parametrize("saved", [3, 8], ids=["a part", "all"])
-def test_what_a_baseline_took_is_left_out_where_it_answered_before(material: SummaryInput, saved: int) -> None:
-    """The rest of its problems took less than all of the candidate's: no gate may set the two side by side."""
-    material = replace(material, run=replace(HEADER, saved_baseline={"started_at": "2026-01-30"}))
-    bare = [
-        untimed(record) if record.recipe == "auto" and number < saved else record
-        for number, record in enumerate(material.records)
-    ]
-    partial = summarize(replace(material, records=bare))
-
-    assert summarize(material).efficiency["auto"].energy.energy_wh == 0.4
-    costs = partial.efficiency["auto"]
-    assert (costs.throughput, costs.energy.energy_wh, costs.wh_per_solved, costs.tpot_s) == (None, None, None, None)
-    assert (costs.new_tokens, costs.peak_memory_bytes) == (0, None)
-    assert partial.efficiency["int8"].throughput == 100
-    said = [line.text for line in lines(partial, (), output=Path())]
-    assert any("auto: what generating took is left out" in text for text in said)
+    assert slowdown(stream_s=stream_s, throughput=throughput, tokens=tokens) == expected
 
 
-def untimed(record: Record) -> Record:
-    """Return a record as a saved baseline does without its costs."""
-    return replace(
-        record,
-        samples=tuple(
-            replace(sample, completion=replace(sample.completion, ttft_s=None, duration_s=None))
-            for sample in record.samples
-        ),
-    )
+@pytest.mark.parametrize("base", [{}, {"auto": replace(costs(), simulated=True)}], ids=["absent", "simulated"])
+def test_nothing_is_slower_than_a_baseline_without_a_speed_of_its_own(base: Mapping[str, Efficiency]) -> None:
+    slow = replace(costs(), decode_s=percentiles([9.0]))
+
+    assert mark_slower({**base, "int8": slow}, ["int8"], "auto")["int8"].slower is None

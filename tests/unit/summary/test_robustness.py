@@ -1,18 +1,16 @@
-"""Robustness by hand: twelve problems and three seeds, what is missing, halves, and a candidate beside a baseline."""
+"""Robustness of twelve problems under three seeds, missing cases, halves, and a candidate beside a baseline."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
-import jsonschema
 import pytest
 
 from pytest_qeval.perturb.perturbed_problems import HALF
-from pytest_qeval.report.json import SCHEMA_PATH, report_dict
 from pytest_qeval.schema import Estimate, Quantity, Record, Undefined
 from pytest_qeval.summary.results import Summary
-from pytest_qeval.summary.robust_results import ALL, RobustChange, RobustResult
+from pytest_qeval.summary.robust_comparison import RobustChange
+from pytest_qeval.summary.robustness import ALL, RobustResult
 from pytest_qeval.summary.summarize import SummaryInput, summarize
 from tests.unit.summary.builders import INT8, record
 from tests.unit.summary.perturbed import BASE, NOMINAL, OWN, TABS, TYPOS, WORDS, Outcomes, perturbed, robust_session
@@ -44,7 +42,7 @@ def numbers(material: SummaryInput, recipe: str = "int8", scope: str = ALL) -> t
 
 @pytest.mark.parametrize("scope", ["typos", "docstring", ALL])
 def test_the_worst_of_all_seeds_counts(scope: str) -> None:
-    """Ten solved of twelve: the baseline keeps nine of them, the candidate seven; a gain in one seed keeps nothing."""
+    """Of ten solved the baseline keeps nine, the candidate seven; a gain in one seed keeps nothing."""
     material = robust_session(BASE, OWN)
 
     assert numbers(material, "auto", scope) == pytest.approx((10 / 12, 9 / 12, 1 / 10, 2 / 12, 1 / 12, 1 / 12))
@@ -53,19 +51,19 @@ def test_the_worst_of_all_seeds_counts(scope: str) -> None:
 
 
 def test_a_candidate_is_set_beside_the_baseline() -> None:
-    """Its drop is twenty points higher; who loses what both solve nominal is told by name."""
+    """Its drop is twenty points higher; problems that both solve nominally and one loses are named."""
     change = change_of(summarize(robust_session(BASE, OWN)))
 
-    assert value(change.increase) == pytest.approx(0.3 - 0.1)
-    assert value(change.delta) == pytest.approx(7 / 12 - 9 / 12)
+    assert value(change.drop_increase) == pytest.approx(0.3 - 0.1)
+    assert value(change.robust_pass_delta) == pytest.approx(7 / 12 - 9 / 12)
     assert (change.broken, change.mended) == (("micro/0", "micro/8"), ())
-    assert change.p == pytest.approx(0.5)  # two of two flips, two-sided
+    assert change.mcnemar_p == pytest.approx(0.5)  # two of two flips, two-sided
     assert (change.baseline, change.margin, change.evidence) == ("auto", 0.03, "unproven")
 
 
 @pytest.mark.parametrize(("ours", "theirs", "expected"), [(OWN, BASE, "not worse"), (BASE, OWN, "worse")])
 def test_evidence_is_about_an_increase_of_the_drop(ours: Outcomes, theirs: Outcomes, expected: str) -> None:
-    """Losing more is worse: forty times the problems make of a hint a proof, in the right direction."""
+    """Losing more is worse: with forty times the problems it is proven, in the right direction."""
 
     def often(outcomes: Outcomes) -> Outcomes:
         return {name: [letters * 40 for letters in seeds] for name, seeds in outcomes.items()}
@@ -84,17 +82,17 @@ def test_nominal_results_stay_what_they_are() -> None:
 
 
 def test_a_problem_whose_worst_is_not_known_is_left_out() -> None:
-    """A lost answer might have been the one that failed: it is missing, and no problem is kept without it."""
+    """A lost case might have failed: it is missing, and its problem is left out."""
     lost = {"": [NOMINAL], "typos": [" +++++++++--", "++++++++++--", "++++++++++--"]}
     summary = summarize(robust_session(BASE, lost))
 
     assert (result_of(summary).problems, result_of(summary).missing) == (11, 1)
     assert value(result_of(summary).means[1].robust) == pytest.approx(9 / 11)
-    assert change_of(summary).increase.n == 11  # type: ignore[union-attr]
+    assert change_of(summary).drop_increase.n == 11  # type: ignore[union-attr]
 
 
-def test_a_problem_without_its_nominal_answer_is_left_out() -> None:
-    """There is nothing to compare with; the benchmark's own result says that it is missing."""
+def test_a_problem_without_its_nominal_case_is_left_out() -> None:
+    """There is nothing to compare with; the benchmark's own result counts it as missing."""
     lost = {**OWN, "": [" " + NOMINAL[1:]]}
     summary = summarize(robust_session(BASE, lost))
 
@@ -102,21 +100,21 @@ def test_a_problem_without_its_nominal_answer_is_left_out() -> None:
     assert [one.missing for one in summary.results] == [0, 1]
 
 
-def test_deselected_nominal_cases_leave_nothing_to_say() -> None:
-    """As `-k` may do: no number, and a reason."""
+def test_without_nominal_cases_nothing_is_defined() -> None:
+    """As after `-k`: no number, but a reason."""
     alone = {"typos": OWN["typos"]}
     summary = summarize(robust_session(alone, alone))
 
-    assert (result_of(summary).asked, result_of(summary).unpaired, result_of(summary).missing) == (36, 36, 0)
+    assert (result_of(summary).planned, result_of(summary).unpaired, result_of(summary).missing) == (36, 36, 0)
     assert result_of(summary).means[1].drop == Undefined(reason="no problem was evaluated")
-    assert change_of(summary).increase == Undefined(reason="no problem was evaluated under both recipes")
+    assert change_of(summary).drop_increase == Undefined(reason="no problem was evaluated under both recipes")
 
 
-def test_other_questions_on_the_two_sides_are_not_compared() -> None:
-    """Neither where the candidate was asked more, nor where a perturbation made something else of the problem then."""
+def test_problems_with_different_prompts_are_not_compared() -> None:
+    """Either the candidate has more perturbed prompts, or a perturbation made another prompt in an earlier run."""
     fewer = {**BASE, "typos": [*BASE["typos"][:2], "++++++++.+--"]}
     change = change_of(summarize(robust_session(fewer, OWN)))
-    assert (change.broken, change.increase.n) == (("micro/0",), 11)  # type: ignore[union-attr]
+    assert (change.broken, change.drop_increase.n) == (("micro/0",), 11)  # type: ignore[union-attr]
 
     material = robust_session(BASE, OWN)
     other = [
@@ -130,14 +128,14 @@ HALVES: Outcomes = {"": ["++--"], HALF: ["+++-"], "tabs": ["+-+-"]}
 
 
 def test_half_a_solution_is_the_measure_of_half_a_solution() -> None:
-    """Of three that are solved with half given, tabs lose one; what is asked in full does not matter."""
+    """Of three that are solved with half given, tabs lose one; the full form does not matter."""
     material = robust_session(HALVES, HALVES, [TABS])
 
     assert numbers(material, scope="tabs")[:3] == pytest.approx((3 / 4, 2 / 4, 1 / 3))
 
 
-def test_over_both_forms_both_nominal_answers_count() -> None:
-    """A problem is solved nominal where it is in every form that was perturbed."""
+def test_over_both_forms_both_nominal_cases_count() -> None:
+    """A problem is solved nominally if it is solved in every form that was perturbed."""
     both = {**HALVES, "words": ["-+++"]}
     material = robust_session(both, both, [TABS, WORDS])
 
@@ -146,15 +144,15 @@ def test_over_both_forms_both_nominal_answers_count() -> None:
 
 
 def test_what_passes_in_its_own_form_gains_nothing() -> None:
-    """Solved in full and not half-given, and so perturbed: nothing has changed."""
+    """Solved in full and not with half given, and the same when perturbed: nothing has changed."""
     either = {"": ["+"], HALF: ["-"], "tabs": ["-"], "words": ["+"]}
     means = result_of(summarize(robust_session(either, either, [TABS, WORDS]))).means[1]
 
     assert [value(getattr(means, name)) for name in ("nominal", "relative", "lost", "gained")] == [0, 0, 0, 0]
 
 
-def test_a_lost_half_given_answer_is_missing() -> None:
-    """Nobody else counts it, and a gate must not pass over it."""
+def test_a_lost_half_given_case_is_missing() -> None:
+    """No other result counts it, and a gate must not ignore it."""
     lost = {**HALVES, HALF: [" ++-"]}
     result = result_of(summarize(robust_session(HALVES, lost, [TABS])))
 
@@ -166,7 +164,7 @@ def test_perturbations_and_categories_are_corrected_apart() -> None:
     base = {"": ["+" * 12], HALF: ["+" * 12], "typos": ["+" * 12], "words": ["+" * 12], "tabs": ["+" * 12]}
     own = {**base, "typos": ["-" * 6 + "+" * 6], "words": ["-" + "+" * 11]}
     summary = summarize(robust_session(base, own, [TYPOS, WORDS, TABS]))
-    found = {one.scope: (one.p, one.p_adjusted) for one in summary.robust_changes}
+    found = {one.scope: (one.mcnemar_p, one.mcnemar_p_adjusted) for one in summary.robust_changes}
 
     six = 2 / 2**6
     assert found["typos"] == pytest.approx((six, 3 * six))
@@ -177,7 +175,7 @@ def test_perturbations_and_categories_are_corrected_apart() -> None:
 
 
 def test_the_control_is_not_corrected_for() -> None:
-    """It is no candidate: with it beside them, candidates keep their p-values, and it keeps its own."""
+    """It is not a candidate: candidates keep their p-values, and it keeps its own."""
     material = robust_session(BASE, OWN)
     again = [replace(one, recipe="control") for one in material.records if one.recipe == "int8"]
     control = replace(
@@ -189,20 +187,19 @@ def test_the_control_is_not_corrected_for() -> None:
     )
 
     changes = [change_of(summarize(control), scope, name) for scope in ("typos", ALL) for name in ("control", "int8")]
-    assert [(one.p, one.p_adjusted) for one in changes] == [(0.5, 0.5)] * 4
+    assert [(one.mcnemar_p, one.mcnemar_p_adjusted) for one in changes] == [(0.5, 0.5)] * 4
 
 
-def test_without_facts_nothing_is_said() -> None:
-    """A run may be interrupted before anybody has told what was perturbed."""
+def test_without_facts_there_are_no_results() -> None:
+    """A run may be interrupted before the facts about perturbations arrive."""
     material = replace(robust_session(BASE, OWN), perturbations={})
     summary = summarize(material)
 
     assert (summary.robust_results, summary.robust_changes) == ((), ())
-    assert report_dict(summary, ())["robustness"] == {}
 
 
 def test_without_a_baseline_nothing_is_compared() -> None:
-    """What a recipe loses is said all the same."""
+    """A recipe's own losses are reported all the same."""
     summary = summarize(replace(robust_session(BASE, OWN), baseline=None))
 
     assert summary.robust_changes == ()
@@ -210,7 +207,7 @@ def test_without_a_baseline_nothing_is_compared() -> None:
 
 
 def test_several_samples_are_estimated_like_pass_at_k() -> None:
-    """One of two samples passes whatever is done: half a problem is kept, and pass@2 would be all of it."""
+    """One of two samples passes under every perturbation: half of the problem is kept at pass@1."""
     material = robust_session({"": ["++"], "typos": ["++"]}, {"": ["++"], "typos": ["++"]})
 
     texts = {"": "++", "typos": "+-"}
@@ -240,34 +237,12 @@ def test_two_benchmarks_do_not_mix() -> None:
     )
     changes = {one.benchmark: one for one in summarize(both).robust_changes if one.scope == ALL}
 
-    assert value(changes["micro"].increase) == pytest.approx(0.2)
-    assert value(changes["other"].increase) == 0
-
-
-def test_the_report_has_every_number() -> None:
-    """By benchmark, recipe and scope, in the shape that the schema promises."""
-    invalid = replace(TYPOS, invalid=1, reasons={"micro/7-typos-s1": "it does not compile"})
-    summary = summarize(robust_session({**BASE, **HALVES_OF_12}, {**OWN, **HALVES_OF_12}, [invalid, TABS]))
-    report = report_dict(summary, ())
-    jsonschema.validate(report, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
-    section = report["robustness"]["micro"]["int8"]
-
-    assert list(section) == ["typos", "tabs", "docstring", "format", ALL]
-    typos = section["typos"]
-    assert typos["robust_drop@1"]["value"] == pytest.approx(0.3)
-    assert [typos[name] for name in ("applied", "unchanged", "repeated", "invalid")] == [12, 2, 1, 1]
-    assert (typos["category"], typos["seeds"], typos["invalid_cases"]) == ("docstring", 3, invalid.reasons)
-    assert typos["comparison"]["drop_increase"]["value"] == pytest.approx(0.2)
-    assert typos["comparison"]["broken"] == ["micro/0", "micro/8"]
-    assert (section[ALL]["category"], section[ALL]["applied"]) == (None, 24)
-    assert report["robustness"]["micro"]["auto"]["typos"]["comparison"] is None
-
-
-HALVES_OF_12: Outcomes = {HALF: [NOMINAL], "tabs": [NOMINAL]}
+    assert value(changes["micro"].drop_increase) == pytest.approx(0.2)
+    assert value(changes["other"].drop_increase) == 0
 
 
 def test_examples_are_of_the_problems_that_broke_most() -> None:
-    """One case each, at most three, with both diffs; only what the baseline keeps under the same perturbation."""
+    """One case each, at most three, with both diffs; only cases that the baseline solves."""
     base = {"": ["+" * 6], "typos": ["+" * 6] * 3}
     own = {"": ["+" * 6], "typos": ["-" * 5 + "+", "++-+++", "++-+-+"]}
     change = change_of(summarize(robust_session(base, own)))
@@ -279,17 +254,17 @@ def test_examples_are_of_the_problems_that_broke_most() -> None:
     assert change_of(summarize(robust_session(base, own)), "typos").examples == ()
 
 
-def test_of_a_chat_answer_the_question_is_not_shown_again() -> None:
-    """It repeats the docstring, whose difference is that of the prompt; what a model made of it is what counts."""
+def test_docstrings_of_a_chat_model_are_left_out_of_the_diff() -> None:
+    """Its program repeats the docstring of the prompt, which has a diff of its own."""
 
-    def answered(made: Record, text: str, returned: str) -> Record:
+    def with_program(made: Record, text: str, returned: str) -> Record:
         (sample,) = made.samples
         function = f'def f(n):\n    """{text}\n\n    More.\n    """\n    return {returned}'
         program = f"    pass\n\n\ndel f\n\n\nimport math\n\n\n{function}"
         return replace(made, samples=(replace(sample, extracted=program),))
 
     session = robust_session({"": ["+"], "typos": ["+"]}, {"": ["+"], "typos": ["-"]})
-    records = [answered(one, one.prompt_diff or "Square.", one.prompt_diff or "n * n") for one in session.records]
+    records = [with_program(one, one.prompt_diff or "Square.", one.prompt_diff or "n * n") for one in session.records]
     (example,) = change_of(summarize(replace(session, records=records))).examples
 
     changed = [line for line in example.completion_diff.splitlines() if not line.startswith(("---", "+++", "@@"))]

@@ -3,52 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import replace
 
-import pytest
-
-from pytest_qeval.facts import SensitivityFacts, StreamFacts
+from pytest_qeval.facts import BenchmarkFacts, GateDecision
 from pytest_qeval.records.collector import Collector, Roles
-from pytest_qeval.schema import Case, Json
+from pytest_qeval.records.messages import Message
+from pytest_qeval.schema import Case
 from pytest_qeval.verdict.conclude import Verdict
 from pytest_qeval.verdict.conclude import conclude as verdict_on
 from pytest_qeval.verdict.gates.grammar import parse_gate
-from tests.unit.summary.builders import BASELINE, HEADER, INT8, case, divergence, generation, record
+from tests.unit.summary.builders import BASELINE, HEADER, INT8, case, generation, record
 
 BASE, OWN = "++++----", "+++-+--t"
 PLANNED = [(recipe, case(number)) for recipe in ("auto", "int8") for number in range(8)]
-DECISION: Json = {
-    "type": "decision",
-    "gate": "regressed <= 0",
-    "recipe": "int8",
-    "benchmark": "micro",
-    "outcome": "fail",
-    "evidence": "unproven",
-    "reason": "broken whatever the others bring, after 4 of 8 problems",
-}
+DECISION = GateDecision(
+    gate="regressed <= 0",
+    recipe="int8",
+    benchmark="micro",
+    outcome="fail",
+    evidence="unproven",
+    reason="broken whatever the others bring, after 4 of 8 problems",
+)
 
 
-def messages(own: str = OWN) -> list[Json]:
-    """Return what a session is told about two recipes; a blank is a case without a record."""
+def messages(own: str = OWN) -> list[Message]:
+    """Return the messages about two recipes; a blank is a case without a record."""
     return [
-        {"type": "benchmark", "name": "micro", "version": "1", "sha256": "ab", "problems": 8},
-        {"type": "recipe", **asdict(BASELINE)},
-        {"type": "recipe", **asdict(INT8)},
-        *(record("auto", number, letter).to_dict() for number, letter in enumerate(BASE)),
-        *(record("int8", number, letter).to_dict() for number, letter in enumerate(own) if letter != " "),
-        {"type": "generation", **asdict(generation("int8", tokens=100, busy_s=2.0, energy_wh=0.4))},
+        BenchmarkFacts(name="micro", version="1", sha256="ab", problems=8),
+        BASELINE,
+        INT8,
+        *(record("auto", number, letter) for number, letter in enumerate(BASE)),
+        *(record("int8", number, letter) for number, letter in enumerate(own) if letter != " "),
+        generation("int8", tokens=100, busy_s=2.0, energy_wh=0.4),
     ]
 
 
 def conclude(
-    told: Sequence[Json],
+    received: Sequence[Message],
     *gates: str,
     candidates: tuple[str, ...] = ("int8",),
     planned: Sequence[tuple[str, Case]] = PLANNED,
     require_proof: bool = False,
 ) -> Verdict:
     collector = Collector()
-    for message in told:
+    for message in received:
         collector.add(message)
     return verdict_on(
         collector,
@@ -61,60 +59,24 @@ def conclude(
     )
 
 
-@pytest.mark.parametrize(
-    ("roles", "recipes"),
-    [
-        (Roles(candidates=("int8", "w4a16"), baseline="auto"), ("auto", "int8", "w4a16")),
-        (Roles(candidates=("int8",), baseline="auto", control="control"), ("auto", "control", "int8")),
-        (Roles(candidates=("int8",), baseline=None), ("int8",)),
-        (Roles(candidates=("auto", "int8"), baseline="auto"), ("auto", "int8")),
-    ],
-)
-def test_the_baseline_comes_first(roles: Roles, recipes: tuple[str, ...]) -> None:
-    """Then its second run, then the candidates in the user's order; no name twice."""
-    assert roles.recipes == recipes
-
-
 def test_the_order_of_messages_does_not_matter() -> None:
-    """Workers tell them as they come; the conclusion is the same to the last digit."""
-    told = messages()
-    for shift in range(1, len(told)):
-        turned = told[shift:] + told[:shift]
-        assert conclude(turned, "pass@1 drop <= 2pt") == conclude(told, "pass@1 drop <= 2pt")
+    """Workers send them as they come; the conclusion is the same to the last digit."""
+    received = messages()
+    for shift in range(1, len(received)):
+        turned = received[shift:] + received[:shift]
+        assert conclude(turned, "pass@1 drop <= 2pt") == conclude(received, "pass@1 drop <= 2pt")
 
 
-def test_recipes_are_told_in_the_order_of_the_parties() -> None:
+def test_recipes_are_in_the_order_of_their_roles() -> None:
     """Whoever was loaded first: a report has the baseline first."""
     assert list(conclude(messages()[::-1]).summary.recipes) == ["auto", "int8"]
 
 
 def test_the_last_record_of_a_case_counts() -> None:
-    """A case that a replaced worker asks again is answered once."""
-    again = record("int8", 3, "+").to_dict()
+    """A case that a replaced worker runs again counts once."""
+    again = record("int8", 3, "+")
 
     assert conclude([*messages(), again]).summary.comparisons[0].regressed == ()
-
-
-def test_a_message_of_an_unknown_kind_is_left_alone() -> None:
-    """A journal of a later version is still of use."""
-    assert conclude([*messages(), {"type": "weather", "rain": True}]) == conclude(messages())
-
-
-def test_every_kind_of_fact_is_kept_by_recipe() -> None:
-    """What was told comes back as what it was before it became plain values."""
-    stream = StreamFacts(recipe="int8", prompt_tokens=8, new_tokens=2, prefill_s=(0.1,), decode_s=(0.02,))
-    sensitivity = SensitivityFacts(recipe="int8", texts=1, tokens=9, duration_s=1.0, blocks=())
-    compared = divergence().facts
-    collector = Collector()
-    for kind, facts in (("stream", stream), ("sensitivity", sensitivity), ("divergence", compared)):
-        collector.add({"type": kind, **asdict(facts)})
-    scores = {"type": "scores", "recipe": "auto", "benchmark": "micro", "k": 32}
-    collector.add(scores)
-
-    assert collector.streams == [stream]
-    assert collector.sensitivity == {"int8": sensitivity}
-    assert collector.divergence == {"int8": compared}
-    assert collector.scores == {("auto", "micro"): scores}
 
 
 def test_a_gate_decides_the_verdict() -> None:
@@ -132,18 +94,18 @@ def test_a_gates_drop_is_the_margin_of_the_evidence() -> None:
     assert conclude(messages()).summary.comparisons[0].margin == 0.02
 
 
-def test_what_was_not_asked_after_a_decision_is_not_missing() -> None:
+def test_what_was_not_run_after_a_decision_is_not_missing() -> None:
     """The plan shrinks by it, the gate ends as it was decided, and the report can say why."""
     verdict = conclude([*messages("+++-    "), DECISION], "regressed <= 0")
 
     assert (verdict.summary.planned, verdict.summary.missing) == (12, 0)
-    assert verdict.summary.decided == {("int8", "micro"): DECISION["reason"]}
-    assert [(gate.outcome, gate.reason) for gate in verdict.gates] == [("fail", DECISION["reason"])]
+    assert verdict.summary.decided == {("int8", "micro"): DECISION.reason}
+    assert [(gate.outcome, gate.reason) for gate in verdict.gates] == [("fail", DECISION.reason)]
 
 
-def test_what_was_not_asked_without_a_decision_is_missing() -> None:
+def test_what_was_not_run_without_a_decision_is_missing() -> None:
     """Of the same recipe on another benchmark, or of another recipe: a decision is about one of each."""
-    other = {**DECISION, "benchmark": "humaneval"}
+    other = replace(DECISION, benchmark="humaneval")
     verdict = conclude([*messages("+++-    "), other], "regressed <= 1")
 
     assert (verdict.summary.planned, verdict.summary.missing) == (16, 4)
@@ -158,7 +120,7 @@ def test_a_gate_that_was_not_decided_is_judged_by_what_there_is() -> None:
 
 
 def test_a_candidate_that_was_never_loaded_breaks_its_gate() -> None:
-    """Silence must not pass for success."""
+    """A missing result must not pass for success."""
     verdict = conclude(messages(), "regressed <= 8", candidates=("int8", "w4a16"))
 
     assert {gate.recipe: gate.outcome for gate in verdict.gates} == {"int8": "pass", "w4a16": "fail"}

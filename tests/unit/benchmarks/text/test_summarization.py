@@ -16,7 +16,7 @@ from build_summarization.pairs import N_PAIRS, choose
 from pytest_qeval.benchmarks.text import summarization
 from pytest_qeval.benchmarks.text.summarization import PATH, SHA256, SUMMARIZATION
 from pytest_qeval.errors import DataError
-from pytest_qeval.quantize.corpus import _stdlib_functions
+from pytest_qeval.quantize.corpus import stdlib_functions
 from pytest_qeval.quantize.overlap import find_overlap
 
 STDLIB = Path(sysconfig.get_path("stdlib"))
@@ -108,4 +108,4 @@ def test_no_recipe_is_calibrated_on_them() -> None:
     """Whatever the seed: not one text of the default calibration overlaps with a problem."""
     problems = [(row["task_id"], row["code"] + row["reference"]) for row in ROWS]
 
-    assert find_overlap(_stdlib_functions(STDLIB), problems) is None
+    assert find_overlap(stdlib_functions(STDLIB), problems) is None

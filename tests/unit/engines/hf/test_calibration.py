@@ -17,12 +17,12 @@ from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.engines.hf.loading import load
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.errors import EngineError, RecipeError
-from pytest_qeval.quantize.catalogue import find_recipe
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.kernels.activations import StaticRange
 from pytest_qeval.quantize.kernels.clip import clip_histogram
 from pytest_qeval.quantize.kernels.observers import Histogram
-from pytest_qeval.quantize.places import Place, find_places
+from pytest_qeval.quantize.layers import LayerPlan, find_linear_layers
+from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.quantize.recipe import CalibrationPlan, Recipe
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 
@@ -87,11 +87,11 @@ def one_by_one(model: Any, sequences: Sequence[torch.Tensor]) -> dict[str, Histo
     histograms: dict[str, Histogram] = {}
     hooks = []
 
-    def hook(place: Place) -> Any:
+    def hook(place: LayerPlan) -> Any:
         histogram = histograms.setdefault(place.name, Histogram())
-        return place.find(model).register_forward_pre_hook(lambda _, inputs: histogram.add(inputs[0]))
+        return place.module(model).register_forward_pre_hook(lambda _, inputs: histogram.add(inputs[0]))
 
-    hooks = [hook(place) for place in find_places(model)]
+    hooks = [hook(place) for place in find_linear_layers(model)]
     with torch.inference_mode():
         for ids in sequences:
             model(input_ids=ids, use_cache=False)

@@ -17,8 +17,8 @@ from pytest_qeval.engines.sources import resolve
 from pytest_qeval.errors import EngineError
 from pytest_qeval.measure.divergence_facts import divergence_facts
 from pytest_qeval.quantize.builtin import AUTO
-from pytest_qeval.quantize.catalogue import find_recipe
 from pytest_qeval.quantize.corpus import CalibrationTexts
+from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 from tests.unit.tiny_seq2seq import CONTEXT, FAMILIES, make_tiny, save_tiny
 

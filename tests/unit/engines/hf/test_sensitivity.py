@@ -13,8 +13,8 @@ from pytest_qeval.engines.sources import resolve
 from pytest_qeval.errors import RecipeError
 from pytest_qeval.facts import SensitivityFacts
 from pytest_qeval.quantize.apply import quantize_
-from pytest_qeval.quantize.catalogue import find_recipe
 from pytest_qeval.quantize.corpus import calibration_texts
+from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.settings import ModelSettings
 
 SOLUTIONS = [("def add(a, b):\n", "    return a + b\n"), ("def first(items):\n", "    return items[0]\n")]

@@ -23,12 +23,12 @@ from pytest_qeval.engines.hf.loading import Loaded, load
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.errors import ModelSourceError, RecipeError, UsageError
 from pytest_qeval.quantize.builtin import AS_IS
-from pytest_qeval.quantize.catalogue import find_recipe
 from pytest_qeval.quantize.checkpoints import export as export_module
+from pytest_qeval.quantize.checkpoints.atomic_folder import replace_folder
 from pytest_qeval.quantize.checkpoints.export import Exporter
-from pytest_qeval.quantize.checkpoints.exported import read_checkpoint
-from pytest_qeval.quantize.checkpoints.folders import take_place
+from pytest_qeval.quantize.checkpoints.reader import read_checkpoint
 from pytest_qeval.quantize.corpus import CalibrationTexts
+from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.quantize.recipe import EXPORT_FILE, Recipe
 from pytest_qeval.settings import ModelSettings
 
@@ -233,7 +233,13 @@ def test_other_architectures_come_back_too(
 ) -> None:
     """Biases, tied and untied output layers, transposed weights, and groups that do not divide a row."""
     path = random_models[f"{family}, {dtype}"]
-    first = load_as(path, find_recipe(scheme), export=tmp_path / "out")
+    try:
+        first = load_as(path, find_recipe(scheme), export=tmp_path / "out")
+    except RuntimeError as error:
+        if "pack_vnni2" not in str(error):
+            raise
+        # torch 2.13 with ATEN_CPU_CAPABILITY=default on a CPU with AMX
+        pytest.skip("torch cannot compute attention in bfloat16 for this setting of the CPU")
     again = load_as(tmp_path / "out", AS_IS)
     assert torch.equal(logits(again.model), logits(first.model))
     assert again.quantization.layers == first.quantization.layers
@@ -374,7 +380,7 @@ def test_two_exports_at_once_both_end_well(tmp_path: Path) -> None:
             made.mkdir()
             for name in (EXPORT_FILE, "a", "b"):
                 (made / name).write_text(f"{at}", encoding="utf-8")
-            take_place(made, tmp_path / "out", mark=EXPORT_FILE)
+            replace_folder(made, tmp_path / "out", mark=EXPORT_FILE)
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(take, range(3)))

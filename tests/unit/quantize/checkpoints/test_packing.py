@@ -7,8 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_qeval.quantize.checkpoints import packing
-from pytest_qeval.quantize.checkpoints.packing import pack, unpack
+from pytest_qeval.quantize.checkpoints.packing import pack_int32, unpack_int32
 
 
 def random_values(rows: int, columns: int, bits: int, *, seed: int = 0) -> torch.Tensor:
@@ -23,9 +22,9 @@ def random_values(rows: int, columns: int, bits: int, *, seed: int = 0) -> torch
 def test_what_is_packed_comes_back(bits: int, rows: int, columns: int, seed: int) -> None:
     """Of any width, no rows and no columns included, in as few words as hold it."""
     values = random_values(rows, columns, bits, seed=seed)
-    words = pack(values, bits)
+    words = pack_int32(values, bits)
     assert (words.dtype, tuple(words.shape)) == (torch.int32, (rows, -(-columns * bits // 32)))
-    assert torch.equal(unpack(words, bits, columns), values)
+    assert torch.equal(unpack_int32(words, bits, columns), values)
 
 
 @pytest.mark.parametrize("bits", range(2, 9))
@@ -33,29 +32,19 @@ def test_the_extremes_come_back(bits: int) -> None:
     """The highest bit of a word is no sign: a row of the largest value, and one of the smallest."""
     half = 1 << (bits - 1)
     values = torch.tensor([[half - 1] * 33, [-half] * 33], dtype=torch.int8)
-    assert torch.equal(unpack(pack(values, bits), bits, 33), values)
+    assert torch.equal(unpack_int32(pack_int32(values, bits), bits, 33), values)
 
 
 def test_the_lowest_bits_come_first() -> None:
     """A value v is stored as v + 8: eight of four bits fill a word, the first at its low end."""
-    assert pack(torch.arange(-8, 0, dtype=torch.int8).reshape(1, 8), 4).tolist() == [[0x76543210]]
+    assert pack_int32(torch.arange(-8, 0, dtype=torch.int8).reshape(1, 8), 4).tolist() == [[0x76543210]]
 
 
 def test_a_value_may_lie_across_two_words() -> None:
     """The eleventh value of three bits has two bits in the first word, and one in the second."""
     values = torch.full((1, 11), -4, dtype=torch.int8)
     values[0, 10] = 3  # stored as 0b111
-    assert pack(values, 3).tolist() == [[-(2**30), 1]]
-
-
-@pytest.mark.parametrize("bits", [3, 8])
-def test_rows_that_are_packed_in_pieces_are_the_same(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pieces save memory, and change nothing."""
-    values = random_values(7, 13, bits)
-    words = pack(values, bits)
-    monkeypatch.setattr(packing, "_CHUNK_ELEMENTS", 2 * 13)
-    assert torch.equal(pack(values, bits), words)
-    assert torch.equal(unpack(words, bits, 13), values)
+    assert pack_int32(values, 3).tolist() == [[-(2**30), 1]]
 
 
 @pytest.mark.parametrize("columns", [1, 31, 64, 100])
@@ -67,6 +56,6 @@ def test_the_words_are_those_of_compressed_tensors(bits: int, columns: int) -> N
         reason="the package compressed-tensors is not installed",
     )
     values = random_values(5, columns, bits)
-    words = pack(values, bits)
+    words = pack_int32(values, bits)
     assert torch.equal(words, helpers.pack_to_int32(values, bits))
-    assert torch.equal(helpers.unpack_from_int32(words, bits, values.shape), unpack(words, bits, columns))
+    assert torch.equal(helpers.unpack_from_int32(words, bits, values.shape), unpack_int32(words, bits, columns))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from unittest import mock
@@ -17,9 +18,11 @@ from pytest_qeval.quantize.kernels import int8_product as kernels
 from pytest_qeval.quantize.kernels.activations import ActivationQuantizer, StaticRange
 from pytest_qeval.quantize.kernels.grid import quantize_rows
 from pytest_qeval.quantize.kernels.int8_product import (
+    FloatKernel,
     Int8Kernel,
     IntMmKernel,
     OneDnnKernel,
+    int_mm_is_exact,
     kernel_for,
     onednn_is_exact,
 )
@@ -28,7 +31,12 @@ from pytest_qeval.quantize.kernels.weights import QuantizedWeight, quantize_weig
 from pytest_qeval.quantize.recipe import ActivationScheme, WeightScheme
 
 needs_onednn = pytest.mark.skipif(not onednn_is_exact(), reason="no exact oneDNN int8 product on this CPU")
-KERNELS = [pytest.param(OneDnnKernel, marks=needs_onednn, id="onednn"), pytest.param(IntMmKernel, id="int_mm")]
+needs_int_mm = pytest.mark.skipif(not int_mm_is_exact(), reason="torch._int_mm saturates on this CPU")
+KERNELS = [
+    pytest.param(OneDnnKernel, marks=needs_onednn, id="onednn"),
+    pytest.param(IntMmKernel, marks=needs_int_mm, id="int_mm"),
+    pytest.param(FloatKernel, id="float"),
+]
 MakeKernel = Callable[[torch.Tensor, torch.Tensor], Int8Kernel]
 SIZES = st.integers(1, 70)
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
@@ -53,7 +61,7 @@ def quantized(weight: torch.Tensor, scheme: WeightScheme | None = None) -> Quant
 
 def int8(weight: torch.Tensor, bias: torch.Tensor | None = None, scheme: ActivationScheme = TOKEN) -> Int8Linear:
     """Quantize one layer."""
-    return Int8Linear.together([quantized(weight)], [bias], quantizer(scheme))[0]
+    return Int8Linear.fuse([quantized(weight)], [bias], quantizer(scheme))[0]
 
 
 def assert_exact(
@@ -124,7 +132,7 @@ def test_a_layer_agrees_with_integer_arithmetic(
     x = decorated(torch.randn(rows, columns, generator=rng).to(dtype), data.draw(st.sampled_from(KINDS)))
     given_bias = bias if data.draw(st.booleans()) else None
     with mock.patch.object(linear, "kernel_for", make):
-        (layer,) = Int8Linear.together([integers], [given_bias], quantizer(scheme))
+        (layer,) = Int8Linear.fuse([integers], [given_bias], quantizer(scheme))
     assert_exact(layer(x), x, integers, given_bias, scheme)
 
 
@@ -183,11 +191,9 @@ def test_leading_dimensions_are_kept(shape: tuple[int, ...], kind: str, *, symme
 
 def test_weights_need_not_be_contiguous() -> None:
     x, weight = torch.randn(6, 8), torch.randn(8, 5).T
-    for make in (kernel_for, IntMmKernel):
+    for make in (kernel_for, FloatKernel):
         with mock.patch.object(linear, "kernel_for", make):
-            (layer,) = Int8Linear.together(
-                [quantize_weight(weight.bfloat16(), WeightScheme(bits=8))], [None], quantizer()
-            )
+            (layer,) = Int8Linear.fuse([quantize_weight(weight.bfloat16(), WeightScheme(bits=8))], [None], quantizer())
         assert_exact(layer(x), x, quantized(weight.bfloat16()), None, TOKEN)
 
 
@@ -198,89 +204,106 @@ def test_long_inputs_are_computed_in_chunks(kind: str, monkeypatch: pytest.Monke
     layer = int8(torch.randn(9, 12), torch.randn(9), replace(SCHEMES[kind], symmetric=symmetric))
     x = torch.randn(23, 12) * torch.arange(1.0, 24).unsqueeze(1)
     whole = layer(x)
-    monkeypatch.setattr(linear, "_CHUNK_ELEMENTS", 5 * 12)
+    monkeypatch.setattr(linear, "CHUNK_ELEMENTS", 5 * 12)
     assert torch.equal(layer(x.clone()), whole)
 
 
 @pytest.mark.parametrize("bits", range(2, 9))
 def test_weights_of_few_bits_are_held_and_multiplied_as_int8(bits: int) -> None:
     weight, x = quantized(torch.randn(64, 32), WeightScheme(bits=bits)), torch.randn(3, 32)
-    (layer,) = Int8Linear.together([weight], [None], quantizer())
+    (layer,) = Int8Linear.fuse([weight], [None], quantizer())
     assert layer.weight_bytes >= 64 * 32 + 4 * 64
     assert_exact(layer(x), x, weight, None, TOKEN)
 
 
-def make_siblings(scheme: ActivationScheme = TOKEN) -> tuple[list[nn.Linear], list[Int8Linear]]:
+def make_fused(scheme: ActivationScheme = TOKEN) -> tuple[list[nn.Linear], list[Int8Linear]]:
     """Quantize three layers together, one of them with a bias."""
     layers = [nn.Linear(12, 20), nn.Linear(12, 4, bias=False), nn.Linear(12, 7, bias=False)]
     weights, biases = [quantized(layer.weight) for layer in layers], [layer.bias for layer in layers]
-    return layers, Int8Linear.together(weights, biases, quantizer(scheme))
+    return layers, Int8Linear.fuse(weights, biases, quantizer(scheme))
 
 
 @pytest.mark.parametrize("symmetric", [True, False], ids=["sym", "asym"])
 @pytest.mark.parametrize("kind", SCHEMES)
-def test_siblings_compute_what_each_would_compute_alone(kind: str, *, symmetric: bool) -> None:
+def test_fused_layers_compute_what_each_would_compute_alone(kind: str, *, symmetric: bool) -> None:
     scheme = replace(SCHEMES[kind], symmetric=symmetric)
-    layers, siblings = make_siblings(scheme)
+    floats, layers = make_fused(scheme)
     x = torch.randn(5, 12)
-    for layer, sibling in zip(layers, siblings, strict=True):
-        assert torch.equal(sibling(x), int8(layer.weight, layer.bias, scheme)(x))
+    for original, layer in zip(floats, layers, strict=True):
+        assert torch.equal(layer(x), int8(original.weight, original.bias, scheme)(x))
 
 
-def test_siblings_share_one_product(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fused_layers_share_one_product(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
 
     def counted(matrix: torch.Tensor, *, bits: int = 8) -> object:
         calls.append(bits)
         return quantize_rows(matrix, bits=bits)
 
-    _, siblings = make_siblings()
+    _, layers = make_fused()
     monkeypatch.setattr(activations, "quantize_rows", counted)
     x = torch.randn(5, 12)
-    for sibling in siblings:
-        sibling(x)
+    for layer in layers:
+        layer(x)
     assert len(calls) == 1
 
 
-def test_siblings_do_not_mix_up_inputs() -> None:
-    _, (query, key, value) = make_siblings()
+def test_fused_layers_do_not_mix_up_inputs() -> None:
+    _, (query, key, value) = make_fused()
     x, y = torch.randn(5, 12), torch.randn(3, 12)
     expected = [query(x), key(y), value(y), query(y)]
     again = [query(x.clone()), key(y.clone()), value(y.clone()), query(y.clone())]
     assert all(torch.equal(a, b) for a, b in zip(expected, again, strict=True))
 
 
-def test_siblings_notice_a_change_in_place() -> None:
-    _, (query, key, _) = make_siblings()
+def test_fused_layers_notice_a_change_in_place() -> None:
+    _, (query, key, _) = make_fused()
     x = torch.randn(5, 12)
     query(x)
     x.mul_(2)
     assert torch.equal(key(x), key(x.clone()))
 
 
-def test_siblings_let_go_of_their_input() -> None:
-    _, siblings = make_siblings()
+def test_fused_layers_let_go_of_their_input() -> None:
+    _, layers = make_fused()
     x = torch.randn(5, 12)
-    for sibling in siblings:
-        sibling(x)
-    assert siblings[0].siblings._source is None
+    reference = weakref.ref(x)
+    for layer in layers:
+        layer(x)
+    del x
+    assert reference() is None
 
 
-def test_siblings_work_in_inference_mode() -> None:
-    _, siblings = make_siblings()
+def test_fused_layers_work_in_inference_mode() -> None:
+    _, layers = make_fused()
     with torch.inference_mode():
         x = torch.randn(5, 12)
-        assert [sibling(x).shape[1] for sibling in siblings] == [20, 4, 7]
+        assert [layer(x).shape[1] for layer in layers] == [20, 4, 7]
 
 
 def test_shares_of_the_packed_bytes_add_up() -> None:
-    _, siblings = make_siblings()
-    assert sum(sibling.weight_bytes for sibling in siblings) == siblings[0].siblings.packed_bytes
+    _, layers = make_fused()
+    assert sum(layer.weight_bytes for layer in layers) == layers[0].fused.packed_bytes
 
 
-def test_without_an_exact_kernel_another_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "onednn_is_exact", lambda: False)
-    assert isinstance(kernel_for(*quantize_rows(torch.randn(3, 4))[:2]), IntMmKernel)
+@pytest.mark.parametrize(
+    ("onednn", "int_mm", "kind"),
+    [(True, True, OneDnnKernel), (False, True, IntMmKernel), (False, False, FloatKernel)],
+    ids=["onednn", "int_mm", "float"],
+)
+def test_the_fastest_exact_kernel_is_taken(
+    kind: type[Int8Kernel], monkeypatch: pytest.MonkeyPatch, *, onednn: bool, int_mm: bool
+) -> None:
+    monkeypatch.setattr(kernels, "onednn_is_exact", lambda: onednn)
+    monkeypatch.setattr(kernels, "int_mm_is_exact", lambda: int_mm)
+    assert isinstance(kernel_for(*quantize_rows(torch.randn(3, 4))[:2]), kind)
+
+
+def test_long_sums_are_exact_in_floating_point() -> None:
+    """Sums of more than 2^24 are no float32, so that only their last rounding may differ from the integers'."""
+    weight = torch.full((2, 5000), 127, dtype=torch.int8)
+    product = FloatKernel(weight, torch.ones(2, 1)).product(torch.full((1, 5000), -128, dtype=torch.int8))
+    assert torch.equal(product, torch.full((1, 2), float(-5000 * 127 * 128)))
 
 
 def test_a_torch_without_the_operator_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -308,14 +308,14 @@ def test_a_kernel_that_is_missing_or_wrong_is_noticed(dtype: torch.dtype, monkey
 
     for broken in (missing, lambda rows, values, _: (rows @ values.to(rows.dtype).t()) + 1):
         monkeypatch.setattr(torch, "_weight_int8pack_mm", broken)
-        assert not weight_only._int8_works.__wrapped__(dtype)
+        assert not weight_only.int8_pack_works.__wrapped__(dtype)
 
 
 def test_a_layout_that_is_not_ours_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Such as that of AVX2, where 32 output features lie together."""
     original = Int4Kernel.unpack
     monkeypatch.setattr(Int4Kernel, "unpack", lambda self, dtype: original(self, dtype).roll(32, 1))
-    assert not weight_only._int4_works.__wrapped__(torch.float32)
+    assert not weight_only.int4_pack_works.__wrapped__(torch.float32)
 
 
 def test_a_layer_counts_what_it_computes() -> None:

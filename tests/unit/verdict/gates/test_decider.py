@@ -1,4 +1,4 @@
-"""A candidate is left at the moment when the last of its gates on a benchmark is decided, and not before."""
+"""A run stops early when the last gate on a candidate and a benchmark is decided, and not before."""
 
 from __future__ import annotations
 
@@ -8,19 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_qeval.config.run_settings import RunSettings
-from pytest_qeval.schema import Case, Json, Record
-from pytest_qeval.settings import ModelSettings
+from pytest_qeval.facts import GateDecision
+from pytest_qeval.schema import Case, Record
 from pytest_qeval.verdict.gates.decider import Decider, is_decidable, needs_everything
 from pytest_qeval.verdict.gates.grammar import Gate, parse_gate
 from tests.unit.summary.builders import case, record
 
-SETTINGS = RunSettings(model=ModelSettings(name="tiny"), candidates=("int8",), baseline="auto", until_decided=True)
-Decisions = list[tuple[int, list[Json]]]
+Decisions = list[tuple[int, list[GateDecision]]]
 
 
 def decisions(decider: Decider, base: str, own: str, *, recipe: str = "int8") -> Decisions:
-    """Let a candidate answer one case after the other; give what was decided, and after how many."""
+    """Let a candidate finish one case after the other; return what was decided, and after how many."""
     cases = [case(number) for number in range(len(base))]
     outcomes = {("auto", one): record("auto", number, base[number]) for number, one in enumerate(cases)}
     found = []
@@ -32,11 +30,12 @@ def decisions(decider: Decider, base: str, own: str, *, recipe: str = "int8") ->
     return found
 
 
-def decider_of(*expressions: str, settings: RunSettings = SETTINGS) -> Decider:
-    return Decider(settings, [parse_gate(expression) for expression in expressions])
+def decider_of(*expressions: str, baseline: str | None = "auto", require_proof: bool = False) -> Decider:
+    gates = [parse_gate(expression) for expression in expressions]
+    return Decider(gates, baseline=baseline, require_proof=require_proof)
 
 
-def only(found: Decisions) -> tuple[int, Json]:
+def only(found: Decisions) -> tuple[int, GateDecision]:
     ((done, (decision,)),) = found
     return done, decision
 
@@ -65,26 +64,26 @@ def test_what_can_be_decided_and_what_needs_everything(expression: str, *, decid
 
 
 def test_a_gate_is_settled_when_the_rest_cannot_change_it() -> None:
-    """One regression is too many: known with the first, and told as plain values."""
+    """One regression is too many: known with the first."""
     done, decision = only(decisions(decider_of("regressed <= 0"), "++++", "+-"))
 
     assert done == 2
-    assert decision == {
-        "gate": "regressed <= 0",
-        "recipe": "int8",
-        "benchmark": "micro",
-        "outcome": "fail",
-        "evidence": "unproven",
-        "reason": "broken whatever the others bring, after 2 of 4 problems",
-    }
+    assert decision == GateDecision(
+        gate="regressed <= 0",
+        recipe="int8",
+        benchmark="micro",
+        outcome="fail",
+        evidence="unproven",
+        reason="broken whatever the others bring, after 2 of 4 problems",
+    )
 
 
 def test_a_gate_that_is_kept_is_settled_too() -> None:
     """Half of the problems are solved, and the other half cannot take that back."""
     done, decision = only(decisions(decider_of("pass@1 >= 0.5"), "----", "++-"))
 
-    assert (done, decision["outcome"]) == (2, "pass")
-    assert decision["reason"] == "kept whatever the others bring, after 2 of 4 problems"
+    assert (done, decision.outcome) == (2, "pass")
+    assert decision.reason == "kept whatever the others bring, after 2 of 4 problems"
 
 
 @pytest.mark.parametrize(
@@ -102,8 +101,8 @@ def test_evidence_decides_where_nothing_is_settled_yet(
 
     assert done < len(base)
     assert done % (len(base) // 8) == 0
-    assert (decision["outcome"], decision["evidence"]) == (outcome, evidence)
-    assert decision["reason"] == (
+    assert (decision.outcome, decision.evidence) == (outcome, evidence)
+    assert decision.reason == (
         f"proven {evidence} by a sequential test that errs in at most 5 % of runs, after {done} of {len(base)} problems"
     )
 
@@ -128,17 +127,17 @@ def test_several_samples_prove_nothing_early() -> None:
 
 
 def test_all_gates_have_to_be_decided() -> None:
-    """They are told together, when the last one is; each with its own reason, and none is judged anew."""
+    """They are yielded together, when the last one is made, each with its own reason."""
     decider = decider_of("regressed <= 0", "pass@1 >= 0.5")
     ((done, made),) = decisions(decider, "++++++", "-+++++")
 
     assert done == 4
-    assert [(row["gate"], row["outcome"]) for row in made] == [("regressed <= 0", "fail"), ("pass@1 >= 0.5", "pass")]
-    assert made[0]["reason"].endswith("after 1 of 6 problems")
-    assert decider.early_stop_reason("int8", "micro") == "; ".join(row["reason"] for row in made)
+    assert [(row.gate, row.outcome) for row in made] == [("regressed <= 0", "fail"), ("pass@1 >= 0.5", "pass")]
+    assert made[0].reason.endswith("after 1 of 6 problems")
+    assert decider.early_stop_reason("int8", "micro") == "; ".join(row.reason for row in made)
 
 
-def test_until_then_the_candidate_is_asked() -> None:
+def test_until_then_the_candidate_is_run() -> None:
     """And so are other candidates, on other benchmarks."""
     decider = decider_of("regressed <= 0", "pass@1 >= 0.5")
     decisions(decider, "++++++", "-+")
@@ -151,7 +150,7 @@ def test_until_then_the_candidate_is_asked() -> None:
 
 
 def test_a_decision_is_made_once() -> None:
-    """A case that is answered all the same, such as one that was already in the batch, decides nothing again."""
+    """A case that is finished all the same, such as one that was already in the batch, decides nothing again."""
     assert len(decisions(decider_of("regressed <= 0"), "++++", "----")) == 1
 
 
@@ -161,8 +160,8 @@ def test_a_decision_is_made_once() -> None:
     ids=["of another benchmark", "of another recipe"],
 )
 def test_gates_on_others_do_not_count(gate: Gate) -> None:
-    """Where no gate is about a candidate on a benchmark, all of it is asked."""
-    assert decisions(Decider(SETTINGS, [gate]), "++++", "----") == []
+    """Where no gate is about a candidate on a benchmark, all its cases are run."""
+    assert decisions(Decider([gate], baseline="auto", require_proof=False), "++++", "----") == []
 
 
 def test_nothing_is_decided_with_the_last_case() -> None:
@@ -186,21 +185,19 @@ def test_without_all_of_the_baseline_nothing_is_decided() -> None:
 
 def test_a_value_can_be_decided_without_a_baseline() -> None:
     """`pass@1 >= 0.5` compares with nothing."""
-    alone = replace(SETTINGS, baseline=None)
     cases = [case(number) for number in range(4)]
     outcomes = {("int8", one): record("int8", number, "+") for number, one in enumerate(cases[:2])}
 
-    assert len(list(decider_of("pass@1 >= 0.5", settings=alone).decide("int8", "micro", cases, outcomes))) == 1
+    assert len(list(decider_of("pass@1 >= 0.5", baseline=None).decide("int8", "micro", cases, outcomes))) == 1
 
 
 def test_what_has_to_be_proven_is_not_settled_by_counting() -> None:
     """Under --qeval-require-proof only evidence keeps a gate early."""
-    strict = replace(SETTINGS, require_proof=True)
     _, (counted,) = decisions(decider_of("pass@1 drop <= 55pt"), "+" * 24, "+" * 23)[0]
-    proven = decisions(decider_of("pass@1 drop <= 55pt", settings=strict), "+" * 24, "+" * 23)
+    proven = decisions(decider_of("pass@1 drop <= 55pt", require_proof=True), "+" * 24, "+" * 23)
 
-    assert counted["evidence"] == "unproven"
-    assert [row["evidence"] for _, (row,) in proven] == ["not worse"]
+    assert counted.evidence == "unproven"
+    assert [row.evidence for _, (row,) in proven] == ["not worse"]
 
 
 @given(
@@ -212,7 +209,7 @@ def test_what_is_settled_is_how_the_run_would_have_ended(pairs: list[tuple[str, 
     base, own = ("".join(letters) for letters in zip(*pairs, strict=True))
     gate = parse_gate(expression)
     for _, (decision,) in decisions(decider_of(expression), base, own):
-        if decision["reason"].startswith("proven"):
+        if decision.reason.startswith("proven"):
             continue
         lost = sum(pair == ("+", "-") for pair in pairs)
         solved, rate = base.count("+"), own.count("+") / len(own)
@@ -222,4 +219,4 @@ def test_what_is_settled_is_how_the_run_would_have_ended(pairs: list[tuple[str, 
             "pass@1 drop <= 10pt": solved / len(base) - rate,
             "pass@1 drop <= 20%": 1 - rate * len(base) / solved if solved else 0.0,
         }[expression]
-        assert gate.holds(observed) == (decision["outcome"] == "pass")
+        assert gate.holds(observed) == (decision.outcome == "pass")

@@ -1,4 +1,4 @@
-"""What can still come out: ranges are exact, and what is settled is never contradicted."""
+"""Bounds on what can still be observed are exact, and what is settled is never contradicted."""
 
 from __future__ import annotations
 
@@ -10,35 +10,41 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_qeval.verdict.gates.early import (
-    range_of_drop,
-    range_of_regressed,
-    range_of_relative_drop,
-    range_of_value,
-    settled,
-)
+from pytest_qeval.verdict.gates.early import CaseRates, bounds, settled
 from pytest_qeval.verdict.gates.grammar import Gate, parse_gate
 
 Pairs = list[tuple[float, float]]
+
+
+def rates_of(*pairs: tuple[float, float]) -> list[CaseRates]:
+    return [CaseRates(*pair) for pair in pairs]
+
+
 DONE: Pairs = [(1.0, 1.0), (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)]
 
 
+def outcome(gate: Gate, done: Pairs, remaining: list[float], *, require_proof: bool = False) -> str | None:
+    return settled(gate, done=rates_of(*done), remaining_baseline=remaining, require_proof=require_proof)
+
+
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("expression", "done", "remaining", "expected"),
     [
-        (range_of_value([1.0, 0.5, 0.0], 2), (0.3, 0.7)),
-        (range_of_value([1.0, 0.0], 0), (0.5, 0.5)),
-        (range_of_value([], 0), (0.0, 1.0)),
-        (range_of_drop(DONE, [1.0]), (0.0, 0.2)),
-        (range_of_drop([(1.0, 0.0)], [0.0]), (0.0, 0.5)),
-        (range_of_drop([], []), (-1.0, 1.0)),
-        (range_of_relative_drop(DONE, [1.0, 1.0]), (0.0, 0.5)),
-        (range_of_relative_drop([(0.0, 1.0)], [0.0]), None),
-        (range_of_regressed([*DONE, (0.5, 0.0), (0.5, 0.25)], [1.0, 0.5, 0.0]), (2, 4)),
+        ("pass@1 >= 0", [(0, 1.0), (0, 0.5), (0, 0.0)], [0.0, 0.0], (0.3, 0.7)),
+        ("pass@1 >= 0", [(0, 1.0), (0, 0.0)], [], (0.5, 0.5)),
+        ("pass@1 drop <= 0", DONE, [1.0], (0.2, 0.0)),
+        ("pass@1 drop <= 0", [(1.0, 0.0)], [0.0], (0.5, 0.0)),
+        ("pass@1 drop <= 0%", DONE, [1.0, 1.0], (0.5, 0.0)),
+        ("pass@1 drop <= 0%", [(0.0, 1.0)], [0.0], None),
+        ("regressed <= 0", [*DONE, (0.5, 0.0), (0.5, 0.25)], [1.0, 0.5, 0.0], (4, 2)),
+        ("energy ratio <= 1", DONE, [1.0], None),
+        ("pass@10 >= 0", DONE, [1.0], None),
     ],
 )
-def test_ranges(found: tuple[float, float] | None, expected: tuple[float, float] | None) -> None:
-    """The candidate's remaining rates are anything from 0 to 1."""
+def test_bounds(expression: str, done: Pairs, remaining: list[float], expected: tuple[float, float] | None) -> None:
+    """The candidate fails, or solves, everything that remains."""
+    found = bounds(parse_gate(expression), rates_of(*done), remaining)
+
     assert found == (expected and pytest.approx(expected))
 
 
@@ -65,8 +71,8 @@ def test_ranges(found: tuple[float, float] | None, expected: tuple[float, float]
 def test_a_gate_is_settled_when_both_ends_agree(
     expression: str, done: Pairs, remaining: list[float], expected: str | None
 ) -> None:
-    """Costs, divergences and pass@k never are, nor anything before the first answer."""
-    assert settled(parse_gate(expression), done=done, remaining_baseline=remaining) == expected
+    """Costs, divergences and pass@k never are, nor anything before the first finished case."""
+    assert outcome(parse_gate(expression), done, remaining) == expected
 
 
 def test_what_has_to_be_proven_can_only_be_broken_early() -> None:
@@ -74,11 +80,11 @@ def test_what_has_to_be_proven_can_only_be_broken_early() -> None:
     kept, broken = [(1.0, 1.0)] * 99, [(1.0, 0.0)] * 9
     gate = parse_gate("pass@1 drop <= 2pt")
 
-    assert settled(gate, done=kept, remaining_baseline=[1.0], require_proof=True) is None
-    assert settled(gate, done=broken, remaining_baseline=[1.0], require_proof=True) == "fail"
+    assert outcome(gate, kept, [1.0], require_proof=True) is None
+    assert outcome(gate, broken, [1.0], require_proof=True) == "fail"
     for wish, expected in ((True, None), (False, "pass")):
         proven = replace(gate, require_proof=wish)
-        assert settled(proven, done=kept, remaining_baseline=[1.0], require_proof=not wish) == expected
+        assert outcome(proven, kept, [1.0], require_proof=not wish) == expected
 
 
 def observed(gate: Gate, pairs: Sequence[tuple[float, float]]) -> float | None:
@@ -118,7 +124,7 @@ def runs(draw: st.DrawFn) -> tuple[list[float], Pairs, list[float]]:
 def test_no_completion_contradicts_what_is_settled(gate: Gate, run: tuple[list[float], Pairs, list[float]]) -> None:
     """Every way the remaining cases may end, tried out."""
     rates, done, remaining = run
-    verdict = settled(gate, done=done, remaining_baseline=remaining)
+    verdict = outcome(gate, done, remaining)
     ends = [observed(gate, [*done, *zip(remaining, own, strict=True)]) for own in product(rates, repeat=len(remaining))]
     outcomes = {"pass" if end is not None and gate.holds(end) else "fail" for end in ends}
 

@@ -33,7 +33,7 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
     return read_text
 
 
-def test_everything_that_can_be_said(read: Read) -> None:
+def test_every_key_is_read(read: Read) -> None:
     """Every key; a list of recipes is a gate for each; the file's proof is a default."""
     found = read("""
         require_proof = true
@@ -43,13 +43,13 @@ def test_everything_that_can_be_said(read: Read) -> None:
         recipe = ["int8*", "int4"]
         benchmark = "humaneval"
         require_proof = false
-        reason = "what we promised"
+        reason = "agreed for the release"
 
         [[gate]]
         expression = "energy ratio <= 1"
     """)
     drop = replace(
-        parse_gate("pass@1 drop <= 2pt"), benchmark="humaneval", require_proof=False, reason="what we promised"
+        parse_gate("pass@1 drop <= 2pt"), benchmark="humaneval", require_proof=False, reason="agreed for the release"
     )
 
     assert found == (
@@ -64,7 +64,7 @@ def test_an_expression_alone_is_what_it_is_on_the_command_line(read: Read) -> No
     assert read(f"[[gate]]\n{DROP}") == (parse_gate("pass@1 drop <= 2pt"),)
 
 
-def test_a_benchmark_may_be_said_twice_if_it_is_the_same(read: Read) -> None:
+def test_a_benchmark_may_be_named_twice_if_it_is_the_same(read: Read) -> None:
     """In front of the expression and as a key."""
     (gate,) = read('[[gate]]\nexpression = "micro:regressed <= 1"\nbenchmark = "micro"')
 

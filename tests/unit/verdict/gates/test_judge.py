@@ -1,4 +1,4 @@
-"""Gates are judged for every recipe that was asked for, over numbers that are the recipe's own."""
+"""Gates are judged for every candidate, by numbers that are the recipe's own."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from pytest_qeval.facts import Decision
+from pytest_qeval.facts import GateDecision
 from pytest_qeval.report.json import report_dict
 from pytest_qeval.report.terminal import lines
 from pytest_qeval.schema import Estimate
@@ -33,7 +33,7 @@ def material() -> SummaryInput:
     ],
 )
 def test_a_recipe_that_was_never_loaded_breaks_its_gates(lost: str, expression: str, reason: str) -> None:
-    """Whoever was asked for is judged; nobody is left out for having given no result."""
+    """Every candidate is judged; none is left out because it has no result."""
     found = session("    ", "++++") if lost == "auto" else session("++++", "    ")
     loaded = {name: facts for name, facts in found.recipes.items() if name != lost}
     (result,) = judge([parse_gate(expression)], summarize(replace(found, recipes=loaded)), require_proof=False)
@@ -70,7 +70,7 @@ def test_a_run_without_a_result_has_a_verdict(expression: str) -> None:
     ],
 )
 def test_a_run_without_cases_has_no_result_to_judge(material: SummaryInput, expression: str, reason: str) -> None:
-    """Such as of the single streams alone: the recipes were loaded, and nothing was asked."""
+    """Such as of the single streams alone: the recipes were loaded, and nothing was generated."""
     silent = replace(material, planned=[], records=[])
     (result,) = judge([parse_gate(expression)], summarize(silent), require_proof=False)
 
@@ -93,7 +93,7 @@ def test_a_run_without_cases_has_no_result_to_judge(material: SummaryInput, expr
 def test_a_simulated_recipe_has_no_speed_to_be_judged(
     material: SummaryInput, simulated: str, expression: str, outcome: str, reason: str
 ) -> None:
-    """Only what its packed weights take, and what it answers, is the recipe's own."""
+    """Only the size of its packed weights and its completions are the recipe's own."""
     summary = summarize(simulating(material, simulated))
     (result,) = judge([parse_gate(expression)], summary, require_proof=False)
 
@@ -101,6 +101,9 @@ def test_a_simulated_recipe_has_no_speed_to_be_judged(
 
 
 DROP = parse_gate("pass@1 drop <= 2pt")
+DECISION = GateDecision(
+    gate=DROP.expression, recipe="int8", benchmark="micro", outcome="pass", evidence="unproven", reason="settled"
+)
 
 
 def test_a_gate_judges_the_recipes_that_it_names(material: SummaryInput) -> None:
@@ -135,15 +138,15 @@ def test_a_gate_s_own_wish_for_proof_comes_first(
 
 def test_a_broken_gate_says_why_it_was_set(material: SummaryInput) -> None:
     """And one that holds does not."""
-    gates = [replace(parse_gate(text), reason="we promised it") for text in ("regressed <= 0", "regressed <= 9")]
+    gates = [replace(parse_gate(text), reason="we agreed on it") for text in ("regressed <= 0", "regressed <= 9")]
 
     assert [gate.reason for gate in judge(gates, summarize(material), require_proof=False)] == [
-        "observed 1, promised <= 0; the promise: we promised it",
+        "observed 1, required <= 0; reason of the gate: we agreed on it",
         "observed 1",
     ]
 
 
-def test_a_lost_share_is_said_in_per_cent(material: SummaryInput) -> None:
+def test_a_lost_share_is_shown_in_per_cent(material: SummaryInput) -> None:
     """The baseline solved four of eight, the candidate as many, then two."""
     shown = []
     for candidate in ("+++-+--t", "++------"):
@@ -151,7 +154,7 @@ def test_a_lost_share_is_said_in_per_cent(material: SummaryInput) -> None:
         (result,) = judge([parse_gate("pass@1 drop <= 20%")], summary, require_proof=False)
         shown.append((result.outcome, result.reason))
 
-    assert shown == [("pass", "observed 0.0 %"), ("fail", "observed 50.0 %, promised <= 20.0 %")]
+    assert shown == [("pass", "observed 0.0 %"), ("fail", "observed 50.0 %, required <= 20.0 %")]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +167,7 @@ def test_a_lost_share_is_said_in_per_cent(material: SummaryInput) -> None:
     ],
 )
 def test_a_missing_case_breaks_what_depends_on_it(expression: str, reason: str) -> None:
-    """Not what is known without any answer, such as the size of the model."""
+    """Not what is known without any case, such as the size of the model."""
     same = Estimate(value=0.99, low=0.98, high=0.999, n=500, method="bootstrap")
     summary = replace(summarize(session("++++", "+++ ")), divergence={"int8": divergence(same_top1=same)})
     (result,) = judge([parse_gate(expression)], summary, require_proof=False)
@@ -176,7 +179,7 @@ def test_a_missing_case_breaks_what_depends_on_it(expression: str, reason: str) 
 def test_a_decision_comes_before_what_is_missing(outcome: Literal["pass", "fail"]) -> None:
     """A recipe was left since nothing could change any more: for that gate, recipe and benchmark alone."""
     summary = summarize(session("++++", "++  "))
-    decision = Decision(outcome=outcome, evidence="unproven", reason="settled after 2 of 4 cases")
+    decision = replace(DECISION, outcome=outcome, reason="settled after 2 of 4 cases")
     gates = [DROP, parse_gate("regressed <= 0")]
     first, second = judge(gates, summary, require_proof=False, decided={(DROP.expression, "int8", "micro"): decision})
 
@@ -186,8 +189,7 @@ def test_a_decision_comes_before_what_is_missing(outcome: Literal["pass", "fail"
 
 def test_a_decision_without_proof_proves_nothing() -> None:
     """Where proof is required, stopping early does not replace it."""
-    decision = Decision(outcome="pass", evidence="unproven", reason="settled")
-    decided: dict[tuple[str, str, str | None], Decision] = {(DROP.expression, "int8", "micro"): decision}
+    decided: dict[tuple[str, str, str | None], GateDecision] = {(DROP.expression, "int8", "micro"): DECISION}
     (result,) = judge([DROP], summarize(session("++++", "++  ")), require_proof=True, decided=decided)
 
     assert (result.outcome, result.reason) == ("fail", "settled holds, but the interval does not prove it")

@@ -1,4 +1,4 @@
-"""Where the number of each metric is found in a summary, and what is said where there is none."""
+"""Where the value of each metric is found in a summary, and the reason where there is none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import pytest
 
 from pytest_qeval.facts import EnergyFacts
 from pytest_qeval.schema import Estimate, Quantity, Undefined
-from pytest_qeval.summary.results import BenchmarkResult, Comparison, Efficiency, Percentiles, Summary
+from pytest_qeval.summary.comparison import Comparison
+from pytest_qeval.summary.costs import Efficiency, Percentiles
+from pytest_qeval.summary.pass_rates import BenchmarkResult
+from pytest_qeval.summary.results import Summary
 from pytest_qeval.verdict.gates.grammar import parse_gate
 from pytest_qeval.verdict.gates.metrics import METRICS
 from pytest_qeval.verdict.gates.observe import observe
@@ -95,12 +98,12 @@ def seen(expression: str, summary: Summary = SUMMARY) -> Quantity:
 
 
 @pytest.mark.parametrize("expression", ["pass@1 drop <= 2pt", "pass@10 drop <= 2%", "regressed <= 0"])
-def test_where_the_baseline_solves_nothing_no_promise_is_kept(expression: str) -> None:
-    """A model that is asked wrongly solves nothing before and after, which must not look like no loss."""
+def test_where_the_baseline_solves_nothing_no_gate_on_a_drop_holds(expression: str) -> None:
+    """With the wrong prompt style a model solves nothing before and after, which must not look like no loss."""
     barren = replace(SUMMARY, results=(result("auto", 0.0), result("int8", 0.0)))
 
     assert seen(expression, barren) == Undefined(
-        reason="auto itself has 0, so that nothing can drop: is it asked as it expects?"
+        reason="auto itself has 0, so that nothing can drop: is the prompt style right for the model?"
     )
     assert isinstance(seen("pass@1 >= 0", barren), Estimate)
 

@@ -13,9 +13,8 @@ from pytest_qeval.schema import Estimate
 from pytest_qeval.summary.results import GateResult
 from pytest_qeval.summary.summarize import summarize
 from pytest_qeval.verdict.gates.checks import parse_gates
-from pytest_qeval.verdict.gates.grammar import parse_gate
+from pytest_qeval.verdict.gates.grammar import allowed_loss, parse_gate
 from pytest_qeval.verdict.gates.judge import judge
-from pytest_qeval.verdict.gates.margin import margin_of
 from tests.unit.summary.builders import session
 from tests.unit.summary.perturbed import BASE, NOMINAL, OWN, Outcomes, robust_session
 
@@ -45,7 +44,7 @@ def judged(expression: str, baseline: Outcomes = BASE, candidate: Outcomes = OWN
         ("robust_pass drop <= 3pt", 2 / 12, "fail"),
     ],
 )
-def test_a_gate_judges_what_is_observed_over_all_disturbances(expression: str, observed: float, outcome: str) -> None:
+def test_a_gate_judges_what_is_observed_over_all_perturbations(expression: str, observed: float, outcome: str) -> None:
     """The number of the scope `all`, against the threshold."""
     result = judged(expression)
 
@@ -115,7 +114,7 @@ def test_a_missing_nominal_case_breaks_both(expression: str) -> None:
 
 @pytest.mark.parametrize("form", ["robust_drop <= 1", "robust_pass drop <= 3pt", "robust_drop increase <= 3pt"])
 def test_a_run_that_perturbed_nothing_breaks_the_gate(form: str) -> None:
-    """And is told what to add."""
+    """The reason says what to add."""
     (result,) = judge([parse_gate(form)], summarize(session("++", "++")), require_proof=False)
 
     assert result.outcome == "fail"
@@ -141,9 +140,9 @@ def test_the_margin_is_the_increase_that_a_gate_allows() -> None:
     """Gates on other numbers, or on the drop itself, say nothing about it."""
     gates = [parse_gate(text) for text in ("pass@1 drop <= 9pt", "robust_drop <= 30%", "robust_drop increase <= 5pt")]
 
-    assert margin_of(gates, "int8", "micro", default=0.03, metric="robust_drop") == 0.05
-    assert margin_of(gates, "int8", "micro", default=0.02) == 0.09
-    assert margin_of(gates[:2], "int8", "micro", default=0.03, metric="robust_drop") == 0.03
+    assert allowed_loss(gates, "int8", "micro", default=0.03, metric="robust_drop") == 0.05
+    assert allowed_loss(gates, "int8", "micro", default=0.02) == 0.09
+    assert allowed_loss(gates[:2], "int8", "micro", default=0.03, metric="robust_drop") == 0.03
 
 
 def test_without_a_baseline_the_drop_has_an_interval() -> None:
@@ -169,7 +168,7 @@ def test_the_terminal_says_it_in_lines() -> None:
     assert (shares, increase) == (["480", "83.3%", "58.3%", "25.0%", "8.3%", "30.0%"], "+20.0")
     assert low.startswith("[+")
     assert high.endswith("]")
-    assert "  12 questions from 1 perturbation; left out: 2 unchanged, 1 repeated" in text
+    assert "  12 perturbed problems from 1 perturbation; left out: 2 unchanged, 1 repeated" in text
     (about,) = (one for one in shown if one[0].startswith("  int8 against auto: robust drop"))
     assert "+20.0 pt [" in about[0]
     assert about[0].endswith("worse at a margin of 3 pt")

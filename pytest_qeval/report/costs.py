@@ -1,0 +1,163 @@
+"""Costs: the report's section `efficiency`, and lines for the terminal: one row per quantity, one column per recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from pytest_qeval.facts import RecipeFacts
+from pytest_qeval.report.plain import to_plain
+from pytest_qeval.report.text import Line, table
+from pytest_qeval.schema import Json
+from pytest_qeval.summary.costs import Efficiency, Percentiles, Slowdown
+from pytest_qeval.summary.results import Summary
+
+__all__ = ["cost_dict", "cost_lines"]
+
+_Cell = Callable[[Efficiency], str | None]
+
+
+def cost_dict(costs: Efficiency) -> Json:
+    """Return the report's form, for one recipe."""
+    row = to_plain(costs)
+    energy = row["energy"]
+    undefined = energy.pop("undefined")
+    return {
+        "latency": {name: row[name] for name in ("ttft_s", "tpot_s", "duration_s")},
+        "generation": {
+            "throughput_tokens_per_s": costs.throughput,
+            "new_tokens": costs.new_tokens,
+            "busy_s": costs.busy_s,
+        },
+        "prefill": {"latency_s": row["prefill_s"], "prompt_tokens": costs.stream_prompt_tokens},
+        "decode": {"latency_per_token_s": row["decode_s"]},
+        "memory": {"model_bytes": costs.model_bytes, "peak_bytes": costs.peak_memory_bytes},
+        "energy": {"undefined": undefined} if undefined else {**energy, "wh_per_solved": costs.wh_per_solved},
+        "simulated": costs.simulated,
+        "slower": _describe_slowdown(costs.slower),
+    }
+
+
+def _describe_slowdown(slower: Slowdown | None) -> str:
+    """Say how a recipe is slower; only one that is slower both ways has no speed-up."""
+    if slower is None:
+        return ""
+    parts = []
+    if slower.stream_s:
+        base, own = slower.stream_s
+        parts.append(f"single stream {1000 * own:.1f} ms per token against {1000 * base:.1f}")
+    if slower.throughput:
+        base, own = slower.throughput
+        parts.append(f"batch {own:.0f} tokens/s against {base:.0f}")
+    both = "no speed-up on this device, " if slower.stream_s and slower.throughput else ""
+    return f"{both}slower than {slower.baseline}: {'; '.join(parts)}"
+
+
+def cost_lines(summary: Summary) -> Iterator[Line]:
+    """Yield the table and its notes; nothing where nothing was measured."""
+    rows = _rows(summary)
+    if not rows:
+        return
+    yield Line("")
+    yield from table([["cost", *summary.efficiency], *rows], right=True)
+    if any(costs.simulated for costs in summary.efficiency.values()):
+        what = "speed, peak memory and energy are not the recipe's"
+        yield Line(f"  (…) simulated: rounded, then computed in float; {what}")
+    energies = [costs.energy for costs in summary.efficiency.values() if costs.new_tokens]
+    notes = {f": {one.undefined}" if one.undefined else f" {one.provenance}: {one.method}" for one in energies}
+    yield from (Line(f"  energy{note}") for note in sorted(notes))
+    if summary.run.saved_baseline and summary.baseline in summary.efficiency:
+        yield Line(f"  {summary.baseline}: {_describe_saved(summary)}", "yellow")
+    for name, costs in summary.efficiency.items():
+        if costs.slower:
+            yield Line(f"  {name}: {_describe_slowdown(costs.slower)}", "yellow")
+    for name, facts in summary.recipes.items():
+        yield from (Line(f"  {name}: {note}", "yellow") for note in facts.notes)
+        if facts.decoding and facts.decoding != "continuous batch":
+            yield Line(f"  {name} was decoded by {facts.decoding}", "yellow")
+
+
+def _describe_saved(summary: Summary) -> str:
+    """Say where the costs of a saved baseline are from, or why there are none."""
+    origin, costs = summary.run.saved_baseline, summary.efficiency.get(summary.baseline or "")
+    if origin and costs and costs.busy_s:
+        return f"costs that were not measured in this run are from {origin['started_at']}"
+    return (
+        "the costs of generating are left out, because the completions are not all from one run of these problems on "
+        "this machine with the same threads, workers and batch size; --qeval-baseline run measures them"
+    )
+
+
+def _rows(summary: Summary) -> list[list[str]]:
+    """Return the rows that hold at least one number; parentheses mark what was measured on a simulation."""
+    rows = [[f"  {label}", *(cell(facts) or "–" for facts in summary.recipes.values())] for label, cell in _LOADED]
+    rows += [[f"  {label}", *(_shown(cell, costs) for costs in summary.efficiency.values())] for label, cell in _ROWS]
+    return [row for row in rows if any(cell != "–" for cell in row[1:])]
+
+
+def _quantized(facts: RecipeFacts) -> str | None:
+    layers = facts.quantized_layers
+    return f"{layers} ({facts.quantized_share or 0:.0%})" if layers else None
+
+
+def _quantize_s(facts: RecipeFacts) -> str | None:
+    if not facts.quantized_layers or facts.quantize_s is None:
+        return None
+    calibrating = f" + {facts.calibration['duration_s']:.0f} calibrating" if facts.calibration else ""
+    return f"{facts.quantize_s:.1f}{calibrating}"
+
+
+_LOADED: Sequence[tuple[str, Callable[[RecipeFacts], str | None]]] = (
+    ("quantized layers (share of parameters)", _quantized),
+    ("bits per weight, whole model", lambda facts: _number(facts.bits_per_weight, ".1f")),
+    ("quantizing, s", _quantize_s),
+    ("exported checkpoint", lambda facts: _size(facts.disk_bytes)),
+)
+
+
+def _shown(cell: _Cell, costs: Efficiency) -> str:
+    text = cell(costs)
+    if text is None:
+        return "–"
+    return f"({text})" if costs.simulated and cell is not _model else text
+
+
+def _ms(spread: Percentiles | None, digits: int = 0) -> str | None:
+    """Render a spread in milliseconds: p50 / p90 / p99."""
+    if spread is None:
+        return None
+    return " / ".join(f"{1000 * value:.{digits}f}" for value in (spread.p50, spread.p90, spread.p99))
+
+
+def _size(size: float | None) -> str | None:
+    if size is None:
+        return None
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:  # noqa: PLR2004 - decimal units, as on a disk's label
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.2f} GB"
+
+
+def _model(costs: Efficiency) -> str | None:
+    """Return the size of the weights; where they are only simulated, their packed size, which is the recipe's own."""
+    size = _size(costs.model_bytes)
+    return f"{size} packed" if size and costs.simulated else size
+
+
+def _number(value: float | None, digits: str) -> str | None:
+    return None if value is None else format(value, digits)
+
+
+_ROWS: Sequence[tuple[str, _Cell]] = (
+    ("throughput, tokens/s", lambda c: _number(c.throughput, ".0f")),
+    ("generated tokens", lambda c: str(c.new_tokens) if c.new_tokens else None),
+    ("TTFT, ms (p50 / p90 / p99)", lambda c: _ms(c.ttft_s)),
+    ("time per token in the batch, ms", lambda c: _ms(c.tpot_s)),
+    ("single stream, ms per token", lambda c: _ms(c.decode_s, digits=1)),
+    ("single stream, prefill ms", lambda c: _ms(c.prefill_s)),
+    ("model in memory", _model),
+    ("peak memory of the process", lambda c: _size(c.peak_memory_bytes)),
+    ("energy of generating, Wh", lambda c: _number(c.energy.energy_wh, ".3g")),
+    ("emissions, gCO2e", lambda c: _number(c.energy.emissions_g, ".3g")),
+    ("energy per solved problem, mWh", lambda c: _number(c.wh_per_solved and 1000 * c.wh_per_solved, ".3g")),
+)

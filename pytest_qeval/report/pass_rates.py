@@ -1,0 +1,123 @@
+"""Benchmarks whose completions are executed: the report's section `benchmarks`, and lines for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pytest_qeval.facts import RecipeFacts
+from pytest_qeval.report.plain import to_plain, without
+from pytest_qeval.report.text import (
+    COLOURS,
+    Line,
+    change,
+    describe_recipe,
+    excluded_lines,
+    p_value,
+    percent,
+    points,
+    shorten,
+    table,
+    value_and_interval,
+)
+from pytest_qeval.schema import Json, Undefined
+from pytest_qeval.summary.comparison import Comparison, ControlExcess
+from pytest_qeval.summary.pass_rates import BenchmarkResult
+from pytest_qeval.summary.results import Summary
+
+__all__ = ["describe_data", "pass_rate_dict", "pass_rate_lines"]
+
+_EVIDENCE = {
+    "worse": "worse: the whole interval lies below −{margin} pt",
+    "not worse": "not worse: the whole interval lies above −{margin} pt",
+    "unproven": "unproven at a margin of {margin} pt",
+}
+
+
+def describe_data(summary: Summary, benchmark: str) -> Json:
+    """Return the report's facts about a benchmark's data; whether it is scored shows in its section."""
+    facts = {"excluded": {}, **summary.benchmarks.get(benchmark, {})}
+    return {key: value for key, value in facts.items() if key != "scored"}
+
+
+def pass_rate_dict(summary: Summary) -> Json:
+    """Return the report's section, by benchmark."""
+    return {
+        name: {
+            **describe_data(summary, name),
+            "results": {
+                one.recipe: {**_result_dict(one), "decided": summary.decided.get((one.recipe, name))}
+                for one in summary.results
+                if one.benchmark == name
+            },
+            "comparisons": {
+                one.recipe: without(one, "benchmark", "recipe") for one in summary.comparisons if one.benchmark == name
+            },
+        }
+        for name in dict.fromkeys(result.benchmark for result in summary.results)
+    }
+
+
+def _result_dict(result: BenchmarkResult) -> Json:
+    return {
+        "solved": len(result.solved),
+        "unsolved": len(result.unsolved),
+        "missing": result.missing,
+        "pass@k": to_plain(result.pass_at),
+        "failures": to_plain(result.failures),
+        "task_ids": {"solved": list(result.solved), "unsolved": list(result.unsolved)},
+    }
+
+
+def pass_rate_lines(summary: Summary, benchmark: str) -> Iterator[Line]:
+    """Yield a table of results, then each candidate's change."""
+    results = [result for result in summary.results if result.benchmark == benchmark]
+    ks = list(dict.fromkeys(k for result in results for k in result.pass_at))
+    heads = [cell for k in ks for cell in (f"pass@{k}", "95 % interval")]
+    rows = [[benchmark, "", *heads, "solved", "unsolved because"]]
+    yield from table([*rows, *(_row(summary.recipes.get(result.recipe), result, ks) for result in results)])
+    yield from excluded_lines(benchmark, summary.benchmarks.get(benchmark, {}))
+    for (recipe, name), reason in summary.decided.items():
+        if name == benchmark:
+            yield Line(f"  {recipe} was stopped early: {reason}")
+    for comparison in summary.comparisons:
+        if comparison.benchmark == benchmark:
+            yield Line("")
+            yield from _comparison_lines(comparison, early=(comparison.recipe, benchmark) in summary.decided)
+
+
+def _row(facts: RecipeFacts | None, result: BenchmarkResult, ks: Sequence[int]) -> list[str]:
+    """Return the cells of a recipe, which may have fewer samples than another one, or none yet."""
+    none = Undefined(reason="")
+    cells = [cell for k in ks for cell in value_and_interval(result.pass_at.get(k, none), percent)]
+    missing = f" ({result.missing} missing!)" if result.missing else ""
+    failures = " · ".join(f"{count} {status}" for status, count in result.failures.items())
+    solved = f"{len(result.solved)}/{result.received}{missing}"
+    return [f"  {result.recipe}", describe_recipe(facts), *cells, solved, failures or "–"]
+
+
+def _comparison_lines(comparison: Comparison, *, early: bool) -> Iterator[Line]:
+    delta = comparison.delta
+    name = f"  {comparison.recipe} against {comparison.baseline}:"
+    if isinstance(delta, Undefined):
+        yield Line(f"{name} {delta.reason}", "yellow")
+        return
+    if early:
+        yield Line(f"{name} {points(delta.value)} pt over the {delta.n} problems that were run; the gates decide")
+    else:
+        evidence = _EVIDENCE[comparison.evidence].format(margin=f"{100 * comparison.margin:g}")
+        p = p_value(comparison.mcnemar_p, comparison.mcnemar_p_adjusted)
+        yield Line(f"{name} {change(delta)}, McNemar {p}; {evidence}", COLOURS[comparison.evidence])
+        if comparison.evidence == "unproven" and comparison.detectable_drop is not None:
+            within = f"{100 * comparison.detectable_drop:.1f} pt"
+            yield Line(f"    {delta.n} problems with as many flips can rule out a drop of {within} (80 % power)")
+    for word, labels in (("regressed", comparison.regressed), ("fixed", comparison.fixed)):
+        if labels:
+            yield Line(f"    {len(labels)} {word}: {shorten(labels)}")
+    if comparison.excess and not early:
+        yield Line(f"    {_describe_excess(comparison.excess)}")
+
+
+def _describe_excess(excess: ControlExcess) -> str:
+    flips = f"{excess.flips} flips, {excess.control_flips} in the control, {excess.shared} in both"
+    share = excess.excess
+    return flips if isinstance(share, Undefined) else f"{flips}: {change(share)} above the control"

@@ -1,0 +1,123 @@
+"""Text that the sections of the terminal summary share: lines with colours, tables, numbers with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from pytest_qeval.facts import RecipeFacts
+from pytest_qeval.schema import Estimate, Evidence, Json, Quantity, Undefined
+
+__all__ = [
+    "COLOURS",
+    "Colour",
+    "Line",
+    "align",
+    "change",
+    "describe_recipe",
+    "evidence_at_margin",
+    "excluded_lines",
+    "p_value",
+    "percent",
+    "points",
+    "shorten",
+    "table",
+    "value_and_interval",
+]
+
+_LABELS_SHOWN = 12
+
+Colour = Literal["green", "red", "yellow", "bold"]
+COLOURS: Mapping[Evidence, Colour] = {"worse": "red", "not worse": "green", "unproven": "yellow"}
+
+
+class Line(NamedTuple):
+    """One line of the summary."""
+
+    text: str
+    colour: Colour | None = None
+
+
+def align(rows: Sequence[Sequence[str]], *, right: bool = False) -> list[str]:
+    """Pad cells to columns two blanks apart, all but the first column to the right if wanted; ends are stripped."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if right and index else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def table(rows: Sequence[Sequence[str]], *, right: bool = False) -> Iterator[Line]:
+    """Yield aligned rows as lines."""
+    return map(Line, align(rows, right=right))
+
+
+def percent(share: float) -> str:
+    """Render a share, such as 65.2%."""
+    return f"{share:.1%}"
+
+
+def points(fraction: float) -> str:
+    """Render a change in points, with its sign."""
+    return _minus(f"{100 * fraction:+.1f}")
+
+
+def value_and_interval(
+    quantity: Quantity, number: Callable[[float], str], *, interval: str = "{} – {}"
+) -> tuple[str, str]:
+    """Render value and interval as two cells; of an undefined quantity a dash and the reason."""
+    if isinstance(quantity, Undefined):
+        return "–", quantity.reason
+    low, high = quantity.low, quantity.high
+    ends = "" if low is None or high is None else interval.format(number(low), number(high))
+    return _minus(number(quantity.value)), _minus(ends)
+
+
+def change(delta: Estimate, *, unit: str = " pt") -> str:
+    """Render a change in points with its interval: `−1.2 pt [−3.0, +0.6]`."""
+    value, ends = value_and_interval(delta, points, interval=" [{}, {}]")
+    return f"{value}{unit}{ends}"
+
+
+def p_value(p: float, adjusted: float) -> str:
+    """Render a p-value, and the corrected one where it differs."""
+    own, corrected = f"{p:.2g}", f"{adjusted:.2g}"
+    return f"p = {own}" if own == corrected else f"p = {own} ({corrected} corrected)"
+
+
+def evidence_at_margin(evidence: Evidence, margin: float) -> str:
+    """Render evidence with the margin that it is about."""
+    return f"{evidence} at a margin of {100 * margin:g} pt"
+
+
+def shorten(labels: Sequence[str]) -> str:
+    """Join labels, and count those after the first twelve."""
+    more = f" … and {len(labels) - _LABELS_SHOWN} more" if len(labels) > _LABELS_SHOWN else ""
+    return f"{', '.join(labels[:_LABELS_SHOWN])}{more}"
+
+
+def describe_recipe(facts: RecipeFacts | None) -> str:
+    """Return what a recipe is, such as `W8A8 native` or `float32 baseline`."""
+    if facts is None:
+        return "not loaded"
+    exact = facts.execution == "full precision"
+    words = (facts.dtype if exact else facts.scheme, None if exact else facts.execution)
+    return " ".join(word for word in (*words, facts.role if facts.role != "candidate" else None) if word)
+
+
+def excluded_lines(benchmark: str, facts: Json) -> Iterator[Line]:
+    """Yield which problems of the data are excluded, by reason, if any."""
+    by_reason: dict[str, list[str]] = {}
+    for task_id, reason in facts.get("excluded", {}).items():
+        by_reason.setdefault(reason, []).append(task_id)
+    if by_reason:
+        count = sum(map(len, by_reason.values()))
+        named = "; ".join(f"{shorten(task_ids)} ({reason})" for reason, task_ids in by_reason.items())
+        yield Line(f"  {benchmark}: {count} of {facts['problems'] + count} problems left out: {named}")
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")

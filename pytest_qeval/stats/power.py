@@ -1,0 +1,65 @@
+"""How many paired problems prove how small a loss."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from pytest_qeval.stats.intervals import CONFIDENCE
+
+__all__ = ["detectable_drop", "problems_needed"]
+
+_STEPS_PER_UNIT = 10_000
+"""Detectable drops are multiples of 0.0001."""
+
+
+def detectable_drop(n: int, *, discordance: float = 0.08, power: float = 0.8) -> float:
+    """Return the smallest margin, as a fraction, that n paired problems prove not to be exceeded with chance `power`.
+
+    The candidate is assumed to lose nothing and to flip the outcome of a share `discordance` of the problems; proven
+    means that `evidence_of` its interval is "not worse". The power is exact, a sum over all outcomes, and the margin is
+    rounded up to 0.0001. The usual (z + z')·√(discordance / n) is 0.6 points too small at n = 164, where its power is
+    71 % instead of 80 %.
+
+    >>> detectable_drop(164)
+    0.0676
+    """
+
+    def power_at(step: int) -> float:
+        return _power(n, step / _STEPS_PER_UNIT, discordance=discordance)
+
+    return bisect_left(range(_STEPS_PER_UNIT), power, key=power_at) / _STEPS_PER_UNIT
+
+
+def problems_needed(margin: float, *, discordance: float = 0.08, power: float = 0.8) -> int:
+    """Return how many paired problems prove `margin`: the inverse of `detectable_drop`, under the same assumptions.
+
+    Raises:
+        ValueError: If the margin is not a fraction above 0; no number of problems proves a loss of exactly 0.
+    """
+    if not 0 < margin <= 1:
+        raise ValueError(f"a margin is a fraction above 0, such as 0.02 for 2 points, not {margin:g}")
+
+    def power_at(n: int) -> float:
+        return _power(n, margin, discordance=discordance)
+
+    enough = 1
+    while power_at(enough) < power:
+        enough *= 2
+    return bisect_left(range(enough), power, lo=enough // 2, key=power_at)
+
+
+def _power(n: int, margin: float, *, discordance: float) -> float:
+    """Sum the chances of all outcomes that prove the margin: for each number of flips, those with enough fixed."""
+    import numpy as np  # noqa: PLC0415 - scipy.stats takes half a second, which an inert plugin must not
+    from scipy.stats import binom, norm  # noqa: PLC0415 - as above
+
+    from pytest_qeval.stats.score_limits import paired_difference_statistic  # noqa: PLC0415 - as above
+
+    z = norm.ppf((1 + CONFIDENCE) / 2)
+    flips = np.arange(binom.ppf(1e-9, n, discordance), binom.ppf(1 - 1e-9, n, discordance) + 1)
+    low, high = np.zeros_like(flips), flips + 1  # the fewest fixed problems that prove it lie in [low, high]
+    while np.any(low < high):
+        middle = (low + high) // 2
+        proven = paired_difference_statistic(middle, flips - middle, n, -margin) > z
+        low, high = np.where(proven, low, middle + 1), np.where(proven, middle, high)
+    return float(np.sum(binom.pmf(flips, n, discordance) * binom.sf(high - 1, flips, 0.5)))

@@ -1,0 +1,43 @@
+"""What a run can prove, estimated before anything is generated."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from pytest_qeval.schema import Case
+from pytest_qeval.stats.power import detectable_drop, problems_needed
+
+__all__ = ["POWER", "TYPICAL_DISCORDANCE", "Prospect", "estimate_prospects"]
+
+TYPICAL_DISCORDANCE = 0.08
+"""Share of problems that flip, typical of int8; it is not known before the run."""
+POWER = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prospect:
+    """The drop of pass@1 that a benchmark's problems can rule out."""
+
+    benchmark: str
+    problems: int
+    detectable: float
+    """The smallest drop, as a fraction."""
+    margin: float
+    """The loss that the benchmark's evidence is about, as a fraction."""
+    needed: int | None
+    """Problems that prove the margin; None if there are enough, or if no number is."""
+
+
+def estimate_prospects(cases: Iterable[Case], *, margin: Callable[[str], float]) -> Iterator[Prospect]:
+    """Yield one estimate per benchmark.
+
+    Args:
+        cases: Everything that candidates are evaluated on; duplicates count once.
+        margin: The loss that a benchmark's evidence is about, as a fraction.
+    """
+    for benchmark, count in Counter(case.benchmark for case in set(cases)).items():
+        within, wanted = detectable_drop(count, discordance=TYPICAL_DISCORDANCE, power=POWER), margin(benchmark)
+        needed = problems_needed(wanted, discordance=TYPICAL_DISCORDANCE, power=POWER) if within > wanted > 0 else None
+        yield Prospect(benchmark=benchmark, problems=count, detectable=within, margin=wanted, needed=needed)

@@ -1,0 +1,54 @@
+"""`report.json` fits its schema, for whole, torn and empty sessions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import jsonschema
+import pytest
+
+from pytest_qeval.facts import BlockSensitivity, SensitivityFacts
+from pytest_qeval.report.json import SCHEMA_PATH, report_dict
+from pytest_qeval.summary.summarize import SummaryInput, summarize
+from pytest_qeval.verdict.gates.grammar import parse_gate
+from pytest_qeval.verdict.gates.judge import judge
+from tests.unit.summary.builders import scored_session, session, session_of_both_kinds
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        session("++++----", "+++-+--t"),
+        session("", "", planned=2),
+        session("++  ", "  ++"),
+        session_of_both_kinds(),
+        scored_session([0.5] * 6, [None] * 6),
+    ],
+    ids=["whole", "empty", "torn", "both kinds", "scored, all lost"],
+)
+def test_every_report_fits_its_schema(found: SummaryInput) -> None:
+    """It holds nothing but JSON."""
+    summary = summarize(found)
+    gates = judge([parse_gate("pass@1 drop <= 2pt"), parse_gate("energy ratio <= 1")], summary, require_proof=False)
+    report = json.loads(json.dumps(report_dict(summary, gates), allow_nan=False))
+
+    jsonschema.validate(report, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
+
+
+def test_the_run_has_its_counts() -> None:
+    run = report_dict(summarize(session("++++", "++ +")), ())["run"]
+
+    assert [run[name] for name in ("duration_s", "planned", "received", "missing")] == [12.5, 8, 7, 1]
+
+
+def test_sections_are_keyed_by_recipe() -> None:
+    """Which is not repeated inside."""
+    blocks = (BlockSensitivity(name="b0", layers=7, kl=1.0, same_top1=0.5),)
+    facts = SensitivityFacts(recipe="int8", texts=2, tokens=30, duration_s=1.0, blocks=blocks)
+    report = report_dict(summarize(replace(session("+", "+"), sensitivity={"int8": facts})), ())
+
+    assert report["sensitivity"]["int8"]["blocks"] == [{"name": "b0", "layers": 7, "kl": 1.0, "same_top1": 0.5}]
+    assert "recipe" not in report["sensitivity"]["int8"]
+    assert report["recipes"]["int8"]["scheme"] == "W8A8"
+    assert "name" not in report["recipes"]["int8"]

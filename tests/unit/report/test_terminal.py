@@ -1,0 +1,138 @@
+"""The terminal summary as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from pytest_qeval.facts import BlockSensitivity, SensitivityFacts
+from pytest_qeval.report.terminal import Line, lines
+from pytest_qeval.schema import Undefined
+from pytest_qeval.summary.results import GateResult
+from pytest_qeval.summary.summarize import SummaryInput, summarize
+from tests.unit.summary.builders import HEADER, INT8, divergence, session, session_of_both_kinds
+from tests.unit.summary.perturbed import BASE, OWN, robust_session
+
+FOUND = session("++++----", "+++-+--t")
+PASSED = GateResult(
+    expression="pass@1 drop <= 2pt",
+    recipe="int8",
+    benchmark="micro",
+    observed=Undefined(reason="not needed"),
+    threshold=0.02,
+    outcome="pass",
+    evidence="unproven",
+    reason="observed 0.0 pt",
+)
+FAILED = replace(PASSED, expression="energy ratio <= 1", benchmark=None, outcome="fail", reason="observed 2")
+
+
+def shown(found: SummaryInput, *gates: GateResult) -> list[Line]:
+    return list(lines(summarize(found), gates, output=Path("out")))
+
+
+def test_sections_follow_each_other() -> None:
+    """Headline, results, costs, verdict, path of the report, with a blank line between sections."""
+    text = [line.text for line in shown(FOUND, PASSED)]
+
+    assert text[:3] == [
+        "tiny · transformers · 16 cases · greedy · sandbox bwrap",
+        "",
+        "micro                     pass@1  95 % interval  solved  unsolved because",
+    ]
+    assert text[text.index("  energy estimated: a model") :] == [
+        "  energy estimated: a model",
+        "",
+        "  PASS  pass@1 drop <= 2pt  (int8, micro): observed 0.0 pt; unproven",
+        "verdict: PASS, the gate holds",
+        "report: out/report.json",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "heads"),
+    [
+        (session_of_both_kinds(), ["micro ", "text ", "cost "]),
+        (robust_session(BASE, OWN), ["micro ", "micro, perturbed", "cost "]),
+    ],
+    ids=["executed and scored", "perturbed"],
+)
+def test_every_kind_of_benchmark_has_a_section(found: SummaryInput, heads: list[str]) -> None:
+    text = [line.text for line in shown(found)]
+    first = [after for before, after in pairwise(text) if not before]
+
+    assert [head for head in heads if any(line.startswith(head) for line in first)] == heads
+
+
+@pytest.mark.parametrize(
+    ("gates", "verdict"),
+    [
+        ((), Line("verdict: none, no gate was set (such as --qeval-gate 'pass@1 drop <= 2pt')")),
+        ((PASSED,), Line("verdict: PASS, the gate holds", "green")),
+        ((PASSED, PASSED), Line("verdict: PASS, all 2 gates hold", "green")),
+        ((PASSED, FAILED), Line("verdict: FAIL, 1 of 2 gates broken", "red")),
+    ],
+    ids=["none", "one", "all", "one of two"],
+)
+def test_the_verdict_is_the_last_line_but_one(gates: tuple[GateResult, ...], verdict: Line) -> None:
+    assert shown(FOUND, *gates)[-2] == verdict
+
+
+def test_a_gate_is_a_line_with_its_colour() -> None:
+    found = shown(FOUND, PASSED, FAILED)
+
+    assert Line("  PASS  pass@1 drop <= 2pt  (int8, micro): observed 0.0 pt; unproven", "green") in found
+    assert Line("  FAIL  energy ratio <= 1  (int8): observed 2; unproven", "red") in found
+
+
+def test_missing_cases_are_red() -> None:
+    assert Line("1 of 8 cases are missing", "red") in shown(session("++++", "++ +"))
+
+
+@pytest.mark.parametrize(
+    ("engine", "generation", "recipe", "headline"),
+    [
+        ("replay", {}, {}, "tiny · replay · 2 cases · sandbox bwrap"),
+        (
+            "transformers",
+            {"temperature": 0.2},
+            {"device": "cpu"},
+            "tiny · transformers on cpu · 2 cases · temperature 0.2 · sandbox bwrap",
+        ),
+        (
+            "transformers",
+            {"prompt_style": "chat"},
+            {"architecture": "encoder-decoder"},
+            "tiny (encoder-decoder) · transformers · 2 cases · greedy · chat prompts · sandbox bwrap",
+        ),
+    ],
+    ids=["replay", "sampling", "chat"],
+)
+def test_the_headline_names_model_engine_and_decoding(
+    engine: str, generation: dict[str, object], recipe: dict[str, str], headline: str
+) -> None:
+    found = session("+", "+")
+    header = replace(HEADER, engine=engine, generation={**HEADER.generation, **generation})
+    recipes = {**found.recipes, "int8": replace(INT8, **recipe)}  # type: ignore[arg-type]
+
+    assert shown(replace(found, run=header, recipes=recipes))[0] == Line(headline, "bold")
+
+
+def test_the_most_sensitive_blocks_are_shown() -> None:
+    """Eight in the terminal; the others are counted."""
+    blocks = tuple(BlockSensitivity(name=f"b{i}", layers=7, kl=1 / (i + 1), same_top1=0.5) for i in range(10))
+    facts = SensitivityFacts(recipe="int8", texts=2, tokens=30, duration_s=1.0, blocks=blocks)
+    text = [line.text for line in shown(replace(FOUND, sensitivity={"int8": facts}))]
+    start = next(i for i, line in enumerate(text) if line.startswith("sensitivity to int8"))
+
+    assert text[start + 2].split()[:2] == ["b0", "1"]
+    assert text[start + 10] == "  … 2 more down to b9 (0.1); all are in the report"
+
+
+def test_divergence_has_a_section() -> None:
+    found = replace(FOUND, divergence={"int8": divergence().facts})
+
+    assert Line("divergence of int8 from auto: 0 tokens of 0 micro solutions") in shown(found)

@@ -1,0 +1,97 @@
+"""Divergence: means with intervals, the worst problems, and whether divergence predicts flips."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from pytest_qeval.schema import Estimate, Quantity, Undefined
+from pytest_qeval.summary.divergence import summarize_divergence
+from tests.unit.summary.divergences import facts, problem, rising
+
+
+def value(quantity: Quantity) -> float:
+    assert isinstance(quantity, Estimate)
+    return quantity.value
+
+
+def test_every_token_weighs_the_same() -> None:
+    found = summarize_divergence(facts(problem(0, tokens=10, kl=1.0), problem(1, tokens=30, kl=0.6)), None)
+    assert value(found.means["kl"]) == pytest.approx(1.6 / 40)
+    assert value(found.means["reverse_kl"]) == pytest.approx(3.2 / 40)
+    assert value(found.means["same_top1"]) == pytest.approx(38 / 40)
+    assert value(found.means["delta_p"]) == pytest.approx(-1.6 / 40)
+    assert value(found.means["rms_delta_p"]) == pytest.approx(math.sqrt(1.36 / 40))
+    assert value(found.means["perplexity_ratio"]) == pytest.approx(math.exp(1.6 / 40))
+
+
+def test_intervals_come_from_drawing_problems_again() -> None:
+    found = summarize_divergence(rising(20), None)
+    for quantity in found.means.values():
+        assert isinstance(quantity, Estimate)
+        if quantity.method == "all problems equal":
+            continue
+        assert (quantity.n, quantity.method) == (20, "bootstrap over problems")
+        assert quantity.low is not None
+        assert quantity.high is not None
+        assert quantity.low < quantity.value < quantity.high
+    assert found.means["same_top1"] == Estimate(value=0.9, low=None, high=None, n=20, method="all problems equal")
+
+
+def test_the_worst_have_the_largest_mean() -> None:
+    """A long solution is not worse for being long."""
+    long = problem(9, tokens=1000, kl=5.0)
+    found = summarize_divergence(facts(long, *(problem(number, kl=0.1 * (number + 1)) for number in range(7))), None)
+    assert [one.task_id for one in found.worst] == ["t/6", "t/5", "t/4", "t/3", "t/2"]
+
+
+def test_a_problem_that_does_not_diverge_is_no_worst() -> None:
+    assert summarize_divergence(facts(problem(0, kl=0.0)), None).worst == ()
+
+
+def test_divergence_that_predicts_flips_is_distinguished_from_one_that_does_not() -> None:
+    perfect = summarize_divergence(rising(10), {"t/8", "t/9"}).prediction
+    assert (value(perfect.auc), perfect.flipped) == (1.0, 2)
+    assert value(perfect.spearman) == pytest.approx(math.sqrt(12 * 2 * 8 / 99) / 2, abs=0.02)
+    assert perfect.p is not None
+    assert perfect.p < 0.05
+    reverse = summarize_divergence(rising(10), {"t/0", "t/1"}).prediction
+    assert value(reverse.auc) == 0.0
+    assert value(reverse.spearman) == pytest.approx(-value(perfect.spearman))
+    none = summarize_divergence(rising(10), {"t/0", "t/9"}).prediction
+    assert value(none.auc) == 0.5
+    assert value(none.spearman) == pytest.approx(0)
+
+
+def test_ties_count_half() -> None:
+    found = summarize_divergence(facts(problem(0), problem(1), problem(2, kl=0.1)), {"t/0"}).prediction
+    assert value(found.auc) == 0.75
+
+
+def test_only_problems_with_both_outcomes_count_for_flips() -> None:
+    found = summarize_divergence(rising(10), {"t/3"}, compared={"t/1", "t/2", "t/3"}).prediction
+    assert isinstance(found.spearman, Estimate)
+    assert (found.spearman.n, value(found.auc)) == (3, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("flips", "reason"),
+    [
+        (None, "nothing was generated"),
+        (set(), "no problem flipped"),
+        ({"t/0", "t/1"}, "every problem flipped"),
+        ({"t/0"}, "all problems diverge equally"),
+    ],
+    ids=["replay", "none", "all", "equal"],
+)
+def test_nothing_is_predicted_without_flips_and_others(flips: set[str] | None, reason: str) -> None:
+    found = summarize_divergence(facts(problem(0), problem(1)), flips).prediction
+    assert found.spearman == found.auc == Undefined(reason=reason)
+    assert found.p is None
+    assert found.flipped == (None if flips is None else len(flips))
+
+
+def test_without_texts_every_mean_is_undefined() -> None:
+    found = summarize_divergence(facts(), set())
+    assert all(isinstance(quantity, Undefined) for quantity in found.means.values())

@@ -1,0 +1,46 @@
+"""The drop that a benchmark's problems can rule out, and how many problems a margin takes."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_qeval.schema import Case
+from pytest_qeval.stats.power import detectable_drop, problems_needed
+from pytest_qeval.summary.power import Prospect, estimate_prospects
+
+
+def cases(benchmark: str, count: int) -> Iterator[Case]:
+    return (Case(benchmark=benchmark, task_id=f"{benchmark}/{number}") for number in range(count))
+
+
+def prospect(count: int, margin: float) -> Prospect:
+    (found,) = estimate_prospects(cases("micro", count), margin=lambda _: margin)
+    return found
+
+
+def test_too_few_problems_come_with_the_number_needed() -> None:
+    assert prospect(164, 0.02) == Prospect(
+        benchmark="micro", problems=164, detectable=detectable_drop(164), margin=0.02, needed=problems_needed(0.02)
+    )
+
+
+@pytest.mark.parametrize("margin", [detectable_drop(164), 0.5, 0.0, -0.1])
+def test_without_need_there_is_no_number(margin: float) -> None:
+    """Enough problems need no more, and no number of problems proves a loss of exactly 0."""
+    assert prospect(164, margin).needed is None
+
+
+def test_every_benchmark_has_its_own_margin() -> None:
+    """A case of several recipes is one problem."""
+    plan = [*cases("micro", 10), *cases("humaneval", 20), *cases("micro", 10)]
+
+    found = estimate_prospects(plan, margin={"micro": 0.03, "humaneval": 0.04}.__getitem__)
+
+    assert {one.benchmark: (one.problems, one.margin) for one in found} == {
+        "micro": (10, 0.03), "humaneval": (20, 0.04),
+    }  # fmt: skip
+
+
+def test_without_cases_there_is_no_prospect() -> None:
+    """Such as in a run for divergence alone."""
+    assert list(estimate_prospects([], margin=lambda _: 0.02)) == []
