@@ -24,8 +24,8 @@ from pytest_qeval.measure.memory import PeakMemory
 from pytest_qeval.quantize.apply import NO_RANGES, quantize_
 from pytest_qeval.quantize.backends.bitsandbytes import hidden_bytes
 from pytest_qeval.quantize.checkpoints.export import Exporter
-from pytest_qeval.quantize.checkpoints.reader import StoredCheckpoint
-from pytest_qeval.quantize.checkpoints.stored import describe_gguf, scheme_of
+from pytest_qeval.quantize.checkpoints.prequantized import describe_gguf, describe_prequantized, scheme_of
+from pytest_qeval.quantize.checkpoints.reader import ExportedCheckpoint
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.quantization import Quantization
 from pytest_qeval.quantize.recipe import Dtype, Recipe
@@ -124,7 +124,7 @@ def load(
 
 
 def load_language_model(
-    source: ModelSource, dtype: Dtype, *, device: str, threads: int | None, exported: StoredCheckpoint | None = None
+    source: ModelSource, dtype: Dtype, *, device: str, threads: int | None, exported: ExportedCheckpoint | None = None
 ) -> LanguageModel:
     """Load a model and its tokenizer without looking for a `fallback_reason`; see `load`."""
     if threads is not None:
