@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -32,6 +32,7 @@ def test_a_hand_computed_value() -> None:
     assert (result.n_same_top1, result.n_tokens) == (0, 1)
 
 
+@settings(deadline=None)
 @given(logits=LOGITS, shift=st.floats(-5, 5))
 def test_a_distribution_does_not_diverge_from_itself(logits: list[float], shift: float) -> None:
     p = torch.tensor([logits], dtype=torch.float64)
@@ -39,6 +40,7 @@ def test_a_distribution_does_not_diverge_from_itself(logits: list[float], shift:
     assert result.total_kl == pytest.approx(0, abs=1e-9)
 
 
+@settings(deadline=None)
 @given(p=LOGITS, q=LOGITS)
 def test_divergence_is_not_negative(p: list[float], q: list[float]) -> None:
     assert compare_logits(torch.tensor([p]), torch.tensor([q])).total_kl >= -1e-9
