@@ -119,7 +119,7 @@ def test_samples_are_seeded(run: Run, pytester: pytest.Pytester) -> None:
         ("recipes", ["auto *", "int8 *", "w2a16 *"]),
         ("benchmarks", ["humaneval *", "mbpp *", "micro *"]),
         ("engines", ["transformers *"]),
-        ("suites", ["divergence *baseline*", "humaneval *164 *", "robustness *otherwise*"]),
+        ("suites", ["divergence *baseline*", "humaneval *164 *", "robustness *perturbed*"]),
     ],
 )
 def test_lists(run: Run, kind: str, lines: list[str]) -> None:

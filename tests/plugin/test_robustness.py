@@ -44,7 +44,9 @@ def completions(broken: Iterable[str] = ()) -> list[Json]:
 
 def completed(records: Iterable[Json]) -> dict[tuple[str, str, str | None, int], tuple[str, str, str]]:
     """Return prompt difference, completion and outcome of every case."""
-    return {key_of(one): (one["prompt_diff"], one["samples"][0]["completion"], one["outcome"]) for one in records}
+    return {
+        key_of(one): (one.get("prompt_diff", ""), one["samples"][0]["completion"], one["outcome"]) for one in records
+    }
 
 
 def key_of(record: Json) -> tuple[str, str, str | None, int]:

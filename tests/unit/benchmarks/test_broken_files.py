@@ -8,10 +8,10 @@ import re
 from pathlib import Path
 
 import pytest
-from pytest_qeval.benchmarks.custom import read_problems
 
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import BenchmarkSource
+from pytest_qeval.benchmarks.custom import read_problems
 from pytest_qeval.errors import DataError
 
 PROBLEM = {
