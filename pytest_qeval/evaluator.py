@@ -27,8 +27,6 @@ from pytest_qeval.schema import (
     Sample,
 )
 
-__all__ = ["Evaluator", "Executor"]
-
 
 class Executor(Protocol):
     """What the evaluator needs of a sandbox pool."""

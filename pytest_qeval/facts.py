@@ -8,22 +8,6 @@ from typing import Literal
 
 from pytest_qeval.schema import Case, Evidence, Json
 
-__all__ = [
-    "BenchmarkFacts",
-    "BlockSensitivity",
-    "CaseFields",
-    "EnergyFacts",
-    "GateDecision",
-    "GenerationFacts",
-    "InvalidCase",
-    "PerturbationFacts",
-    "RecipeFacts",
-    "Role",
-    "RunHeader",
-    "SensitivityFacts",
-    "StreamFacts",
-]
-
 Role = Literal["baseline", "candidate", "control"]
 
 

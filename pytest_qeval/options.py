@@ -9,8 +9,6 @@ import pytest
 
 from pytest_qeval.settings import ISOLATIONS, MORE_SUITES, PROMPTS, SUITES
 
-__all__ = ["OPTIONS", "Option", "add_options"]
-
 _SUITES = f"{', '.join(SUITES)}, 'all' for all of these, {', '.join(MORE_SUITES)}"
 
 

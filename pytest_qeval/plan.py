@@ -9,8 +9,6 @@ from math import floor
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.schema import Case
 
-__all__ = ["cases_of", "shares"]
-
 
 def cases_of(benchmark: Benchmark, *, limit: int | None, tasks: Iterable[str] | None = None) -> tuple[Case, ...]:
     """Return a benchmark's cases in its own order.

@@ -18,7 +18,8 @@ from pytest_qeval.records.journal import Journal
 from pytest_qeval.records.messages import BaselineScores, Message, Plan, PlannedCase, RunStart
 from pytest_qeval.report.files import check_folder, write_report, write_samples
 from pytest_qeval.report.prospects import prospect_lines
-from pytest_qeval.report.terminal import Line, lines
+from pytest_qeval.report.terminal import lines
+from pytest_qeval.report.text import Line
 from pytest_qeval.schema import Case, Outcome
 from pytest_qeval.settings import CONTROL
 from pytest_qeval.summary.margins import DEFAULT_MARGINS
@@ -29,8 +30,6 @@ from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
 from pytest_qeval.verdict.baseline.writer import BaselineWriter
 from pytest_qeval.verdict.conclude import Verdict, conclude
 from pytest_qeval.verdict.gates.grammar import allowed_loss
-
-__all__ = ["FullOutcome", "Session"]
 
 FullOutcome = Literal["solved", "unsolved", "regressed", "fixed", "scored"]
 

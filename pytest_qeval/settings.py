@@ -11,21 +11,6 @@ from typing import Literal, get_args
 
 from pytest_qeval.schema import PromptStyle
 
-__all__ = [
-    "CONTROL",
-    "ISOLATIONS",
-    "MORE_SUITES",
-    "PROMPTS",
-    "SUITES",
-    "CalibrationSettings",
-    "ExecutionSettings",
-    "GenerationSettings",
-    "IsolationName",
-    "ModelSettings",
-    "PromptName",
-    "file_stem",
-]
-
 IsolationName = Literal["auto", "bwrap", "namespace", "process"]
 PromptName = Literal["auto", "completion", "chat"]
 PROMPTS: tuple[PromptName, ...] = get_args(PromptName)

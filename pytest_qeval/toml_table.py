@@ -15,8 +15,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["Table", "read_toml"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:

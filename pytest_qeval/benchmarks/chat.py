@@ -6,8 +6,6 @@ import re
 
 from pytest_qeval.schema import Problem, Prompt
 
-__all__ = ["CHAT_STOPS", "FUNCTION_TASK", "SCRIPT_TASK", "chat_prompt"]
-
 _FORM = (
     "Answer with one block of Python code that holds the whole function and every import and helper function it needs. "
     "Leave out tests, examples and explanations."

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-__all__ = ["code_blocks", "code_candidates"]
-
 _FENCE = re.compile(r"^([ \t]*)(`{3,}|~{3,})([^`\n]*)$", re.MULTILINE)
 _MAX_FENCES = 24
 """A model that repeats itself may write hundreds; the others are ignored."""

@@ -25,8 +25,6 @@ from pytest_qeval.benchmarks.python_source import (
 )
 from pytest_qeval.benchmarks.usage_examples import remove_usage_examples
 
-__all__ = ["extract_code"]
-
 _MAX_CHARACTERS = 50_000
 """A longer completion is not searched for code but taken as it is."""
 _END_MARKS = re.compile(r"(?:<\|\w+\|>|</s>)\s*$")

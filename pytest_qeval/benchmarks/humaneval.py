@@ -9,8 +9,6 @@ from pytest_qeval.benchmarks.base import Benchmark, BenchmarkSource
 from pytest_qeval.benchmarks.problems import parse_problems
 from pytest_qeval.benchmarks.rows import fetch_rows, find_file, read_bytes, to_jsonl, verify_sha256
 
-__all__ = ["HUMANEVAL", "SHA256", "find_data"]
-
 SHA256 = "1d49078ba3e2b196b9344535bef34a43021f038fad9561d6ee7c53450609a6a2"
 """Of the published `HumanEval.jsonl`, uncompressed."""
 

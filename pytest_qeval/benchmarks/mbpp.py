@@ -16,16 +16,6 @@ from pytest_qeval.benchmarks.mbpp_rows import ORIGINAL, SANITIZED, MbppEdition, 
 from pytest_qeval.benchmarks.rows import fetch_rows, find_file, read_bytes, to_jsonl, verify_sha256
 from pytest_qeval.schema import Problem
 
-__all__ = [
-    "EXCLUDED",
-    "MBPP",
-    "MBPP_ALL",
-    "MBPP_FUNCTION",
-    "MBPP_SANITIZED",
-    "SCRIPT_STOPS",
-    "function_prompt",
-]
-
 _SHA256: Mapping[str, str] = {
     # the original `mbpp.jsonl`, all 974 rows
     ORIGINAL.title: "ccf64ceae9c5403bf50a044cb6d505bfd2a2963ee58338ba268fd65beab92a9f",

@@ -15,8 +15,6 @@ from pytest_qeval.benchmarks.python_source import parse
 from pytest_qeval.benchmarks.rows import iter_entries, iter_rows, text_fields
 from pytest_qeval.errors import DataError
 
-__all__ = ["ORIGINAL", "SANITIZED", "MbppEdition", "MbppRow", "read_rows"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MbppEdition:

@@ -8,8 +8,6 @@ from pytest_qeval.benchmarks.base import Benchmark, BenchmarkSource
 from pytest_qeval.benchmarks.problems import parse_problems
 from pytest_qeval.benchmarks.rows import read_bytes, sha256_of
 
-__all__ = ["MICRO", "PATH"]
-
 PATH = Path(__file__).parent / "data" / "micro.jsonl"
 
 

@@ -10,8 +10,6 @@ from pytest_qeval.benchmarks.rows import iter_rows, text_fields
 from pytest_qeval.errors import DataError
 from pytest_qeval.schema import Problem
 
-__all__ = ["find_flaw", "find_reference_flaw", "parse_problems"]
-
 _FIELDS = ("task_id", "prompt", "entry_point", "test", "canonical_solution")
 
 

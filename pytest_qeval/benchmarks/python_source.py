@@ -14,18 +14,6 @@ import warnings
 from bisect import bisect
 from collections.abc import Iterator, Sequence
 
-__all__ = [
-    "bound_names",
-    "compiles",
-    "find_statements",
-    "global_reads",
-    "header_names",
-    "longest_prefix",
-    "parse",
-    "remove_future_imports",
-    "unbound_names",
-]
-
 _FILE = "<completion>"
 _CONTINUES = re.compile(r"\s|[)\]}#]|(?:else|elif|except|finally)\b|$")
 """Beginning of a line that does not begin a statement of the module."""

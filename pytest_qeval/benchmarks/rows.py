@@ -13,18 +13,6 @@ from typing import Any
 
 from pytest_qeval.errors import DataError
 
-__all__ = [
-    "fetch_rows",
-    "find_file",
-    "iter_entries",
-    "iter_rows",
-    "read_bytes",
-    "sha256_of",
-    "text_fields",
-    "to_jsonl",
-    "verify_sha256",
-]
-
 
 def find_file(folders: Iterable[Path | None], names: Iterable[str]) -> Path | None:
     """Return the first existing file with one of `names`, searching the folders in turn; skip None."""

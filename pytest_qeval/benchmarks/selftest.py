@@ -7,8 +7,6 @@ from zlib import crc32
 
 from pytest_qeval.schema import Problem, Record
 
-__all__ = ["BENCHMARKS", "NAME", "RECIPES", "TRICKS", "describe_fault", "is_expected", "make_completion"]
-
 NAME = "self-test"
 """Stands for the model's name and source in reports."""
 BENCHMARKS = ("humaneval", "humaneval-plus", "mbpp", "mbpp-function", "mbpp-plus", "mbpp-sanitized", "micro")

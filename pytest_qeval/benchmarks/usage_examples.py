@@ -13,8 +13,6 @@ from collections.abc import Mapping
 
 from pytest_qeval.benchmarks.python_source import bound_names, compiles, global_reads, header_names, parse
 
-__all__ = ["remove_usage_examples"]
-
 _INTERACTIVE = frozenset({"print", "pprint", "input", "stdin", "exit", "quit", "help", "doctest", "unittest", "pytest"})
 """Names of what a program uses to talk to a user or a test runner."""
 _MAX_STATEMENTS = 250

@@ -17,15 +17,6 @@ from pytest_qeval.settings import CalibrationSettings, file_stem
 from pytest_qeval.verdict.gates.checks import check_gates, check_samples
 from pytest_qeval.verdict.gates.decider import is_decidable, needs_everything
 
-__all__ = [
-    "calibrate",
-    "calibration_warnings",
-    "check_export",
-    "check_gates_of_run",
-    "check_overlap",
-    "check_suites",
-]
-
 
 def calibrate(settings: RunSettings) -> RunSettings:
     """Read the texts of every recipe that is calibrated.

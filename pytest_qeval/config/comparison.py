@@ -16,8 +16,6 @@ from pytest_qeval.verdict.gates.grammar import Gate
 if TYPE_CHECKING:
     import pytest
 
-__all__ = ["ComparisonSettings", "read_comparison"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonSettings:

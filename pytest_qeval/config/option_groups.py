@@ -21,19 +21,6 @@ from pytest_qeval.settings import (
     PromptName,
 )
 
-__all__ = [
-    "existing_file",
-    "existing_folder",
-    "gate_texts",
-    "read_benchmarks",
-    "read_calibration",
-    "read_execution",
-    "read_generation",
-    "read_prompt",
-    "read_save_baseline",
-    "read_suites",
-]
-
 
 def gate_texts(values: Values) -> list[str]:
     """Return the gates as they are written, with the paths of gate files resolved."""

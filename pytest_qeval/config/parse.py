@@ -35,8 +35,6 @@ from pytest_qeval.verdict.gates.checks import parse_gates
 if TYPE_CHECKING:
     import pytest
 
-__all__ = ["Settled", "read_settings"]
-
 
 class Settled(NamedTuple):
     """What the controller of pytest-xdist has settled, which a worker takes over."""

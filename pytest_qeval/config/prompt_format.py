@@ -9,8 +9,6 @@ from pytest_qeval.errors import UsageError
 from pytest_qeval.schema import PromptStyle
 from pytest_qeval.settings import PromptName
 
-__all__ = ["PromptFormat", "choose_prompt_format"]
-
 _TEMPLATE = "there is a chat template (for a base model that brings one: --qeval-prompt completion)"
 
 

@@ -15,8 +15,6 @@ from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.settings import file_stem
 from pytest_qeval.verdict.baseline.location import is_baseline_file
 
-__all__ = ["RecipeChoice", "read_recipes", "replay_recipes", "selftest_recipes", "settle_stored"]
-
 _RESERVED = ("auto", "as-is", "original", "control")
 _LONGEST_NAME = 100
 _NOT_IN_SELFTEST = (

@@ -13,8 +13,6 @@ from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.settings import CONTROL, CalibrationSettings, ExecutionSettings, GenerationSettings, ModelSettings
 from pytest_qeval.verdict.gates.grammar import Gate
 
-__all__ = ["ResolvedModel", "RunSettings"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedModel:

@@ -13,16 +13,6 @@ from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.errors import DataError, MissingPackageError, UsageError
 from pytest_qeval.schema import SCORES
 
-__all__ = [
-    "OF_DIVERGENCE",
-    "check_suite_options",
-    "default_benchmark",
-    "default_benchmarks",
-    "default_suites",
-    "settle_suites",
-    "suite_files",
-]
-
 OF_DIVERGENCE = ("kl", "reverse_kl", "same_top1")
 """Metrics that the suite `divergence` measures."""
 _OF_ROBUSTNESS = ("robust_drop", "robust_pass")

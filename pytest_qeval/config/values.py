@@ -11,8 +11,6 @@ from pytest_qeval.errors import UsageError
 if TYPE_CHECKING:
     import pytest
 
-__all__ = ["Values"]
-
 _T = TypeVar("_T")
 
 

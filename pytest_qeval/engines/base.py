@@ -19,8 +19,6 @@ from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.schema import Completion, EngineProgress, Json
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 
-__all__ = ["Engine", "EngineSource", "FinishedCompletion", "ModelEngine", "Request", "StreamTimes"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:

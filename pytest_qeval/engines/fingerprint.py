@@ -8,8 +8,6 @@ from pathlib import Path
 
 from pytest_qeval.engines.sources import ModelSource
 
-__all__ = ["files_sha256", "weights_sha256"]
-
 _TEXT_SUFFIXES = (".json", ".txt", ".model", ".jinja", ".tiktoken")
 """Files beside the weights that change completions: configuration, tokenizer, chat template."""
 

@@ -10,8 +10,6 @@ from typing import Any
 
 from pytest_qeval.errors import MissingPackageError, ModelSourceError
 
-__all__ = ["HubModel", "find_on_hub", "hub_file", "hub_weight_bytes"]
-
 _TIMEOUT_S = 10.0
 
 

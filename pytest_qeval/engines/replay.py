@@ -14,8 +14,6 @@ from pytest_qeval.engines.base import FinishedCompletion, Request
 from pytest_qeval.errors import DataError, EngineError
 from pytest_qeval.schema import Completion, EngineProgress
 
-__all__ = ["FindCompletions", "ReplayEngine", "read_samples"]
-
 FindCompletions = Callable[[str, str], Sequence[str]]
 """Returns the recorded completions of a benchmark and a task id, possibly none."""
 

@@ -17,8 +17,6 @@ from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.quantize.recipe import EXPORT_FILE
 from pytest_qeval.settings import ModelSettings
 
-__all__ = ["ModelSource", "resolve"]
-
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 

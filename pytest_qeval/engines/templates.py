@@ -11,8 +11,6 @@ from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.engines.weight_files import gguf_text
 from pytest_qeval.errors import EngineError
 
-__all__ = ["has_chat_template", "render"]
-
 _FILE, _CONFIG, _KEY = "chat_template.jinja", "tokenizer_config.json", "chat_template"
 _DAY = "26 Jul 2024"
 """Date for templates that state it, so that prompts do not change from day to day; the default of Llama's templates."""

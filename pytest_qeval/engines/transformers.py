@@ -19,8 +19,6 @@ from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.schema import Json
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 
-__all__ = ["TRANSFORMERS", "TransformersSource"]
-
 
 class TransformersSource:
     """Hugging Face transformers in this process; see `EngineSource`."""

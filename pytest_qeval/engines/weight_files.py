@@ -13,8 +13,6 @@ from typing import Any
 
 from pytest_qeval.errors import MissingPackageError, ModelSourceError
 
-__all__ = ["StoredTensors", "check_gguf", "gguf_tensors", "gguf_text", "safetensors_tensors"]
-
 _INDEX = "model.safetensors.index.json"
 
 

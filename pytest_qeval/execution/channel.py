@@ -9,8 +9,6 @@ from typing import Any
 
 from pytest_qeval.execution.codec import MAX_BYTES, CodecError, decode, encode
 
-__all__ = ["TIMEOUT", "Channel"]
-
 TIMEOUT = struct.Struct(">d")
 """A program's time limit in seconds, sent to a worker together with the judge's descriptor."""
 

@@ -9,8 +9,6 @@ import stat
 import time
 from pathlib import Path
 
-__all__ = ["kill_children", "kill_everybody_else", "remove_contents"]
-
 _KILL_TIMEOUT_S = 2.0
 
 

@@ -20,8 +20,6 @@ from pytest_qeval.execution.outcome import WorkerReport, interpret
 from pytest_qeval.schema import Execution, Program
 from pytest_qeval.settings import ExecutionSettings, IsolationName
 
-__all__ = ["WorkerClient", "WorkerLostError"]
-
 # After the start or the last report: a program may have left very many files to remove.
 _READY_TIMEOUT_S = 120.0
 # A worker reports timeouts itself; one that is later than this hangs.

@@ -14,8 +14,6 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "CodecError", "UnsupportedValueError", "decode", "encode"]
-
 MAX_BYTES = 16 * 2**20
 MAX_DEPTH = 100
 

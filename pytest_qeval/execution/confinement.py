@@ -14,8 +14,6 @@ from pytest_qeval.execution import landlock, linux, seccomp
 from pytest_qeval.execution.limits import ProgramLimits
 from pytest_qeval.execution.namespaces import DEVICES, can_nest
 
-__all__ = ["Abilities", "Profile", "confine", "prepare_file_rules"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:

@@ -10,8 +10,6 @@ from pytest_qeval.execution.client import WorkerClient, WorkerLostError
 from pytest_qeval.schema import Program
 from pytest_qeval.settings import ExecutionSettings, IsolationName
 
-__all__ = ["choose_isolation", "try_isolation"]
-
 _PROBE = Program(prelude="", code="def f(): return 1", test="def check(f): assert f() == 1", entry_point="f")
 
 

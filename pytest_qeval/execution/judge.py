@@ -16,8 +16,6 @@ from typing import Any
 from pytest_qeval.execution.channel import Channel
 from pytest_qeval.execution.proxy import LOST, NOTHING, ProgramError, SolverProxy, StoppedError
 
-__all__ = ["FAULT", "judge"]
-
 FAULT = "fault"
 """Status of a solver that could not be confined."""
 

@@ -12,8 +12,6 @@ from collections.abc import Collection, Iterable, Iterator
 
 from pytest_qeval.execution.linux import syscall
 
-__all__ = ["apply_ruleset", "build_ruleset", "landlock_version"]
-
 # Numbers above 423 are the same on every architecture.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _PATH_BENEATH = 1

@@ -16,15 +16,6 @@ from pytest_qeval.execution.limits import ProgramLimits
 from pytest_qeval.execution.namespaces import DEVICES
 from pytest_qeval.settings import ExecutionSettings, IsolationName
 
-__all__ = [
-    "hidden_paths",
-    "private_scratch",
-    "readable_paths",
-    "worker_command",
-    "worker_environment",
-    "worker_profile",
-]
-
 # What a Python interpreter needs from the system: shared libraries, time zones, names of users.
 _SYSTEM_PATHS = (
     "/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/opt", "/nix/store", "/gnu/store",

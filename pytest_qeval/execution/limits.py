@@ -12,19 +12,6 @@ import resource
 import time
 from dataclasses import dataclass
 
-__all__ = [
-    "LONGEST_S",
-    "MAX_EXTENSION",
-    "MEMORY_RESERVE_BYTES",
-    "STARVATION_CHECK_S",
-    "ProgramLimits",
-    "cpu_limit_s",
-    "cpu_time_s",
-    "is_starved",
-    "lift_memory_limit",
-    "limit_cpu_time",
-]
-
 LONGEST_S = 120.0
 """Longest time limit of a single program, unless the session's limit is above it."""
 MAX_EXTENSION = 4

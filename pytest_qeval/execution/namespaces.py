@@ -14,8 +14,6 @@ from pathlib import Path
 
 from pytest_qeval.execution import linux
 
-__all__ = ["DEVICES", "can_nest", "enter", "enter_process_tree", "leave_process_tree"]
-
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _NAMESPACES = (
     linux.CLONE_NEWUSER

@@ -14,8 +14,6 @@ from pytest_qeval.execution.proxy import LOST
 from pytest_qeval.schema import EXECUTION_STATUSES, Execution
 from pytest_qeval.settings import ExecutionSettings
 
-__all__ = ["WorkerReport", "interpret"]
-
 
 class WorkerReport(NamedTuple):
     """What a worker observed from outside of a program, in the order of its message."""

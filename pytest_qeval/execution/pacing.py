@@ -15,8 +15,6 @@ from typing import Protocol
 from pytest_qeval.execution.limits import LONGEST_S
 from pytest_qeval.schema import Execution, Program
 
-__all__ = ["FACTOR", "PacedPool"]
-
 FACTOR = 4.0
 """Time limit of a program in multiples of its reference's time."""
 

@@ -10,8 +10,6 @@ from typing import Any
 from pytest_qeval.execution.channel import Channel
 from pytest_qeval.execution.codec import CodecError, UnsupportedValueError
 
-__all__ = ["LOST", "NOTHING", "ProgramError", "SolverProxy", "StoppedError"]
-
 LOST = "lost"
 """Status of a solver that is gone; the worker, its parent, knows how it ended."""
 

@@ -14,8 +14,6 @@ from pytest_qeval.execution.isolation import choose_isolation
 from pytest_qeval.schema import Execution, Program
 from pytest_qeval.settings import ExecutionSettings, IsolationName
 
-__all__ = ["SandboxPool"]
-
 _ATTEMPTS = 2
 _Job = tuple[Program, "Future[Execution]"]
 

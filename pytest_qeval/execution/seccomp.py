@@ -15,8 +15,6 @@ from typing import NamedTuple
 
 from pytest_qeval.execution.linux import prctl
 
-__all__ = ["is_supported", "restrict_system_calls"]
-
 _AUDIT_ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _NEWEST_KNOWN = 462  # mseal, Linux 6.10
 _CLONE3 = 435  # keeps its flags in memory, where a filter cannot look; the C library falls back to clone

@@ -16,8 +16,6 @@ from pytest_qeval.execution.channel import Channel
 from pytest_qeval.execution.codec import CodecError, UnsupportedValueError, encode
 from pytest_qeval.execution.limits import lift_memory_limit, limit_cpu_time
 
-__all__ = ["serve"]
-
 _MODULE_NAME = "solution"  # the module that the program's code runs as: dataclasses and pickle find its classes there
 
 

@@ -28,8 +28,6 @@ from pytest_qeval.execution.limits import MAX_EXTENSION, STARVATION_CHECK_S, cpu
 from pytest_qeval.execution.namespaces import enter_process_tree, leave_process_tree
 from pytest_qeval.execution.solver import serve
 
-__all__ = ["main"]
-
 # Imported once, so that programs which use them start fast.
 _PRELOADED = (
     "bisect", "collections", "copy", "dataclasses", "datetime", "decimal", "fractions", "functools", "hashlib",

@@ -8,8 +8,6 @@ from pytest_qeval.config.values import Values
 from pytest_qeval.errors import QEvalError, UsageError
 from pytest_qeval.hooks.collect import MARKERS
 
-__all__ = ["activate"]
-
 _ACTIVATING = ("model", "completions", "selftest")
 
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from pytest_qeval.run.context import RunContext
     from pytest_qeval.schema import Case
 
-__all__ = ["ERROR", "MARKERS", "check", "parametrize", "reuse"]
-
 MARKERS = (
     "qeval(benchmark): run a benchmark by name, *.jsonl file or object; the test takes the fixtures `qeval` and `case`",
     "qeval_robustness(benchmark): run its perturbed problems beside the nominal ones; without a benchmark, the run's",

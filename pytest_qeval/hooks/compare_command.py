@@ -12,8 +12,6 @@ from pytest_qeval.errors import QEvalError
 if TYPE_CHECKING:
     from pytest_qeval.config.comparison import ComparisonSettings
 
-__all__ = ["compare_runs"]
-
 
 def compare_runs(config: pytest.Config) -> int | None:
     """Compare two finished runs, print and write the report, and give the exit status; None when nobody asked.

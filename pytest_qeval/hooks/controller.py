@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from pytest_qeval.session import Session
 
-__all__ = ["Controller"]
-
 _LOOKS: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
     "solved": ("passed", ".", ("SOLVED", {"green": True})),
     "unsolved": ("unsolved", "u", ("UNSOLVED", {"yellow": True})),

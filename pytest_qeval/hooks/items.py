@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from pytest_qeval.config.run_settings import RunSettings
     from pytest_qeval.run.outcomes import Outcomes
 
-__all__ = ["case_of", "end_test", "plan_of", "recipe_of"]
-
 
 def recipe_of(item: pytest.Item) -> str | None:
     """Return the recipe that an item needs; None for an ordinary test."""

@@ -13,8 +13,6 @@ from pytest_qeval import registry
 from pytest_qeval.errors import QEvalError
 from pytest_qeval.settings import MORE_SUITES, SUITES
 
-__all__ = ["list_names"]
-
 
 def list_names(config: pytest.Config) -> int | None:
     """Print the names of a kind with their summaries; None when nobody asked."""

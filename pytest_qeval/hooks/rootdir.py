@@ -12,8 +12,6 @@ from pathlib import Path
 
 from pytest_qeval.errors import UsageError
 
-__all__ = ["check_rootdir"]
-
 _INI_FILES = {
     "pytest.toml": r"^\[pytest\]",
     "pytest.ini": r"",

@@ -37,8 +37,6 @@ from pytest_qeval.settings import IsolationName
 from pytest_qeval.verdict.baseline.key import cache_path, key_of
 from pytest_qeval.verdict.baseline.reuse import SavedBaseline, find_saved, open_saved
 
-__all__ = ["start"]
-
 
 def start(config: pytest.Config) -> None:
     """Read the settings, find the saved baseline, and register what evaluates and reports.

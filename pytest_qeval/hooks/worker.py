@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from pytest_qeval.run.context import RunContext
 
-__all__ = ["Worker", "messages_of"]
-
 _ATTRIBUTE = "qeval"
 
 

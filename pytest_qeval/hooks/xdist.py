@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from pytest_qeval.run.context import RunContext
 
-__all__ = ["Distributor", "is_distributed", "plan_ahead", "worker_count", "worker_name"]
-
 
 def is_distributed(config: pytest.Config) -> bool:
     """Return whether this process only controls workers."""

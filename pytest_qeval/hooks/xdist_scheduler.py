@@ -10,8 +10,6 @@ from xdist.scheduler import LoadScheduling
 
 from pytest_qeval.plan import shares
 
-__all__ = ["ShareScheduling"]
-
 
 class ShareScheduling(LoadScheduling):  # type: ignore[misc] # xdist is an extra that may be absent
     """Deals shares out by `plan.shares`; what a crashed worker leaves is dealt out as xdist does it."""

@@ -12,16 +12,6 @@ from typing import Any, Protocol
 
 import torch
 
-__all__ = [
-    "Divergence",
-    "LogitsFunction",
-    "ScoredText",
-    "causal_logits",
-    "compare_logits",
-    "seq2seq_logits",
-    "solution_text",
-]
-
 _CHUNK_ELEMENTS = 2**22
 """Logits at a time: 32 MB in float64, 27 positions of a vocabulary of 152 thousand."""
 

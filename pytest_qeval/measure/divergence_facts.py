@@ -9,8 +9,6 @@ from typing import Any
 
 from pytest_qeval.measure.topk import Scores, TextDivergence, compare_scores
 
-__all__ = ["DivergenceFacts", "ProblemDivergence", "divergence_facts", "percentiles"]
-
 _NAMES = ("min", "p1", "p5", "p10", "p25", "p50", "p75", "p90", "p95", "p99", "p999", "max")
 _SHARES = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0)
 

@@ -10,8 +10,6 @@ from typing import Any
 
 from pytest_qeval.facts import EnergyFacts
 
-__all__ = ["EnergyMeter"]
-
 _COUNTERS = ("Rapl", "Emi", "GPU", "AppleSiliconChip")
 """Words in codecarbon's hardware descriptions that mean a counter; everything else is a power model."""
 

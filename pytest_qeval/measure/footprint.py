@@ -9,8 +9,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Footprint", "measure_footprint"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footprint:

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import ClassVar
 from weakref import WeakSet
 
-__all__ = ["PeakMemory"]
-
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"  # proc(5): writing 5 resets VmHWM to the current resident size

@@ -16,8 +16,6 @@ from typing import Any
 from pytest_qeval.errors import DataError
 from pytest_qeval.schema import Json
 
-__all__ = ["DEFAULT_K", "Scores", "TextDivergence", "TextScores", "compare_scores", "digest", "kept_log_prob"]
-
 DEFAULT_K = 32
 """Tokens that are kept of a distribution, at most."""
 _DECIMALS = 5

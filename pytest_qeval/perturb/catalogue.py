@@ -15,8 +15,6 @@ from pytest_qeval.perturb.code.variables import NAMES_FILE, read_proposals, rena
 from pytest_qeval.perturb.docstring.translation import TRANSLATIONS_FILE, back_translation, read_translations
 from pytest_qeval.perturb.perturbed_problems import HALF
 
-__all__ = ["FROM_FILES", "FULL", "SCREEN", "SCREENED", "Catalogue", "own_perturbations", "select"]
-
 SCREEN = "screen"
 SCREENED = (
     "butter_fingers",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["KEYS", "NEIGHBOURS"]
-
 KEYS = "qwertyuiopasdfghjklzxcvbnm"
 NEIGHBOURS: Mapping[str, str] = {
     "q": "wa", "w": "qeas", "e": "wrsd", "r": "etdf", "t": "ryfg", "y": "tugh", "u": "yihj", "i": "uojk", "o": "ipkl",

@@ -11,8 +11,6 @@ from pytest_qeval.perturb.base import Perturbation, nominal_form, perturb_proble
 from pytest_qeval.perturb.validity import Validity, check_perturbed
 from pytest_qeval.schema import Case, Problem
 
-__all__ = ["HALF", "AppliedPerturbation", "PerturbedProblems", "nominal_of", "perturb_problems"]
-
 HALF = "half_given"
 """Stands for the perturbation of a case whose prompt is half-given and nominal."""
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from difflib import unified_diff
 
-__all__ = ["prompt_diff"]
-
 
 def prompt_diff(before: str, after: str, label: str) -> str:
     """Return the unified diff of two texts, one line of context; empty where they are equal."""

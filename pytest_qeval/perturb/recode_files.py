@@ -20,8 +20,6 @@ from pytest_qeval.perturb.base import Category, Form, Level, Perturbation
 from pytest_qeval.perturb.task_rows import TaskRow, read_rows
 from pytest_qeval.schema import Problem
 
-__all__ = ["PREFIX", "find_files", "recode_perturbation"]
-
 PREFIX = "recode"
 _BENCHMARK = "humaneval"
 """ReCode's MBPP is rewritten: its nominal problems are not those of our benchmarks."""

@@ -18,21 +18,6 @@ from itertools import chain, count
 
 from pytest_qeval.schema import Problem
 
-__all__ = [
-    "Edit",
-    "Function",
-    "Source",
-    "Text",
-    "apply_edits",
-    "apply_first_valid",
-    "bound_names",
-    "docstring_of",
-    "fresh_name",
-    "parse_program",
-    "walk_outside_f_strings",
-    "words_of",
-]
-
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 

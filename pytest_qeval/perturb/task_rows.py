@@ -12,8 +12,6 @@ import msgspec
 
 from pytest_qeval.errors import DataError
 
-__all__ = ["TaskRow", "find_file", "read_rows"]
-
 
 class TaskRow(msgspec.Struct, frozen=True):
     """The field that every row has; fields of a file that a subclass does not name are ignored."""

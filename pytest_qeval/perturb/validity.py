@@ -10,8 +10,6 @@ from pytest_qeval.perturb.base import Category
 from pytest_qeval.perturb.source import Function, Source, bound_names, docstring_of, parse_program
 from pytest_qeval.schema import Problem
 
-__all__ = ["Validity", "check_perturbed"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validity:

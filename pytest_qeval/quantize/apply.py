@@ -24,8 +24,6 @@ from pytest_qeval.quantize.memory_mapped import MappedFiles
 from pytest_qeval.quantize.quantization import ExecutionKind, LayerRecord, Quantization, Quantizer
 from pytest_qeval.quantize.recipe import LayerRule, Recipe, WeightScheme
 
-__all__ = ["NO_RANGES", "Rounding", "quantize_"]
-
 Rounding = Callable[[LayerPlan, torch.Tensor], QuantizedWeight]
 """Return a layer's integers, given its floating-point weight `[out_features, in_features]`."""
 

@@ -9,21 +9,6 @@ from types import MappingProxyType
 from pytest_qeval.quantize.grammar import parse_recipe
 from pytest_qeval.quantize.recipe import Recipe
 
-__all__ = [
-    "AS_IS",
-    "AUTO",
-    "BF16",
-    "FP32",
-    "INT4",
-    "INT8",
-    "INT8_STATIC",
-    "ORIGINAL",
-    "RECIPES",
-    "STUDY_DYNAMIC",
-    "STUDY_STATIC",
-    "W2A16",
-]
-
 
 def _alias(name: str, scheme: str, summary: str) -> Recipe:
     """Give a scheme a name and a summary."""

@@ -22,8 +22,6 @@ from typing import Any
 
 from pytest_qeval.errors import DataError, MissingPackageError
 
-__all__ = ["FIELDS", "CalibrationTexts", "calibration_texts", "stdlib_functions"]
-
 FIELDS = ("original_string", "code", "content", "text", "prompt")
 """Fields of a row that may hold its text, in this order; the first is CodeSearchNet's, the third that of The Stack."""
 

@@ -18,8 +18,6 @@ from typing import Any, Final, NamedTuple
 from pytest_qeval.errors import RecipeError, did_you_mean
 from pytest_qeval.quantize.recipe import ActivationScheme, CalibrationPlan, ClipMethod, Recipe, WeightScheme
 
-__all__ = ["SCHEME_PARTS", "describe", "expand_braces", "looks_like_scheme", "parse_recipe"]
-
 SCHEME_PARTS: Final = (
     ("w8a8", "weights of 8 bits and activations of 8 bits; weights may have 2 to 8, activations 4 to 8"),
     ("w4a16", "weights of 4 bits, activations in floating point"),

@@ -16,17 +16,6 @@ from pytest_qeval.errors import RecipeError
 from pytest_qeval.quantize.quantization import LayerRecord
 from pytest_qeval.quantize.recipe import LayerRule, Recipe
 
-__all__ = [
-    "AnyLinear",
-    "LayerPlan",
-    "find_linear_layers",
-    "matches",
-    "plan_layers",
-    "record_kept",
-    "rule_for",
-    "weight_of",
-]
-
 AnyLinear: TypeAlias = nn.Linear | Conv1D
 """`nn.Linear`, or GPT-2's equivalent, which stores its weight as `[in_features, out_features]`."""
 

@@ -9,8 +9,6 @@ from pytest_qeval.quantize.quantization import Quantizer
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.quantize.recipe_file import read_recipe_file
 
-__all__ = ["find_recipe"]
-
 _HINT = (
     "Schemes such as 'w4a16-g128', configurations of other packages such as 'torchao:Int8WeightOnlyConfig', and "
     "recipe files (*.toml) work too."

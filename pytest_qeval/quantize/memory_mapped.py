@@ -14,8 +14,6 @@ from pathlib import Path
 
 import torch
 
-__all__ = ["MappedFiles"]
-
 _MAPS = Path("/proc/self/maps")
 _MADV_DONTNEED = 4
 

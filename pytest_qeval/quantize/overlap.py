@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-__all__ = ["NGRAM_TOKENS", "Overlap", "find_overlap"]
-
 NGRAM_TOKENS = 13
 """The n-gram size of Brown et al., "Language models are few-shot learners" (arXiv 2005.14165), appendix C."""
 

@@ -8,8 +8,6 @@ from typing import Any, Literal
 
 from pytest_qeval.quantize.recipe import Recipe
 
-__all__ = ["ExecutionKind", "LayerRecord", "Quantization", "Quantizer"]
-
 ExecutionKind = Literal["native", "simulated", "full precision"]
 """native: a kernel computes with the integers. simulated: rounded values, computed in floating point, so that speed and
 size are not those of the scheme. full precision: nothing was rounded."""

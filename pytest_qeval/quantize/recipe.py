@@ -8,17 +8,6 @@ from typing import Literal
 from pytest_qeval.errors import RecipeError
 from pytest_qeval.schema import Json
 
-__all__ = [
-    "EXPORT_FILE",
-    "ActivationScheme",
-    "CalibrationPlan",
-    "ClipMethod",
-    "Dtype",
-    "LayerRule",
-    "Recipe",
-    "WeightScheme",
-]
-
 Dtype = Literal["checkpoint", "float32", "bfloat16"]
 """Floating-point type in which the model is loaded; `checkpoint` is the type of the stored weights."""
 

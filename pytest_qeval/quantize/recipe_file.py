@@ -22,8 +22,6 @@ from pytest_qeval.quantize.grammar import describe, parse_recipe
 from pytest_qeval.quantize.recipe import CalibrationPlan, LayerRule, Recipe
 from pytest_qeval.toml_table import Table, read_toml
 
-__all__ = ["read_recipe_file"]
-
 _KEYS = ("scheme", "name", "summary", "kept", "calibration", "layers")
 _CALIBRATION_KEYS = ("samples", "characters", "new_tokens")
 _LAYER_KEYS = ("pattern", "scheme")

@@ -18,8 +18,6 @@ from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.records.messages import WIRE_TYPES, BaselineScores, Message, RecordLine
 from pytest_qeval.schema import SCORES, Outcome, Record
 
-__all__ = ["decode_json", "read_fields", "read_message"]
-
 T = TypeVar("T")
 
 _LARGEST = 10**20

@@ -19,8 +19,6 @@ from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.records.messages import Message
 from pytest_qeval.schema import Case, Record
 
-__all__ = ["Collector", "Roles"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roles:

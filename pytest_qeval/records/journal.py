@@ -12,8 +12,6 @@ from pytest_qeval.errors import DataError
 from pytest_qeval.records.checks import decode_json, read_message
 from pytest_qeval.records.messages import Message, RunStart, to_plain
 
-__all__ = ["Journal", "read_journal"]
-
 _LOG = logging.getLogger(__name__)
 
 _LONGEST_LINE = 64 * 2**20

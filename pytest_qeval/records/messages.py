@@ -28,20 +28,6 @@ from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.measure.topk import Scores, TextScores
 from pytest_qeval.schema import Completion, Execution, FinishReason, Json, Outcome, Record, Sample
 
-__all__ = [
-    "WIRE_TYPES",
-    "BaselineScores",
-    "Message",
-    "Plan",
-    "PlannedCase",
-    "RecipeMessage",
-    "RecordLine",
-    "RunStart",
-    "from_plain",
-    "recipe_of",
-    "to_plain",
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStart(RunHeader):

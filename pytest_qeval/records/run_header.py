@@ -15,8 +15,6 @@ from pytest_qeval.facts import RunHeader
 from pytest_qeval.schema import Json
 from pytest_qeval.settings import GenerationSettings, file_stem
 
-__all__ = ["make_header", "run_id"]
-
 _PACKAGES = (
     "pytest-qeval",
     "pytest",

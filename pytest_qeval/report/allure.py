@@ -11,8 +11,6 @@ from pathlib import Path
 from pytest_qeval.schema import Problem, Record
 from pytest_qeval.summary.results import GateResult
 
-__all__ = ["describe_case", "write_gates"]
-
 
 def describe_case(record: Record, problem: Problem) -> None:
     """Set title, suites, description and attachments of the running Allure test.

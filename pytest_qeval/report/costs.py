@@ -11,8 +11,6 @@ from pytest_qeval.schema import Json
 from pytest_qeval.summary.costs import Efficiency, Percentiles, Slowdown
 from pytest_qeval.summary.results import Summary
 
-__all__ = ["cost_dict", "cost_lines"]
-
 _Cell = Callable[[Efficiency], str | None]
 
 

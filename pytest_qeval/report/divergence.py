@@ -9,8 +9,6 @@ from pytest_qeval.report.text import Line, table, value_and_interval
 from pytest_qeval.schema import Json, Undefined
 from pytest_qeval.summary.divergence import DivergenceSummary, FlipPrediction
 
-__all__ = ["divergence_dict", "divergence_lines"]
-
 _PERCENTILES: Mapping[str, str] = {"p50": "p50", "p90": "p90", "p99": "p99", "p999": "p99.9", "max": "max"}
 _ROWS = (
     (("KL, nats per token", "kl", "{:.3g}"), ("reverse", "reverse_kl", "{:.3g}")),

@@ -14,8 +14,6 @@ from pytest_qeval.schema import Case, Record
 from pytest_qeval.settings import file_stem
 from pytest_qeval.summary.results import GateResult, Summary
 
-__all__ = ["check_folder", "write_report", "write_samples"]
-
 
 def check_folder(output: Path) -> None:
     """Write a temporary file where the folder is, or would be made.

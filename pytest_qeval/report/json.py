@@ -14,8 +14,6 @@ from pytest_qeval.report.scores import score_dict
 from pytest_qeval.schema import Json
 from pytest_qeval.summary.results import GateResult, Summary, overall_verdict
 
-__all__ = ["SCHEMA", "SCHEMA_PATH", "report_dict"]
-
 SCHEMA = "qeval-report/1"
 SCHEMA_PATH = Path(__file__).parent / "schema.json"
 

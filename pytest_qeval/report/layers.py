@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from pytest_qeval.facts import RecipeFacts
 from pytest_qeval.schema import Json
 
-__all__ = ["layers_csv"]
-
 _COLUMNS = (
     *("recipe", "layer", "out_features", "in_features", "bits", "granularity"),
     *("kept", "execution", "bytes_before", "bytes_after"),

@@ -24,8 +24,6 @@ from pytest_qeval.summary.comparison import Comparison, ControlExcess
 from pytest_qeval.summary.pass_rates import BenchmarkResult
 from pytest_qeval.summary.results import Summary
 
-__all__ = ["describe_data", "pass_rate_dict", "pass_rate_lines"]
-
 _EVIDENCE = {
     "worse": "worse: the whole interval lies below −{margin} pt",
     "not worse": "not worse: the whole interval lies above −{margin} pt",

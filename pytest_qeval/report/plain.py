@@ -7,8 +7,6 @@ from typing import Any
 
 from pytest_qeval.schema import Json, Undefined
 
-__all__ = ["to_plain", "without"]
-
 
 def to_plain(value: object) -> Any:
     """Return dicts, lists and scalars; an undefined quantity is `{"undefined": reason}`."""

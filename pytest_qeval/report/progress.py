@@ -9,8 +9,6 @@ from typing import IO
 
 from pytest_qeval.schema import EngineProgress
 
-__all__ = ["ProgressLine", "describe"]
-
 _EVERY_S = 0.25
 _EVERY_S_LOGGED = 30.0
 

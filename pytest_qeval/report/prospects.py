@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator
 
 from pytest_qeval.summary.power import POWER, TYPICAL_DISCORDANCE, Prospect
 
-__all__ = ["prospect_lines"]
-
 
 def prospect_lines(prospects: Iterable[Prospect]) -> Iterator[str]:
     """Yield one line per benchmark: the drop of pass@1 that its problems can rule out."""

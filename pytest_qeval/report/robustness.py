@@ -22,8 +22,6 @@ from pytest_qeval.summary.robust_comparison import RobustChange
 from pytest_qeval.summary.robust_examples import BrokenExample
 from pytest_qeval.summary.robustness import ALL, RobustResult
 
-__all__ = ["robustness_dict", "robustness_lines"]
-
 _MEASURES: Mapping[str, str] = {
     "nominal": "pass",
     "robust": "robust_pass",

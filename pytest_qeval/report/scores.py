@@ -21,8 +21,6 @@ from pytest_qeval.schema import SCORES, Json, Undefined
 from pytest_qeval.summary.results import Summary
 from pytest_qeval.summary.scores import ScoreChange, ScoreComparison, ScoreResult
 
-__all__ = ["score_dict", "score_lines"]
-
 _NAMES: Mapping[str, str] = {"bleu": "BLEU", "chrf": "chrF"}
 
 

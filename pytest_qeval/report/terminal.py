@@ -15,8 +15,6 @@ from pytest_qeval.report.text import Line, excluded_lines, shorten, table
 from pytest_qeval.summary.results import GateResult, Summary, overall_verdict
 from pytest_qeval.summary.selftest import SelftestResult
 
-__all__ = ["Line", "lines"]
-
 _BLOCKS_SHOWN = 8
 
 

@@ -8,23 +8,6 @@ from typing import Literal, NamedTuple
 from pytest_qeval.facts import RecipeFacts
 from pytest_qeval.schema import Estimate, Evidence, Json, Quantity, Undefined
 
-__all__ = [
-    "COLOURS",
-    "Colour",
-    "Line",
-    "align",
-    "change",
-    "describe_recipe",
-    "evidence_at_margin",
-    "excluded_lines",
-    "p_value",
-    "percent",
-    "points",
-    "shorten",
-    "table",
-    "value_and_interval",
-]
-
 _LABELS_SHOWN = 12
 
 Colour = Literal["green", "red", "yellow", "bold"]

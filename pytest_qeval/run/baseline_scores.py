@@ -14,8 +14,6 @@ from pytest_qeval.run.benchmarks import BenchmarkLoader
 from pytest_qeval.run.engines import EngineLoader
 from pytest_qeval.verdict.baseline.reuse import SavedBaseline
 
-__all__ = ["BaselineScores"]
-
 
 class BaselineScores:
     """Takes them from the saved baseline, or measures them once."""

@@ -18,8 +18,6 @@ from pytest_qeval.plan import cases_of
 from pytest_qeval.records.messages import Message
 from pytest_qeval.schema import Case, PromptStyle
 
-__all__ = ["BenchmarkLoader", "Solution"]
-
 Samples = Mapping[str, Sequence[str]]
 """Recorded completions by task id."""
 

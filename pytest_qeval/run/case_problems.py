@@ -23,8 +23,6 @@ from pytest_qeval.perturb.prompt_diff import prompt_diff
 from pytest_qeval.records.messages import Message
 from pytest_qeval.schema import Case, Execution, Problem, Program
 
-__all__ = ["CaseProblems"]
-
 _SCREENED_PROBLEMS = 40
 """Problems of the set `screen`, taken evenly from the whole benchmark unless `--qeval-limit` says otherwise."""
 _FULL_SEEDS = 5

@@ -9,8 +9,6 @@ from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.run.benchmarks import BenchmarkLoader
 from pytest_qeval.verdict.gates.checks import check_benchmark_kinds, check_gates
 
-__all__ = ["check_benchmarks"]
-
 
 def check_benchmarks(settings: RunSettings, benchmarks: BenchmarkLoader, names: Iterable[str]) -> None:
     """Make sure that the collected benchmarks fit the gates, and that no recipe is calibrated on them.

@@ -27,8 +27,6 @@ from pytest_qeval.schema import Case, EngineProgress, Problem
 from pytest_qeval.settings import ExecutionSettings
 from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
 
-__all__ = ["RunContext"]
-
 OnProgress = Callable[[str, EngineProgress], None]
 
 

@@ -14,8 +14,6 @@ from pytest_qeval.records.messages import Message
 from pytest_qeval.run.replay import Replays
 from pytest_qeval.settings import CONTROL, file_stem
 
-__all__ = ["EngineLoader"]
-
 
 class EngineLoader:
     """Opens engines by the recipe's name."""

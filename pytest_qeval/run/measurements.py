@@ -14,8 +14,6 @@ from pytest_qeval.run.baseline_scores import BaselineScores
 from pytest_qeval.run.benchmarks import BenchmarkLoader
 from pytest_qeval.settings import CONTROL
 
-__all__ = ["Measurements"]
-
 _SENSITIVITY_PROBLEMS = 20
 """Whose solutions blocks are compared on, unless `--qeval-limit` says otherwise: about a thousand tokens."""
 

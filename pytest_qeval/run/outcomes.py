@@ -9,8 +9,6 @@ from pytest_qeval.records.messages import Message
 from pytest_qeval.schema import Case, Record
 from pytest_qeval.verdict.gates.decider import Decider
 
-__all__ = ["EarlyStop", "Outcomes"]
-
 Outcomes = dict[tuple[str, Case], Record]
 
 

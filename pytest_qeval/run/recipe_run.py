@@ -20,8 +20,6 @@ from pytest_qeval.schema import Case, Record
 from pytest_qeval.settings import CONTROL
 from pytest_qeval.stats.sequential import N_LOOKS
 
-__all__ = ["RecipeRun"]
-
 
 class RecipeRun:
     """Evaluates cases with one recipe; everything that others need to know is posted."""

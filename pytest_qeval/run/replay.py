@@ -9,8 +9,6 @@ from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.engines.replay import FindCompletions, read_samples
 from pytest_qeval.schema import Problem
 
-__all__ = ["Replays"]
-
 
 class Replays:
     """Finds recorded completions; the samples file is read once, on first use."""

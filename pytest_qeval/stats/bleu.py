@@ -10,8 +10,6 @@ from math import exp, log
 
 from pytest_qeval.errors import MissingPackageError
 
-__all__ = ["bleu_tokens", "chrf", "smoothed_bleu"]
-
 _ORDER = 4
 _TOKEN = re.compile(r"[^\W_]+|_|[^\w\s]")
 _SMALLEST = sys.float_info.min

@@ -7,8 +7,6 @@ from dataclasses import replace
 
 from pytest_qeval.schema import Estimate, Quantity, Undefined
 
-__all__ = ["CONFIDENCE", "NO_PROBLEM", "mean_of_problems", "negate", "proportion", "ratio_of_sums", "transform"]
-
 CONFIDENCE = 0.95
 """Of all intervals but those of early looks."""
 NO_PROBLEM = Undefined(reason="no problem was evaluated")

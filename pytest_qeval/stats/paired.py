@@ -13,20 +13,6 @@ from typing import Literal, NamedTuple
 from pytest_qeval.schema import Estimate, Evidence, Quantity, Undefined
 from pytest_qeval.stats.intervals import CONFIDENCE, transform
 
-__all__ = [
-    "NO_PAIRS",
-    "Flips",
-    "PairedCounts",
-    "adjusted",
-    "difference",
-    "evidence_of",
-    "mcnemar_p",
-    "odds_ratio",
-    "paired_mean",
-    "relative_drop",
-    "relative_drop_of_means",
-]
-
 NO_PAIRS = Undefined(reason="no problem was evaluated under both recipes")
 
 

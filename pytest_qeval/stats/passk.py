@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from math import comb
 
-__all__ = ["KS", "pass_at_k"]
-
 KS = (1, 5, 10, 100)
 """The k that are reported, as far as there are samples."""
 

@@ -6,8 +6,6 @@ from bisect import bisect_left
 
 from pytest_qeval.stats.intervals import CONFIDENCE
 
-__all__ = ["detectable_drop", "problems_needed"]
-
 _STEPS_PER_UNIT = 10_000
 """Detectable drops are multiples of 0.0001."""
 

@@ -15,8 +15,6 @@ from pytest_qeval.stats.intervals import NO_PROBLEM, mean_of_problems, proportio
 from pytest_qeval.stats.paired import NO_PAIRS, Flips, PairedCounts, relative_drop, relative_drop_of_means
 from pytest_qeval.stats.passk import pass_at_k
 
-__all__ = ["ProblemRobustness", "RobustnessMeans", "drop_increase", "mean_robustness", "problem_robustness"]
-
 _NOTHING_SOLVED = Undefined(reason="no nominal problem was solved, so nothing could be dropped")
 
 

@@ -12,8 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
-__all__ = ["Limits", "paired_difference_limits", "paired_difference_statistic", "paired_ratio_limits"]
-
 Floats = NDArray[np.float64]
 
 _HALVINGS = 40

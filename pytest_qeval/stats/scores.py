@@ -16,8 +16,6 @@ from pytest_qeval.schema import Estimate, Quantity
 from pytest_qeval.stats.intervals import CONFIDENCE, NO_PROBLEM
 from pytest_qeval.stats.power import detectable_drop
 
-__all__ = ["detectable_score_drop", "mean_score", "sign_flip_p"]
-
 _RESAMPLES = 9999
 _BATCH = 500
 _MANY = 1000

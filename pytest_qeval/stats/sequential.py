@@ -14,8 +14,6 @@ from pytest_qeval.schema import Evidence
 from pytest_qeval.stats.intervals import CONFIDENCE
 from pytest_qeval.stats.paired import PairedCounts, difference, evidence_of
 
-__all__ = ["MIN_DONE", "N_LOOKS", "is_look", "look_confidence", "sequential_evidence"]
-
 N_LOOKS = 8
 """Looks at equal distances; the last one is the end of the run."""
 MIN_DONE = 10

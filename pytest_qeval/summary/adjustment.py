@@ -11,8 +11,6 @@ from pytest_qeval.summary.robust_comparison import RobustChange
 from pytest_qeval.summary.robustness import ALL
 from pytest_qeval.summary.scores import ScoreComparison
 
-__all__ = ["adjust_pass_rates_and_scores", "adjust_robust_changes"]
-
 
 def adjust_pass_rates_and_scores(
     comparisons: Sequence[Comparison], scores: Sequence[ScoreComparison], *, control: str | None

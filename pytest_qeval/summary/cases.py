@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pytest_qeval.perturb.perturbed_problems import HALF
 from pytest_qeval.schema import Case, Record
 
-__all__ = ["Groups", "Records", "group_cases", "is_perturbed", "nominal_case", "pair_records", "pairs_of_groups"]
-
 Records = Mapping[tuple[str, Case], Record]
 """By recipe and case."""
 Groups = Mapping[tuple[str, str], Sequence[Case]]

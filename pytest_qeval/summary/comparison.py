@@ -21,8 +21,6 @@ from pytest_qeval.stats.power import detectable_drop
 from pytest_qeval.summary.cases import Groups, Records, pair_records, pairs_of_groups
 from pytest_qeval.summary.margins import Margins
 
-__all__ = ["Comparison", "ControlExcess", "compare"]
-
 _Pair = tuple[Record, Record]
 """The baseline's record and the candidate's."""
 

@@ -9,8 +9,6 @@ from pytest_qeval.facts import EnergyFacts, GenerationFacts, RecipeFacts, Stream
 from pytest_qeval.measure import divergence_facts
 from pytest_qeval.schema import Completion, Record
 
-__all__ = ["Efficiency", "Percentiles", "Slowdown", "mark_slower", "percentiles", "summarize_costs"]
-
 _SLOWER = 1.03
 """A recipe that takes more than this many times as long is slower; up to 3 % may be noise."""
 _BATCH_TOKENS = 200

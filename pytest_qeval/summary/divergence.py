@@ -10,8 +10,6 @@ from pytest_qeval.measure.divergence_facts import DivergenceFacts, ProblemDiverg
 from pytest_qeval.schema import Estimate, Quantity, Undefined
 from pytest_qeval.stats.intervals import ratio_of_sums, transform
 
-__all__ = ["DivergenceSummary", "FlipPrediction", "summarize_divergence"]
-
 _WORST = 5
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-__all__ = ["DEFAULT_MARGINS", "Margins", "default_margins"]
-
 DEFAULT_MARGINS: Mapping[str, float] = {"pass@K": 0.02, "bleu": 0.01, "chrf": 0.01, "robust_drop": 0.03}
 """By metric, as a fraction: a loss of pass@1 or of a mean score, an increase of the robust drop."""
 

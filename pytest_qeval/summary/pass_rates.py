@@ -11,8 +11,6 @@ from pytest_qeval.stats.intervals import mean_of_problems, proportion
 from pytest_qeval.stats.passk import KS, pass_at_k
 from pytest_qeval.summary.cases import Groups, Records
 
-__all__ = ["BenchmarkResult", "benchmark_results"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkResult:

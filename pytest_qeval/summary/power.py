@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pytest_qeval.schema import Case
 from pytest_qeval.stats.power import detectable_drop, problems_needed
 
-__all__ = ["POWER", "TYPICAL_DISCORDANCE", "Prospect", "estimate_prospects"]
-
 TYPICAL_DISCORDANCE = 0.08
 """Share of problems that flip, typical of int8; it is not known before the run."""
 POWER = 0.8

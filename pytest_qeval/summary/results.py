@@ -17,8 +17,6 @@ from pytest_qeval.summary.robustness import RobustResult
 from pytest_qeval.summary.scores import ScoreComparison, ScoreResult
 from pytest_qeval.summary.selftest import SelftestResult
 
-__all__ = ["GateResult", "Summary", "overall_verdict"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateResult:

@@ -14,8 +14,6 @@ from pytest_qeval.summary.margins import Margins
 from pytest_qeval.summary.robust_examples import BrokenExample, broken_examples
 from pytest_qeval.summary.robustness import ALL, Facts, perturbed_tasks, scopes_of
 
-__all__ = ["RobustChange", "compare_robustness"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RobustChange:

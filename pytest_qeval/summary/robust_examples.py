@@ -13,8 +13,6 @@ from pytest_qeval.perturb.source import Function, docstring_of, parse_program
 from pytest_qeval.schema import Case, Record, Sample
 from pytest_qeval.summary.cases import Records, nominal_case
 
-__all__ = ["BrokenExample", "broken_examples"]
-
 _EXAMPLES = 3
 
 

@@ -12,17 +12,6 @@ from pytest_qeval.stats.passk import KS
 from pytest_qeval.stats.robustness import ProblemRobustness, RobustnessMeans, mean_robustness, problem_robustness
 from pytest_qeval.summary.cases import Groups, Records, nominal_case
 
-__all__ = [
-    "ALL",
-    "Facts",
-    "PerturbedTask",
-    "RobustResult",
-    "ScopeCounts",
-    "perturbed_tasks",
-    "robust_results",
-    "scopes_of",
-]
-
 ALL = "all"
 """Scope of all perturbations."""
 

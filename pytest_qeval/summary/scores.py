@@ -12,8 +12,6 @@ from pytest_qeval.stats.scores import detectable_score_drop, mean_score, sign_fl
 from pytest_qeval.summary.cases import Groups, Records, pair_records, pairs_of_groups
 from pytest_qeval.summary.margins import Margins
 
-__all__ = ["ScoreChange", "ScoreComparison", "ScoreResult", "compare_scores", "is_scored", "score_results"]
-
 _EMPTY_SHA256 = sha256(b"").hexdigest()
 
 

@@ -9,8 +9,6 @@ from pytest_qeval.benchmarks.selftest import is_expected
 from pytest_qeval.schema import Case
 from pytest_qeval.summary.cases import Records
 
-__all__ = ["SelftestResult", "selftest_results"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelftestResult:

@@ -22,8 +22,6 @@ from pytest_qeval.summary.robustness import robust_results
 from pytest_qeval.summary.scores import compare_scores, is_scored, score_results
 from pytest_qeval.summary.selftest import selftest_results
 
-__all__ = ["SummaryInput", "summarize"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryInput:

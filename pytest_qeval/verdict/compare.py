@@ -18,8 +18,6 @@ from pytest_qeval.verdict.baseline.baseline import Baseline
 from pytest_qeval.verdict.baseline.key import benchmark_key, differences
 from pytest_qeval.verdict.baseline.reuse import SavedBaseline
 
-__all__ = ["FinishedRun", "JoinedRuns", "join_runs"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedRun:

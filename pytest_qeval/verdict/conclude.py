@@ -14,8 +14,6 @@ from pytest_qeval.summary.summarize import SummaryInput, summarize
 from pytest_qeval.verdict.gates.grammar import Gate, allowed_loss
 from pytest_qeval.verdict.gates.judge import judge
 
-__all__ = ["Verdict", "conclude"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:

@@ -20,8 +20,6 @@ from transformers import (
     T5Config,
 )
 
-__all__ = ["CONTEXT", "FAMILIES", "Tiny", "make_tiny", "save_tiny"]
-
 CONTEXT = 64
 """Positions of BART's encoder and decoder, each."""
 FAMILIES = ["t5", "codet5", "bart", "plbart"]

@@ -29,8 +29,6 @@ from pytest_qeval.errors import DataError
 from pytest_qeval.perturb.docstring.lexicon import PATH
 from pytest_qeval.perturb.docstring.words import FUNCTION_WORDS, TECHNICAL
 
-__all__ = ["build"]
-
 _FEWEST = 3
 """How often a word of the vocabulary occurs in the library's docstrings at least."""
 _SHORTEST = 3

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["CHOSEN"]
-
 CHOSEN: Mapping[str, str] = {
     "VERB": """
         accept: take; acquire: get; align: adjust; allow: permit; alter: change modify; apply: use employ utilize;

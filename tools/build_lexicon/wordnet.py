@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["POS", "WordNet", "read_wordnet"]
-
 POS: Mapping[str, str] = {"NOUN": "noun", "VERB": "verb", "ADJ": "adj", "ADV": "adv"}
 """Parts of speech by their universal tags, and the names of their files."""
 

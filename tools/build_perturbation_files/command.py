@@ -14,8 +14,6 @@ from pytest_qeval import registry
 from pytest_qeval.errors import MissingPackageError, ModelSourceError, QEvalError
 from pytest_qeval.schema import Json, Problem
 
-__all__ = ["Build", "pretrained"]
-
 
 def pretrained(network: str, model: str) -> tuple[Any, Any]:
     """Load a tokenizer and a network of transformers from the hub or a directory.

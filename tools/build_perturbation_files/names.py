@@ -17,8 +17,6 @@ from pytest_qeval.perturb.code.variables import NAMES_FILE, most_frequent_variab
 from pytest_qeval.perturb.source import Source
 from pytest_qeval.schema import Json, Problem
 
-__all__ = ["Proposer", "hub_proposer", "main", "proposals"]
-
 Proposer = Callable[[Sequence[str]], Sequence[str]]
 """Return names for a variable, the best first, from the texts between its uses."""
 

@@ -17,8 +17,6 @@ from pytest_qeval.perturb.docstring.prose import find_docstring
 from pytest_qeval.perturb.docstring.translation import TRANSLATIONS_FILE, fixed_values, passages
 from pytest_qeval.schema import Json, Problem
 
-__all__ = ["Translator", "hub_translator", "main", "translated"]
-
 Translator = Callable[[Sequence[str]], Sequence[str]]
 """Translate texts, in order."""
 

@@ -20,8 +20,6 @@ from pathlib import Path
 
 from pytest_qeval.benchmarks.text.docstrings import remove_docstring
 
-__all__ = ["N_PAIRS", "Pair", "choose", "main"]
-
 N_PAIRS = 150
 _SEED = 0
 _LINES = range(3, 26)

@@ -20,8 +20,6 @@ from pytest_qeval.benchmarks.problems import parse_problems
 from pytest_qeval.benchmarks.rows import read_bytes, sha256_of
 from pytest_qeval.errors import DataError
 
-__all__ = ["HUMANEVAL_PLUS", "MAX_TEST_BYTES", "MBPP_PLUS", "VERSIONS"]
-
 VERSIONS: Mapping[str, str] = {
     "42526ec0e7d5f3ee0b06d6ced98f8c8bae3d76519151bfb3d36f79010645bd7f": "0.1.10",
     "b54e762755248ca411b523c917fa9f93c07b5ff2966bf60b3917b853926a3dad": "0.2.0",

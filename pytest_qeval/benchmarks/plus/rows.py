@@ -19,8 +19,6 @@ from pytest_qeval.benchmarks.rows import text_fields
 from pytest_qeval.errors import DataError
 from pytest_qeval.schema import Problem
 
-__all__ = ["ARGUMENT_TYPES", "COMPARISONS", "ArgumentTypes", "parse_plus_problem"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArgumentTypes:

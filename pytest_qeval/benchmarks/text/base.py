@@ -12,8 +12,6 @@ from pytest_qeval.errors import MissingPackageError
 from pytest_qeval.schema import SCORES, Problem, Program, Prompt, PromptStyle
 from pytest_qeval.stats.bleu import chrf, smoothed_bleu
 
-__all__ = ["TextBenchmark", "can_score", "check_can_score", "sha256_of_problems", "text_problem"]
-
 _GOAL = '\n""" The goal of this function is to:\n'
 """What follows the code in the completion style: the published form of bigcode-evaluation-harness."""
 _QUOTES = ('"""', "'''")

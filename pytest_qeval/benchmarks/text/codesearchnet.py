@@ -19,8 +19,6 @@ from pytest_qeval.benchmarks.text.docstrings import remove_docstring
 from pytest_qeval.errors import DataError
 from pytest_qeval.schema import Problem
 
-__all__ = ["CODESEARCHNET", "FILES"]
-
 FILES = tuple(
     f"{name}{ending}"
     for name in ("codesearchnet-python.jsonl", "code-to-text/python/test.jsonl", "python/test.jsonl")

@@ -9,8 +9,6 @@ import io
 import tokenize
 from collections.abc import Iterator
 
-__all__ = ["remove_docstring"]
-
 _BETWEEN = (tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.COMMENT)
 _OPENING, _CLOSING = "([{", ")]}"
 

@@ -9,8 +9,6 @@ from pytest_qeval.benchmarks.rows import iter_rows, read_bytes, sha256_of
 from pytest_qeval.benchmarks.text.base import TextBenchmark, can_score, check_can_score, text_problem
 from pytest_qeval.errors import DataError
 
-__all__ = ["PATH", "SHA256", "SUMMARIZATION"]
-
 PATH = Path(__file__).parent / "data" / "summarization.jsonl"
 SHA256 = "940282f6085877507229d7ca0c451dbb0327a18c306abccb0bb4ccd239e09895"
 """Of the file as `summarization_pairs` made it under Python 3.11.7; Python's licence lies beside it."""

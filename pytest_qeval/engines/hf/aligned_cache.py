@@ -15,8 +15,6 @@ from transformers.cache_utils import Cache, DynamicLayer, EncoderDecoderCache
 
 from pytest_qeval.engines.hf.cache import KeyValueStore, Prefix, StoredLayer
 
-__all__ = ["AlignedCache", "AlignedStep"]
-
 
 class AlignedStep(NamedTuple):
     """What a forward pass of one new token per row is given."""

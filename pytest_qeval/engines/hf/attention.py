@@ -16,8 +16,6 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-__all__ = ["use_grouped_attention"]
-
 _NAME = "qeval_grouped"
 
 

@@ -15,8 +15,6 @@ import torch
 from transformers import PreTrainedConfig
 from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache, DynamicLayer
 
-__all__ = ["KeyValueStore", "Prefix", "RowCache", "StoredLayer", "find_unsupported_layers"]
-
 _COLUMN_STEP = 64
 
 

@@ -23,8 +23,6 @@ from pytest_qeval.quantize.kernels.observers import Histogram
 from pytest_qeval.quantize.layers import LayerPlan, plan_layers
 from pytest_qeval.quantize.recipe import ActivationScheme, CalibrationPlan, Recipe
 
-__all__ = ["ActivationObserver", "Calibration", "CalibrationRun", "observe_ranges"]
-
 _GROUP_TOKENS = 1024
 """Padded tokens of texts that are run together."""
 

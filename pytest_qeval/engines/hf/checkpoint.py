@@ -20,8 +20,6 @@ from pytest_qeval.errors import MissingPackageError, ModelSourceError
 from pytest_qeval.quantize.checkpoints.reader import ExportedCheckpoint, read_checkpoint
 from pytest_qeval.quantize.recipe import EXPORT_FILE, Dtype
 
-__all__ = ["from_pretrained", "stored_checkpoint"]
-
 _WEIGHT_NAMES = ("weight", "qweight", "weight_packed")
 """Names of weights in quantized layers; formats name scales and zero points in their own ways."""
 _MAX_NAMES = 3

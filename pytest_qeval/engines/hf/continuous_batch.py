@@ -18,8 +18,6 @@ from pytest_qeval.engines.hf.prompt_lookup import MAX_DRAFT_TOKENS, choose_draft
 from pytest_qeval.engines.hf.rows import PendingSample, Row
 from pytest_qeval.settings import GenerationSettings
 
-__all__ = ["BatchModel", "BatchShape", "ContinuousBatch", "make_batch_model"]
-
 BatchModel = CausalBatchModel | EncoderDecoderBatchModel
 
 

@@ -17,8 +17,6 @@ from pytest_qeval.engines.hf.sampling import choose, sample_rng
 from pytest_qeval.schema import EngineProgress
 from pytest_qeval.settings import GenerationSettings
 
-__all__ = ["Decoder", "pick_group"]
-
 
 class Decoder(ABC):
     """A queue of requests whose unfinished samples survive any exception; subclasses do the decoding."""

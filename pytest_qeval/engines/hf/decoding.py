@@ -12,8 +12,6 @@ from pytest_qeval.engines.hf.generate import GenerateQueue
 from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.settings import GenerationSettings
 
-__all__ = ["complete", "continue_texts", "make_decoder"]
-
 _ROWS = 32
 """Texts that are completed together."""
 

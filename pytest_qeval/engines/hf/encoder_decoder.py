@@ -17,8 +17,6 @@ from pytest_qeval.engines.hf.forward import Prefilled, context_length, copy_row,
 from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.measure.divergence import ScoredText
 
-__all__ = ["EncoderDecoder", "EncoderDecoderBatchModel", "encoder_decoder_of"]
-
 _UNLIMITED = 2**31
 
 

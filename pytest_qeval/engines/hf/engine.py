@@ -29,8 +29,6 @@ from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.schema import EngineProgress, Json
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 
-__all__ = ["TransformersEngine"]
-
 _ROWS = 128
 """A step's fixed cost, reading the weights, equals that of about 90 rows on 2 cores (Qwen2.5-0.5B, bf16). Replayed with
 these costs, 64 rows decode HumanEval in 72 CPU seconds, 128 in 61, all 164 in 61."""

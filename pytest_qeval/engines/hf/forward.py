@@ -12,8 +12,6 @@ from transformers.cache_utils import Cache, DynamicCache
 
 from pytest_qeval.engines.hf.cache import Prefix, RowCache
 
-__all__ = ["CausalBatchModel", "Prefilled", "context_length", "copy_row", "pad_right"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prefilled:

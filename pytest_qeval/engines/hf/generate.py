@@ -16,8 +16,6 @@ from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.engines.hf.rows import PendingSample, Row
 from pytest_qeval.settings import GenerationSettings
 
-__all__ = ["GenerateQueue"]
-
 
 class GenerateQueue(Decoder):
     """Decodes a queue of requests in groups of similar prompt length; a group lasts as long as its slowest row."""

@@ -9,8 +9,6 @@ from pytest_qeval.engines.hf.encoder_decoder import EncoderDecoder
 from pytest_qeval.engines.hf.forward import context_length
 from pytest_qeval.engines.hf.rows import TokenCodec
 
-__all__ = ["LanguageModel"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageModel:

@@ -30,8 +30,6 @@ from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.quantization import Quantization
 from pytest_qeval.quantize.recipe import Dtype, Recipe
 
-__all__ = ["Loaded", "choose_device", "load", "load_language_model"]
-
 _TWICE_ROUNDED = "made from a GGUF file's blocks unpacked to floating point"
 
 

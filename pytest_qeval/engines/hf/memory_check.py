@@ -10,8 +10,6 @@ from pytest_qeval.engines.weight_files import gguf_tensors, safetensors_tensors
 from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.quantize.recipe import Dtype
 
-__all__ = ["check_memory", "estimate_bytes"]
-
 _ELEMENT_BYTES = {"float32": 4, "bfloat16": 2}
 _STORED_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1}
 

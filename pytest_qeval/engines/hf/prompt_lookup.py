@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["MAX_DRAFT_TOKENS", "PromptLookup", "choose_draft_length"]
-
 MAX_DRAFT_TOKENS = 7
 _CONTEXT = 2
 """Tokens that must have occurred in the same order before. Replayed on HumanEval's 164 completions at 128 rows, 1 to 4

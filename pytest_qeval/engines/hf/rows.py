@@ -13,8 +13,6 @@ from pytest_qeval.engines.hf.prompt_lookup import PromptLookup
 from pytest_qeval.engines.templates import render
 from pytest_qeval.schema import Completion, FinishReason
 
-__all__ = ["PendingSample", "Row", "TokenCodec"]
-
 _TAIL_SLACK_TOKENS = 4
 
 

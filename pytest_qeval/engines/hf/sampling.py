@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 import torch
 
-__all__ = ["choose", "sample_rng"]
-
 _NUCLEUS_CANDIDATES = 512
 """Tokens tried first for top-p; sorting a vocabulary of 152k for each token would cost more than the model."""
 

@@ -15,8 +15,6 @@ from pytest_qeval.errors import EngineError
 from pytest_qeval.measure.divergence import LogitsFunction, ScoredText, causal_logits, seq2seq_logits, solution_text
 from pytest_qeval.measure.topk import DEFAULT_K, Scores, TextScores, digest, kept_log_prob
 
-__all__ = ["TeacherForcing", "score", "score_text", "teacher_forcing", "tokenize_solution"]
-
 _CHUNK_ELEMENTS = 2**22
 """Logits per chunk: 16 MB in float32, 27 tokens of a vocabulary of 152 thousand."""
 _LEAST_RATIO = 1e-5

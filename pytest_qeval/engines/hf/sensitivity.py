@@ -22,8 +22,6 @@ from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.layers import plan_layers
 from pytest_qeval.quantize.recipe import Recipe
 
-__all__ = ["block_names", "measure_sensitivity"]
-
 
 def measure_sensitivity(
     source: ModelSource,

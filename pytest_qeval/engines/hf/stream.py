@@ -11,8 +11,6 @@ from pytest_qeval.engines.hf.forward import context_length
 from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.errors import EngineError
 
-__all__ = ["measure_stream"]
-
 
 def measure_stream(language_model: LanguageModel, *, prompt_tokens: int, new_tokens: int, rounds: int) -> StreamTimes:
     """Time greedy decoding of a fixed pseudo-random prompt through the model's own cache, after one warm-up round.

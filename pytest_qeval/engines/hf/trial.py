@@ -10,8 +10,6 @@ from pytest_qeval.engines.hf.cache import find_unsupported_layers
 from pytest_qeval.engines.hf.continuous_batch import make_batch_model
 from pytest_qeval.engines.hf.encoder_decoder import EncoderDecoder
 
-__all__ = ["find_fallback_reason"]
-
 _TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}
 _HALF_PRECISION_TOLERANCE = 0.1
 """Relative error of logits between two ways of computing the same thing in bfloat16: 0.01 to 0.03 is usual."""

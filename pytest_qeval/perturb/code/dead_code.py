@@ -12,8 +12,6 @@ from pytest_qeval.perturb.base import Apply, Perturbation, on_source
 from pytest_qeval.perturb.source import Edit, Function, Source, apply_first_valid, fresh_name
 from pytest_qeval.schema import Problem
 
-__all__ = ["DEAD_CODE_FIRST", "DEAD_CODE_LAST"]
-
 _SIMPLE = ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Expr | ast.Return | ast.Assert | ast.Raise
 _LEAVING = ast.Return | ast.Raise | ast.Break | ast.Continue
 _BINDING = ast.Assign | ast.AugAssign | ast.AnnAssign | ast.NamedExpr | ast.Yield | ast.YieldFrom | ast.Await

@@ -17,8 +17,6 @@ from pytest_qeval.perturb.base import Perturbation, on_source
 from pytest_qeval.perturb.source import Edit, Function, Source, apply_edits, docstring_of
 from pytest_qeval.schema import Problem
 
-__all__ = ["DOC_TO_COMMENTS", "NEW_LINES", "NEW_LINE_AFTER_CODE", "NEW_LINE_AFTER_DOC", "SPLIT_LINES", "TAB_INDENT"]
-
 _SHARE = 0.5
 _TAB_WIDTH = 4
 

@@ -13,17 +13,6 @@ from pytest_qeval.perturb.docstring.lexicon import load_lemminflect, load_lexico
 from pytest_qeval.perturb.keyboard import NEIGHBOURS
 from pytest_qeval.schema import Problem
 
-__all__ = [
-    "NAME_BUTTER_FINGERS",
-    "NAME_CAMEL_CASE",
-    "NAME_CHANGE_CASE",
-    "NAME_INFLECTION",
-    "NAME_SWAP_CHARACTERS",
-    "NAME_SYNONYM",
-    "other_style",
-    "substitute_words",
-]
-
 _TYPO = 0.05
 _FLIP = 0.35
 _SUBSTITUTED = 0.5

@@ -15,8 +15,6 @@ from pytest_qeval.perturb.base import Perturbation, on_source
 from pytest_qeval.perturb.source import Edit, Source, apply_first_valid, bound_names, fresh_name
 from pytest_qeval.schema import Problem
 
-__all__ = ["FOR_WHILE"]
-
 _NEEDED = frozenset({"bool", "int", "iter", "next", "range"})
 """Builtins that a rewritten loop calls: a program that gives one of these names another meaning is left alone."""
 

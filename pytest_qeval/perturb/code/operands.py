@@ -11,8 +11,6 @@ from pytest_qeval.perturb.base import Perturbation, on_source
 from pytest_qeval.perturb.source import Edit, Source, apply_first_valid, walk_outside_f_strings
 from pytest_qeval.schema import Problem
 
-__all__ = ["OPERAND_SWAP"]
-
 _MIRRORED: dict[type[ast.cmpop], str] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: ">", ast.LtE: ">=", ast.Gt: "<", ast.GtE: "<=", ast.Is: "is",
     ast.IsNot: "is not",

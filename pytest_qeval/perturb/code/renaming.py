@@ -27,8 +27,6 @@ from pytest_qeval.perturb.source import (
 )
 from pytest_qeval.schema import Problem
 
-__all__ = ["is_free", "rename_function"]
-
 _Scope = Function | ast.Lambda
 _INNER_SCOPES = _Scope | ast.ClassDef | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 

@@ -29,16 +29,6 @@ from pytest_qeval.perturb.source import (
 from pytest_qeval.perturb.task_rows import TaskRow, find_file, read_rows
 from pytest_qeval.schema import Problem
 
-__all__ = [
-    "NAMES_FILE",
-    "RENAME_VARIABLE_NAIVE",
-    "RENAME_VARIABLE_RANDOM",
-    "Proposal",
-    "most_frequent_variable",
-    "read_proposals",
-    "rename_variable_model",
-]
-
 NAMES_FILE = "variable_names.jsonl"
 _DRAWS = 100
 _LOOKING_AT_NAMES = frozenset({"locals", "vars", "eval", "exec", "globals"})

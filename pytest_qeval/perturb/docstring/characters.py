@@ -19,8 +19,6 @@ from pytest_qeval.perturb.docstring.markup import Span
 from pytest_qeval.perturb.docstring.words import WORD
 from pytest_qeval.perturb.keyboard import KEYS, NEIGHBOURS
 
-__all__ = ["BUTTER_FINGERS", "CHANGE_CASE", "SWAP_CHARACTERS", "WHITESPACE"]
-
 _TYPO = 0.05
 """Per letter; ReCode's ButterFingersPerturbation and SwapCharactersPerturbation."""
 _FLIP = 0.35

@@ -12,8 +12,6 @@ from pytest_qeval.perturb.docstring.prose import Prose, find_prose
 from pytest_qeval.perturb.docstring.words import FUNCTION_WORDS, TECHNICAL, WORD
 from pytest_qeval.schema import Problem
 
-__all__ = ["INVARIANT", "MEANING", "FindEdits", "ProseEdit", "edit_docstring"]
-
 INVARIANT = "Code, names, literals and examples keep every character, and the docstring's quotes stay where they are."
 MEANING = FUNCTION_WORDS | TECHNICAL
 """Words that a typo must not make of others: `sum` instead of `sun` would be another task."""

@@ -28,8 +28,6 @@ from pytest_qeval.perturb.docstring.words import (
     word_set,
 )
 
-__all__ = ["INFLECTION", "TENSE_FUTURE", "TENSE_PAST"]
-
 _SHARE = 0.8
 """Of nouns and verbs that have another form."""
 

@@ -17,8 +17,6 @@ import msgspec
 
 from pytest_qeval.errors import DataError, MissingPackageError
 
-__all__ = ["PATH", "Lexicon", "load_lemminflect", "load_lexicon"]
-
 PATH = Path(__file__).parent / "data" / "lexicon.json.gz"
 
 

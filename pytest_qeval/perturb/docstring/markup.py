@@ -11,8 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["DocLine", "Span", "find_marked", "names_in", "paragraphs"]
-
 _HEADING = re.compile(
     r"\W*(?:for |see |some )?(?:[\w/\[\]]+ )?(?:exam[pb]le|sample|test case|usage|doctest)s?\s*\d*\s*[:.]?\s*",
     re.IGNORECASE,

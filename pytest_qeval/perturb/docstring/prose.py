@@ -17,8 +17,6 @@ from pytest_qeval.perturb.docstring.markup import DocLine, Span, find_marked, na
 from pytest_qeval.perturb.docstring.words import word_set
 from pytest_qeval.perturb.source import Function, Text, parse_program
 
-__all__ = ["Docstring", "Prose", "find_docstring", "find_prose"]
-
 _LITERAL = re.compile(r"([rRuU]?)(\"\"\"|'''|\"|')(.*)\2", re.DOTALL)
 _CHUNK = re.compile(r"\S+")
 _WORD = re.compile(r"\(?([A-Za-z]+(?:['-][A-Za-z]+)*)(?:[.,;:!?]|\)?[.,;:!?)]+)?")

@@ -26,8 +26,6 @@ from pytest_qeval.perturb.docstring.words import (
     word_set,
 )
 
-__all__ = ["SYNONYM_INSERTION", "SYNONYM_SUBSTITUTION"]
-
 _INVARIANT = (
     "Code, names, literals, examples and technical terms keep every character, and the docstring's quotes stay where "
     "they are."

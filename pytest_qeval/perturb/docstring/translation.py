@@ -20,8 +20,6 @@ from pytest_qeval.perturb.docstring.prose import Docstring, find_docstring, find
 from pytest_qeval.perturb.task_rows import TaskRow, find_file, read_rows
 from pytest_qeval.schema import Problem
 
-__all__ = ["TRANSLATIONS_FILE", "Translation", "back_translation", "fixed_values", "passages", "read_translations"]
-
 TRANSLATIONS_FILE = "back_translation.jsonl"
 _VALUES = re.compile(r"\d+(?:\.\d+)?|\"[^\"\n]*\"|(?<!\w)'[^'\n]*'(?!\w)|\b(?:None|True|False)\b|\w*_\w*")
 

@@ -7,20 +7,6 @@ from collections.abc import Iterator
 
 from pytest_qeval.perturb.docstring.markup import Span
 
-__all__ = [
-    "FUNCTION_WORDS",
-    "IMPERATIVES",
-    "TECHNICAL",
-    "WORD",
-    "begins_sentence",
-    "follows_determiner",
-    "match_case",
-    "sentence_before",
-    "whole_words",
-    "word_before",
-    "word_set",
-]
-
 WORD = re.compile(r"[A-Za-z]+(?:'[a-z]+)?")
 _WHOLE_WORD = re.compile(r"(?<![A-Za-z'-])[A-Za-z]+(?![A-Za-z'-])")
 _BEFORE = re.compile(r"(\S+)\s+$")

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from pytest_qeval.quantize.layers import LayerPlan
 
-__all__ = ["BITSANDBYTES", "hidden_bytes"]
-
 _SUMMARIES = {
     "nf4": "4-bit NormalFloat weights by bitsandbytes, blocks of 64; computed in the model's floating-point type",
     "fp4": "4-bit floating-point weights by bitsandbytes, blocks of 64; computed in the model's floating-point type",

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from pytest_qeval.quantize.layers import LayerPlan
 
-__all__ = ["TORCH_DYNAMIC"]
-
 _CONFIG = "quantize_dynamic"
 
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from pytest_qeval.quantize.layers import LayerPlan
 
-__all__ = ["TORCHAO", "bits_of", "parts_of"]
-
 _EAGER = "computed by torchao in eager mode, which may be slower than the floating point it replaces on a CPU"
 
 

@@ -18,8 +18,6 @@ from typing import Any, NamedTuple
 from pytest_qeval.errors import RecipeError
 from pytest_qeval.quantize.recipe import CalibrationPlan
 
-__all__ = ["CALIBRATED", "CalibratedConfig", "Steps", "build_steps", "check_configuration"]
-
 
 class CalibratedConfig(NamedTuple):
     """A configuration that adapts another one, its base, to calibration texts."""

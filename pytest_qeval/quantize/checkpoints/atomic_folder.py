@@ -10,8 +10,6 @@ from pathlib import Path
 
 from pytest_qeval.errors import UsageError
 
-__all__ = ["replace_folder", "temporary_sibling"]
-
 _ATTEMPTS = 100
 """At renaming a folder, while other programs may do the same."""
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)

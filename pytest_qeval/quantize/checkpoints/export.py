@@ -30,8 +30,6 @@ from pytest_qeval.quantize.kernels.weights import QuantizedWeight, quantize_weig
 from pytest_qeval.quantize.layers import LayerPlan, plan_layers, weight_of
 from pytest_qeval.quantize.recipe import EXPORT_FILE, ActivationScheme, LayerRule, Recipe, WeightScheme
 
-__all__ = ["Exporter"]
-
 
 class Exporter:
     """Records the weights that `quantize_` rounds, and writes them; until then every integer is held twice."""

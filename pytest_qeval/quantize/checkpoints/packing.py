@@ -9,8 +9,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-__all__ = ["pack_int32", "unpack_int32"]
-
 _WORD_BYTES = 4
 
 

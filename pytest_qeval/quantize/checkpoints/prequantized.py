@@ -15,8 +15,6 @@ from pytest_qeval.quantize.backends.bitsandbytes import hidden_bytes
 from pytest_qeval.quantize.backends.torchao import bits_of, parts_of
 from pytest_qeval.quantize.quantization import ExecutionKind, LayerRecord, Quantization
 
-__all__ = ["describe_gguf", "describe_prequantized", "gguf_bits", "scheme_of"]
-
 _GGUF_FLOATS = {"F32", "F16", "BF16", "F64"}
 _UNPACKED = {"compressed-tensors": "transformers unpacks compressed-tensors checkpoints to floating point"}
 """Formats that transformers unpacks to floating point."""

@@ -18,8 +18,6 @@ from pytest_qeval.quantize.kernels.weights import QuantizedWeight
 from pytest_qeval.quantize.layers import LayerPlan, rule_for
 from pytest_qeval.quantize.recipe import EXPORT_FILE, Recipe
 
-__all__ = ["BYTE_BITS", "OWN_WEIGHTS", "VERSION", "WEIGHTS", "ExportContent", "ExportedCheckpoint", "read_checkpoint"]
-
 WEIGHTS = "model.safetensors"
 OWN_WEIGHTS = "qeval.safetensors"
 """The weight file of an export that other programs would read wrongly."""

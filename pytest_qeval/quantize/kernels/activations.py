@@ -10,8 +10,6 @@ import torch
 from pytest_qeval.quantize.kernels.grid import QuantizedRows, affine_scale, quantize_rows, round_rows, symmetric_scale
 from pytest_qeval.quantize.recipe import ActivationScheme
 
-__all__ = ["ActivationQuantizer", "StaticRange"]
-
 _Round = Callable[[torch.Tensor], QuantizedRows]
 
 

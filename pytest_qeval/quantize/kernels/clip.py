@@ -13,8 +13,6 @@ import torch
 from pytest_qeval.quantize.kernels.observers import BINS, Histogram
 from pytest_qeval.quantize.recipe import ClipMethod
 
-__all__ = ["BLOCK_ELEMENTS", "clip_histogram", "clip_rows", "entropy_threshold", "range_of_histogram"]
-
 BLOCK_ELEMENTS = 2**18
 """Elements processed at a time: 1 MB in float32, so that a dozen passes stay in the processor's cache."""
 _TINY = torch.finfo(torch.float32).tiny

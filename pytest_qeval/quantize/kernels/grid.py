@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 import torch
 
-__all__ = ["SMALLEST_SCALE", "QuantizedRows", "affine_scale", "quantize_rows", "round_rows", "symmetric_scale"]
-
 SMALLEST_SCALE = torch.finfo(torch.float32).tiny
 """The scale of a row of zeros (or of denormals), by which values can still be divided."""
 _CHEAP_COPY = 2**18

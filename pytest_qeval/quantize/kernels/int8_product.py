@@ -12,16 +12,6 @@ from typing import Protocol
 
 import torch
 
-__all__ = [
-    "FloatKernel",
-    "Int8Kernel",
-    "IntMmKernel",
-    "OneDnnKernel",
-    "int_mm_is_exact",
-    "kernel_for",
-    "onednn_is_exact",
-]
-
 _EXACT_COLUMNS = 1024
 """Products of 8-bit integers whose sum float32 represents exactly: 1024 * 128 * 127 < 2^24."""
 

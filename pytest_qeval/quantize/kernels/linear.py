@@ -12,8 +12,6 @@ from pytest_qeval.quantize.kernels.grid import QuantizedRows
 from pytest_qeval.quantize.kernels.int8_product import kernel_for
 from pytest_qeval.quantize.kernels.weights import QuantizedWeight
 
-__all__ = ["CHUNK_ELEMENTS", "FusedInt8Linear", "Int8Linear"]
-
 CHUNK_ELEMENTS = 2**21
 """Elements of the float32 copies before and after the product (8 MB). malloc gets larger blocks from the system page by
 page every time, and with smaller ones the weights are read more often (`benchmarks/linear.py`)."""

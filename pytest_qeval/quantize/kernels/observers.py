@@ -11,8 +11,6 @@ import torch
 
 from pytest_qeval.errors import EngineError
 
-__all__ = ["BINS", "Histogram"]
-
 BINS = 2048
 """Bins of either sign. At least half of them are in use, which gives each step of an 8-bit grid 8 bins or more."""
 

@@ -10,8 +10,6 @@ from torch import nn
 
 from pytest_qeval.quantize.kernels.activations import ActivationQuantizer
 
-__all__ = ["SimulatedLinear"]
-
 
 class SimulatedLinear(nn.Module):
     """`nn.Linear` with a rounded weight, whose inputs are rounded at every call."""

@@ -16,19 +16,6 @@ from torch import nn
 
 from pytest_qeval.quantize.kernels.weights import QuantizedWeight
 
-__all__ = [
-    "INT4_PACK_ROWS",
-    "INT8_PACK_ROWS",
-    "Int4Kernel",
-    "Int8PackKernel",
-    "WeightOnlyKernel",
-    "WeightOnlyLinear",
-    "int4_group",
-    "int4_pack_works",
-    "int8_pack_works",
-    "weight_only_kernel",
-]
-
 _INT8_COLUMNS = 16
 """torch's int8 kernel reads a multiple of so many columns, beyond the end of a row if need be."""
 _ALIGNMENT = 64

@@ -11,8 +11,6 @@ from pytest_qeval.quantize.kernels.clip import clip_rows
 from pytest_qeval.quantize.kernels.grid import SMALLEST_SCALE
 from pytest_qeval.quantize.recipe import WeightScheme
 
-__all__ = ["CHUNK_ELEMENTS", "QuantizedWeight", "packed_bytes", "quantize_weight"]
-
 CHUNK_ELEMENTS = 2**23
 """Weights rounded at a time (32 MB in float32), which bounds the memory that an output layer of 10^8 weights needs."""
 

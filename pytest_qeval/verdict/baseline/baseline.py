@@ -10,8 +10,6 @@ from pytest_qeval.facts import GenerationFacts, RecipeFacts, RunHeader, StreamFa
 from pytest_qeval.records.messages import BaselineScores, RecipeMessage
 from pytest_qeval.schema import Case, Record
 
-__all__ = ["Baseline"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:

@@ -25,8 +25,6 @@ from pytest_qeval.schema import Case, Record
 from pytest_qeval.verdict.baseline.baseline import Baseline
 from pytest_qeval.verdict.baseline.key import REMEDY
 
-__all__ = ["SCHEMA", "check_writable", "read_baseline", "write_baseline"]
-
 SCHEMA = "qeval-baseline/1"
 
 _MOST_BYTES = 256 * 2**20

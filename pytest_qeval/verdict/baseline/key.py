@@ -13,8 +13,6 @@ from pytest_qeval.schema import Json
 from pytest_qeval.settings import ExecutionSettings, ModelSettings
 from pytest_qeval.verdict.baseline.location import cache_folder
 
-__all__ = ["REMEDY", "benchmark_key", "cache_path", "cost_key", "differences", "key_of", "refusal"]
-
 REMEDY = "make the baseline again with --qeval-save-baseline"
 _PACKAGES = ("pytest-qeval", "torch", "transformers", "tokenizers")
 """Packages whose version may change a completion."""

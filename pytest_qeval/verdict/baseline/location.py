@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["cache_folder", "is_baseline_file"]
-
 _MAGIC = b"\x1f\x8b"
 """First bytes of a gzip file."""
 

@@ -16,8 +16,6 @@ from pytest_qeval.verdict.baseline.baseline import Baseline
 from pytest_qeval.verdict.baseline.file import read_baseline
 from pytest_qeval.verdict.baseline.key import benchmark_key, differences, refusal
 
-__all__ = ["ReusableCases", "SavedBaseline", "find_saved", "open_saved"]
-
 
 class CaseProofs(Protocol):
     """Knows what perturbed cases look like in this run, and whether they are valid."""

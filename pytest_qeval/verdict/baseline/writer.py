@@ -14,8 +14,6 @@ from pytest_qeval.verdict.baseline.baseline import Baseline
 from pytest_qeval.verdict.baseline.file import check_writable, read_baseline, write_baseline
 from pytest_qeval.verdict.baseline.key import benchmark_key, differences
 
-__all__ = ["BaselineWriter"]
-
 
 class BaselineWriter:
     """Gathers the messages about the baseline that a run makes, and writes them."""

@@ -11,8 +11,6 @@ from pytest_qeval.verdict.gates.file import read_gate_file
 from pytest_qeval.verdict.gates.grammar import Gate, parse_gate
 from pytest_qeval.verdict.gates.metrics import METRICS
 
-__all__ = ["check_benchmark_kinds", "check_gates", "check_samples", "parse_gates"]
-
 
 def parse_gates(expressions: Sequence[str], *, has_baseline: bool) -> tuple[Gate, ...]:
     """Read every `--qeval-gate`: expressions, and paths of gate files, which end in `.toml`.

@@ -12,8 +12,6 @@ from pytest_qeval.stats.sequential import sequential_evidence
 from pytest_qeval.verdict.gates.early import CaseRates, settled
 from pytest_qeval.verdict.gates.grammar import Gate
 
-__all__ = ["Decider", "is_decidable", "needs_everything"]
-
 _DECIDABLE = ("pass@K", "regressed")
 """Metrics whose value has known bounds while cases are missing."""
 

@@ -11,8 +11,6 @@ from typing import Literal, NamedTuple
 
 from pytest_qeval.verdict.gates.grammar import Gate
 
-__all__ = ["CaseRates", "bounds", "settled"]
-
 
 class CaseRates(NamedTuple):
     """Rates of one case; without a baseline any number stands in its place."""

@@ -20,8 +20,6 @@ from pytest_qeval.errors import GateError
 from pytest_qeval.toml_table import Table, read_toml
 from pytest_qeval.verdict.gates.grammar import Gate, parse_gate
 
-__all__ = ["read_gate_file"]
-
 _KEYS = ("require_proof", "gate")
 _GATE_KEYS = ("expression", "recipe", "benchmark", "require_proof", "reason")
 

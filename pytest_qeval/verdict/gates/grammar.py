@@ -18,8 +18,6 @@ from fnmatch import fnmatchcase
 from pytest_qeval.errors import GateError, did_you_mean
 from pytest_qeval.verdict.gates.metrics import METRICS, Form, Metric
 
-__all__ = ["Gate", "allowed_loss", "parse_gate"]
-
 _COMPARATORS: Mapping[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
     ">=": operator.ge,

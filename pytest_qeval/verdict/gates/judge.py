@@ -16,8 +16,6 @@ from pytest_qeval.verdict.gates.grammar import Gate
 from pytest_qeval.verdict.gates.metrics import METRICS
 from pytest_qeval.verdict.gates.observe import observe
 
-__all__ = ["judge"]
-
 _Decided = Mapping[tuple[str, str, str | None], GateDecision]
 _NONE_DECIDED: _Decided = {}
 

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["METRICS", "Form", "Metric"]
-
 Form = Literal["value", "drop", "relative_drop", "increase", "ratio"]
 """value: the candidate's own. drop: baseline minus candidate. increase: candidate minus baseline. relative_drop:
 1 − candidate / baseline, a drop in per cent. ratio: candidate over baseline."""

@@ -17,8 +17,6 @@ from pytest_qeval.summary.scores import ScoreComparison, ScoreResult
 from pytest_qeval.verdict.gates.grammar import Gate
 from pytest_qeval.verdict.gates.metrics import Form
 
-__all__ = ["observe"]
-
 T = TypeVar("T", BenchmarkResult, Comparison, ScoreResult, ScoreComparison, RobustResult, RobustChange)
 
 _LEFT_OUT = 0.05

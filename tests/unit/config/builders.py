@@ -10,8 +10,6 @@ from pytest_qeval.engines.transformers import TRANSFORMERS
 from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.settings import ModelSettings
 
-__all__ = ["model_of", "settings_of"]
-
 
 def model_of(model: Path | str, original: Path | str | None = None) -> ResolvedModel:
     """Find a model, and the one that it was made from."""

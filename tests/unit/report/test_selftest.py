@@ -10,7 +10,8 @@ import jsonschema
 
 from pytest_qeval.benchmarks.selftest import NAME
 from pytest_qeval.report.json import SCHEMA_PATH, report_dict
-from pytest_qeval.report.terminal import Line, lines
+from pytest_qeval.report.terminal import lines
+from pytest_qeval.report.text import Line
 from pytest_qeval.summary.summarize import SummaryInput, summarize
 from tests.unit.summary.builders import HEADER, case, record
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pytest_qeval.facts import BlockSensitivity, SensitivityFacts
-from pytest_qeval.report.terminal import Line, lines
+from pytest_qeval.report.terminal import lines
+from pytest_qeval.report.text import Line
 from pytest_qeval.schema import Undefined
 from pytest_qeval.summary.results import GateResult
 from pytest_qeval.summary.summarize import SummaryInput, summarize
