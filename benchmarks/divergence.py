@@ -22,6 +22,7 @@ from pytest_qeval.engines.sources import resolve
 from pytest_qeval.measure.divergence import causal_logits, compare_logits
 from pytest_qeval.measure.divergence_facts import divergence_facts
 from pytest_qeval.quantize.lookup import find_recipe
+from pytest_qeval.records.messages import BaselineScores, to_plain
 from pytest_qeval.settings import ModelSettings
 
 
@@ -45,7 +46,7 @@ def truncated(
     ours = score(baseline, tokenizer, solutions, k=k)
     theirs = score(candidate, tokenizer, solutions, against=ours)
     facts = divergence_facts(ours, theirs, recipe="candidate", baseline_recipe="baseline", benchmark="")
-    text = json.dumps(ours.to_dict(), separators=(",", ":")).encode()
+    text = json.dumps(to_plain(BaselineScores.of("baseline", "", ours)), separators=(",", ":")).encode()
     kept = [len(ids) for scores in ours.texts.values() for ids in scores.top_ids]
     tails = [math.exp(value) for scores in ours.texts.values() for value in scores.tail_log_probs]
     return {

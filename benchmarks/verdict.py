@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import multinomial
 
-from pytest_qeval.schema import quantity_to_dict
+from pytest_qeval.report.plain import to_plain
 from pytest_qeval.stats.paired import paired_mean
 from pytest_qeval.stats.power import detectable_drop, problems_needed
 from pytest_qeval.stats.score_limits import Limits, paired_difference_limits, paired_ratio_limits
@@ -231,7 +231,7 @@ def sampled_rates(runs: int = 2000, samples: int = 10) -> None:
             for _ in range(runs):
                 rates = rng.beta(0.4, 0.5, size=n)  # with a mean of 0.4 / 0.9
                 before, after = rng.binomial(samples, rates), rng.binomial(samples, rates * (1 - loss))
-                found = quantity_to_dict(paired_mean((before / samples).tolist(), (after / samples).tolist()))
+                found = to_plain(paired_mean((before / samples).tolist(), (after / samples).tolist()))
                 hits += found["low"] <= -loss * 0.4 / 0.9 <= found["high"]
             rows.append([n, samples, percent(loss), percent(hits / runs)])
     table(

@@ -7,7 +7,7 @@ record.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 __all__ = [
@@ -31,7 +31,6 @@ __all__ = [
     "Record",
     "Sample",
     "Undefined",
-    "quantity_to_dict",
 ]
 
 Json = dict[str, Any]
@@ -242,10 +241,3 @@ class Undefined:
 
 
 Quantity = Estimate | Undefined
-
-
-def quantity_to_dict(quantity: Quantity) -> Json:
-    """Return the report's form: all fields of an estimate, or `{"undefined": reason}`."""
-    if isinstance(quantity, Undefined):
-        return {"undefined": quantity.reason}
-    return asdict(quantity)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from pytest_qeval.measure.topk import Scores, TextDivergence, compare_scores
 
@@ -76,11 +75,6 @@ class DivergenceFacts:
     def tokens(self) -> int:
         """Number of predictions that were compared."""
         return sum(problem.tokens for problem in self.problems)
-
-    @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> DivergenceFacts:
-        """Read what `asdict` wrote, perhaps through JSON."""
-        return cls(**{**row, "problems": tuple(ProblemDivergence(**problem) for problem in row["problems"])})
 
 
 def divergence_facts(

@@ -10,11 +10,10 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from pytest_qeval.errors import DataError
-from pytest_qeval.schema import Json
 
 DEFAULT_K = 32
 """Tokens that are kept of a distribution, at most."""
@@ -40,29 +39,6 @@ class TextScores:
     reference_log_probs: tuple[float, ...]
     """Of the token that the solution has there."""
 
-    def to_dict(self) -> Json:
-        """Return plain values for JSON, which keeps every digit."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> TextScores:
-        """Read what `to_dict` wrote, perhaps through JSON.
-
-        Raises:
-            DataError: when lists do not have the same length.
-        """
-        scores = cls(
-            task_id=row["task_id"],
-            tokens_sha256=row["tokens_sha256"],
-            choices=tuple(row["choices"]),
-            top_ids=tuple(map(tuple, row["top_ids"])),
-            top_log_probs=tuple(map(tuple, row["top_log_probs"])),
-            tail_log_probs=tuple(row["tail_log_probs"]),
-            reference_log_probs=tuple(row["reference_log_probs"]),
-        )
-        scores.check()
-        return scores
-
     def check(self) -> None:
         """Make sure that every token has its share of everything.
 
@@ -86,30 +62,6 @@ class Scores:
     incomparable: tuple[str, ...]
     """Task ids of texts that were left out: the baseline has seen other tokens or none, or the context has no room."""
     duration_s: float
-
-    def to_dict(self) -> Json:
-        """Return plain values for JSON, which keeps every digit."""
-        texts = [text.to_dict() for text in self.texts.values()]
-        return {"k": self.k, "texts": texts, "incomparable": list(self.incomparable), "duration_s": self.duration_s}
-
-    @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> Scores:
-        """Read what `to_dict` wrote, perhaps through JSON.
-
-        Raises:
-            DataError: when something is missing or of another kind.
-        """
-        try:
-            texts = [TextScores.from_dict(text) for text in row["texts"]]
-            return cls(
-                k=int(row["k"]),
-                texts={text.task_id: text for text in texts},
-                incomparable=tuple(row["incomparable"]),
-                duration_s=float(row["duration_s"]),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            names = ", ".join(field.name for field in fields(cls))
-            raise DataError(f"these are no scores ({error!r}): expected {names}; measure them again.") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytest_qeval.schema import Case, Estimate, Undefined, quantity_to_dict
+from pytest_qeval.schema import Case
 from tests.unit.summary.builders import record, scored
 
 
@@ -34,10 +34,3 @@ def test_labels_name_problem_and_perturbation() -> None:
     assert Case(benchmark="humaneval", task_id="HumanEval/0").label == "HumanEval/0"
     perturbed = Case(benchmark="humaneval", task_id="HumanEval/0", perturbation="butter_fingers", seed=3)
     assert repr(perturbed) == "HumanEval/0-butter_fingers-s3"
-
-
-def test_a_quantity_is_an_estimate_or_a_reason() -> None:
-    """Not measurable is a value."""
-    assert quantity_to_dict(Undefined(reason="why")) == {"undefined": "why"}
-    estimate = Estimate(value=0.5, low=0.4, high=0.6, n=10, method="m")
-    assert quantity_to_dict(estimate)["confidence"] == 0.95

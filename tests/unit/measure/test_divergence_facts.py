@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from itertools import pairwise
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, ProblemDivergence, divergence_facts, percentiles
 from pytest_qeval.measure.topk import Scores, TextDivergence, TextScores, kept_log_prob
+from pytest_qeval.records.messages import from_plain, to_plain
 
 
 def text(task_id: str, *log_probs: float, other: int = 7) -> TextScores:
@@ -76,7 +76,7 @@ def test_what_both_models_have_seen_is_compared() -> None:
 
 
 def test_facts_survive_json() -> None:
-    assert DivergenceFacts.from_dict(json.loads(json.dumps(asdict(facts())))) == facts()
+    assert from_plain(json.loads(json.dumps(to_plain(facts())))) == facts()
 
 
 def test_percentiles_lie_between_the_order_statistics() -> None:

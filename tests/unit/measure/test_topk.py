@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_qeval.errors import DataError
-from pytest_qeval.measure.topk import Scores, TextScores, compare_scores, digest, kept_log_prob
+from pytest_qeval.measure.topk import TextScores, compare_scores, digest, kept_log_prob
 
 DISTRIBUTIONS = st.lists(st.floats(1e-6, 1), min_size=6, max_size=6).map(
     lambda weights: [w / sum(weights) for w in weights]
@@ -109,29 +109,19 @@ def test_what_is_kept_stays_as_it_is(value: float) -> None:
     assert kept_log_prob(once) == once == json.loads(json.dumps(once))
 
 
-def test_scores_survive_json() -> None:
-    kept = Scores(k=2, texts={"t/0": scores([0.7, 0.2], 0.1)}, incomparable=("t/1",), duration_s=1.5)
-    assert Scores.from_dict(json.loads(json.dumps(kept.to_dict()))) == kept
-
-
-@pytest.mark.parametrize("name", ["k", "texts", "incomparable", "duration_s"])
-def test_scores_without_a_part_are_refused(name: str) -> None:
-    row = Scores(k=2, texts={}, incomparable=(), duration_s=1.5).to_dict()
-    del row[name]
-    with pytest.raises(
-        DataError, match=r"these are no scores .*: expected k, texts, incomparable, duration_s; measure"
-    ):
-        Scores.from_dict(row)
-
-
 @pytest.mark.parametrize(
     "damage",
-    [{"choices": []}, {"top_ids": [[0]]}, {"top_ids": [[]], "top_log_probs": [[]]}, {"tail_log_probs": [-1.0, -1.0]}],
+    [
+        {"choices": ()},
+        {"top_ids": ((0,),)},
+        {"top_ids": ((),), "top_log_probs": ((),)},
+        {"tail_log_probs": (-1.0, -1.0)},
+    ],
     ids=", ".join,
 )
 def test_tokens_without_their_share_are_refused(damage: dict[str, Any]) -> None:
     with pytest.raises(DataError, match=r"the scores of t/0 have lists of different lengths: measure them again\."):
-        TextScores.from_dict({**scores([0.7, 0.2], 0.1).to_dict(), **damage})
+        replace(scores([0.7, 0.2], 0.1), **damage).check()
 
 
 @pytest.mark.parametrize("change", [{"tokens_sha256": "1" * 64}, {"top_ids": ((1, 0),)}], ids=["texts", "tokens"])

@@ -6,6 +6,7 @@ import copy
 import json
 import math
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from pytest_qeval.errors import EngineError
 from pytest_qeval.measure.divergence import compare_logits, solution_text
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, divergence_facts
 from pytest_qeval.measure.topk import Scores, TextDivergence, TextScores, compare_scores, digest
+from pytest_qeval.records.messages import BaselineScores, from_plain, to_plain
 
 SOLUTIONS = [
     ("t/0", "def add(a, b):\n", "    return a + b\n"),
@@ -127,7 +129,7 @@ def test_excluded_tokens_have_a_finite_logarithm() -> None:
     assert all(10 < value < 100 for value in (*found.kl, *found.reverse_kl))
     assert kept(p).reference_log_probs == (-100.0, -0.69315, -0.69315)
     assert kept(p).tail_log_probs == (-100.0,) * 3
-    json.dumps(kept(p).to_dict(), allow_nan=False)
+    json.dumps(asdict(kept(p)), allow_nan=False)
 
 
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])
@@ -188,7 +190,10 @@ def test_a_baseline_from_a_file_gives_the_same_figures(make_model: Callable[[str
     model = make_model("llama")
     baseline = score(model, tokenizer, SOLUTIONS, k=4)
     candidate = score(noisy(model), tokenizer, SOLUTIONS, against=baseline)
-    read = Scores.from_dict(json.loads(json.dumps(baseline.to_dict(), allow_nan=False)))
+    row = json.loads(json.dumps(to_plain(BaselineScores.of("auto", "micro", baseline)), allow_nan=False))
+    message = from_plain(row)
+    assert isinstance(message, BaselineScores)
+    read = message.scores
     again = score(noisy(model), tokenizer, SOLUTIONS, against=read)
     assert facts(read, again).problems == facts(baseline, candidate).problems
     assert again.k == 4
