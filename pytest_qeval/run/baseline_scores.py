@@ -8,14 +8,13 @@ from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.engines.base import ModelEngine
 from pytest_qeval.errors import UsageError
 from pytest_qeval.measure.topk import Scores
-from pytest_qeval.records.messages import BaselineScores as BaselineScoresMessage
-from pytest_qeval.records.messages import Message
+from pytest_qeval.records.messages import BaselineScores, Message
 from pytest_qeval.run.benchmarks import BenchmarkLoader
 from pytest_qeval.run.engines import EngineLoader
 from pytest_qeval.verdict.baseline.reuse import SavedBaseline
 
 
-class BaselineScores:
+class BaselineScorer:
     """Takes them from the saved baseline, or measures them once."""
 
     def __init__(
@@ -62,5 +61,5 @@ class BaselineScores:
         scores = loaded.score(self._benchmarks.solutions(benchmark))
         if engine is None:
             loaded.close()
-        self._post(BaselineScoresMessage.of(name, benchmark, scores))
+        self._post(BaselineScores.of(name, benchmark, scores))
         return scores

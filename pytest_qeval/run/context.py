@@ -14,7 +14,7 @@ from pytest_qeval.execution.pacing import PacedPool
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.measure.energy import EnergyMeter
 from pytest_qeval.records.messages import Message
-from pytest_qeval.run.baseline_scores import BaselineScores
+from pytest_qeval.run.baseline_scores import BaselineScorer
 from pytest_qeval.run.benchmarks import BenchmarkLoader
 from pytest_qeval.run.case_problems import CaseProblems
 from pytest_qeval.run.checks import check_benchmarks
@@ -91,7 +91,7 @@ class RunContext:
             check_device=self._check_device,
             post=self._post,
         )
-        scores = BaselineScores(
+        scores = BaselineScorer(
             settings, saved=saved, benchmarks=self.benchmarks, engines=self._engines, post=self._post
         )
         self.measurements = Measurements(settings, benchmarks=self.benchmarks, baseline_scores=scores, post=self._post)

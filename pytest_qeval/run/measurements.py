@@ -10,7 +10,7 @@ from pytest_qeval.engines.base import ModelEngine
 from pytest_qeval.facts import SensitivityFacts, StreamFacts
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, divergence_facts
 from pytest_qeval.records.messages import Message
-from pytest_qeval.run.baseline_scores import BaselineScores
+from pytest_qeval.run.baseline_scores import BaselineScorer
 from pytest_qeval.run.benchmarks import BenchmarkLoader
 from pytest_qeval.settings import CONTROL
 
@@ -26,7 +26,7 @@ class Measurements:
         settings: RunSettings,
         *,
         benchmarks: BenchmarkLoader,
-        baseline_scores: BaselineScores,
+        baseline_scores: BaselineScorer,
         post: Callable[[Message], None],
     ) -> None:
         """Measure nothing yet."""
