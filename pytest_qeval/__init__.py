@@ -1,4 +1,4 @@
-"""May I ship this quantized code model? A pytest run answers.
+"""Evaluate quantized code models with pytest.
 
 Importing this package imports neither pytest nor torch.
 """

@@ -1,4 +1,4 @@
-"""The exception tree: everything that can go wrong and that a user can mend.
+"""The exception tree: everything that can go wrong and that a user can fix.
 
     QEvalError
     ├── UsageError              the command line or a file it names cannot be used
@@ -38,7 +38,7 @@ __all__ = [
 
 
 class QEvalError(Exception):
-    """Anything that went wrong and that the user can mend."""
+    """Anything that went wrong and that the user can fix."""
 
 
 class UsageError(QEvalError):

@@ -32,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Answer `--qeval-list` or `--qeval-compare`, and stop."""
+    """Handle `--qeval-list` or `--qeval-compare`, and stop."""
     status = list_names(config)
     return compare_runs(config) if status is None else status
 

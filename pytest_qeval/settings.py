@@ -65,7 +65,7 @@ class CalibrationSettings:
     source: str = "stdlib"
     """`stdlib`, a JSONL file, or a hub data set; how much of it is the recipe's affair."""
     allow_overlap: bool = False
-    """Whether texts may be those of the benchmark that is asked."""
+    """Whether texts may be those of the benchmark under test."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

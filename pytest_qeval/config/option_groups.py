@@ -76,7 +76,7 @@ def read_benchmarks(values: Values) -> tuple[str, ...]:
     for name in names:
         if name.endswith(".jsonl"):
             raise UsageError(
-                f"--qeval-benchmark expects a name, not the file {name!r}. To ask problems of your own, put a test "
+                f"--qeval-benchmark expects a name, not the file {name!r}. To use your own problems, put a test "
                 f'beside the file, marked @pytest.mark.qeval("{Path(name).name}"), or qeval_robustness to perturb them.'
             )
         registry.load("benchmarks", name)  # an unknown name is refused now

@@ -22,8 +22,8 @@ class PromptFormat(NamedTuple):
 def choose_prompt_format(wanted: PromptName, settings: RunSettings) -> PromptFormat:
     """Choose the prompt style: what the user wants, else what every model of the run can read.
 
-    An encoder reads the bare `source`; a model with a chat template is asked by `chat`. A replay has no model: its file
-    holds completions unless the user says that they are chat completions.
+    An encoder reads the bare `source`; a model with a chat template is prompted by `chat`. A replay has no model: its
+    file holds completions unless the user says that they are chat completions.
 
     Raises:
         UsageError: when chat is wanted, and a model has no template.

@@ -135,7 +135,7 @@ class EngineSource(Protocol):
         ...
 
     def has_chat_template(self, source: ModelSource) -> bool:
-        """Return whether the model can be asked by messages, without loading it."""
+        """Return whether the model can be prompted with messages, without loading it."""
         ...
 
     def open(

@@ -41,7 +41,8 @@ def has_chat_template(source: ModelSource) -> bool:
 def render(tokenizer: Any, user: str, prefill: str) -> str:
     """Render a user message and the assistant prefill, special tokens included.
 
-    There is no system message except the template's own. Thinking is disabled, because the prefill begins the answer.
+    There is no system message except the template's own. Thinking is disabled, because the prefill begins the
+    completion.
 
     Raises:
         EngineError: when there is no template, or it refuses.

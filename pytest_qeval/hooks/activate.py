@@ -15,7 +15,7 @@ def activate(config: pytest.Config) -> None:
     """Read the settings; when there is a model or a samples file, register what evaluates it.
 
     Raises:
-        pytest.UsageError: for whatever the user can mend, before anything is loaded.
+        pytest.UsageError: for whatever the user can fix, before anything is loaded.
     """
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)

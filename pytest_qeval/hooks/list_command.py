@@ -37,13 +37,13 @@ def _suites() -> dict[str, str]:
     from pytest_qeval.config.suites import suite_files  # noqa: PLC0415 - as below
 
     names, benchmarks = (*SUITES, *MORE_SUITES), registry.names("benchmarks")
-    told = {
+    docstrings = {
         name: ast.get_docstring(ast.parse(path.read_bytes()))
         for name, path in zip(names, suite_files(names), strict=True)
     }
     return {
         name: _summary("benchmarks", name) if name in benchmarks else (about or "").partition(": ")[2].rstrip(".")
-        for name, about in told.items()
+        for name, about in docstrings.items()
     }
 
 
@@ -59,7 +59,7 @@ def _own(config: pytest.Config) -> Mapping[str, str]:
 
 
 def _list_files() -> None:
-    """Print what can be asked where there are files of it."""
+    """Print the perturbations that are read from files."""
     from pytest_qeval.perturb.catalogue import FROM_FILES  # noqa: PLC0415 - as below
 
     sys.stdout.write("\nand, from files below the folder that --qeval-data names,\n")

@@ -42,7 +42,7 @@ def start(config: pytest.Config) -> None:
     """Read the settings, find the saved baseline, and register what evaluates and reports.
 
     Raises:
-        QEvalError: for whatever the user can mend, before anything is loaded.
+        QEvalError: for whatever the user can fix, before anything is loaded.
     """
     if not config.getoption("inifilename", None):
         check_rootdir(config.inipath, config.invocation_params.dir)

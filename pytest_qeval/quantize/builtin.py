@@ -32,7 +32,7 @@ INT4 = _alias(
 W2A16 = _alias(
     "w2a16",
     "w2a16",
-    "weights rounded to three values per channel, computed in float; expected to fail, to see a gate break",
+    "weights rounded to three values per channel, computed in float; meant to fail, to show a broken gate",
 )
 STUDY_STATIC = _alias(
     "study-static",
@@ -49,7 +49,9 @@ STUDY_DYNAMIC = Recipe(
 )
 ORIGINAL = Recipe(
     name="original",
-    summary="the model that --qeval-baseline names, in its own precision; not chosen by hand",
+    summary=(
+        "the model that --qeval-baseline names, in its own precision; set automatically; do not pass it as a recipe"
+    ),
 )
 AS_IS = Recipe(
     name="as-is", summary="a checkpoint that is quantized already, as it is; the default for such a checkpoint"

@@ -59,7 +59,7 @@ def cost_lines(summary: Summary) -> Iterator[Line]:
     yield from table([["cost", *summary.efficiency], *rows], right=True)
     if any(costs.simulated for costs in summary.efficiency.values()):
         what = "speed, peak memory and energy are not the recipe's"
-        yield Line(f"  (…) simulated: rounded, then computed in float; {what}")
+        yield Line(f"  (…) simulated: weights are rounded but computed in float, so {what}")
     energies = [costs.energy for costs in summary.efficiency.values() if costs.new_tokens]
     notes = {f": {one.undefined}" if one.undefined else f" {one.provenance}: {one.method}" for one in energies}
     yield from (Line(f"  energy{note}") for note in sorted(notes))

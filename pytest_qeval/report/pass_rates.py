@@ -106,8 +106,8 @@ def _comparison_lines(comparison: Comparison, *, early: bool) -> Iterator[Line]:
         p = p_value(comparison.mcnemar_p, comparison.mcnemar_p_adjusted)
         yield Line(f"{name} {change(delta)}, McNemar {p}; {evidence}", COLOURS[comparison.evidence])
         if comparison.evidence == "unproven" and comparison.detectable_drop is not None:
-            within = f"{100 * comparison.detectable_drop:.1f} pt"
-            yield Line(f"    {delta.n} problems with as many flips can rule out a drop of {within} (80 % power)")
+            drop = f"a drop of {100 * comparison.detectable_drop:.1f} pt or more"
+            yield Line(f"    at this flip rate, {delta.n} problems can rule out {drop} (80 % power)")
     for word, labels in (("regressed", comparison.regressed), ("fixed", comparison.fixed)):
         if labels:
             yield Line(f"    {len(labels)} {word}: {shorten(labels)}")

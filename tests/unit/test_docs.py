@@ -86,12 +86,12 @@ def gate_table() -> tuple[str, ...]:
             ", ".join(forms[form] for form in metric.forms),
             ", ".join(f"`{unit}`" for unit in metric.units) or "none",
             "benchmark" if metric.per_benchmark else "run",
-            "always" if metric.needs_baseline else "to compare",
+            "always" if metric.needs_baseline else "for drop, increase, ratio",
             "yes" if metric.needs_cases else "no",
         )
         for metric in METRICS.values()
     )
-    head = ("metric", "what it is", "forms", "units", "one number per", "needs a baseline", "needs every case")
+    head = ("metric", "what it is", "forms", "units", "computed per", "needs a baseline", "needs every case")
     return tuple(f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows))
 
 

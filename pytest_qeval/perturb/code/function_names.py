@@ -128,7 +128,7 @@ _of_name = partial(
 
 NAME_CAMEL_CASE = _of_name(
     name="name_camel_case",
-    summary="function name from snake case to camel case or back; names of one word stay",
+    summary="function name from snake case to camel case or back; one-word names are unchanged",
     apply=_renaming(lambda name, _rng: other_style(name)),
     random=False,
 )

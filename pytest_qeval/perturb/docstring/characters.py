@@ -71,7 +71,7 @@ _of_characters = partial(Perturbation, category="docstring", level="character")
 
 BUTTER_FINGERS = _of_characters(
     name="butter_fingers",
-    summary=f"letters of the docstring's prose become a neighbour on the keyboard ({_TYPO:.0%} of them, one at least)",
+    summary=f"letters of the docstring's prose are replaced by neighbouring keys ({_TYPO:.0%} of them, one at least)",
     invariant=INVARIANT,
     apply=partial(edit_docstring, edits=_typos),
 )

@@ -84,13 +84,19 @@ _of_words = partial(Perturbation, category="docstring", level="word")
 
 SYNONYM_SUBSTITUTION = _of_words(
     name="synonym_substitution",
-    summary=f"words of the docstring's prose replaced by synonyms ({_SHARE:.0%} of those that have one, not terms)",
+    summary=(
+        f"words of the docstring's prose replaced by synonyms ({_SHARE:.0%} of those that have one, technical terms "
+        "excepted)"
+    ),
     invariant=_INVARIANT,
     apply=partial(edit_docstring, edits=_substitutions),
 )
 SYNONYM_INSERTION = _of_words(
     name="synonym_insertion",
-    summary=f"words of the docstring's prose followed by a synonym ({_SHARE:.0%} of those that have one, not terms)",
+    summary=(
+        f"words of the docstring's prose followed by a synonym ({_SHARE:.0%} of those that have one, technical terms "
+        "excepted)"
+    ),
     invariant=f"{_INVARIANT} Every word of the docstring is still there.",
     apply=partial(edit_docstring, edits=_insertions),
 )

@@ -41,7 +41,7 @@ _SHARE = ("pt", "%")
 _ENTRIES = (
     Metric(
         name="pass@K",
-        help="share of problems solved with K tries",
+        help="share of problems solved by at least one of K samples",
         forms=("value", "drop", "relative_drop"),
         units=_SHARE,
         per_benchmark=True,
@@ -56,7 +56,7 @@ _ENTRIES = (
     *(
         Metric(
             name=name,
-            help=f"mean {what} of sentences that say what code does",
+            help=f"mean {what} of generated code summaries",
             forms=("value", "drop", "relative_drop"),
             units=_SHARE,
             per_benchmark=True,
@@ -66,7 +66,7 @@ _ENTRIES = (
     ),
     Metric(
         name="robust_drop",
-        help="share of the solved problems that is lost when they are perturbed (suite robustness)",
+        help="share of the nominally solved problems that is no longer solved when perturbed (suite robustness)",
         forms=("value", "increase"),
         units=_SHARE,
         per_benchmark=True,
@@ -74,7 +74,7 @@ _ENTRIES = (
     ),
     Metric(
         name="robust_pass",
-        help="share of problems that are solved however they are perturbed (suite robustness)",
+        help="share of problems solved under every perturbation (suite robustness)",
         forms=("value", "drop"),
         units=_SHARE,
         per_benchmark=True,
@@ -92,7 +92,7 @@ _ENTRIES = (
     ),
     Metric(
         name="same_top1",
-        help="share of tokens whose most likely choice is the baseline's",
+        help="share of token positions where both models rank the same token first",
         forms=("value",),
         units=_SHARE,
         needs_baseline=True,

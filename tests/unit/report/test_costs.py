@@ -83,9 +83,8 @@ def test_a_simulated_recipe_shows_its_packed_size() -> None:
     assert cells("throughput, tokens/s") == ["50", "(100)"]
     assert cells("model in memory") == ["4", "kB", "1.5", "kB", "packed"]
     assert cells("peak memory of the process") == ["5", "kB", "(5", "kB)"]
-    assert (
-        "  (…) simulated: rounded, then computed in float; speed, peak memory and energy are not the recipe's" in text
-    )
+    what = "speed, peak memory and energy are not the recipe's"
+    assert f"  (…) simulated: weights are rounded but computed in float, so {what}" in text
 
 
 def test_costs_of_a_saved_baseline_say_where_they_are_from() -> None:
