@@ -186,7 +186,7 @@ def test_quiet_runs_do_not_print_it(replay: Run) -> None:
     result = replay("right", "--qeval-limit", "3", "-q")
 
     assert result.ret == pytest.ExitCode.OK
-    result.stdout.no_fnmatch_line("*problems can rule out*")
+    result.stdout.no_fnmatch_line("qeval: *problems can rule out*")
 
 
 def write_gates(pytester: pytest.Pytester, *, recipe: str, expression: str) -> None:
