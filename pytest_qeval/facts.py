@@ -224,4 +224,5 @@ class CaseFields:
 class InvalidCase(CaseFields):
     """A perturbed case whose own solution does not pass: no recipe is evaluated on it."""
 
+    perturbation: str
     reason: str

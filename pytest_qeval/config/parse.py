@@ -69,10 +69,15 @@ def read_settings(config: pytest.Config, settled: Settled | None = None) -> RunS
     if not settings.replays:
         settings = _resolved(settings, choice)
     settings = _with_suites(settings, values, settled)
-    settings = replace(settings, gates=parse_gates(gate_texts(values), has_baseline=_has_baseline(settings)))
+    if not settings.selftest:
+        settings = replace(settings, gates=parse_gates(gate_texts(values), has_baseline=_has_baseline(settings)))
     _check(settings, values)
     settings = calibrate(settings)
-    prompt = settled.prompt if settled else choose_prompt_format(read_prompt(values), settings)
+    prompt = (
+        settled.prompt
+        if settled
+        else choose_prompt_format("auto" if settings.selftest else read_prompt(values), settings)
+    )
     generation = replace(settings.generation, prompt_style=prompt.style)
     return replace(settings, generation=generation, prompt_reason=prompt.reason)
 

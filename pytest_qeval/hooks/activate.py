@@ -20,7 +20,7 @@ def activate(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     try:
-        if any(config.getoption(f"qeval_{name}") or config.getini(f"qeval_{name}") for name in _ACTIVATING):
+        if any(map(Values(config).flag, _ACTIVATING)):
             from pytest_qeval.hooks.start import start  # noqa: PLC0415 - an inert plugin must cost next to nothing
 
             start(config)

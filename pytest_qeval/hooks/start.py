@@ -153,6 +153,7 @@ def _begin_session(
         key_of(header, execution=settings.execution, replays=settings.replays),
         file=settings.baseline_file,
         cached=cache,
+        baseline=settings.baseline,
         candidates=settings.candidates,
         force=settings.baseline_force,
     )

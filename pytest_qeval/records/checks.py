@@ -7,15 +7,16 @@ instead of a traceback far away from it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import msgspec
 
 from pytest_qeval.errors import DataError
+from pytest_qeval.facts import RecipeFacts, RunHeader
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
-from pytest_qeval.records.messages import WIRE_TYPES, BaselineScores, Message, RecordLine
+from pytest_qeval.records.messages import WIRE_TYPES, BaselineScores, Message, RecordLine, RunStart
 from pytest_qeval.schema import SCORES, Outcome, Record
 
 T = TypeVar("T")
@@ -32,6 +33,56 @@ _COUNTS = {"k", "tokens", "texts", "layers", "problems", "planned", "parameters"
 """Other names whose values are never negative."""
 _SHOWN = 60
 """Characters of a wrong value that a sentence quotes."""
+
+
+class _Layer(TypedDict):
+    """What `layers.csv` shows of a layer."""
+
+    name: str
+    shape: tuple[int, int]
+    bits: float
+    granularity: str
+    kept: bool
+    execution: str
+    bytes_before: int
+    bytes_after: int
+
+
+class _Calibration(TypedDict):
+    duration_s: float
+
+
+class _InRecipe(TypedDict, total=False):
+    layers: tuple[_Layer, ...]
+    calibration: _Calibration | None
+
+
+class _Model(TypedDict):
+    id: str
+
+
+class _Generation(TypedDict, total=False):
+    temperature: float
+
+
+class _Origin(TypedDict):
+    path: str
+    started_at: str
+    host: dict[str, Any]
+    accepted_differences: tuple[str, ...]
+
+
+class _SavedBaseline(TypedDict, total=False):
+    saved_baseline: _Origin | None
+
+
+class _InRun(_SavedBaseline):
+    model: _Model
+    generation: _Generation
+
+
+_INNER: Mapping[type, type] = {RecipeFacts: _InRecipe, RunHeader: _InRun, RunStart: _InRun}
+"""What later code reads of the parts that may hold more, such as a model's description."""
 
 
 def decode_json(text: bytes) -> object:
@@ -84,13 +135,19 @@ def read_fields(row: object, shape: type[T]) -> T:
         ValueError: naming the field.
     """
     _check_numbers(row)
-    try:
-        found = msgspec.convert(row, shape, strict=True)
-    except msgspec.ValidationError as error:
-        raise ValueError(_sentence(str(error), row)) from None
+    if shape in _INNER:
+        _convert(row, _INNER[shape])
+    found = _convert(row, shape)
     for path in _unknown(row, msgspec.to_builtins(found), ""):
         raise ValueError(f"{path}: is unknown; if a newer version wrote it, update pytest-qeval")
     return found
+
+
+def _convert(row: object, shape: type[T]) -> T:
+    try:
+        return msgspec.convert(row, shape, strict=True)
+    except msgspec.ValidationError as error:
+        raise ValueError(_sentence(str(error), row)) from None
 
 
 def _check_numbers(row: object) -> None:

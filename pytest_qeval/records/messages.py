@@ -163,8 +163,18 @@ _NAMES = {wire_type: name for name, wire_type in WIRE_TYPES.items()} | {Record: 
 
 def to_plain(message: Message) -> Json:
     """Return a message as dicts, lists, strings, numbers, booleans and None, the only values that execnet takes."""
-    body = _record_row(message) if isinstance(message, Record) else msgspec.to_builtins(message)
+    body = _record_row(message) if isinstance(message, Record) else msgspec.to_builtins(message, enc_hook=_to_builtin)
     return {"type": _NAMES[type(message)], **body}
+
+
+def _to_builtin(value: Any) -> Any:
+    """Return a number or a text of a subclass, such as an engine of another package may report, as the plain type."""
+    for builtin in (bool, int, float, str):
+        if isinstance(value, builtin):
+            return builtin(value)
+    if callable(item := getattr(value, "item", None)):  # a scalar of numpy or torch
+        return item()
+    raise TypeError(f"{value!r} cannot be written: expected plain values.")
 
 
 def from_plain(row: Json) -> Message:

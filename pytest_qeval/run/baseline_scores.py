@@ -58,8 +58,10 @@ class BaselineScorer:
     def _measure(self, benchmark: str, engine: ModelEngine | None) -> Scores:
         name = self._settings.baseline or self._settings.candidates[0]
         loaded = engine or self._engines.load_model(name)
-        scores = loaded.score(self._benchmarks.solutions(benchmark))
-        if engine is None:
-            loaded.close()
+        try:
+            scores = loaded.score(self._benchmarks.solutions(benchmark))
+        finally:
+            if engine is None:
+                loaded.close()
         self._post(BaselineScores.of(name, benchmark, scores))
         return scores

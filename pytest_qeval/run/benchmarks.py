@@ -132,8 +132,8 @@ class BenchmarkLoader:
         self._post(
             BenchmarkFacts(
                 name=name,
-                version=benchmark.version,
-                sha256=benchmark.sha256,
+                version=str(benchmark.version),  # a benchmark of the user's may hold anything
+                sha256=str(benchmark.sha256),
                 problems=len(benchmark.problems),
                 excluded=dict(benchmark.excluded),
                 scored=isinstance(benchmark, TextBenchmark),

@@ -129,7 +129,7 @@ class RunContext:
         if self.saved is None:
             return ReusableCases()
         return self.saved.find_reusable(
-            cases, problems=self.problems, sha256_of=lambda name: self.benchmarks.find(name).sha256
+            cases, problems=self.problems, sha256_of=lambda name: str(self.benchmarks.find(name).sha256)
         )
 
     def _check_device(self, device: str) -> None:

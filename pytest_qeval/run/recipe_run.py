@@ -80,16 +80,22 @@ class RecipeRun:
         if self._failure is not None:
             raise self._failure
         if self._loaded is None:
-            try:
-                engine = self._load_engine(self.recipe)
-            except Exception as error:
-                self._failure = error
-                raise
-            self._loaded = engine, self._make_evaluator(self.recipe, engine)
+            self._loaded = self._load_once()
             if not self._early_stop.applies_to(self.recipe):
                 self._problems.check_ahead(self._planned)
                 self._loaded[1].submit(reversed(self._planned) if self.recipe == CONTROL else self._planned)
         return self._loaded
+
+    def _load_once(self) -> tuple[ReplayEngine | ModelEngine, Evaluator]:
+        engine = None
+        try:
+            engine = self._load_engine(self.recipe)
+            return engine, self._make_evaluator(self.recipe, engine)  # which starts the sandboxes
+        except Exception as error:
+            self._failure = error
+            if engine is not None:
+                engine.close()
+            raise
 
     def model_engine(self) -> ModelEngine:
         """Return the engine, loaded on first use; not for a replay."""

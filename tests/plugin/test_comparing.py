@@ -122,6 +122,13 @@ def test_gates_decide_the_exit_status(compare: Run, gates: Sequence[str], status
     assert compare(*gates).ret == status
 
 
+def test_gates_of_the_ini_file_judge_too(compare: Run, pytester: pytest.Pytester) -> None:
+    """Also where the project's other sessions are self-tests, which have no gates."""
+    pytester.makeini("[pytest]\nqeval_selftest = true\nqeval_gate = pass@1 drop <= 5pt")
+
+    assert compare().ret == 1
+
+
 @pytest.mark.parametrize(("workers", "busy_s"), [(1, 2.0), (2, 0.0)], ids=["the same", "other"])
 def test_costs_of_other_conditions_are_not_set_side_by_side(
     compare: Run, pytester: pytest.Pytester, workers: int, busy_s: float

@@ -1,4 +1,4 @@
-"""Paths of saved baselines; imported before anything is active, so nothing but paths."""
+"""Paths of saved baselines."""
 
 from __future__ import annotations
 

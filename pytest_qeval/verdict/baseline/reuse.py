@@ -163,7 +163,13 @@ class SavedBaseline:
 
 
 def find_saved(
-    key: Mapping[str, Any], *, file: Path | None, cached: Path | None, candidates: Collection[str], force: bool
+    key: Mapping[str, Any],
+    *,
+    file: Path | None,
+    cached: Path | None,
+    baseline: str | None,
+    candidates: Collection[str],
+    force: bool,
 ) -> SavedBaseline | None:
     """Read the baseline that the user named, or the cached one if there is one.
 
@@ -171,6 +177,7 @@ def find_saved(
         key: The run's `key_of`.
         file: The file that the user named.
         cached: Path in the cache.
+        baseline: The recipe of a cached baseline.
         candidates: Names that the baseline must not have.
         force: Whether the user accepts other conditions.
 
@@ -178,7 +185,7 @@ def find_saved(
         UsageError: when the named one cannot be read, or was made under other conditions and that is not accepted.
     """
     if file is None:
-        return _read_cached(cached) if cached and cached.is_file() else None
+        return _read_cached(cached, baseline) if cached and cached.is_file() else None
     saved = open_saved(file, named=True, candidates=candidates, force=force)
     if tuple(candidates) == ("as-is",):  # the baseline is another checkpoint by nature
         key = {name: value for name, value in key.items() if not name.startswith("model.")}
@@ -196,8 +203,9 @@ def open_saved(path: Path, *, named: bool, candidates: Collection[str], force: b
     return SavedBaseline(baseline=baseline, path=path, named=named, force=force)
 
 
-def _read_cached(path: Path) -> SavedBaseline | None:
+def _read_cached(path: Path, recipe: str | None) -> SavedBaseline | None:
     try:
-        return SavedBaseline(baseline=read_baseline(path), path=path, named=False)
+        found = read_baseline(path)
     except DataError:  # nothing of the user's: it is made again and written over
         return None
+    return SavedBaseline(baseline=found, path=path, named=False) if found.recipe == recipe else None

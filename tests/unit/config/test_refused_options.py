@@ -240,3 +240,10 @@ def test_settings_of_an_ini_file_alone_start_nothing(configure: Configure, pytes
     pytester.makeini("[pytest]\naddopts = --qeval-strict\nqeval_recipe = int8\nqeval_gate = pass@1 drop <= 2pt")
 
     assert configure("test_own.py").args == ["test_own.py"]
+
+
+def test_an_empty_model_wins_over_the_ini_file(configure: Configure, pytester: pytest.Pytester) -> None:
+    """A variable that is not set must not evaluate another model."""
+    pytester.makeini("[pytest]\nqeval_model = demo")
+
+    assert fnmatch(refusal_of(configure, "--qeval-model="), "--qeval-model is empty, perhaps from a variable*")

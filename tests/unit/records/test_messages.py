@@ -3,6 +3,7 @@
 import json
 
 import execnet
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,3 +105,12 @@ def test_messages_about_a_recipe_have_its_name() -> None:
     """A recipe's own facts call it `name`."""
     assert recipe_of(BASELINE) == "auto"
     assert recipe_of(generation("int8", tokens=1, busy_s=1.0, energy_wh=None)) == "int8"
+
+
+def test_numbers_of_other_packages_become_plain_ones() -> None:
+    """An engine of another package may count with numpy."""
+    counted = generation("int8", tokens=np.int64(40), busy_s=np.float64(1.5), energy_wh=None)
+    row = to_plain(counted)
+
+    assert (type(row["busy_s"]), type(row["new_tokens"])) == (float, int)
+    assert (row["busy_s"], row["new_tokens"]) == (1.5, 40)

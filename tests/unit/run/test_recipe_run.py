@@ -22,8 +22,15 @@ class Parts:
 
     busy_s, new_tokens, prompt_tokens = 1.5, 40, 20
 
-    def __init__(self, recipe: str = "int8", *, failure: QEvalError | None = None, portions: bool = False) -> None:
-        self.failure, self.portions = failure, portions
+    def __init__(
+        self,
+        recipe: str = "int8",
+        *,
+        failure: QEvalError | None = None,
+        no_sandbox: QEvalError | None = None,
+        portions: bool = False,
+    ) -> None:
+        self.failure, self.no_sandbox, self.portions = failure, no_sandbox, portions
         self.loads, self.closed = 0, False
         self.checked: list[Case] = []
         self.submitted: list[Case] = []
@@ -38,7 +45,7 @@ class Parts:
             recipe,
             planned=CASES,
             load=self.load,
-            evaluator=lambda _recipe, _engine: parts,
+            evaluator=self.make_evaluator,
             problems=parts,
             outcomes=self.outcomes,
             early_stop=parts,
@@ -51,6 +58,11 @@ class Parts:
         self.loads += 1
         if self.failure:
             raise self.failure
+        return self
+
+    def make_evaluator(self, _recipe: str, _engine: Any) -> Any:
+        if self.no_sandbox:
+            raise self.no_sandbox
         return self
 
     @property
@@ -108,6 +120,16 @@ def test_a_model_that_cannot_be_loaded_is_tried_once() -> None:
         with pytest.raises(QEvalError, match="too large"):
             parts.run.load()
     assert parts.loads == 1
+
+
+def test_a_model_is_closed_when_its_completions_cannot_be_judged() -> None:
+    """The sandboxes may not start; the next recipe needs the memory."""
+    parts = Parts(no_sandbox=QEvalError("no sandbox"))
+
+    for _ in range(2):
+        with pytest.raises(QEvalError, match="no sandbox"):
+            parts.run.load()
+    assert (parts.loads, parts.closed) == (1, True)
 
 
 @pytest.mark.parametrize(("recipe", "expected"), [("int8", CASES), (CONTROL, CASES[::-1])])

@@ -164,7 +164,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def find(key: dict[str, object], path: Path, *candidates: str, force: bool = False) -> SavedBaseline:
-    saved = find_saved(key, file=path, cached=None, candidates=candidates, force=force)
+    saved = find_saved(key, file=path, cached=None, baseline=None, candidates=candidates, force=force)
     assert saved is not None
     return saved
 
@@ -198,7 +198,7 @@ def test_a_broken_cache_is_no_error_but_a_broken_named_file_is(path: Path) -> No
     """Nobody named the one; it is made again."""
 
     def cached(path: Path | None) -> SavedBaseline | None:
-        return find_saved(KEY, file=None, cached=path, candidates=("int8",), force=False)
+        return find_saved(KEY, file=None, cached=path, baseline="auto", candidates=("int8",), force=False)
 
     found = cached(path)
     assert found is not None
@@ -209,3 +209,8 @@ def test_a_broken_cache_is_no_error_but_a_broken_named_file_is(path: Path) -> No
     assert cached(path) is None
     with pytest.raises(DataError, match="cannot be read"):
         find({**KEY}, path)
+
+
+def test_a_cached_baseline_of_another_recipe_is_left_alone(path: Path) -> None:
+    """The cache may hold what an earlier version, or another baseline option, put there."""
+    assert find_saved(KEY, file=None, cached=path, baseline="fp32", candidates=("int8",), force=False) is None
