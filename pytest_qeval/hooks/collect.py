@@ -27,7 +27,7 @@ _INACTIVE = "needs --qeval-model, --qeval-completions or --qeval-selftest"
 
 
 def parametrize(metafunc: pytest.Metafunc) -> None:
-    """Give a test that takes `qeval` every recipe, and one that takes `case` every case of its benchmark."""
+    """Parametrize a test that takes `qeval` by recipe, and one that takes `case` by case of its benchmark."""
     if "qeval_recipe" not in metafunc.fixturenames:
         return
     context = metafunc.config.stash.get(CONTEXT, None)

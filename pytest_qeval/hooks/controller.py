@@ -56,7 +56,7 @@ class Controller:
             self.announce(session.config, [(recipe, case) for recipe, case in plan_of(session.items) if recipe])
 
     def announce(self, config: pytest.Config, planned: Sequence[tuple[str, Case | None]]) -> None:
-        """Give the session the plan, and write what it can prove.
+        """Pass the plan to the session, and write what it can prove.
 
         Raises:
             UsageError: when the saved baseline that the user named lacks a case.
@@ -71,7 +71,7 @@ class Controller:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: TestReport) -> None:
-        """Give the session the messages on a report."""
+        """Pass the messages on a report to the session."""
         for message in messages_of(report):
             self.session.add(message)
 

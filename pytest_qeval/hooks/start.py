@@ -97,7 +97,7 @@ def _settled(config: pytest.Config) -> Settled | None:
 
 
 def _worker_settings(config: pytest.Config, settings: RunSettings) -> tuple[RunSettings, SavedBaseline | None]:
-    """Give a worker its share of the cores, and read the saved baseline that the controller has checked."""
+    """Set a worker's share of the cores, and read the saved baseline that the controller has checked."""
     settings = _with_own_cores(settings, worker_count(config))
     path = config.workerinput["qeval"]["baseline"]  # type: ignore[attr-defined] # xdist's
     if path is None:

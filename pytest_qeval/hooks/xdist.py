@@ -46,7 +46,7 @@ def worker_count(config: pytest.Config) -> int:
 
 
 def plan_ahead(config: pytest.Config, context: RunContext, items: Sequence[pytest.Item]) -> None:
-    """Give the context the cases of this process, and leave the collected plan for the controller."""
+    """Pass the cases of this process to the context, and leave the collected plan for the controller."""
     plan = plan_of(items)
     mine: Sequence[int] = range(len(plan))
     handed: dict[str, Any] | None = getattr(config, "workerinput", {}).get("qeval")

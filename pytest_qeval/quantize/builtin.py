@@ -11,7 +11,7 @@ from pytest_qeval.quantize.recipe import Recipe
 
 
 def _alias(name: str, scheme: str, summary: str) -> Recipe:
-    """Give a scheme a name and a summary."""
+    """Make a recipe of a scheme, a name and a summary."""
     return replace(parse_recipe(scheme), name=name, summary=summary)
 
 

@@ -172,7 +172,7 @@ def _signature(family: Family, name: str, parameters: tuple[str, ...], rng: Rand
 
 
 def _misspell(sentence: str, rng: Random) -> str:
-    """Disturb one or two letters outside quotes, so that the model tolerates what perturbations do."""
+    """Perturb one or two letters outside quotes, so that the model tolerates what perturbations do."""
     letters = list(sentence)
     for _ in range(rng.randint(1, 2)):
         place = rng.randrange(len(letters) - 1)

@@ -37,7 +37,7 @@ class EncoderDecoder:
         return max(0, self.target_limit - len(self.start))
 
     def tokenize_solution(self, tokenizer: Any, prompt: str, solution: str) -> ScoredText:
-        """Give a prompt to the encoder and its solution to the decoder, as the model was trained to see them.
+        """Pass a prompt to the encoder and its solution to the decoder, as the model was trained to see them.
 
         The solution keeps the special tokens that its tokenizer puts in front of it (CodeT5's decoder generates `<s>`
         first), which do not count; those at its end are left out, as for other models. A prompt that is longer than
@@ -164,7 +164,7 @@ class EncoderDecoderBatchModel:
 
     @contextmanager
     def _set_positions(self, positions: torch.Tensor) -> Iterator[None]:
-        """Give every row its own position where positions are absolute, and counted by the model for all rows alike.
+        """Set every row's own position where positions are absolute, and counted by the model for all rows alike.
 
         The position embedding is called once with all rows' positions, and its result is dealt out to the rows.
         """

@@ -83,7 +83,7 @@ class CausalBatchModel:
 
     @contextmanager
     def _only_last(self, lengths: Sequence[int]) -> Iterator[None]:
-        """Give the output layer only each prompt's last real position: it is a fifth of a small model's work.
+        """Pass the output layer only each prompt's last real position: it is a fifth of a small model's work.
 
         `logits_to_keep` cannot be used, because the positions differ from row to row.
         """

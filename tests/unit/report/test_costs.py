@@ -21,7 +21,7 @@ FOUND = session("++++----", "+++-+--t")
 
 
 def timed(*, stream: tuple[float, float], batch: tuple[float, float]) -> SummaryInput:
-    """Give baseline and candidate a single stream in seconds per token, and a batch in tokens per second."""
+    """Make the costs of a single stream in seconds per token, and of a batch in tokens per second, for both recipes."""
     names = ("auto", "int8")
     return replace(
         FOUND,

@@ -98,7 +98,7 @@ def test_what_was_made_of_problems_is_told_once() -> None:
     ]
 
 
-def test_a_disturbance_is_shown_beside_what_it_is_compared_with() -> None:
+def test_a_perturbation_is_shown_beside_what_it_is_compared_with() -> None:
     """Half a solution differs from the problem by that half; its perturbation is no part of it."""
     desk = Desk("tab_indent", n=1)
     half, perturbed = (desk.problems.prompt_diff_of(case(0, name)) for name in (HALF, "tab_indent"))
