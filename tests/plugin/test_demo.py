@@ -16,9 +16,9 @@ MODES = pytest.mark.parametrize("mode", [("-p", "no:xdist"), ("-n2",)], ids=["no
 
 
 @MODES
-def test_the_main_job(run_afresh: Run, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
+def test_the_main_job(request: pytest.FixtureRequest, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
     """Baseline and int8 are loaded, evaluated, compared and judged; every part of the report is there."""
-    result = run_afresh(
+    result = request.getfixturevalue("run" if mode == ("-n2",) else "run_afresh")(
         *mode, "--qeval-model", "demo", "--qeval-recipe", "int8", "--qeval-limit", "6", "--qeval-output", "out",
         "--qeval-gate", "model_bytes ratio <= 0.6",
     )  # fmt: skip
