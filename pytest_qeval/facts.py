@@ -25,6 +25,9 @@ class RunHeader:
     versions: Json
     host: Json
     sandbox: str
+    conditions: Json = field(default_factory=dict)
+    """What completions depend on besides model, generation and versions, such as the class of the device; see
+    `EngineSource.conditions`."""
     baseline_model: Json | None = None
     """The baseline's model, where it is another one."""
     saved_baseline: Json | None = None

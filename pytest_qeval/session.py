@@ -71,7 +71,7 @@ class Session:
         self._started = clock()
         self._saved = saved
         self._key = key_of(run, execution=settings.execution, replays=settings.replays)
-        self._costs = cost_key(run, model=settings.model, n_workers=n_workers)
+        self._costs = cost_key(run, model=settings.model, execution=settings.execution, n_workers=n_workers)
         self._writer: BaselineWriter | None = None
         if settings.save_baseline or cache:
             self._writer = BaselineWriter(

@@ -53,7 +53,9 @@ class ModelSettings:
     engine: str = "transformers"
     device: str = "auto"
     threads: int | None = None
-    """CPU threads of the engine; None leaves torch's own choice, or under xdist an equal share."""
+    """CPU threads of the engine; None leaves torch's own choice. Under xdist an equal share."""
+    memory_bytes: int | None = None
+    """This process's share of the memory under xdist; None for whatever is free."""
     batch_size: int | None = None
     """Rows of the decoding batch; None lets the engine choose by device and free memory."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from math import inf
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, cast
 from pytest_qeval import registry
 from pytest_qeval.config.values import Values
 from pytest_qeval.errors import DataError, UsageError, did_you_mean
+from pytest_qeval.measure.machine import quota_cores, total_memory_bytes, usable_cores
 from pytest_qeval.settings import (
     ISOLATIONS,
     MORE_SUITES,
@@ -116,25 +118,42 @@ def read_prompt(values: Values) -> PromptName:
     return cast("PromptName", prompt)
 
 
+def read_threads(values: Values) -> int | None:
+    """Read the engine's CPU threads; None leaves torch's own choice.
+
+    Torch knows no CPU quota. In every worker it would take all cores, and threads that wait busily keep those of
+    another worker from their work: on two cores two workers of the embedded model took twice as long.
+    """
+    variable = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    threads = values.positive("threads") or (int(variable) if variable.isdecimal() else 0)
+    if threads or (values.n_workers == 1 and quota_cores() is None):
+        return threads or None
+    return max(1, usable_cores() // values.n_workers)
+
+
 def read_execution(values: Values) -> ExecutionSettings:
     """Read how programs are executed.
 
     Raises:
         UsageError: for an unknown isolation, or a number out of range.
     """
-    import psutil  # noqa: PLC0415 - only when the plugin is active
-
     defaults = ExecutionSettings()
     isolation: Any = values.text("sandbox") or defaults.isolation
     if isolation not in ISOLATIONS:
         raise UsageError(f"--qeval-sandbox expects one of {', '.join(ISOLATIONS)}, not {isolation!r}.")
     memory_mb = values.positive("memory")
+    memory_bytes = memory_mb * 2**20 if memory_mb else defaults.memory_bytes
     return ExecutionSettings(
         isolation=isolation,
         timeout_s=values.number("timeout", float, lambda s: 0 < s < inf, "seconds above 0") or defaults.timeout_s,
-        memory_bytes=memory_mb * 2**20 if memory_mb else defaults.memory_bytes,
-        workers=values.positive("workers") or psutil.cpu_count() or defaults.workers,
+        memory_bytes=memory_bytes,
+        workers=values.positive("workers") or _n_sandboxes(memory_bytes, values.n_workers),
     )
+
+
+def _n_sandboxes(memory_bytes: int, n_workers: int) -> int:
+    """Return how many programs a process executes at a time: one a core, as far as there is memory for them."""
+    return max(1, min(usable_cores(), total_memory_bytes() // memory_bytes) // n_workers)
 
 
 def existing_file(name: str, option: str) -> Path:

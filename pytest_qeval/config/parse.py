@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +20,7 @@ from pytest_qeval.config.option_groups import (
     read_prompt,
     read_save_baseline,
     read_suites,
+    read_threads,
 )
 from pytest_qeval.config.prompt_format import PromptFormat, choose_prompt_format
 from pytest_qeval.config.recipes import RecipeChoice, read_recipes, replay_recipes, selftest_recipes, settle_stored
@@ -41,6 +43,10 @@ class Settled(NamedTuple):
 
     prompt: PromptFormat
     suites: tuple[str, ...]
+    commits: tuple[str | None, ...]
+    """Of `ResolvedModel.sources`: the hub's default branch may move meanwhile."""
+    memory_bytes: int
+    """Share of the memory that was free before any worker loaded a model."""
 
 
 def read_settings(config: pytest.Config, settled: Settled | None = None) -> RunSettings | None:
@@ -66,8 +72,10 @@ def read_settings(config: pytest.Config, settled: Settled | None = None) -> RunS
             return None
         model, choice = name or str(completions), replay_recipes(values) if completions else read_recipes(values)
     settings = _settings(values, model, completions, choice)
+    if settled:
+        settings = replace(settings, model=replace(settings.model, memory_bytes=settled.memory_bytes))
     if not settings.replays:
-        settings = _resolved(settings, choice)
+        settings = _resolved(settings, choice, settled.commits if settled else ())
     settings = _with_suites(settings, values, settled)
     if not settings.selftest:
         settings = replace(settings, gates=parse_gates(gate_texts(values), has_baseline=_has_baseline(settings)))
@@ -113,7 +121,7 @@ def _of_evaluation(values: Values, settings: RunSettings) -> dict[str, Any]:
             revision=values.text("revision"),
             engine="replay" if settings.completions else values.text("engine") or "transformers",
             device=values.text("device") or "auto",
-            threads=values.positive("threads"),
+            threads=read_threads(values),
             batch_size=values.positive("batch-size"),
         ),
         "baseline_force": values.flag("baseline-force"),
@@ -127,14 +135,15 @@ def _of_evaluation(values: Values, settings: RunSettings) -> dict[str, Any]:
     }
 
 
-def _resolved(settings: RunSettings, choice: RecipeChoice) -> RunSettings:
+def _resolved(settings: RunSettings, choice: RecipeChoice, commits: Sequence[str | None]) -> RunSettings:
     """Find the models without loading them; a checkpoint that is quantized already has a say in the recipes."""
     engine: EngineSource = registry.load("engines", settings.model.engine)
-    source = engine.find(settings.model)
+    commit, commit_of_original = (*commits, None, None)[:2]
+    source = engine.find(replace(settings.model, revision=commit or settings.model.revision))
     choice = settle_stored(choice, source)
     original = None
     if choice.original is not None:
-        original = engine.find(replace(settings.model, name=choice.original, revision=None))
+        original = engine.find(replace(settings.model, name=choice.original, revision=commit_of_original))
     return replace(
         settings,
         resolved=ResolvedModel(engine=engine, source=source, original=original),

@@ -42,6 +42,11 @@ class Values:
         """Whether several processes share the session."""
         return bool(self._config.getoption("tx", None)) or hasattr(self._config, "workerinput")
 
+    @property
+    def n_workers(self) -> int:
+        """Number of processes that share the machine with this worker; 1 outside of workers."""
+        return int(getattr(self._config, "workerinput", {}).get("workercount", 1))
+
     def _raw(self, name: str) -> Any:
         dest = f"qeval_{name.replace('-', '_')}"
         value = self._config.getoption(dest)

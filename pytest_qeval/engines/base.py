@@ -131,7 +131,17 @@ class EngineSource(Protocol):
         ...
 
     def describe(self, source: ModelSource) -> Json:
-        """Return the report's `run.model`: id, source, revision and the checksums of local files."""
+        """Return the report's `run.model`: id, source, revision, and what identifies the files.
+
+        That is `commit` for a hub model, `weights_sha256` and `files_sha256` for a local one.
+        """
+        ...
+
+    def conditions(self, model: ModelSettings) -> Json:
+        """Return what completions depend on besides the model, the generation settings and the versions.
+
+        That is the class of the device, and where the engine is not batch-invariant whatever shapes its batches.
+        """
         ...
 
     def has_chat_template(self, source: ModelSource) -> bool:

@@ -13,12 +13,12 @@ _TEXT_SUFFIXES = (".json", ".txt", ".model", ".jinja", ".tiktoken")
 
 
 def weights_sha256(source: ModelSource) -> str | None:
-    """Return the digest of a local model's weight files; None for a hub model that has not been fetched yet.
+    """Return the digest of a local model's weight files; None for a hub model, which its commit identifies.
 
     The digest of a single file is the one that `sha256sum` prints. The digest of several shards is that of the lines
     that `sha256sum` prints for them in the order of their names. Loading the model finds the files in the page cache.
     """
-    if source.path is None:
+    if source.path is None or source.kind == "hub":
         return None
     files = [source.path] if source.path.is_file() else sorted(source.path.glob("*.safetensors"))
     return _digest(files[0]) if len(files) == 1 else _digest_all(files)
@@ -29,7 +29,7 @@ def files_sha256(source: ModelSource) -> str | None:
 
     It is the digest of the lines that `sha256sum` prints for the files in the order of their names.
     """
-    if source.path is None or source.path.is_file():
+    if source.path is None or source.kind == "hub" or source.path.is_file():
         return None
     files = [path for path in sorted(source.path.iterdir()) if path.suffix in _TEXT_SUFFIXES and path.is_file()]
     return _digest_all(files) if files else None

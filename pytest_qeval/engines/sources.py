@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -32,11 +32,16 @@ class ModelSource:
     """Directory or GGUF file to load from; None for a hub model that has to be fetched."""
     revision: str | None = None
     """Hub revision as the user wrote it; None for local models and for the default branch."""
+    commit: str | None = None
+    """Commit that all files of a hub model are taken from; None for local models."""
     encoder_decoder: bool = False
     """Whether prompts go to an encoder and completions come from a decoder, as in T5 and BART."""
     stored: str = ""
     """How the checkpoint is quantized: `gguf`, its config's `quant_method`, or `qeval` for an export of this program
     without one; empty for floating point."""
+
+    dtype: str = ""
+    """Floating-point type in the config, such as `bfloat16`; empty where it names none."""
 
     @property
     def location(self) -> str:
@@ -80,15 +85,24 @@ def _resolve_hub(settings: ModelSettings) -> ModelSource:
             "'Qwen/Qwen2.5-Coder-0.5B-Instruct'."
         )
     found = find_on_hub(settings.name, settings.revision)
-    _check_config(found.config, settings.name)
-    return ModelSource(
-        kind="hub",
-        name=settings.name,
-        path=found.snapshot,
-        revision=settings.revision,
-        stored=_stored(found.config),
-        encoder_decoder=_has_encoder(found.config),
+    source = ModelSource(
+        kind="hub", name=settings.name, path=found.snapshot, revision=settings.revision, commit=found.commit
     )
+    if source.path is not None:
+        return _check_snapshot(source)
+    _check_config(found.config, settings.name)
+    _check_format(found.files, found.config, settings.name)
+    return _completed(source, found.config)
+
+
+def _check_snapshot(source: ModelSource) -> ModelSource:
+    """Check a local copy of a hub model as a directory; offline it may be whatever an earlier run has fetched."""
+    try:
+        return _check_local(source)
+    except ModelSourceError as error:
+        raise ModelSourceError(
+            f"the local cache of the model hub has no usable copy of {source.name!r} at commit {source.commit}: {error}"
+        ) from error
 
 
 def _stored(config: Mapping[str, Any]) -> str:
@@ -123,18 +137,32 @@ def _check_local(source: ModelSource) -> ModelSource:
         return replace(source, stored="gguf")
     config = _read_config(path)
     _check_config(config, str(path))
-    if any((path / name).is_file() for name in _PICKLED) and not any(path.glob("*.safetensors")):
-        raise ModelSourceError(
-            f"{path} has weights in pickle form only (pytorch_model.bin), which may run code when they are loaded. "
-            f"Convert them: {_auto_class(config)}.from_pretrained(…).save_pretrained(…) writes safetensors."
-        )
+    _check_format([file.name for file in path.iterdir()], config, str(path))
     safetensors_tensors(path)  # raises where a file is not whole
-    stored = _stored(config) or ("qeval" if (path / EXPORT_FILE).is_file() else "")
-    return replace(source, stored=stored, encoder_decoder=_has_encoder(config))
+    source = _completed(source, config)
+    return replace(source, stored="qeval") if not source.stored and (path / EXPORT_FILE).is_file() else source
+
+
+def _completed(source: ModelSource, config: Mapping[str, Any]) -> ModelSource:
+    return replace(
+        source,
+        stored=_stored(config),
+        encoder_decoder=_has_encoder(config),
+        dtype=str(config.get("dtype") or config.get("torch_dtype") or ""),
+    )
 
 
 def _auto_class(config: Mapping[str, Any]) -> str:
     return "AutoModelForSeq2SeqLM" if _has_encoder(config) else "AutoModelForCausalLM"
+
+
+def _check_format(files: Collection[str], config: Mapping[str, Any], name: str) -> None:
+    """Refuse weights in pickle form; of a hub model, transformers would look for a conversion at another commit."""
+    if any(file in _PICKLED for file in files) and not any(file.endswith(".safetensors") for file in files):
+        raise ModelSourceError(
+            f"{name} has weights in pickle form only (pytorch_model.bin), which may run code when they are loaded. "
+            f"Convert them: {_auto_class(config)}.from_pretrained(…).save_pretrained(…) writes safetensors."
+        )
 
 
 def _read_config(directory: Path) -> Mapping[str, Any]:

@@ -71,7 +71,7 @@ def render(tokenizer: Any, user: str, prefill: str) -> str:
 
 def _find(source: ModelSource, name: str) -> Path | None:
     if source.path is None:
-        return hub_file(source.name, source.revision, name)
+        return hub_file(source.name, source.commit, name)
     path = source.path / name
     return path if path.is_file() else None
 

@@ -14,6 +14,7 @@ from pytest_qeval.engines.fingerprint import files_sha256, weights_sha256
 from pytest_qeval.engines.sources import ModelSource, resolve
 from pytest_qeval.errors import MissingPackageError
 from pytest_qeval.facts import SensitivityFacts
+from pytest_qeval.measure.machine import cpu_class, may_have_gpu
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.schema import Json
@@ -39,14 +40,28 @@ class TransformersSource:
         return source
 
     def describe(self, source: ModelSource) -> Json:
-        """Return what the model is, with the checksums of its files."""
+        """Return what the model is: by the checksums of its files, or by a hub model's commit, fetched or not."""
         return {
             "id": source.name,
             "source": source.kind,
             "revision": source.revision,
+            "commit": source.commit,
             "weights_sha256": weights_sha256(source),
             "files_sha256": files_sha256(source),
         }
+
+    def conditions(self, model: ModelSettings) -> Json:
+        """Return the class of the device, and on a GPU, where completions depend on the batch, the batch's width.
+
+        The class is `cpu (amx_bf16)`, with the instruction set of the matrix products, or `cuda (NVIDIA H200)`. Of 16
+        texts in bfloat16, 2 changed from AMX to AVX-512 (Qwen2.5-0.5B, torch 2.13, 2026-11).
+        """
+        if model.device == "cpu" or (model.device == "auto" and not may_have_gpu()):
+            return {"device": cpu_class()}
+        with _no_warnings():
+            from pytest_qeval.engines.hf.loading import device_class  # noqa: PLC0415 - imports torch
+        device = device_class(model.device)
+        return {"device": device} if device.startswith("cpu") else {"device": device, "batch_size": model.batch_size}
 
     def has_chat_template(self, source: ModelSource) -> bool:
         """Return whether the model's tokenizer has a chat template."""
@@ -81,7 +96,9 @@ class TransformersSource:
     ) -> SensitivityFacts:
         """Quantize one block at a time."""
         with _no_warnings():
-            from pytest_qeval.engines.hf.sensitivity import measure_sensitivity  # noqa: PLC0415 - imports torch
+            from pytest_qeval.engines.hf.loading import check_fits  # noqa: PLC0415 - imports torch
+            from pytest_qeval.engines.hf.sensitivity import measure_sensitivity  # noqa: PLC0415 - as above
+        check_fits(source, recipe.dtype, model)
         return measure_sensitivity(source, recipe, solutions, device=model.device, threads=model.threads, texts=texts)
 
 

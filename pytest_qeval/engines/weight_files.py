@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,21 +24,41 @@ class StoredTensors:
     stored_bytes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorHeader:
+    """A tensor of a safetensors file, without its values."""
+
+    dtype: str
+    """As safetensors writes it: `BF16`, `F8_E4M3`."""
+    shape: tuple[int, ...]
+    stored_bytes: int
+
+
 def safetensors_tensors(directory: Path) -> StoredTensors:
-    """Sum up all tensors of a model directory.
+    """Sum up all tensors of a model directory; see `safetensors_headers`."""
+    headers = safetensors_headers(directory).values()
+    elements = sum(math.prod(header.shape) for header in headers)
+    return StoredTensors(elements=elements, stored_bytes=sum(header.stored_bytes for header in headers))
+
+
+def safetensors_headers(directory: Path) -> Mapping[str, TensorHeader]:
+    """Read the names, types and shapes of all tensors of a model directory.
 
     Raises:
         ModelSourceError: naming the first file that is missing or not whole.
         MissingPackageError: without the package safetensors.
     """
-    elements = stored_bytes = 0
+    headers = {}
     for file in _list_files(directory):
-        with _open_safetensors(file) as tensors:
-            elements += sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
-        with file.open("rb") as stream:
-            header_bytes = int.from_bytes(stream.read(8), "little")
-        stored_bytes += file.stat().st_size - 8 - header_bytes
-    return StoredTensors(elements=elements, stored_bytes=stored_bytes)
+        with _open_safetensors(file), file.open("rb") as stream:
+            entries = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+        for name, entry in entries.items():
+            if name != "__metadata__":
+                start, end = entry["data_offsets"]
+                headers[name] = TensorHeader(
+                    dtype=entry["dtype"], shape=tuple(entry["shape"]), stored_bytes=end - start
+                )
+    return headers
 
 
 @contextmanager

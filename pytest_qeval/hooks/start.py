@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cache, partial
@@ -23,6 +22,7 @@ from pytest_qeval.config.suites import default_suites, suite_files
 from pytest_qeval.errors import UsageError
 from pytest_qeval.execution.isolation import choose_isolation
 from pytest_qeval.execution.sandbox import SandboxPool
+from pytest_qeval.facts import RunHeader
 from pytest_qeval.fixtures import CONTEXT
 from pytest_qeval.hooks.controller import Controller
 from pytest_qeval.hooks.rootdir import check_rootdir
@@ -93,31 +93,24 @@ def _register(config: pytest.Config, context: RunContext, session: Session | Non
 def _settled(config: pytest.Config) -> Settled | None:
     """Return what the controller has settled; None outside of workers."""
     handed: Json | None = getattr(config, "workerinput", {}).get("qeval")
-    return None if handed is None else Settled(prompt=PromptFormat(*handed["prompt"]), suites=tuple(handed["suites"]))
+    if handed is None:
+        return None
+    return Settled(
+        prompt=PromptFormat(*handed["prompt"]),
+        suites=tuple(handed["suites"]),
+        commits=tuple(handed["commits"]),
+        memory_bytes=handed["memory_bytes"],
+    )
 
 
 def _worker_settings(config: pytest.Config, settings: RunSettings) -> tuple[RunSettings, SavedBaseline | None]:
-    """Set a worker's share of the cores, and read the saved baseline that the controller has checked."""
-    settings = _with_own_cores(settings, worker_count(config))
+    """Read the saved baseline that the controller has checked."""
     path = config.workerinput["qeval"]["baseline"]  # type: ignore[attr-defined] # xdist's
     if path is None:
         return settings, None
     named = settings.baseline_file is not None
     saved = open_saved(Path(path), named=named, candidates=settings.candidates, force=settings.baseline_force)
     return replace(settings, baseline=saved.recipe), saved
-
-
-def _with_own_cores(settings: RunSettings, n_workers: int) -> RunSettings:
-    """Divide the cores, unless the user has.
-
-    Torch would take all of them in every worker, and threads that wait busily keep those of another worker from their
-    work: on two cores two workers of the embedded model took twice as long.
-    """
-    if settings.model.threads or "OMP_NUM_THREADS" in os.environ:
-        return settings
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = max(1, cores // n_workers)
-    return replace(settings, model=replace(settings.model, threads=threads))
 
 
 def _warn(config: pytest.Config, texts: list[str]) -> None:
@@ -133,19 +126,8 @@ def _begin_session(
     config: pytest.Config, settings: RunSettings, isolation: Callable[[], IsolationName]
 ) -> tuple[Session, RunSettings, SavedBaseline | None]:
     """Describe the run, find the saved baseline, and begin the session."""
-    now = datetime.now(timezone.utc)
-    model, baseline_model = _models(settings)
-    header = make_header(
-        recipes=[NAME] if settings.selftest else settings.candidates,
-        model=model,
-        baseline_model=baseline_model,
-        engine=settings.model.engine,
-        generation=settings.generation,
-        prompt_reason=settings.prompt_reason,
-        sandbox=isolation(),
-        arguments=[str(argument) for argument in config.invocation_params.args],
-        now=now,
-    )
+    arguments = [str(argument) for argument in config.invocation_params.args]
+    header = describe_run(settings, sandbox=isolation(), arguments=arguments, now=datetime.now(timezone.utc))
     cache = None
     if settings.baseline_cached:
         cache = cache_path(header, baseline=settings.baseline, execution=settings.execution, model=settings.model)
@@ -170,6 +152,23 @@ def _begin_session(
         n_workers=len(config.getoption("tx", None) or [None]),
     )
     return session, settings, saved
+
+
+def describe_run(settings: RunSettings, *, sandbox: str, arguments: Sequence[str], now: datetime) -> RunHeader:
+    """Return the header of a run; see `make_header`."""
+    model, baseline_model = _models(settings)
+    return make_header(
+        recipes=[NAME] if settings.selftest else settings.candidates,
+        model=model,
+        baseline_model=baseline_model,
+        engine=settings.model.engine,
+        generation=settings.generation,
+        prompt_reason=settings.prompt_reason,
+        sandbox=sandbox,
+        conditions=settings.resolved.engine.conditions(settings.model) if settings.resolved else {},
+        arguments=arguments,
+        now=now,
+    )
 
 
 def _models(settings: RunSettings) -> tuple[Json, Json | None]:

@@ -21,6 +21,7 @@ from pytest_qeval.benchmarks.custom import benchmark_from_dict, benchmark_to_dic
 from pytest_qeval.errors import QEvalError, UsageError
 from pytest_qeval.hooks.collect import ERROR
 from pytest_qeval.hooks.items import plan_of
+from pytest_qeval.measure.machine import available_memory_bytes
 from pytest_qeval.plan import shares
 from pytest_qeval.schema import Case, Json
 
@@ -88,6 +89,7 @@ class Distributor:
         self._baseline = baseline
         self._announce = announce
         self._n_nodes = 0
+        self._memory_bytes = available_memory_bytes() // len(config.getoption("tx"))
         self.plan: list[tuple[str | None, Case | None]] | None = None
 
     @pytest.hookimpl(optionalhook=True)
@@ -99,6 +101,8 @@ class Distributor:
             "baseline": self._baseline,
             "prompt": [settings.generation.prompt_style, settings.prompt_reason],
             "suites": list(settings.suites),
+            "commits": [source.commit for source in settings.resolved.sources] if settings.resolved else [],
+            "memory_bytes": self._memory_bytes,
             "index": self._n_nodes,
         }
         self._n_nodes += 1

@@ -168,8 +168,10 @@ def _from_hub(name: str, split: str, samples: int, seed: int) -> list[str]:
     except ImportError as error:
         raise MissingPackageError("datasets", extra="hub", purpose=f"the calibration data set {name}") from error
     try:
-        HfApi().dataset_info(name, timeout=_TIMEOUT_S)  # one request first: offline, load_dataset retries for 23 s
-        data = load_dataset(name, split=split, streaming=True).shuffle(seed=seed, buffer_size=_BUFFER * samples)
+        # one request first: offline, load_dataset retries for 23 s
+        commit = HfApi().dataset_info(name, timeout=_TIMEOUT_S).sha
+        data = load_dataset(name, split=split, revision=commit, streaming=True)
+        data = data.shuffle(seed=seed, buffer_size=_BUFFER * samples)
         rows: list[Mapping[str, Any]] = list(islice(data, samples))
     except Exception as error:  # the hub's clients raise the exceptions of whatever transport they use
         raise DataError(

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pytest_qeval.facts import RunHeader
+from pytest_qeval.measure.machine import total_memory_bytes, usable_cores
 from pytest_qeval.schema import Json
 from pytest_qeval.settings import GenerationSettings, file_stem
 
@@ -46,6 +47,7 @@ def make_header(
     generation: GenerationSettings,
     prompt_reason: str,
     sandbox: str,
+    conditions: Json,
     arguments: Sequence[str],
     now: datetime,
 ) -> RunHeader:
@@ -59,6 +61,7 @@ def make_header(
         generation: How completions are generated.
         prompt_reason: Why the prompt style is what it is.
         sandbox: Isolation of the programs.
+        conditions: What else completions depend on, as the engine says.
         arguments: Arguments of the command.
         now: When the run begins.
     """
@@ -73,6 +76,7 @@ def make_header(
         versions={"python": platform.python_version(), **_versions()},
         host=_host(),
         sandbox=sandbox,
+        conditions=conditions,
         prompt_reason=prompt_reason,
     )
 
@@ -86,13 +90,11 @@ def _versions() -> Json:
 
 
 def _host() -> Json:
-    import psutil  # noqa: PLC0415 - only when the plugin is active
-
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu_name(),
-        "cores": psutil.cpu_count(),
-        "ram_bytes": psutil.virtual_memory().total,
+        "cores": usable_cores(),
+        "ram_bytes": total_memory_bytes(),
     }
 
 

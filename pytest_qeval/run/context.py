@@ -88,7 +88,6 @@ class RunContext:
         self._engines = EngineLoader(
             settings,
             replays=self._replays,
-            check_device=self._check_device,
             post=self._post,
         )
         scores = BaselineScorer(
@@ -131,10 +130,6 @@ class RunContext:
         return self.saved.find_reusable(
             cases, problems=self.problems, sha256_of=lambda name: str(self.benchmarks.find(name).sha256)
         )
-
-    def _check_device(self, device: str) -> None:
-        if self.saved:
-            self.saved.check_device(device)
 
     def reuse(self, cases: Iterable[Case]) -> None:
         """Take over the saved baseline's records of these cases."""

@@ -8,7 +8,6 @@ from pytest_qeval.benchmarks.selftest import RECIPES
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.engines.base import ModelEngine
 from pytest_qeval.engines.replay import ReplayEngine
-from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import RecipeFacts, Role
 from pytest_qeval.records.messages import Message
 from pytest_qeval.run.replay import Replays
@@ -23,7 +22,6 @@ class EngineLoader:
         settings: RunSettings,
         *,
         replays: Replays,
-        check_device: Callable[[str], None],
         post: Callable[[Message], None],
     ) -> None:
         """Load nothing yet.
@@ -31,19 +29,17 @@ class EngineLoader:
         Args:
             settings: Of the run.
             replays: Finds completions that are known beforehand.
-            check_device: Raises a `UsageError` for a device other than the saved baseline's.
             post: Takes the facts of every recipe that is loaded.
         """
         self._settings = settings
         self._replays = replays
-        self._check_device = check_device
         self._post = post
 
     def load(self, name: str) -> ReplayEngine | ModelEngine:
         """Load and quantize a recipe's model, or read the samples.
 
         Raises:
-            QEvalError: when that fails, or the device is not the saved baseline's and the user does not accept that.
+            QEvalError: when that fails.
         """
         completions = self._replays.completions(name)
         if completions is not None:
@@ -69,13 +65,7 @@ class EngineLoader:
             texts=settings.calibration_texts.get(recipe.name),
             export=settings.export / file_stem(recipe.name) if settings.export and exports else None,
         )
-        facts = engine.facts()
-        try:
-            self._check_device(facts["device"])  # which device it is shows only when the model is loaded
-        except UsageError:
-            engine.close()
-            raise
-        self._post(RecipeFacts(name=name, role=self._role(name), **{**recipe.to_dict(), **facts}))
+        self._post(RecipeFacts(name=name, role=self._role(name), **{**recipe.to_dict(), **engine.facts()}))
         return engine
 
     def _role(self, name: str) -> Role:

@@ -89,7 +89,7 @@ def _from_exported(source: ModelSource, exported: ExportedCheckpoint, device: to
 def _from_files(source: ModelSource, dtype: Dtype, device: torch.device) -> tuple[Any, Any]:
     where: dict[str, Any] = {"pretrained_model_name_or_path": source.location}
     if source.kind == "hub" and source.path is None:
-        where["revision"] = source.revision
+        where["revision"] = source.commit
     extra: dict[str, Any] = {}
     if source.kind == "gguf" and source.path is not None:
         where["gguf_file"] = source.path.name

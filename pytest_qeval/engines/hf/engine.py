@@ -9,15 +9,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import psutil
 import torch
 
 from pytest_qeval.engines.base import FinishedCompletion, Request, StreamTimes
 from pytest_qeval.engines.hf.calibration import Calibration
 from pytest_qeval.engines.hf.decoder import Decoder
 from pytest_qeval.engines.hf.decoding import make_decoder
-from pytest_qeval.engines.hf.loading import Loaded, load
-from pytest_qeval.engines.hf.memory_check import check_memory
+from pytest_qeval.engines.hf.loading import Loaded, check_fits, free_bytes, load
 from pytest_qeval.engines.hf.scoring import score
 from pytest_qeval.engines.hf.stream import measure_stream
 from pytest_qeval.engines.sources import ModelSource
@@ -57,10 +55,9 @@ class TransformersEngine:
             ModelSourceError: when the model cannot be loaded or does not fit in memory.
             RecipeError: when the recipe does not fit the model.
         """
-        if model.device in {"auto", "cpu"} and not torch.cuda.is_available():
-            check_memory(source, recipe.dtype)
+        check_fits(source, recipe.dtype, model)
         loaded = load(source, recipe, device=model.device, threads=model.threads, texts=texts, export=export)
-        decoder = make_decoder(loaded, generation, rows=model.batch_size or _default_rows(loaded))
+        decoder = make_decoder(loaded, generation, rows=model.batch_size or _default_rows(loaded, model.memory_bytes))
         self._open: tuple[Loaded, Decoder] | None = (loaded, decoder)
         self._progress = decoder.progress
         self._facts = _facts(loaded)
@@ -161,14 +158,13 @@ def _notes(loaded: Loaded) -> list[str]:
     return [*loaded.quantization.notes, *(note for note, applies in notes.items() if applies)]
 
 
-def _default_rows(loaded: Loaded) -> int:
+def _default_rows(loaded: Loaded, memory_bytes: int | None) -> int:
     """Choose the batch's width: as wide as pays off, unless the cache would not fit."""
     config = loaded.model.config.get_text_config(decoder=True)
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     token_bytes = 2 * config.num_hidden_layers * heads * head_dim * loaded.model.dtype.itemsize
-    device = loaded.model.device
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    free = free_bytes(loaded.model.device, memory_bytes - loaded.model_bytes if memory_bytes else None)
     fitting = int(_CACHE_SHARE * free / (token_bytes * _ROW_TOKENS))
     return max(1, min(_ROWS, fitting))
 

@@ -15,11 +15,13 @@ from pytest_qeval.engines.hf.calibration import Calibration, CalibrationRun, obs
 from pytest_qeval.engines.hf.checkpoint import from_pretrained, stored_checkpoint
 from pytest_qeval.engines.hf.encoder_decoder import EncoderDecoder, encoder_decoder_of
 from pytest_qeval.engines.hf.language_model import LanguageModel
+from pytest_qeval.engines.hf.memory_check import check_memory
 from pytest_qeval.engines.hf.trial import find_fallback_reason
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.engines.weight_files import gguf_tensors, safetensors_tensors
 from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.measure.footprint import measure_footprint
+from pytest_qeval.measure.machine import available_memory_bytes, cpu_class
 from pytest_qeval.measure.memory import PeakMemory
 from pytest_qeval.quantize.apply import NO_RANGES, quantize_
 from pytest_qeval.quantize.backends.bitsandbytes import hidden_bytes
@@ -29,6 +31,7 @@ from pytest_qeval.quantize.checkpoints.reader import ExportedCheckpoint
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.quantization import Quantization
 from pytest_qeval.quantize.recipe import Dtype, Recipe
+from pytest_qeval.settings import ModelSettings
 
 _TWICE_ROUNDED = "made from a GGUF file's blocks unpacked to floating point"
 
@@ -195,6 +198,32 @@ def choose_device(name: str) -> torch.device:
             "Choose cpu, or leave the option out."
         )
     return device
+
+
+def device_class(name: str) -> str:
+    """Return what kind of device `--qeval-device` names, such as `cuda (NVIDIA H200)`; see `choose_device`."""
+    device = choose_device(name)
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    return cpu_class() if device.type == "cpu" else device.type
+
+
+def check_fits(source: ModelSource, dtype: Dtype, model: ModelSettings) -> None:
+    """Make sure that the weights fit on the device that they are to be loaded on.
+
+    Raises:
+        ModelSourceError: when they do not, or there is no such device.
+    """
+    device = choose_device(model.device)
+    check_memory(source, dtype, available_bytes=free_bytes(device, model.memory_bytes), device=str(device))
+
+
+def free_bytes(device: torch.device, share_bytes: int | None = None) -> int:
+    """Return the free memory of a device; of the machine's own not more than this process's share."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    available = available_memory_bytes()
+    return available if share_bytes is None else max(0, min(available, share_bytes))
 
 
 def _eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:

@@ -8,40 +8,61 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_qeval.facts import RunHeader
+from pytest_qeval.facts import RecipeFacts, RunHeader
 from pytest_qeval.schema import Json
 from pytest_qeval.settings import ExecutionSettings, ModelSettings
 from pytest_qeval.verdict.baseline.location import cache_folder
 
 REMEDY = "make the baseline again with --qeval-save-baseline"
-_PACKAGES = ("pytest-qeval", "torch", "transformers", "tokenizers")
-"""Packages whose version may change a completion."""
+_JUDGES = ("python", "pytest-qeval")
+"""Whose version may change what becomes of a completion."""
+_GENERATORS = ("torch", "transformers", "tokenizers")
+"""Whose version may change a completion."""
 
 
 def key_of(run: RunHeader, *, execution: ExecutionSettings, replays: bool) -> Json:
-    """Return the conditions that a baseline's results depend on, as a flat mapping.
+    """Return the conditions that a baseline's results depend on, as a flat mapping: all that may change an outcome.
 
-    `benchmark_key` has those of the data. The device is known once a model is loaded, and compared then. The precision
-    follows from the weights, the recipe and the versions.
+    `benchmark_key` has those of the data. What only changes costs is in `cost_key`, whatever else of a setting is
+    neither; a test goes through all settings.
 
     Args:
-        run: The header; its model, engine, generation and versions count.
+        run: The header.
         execution: Limits of the programs.
         replays: Whether completions come from a file: nothing is known then about their model.
     """
-    limits = {"execution.timeout_s": execution.timeout_s, "execution.memory_bytes": execution.memory_bytes}
-    if replays:
-        return limits
-    model = run.baseline_model or run.model
-    # Known weights make the name irrelevant, but not the files beside them.
-    which = ("weights_sha256", "files_sha256") if model.get("weights_sha256") else ("id", "revision")
-    return {
-        **{f"model.{name}": model.get(name) for name in which},
-        "engine": run.engine,
-        **{f"generation.{name}": value for name, value in run.generation.items()},
-        **limits,
-        **{f"versions.{name}": run.versions[name] for name in _PACKAGES if name in run.versions},
+    judging = {
+        "execution.sandbox": run.sandbox,
+        "execution.timeout_s": execution.timeout_s,
+        "execution.memory_bytes": execution.memory_bytes,
+        **_versions(run, _JUDGES),
     }
+    if replays:
+        return judging
+    model = run.baseline_model or run.model
+    return {
+        **{f"model.{name}": model.get(name) for name in _identity(model) or ("id", "revision")},
+        "engine": run.engine,
+        **run.conditions,
+        **{f"generation.{name}": value for name, value in run.generation.items()},
+        **judging,
+        **_versions(run, _GENERATORS),
+    }
+
+
+def _versions(run: RunHeader, packages: Sequence[str]) -> Json:
+    return {f"versions.{name}": run.versions[name] for name in packages if name in run.versions}
+
+
+def _identity(model: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name the fields of `run.model` that identify its files; none where only name and revision are known.
+
+    A hub model is its commit, whether its files are here or still to be fetched. Known weights make the name
+    irrelevant, but not the files beside them.
+    """
+    if model.get("commit"):
+        return ("id", "commit")
+    return ("weights_sha256", "files_sha256") if model.get("weights_sha256") else ()
 
 
 def benchmark_key(checksums: Mapping[str, str]) -> Json:
@@ -49,28 +70,40 @@ def benchmark_key(checksums: Mapping[str, str]) -> Json:
     return {f"benchmarks.{name}": sha256 for name, sha256 in checksums.items()}
 
 
-def cost_key(run: RunHeader, *, model: ModelSettings, n_workers: int) -> Json:
+def recipe_key(facts: RecipeFacts) -> Json:
+    """Return what was done to the baseline's model, known once it is loaded: records of two recipes are not mixed."""
+    done = {
+        "scheme": [facts.scheme, facts.weights, facts.activations, facts.kept],
+        "layers": [[layer.get(name) for name in ("name", "bits", "granularity")] for layer in facts.layers],
+        "texts": (facts.calibration or {}).get("texts_sha256"),
+    }
+    digest = hashlib.sha256(json.dumps(done, sort_keys=True).encode()).hexdigest()
+    return {"dtype": facts.dtype, "recipe_sha256": digest} if facts.dtype else {}
+
+
+def cost_key(run: RunHeader, *, model: ModelSettings, execution: ExecutionSettings, n_workers: int) -> Json:
     """Return the conditions that costs depend on, and results do not."""
     return {
         **{f"costs.{name}": run.host.get(name) for name in ("system", "cpu", "cores", "ram_bytes")},
-        "costs.device": model.device,
         "costs.threads": model.threads,
         "costs.batch_size": model.batch_size,
         "costs.workers": n_workers,
+        "costs.sandboxes": execution.workers,
+        "costs.codecarbon": run.versions.get("codecarbon"),
     }
 
 
 def cache_path(
     run: RunHeader, *, baseline: str | None, execution: ExecutionSettings, model: ModelSettings
 ) -> Path | None:
-    """Return the path of this run's baseline in the cache; None where the weights are not known.
+    """Return the path of this run's baseline in the cache; None where the model's files are not identified.
 
     The name is a digest of everything that results and costs depend on.
     """
-    if not run.model.get("weights_sha256"):
+    if not _identity(run.model):
         return None
-    results, costs = key_of(run, execution=execution, replays=False), cost_key(run, model=model, n_workers=1)
-    key = json.dumps({**results, **costs, "baseline": baseline}, sort_keys=True)
+    costs = cost_key(run, model=model, execution=execution, n_workers=1)
+    key = json.dumps({**key_of(run, execution=execution, replays=False), **costs, "baseline": baseline}, sort_keys=True)
     return cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:20]}.json.gz"
 
 

@@ -80,16 +80,6 @@ class SavedBaseline:
                 return scores if {*task_ids} <= {*scores.texts, *scores.incomparable} else None
         return None
 
-    def check_device(self, device: str) -> None:
-        """Make sure that a model has been loaded on the device of a named baseline.
-
-        Raises:
-            UsageError: when it has not, and the user does not accept that.
-        """
-        there = self.baseline.key.get("device") if self.named else None
-        if there and there != device and not self.force:
-            raise UsageError(refusal(self.path, [f"device: {device} here, {there} there"]))
-
     def find_reusable(
         self, cases: Iterable[Case], *, problems: CaseProofs, sha256_of: Callable[[str], str]
     ) -> ReusableCases:

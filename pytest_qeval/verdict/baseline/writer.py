@@ -12,7 +12,7 @@ from pytest_qeval.records.messages import Message, RecipeMessage, recipe_of
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.verdict.baseline.baseline import Baseline
 from pytest_qeval.verdict.baseline.file import check_writable, read_baseline, write_baseline
-from pytest_qeval.verdict.baseline.key import benchmark_key, differences
+from pytest_qeval.verdict.baseline.key import benchmark_key, differences, recipe_key
 
 
 class BaselineWriter:
@@ -60,7 +60,7 @@ class BaselineWriter:
         """Write what there is, and return a line for the user about the file at `path`.
 
         Args:
-            key: The conditions of the run; those of the data, the device and the precision are added here.
+            key: The conditions of the run; those of the data and the recipe are added here.
             run: The header of the run.
             planned: All recipes and cases of the run.
 
@@ -69,8 +69,7 @@ class BaselineWriter:
         """
         messages = tuple(self._messages.values())
         loaded = next((message for message in messages if isinstance(message, RecipeFacts)), None)
-        key = {**key, **benchmark_key(self._checksums)}
-        key |= {name: value for name in ("device", "dtype") if (value := getattr(loaded, name, None))}
+        key = {**key, **benchmark_key(self._checksums), **(recipe_key(loaded) if loaded else {})}
         fresh = Baseline(recipe=self._recipe, key=key, run=run, messages=messages)
         baseline = self._saved.merged(fresh) if self._saved else fresh
         if self._cache and fresh.has_results:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import struct
 import subprocess
@@ -14,7 +13,6 @@ from typing import Any
 
 import gguf
 import huggingface_hub
-import huggingface_hub.errors
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -26,9 +24,6 @@ from pytest_qeval.engines.weight_files import gguf_text
 from pytest_qeval.errors import MissingPackageError, ModelSourceError
 from pytest_qeval.settings import ModelSettings
 
-ERRORS = huggingface_hub.errors
-# the HTTP client that huggingface_hub uses: httpx in version 1, httpx2 in version 2
-HTTP: Any = importlib.import_module(ERRORS.HfHubHTTPError.__mro__[1].__module__.partition(".")[0])
 CAUSAL = {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"}
 
 
@@ -38,7 +33,7 @@ def find(name: Path | str, **fields: Any) -> ModelSource:
 
 def write_safetensors(file: Path, shapes: Mapping[str, tuple[int, ...]], *, dtype: str = "BF16") -> None:
     """Write a file of zeros: a header's length, the header, the data."""
-    size, end, header = {"BF16": 2, "F32": 4}[dtype], 0, {}
+    size, end, header = {"U8": 1, "I8": 1, "BF16": 2, "F32": 4, "I32": 4}[dtype], 0, {}
     for name, shape in shapes.items():
         begin, end = end, end + size * int(np.prod(shape))
         header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
@@ -100,7 +95,7 @@ def test_shards_are_found_through_their_index(directory: Path) -> None:
     with pytest.raises(ModelSourceError, match=r"lacks 1 of 2 weight files.*model-2\.safetensors"):
         find(directory)
     write_safetensors(directory / "model-2.safetensors", {"b": (3,)}, dtype="F32")
-    assert estimate_bytes(find(directory), "checkpoint") == 20 * 2 + 3 * 4
+    assert estimate_bytes(find(directory), "bfloat16") == 20 * 2 + 3 * 2
 
 
 def _drop_weights(directory: Path) -> None:
@@ -216,90 +211,53 @@ def test_a_revision_of_a_local_model_is_refused(directory: Path) -> None:
         find(directory, revision="main")
 
 
-def _response(status: int) -> Any:
-    return HTTP.Response(status, request=HTTP.Request("GET", "https://hub.example"))
-
-
-def _raise(error: Exception) -> Callable[..., Any]:
-    def fail(*_: Any, **__: Any) -> None:
-        raise error
-
-    return fail
-
-
-@pytest.mark.parametrize(
-    ("error", "message"),
-    [
-        (ERRORS.RepositoryNotFoundError("404", response=_response(404)), "there is no model 'org/name' on the hub"),
-        (ERRORS.GatedRepoError("403", response=_response(403)), "is gated: accept its licence"),
-        (ERRORS.RevisionNotFoundError("404", response=_response(404)), "has no revision 'v9'"),
-    ],
-    ids=["missing", "gated", "revision"],
-)
-def test_the_hubs_refusals_are_explained(error: Exception, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", _raise(error))
-    with pytest.raises(ModelSourceError, match=message):
-        find("org/name", revision="v9")
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        HTTP.ConnectError("Name or service not known"),
-        ERRORS.OfflineModeIsEnabled("HF_HUB_OFFLINE=1"),
-        ERRORS.HfHubHTTPError("503", response=_response(503)),
-    ],
-    ids=["connection", "offline mode", "server error"],
-)
-def test_the_cache_is_used_without_the_hub(error: Exception, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cached model is used from where it lies; otherwise the message names what works offline."""
-    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", _raise(error))
-    with pytest.raises(ModelSourceError, match=r"cannot be reached.* `demo`, the embedded model"):
-        find("org/name-that-is-not-cached")
-
-    def cached(_: str, name: str, *, local_files_only: bool, **__: Any) -> str:
-        assert local_files_only
-        return str(directory / name)
-
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", cached)
-    source = find("org/name", revision="v1")
-    assert source == ModelSource(kind="hub", name="org/name", path=directory, revision="v1")
-
-
-def test_a_hub_model_is_found_by_its_config_alone(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *_, **__: None)
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *_, **__: str(directory / "config.json"))
-    assert find("org/name") == ModelSource(kind="hub", name="org/name")
-    assert find("org/name").location == "org/name"
-    missing = ERRORS.RemoteEntryNotFoundError("404", response=_response(404))
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", _raise(missing))
-    with pytest.raises(ModelSourceError, match=r"has no config\.json"):
-        find("org/name")
-
-
 def test_memory_is_estimated_from_headers(directory: Path, gguf_file: Path) -> None:
-    """The stored types for `checkpoint`, the given type otherwise; a GGUF file is unpacked."""
+    """A GGUF file is unpacked."""
     safetensors, packed = find(directory), find(gguf_file)
-    assert [estimate_bytes(safetensors, dtype) for dtype in ("checkpoint", "float32", "bfloat16")] == [2400, 4800, 2400]
-    assert [estimate_bytes(packed, dtype) for dtype in ("checkpoint", "float32", "bfloat16")] == [4800, 4800, 2400]
+    for source in (safetensors, packed):
+        assert [estimate_bytes(source, dtype) for dtype in ("checkpoint", "float32", "bfloat16")] == [4800, 4800, 2400]
 
 
-def test_memory_of_a_hub_model_comes_from_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And unknown where the hub cannot be reached."""
-    source = ModelSource(kind="hub", name="org/name")
-    metadata = type("Metadata", (), {"parameter_count": {"BF16": 1000, "F32": 10}})
-    monkeypatch.setattr(huggingface_hub.HfApi, "get_safetensors_metadata", lambda *_, **__: metadata)
-    assert estimate_bytes(source, "checkpoint") == 2040
-    monkeypatch.setattr(huggingface_hub.HfApi, "get_safetensors_metadata", _raise(HTTP.ConnectError("no")))
-    assert estimate_bytes(source, "checkpoint") is None
-    check_memory(source, "checkpoint", available_bytes=0)
+@pytest.mark.parametrize(
+    ("stated", "stored", "expected"),
+    [
+        ({}, "BF16", 4800),
+        ({"dtype": "bfloat16"}, "BF16", 2400),
+        ({"torch_dtype": "float16"}, "F32", 2400),
+        ({"dtype": "float32"}, "BF16", 4800),
+        ({"dtype": None}, "F32", 4800),
+        ({"dtype": "bfloat16"}, "U8", 1200),
+        ({"dtype": "bfloat16"}, "I32", 4800),
+    ],
+    ids=["none, half", "half, half", "half, float", "float, half", "null, float", "bytes", "words"],
+)
+def test_a_checkpoint_is_loaded_in_the_type_of_its_config(
+    directory: Path, stated: dict[str, object], stored: str, expected: int
+) -> None:
+    """Float32 where it names none, whatever is stored; integers stay as they are. It is so, and budgeted so."""
+    (directory / "config.json").write_text(json.dumps({**CAUSAL, **stated}))
+    write_safetensors(directory / "model.safetensors", {"a": (10, 100), "b": (200,)}, dtype=stored)
+    assert estimate_bytes(find(directory), "checkpoint") == expected
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_an_exported_checkpoint_is_unpacked_to_floats(directory: Path, bits: int) -> None:
+    """Beside its integers, from which the layers are made afterwards."""
+    recipe = {"weights": {"bits": 8}, "rules": [{"weights": {"bits": bits}}]}
+    (directory / "qeval.json").write_text(json.dumps({"version": 1, "recipe": recipe}))
+    (directory / "config.json").write_text(json.dumps({**CAUSAL, "dtype": "bfloat16"}))
+    name, stored = ("l.weight", "I8") if bits == 8 else ("l.weight_packed", "I32")
+    write_safetensors(directory / "model.safetensors", {name: (10, bits)}, dtype=stored)  # 8 columns, or 32
+    assert estimate_bytes(find(directory), "checkpoint") == (80 if bits == 8 else 320) * (2 + 1)
 
 
 def test_a_model_that_does_not_fit_is_refused_with_numbers(directory: Path) -> None:
     source = find(directory)
     check_memory(source, "float32", available_bytes=4800)
-    with pytest.raises(ModelSourceError, match=r"needs about 0\.0 GiB .*float32.*choose the recipe bf16"):
+    with pytest.raises(ModelSourceError, match=r"needs about 0\.0 GiB .* memory are free\. .*choose the recipe bf16"):
         check_memory(source, "float32", available_bytes=4799)
+    with pytest.raises(ModelSourceError, match=r"free on cuda:0\. Close other programs, .*; choose a smaller model"):
+        check_memory(source, "bfloat16", available_bytes=2399, device="cuda:0")
 
 
 @pytest.mark.parametrize("kept", [4, 30, 60, 200, -1000])

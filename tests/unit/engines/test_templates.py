@@ -108,14 +108,14 @@ def test_a_template_in_a_gguf_file_is_found(tmp_path: Path, template: str | None
 def test_only_small_files_of_a_hub_model_are_fetched(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched = []
 
-    def hub_file(name: str, revision: str | None, file: str) -> Path | None:
-        fetched.append((name, revision, file))
+    def hub_file(name: str, commit: str | None, file: str) -> Path | None:
+        fetched.append((name, commit, file))
         return directory / file if file == "tokenizer_config.json" else None
 
     monkeypatch.setattr(templates, "hub_file", hub_file)
     configure(directory, TEMPLATE)
-    assert has_chat_template(ModelSource(kind="hub", name="a/b", revision="main"))
-    assert fetched == [("a/b", "main", "chat_template.jinja"), ("a/b", "main", "tokenizer_config.json")]
+    assert has_chat_template(ModelSource(kind="hub", name="a/b", revision="main", commit="ab"))
+    assert fetched == [("a/b", "ab", "chat_template.jinja"), ("a/b", "ab", "tokenizer_config.json")]
 
 
 def test_the_embedded_model_has_none() -> None:

