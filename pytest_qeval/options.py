@@ -174,6 +174,12 @@ OPTIONS = (
     Option(name="output", metavar="DIR", help="Write reports to DIR (default: .qeval/<run>)."),
 )
 
+N_VALUES = {f"--qeval-{option.name}": 1 for option in OPTIONS if not option.flag} | {
+    "--qeval-list": 1,
+    "--qeval-compare": 2,
+}
+"""How many words follow an option."""
+
 
 def add_options(parser: pytest.Parser) -> None:
     """Add every option to the command line and to the ini file."""
@@ -197,7 +203,8 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--qeval-compare",
         dest="qeval_compare",
-        nargs=2,
+        action="extend",  # so that each of the two can be a word of its own: see `hooks.rootdir`
+        nargs="+",
         metavar=("A", "B"),
         help="Judge the candidates of one records.jsonl (B) against the baseline of another (A), without a model, and "
         "exit.",

@@ -16,6 +16,7 @@ from pytest_qeval.hooks.activate import activate
 from pytest_qeval.hooks.collect import check, parametrize, reuse
 from pytest_qeval.hooks.compare_command import compare_runs
 from pytest_qeval.hooks.list_command import list_names
+from pytest_qeval.hooks.rootdir import keep_rootdir
 from pytest_qeval.options import add_options
 
 __all__ = ["qeval", "qeval_recipe"]
@@ -29,6 +30,13 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare options and ini keys."""
     add_options(parser)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
+    """Keep a path among the options from moving the rootdir, before other plugins begin anything."""
+    keep_rootdir(early_config)
+    yield
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
