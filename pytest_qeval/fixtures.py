@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_qeval.errors import InvalidProblemError, QEvalError
-from pytest_qeval.schema import Case, Record
 
 if TYPE_CHECKING:
     from pytest_qeval.engines.base import ModelEngine
@@ -16,12 +15,13 @@ if TYPE_CHECKING:
     from pytest_qeval.measure.divergence_facts import DivergenceFacts
     from pytest_qeval.run.context import RunContext
     from pytest_qeval.run.recipe_run import RecipeRun
+    from pytest_qeval.schema import Case, Record
 
 __all__ = ["CONTEXT", "RECORD", "QEval", "qeval", "qeval_recipe"]
 
 CONTEXT = pytest.StashKey["RunContext"]()
 """Stash key of the run context, set on the config of every process that runs tests."""
-RECORD = pytest.StashKey[Record]()
+RECORD = pytest.StashKey["Record"]()
 """Stash key of the record, set on an item once its case is evaluated."""
 
 

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
-from pytest_qeval.settings import ISOLATIONS, MORE_SUITES, PROMPTS, SUITES
 
-_SUITES = f"{', '.join(SUITES)}, 'all' for all of these, {', '.join(MORE_SUITES)}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
+class Option(NamedTuple):
     """One `--qeval-<name>`, which is also the ini key `qeval_<name>`."""
 
     name: str
@@ -21,7 +15,6 @@ class Option:
     metavar: str | None = None
     repeatable: bool = False
     flag: bool = False
-    choices: tuple[str, ...] | None = None
 
     @property
     def dest(self) -> str:
@@ -84,8 +77,9 @@ OPTIONS = (
         name="suite",
         metavar="S",
         repeatable=True,
-        help=f"Run this suite: {_SUITES} (repeatable; default: micro and efficiency for 'demo', humaneval and "
-        "efficiency for other models).",
+        help="Run this suite: divergence, humaneval, mbpp, micro, summarization, robustness, efficiency, sensitivity, "
+        "'all' for all of these, codesearchnet, humaneval-plus, mbpp-function, mbpp-plus, mbpp-sanitized (repeatable; "
+        "default: micro and efficiency for 'demo', humaneval and efficiency for other models).",
     ),
     Option(
         name="benchmark",
@@ -120,7 +114,7 @@ OPTIONS = (
     Option(name="seed", metavar="S", help="Seed sampling, calibration and the order of problems with S (default: 0)."),
     Option(
         name="prompt",
-        choices=PROMPTS,
+        metavar="P",
         help="Prompt the model by 'completion' (it continues the benchmark's text) or by 'chat' (a message through "
         "its chat template); 'auto' is chat where there is a chat template (default: auto).",
     ),
@@ -150,7 +144,7 @@ OPTIONS = (
     Option(name="data", metavar="DIR", help="Look for benchmark files in DIR first."),
     Option(
         name="sandbox",
-        choices=ISOLATIONS,
+        metavar="S",
         help="Isolate programs by 'bwrap', 'namespace' or 'process', where 'process' sets limits only and protects "
         "neither network nor files; 'auto' takes the first of bwrap and namespace that works (default: auto).",
     ),
@@ -174,6 +168,12 @@ OPTIONS = (
     Option(name="output", metavar="DIR", help="Write reports to DIR (default: .qeval/<run>)."),
 )
 
+N_VALUES = {f"--qeval-{option.name}": 1 for option in OPTIONS if not option.flag} | {
+    "--qeval-list": 1,
+    "--qeval-compare": 2,
+}
+"""How many words follow an option."""
+
 
 def add_options(parser: pytest.Parser) -> None:
     """Add every option to the command line and to the ini file."""
@@ -183,8 +183,7 @@ def add_options(parser: pytest.Parser) -> None:
         if option.flag:
             kwargs["action"] = "store_true"
         else:
-            kwargs |= {"metavar": option.metavar, "choices": option.choices}
-            kwargs["action"] = "append" if option.repeatable else "store"
+            kwargs |= {"metavar": option.metavar, "action": "append" if option.repeatable else "store"}
         group.addoption(f"--qeval-{option.name}", **kwargs)
         kind: Any = "bool" if option.flag else "linelist" if option.repeatable else "string"
         parser.addini(option.dest, option.help, type=kind, default=None)
@@ -197,7 +196,8 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--qeval-compare",
         dest="qeval_compare",
-        nargs=2,
+        action="extend",  # so that each of the two can be a word of its own: see `hooks.rootdir`
+        nargs="+",
         metavar=("A", "B"),
         help="Judge the candidates of one records.jsonl (B) against the baseline of another (A), without a model, and "
         "exit.",

@@ -12,10 +12,8 @@ import pytest
 
 from pytest_qeval import hookspec
 from pytest_qeval.fixtures import qeval, qeval_recipe
-from pytest_qeval.hooks.activate import activate
-from pytest_qeval.hooks.collect import check, parametrize, reuse
-from pytest_qeval.hooks.compare_command import compare_runs
-from pytest_qeval.hooks.list_command import list_names
+from pytest_qeval.hooks.activate import activate, parametrize, run_command
+from pytest_qeval.hooks.rootdir import keep_rootdir
 from pytest_qeval.options import add_options
 
 __all__ = ["qeval", "qeval_recipe"]
@@ -31,10 +29,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(parser)
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
+    """Keep a path among the options from moving the rootdir, before other plugins begin anything."""
+    keep_rootdir(early_config)
+    yield
+
+
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Handle `--qeval-list` or `--qeval-compare`, and stop."""
-    status = list_names(config)
-    return compare_runs(config) if status is None else status
+    return run_command(config)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,11 +49,3 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Turn recipes and problems into test cases."""
     parametrize(metafunc)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
-    """Check the collected benchmarks, and leave out what a saved baseline has."""
-    check(config, items)
-    yield  # pytest selects and sorts
-    reuse(config, items)

@@ -35,13 +35,16 @@ def read_comparison(config: pytest.Config) -> ComparisonSettings:
     """Read what `--qeval-compare` needs.
 
     Raises:
-        UsageError: when a model is named too.
+        UsageError: unless it is two runs, and no model.
     """
     values = Values(config)
     other = next((name for name in ("model", "completions", "selftest") if values.typed(name)), None)
     if other:
         raise UsageError(f"--qeval-compare reads two finished runs: leave --qeval-{other} out.")
-    a, b = (values.start / path for path in config.getoption("qeval_compare"))
+    paths = [values.start / path for path in config.getoption("qeval_compare")]
+    if len(paths) != 2:  # noqa: PLR2004 - A and B
+        raise UsageError(f"--qeval-compare expects two runs, A and B, not {len(paths)}.")
+    a, b = paths
     name = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S-compare")
     return ComparisonSettings(
         a=a,

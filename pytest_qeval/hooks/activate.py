@@ -1,13 +1,22 @@
-"""Whether a session is active at all; pytest sessions without a model stop here."""
+"""Whether a session is active at all.
+
+Every pytest session on the machine imports this module, so what only some sessions need is imported by functions.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from pytest_qeval.config.values import Values
 from pytest_qeval.errors import QEvalError, UsageError
-from pytest_qeval.hooks.collect import MARKERS
+from pytest_qeval.fixtures import CONTEXT
 
+MARKERS = (
+    "qeval(benchmark): run a benchmark by name, *.jsonl file or object; the test takes the fixtures `qeval` and `case`",
+    "qeval_robustness(benchmark): run its perturbed problems beside the nominal ones; without a benchmark, the run's",
+    "qeval_early: run this test under every recipe before anything is generated",
+)
 _ACTIVATING = ("model", "completions", "selftest")
 
 
@@ -20,17 +29,24 @@ def activate(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     try:
-        if any(map(Values(config).flag, _ACTIVATING)):
-            from pytest_qeval.hooks.start import start  # noqa: PLC0415 - an inert plugin must cost next to nothing
+        if any(_is_given(config, f"qeval_{name}") for name in _ACTIVATING):
+            from pytest_qeval.hooks.start import start  # noqa: PLC0415
 
             start(config)
         else:
-            _check_typed_options(config)
+            words = (str(word).partition("=")[0] for word in config.invocation_params.args)
+            _check_typed(config, [word for word in words if word.startswith("--qeval-")])
     except QEvalError as error:
         raise pytest.UsageError(str(error)) from error
 
 
-def _check_typed_options(config: pytest.Config) -> None:
+def _is_given(config: pytest.Config, name: str) -> bool:
+    """Return whether an option says anything; an empty one on the command line hides that of the ini file."""
+    typed = config.getoption(name)
+    return bool(config.getini(name) if typed is None else typed)
+
+
+def _check_typed(config: pytest.Config, typed: Sequence[str]) -> None:
     """Refuse options that were typed without a model: a gate that nobody judges must not look as if it held.
 
     What stands in the ini file, in `addopts` or in the environment is for the sessions that have a model.
@@ -38,10 +54,7 @@ def _check_typed_options(config: pytest.Config) -> None:
     Raises:
         UsageError: naming the option, and what is missing.
     """
-    if hasattr(config, "workerinput") or config.getoption("help"):
-        return
-    typed = Values(config).typed_options
-    if not typed:
+    if not typed or hasattr(config, "workerinput") or config.getoption("help"):
         return
     empty = next((name for name in ("model", "completions") if config.getoption(f"qeval_{name}") == ""), None)
     if empty:
@@ -52,3 +65,33 @@ def _check_typed_options(config: pytest.Config) -> None:
         f"{typed[0]} without a model does nothing: add --qeval-model (such as --qeval-model demo), "
         "--qeval-completions or --qeval-selftest."
     )
+
+
+def run_command(config: pytest.Config) -> int | None:
+    """Run `--qeval-list` or `--qeval-compare`, and return its exit status; None when nobody asked."""
+    if config.getoption("qeval_list"):
+        from pytest_qeval.hooks.list_command import list_names  # noqa: PLC0415
+
+        return list_names(config)
+    if config.getoption("qeval_compare"):
+        from pytest_qeval.hooks.compare_command import compare_runs  # noqa: PLC0415
+
+        return compare_runs(config)
+    return None
+
+
+def parametrize(metafunc: pytest.Metafunc) -> None:
+    """Turn recipes and problems into test cases; skip a test that takes `qeval` when there is nothing to evaluate."""
+    if "qeval_recipe" not in metafunc.fixturenames:
+        return
+    context = metafunc.config.stash.get(CONTEXT, None)
+    if context is not None:
+        from pytest_qeval.hooks import collect  # noqa: PLC0415
+
+        collect.parametrize(metafunc, context)
+        return
+    reason = "needs --qeval-model, --qeval-completions or --qeval-selftest"
+    skipped = pytest.param(None, marks=pytest.mark.skip(reason=reason))
+    metafunc.parametrize("qeval_recipe", [skipped], indirect=True, scope="session", ids=["inactive"])
+    if "case" in metafunc.fixturenames:
+        metafunc.parametrize("case", [None], ids=["inactive"])

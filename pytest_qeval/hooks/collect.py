@@ -16,36 +16,17 @@ if TYPE_CHECKING:
     from pytest_qeval.run.context import RunContext
     from pytest_qeval.schema import Case
 
-MARKERS = (
-    "qeval(benchmark): run a benchmark by name, *.jsonl file or object; the test takes the fixtures `qeval` and `case`",
-    "qeval_robustness(benchmark): run its perturbed problems beside the nominal ones; without a benchmark, the run's",
-    "qeval_early: run this test under every recipe before anything is generated",
-)
 ERROR = pytest.StashKey[QEvalError]()
 """On the config, where a benchmark could not be read."""
-_INACTIVE = "needs --qeval-model, --qeval-completions or --qeval-selftest"
 
 
-def parametrize(metafunc: pytest.Metafunc) -> None:
+def parametrize(metafunc: pytest.Metafunc, context: RunContext) -> None:
     """Parametrize a test that takes `qeval` by recipe, and one that takes `case` by case of its benchmark."""
-    if "qeval_recipe" not in metafunc.fixturenames:
-        return
-    context = metafunc.config.stash.get(CONTEXT, None)
-    if context is None:
-        _skip(metafunc)
-        return
     recipes = context.settings.run_names
     metafunc.parametrize("qeval_recipe", recipes, indirect=True, scope="session", ids=recipes)
     if "case" in metafunc.fixturenames:
         cases = _cases(metafunc, context)
         metafunc.parametrize("case", cases, ids=[case.label for case in cases])
-
-
-def _skip(metafunc: pytest.Metafunc) -> None:
-    skipped = pytest.param(None, marks=pytest.mark.skip(reason=_INACTIVE))
-    metafunc.parametrize("qeval_recipe", [skipped], indirect=True, scope="session", ids=["inactive"])
-    if "case" in metafunc.fixturenames:
-        metafunc.parametrize("case", [None], ids=["inactive"])
 
 
 def _cases(metafunc: pytest.Metafunc, context: RunContext) -> Sequence[Case]:

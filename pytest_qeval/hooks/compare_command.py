@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_qeval.config.comparison import ComparisonSettings, read_comparison
 from pytest_qeval.errors import QEvalError
+from pytest_qeval.report.files import check_folder, write_report
+from pytest_qeval.report.terminal import lines
+from pytest_qeval.verdict.compare import FinishedRun, join_runs
+from pytest_qeval.verdict.conclude import conclude
+from pytest_qeval.verdict.gates.checks import check_gates
 
-if TYPE_CHECKING:
-    from pytest_qeval.config.comparison import ComparisonSettings
 
-
-def compare_runs(config: pytest.Config) -> int | None:
-    """Compare two finished runs, print and write the report, and give the exit status; None when nobody asked.
+def compare_runs(config: pytest.Config) -> int:
+    """Compare two finished runs, print and write the report, and return the exit status.
 
     Raises:
         pytest.UsageError: when they cannot be read, or cannot be compared.
     """
-    if not config.getoption("qeval_compare"):
-        return None
-    from pytest_qeval.config.comparison import read_comparison  # noqa: PLC0415 - an inert plugin must cost next to nothing
-
     try:
         return _compare(read_comparison(config))
     except QEvalError as error:
@@ -30,12 +28,6 @@ def compare_runs(config: pytest.Config) -> int | None:
 
 
 def _compare(settings: ComparisonSettings) -> int:
-    from pytest_qeval.report.files import check_folder, write_report  # noqa: PLC0415
-    from pytest_qeval.report.terminal import lines  # noqa: PLC0415
-    from pytest_qeval.verdict.compare import FinishedRun, join_runs  # noqa: PLC0415 - as above
-    from pytest_qeval.verdict.conclude import conclude  # noqa: PLC0415
-    from pytest_qeval.verdict.gates.checks import check_gates  # noqa: PLC0415
-
     check_folder(settings.output)
     a, b = FinishedRun.read(settings.a), FinishedRun.read(settings.b)
     joint = join_runs(a, b, force=settings.force)

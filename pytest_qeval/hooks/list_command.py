@@ -10,15 +10,16 @@ from typing import Literal
 import pytest
 
 from pytest_qeval import registry
+from pytest_qeval.config.suites import suite_files
 from pytest_qeval.errors import QEvalError
+from pytest_qeval.perturb.catalogue import FROM_FILES, own_perturbations
+from pytest_qeval.quantize.grammar import SCHEME_PARTS
 from pytest_qeval.settings import MORE_SUITES, SUITES
 
 
-def list_names(config: pytest.Config) -> int | None:
-    """Print the names of a kind with their summaries; None when nobody asked."""
-    kind: registry.Kind | Literal["suites"] | None = config.getoption("qeval_list")
-    if kind is None:
-        return None
+def list_names(config: pytest.Config) -> int:
+    """Print the names of a kind with their summaries, and return the exit status."""
+    kind: registry.Kind | Literal["suites"] = config.getoption("qeval_list")
     found = _suites() if kind == "suites" else {name: _summary(kind, name) for name in registry.names(kind)}
     if kind == "perturbations":
         found |= _own(config)
@@ -34,8 +35,6 @@ def list_names(config: pytest.Config) -> int | None:
 
 def _suites() -> dict[str, str]:
     """Return the suites: what their benchmark is, or what the file says of itself."""
-    from pytest_qeval.config.suites import suite_files  # noqa: PLC0415 - as below
-
     names, benchmarks = (*SUITES, *MORE_SUITES), registry.names("benchmarks")
     docstrings = {
         name: ast.get_docstring(ast.parse(path.read_bytes()))
@@ -49,8 +48,6 @@ def _suites() -> dict[str, str]:
 
 def _own(config: pytest.Config) -> Mapping[str, str]:
     """Return the perturbations of the project's `conftest.py`."""
-    from pytest_qeval.perturb.catalogue import own_perturbations  # noqa: PLC0415 - as below
-
     try:
         own = own_perturbations(config.hook.pytest_qeval_perturbations())
     except QEvalError as error:
@@ -60,8 +57,6 @@ def _own(config: pytest.Config) -> Mapping[str, str]:
 
 def _list_files() -> None:
     """Print the perturbations that are read from files."""
-    from pytest_qeval.perturb.catalogue import FROM_FILES  # noqa: PLC0415 - as below
-
     sys.stdout.write("\nand, from files below the folder that --qeval-data names,\n")
     width = max(map(len, FROM_FILES))
     for name, meaning in FROM_FILES.items():
@@ -70,8 +65,6 @@ def _list_files() -> None:
 
 def _list_parts() -> None:
     """Print what schemes are made of, for those that have no name."""
-    from pytest_qeval.quantize.grammar import SCHEME_PARTS  # noqa: PLC0415 - an inert plugin must cost next to nothing
-
     sys.stdout.write("\nor a scheme, such as w3a16-g64-mse, put together from\n")
     width = max(len(part) for part, _ in SCHEME_PARTS)
     for part, meaning in SCHEME_PARTS:

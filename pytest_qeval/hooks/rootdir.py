@@ -1,52 +1,96 @@
-"""Guard against pytest taking the model's directory for the project's.
+"""Keep pytest from taking a path among the plugin's options for a test path.
 
-pytest looks for its rootdir before it knows any plugin's options, and takes every existing path among the arguments for
-a test path. `--qeval-model DIR` in two words may therefore hide the project's own ini file, with its gates.
+pytest chooses its rootdir and ini file before it knows any plugin's options, by every word that is an existing path:
+`--qeval-model DIR` makes DIR the project, `--qeval-model=DIR` does not: so pytest is started again with joined words.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
-from pytest_qeval.errors import UsageError
+import pytest
 
-_INI_FILES = {
-    "pytest.toml": r"^\[pytest\]",
-    "pytest.ini": r"",
-    ".pytest.ini": r"",
-    "pyproject.toml": r"^\[tool\.pytest",
-    "tox.ini": r"^\[pytest\]",
-    "setup.cfg": r"^\[tool:pytest\]",
-}
-"""Names and what they must contain to be pytest's."""
+from pytest_qeval.options import N_VALUES
+
+_ADDOPTS = "PYTEST_ADDOPTS"
 
 
-def check_rootdir(inipath: Path | None, start: Path) -> None:
-    """Refuse to go on without the ini file of the project at `start`.
-
-    Args:
-        inipath: the ini file that pytest has read.
-        start: where pytest was started.
+def keep_rootdir(config: pytest.Config) -> None:
+    """Start pytest again where a path among the options may have moved its rootdir; refuse where that cannot be done.
 
     Raises:
-        UsageError: naming the file that was not read, and how to write the option.
+        pytest.UsageError: when pytest was started by another program, and may have read another project's ini file.
     """
-    above = (start, *start.parents)
-    if inipath is not None and inipath.parent in above:
+    typed, added = list(map(str, config.invocation_params.args)), shlex.split(os.environ.get(_ADDOPTS, ""))
+    words = _expand(typed)
+    joined, joined_added = join_paths(words), join_paths(added)
+    changed = sorted({*joined, *joined_added} - {*words, *added})
+    if not changed:
         return
-    lost = next(_ini_files(above), None)
-    if lost is not None:
-        raise UsageError(
-            f"pytest took a path among the options for its rootdir and did not read {lost}. "
-            "Write path options with an equals sign, such as --qeval-model=DIR."
+    if _is_command(typed):
+        _start_again(typed, joined, joined_added)
+    paths = [word.partition("=")[2] for word in changed]
+    if _may_have_moved(config, paths):
+        raise pytest.UsageError(
+            f"pytest takes {paths[0]} for a test path, which decides where it looks for an ini file and keeps its "
+            f"cache. Write the option and its path as one word: {changed[0]}"
         )
 
 
-def _ini_files(folders: Iterable[Path]) -> Iterator[Path]:
-    for folder in folders:
-        for name, section in _INI_FILES.items():
-            path = folder / name
-            if path.is_file() and re.search(section, path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE):
-                yield path
+def _expand(words: Sequence[str]) -> list[str]:
+    """Replace `@FILE` by the lines of the file, as pytest does."""
+    read = {word: Path(word[1:]).read_text(encoding="utf-8").splitlines() for word in words if word.startswith("@")}
+    return [line for word in words for line in read.get(word, [word])]
+
+
+def join_paths(words: Sequence[str]) -> list[str]:
+    """Write an option of ours and the existing paths that follow it as one word each: `--qeval-model=DIR`."""
+    return list(_joined(words))
+
+
+def _joined(words: Sequence[str]) -> Iterator[str]:
+    at = 0
+    while at < len(words):
+        word = words[at]
+        values = words[at + 1 : at + 1 + N_VALUES.get(word, 0)]
+        if word == "--":  # pytest takes all that follows for paths
+            yield from words[at:]
+            return
+        if any(value and os.path.exists(value) for value in values):  # noqa: PTH110 - any text may be asked for
+            yield from (f"{word}={value}" for value in values)
+            at += len(values)
+        else:
+            yield word
+        at += 1
+
+
+def _may_have_moved(config: pytest.Config, paths: Sequence[str]) -> bool:
+    """Return whether paths among the options can have changed anything; those below the project's folder cannot."""
+    if config.known_args_namespace.inifilename:
+        return False
+    start, inipath = config.invocation_params.dir, config.inipath
+    if inipath is not None and inipath.parent not in (start, *start.parents):
+        return True
+    tests = [path.partition("::")[0] for path in config.known_args_namespace.file_or_dir]
+    return any(start not in (folder, *folder.parents) for folder in map(Path, map(os.path.abspath, [*paths, *tests])))
+
+
+def _is_command(typed: Sequence[str]) -> bool:
+    """Return whether this process is the command `pytest` or `python -m pytest` with these words, and nothing else."""
+    program = Path(sys.argv[0])
+    is_pytest = program.stem in {"pytest", "py.test"} or program.parts[-2:] == ("pytest", "__main__.py")
+    return is_pytest and bool(sys.executable) and sys.orig_argv[len(sys.orig_argv) - len(typed) :] == typed
+
+
+def _start_again(typed: Sequence[str], joined: Sequence[str], joined_added: Sequence[str]) -> NoReturn:
+    """Replace this process, in which only plugins were imported so far."""
+    python = sys.orig_argv[1 : len(sys.orig_argv) - len(typed)]
+    environment = {**os.environ, **({_ADDOPTS: shlex.join(joined_added)} if joined_added else {})}
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(sys.executable, [sys.executable, *python, *joined], environment)  # noqa: S606 - without a shell

@@ -25,7 +25,6 @@ from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.facts import RunHeader
 from pytest_qeval.fixtures import CONTEXT
 from pytest_qeval.hooks.controller import Controller
-from pytest_qeval.hooks.rootdir import check_rootdir
 from pytest_qeval.hooks.worker import Worker
 from pytest_qeval.hooks.xdist import Distributor, is_distributed, worker_count, worker_name
 from pytest_qeval.records.run_header import make_header
@@ -44,8 +43,6 @@ def start(config: pytest.Config) -> None:
     Raises:
         QEvalError: for whatever the user can fix, before anything is loaded.
     """
-    if not config.getoption("inifilename", None):
-        check_rootdir(config.inipath, config.invocation_params.dir)
     names_files = config.args_source is pytest.Config.ArgsSource.ARGS
     settings = read_settings(config, _settled(config))
     if settings is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_qeval.fixtures import RECORD
+from pytest_qeval.hooks.collect import check, reuse
 from pytest_qeval.hooks.items import case_of, end_test, recipe_of
 from pytest_qeval.hooks.xdist import plan_ahead
 from pytest_qeval.records.messages import Message, from_plain, to_plain
@@ -28,6 +29,13 @@ class Worker:
         """Take the parts of this process; `allure` says whether Allure results are written."""
         self._context = context
         self._allure = allure
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
+        """Check the collected benchmarks, leave out what a saved baseline has, and load every recipe once."""
+        check(config, items)
+        yield  # pytest selects and sorts
+        reuse(config, items)
 
     @pytest.hookimpl
     def pytest_collection_finish(self, session: pytest.Session) -> None:

@@ -9,8 +9,8 @@ import pytest
 Run = Callable[..., pytest.RunResult]
 
 
-def test_nothing_heavy_is_imported(run_afresh: Run, pytester: pytest.Pytester) -> None:
-    """Neither torch nor transformers nor any other heavy package is in sys.modules of an ordinary session."""
+def test_next_to_nothing_is_imported(run_afresh: Run, pytester: pytest.Pytester) -> None:
+    """Neither a heavy package nor more of this one than hooks, fixtures and options, in any session on the machine."""
     pytester.makepyfile(
         """
         import sys
@@ -18,6 +18,10 @@ def test_nothing_heavy_is_imported(run_afresh: Run, pytester: pytest.Pytester) -
         def test_modules():
             heavy = {"torch", "transformers", "scipy", "numpy", "codecarbon", "psutil", "datasets", "msgspec"}
             assert not heavy & sys.modules.keys()
+
+            own = [name.partition(".")[2] for name in sys.modules if name.partition(".")[0] == "pytest_qeval"]
+            light = ["", "errors", "fixtures", "hooks", "hooks.activate", "hooks.rootdir", "hookspec", "options"]
+            assert sorted(own) == [*light, "plugin"]
         """
     )
     run_afresh().assert_outcomes(passed=1)

@@ -14,7 +14,7 @@ from pytest_qeval.benchmarks.extraction import extract_code
 from pytest_qeval.benchmarks.mbpp import EXCLUDED
 from pytest_qeval.options import OPTIONS
 from pytest_qeval.schema import Problem
-from pytest_qeval.settings import PROMPTS
+from pytest_qeval.settings import ISOLATIONS, MORE_SUITES, PROMPTS, SUITES
 from pytest_qeval.stats.power import detectable_drop, problems_needed
 from pytest_qeval.verdict.gates.file import read_gate_file
 from pytest_qeval.verdict.gates.grammar import parse_gate
@@ -160,6 +160,16 @@ def test_the_completion_shown_becomes_the_program_shown() -> None:
 def test_every_prompt_style_is_explained() -> None:
     """No choice of --qeval-prompt is missing."""
     assert all(f"`--qeval-prompt {name}`" in PROMPTS_PAGE or f"`{name}`" in PROMPTS_PAGE for name in PROMPTS)
+
+
+@pytest.mark.parametrize(
+    ("option", "names"), [("prompt", PROMPTS), ("sandbox", ISOLATIONS), ("suite", (*SUITES, "all", *MORE_SUITES))]
+)
+def test_the_help_lists_what_an_option_accepts(option: str, names: tuple[str, ...]) -> None:
+    """The table of options is written by hand, so that an inactive plugin imports nothing for it."""
+    words = next(one.help for one in OPTIONS if one.name == option).replace(",", " ").replace("'", " ").split()
+
+    assert set(names) <= {*words}
 
 
 def test_every_gate_on_robustness_can_be_read() -> None:

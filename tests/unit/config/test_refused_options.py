@@ -65,9 +65,9 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
     "negative temperature": ((*DEMO, "--qeval-temperature=-1"), "*--qeval-temperature expects*"),
     "no probability": ((*DEMO, "--qeval-top-p", "1.5"), "*--qeval-top-p expects*"),
     "unknown suite": ((*DEMO, "--qeval-suite", "humanevil"), "*no suite 'humanevil'. Did you mean 'humaneval'*"),
-    "unknown sandbox": ((*DEMO, "--qeval-sandbox", "docker"), "*--qeval-sandbox: invalid choice: 'docker'*"),
+    "unknown sandbox": ((*DEMO, "--qeval-sandbox", "docker"), "*--qeval-sandbox expects one of*not 'docker'*"),
     "unknown device": ((*DEMO, "--qeval-device", "gpu"), "*--qeval-device gpu*Expected auto, cpu, cuda*"),
-    "unknown prompt": ((*DEMO, "--qeval-prompt", "sing"), "*--qeval-prompt: invalid choice: 'sing'*"),
+    "unknown prompt": ((*DEMO, "--qeval-prompt", "sing"), "*--qeval-prompt expects one of*not 'sing'*"),
     "chat without a template": ((*DEMO, "--qeval-prompt", "chat"), "*the tokenizer of demo has no chat template*"),
     "unknown benchmark": ((*DEMO, "--qeval-benchmark", "humanevel"), "*no benchmark 'humanevel'*'humaneval'*"),
     "benchmark file": (
