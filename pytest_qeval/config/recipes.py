@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pytest_qeval import registry
 from pytest_qeval.benchmarks.selftest import RECIPES
 from pytest_qeval.config.values import Values
 from pytest_qeval.engines.sources import ModelSource
-from pytest_qeval.errors import UnknownNameError, UsageError
-from pytest_qeval.quantize.grammar import expand_braces
+from pytest_qeval.errors import RecipeError, UnknownNameError, UsageError
+from pytest_qeval.quantize.grammar import expand_braces, looks_like_scheme, parse_recipe
 from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.settings import file_stem
@@ -161,8 +162,9 @@ class _Recipes:
 
 def _saved_baseline(values: Values) -> Path | None:
     """Return the saved baseline that is named, if one is; it is read later."""
-    path = Path(values.path(values.text("baseline") or "auto", "baseline"))
-    if is_baseline_file(path):
+    text = values.text("baseline") or "auto"
+    path = Path(values.path(text, "baseline"))
+    if not _is_recipe(text) and is_baseline_file(path):
         if values.flag("control"):
             raise UsageError(
                 "--qeval-control runs the baseline twice, and a saved one is not run at all: name the recipe instead, "
@@ -186,10 +188,25 @@ def _baseline(values: Values, found: _Recipes) -> tuple[str | None, str | None]:
     if text == "run":
         text = "auto"
     toml = text.endswith(".toml")
-    if not toml and (text == "demo" or "/" in text or Path(text).expanduser().exists()):
+    if toml or _is_recipe(text):
+        return found.add(values.path(text, "baseline") if toml else text), None
+    if text == "demo" or "/" in text or Path(text).expanduser().exists():
         found.recipes["original"] = find_recipe("original")
         return "original", text
     try:
-        return found.add(values.path(text, "baseline") if toml else text), None
+        return found.add(text), None
     except UnknownNameError as error:
         raise UnknownNameError(f"--qeval-baseline {text} names neither a recipe nor a model: {error}") from error
+
+
+def _is_recipe(text: str) -> bool:
+    """Return whether a baseline is a recipe by its spelling, whatever files there are: `./int8` names the folder.
+
+    `--qeval-export .` makes folders that are called like recipes.
+    """
+    if text in {"none", "run", *registry.names("recipes")}:
+        return True
+    try:
+        return looks_like_scheme(text) and bool(parse_recipe(text))
+    except RecipeError:
+        return False

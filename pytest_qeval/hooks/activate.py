@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_qeval.config.origins import check_ini_keys, with_origin
 from pytest_qeval.config.values import Values
 from pytest_qeval.errors import QEvalError, UsageError
 from pytest_qeval.hooks.collect import MARKERS
@@ -20,6 +21,8 @@ def activate(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     try:
+        if not hasattr(config, "workerinput") and not config.getoption("help"):
+            check_ini_keys(config)
         if any(map(Values(config).flag, _ACTIVATING)):
             from pytest_qeval.hooks.start import start  # noqa: PLC0415 - an inert plugin must cost next to nothing
 
@@ -27,7 +30,7 @@ def activate(config: pytest.Config) -> None:
         else:
             _check_typed_options(config)
     except QEvalError as error:
-        raise pytest.UsageError(str(error)) from error
+        raise pytest.UsageError(with_origin(str(error), config)) from error
 
 
 def _check_typed_options(config: pytest.Config) -> None:

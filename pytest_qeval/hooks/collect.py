@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_qeval.config.origins import with_origin
 from pytest_qeval.errors import QEvalError, UsageError
 from pytest_qeval.fixtures import CONTEXT
 from pytest_qeval.hooks.items import case_of, plan_of, recipe_of
@@ -106,7 +107,7 @@ def check(config: pytest.Config, items: list[pytest.Item]) -> None:
             error = found
     if error is not None:
         items.clear()  # what is not run is not planned either
-        raise pytest.UsageError(str(error)) from error
+        raise pytest.UsageError(with_origin(str(error), config)) from error
 
 
 def reuse(config: pytest.Config, items: list[pytest.Item]) -> None:

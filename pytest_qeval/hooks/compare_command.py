@@ -22,11 +22,12 @@ def compare_runs(config: pytest.Config) -> int | None:
     if not config.getoption("qeval_compare"):
         return None
     from pytest_qeval.config.comparison import read_comparison  # noqa: PLC0415 - an inert plugin must cost next to nothing
+    from pytest_qeval.config.origins import with_origin  # noqa: PLC0415 - as above
 
     try:
         return _compare(read_comparison(config))
     except QEvalError as error:
-        raise pytest.UsageError(str(error)) from error
+        raise pytest.UsageError(with_origin(str(error), config)) from error
 
 
 def _compare(settings: ComparisonSettings) -> int:

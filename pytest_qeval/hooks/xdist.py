@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_qeval.benchmarks.custom import benchmark_from_dict, benchmark_to_dict
+from pytest_qeval.config.origins import with_origin
 from pytest_qeval.errors import QEvalError, UsageError
 from pytest_qeval.hooks.collect import ERROR
 from pytest_qeval.hooks.items import plan_of
@@ -113,7 +114,7 @@ class Distributor:
             try:
                 self._accept(collected, self.plan)
             except QEvalError as refusal:
-                pytest.exit(f"ERROR: {refusal}", returncode=pytest.ExitCode.USAGE_ERROR)
+                pytest.exit(f"ERROR: {with_origin(str(refusal), node.config)}", returncode=pytest.ExitCode.USAGE_ERROR)
 
     def _accept(self, collected: Json, plan: Sequence[tuple[str | None, Case | None]]) -> None:
         """Check what was collected as one process alone would, and announce it."""

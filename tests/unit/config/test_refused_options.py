@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_qeval.fixtures import CONTEXT
+
 Configure = Callable[..., pytest.Config]
 
 DEMO = ("--qeval-model", "demo")
@@ -99,11 +101,20 @@ def test_a_mistake_is_refused(configure: Configure, arguments: Sequence[str], li
 @pytest.mark.parametrize(
     ("ini", "line"),
     [
-        ("qeval_prompt = sing", "*expects one of auto, completion, chat, not 'sing'*"),
-        ("qeval_recipe = int8\nqeval_gate =\n    regressed <= 0\n    nonsense", "*cannot read the gate 'nonsense'*"),
-        ("qeval_limit = none", "*--qeval-limit expects*not 'none'*"),
+        (
+            "qeval_prompt = sing",
+            "*expects one of auto, completion, chat, not 'sing'* (qeval_prompt is set in *tox.ini)",
+        ),
+        (
+            "qeval_recipe = int8\nqeval_gate =\n    regressed <= 0\n    nonsense",
+            "*cannot read the gate 'nonsense'* (qeval_gate is set in *tox.ini)",
+        ),
+        ("qeval_limit = none", "*--qeval-limit expects*not 'none'. (qeval_limit is set in *tox.ini)"),
+        ("qeval_recipe = itn8", "*no recipe 'itn8'* (qeval_recipe is set in *tox.ini)"),
+        ("qeval_gate = none.toml", "*cannot be opened* (qeval_gate is set in *tox.ini)"),
+        ("addopts = --qeval-limit=x", "*not 'x'. (--qeval-limit is set by addopts in *tox.ini)"),
     ],
-    ids=["prompt", "gate", "limit"],
+    ids=["prompt", "gate", "limit", "recipe", "gate file", "addopts"],
 )
 def test_ini_keys_are_checked_like_options(
     configure: Configure, pytester: pytest.Pytester, ini: str, line: str
@@ -112,6 +123,25 @@ def test_ini_keys_are_checked_like_options(
     pytester.makeini(f"[pytest]\n{ini}\n")
 
     assert fnmatch(refusal_of(configure, *DEMO), line)
+
+
+def test_a_refusal_of_what_was_typed_names_no_file(configure: Configure, pytester: pytest.Pytester) -> None:
+    """The command line wins over the ini file, which has nothing to do with it."""
+    pytester.makeini("[pytest]\nqeval_limit = none\n")
+
+    assert refusal_of(configure, *DEMO, "--qeval-limit=x").endswith("not 'x'.")
+
+
+@pytest.mark.parametrize(
+    ("name", "section"), [("tox.ini", "[pytest]"), ("pyproject.toml", "[tool.pytest.ini_options]")]
+)
+def test_an_unknown_ini_key_is_refused(
+    configure: Configure, pytester: pytest.Pytester, name: str, section: str
+) -> None:
+    """Whether or not there is a model: `qeval_modle` must not make a run that evaluates nothing and passes."""
+    pytester.path.joinpath(name).write_text(f"{section}\nqeval_gates = 'regressed <= 0'\n", encoding="utf-8")
+
+    assert fnmatch(refusal_of(configure), f"*/{name} has the unknown key 'qeval_gates'. Did you mean 'qeval_gate'? *")
 
 
 @pytest.mark.parametrize(
@@ -247,3 +277,23 @@ def test_an_empty_model_wins_over_the_ini_file(configure: Configure, pytester: p
     pytester.makeini("[pytest]\nqeval_model = demo")
 
     assert fnmatch(refusal_of(configure, "--qeval-model="), "--qeval-model is empty, perhaps from a variable*")
+
+
+@pytest.mark.parametrize("recipe", ["int8", "w4a16-g128", "auto"])
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.write_bytes(b"\x1f\x8b")], ids=["folder", "file"])
+def test_a_baseline_called_like_a_recipe_is_the_recipe(
+    configure: Configure, pytester: pytest.Pytester, recipe: str, make: Callable[[Path], object]
+) -> None:
+    """`--qeval-export .` makes such folders; `auto` is the default."""
+    make(pytester.path / recipe)
+    config = configure(*DEMO, "--qeval-recipe", "w2a16", "--qeval-baseline", recipe)
+
+    assert config.stash[CONTEXT].settings.baseline == recipe
+
+
+def test_a_folder_called_like_a_recipe_is_named_by_its_path(configure: Configure, pytester: pytest.Pytester) -> None:
+    pytester.mkdir("int8")
+
+    assert "int8 is not a model directory" in refusal_of(
+        configure, *DEMO, "--qeval-recipe", "w2a16", "--qeval-baseline=./int8"
+    )
