@@ -18,10 +18,12 @@ from pytest_qeval.verdict.baseline.location import is_baseline_file
 
 _RESERVED = ("auto", "as-is", "original", "control")
 _LONGEST_NAME = 100
-_NOT_IN_SELFTEST = (
+NOT_IN_SELFTEST = (
     *("model", "completions", "recipe", "baseline", "gate", "samples", "save-baseline", "control", "export"),
-    *("calibration", "strict", "until-decided", "require-proof", "prompt"),
+    *("calibration", "strict", "until-decided", "require-proof", "prompt", "revision", "engine", "baseline-force"),
+    *("allow-overlap", "temperature", "top-p", "max-new-tokens", "seed", "device", "threads", "batch-size"),
 )
+"""Options about what a self-test does not have: a model, a baseline, gates."""
 _NOT_IN_REPLAY = ("recipe", "samples", "revision", "engine", "export", "calibration", "control")
 
 
@@ -53,6 +55,11 @@ def read_recipes(values: Values) -> RecipeChoice:
     if saved:
         return RecipeChoice(candidates=tuple(found.recipes), recipes=found.recipes, baseline_file=saved)
     baseline, original = _baseline(values, found)
+    if set(found.recipes) == {baseline} and values.typed("baseline") and values.text("baseline") not in {"auto", "run"}:
+        raise UsageError(
+            f"--qeval-baseline {baseline} is the only recipe of this run, which cannot be compared with itself: add "
+            "--qeval-recipe for another one, or leave --qeval-baseline out."
+        )
     others = tuple(name for name in found.recipes if name != baseline)
     if baseline is None and len(found.recipes) > 1 and values.text("save-baseline"):
         raise UsageError("--qeval-save-baseline: this run has several recipes and no baseline; leave one recipe.")
@@ -125,7 +132,7 @@ def selftest_recipes(values: Values) -> RecipeChoice:
     Raises:
         UsageError: for an option that a self-test does not use.
     """
-    for name in _NOT_IN_SELFTEST:
+    for name in NOT_IN_SELFTEST:
         if values.typed(name) or (values.flag(name) and not values.typed("selftest")):
             raise UsageError(
                 f"--qeval-selftest and --qeval-{name} exclude each other: test the harness, or evaluate with it."

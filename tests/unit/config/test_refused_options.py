@@ -46,7 +46,19 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
     ),
     "perturbation of no suite": (
         (*DEMO, "--qeval-suite", "micro", "--qeval-perturbation=tab_indent"),
-        "*--qeval-perturbation is read by the suite robustness, and this run has micro: add --qeval-suite robustness*",
+        "*is read by the suite robustness, and this run has micro: add --qeval-suite robustness, or leave the option*",
+    ),
+    "unknown perturbation": (
+        (*DEMO, "--qeval-perturbation", "tab_indend"),
+        "*no perturbation 'tab_indend'. Did you mean 'tab_indent'*",
+    ),
+    "perturbation without its file": (
+        (*DEMO, "--qeval-perturbation", "recode:SynonymInsertion"),
+        "*read from a file: name its folder with --qeval-data*",
+    ),
+    "seeds of no choice": (
+        (*DEMO, "--qeval-perturbation", "tab_indent", "--qeval-seeds", "3"),
+        "--qeval-seeds does nothing in this run: tab_indent makes no random choice*",
     ),
     "unreadable gate": ((*DEMO, "--qeval-gate", "be good"), "*expected something like*"),
     "unknown metric": ((*DEMO, "--qeval-gate", "rouge >= 0.1"), "*names no known metric*bleu*"),
@@ -90,6 +102,49 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
         "*needs a recipe of this package's own schemes*",
     ),
 }
+
+
+NEAR = ("--qeval-recipe", "int8")
+UNUSED: dict[str, tuple[Sequence[str], str]] = {
+    "top-p": ((*DEMO, "--qeval-top-p", "0.9"), "greedy decoding takes the likeliest token*"),
+    "strict": ((*DEMO, "--qeval-strict"), "there is no baseline to regress from*"),
+    "require-proof": ((*DEMO, *NEAR, "--qeval-require-proof"), "no gate is set*"),
+    "suite": ((*DEMO, "--qeval-suite", "micro", "test_own.py"), "test files are named, which replace the suites*"),
+    "seeds": ((*DEMO, "--qeval-suite", "micro", "--qeval-seeds", "2"), "it is read by the suite robustness*"),
+    "limit": ((*DEMO, "--qeval-suite", "efficiency", "--qeval-limit", "2"), "*every suite but efficiency*"),
+    "timeout": ((*DEMO, "--qeval-suite", "summarization", "--qeval-timeout", "9"), "*has summarization*"),
+    "benchmark": (
+        (*DEMO, "--qeval-suite", "divergence", "--qeval-benchmark", "micro", "--qeval-benchmark", "humaneval"),
+        "*use one benchmark, and several are given*",
+    ),
+    **{
+        name: ((*REPLAY, f"--qeval-{name}=1"), "the completions of a samples file are generated already*")
+        for name in ("temperature", "max-new-tokens", "threads", "batch-size")
+    },
+}
+
+
+@pytest.mark.parametrize(("name", "arguments", "line"), [(name, *row) for name, row in UNUSED.items()], ids=UNUSED)
+def test_a_typed_option_without_effect_is_refused(
+    configure: Configure, name: str, arguments: Sequence[str], line: str
+) -> None:
+    """Nothing that is asked for is ignored in silence."""
+    assert fnmatch(refusal_of(configure, *arguments), f"--qeval-{name} does nothing in this run: {line}")
+
+
+def test_options_of_the_ini_file_without_effect_are_told(configure: Configure, pytester: pytest.Pytester) -> None:
+    """It is for runs of every kind; a seed may be typed for every run as well."""
+    pytester.makeini("[pytest]\nqeval_top_p = 0.9\nqeval_strict = true\nqeval_limit = 1\n")
+    unused = configure(*DEMO, "--qeval-seed", "1").stash[CONTEXT].settings.unused
+
+    assert [line.partition(" (")[0] for line in unused] == ["top-p", "seed", "strict"]
+    assert configure(*DEMO, *NEAR, "--qeval-temperature=1", "--qeval-seed=1").stash[CONTEXT].settings.unused == ()
+
+
+def test_a_recipe_is_not_compared_with_itself(configure: Configure) -> None:
+    refusal = refusal_of(configure, *DEMO, *NEAR, "--qeval-baseline", "int8")
+
+    assert refusal.startswith("--qeval-baseline int8 is the only recipe of this run, which cannot be compared with")
 
 
 @pytest.mark.parametrize(("arguments", "line"), MISTAKES.values(), ids=MISTAKES)
@@ -175,6 +230,8 @@ def test_a_broken_samples_file_names_its_line(
         ("--qeval-save-baseline", "b.json.gz"),
         ("--qeval-strict",),
         ("--qeval-prompt", "chat"),
+        ("--qeval-temperature", "0.2"),
+        ("--qeval-threads", "2"),
     ],
     ids=lambda arguments: arguments[0],
 )
