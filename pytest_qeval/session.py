@@ -110,6 +110,7 @@ class Session:
             absent = [name for name in BENCHMARKS if name not in settings.suites]
             yield f"benchmarks: {', '.join(settings.suites)}" + (f"; left out: {', '.join(absent)}" if absent else "")
         yield from (f"left out: {name} ({reason})" for name, reason in settings.left_out.items())
+        yield from (f"not used: {option}" for option in settings.unused)
         if origin := self._run.saved_baseline:
             yield f"the baseline {settings.baseline} is that of {origin['started_at']}, from {origin['path']}"
             yield from (f"accepted: {difference}" for difference in origin["accepted_differences"])

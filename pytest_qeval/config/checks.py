@@ -10,6 +10,7 @@ from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.config.suites import OF_DIVERGENCE
 from pytest_qeval.errors import DataError, GateError, UsageError
+from pytest_qeval.perturb.catalogue import Catalogue, own_perturbations, select
 from pytest_qeval.quantize.corpus import calibration_texts
 from pytest_qeval.quantize.overlap import find_overlap
 from pytest_qeval.quantize.recipe import EXPORT_FILE
@@ -65,6 +66,24 @@ def check_suites(settings: RunSettings) -> None:
             "--qeval-suite sensitivity quantizes one block at a time and needs a recipe of this package's own schemes: "
             "add --qeval-recipe int8, or w4a16-g128."
         )
+
+
+def check_perturbations(settings: RunSettings, own: Iterable[object]) -> None:
+    """Make sure that every perturbation of the suite `robustness` is known, and its files can be read.
+
+    Args:
+        settings: Of the run.
+        own: What the hook `pytest_qeval_perturbations` returned.
+
+    Raises:
+        UsageError: for one that is not; and for seeds that no perturbation uses.
+    """
+    if not (settings.perturbations or settings.perturbation_seeds):
+        return
+    found = select(settings.perturbations, Catalogue(own=own_perturbations(own), data=settings.data))
+    if (settings.perturbation_seeds or 1) > 1 and not any(one.random or one.versions for one in found):
+        names = ", ".join(one.name for one in found)
+        raise UsageError(f"--qeval-seeds does nothing in this run: {names} makes no random choice. Leave it out.")
 
 
 def check_gates_of_run(settings: RunSettings, *, benchmarks: Collection[str] | None, distributed: bool) -> None:

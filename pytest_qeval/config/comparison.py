@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import pytest
 
 
+_READ = tuple(f"--qeval-{name}" for name in ("compare", "gate", "require-proof", "baseline-force", "output"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonSettings:
     """What `--qeval-compare` was asked."""
@@ -38,9 +41,9 @@ def read_comparison(config: pytest.Config) -> ComparisonSettings:
         UsageError: unless it is two runs, and no model.
     """
     values = Values(config)
-    other = next((name for name in ("model", "completions", "selftest") if values.typed(name)), None)
-    if other:
-        raise UsageError(f"--qeval-compare reads two finished runs: leave --qeval-{other} out.")
+    other = next((option for option in values.typed_options if option not in _READ), None)
+    if other or values.names_files:
+        raise UsageError(f"--qeval-compare reads two finished runs: leave {other or 'test files'} out.")
     paths = [values.start / path for path in config.getoption("qeval_compare")]
     if len(paths) != 2:  # noqa: PLR2004 - A and B
         raise UsageError(f"--qeval-compare expects two runs, A and B, not {len(paths)}.")

@@ -25,7 +25,8 @@ from pytest_qeval.config.option_groups import (
 from pytest_qeval.config.prompt_format import PromptFormat, choose_prompt_format
 from pytest_qeval.config.recipes import RecipeChoice, read_recipes, replay_recipes, selftest_recipes, settle_stored
 from pytest_qeval.config.run_settings import ResolvedModel, RunSettings
-from pytest_qeval.config.suites import check_suite_options, settle_suites
+from pytest_qeval.config.suites import settle_suites
+from pytest_qeval.config.unused_options import settle_unused
 from pytest_qeval.config.values import Values
 from pytest_qeval.engines.base import EngineSource
 from pytest_qeval.errors import UsageError
@@ -81,6 +82,8 @@ def read_settings(config: pytest.Config, settled: Settled | None = None) -> RunS
         settings = replace(settings, gates=parse_gates(gate_texts(values), has_baseline=_has_baseline(settings)))
     _check(settings, values)
     settings = calibrate(settings)
+    if not settled:
+        settings = settle_unused(settings, values)
     prompt = (
         settled.prompt
         if settled
@@ -161,10 +164,7 @@ def _with_suites(settings: RunSettings, values: Values, settled: Settled | None)
     settings = replace(settings, suites=read_suites(named))
     if values.names_files:
         return settings
-    settings = settle_suites(settings, every_suite="all" in named)
-    if settings.suites:
-        check_suite_options(settings.suites, values.typed_options)
-    return settings
+    return settle_suites(settings, every_suite="all" in named)
 
 
 def _check(settings: RunSettings, values: Values) -> None:

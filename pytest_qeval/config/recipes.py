@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pytest_qeval import registry
 from pytest_qeval.benchmarks.selftest import RECIPES
 from pytest_qeval.config.values import Values
 from pytest_qeval.engines.sources import ModelSource
-from pytest_qeval.errors import UnknownNameError, UsageError
-from pytest_qeval.quantize.grammar import expand_braces
+from pytest_qeval.errors import RecipeError, UnknownNameError, UsageError
+from pytest_qeval.quantize.grammar import expand_braces, looks_like_scheme, parse_recipe
 from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.settings import file_stem
@@ -17,10 +18,12 @@ from pytest_qeval.verdict.baseline.location import is_baseline_file
 
 _RESERVED = ("auto", "as-is", "original", "control")
 _LONGEST_NAME = 100
-_NOT_IN_SELFTEST = (
+NOT_IN_SELFTEST = (
     *("model", "completions", "recipe", "baseline", "gate", "samples", "save-baseline", "control", "export"),
-    *("calibration", "strict", "until-decided", "require-proof", "prompt"),
+    *("calibration", "strict", "until-decided", "require-proof", "prompt", "revision", "engine", "baseline-force"),
+    *("allow-overlap", "temperature", "top-p", "max-new-tokens", "seed", "device", "threads", "batch-size"),
 )
+"""Options about what a self-test does not have: a model, a baseline, gates."""
 _NOT_IN_REPLAY = ("recipe", "samples", "revision", "engine", "export", "calibration", "control")
 
 
@@ -52,6 +55,11 @@ def read_recipes(values: Values) -> RecipeChoice:
     if saved:
         return RecipeChoice(candidates=tuple(found.recipes), recipes=found.recipes, baseline_file=saved)
     baseline, original = _baseline(values, found)
+    if set(found.recipes) == {baseline} and values.typed("baseline") and values.text("baseline") not in {"auto", "run"}:
+        raise UsageError(
+            f"--qeval-baseline {baseline} is the only recipe of this run, which cannot be compared with itself: add "
+            "--qeval-recipe for another one, or leave --qeval-baseline out."
+        )
     others = tuple(name for name in found.recipes if name != baseline)
     if baseline is None and len(found.recipes) > 1 and values.text("save-baseline"):
         raise UsageError("--qeval-save-baseline: this run has several recipes and no baseline; leave one recipe.")
@@ -124,7 +132,7 @@ def selftest_recipes(values: Values) -> RecipeChoice:
     Raises:
         UsageError: for an option that a self-test does not use.
     """
-    for name in _NOT_IN_SELFTEST:
+    for name in NOT_IN_SELFTEST:
         if values.typed(name) or (values.flag(name) and not values.typed("selftest")):
             raise UsageError(
                 f"--qeval-selftest and --qeval-{name} exclude each other: test the harness, or evaluate with it."
@@ -161,8 +169,9 @@ class _Recipes:
 
 def _saved_baseline(values: Values) -> Path | None:
     """Return the saved baseline that is named, if one is; it is read later."""
-    path = Path(values.path(values.text("baseline") or "auto", "baseline"))
-    if is_baseline_file(path):
+    text = values.text("baseline") or "auto"
+    path = Path(values.path(text, "baseline"))
+    if not _is_recipe(text) and is_baseline_file(path):
         if values.flag("control"):
             raise UsageError(
                 "--qeval-control runs the baseline twice, and a saved one is not run at all: name the recipe instead, "
@@ -186,10 +195,25 @@ def _baseline(values: Values, found: _Recipes) -> tuple[str | None, str | None]:
     if text == "run":
         text = "auto"
     toml = text.endswith(".toml")
-    if not toml and (text == "demo" or "/" in text or Path(text).expanduser().exists()):
+    if toml or _is_recipe(text):
+        return found.add(values.path(text, "baseline") if toml else text), None
+    if text == "demo" or "/" in text or Path(text).expanduser().exists():
         found.recipes["original"] = find_recipe("original")
         return "original", text
     try:
-        return found.add(values.path(text, "baseline") if toml else text), None
+        return found.add(text), None
     except UnknownNameError as error:
         raise UnknownNameError(f"--qeval-baseline {text} names neither a recipe nor a model: {error}") from error
+
+
+def _is_recipe(text: str) -> bool:
+    """Return whether a baseline is a recipe by its spelling, whatever files there are: `./int8` names the folder.
+
+    `--qeval-export .` makes folders that are called like recipes.
+    """
+    if text in {"none", "run", *registry.names("recipes")}:
+        return True
+    try:
+        return looks_like_scheme(text) and bool(parse_recipe(text))
+    except RecipeError:
+        return False

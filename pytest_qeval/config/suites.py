@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import BenchmarkSource
 from pytest_qeval.benchmarks.selftest import BENCHMARKS
 from pytest_qeval.config.run_settings import RunSettings
-from pytest_qeval.errors import DataError, MissingPackageError, UsageError
+from pytest_qeval.errors import DataError, MissingPackageError
 from pytest_qeval.schema import SCORES
 
 OF_DIVERGENCE = ("kl", "reverse_kl", "same_top1")
@@ -26,12 +26,6 @@ _SUITE_OF = {
     "CodeSearchNet": "codesearchnet",
 }
 """By what stands before the slash of a task id."""
-_READ_BY: Mapping[str, Sequence[str]] = {
-    "--qeval-perturbation": ("robustness",),
-    "--qeval-seeds": ("robustness",),
-    "--qeval-benchmark": ("robustness", "divergence", "sensitivity"),
-}
-"""Options that only some suites read."""
 
 
 def default_suites(settings: RunSettings, *, replayed: Iterable[str] = ()) -> tuple[str, ...]:
@@ -94,25 +88,6 @@ def settle_suites(settings: RunSettings, *, every_suite: bool) -> RunSettings:
     if settings.selftest and not settings.suites:
         return replace(settings, suites=_local_benchmarks(settings))
     return settings
-
-
-def check_suite_options(suites: Sequence[str], typed: Iterable[str]) -> None:
-    """Make sure that every option for some suites only is read by one of the run's.
-
-    Args:
-        suites: Of the run.
-        typed: Options of the command line; an ini file is for runs of every kind.
-
-    Raises:
-        UsageError: for an option that would do nothing.
-    """
-    for option in typed:
-        readers = _READ_BY.get(option)
-        if readers and not set(readers) & set(suites):
-            raise UsageError(
-                f"{option} is read by the suite {' or '.join(readers)}, and this run has {', '.join(suites)}: "
-                f"add --qeval-suite {readers[0]}, or leave the option out."
-            )
 
 
 def suite_files(names: Iterable[str]) -> list[Path]:

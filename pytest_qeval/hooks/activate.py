@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from pytest_qeval.config.origins import check_ini_keys, with_origin
 from pytest_qeval.errors import QEvalError, UsageError
 from pytest_qeval.fixtures import CONTEXT
 
@@ -29,6 +30,8 @@ def activate(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     try:
+        if not hasattr(config, "workerinput") and not config.getoption("help"):
+            check_ini_keys(config)
         if any(_is_given(config, f"qeval_{name}") for name in _ACTIVATING):
             from pytest_qeval.hooks.start import start  # noqa: PLC0415
 
@@ -37,7 +40,7 @@ def activate(config: pytest.Config) -> None:
             words = (str(word).partition("=")[0] for word in config.invocation_params.args)
             _check_typed(config, [word for word in words if word.startswith("--qeval-")])
     except QEvalError as error:
-        raise pytest.UsageError(str(error)) from error
+        raise pytest.UsageError(with_origin(str(error), config)) from error
 
 
 def _is_given(config: pytest.Config, name: str) -> bool:

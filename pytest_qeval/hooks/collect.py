@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_qeval.config.origins import with_origin
+from pytest_qeval.config.values import Values
 from pytest_qeval.errors import QEvalError, UsageError
 from pytest_qeval.fixtures import CONTEXT
 from pytest_qeval.hooks.items import case_of, plan_of, recipe_of
@@ -87,7 +89,29 @@ def check(config: pytest.Config, items: list[pytest.Item]) -> None:
             error = found
     if error is not None:
         items.clear()  # what is not run is not planned either
-        raise pytest.UsageError(str(error)) from error
+        raise pytest.UsageError(with_origin(str(error), config)) from error
+
+
+_OF_PERTURBED = ("--qeval-perturbation", "--qeval-seeds", "--qeval-benchmark")
+
+
+def check_plan(config: pytest.Config, plan: Sequence[tuple[str | None, Case | None]]) -> None:
+    """Make sure that what the user typed for perturbed tests is read by a selected test.
+
+    Only test files that the user names may lack one: suites are checked when the options are read.
+
+    Raises:
+        UsageError: naming the option and the marker.
+    """
+    typed = [option for option in Values(config).typed_options if option in _OF_PERTURBED]
+    perturbed = any(case and case.perturbation for _, case in plan)
+    measuring = any(recipe and case is None for recipe, case in plan)  # may measure a divergence on any benchmark
+    unread = [option for option in typed if not (perturbed or (measuring and option == "--qeval-benchmark"))]
+    if unread:
+        raise UsageError(
+            f"{unread[0]} does nothing in this run, since no selected test perturbs problems: mark one with "
+            "@pytest.mark.qeval_robustness, or with its problems as in @pytest.mark.qeval_robustness('ours.jsonl')."
+        )
 
 
 def reuse(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -100,6 +124,12 @@ def reuse(config: pytest.Config, items: list[pytest.Item]) -> None:
     if context is None or not items:
         return
     _drop_repeated(items)
+    if not hasattr(config, "workerinput"):
+        try:
+            check_plan(config, plan_of(items))
+        except QEvalError as error:
+            items.clear()
+            raise pytest.UsageError(str(error)) from error
     items.sort(key=lambda item: item.get_closest_marker("qeval_early") is None)
     if context.saved is None:
         return

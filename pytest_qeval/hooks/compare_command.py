@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from pytest_qeval.config.comparison import ComparisonSettings, read_comparison
+from pytest_qeval.config.origins import with_origin
 from pytest_qeval.errors import QEvalError
 from pytest_qeval.report.files import check_folder, write_report
 from pytest_qeval.report.terminal import lines
@@ -24,7 +25,7 @@ def compare_runs(config: pytest.Config) -> int:
     try:
         return _compare(read_comparison(config))
     except QEvalError as error:
-        raise pytest.UsageError(str(error)) from error
+        raise pytest.UsageError(with_origin(str(error), config)) from error
 
 
 def _compare(settings: ComparisonSettings) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_qeval.benchmarks.selftest import NAME
-from pytest_qeval.config.checks import calibration_warnings
+from pytest_qeval.config.checks import calibration_warnings, check_perturbations
 from pytest_qeval.config.parse import Settled, read_settings
 from pytest_qeval.config.prompt_format import PromptFormat
 from pytest_qeval.config.run_settings import RunSettings
@@ -52,6 +52,8 @@ def start(config: pytest.Config) -> None:
         session, (settings, saved) = None, _worker_settings(config, settings)
     else:
         _warn(config, calibration_warnings(settings))
+        if not names_files:  # else a `conftest.py` beside the tests, which is read later, may have further ones
+            check_perturbations(settings, config.hook.pytest_qeval_perturbations())
         session, settings, saved = _begin_session(config, settings, isolation)
     context = RunContext(
         settings,

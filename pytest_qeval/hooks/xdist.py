@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_qeval.benchmarks.custom import benchmark_from_dict, benchmark_to_dict
+from pytest_qeval.config.origins import with_origin
 from pytest_qeval.errors import QEvalError, UsageError
-from pytest_qeval.hooks.collect import ERROR
+from pytest_qeval.hooks.collect import ERROR, check_plan
 from pytest_qeval.hooks.items import plan_of
 from pytest_qeval.measure.machine import available_memory_bytes
 from pytest_qeval.plan import shares
@@ -115,9 +116,10 @@ class Distributor:
             collected = json.loads(path.read_text(encoding="utf-8"))
             self.plan = [(recipe, Case(**case) if case else None) for recipe, case in collected["plan"]]
             try:
+                check_plan(node.config, self.plan)
                 self._accept(collected, self.plan)
             except QEvalError as refusal:
-                pytest.exit(f"ERROR: {refusal}", returncode=pytest.ExitCode.USAGE_ERROR)
+                pytest.exit(f"ERROR: {with_origin(str(refusal), node.config)}", returncode=pytest.ExitCode.USAGE_ERROR)
 
     def _accept(self, collected: Json, plan: Sequence[tuple[str | None, Case | None]]) -> None:
         """Check what was collected as one process alone would, and announce it."""

@@ -214,7 +214,7 @@ def test_a_file_that_is_no_journal_is_refused(
     ("arguments", "line"),
     [
         (("--qeval-selftest",), "ERROR: --qeval-compare reads two finished runs: leave --qeval-selftest out."),
-        (("--qeval-model=demo",), "ERROR: --qeval-compare reads two finished runs: leave --qeval-model *"),
+        (("--qeval-model=demo",), "ERROR: --qeval-compare reads two finished runs: leave --qeval-model out."),
         (("--qeval-gate", "be good"), "ERROR: cannot read the gate 'be good'*"),
         (("--qeval-gate", "none.toml"), "ERROR: gate file 'none.toml' cannot be opened*"),
     ],

@@ -122,6 +122,19 @@ REFUSED = {
 }
 
 
+@MODES
+def test_a_perturbation_that_no_test_reads_is_refused(run: Run, example: Path, mode: tuple[str, ...]) -> None:
+    """A suite of one's own perturbs only where a marker asks for it."""
+    for arguments in (("test_ours.py",), ("test_ours_perturbed.py", "test_ours.py", "-k", "not perturbed")):
+        result = run(*mode, "--qeval-selftest", "--qeval-perturbation", "stray_comment", *arguments)
+
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        line = (
+            "*--qeval-perturbation does nothing in this run, since no selected test perturbs problems: mark one with*"
+        )
+        (result.stderr if "no:xdist" in mode else result.stdout).fnmatch_lines([line])
+
+
 @pytest.mark.parametrize("broken", REFUSED.values(), ids=REFUSED)
 def test_a_broken_one_is_refused(run: Run, example: Path, broken: tuple[str, str, str]) -> None:
     """One sentence, exit status 4, before anything runs."""

@@ -95,6 +95,8 @@ class Decider:
         self, gate: Gate, recipe: str, benchmark: str, done: Sequence[CaseRates], remaining: Sequence[float]
     ) -> GateDecision | None:
         n = len(done) + len(remaining)
+        if gate.compares and not any((*(rates.baseline for rates in done), *remaining)):
+            return None  # of a baseline that solved nothing, nothing can be lost: the gate is broken at the end
         evidence: Evidence = "unproven"
         outcome = settled(gate, done=done, remaining_baseline=remaining, require_proof=self._require_proof)
         if outcome:

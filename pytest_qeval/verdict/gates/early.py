@@ -46,7 +46,7 @@ def bounds(gate: Gate, done: Sequence[CaseRates], remaining_baseline: Sequence[f
     """Return the two values that a gate observes if the candidate fails, or solves, all remaining cases.
 
     Every other outcome lies between them. None for costs, and for pass@k with k > 1, which is no mean of rates; also
-    for a share of the baseline where the baseline solved nothing.
+    for a comparison with a baseline that solved nothing.
     """
     failed, solved = (
         _observe(gate, [*done, *(CaseRates(baseline, candidate) for baseline in remaining_baseline)])
@@ -58,6 +58,8 @@ def bounds(gate: Gate, done: Sequence[CaseRates], remaining_baseline: Sequence[f
 def _observe(gate: Gate, rates: Sequence[CaseRates]) -> float | None:
     baseline = sum(case.baseline for case in rates) / len(rates)
     candidate = sum(case.candidate for case in rates) / len(rates)
+    if gate.compares and not baseline:
+        return None
     match gate.metric, gate.k, gate.form:
         case "regressed", _, _:
             return sum(case.baseline > 0 and case.candidate == 0 for case in rates)
@@ -66,6 +68,6 @@ def _observe(gate: Gate, rates: Sequence[CaseRates]) -> float | None:
         case "pass@K", 1, "drop":
             return baseline - candidate
         case "pass@K", 1, "relative_drop":
-            return (baseline - candidate) / baseline if baseline else None
+            return (baseline - candidate) / baseline
         case _:
             return None

@@ -21,6 +21,8 @@ T = TypeVar("T", BenchmarkResult, Comparison, ScoreResult, ScoreComparison, Robu
 
 _LEFT_OUT = 0.05
 """Share of the solutions that a divergence may leave out."""
+_NOTHING = 1e-9
+"""Shares and scores below are 0: BLEU of a sentence with no word in common is 1e-77."""
 
 
 def observe(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
@@ -87,11 +89,15 @@ def _regressed(summary: Summary, recipe: str, benchmark: str | None) -> Quantity
 def _score(name: str, form: Form, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
     own = _find(summary.score_results, recipe, benchmark)
     compared = _find(summary.score_comparisons, recipe, benchmark)
+    if own and own.cases and own.empty == len(own.cases):  # of which BLEU is above 0: it counts the missing words
+        return Undefined(reason=f"all {own.empty} completions of {recipe} on {benchmark} are empty")
     if form == "value" and own:
         return own.means[name]
     if form != "value" and compared:
         change = compared.changes[name]
         baseline = _score(name, "value", summary, compared.baseline, benchmark)
+        if isinstance(baseline, Undefined):
+            return baseline
         drop = change.relative_drop if form == "relative_drop" else negate(change.delta)
         return _nothing_to_lose(baseline, compared.baseline) or drop
     return Undefined(reason=f"no {name} of {recipe} on {benchmark or 'any benchmark'} in this run")
@@ -102,11 +108,22 @@ def _robust(name: str, form: Form, summary: Summary, recipe: str, benchmark: str
     change = _find((one for one in summary.robust_changes if one.scope == ALL), recipe, benchmark)
     result = _find((one for one in summary.robust_results if one.scope == ALL), recipe, benchmark)
     if form != "value" and change:
+        if nothing := _nothing_robust(summary, change.baseline, benchmark):
+            return nothing
         return change.drop_increase if name == "robust_drop" else negate(change.robust_pass_delta)
     if form == "value" and result:
         return result.means[1].drop if name == "robust_drop" else result.means[1].robust
     problems = f"no perturbed problem of {benchmark or 'any benchmark'}"
     return Undefined(reason=f"{problems} was run: add --qeval-suite robustness")
+
+
+def _nothing_robust(summary: Summary, baseline: str, benchmark: str | None) -> Undefined | None:
+    """Refuse to compare with a baseline that loses every problem when perturbed: nothing can be worse."""
+    own = _find((one for one in summary.robust_results if one.scope == ALL), baseline, benchmark)
+    robust = own.means[1].robust if own else None
+    if isinstance(robust, Estimate) and robust.value == 0:
+        return Undefined(reason=f"{baseline} itself solves no problem under every perturbation, so nothing can be lost")
+    return None
 
 
 def _divergence(metric: str, summary: Summary, recipe: str) -> Quantity:
@@ -128,9 +145,18 @@ def _cost_of(gate: Gate, summary: Summary, recipe: str) -> Quantity:
     other = _cost(gate.metric, summary.efficiency.get(summary.baseline or ""))
     if isinstance(other, Undefined):
         return Undefined(reason=f"baseline: {other.reason}")
-    if other.value == 0:
-        return Undefined(reason=f"the baseline's {gate.metric} is 0")
+    if gate.needs_cases and _cases_of(summary, recipe) != _cases_of(summary, str(summary.baseline)):
+        return Undefined(reason=f"{recipe} and {summary.baseline} generated different cases, whose costs differ")
     return _single(own.value / other.value, "ratio of two single readings")
+
+
+def _cases_of(summary: Summary, recipe: str) -> set[tuple[str, str]]:
+    """Return benchmarks and labels of what a recipe has generated, with the number of perturbed cases."""
+    executed = ((one, (*one.solved, *one.unsolved)) for one in summary.results)
+    scored = ((one, tuple(one.cases)) for one in summary.score_results)
+    perturbed = ((one, (f"{one.planned} perturbed",)) for one in summary.robust_results if one.scope == ALL)
+    found = (*executed, *scored, *perturbed)
+    return {(one.benchmark, label) for one, labels in found if one.recipe == recipe for label in labels}
 
 
 def _cost(metric: str, costs: Efficiency | None) -> Quantity:
@@ -146,7 +172,7 @@ def _cost(metric: str, costs: Efficiency | None) -> Quantity:
         "peak_memory": costs.peak_memory_bytes,
         "model_bytes": costs.model_bytes,
     }[metric]
-    if value is None:
+    if not value:  # nothing costs 0
         return Undefined(reason=(metric == "energy" and costs.energy.undefined) or f"no {metric} was measured")
     return _single(value, "single reading")
 
@@ -161,7 +187,7 @@ def _single(value: float, method: str) -> Estimate:
 
 def _nothing_to_lose(own: Quantity | None, baseline: str) -> Undefined | None:
     """Refuse a drop from 0, which would always pass; often the prompt is wrong then."""
-    if isinstance(own, Estimate) and own.value == 0:
+    if isinstance(own, Estimate) and own.value < _NOTHING:
         return Undefined(
             reason=f"{baseline} itself has 0, so that nothing can drop: is the prompt style right for the model?"
         )

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_qeval.fixtures import CONTEXT
+
 Configure = Callable[..., pytest.Config]
 
 DEMO = ("--qeval-model", "demo")
@@ -44,7 +46,19 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
     ),
     "perturbation of no suite": (
         (*DEMO, "--qeval-suite", "micro", "--qeval-perturbation=tab_indent"),
-        "*--qeval-perturbation is read by the suite robustness, and this run has micro: add --qeval-suite robustness*",
+        "*is read by the suite robustness, and this run has micro: add --qeval-suite robustness, or leave the option*",
+    ),
+    "unknown perturbation": (
+        (*DEMO, "--qeval-perturbation", "tab_indend"),
+        "*no perturbation 'tab_indend'. Did you mean 'tab_indent'*",
+    ),
+    "perturbation without its file": (
+        (*DEMO, "--qeval-perturbation", "recode:SynonymInsertion"),
+        "*read from a file: name its folder with --qeval-data*",
+    ),
+    "seeds of no choice": (
+        (*DEMO, "--qeval-perturbation", "tab_indent", "--qeval-seeds", "3"),
+        "--qeval-seeds does nothing in this run: tab_indent makes no random choice*",
     ),
     "unreadable gate": ((*DEMO, "--qeval-gate", "be good"), "*expected something like*"),
     "unknown metric": ((*DEMO, "--qeval-gate", "rouge >= 0.1"), "*names no known metric*bleu*"),
@@ -90,6 +104,49 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
 }
 
 
+NEAR = ("--qeval-recipe", "int8")
+UNUSED: dict[str, tuple[Sequence[str], str]] = {
+    "top-p": ((*DEMO, "--qeval-top-p", "0.9"), "greedy decoding takes the likeliest token*"),
+    "strict": ((*DEMO, "--qeval-strict"), "there is no baseline to regress from*"),
+    "require-proof": ((*DEMO, *NEAR, "--qeval-require-proof"), "no gate is set*"),
+    "suite": ((*DEMO, "--qeval-suite", "micro", "test_own.py"), "test files are named, which replace the suites*"),
+    "seeds": ((*DEMO, "--qeval-suite", "micro", "--qeval-seeds", "2"), "it is read by the suite robustness*"),
+    "limit": ((*DEMO, "--qeval-suite", "efficiency", "--qeval-limit", "2"), "*every suite but efficiency*"),
+    "timeout": ((*DEMO, "--qeval-suite", "summarization", "--qeval-timeout", "9"), "*has summarization*"),
+    "benchmark": (
+        (*DEMO, "--qeval-suite", "divergence", "--qeval-benchmark", "micro", "--qeval-benchmark", "humaneval"),
+        "*use one benchmark, and several are given*",
+    ),
+    **{
+        name: ((*REPLAY, f"--qeval-{name}=1"), "the completions of a samples file are generated already*")
+        for name in ("temperature", "max-new-tokens", "threads", "batch-size")
+    },
+}
+
+
+@pytest.mark.parametrize(("name", "arguments", "line"), [(name, *row) for name, row in UNUSED.items()], ids=UNUSED)
+def test_a_typed_option_without_effect_is_refused(
+    configure: Configure, name: str, arguments: Sequence[str], line: str
+) -> None:
+    """Nothing that is asked for is ignored in silence."""
+    assert fnmatch(refusal_of(configure, *arguments), f"--qeval-{name} does nothing in this run: {line}")
+
+
+def test_options_of_the_ini_file_without_effect_are_told(configure: Configure, pytester: pytest.Pytester) -> None:
+    """It is for runs of every kind; a seed may be typed for every run as well."""
+    pytester.makeini("[pytest]\nqeval_top_p = 0.9\nqeval_strict = true\nqeval_limit = 1\n")
+    unused = configure(*DEMO, "--qeval-seed", "1").stash[CONTEXT].settings.unused
+
+    assert [line.partition(" (")[0] for line in unused] == ["top-p", "seed", "strict"]
+    assert configure(*DEMO, *NEAR, "--qeval-temperature=1", "--qeval-seed=1").stash[CONTEXT].settings.unused == ()
+
+
+def test_a_recipe_is_not_compared_with_itself(configure: Configure) -> None:
+    refusal = refusal_of(configure, *DEMO, *NEAR, "--qeval-baseline", "int8")
+
+    assert refusal.startswith("--qeval-baseline int8 is the only recipe of this run, which cannot be compared with")
+
+
 @pytest.mark.parametrize(("arguments", "line"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_is_refused(configure: Configure, arguments: Sequence[str], line: str) -> None:
     """One sentence names what was found, what was expected and what to do."""
@@ -99,11 +156,20 @@ def test_a_mistake_is_refused(configure: Configure, arguments: Sequence[str], li
 @pytest.mark.parametrize(
     ("ini", "line"),
     [
-        ("qeval_prompt = sing", "*expects one of auto, completion, chat, not 'sing'*"),
-        ("qeval_recipe = int8\nqeval_gate =\n    regressed <= 0\n    nonsense", "*cannot read the gate 'nonsense'*"),
-        ("qeval_limit = none", "*--qeval-limit expects*not 'none'*"),
+        (
+            "qeval_prompt = sing",
+            "*expects one of auto, completion, chat, not 'sing'* (qeval_prompt is set in *tox.ini)",
+        ),
+        (
+            "qeval_recipe = int8\nqeval_gate =\n    regressed <= 0\n    nonsense",
+            "*cannot read the gate 'nonsense'* (qeval_gate is set in *tox.ini)",
+        ),
+        ("qeval_limit = none", "*--qeval-limit expects*not 'none'. (qeval_limit is set in *tox.ini)"),
+        ("qeval_recipe = itn8", "*no recipe 'itn8'* (qeval_recipe is set in *tox.ini)"),
+        ("qeval_gate = none.toml", "*cannot be opened* (qeval_gate is set in *tox.ini)"),
+        ("addopts = --qeval-limit=x", "*not 'x'. (--qeval-limit is set by addopts in *tox.ini)"),
     ],
-    ids=["prompt", "gate", "limit"],
+    ids=["prompt", "gate", "limit", "recipe", "gate file", "addopts"],
 )
 def test_ini_keys_are_checked_like_options(
     configure: Configure, pytester: pytest.Pytester, ini: str, line: str
@@ -112,6 +178,25 @@ def test_ini_keys_are_checked_like_options(
     pytester.makeini(f"[pytest]\n{ini}\n")
 
     assert fnmatch(refusal_of(configure, *DEMO), line)
+
+
+def test_a_refusal_of_what_was_typed_names_no_file(configure: Configure, pytester: pytest.Pytester) -> None:
+    """The command line wins over the ini file, which has nothing to do with it."""
+    pytester.makeini("[pytest]\nqeval_limit = none\n")
+
+    assert refusal_of(configure, *DEMO, "--qeval-limit=x").endswith("not 'x'.")
+
+
+@pytest.mark.parametrize(
+    ("name", "section"), [("tox.ini", "[pytest]"), ("pyproject.toml", "[tool.pytest.ini_options]")]
+)
+def test_an_unknown_ini_key_is_refused(
+    configure: Configure, pytester: pytest.Pytester, name: str, section: str
+) -> None:
+    """Whether or not there is a model: `qeval_modle` must not make a run that evaluates nothing and passes."""
+    pytester.path.joinpath(name).write_text(f"{section}\nqeval_gates = 'regressed <= 0'\n", encoding="utf-8")
+
+    assert fnmatch(refusal_of(configure), f"*/{name} has the unknown key 'qeval_gates'. Did you mean 'qeval_gate'? *")
 
 
 @pytest.mark.parametrize(
@@ -145,6 +230,8 @@ def test_a_broken_samples_file_names_its_line(
         ("--qeval-save-baseline", "b.json.gz"),
         ("--qeval-strict",),
         ("--qeval-prompt", "chat"),
+        ("--qeval-temperature", "0.2"),
+        ("--qeval-threads", "2"),
     ],
     ids=lambda arguments: arguments[0],
 )
@@ -247,3 +334,23 @@ def test_an_empty_model_wins_over_the_ini_file(configure: Configure, pytester: p
     pytester.makeini("[pytest]\nqeval_model = demo")
 
     assert fnmatch(refusal_of(configure, "--qeval-model="), "--qeval-model is empty, perhaps from a variable*")
+
+
+@pytest.mark.parametrize("recipe", ["int8", "w4a16-g128", "auto"])
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.write_bytes(b"\x1f\x8b")], ids=["folder", "file"])
+def test_a_baseline_called_like_a_recipe_is_the_recipe(
+    configure: Configure, pytester: pytest.Pytester, recipe: str, make: Callable[[Path], object]
+) -> None:
+    """`--qeval-export .` makes such folders; `auto` is the default."""
+    make(pytester.path / recipe)
+    config = configure(*DEMO, "--qeval-recipe", "w2a16", "--qeval-baseline", recipe)
+
+    assert config.stash[CONTEXT].settings.baseline == recipe
+
+
+def test_a_folder_called_like_a_recipe_is_named_by_its_path(configure: Configure, pytester: pytest.Pytester) -> None:
+    pytester.mkdir("int8")
+
+    assert "int8 is not a model directory" in refusal_of(
+        configure, *DEMO, "--qeval-recipe", "w2a16", "--qeval-baseline=./int8"
+    )

@@ -149,6 +149,12 @@ def test_until_then_the_candidate_is_run() -> None:
         assert decider.early_stop_reason(recipe, benchmark) == ""
 
 
+@pytest.mark.parametrize("expression", ["pass@1 drop <= 2pt", "pass@1 drop <= 2%", "regressed <= 0"])
+def test_nothing_is_decided_against_a_baseline_that_solves_nothing(expression: str) -> None:
+    """The gate is broken at the end, since nothing could be lost; stopping early would have kept it."""
+    assert decisions(decider_of(expression), "-" * 200, "-" * 199) == []
+
+
 def test_a_decision_is_made_once() -> None:
     """A case that is finished all the same, such as one that was already in the batch, decides nothing again."""
     assert len(decisions(decider_of("regressed <= 0"), "++++", "----")) == 1

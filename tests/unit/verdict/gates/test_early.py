@@ -90,13 +90,15 @@ def test_what_has_to_be_proven_can_only_be_broken_early() -> None:
 def observed(gate: Gate, pairs: Sequence[tuple[float, float]]) -> float | None:
     """Work out what a finished run would observe, from the definition."""
     base, own = sum(b for b, _ in pairs) / len(pairs), sum(o for _, o in pairs) / len(pairs)
+    if gate.compares and not base:
+        return None
     if gate.metric == "regressed":
         return sum(b > 0 and o == 0 for b, o in pairs)
     if gate.form == "value":
         return own
     if gate.form == "drop":
         return sum(b - o for b, o in pairs) / len(pairs)
-    return 1 - own / base if base else None
+    return 1 - own / base
 
 
 METRICS = st.sampled_from(["pass@1 {} {}pt", "pass@1 drop {} {}pt", "pass@1 drop {} {}%", "regressed {} {}"])

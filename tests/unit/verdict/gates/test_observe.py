@@ -175,7 +175,7 @@ NO_DIVERGENCE = "no divergence was measured: add --qeval-suite divergence"
         (
             "prefill ratio <= 1",
             replace(SUMMARY, efficiency={"int8": costs("int8", 1.0), "auto": costs("auto", 0.0)}),
-            "the baseline's prefill is 0",
+            "baseline: no prefill was measured",
         ),
         (
             "prefill <= 1",
@@ -187,6 +187,29 @@ NO_DIVERGENCE = "no divergence was measured: add --qeval-suite divergence"
 def test_what_cannot_be_observed_says_why(expression: str, summary: Summary, reason: str) -> None:
     """Not measurable is a value with a reason."""
     assert seen(expression, summary) == Undefined(reason=reason)
+
+
+@pytest.mark.parametrize("name", ["throughput", "single_stream", "prefill", "energy", "peak_memory", "model_bytes"])
+def test_a_cost_of_nothing_was_not_measured(name: str) -> None:
+    """A counter that stands still must not keep a gate."""
+    nothing = replace(
+        costs("int8", 0.0), peak_memory_bytes=0, model_bytes=0, energy=EnergyFacts(energy_wh=0.0, emissions_g=0.0)
+    )
+    for form in ("", " ratio"):
+        found = seen(f"{name}{form} <= 1", replace(SUMMARY, efficiency={"int8": nothing, "auto": costs("auto", 1.0)}))
+        assert found == Undefined(reason=f"no {name} was measured")
+
+
+def test_costs_of_other_cases_are_not_compared() -> None:
+    """Half of the problems take half of the energy."""
+    fewer = replace(
+        SUMMARY, results=(replace(result("auto", 1), solved=("a", "b")), replace(result("int8", 1), solved=("a",)))
+    )
+
+    assert seen("throughput ratio >= 0.1", fewer) == Undefined(
+        reason="int8 and auto generated different cases, whose costs differ"
+    )
+    assert isinstance(seen("model_bytes ratio <= 1", fewer), Estimate)
 
 
 @pytest.mark.parametrize("name", METRICS)

@@ -54,6 +54,17 @@ def test_a_gate_judges_what_is_observed_over_all_perturbations(expression: str, 
 
 
 @pytest.mark.parametrize("expression", ["robust_drop increase <= 3pt", "robust_pass drop <= 3pt"])
+def test_where_the_baseline_loses_everything_nothing_can_be_lost(expression: str) -> None:
+    """Which must not look as if the candidate were no more brittle."""
+    shattered: Outcomes = {"": [NOMINAL], "typos": ["-" * 12]}
+    result = judged(expression, shattered, shattered)
+
+    assert (result.outcome, result.reason) == (
+        "fail", "auto itself solves no problem under every perturbation, so nothing can be lost",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("expression", ["robust_drop increase <= 3pt", "robust_pass drop <= 3pt"])
 @pytest.mark.parametrize(
     ("baseline", "candidate", "outcome", "evidence"),
     [(BASE, OWN, "fail", "worse"), (OWN, BASE, "pass", "not worse")],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_qeval.schema import Estimate
@@ -9,7 +11,7 @@ from pytest_qeval.summary.results import GateResult, Summary
 from pytest_qeval.summary.summarize import summarize
 from pytest_qeval.verdict.gates.grammar import parse_gate
 from pytest_qeval.verdict.gates.judge import judge
-from tests.unit.summary.builders import SCORES_BASE, SCORES_OWN, scored_session, session_of_both_kinds
+from tests.unit.summary.builders import SCORES_BASE, SCORES_OWN, scored, scored_session, session_of_both_kinds
 
 
 def judged(summary: Summary, *expressions: str) -> tuple[GateResult, ...]:
@@ -22,6 +24,27 @@ def test_a_baseline_that_scores_nothing_fails_the_gate() -> None:
 
     assert gate.outcome == "fail"
     assert "auto itself has 0" in gate.reason
+
+
+@pytest.mark.parametrize("silent", [("auto", "int8"), ("auto",), ("int8",)], ids=", ".join)
+@pytest.mark.parametrize("expression", ["bleu drop <= 1pt", "bleu drop <= 90%", "chrf drop <= 1pt", "bleu >= 0"])
+def test_completions_that_are_all_empty_keep_no_gate(silent: tuple[str, ...], expression: str) -> None:
+    """BLEU of an empty sentence is exp(−r), which five words make 0.7 points."""
+    material = scored_session([0.05] * 5, [0.05] * 5)
+    empty = [scored(one.recipe, number % 5, 0.05, text="") for number, one in enumerate(material.records)]
+    rows = [other if one.recipe in silent else one for one, other in zip(material.records, empty, strict=True)]
+    (gate,) = judged(summarize(replace(material, records=rows)), expression)
+    judges_own = expression == "bleu >= 0" and "int8" not in silent
+
+    assert gate.outcome == ("pass" if judges_own else "fail")
+    assert judges_own or gate.reason == f"all 5 completions of {silent[-1]} on text are empty"
+
+
+def test_descriptions_without_a_word_of_the_references_keep_no_gate() -> None:
+    """Their BLEU is above 0, but only so that it has a logarithm."""
+    (gate,) = judged(summarize(scored_session([1e-77] * 6, [0.0] * 6)), "bleu drop <= 1pt")
+
+    assert (gate.outcome, "auto itself has 0" in gate.reason) == ("fail", True)
 
 
 def test_a_lost_case_fails_the_gate() -> None:
