@@ -122,6 +122,8 @@ class Completion:
     """Seconds from the request's admission to the batch (its prefill begins) to its first token."""
     duration_s: float | None = None
     """Seconds from admission to the last token, in a batch shared with other requests."""
+    is_program: bool = False
+    """Whether the text is a whole program, such as evalplus' `solution`, and not what follows the prompt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

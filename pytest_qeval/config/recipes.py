@@ -19,7 +19,7 @@ _RESERVED = ("auto", "as-is", "original", "control")
 _LONGEST_NAME = 100
 _NOT_IN_SELFTEST = (
     *("model", "completions", "recipe", "baseline", "gate", "samples", "save-baseline", "control", "export"),
-    *("calibration", "strict", "until-decided", "require-proof", "prompt"),
+    *("calibration", "strict", "until-decided", "require-proof", "allow-missing", "prompt"),
 )
 _NOT_IN_REPLAY = ("recipe", "samples", "revision", "engine", "export", "calibration", "control")
 
