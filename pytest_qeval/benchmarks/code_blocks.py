@@ -12,7 +12,7 @@ _MAX_FENCES = 24
 
 
 def is_fenced(completion: str) -> bool:
-    """Return whether a completion is written in Markdown: it has a fence at the margin, and is no body of a function."""
+    """Return whether a completion is Markdown: it has a fence at the margin, and is no body of a function."""
     return not completion.lstrip("\r\n").startswith((" ", "\t")) and _AT_MARGIN.search(completion) is not None
 
 

@@ -106,8 +106,8 @@ class BenchmarkLoader:
         if samples is not None and not any(case.label in samples for case in cases):
             raise UsageError(
                 f"{self._settings.completions} holds no completion of a {name} problem of this run: its task ids are "
-                f"such as {next(iter(samples))}, and {cases[0].label} is one of the benchmark's. Name the suite of these "
-                "problems with --qeval-suite, or a test file of your own."
+                f"such as {next(iter(samples))}, and {cases[0].label} is one of the benchmark's. Name the suite of "
+                "these problems with --qeval-suite, or a test file of your own."
             )
         if self._settings.until_decided:  # the first problems alone may be the easy ones
             return tuple(Random(self._settings.generation.seed).sample(cases, len(cases)))  # noqa: S311 - no secret
