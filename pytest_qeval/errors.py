@@ -9,6 +9,7 @@
     │   ├── DataError           a benchmark or samples file that cannot be read
     │   └── MissingPackageError an extra that is not installed
     ├── InvalidProblemError     a perturbed problem whose own solution fails
+    ├── MissingCompletionError  a problem that the samples file does not answer
     ├── SandboxError            programs cannot be executed safely on this machine
     └── EngineError             the engine died or cannot go on
 
@@ -26,6 +27,7 @@ __all__ = [
     "EngineError",
     "GateError",
     "InvalidProblemError",
+    "MissingCompletionError",
     "MissingPackageError",
     "ModelSourceError",
     "QEvalError",
@@ -75,6 +77,10 @@ class MissingPackageError(UsageError):
 
 class InvalidProblemError(QEvalError):
     """A perturbed problem whose own solution does not pass, so that no completion can be judged by it."""
+
+
+class MissingCompletionError(QEvalError):
+    """A problem without a completion in the samples file, so that its outcome is not known."""
 
 
 class SandboxError(QEvalError):

@@ -131,6 +131,10 @@ class Evaluator:
         if requests:
             self._engine.submit(requests)
 
+    def has_samples(self, case: Case) -> bool:
+        """Return whether a case has any completion; a samples file may lack some."""
+        return self._n_samples(case) > 0
+
     def evaluate(self, case: Case) -> Record:
         """Step the engine until the case is generated, and wait for its executions.
 
@@ -166,7 +170,7 @@ class Evaluator:
         if isinstance(benchmark, TextBenchmark):
             scored = Execution(status="scored", duration_s=0.0)
             return _Executed(completion, _digest(benchmark.description(completion.text)), None, _done(scored))
-        program = benchmark.program(waiting.problem, completion.text, self._style)
+        program = benchmark.program(waiting.problem, completion.text, self._style, whole=completion.is_program)
         if benchmark.is_empty(completion.text):
             future = _done(Execution(status="empty", duration_s=0.0, detail="the completion holds no code"))
         else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_qeval.errors import InvalidProblemError, QEvalError
+from pytest_qeval.errors import InvalidProblemError, MissingCompletionError, QEvalError
 
 if TYPE_CHECKING:
     from pytest_qeval.engines.base import ModelEngine
@@ -43,12 +43,14 @@ class QEval:
         """Generate the completions of a case, execute the programs, and return the record.
 
         A case that the model does not solve does not fail the test: it is reported as unsolved. The test is skipped
-        where a perturbed problem turns out to be invalid.
+        where a perturbed problem turns out to be invalid, and where the samples file has no completion of it.
         """
         try:
             record = self._run.evaluate(case)
         except InvalidProblemError as error:
             pytest.skip(f"{case.label} is invalid: {error}")
+        except MissingCompletionError as error:
+            pytest.skip(f"{case.label} is missing: {error}")
         self._item.stash[RECORD] = record
         return record
 

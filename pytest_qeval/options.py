@@ -160,6 +160,12 @@ OPTIONS = (
     ),
     Option(name="require-proof", flag=True, help="Break every gate that the interval does not prove."),
     Option(
+        name="allow-missing",
+        flag=True,
+        help="Judge gates by the cases that are there, though others are missing: problems that the samples file does "
+        "not answer, a lost worker.",
+    ),
+    Option(
         name="until-decided",
         flag=True,
         help="Take the problems in random order, and stop a recipe once its gates are decided.",

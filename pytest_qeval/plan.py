@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from math import floor
 
@@ -10,17 +10,9 @@ from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.schema import Case
 
 
-def cases_of(benchmark: Benchmark, *, limit: int | None, tasks: Iterable[str] | None = None) -> tuple[Case, ...]:
-    """Return a benchmark's cases in its own order.
-
-    Args:
-        benchmark: Whose problems.
-        limit: How many problems, from the first; None for all.
-        tasks: Task ids to take (those of a samples file); None for all.
-    """
-    wanted = benchmark.problems.keys() if tasks is None else benchmark.problems.keys() & set(tasks)
-    chosen = (task_id for task_id in benchmark.problems if task_id in wanted)
-    return tuple(Case(benchmark=benchmark.name, task_id=task_id) for task_id in islice(chosen, limit))
+def cases_of(benchmark: Benchmark, *, limit: int | None) -> tuple[Case, ...]:
+    """Return the cases of a benchmark's first `limit` problems, or of all, in its own order."""
+    return tuple(Case(benchmark=benchmark.name, task_id=task_id) for task_id in islice(benchmark.problems, limit))
 
 
 def shares(recipes: Sequence[str | None], n_workers: int, *, together: bool) -> tuple[tuple[int, ...], ...]:

@@ -37,14 +37,25 @@ Json = dict[str, Any]
 """A JSON object: plain dicts, lists, strings, numbers, booleans and None."""
 
 ExecutionStatus = Literal[
-    "passed", "failed", "error", "syntax", "timeout", "memory", "truncated", "empty", "tampered", "scored"
+    "passed",
+    "failed",
+    "error",
+    "syntax",
+    "timeout",
+    "memory",
+    "truncated",
+    "empty",
+    "tampered",
+    "unsupported",
+    "scored",
 ]
 """What became of one program, or that there was none.
 
 passed: `check` returned. failed: an assertion of the test did not hold. error: the program raised. syntax: it does not
 compile. timeout, memory: a limit was hit. truncated: generation ended at the token limit and the program did not pass.
-empty: the completion holds no code. tampered: the program tried to forge its result or killed its judge. scored: the
-completion is a text, which was compared with a reference and not executed.
+empty: the completion holds no code. tampered: the program tried to forge its result or killed its judge. unsupported:
+the test wants something of the program's result that only the program itself could say, which is a limit of this
+harness and not the program's failure. scored: the completion is a text, which was compared with a reference and not executed.
 """
 EXECUTION_STATUSES: tuple[ExecutionStatus, ...] = tuple(name for name in get_args(ExecutionStatus) if name != "scored")
 """The statuses that an execution can have."""
@@ -122,6 +133,8 @@ class Completion:
     """Seconds from the request's admission to the batch (its prefill begins) to its first token."""
     duration_s: float | None = None
     """Seconds from admission to the last token, in a batch shared with other requests."""
+    is_program: bool = False
+    """Whether the text is a whole program, such as evalplus' `solution`, and not what follows the prompt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

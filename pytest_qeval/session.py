@@ -193,6 +193,7 @@ class Session:
             roles=self._roles,
             gates=self._gates,
             require_proof=self._settings.require_proof,
+            allow_missing=self._settings.allow_missing,
         )
         write_report(self.output, self._verdict.summary, self._verdict.gates)
         if not self.is_selftest:  # no model wrote those completions

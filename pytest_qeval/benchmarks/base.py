@@ -53,13 +53,22 @@ class Benchmark:
         """Return the strings before which a completion ends."""
         return CHAT_STOPS if style == "chat" else self.stops
 
-    def program(self, problem: Problem, completion: str, style: PromptStyle = "completion") -> Program:
-        """Join prompt and completion, or the code of a chat completion; the trusted test stays separate."""
+    def program(
+        self, problem: Problem, completion: str, style: PromptStyle = "completion", *, whole: bool = False
+    ) -> Program:
+        """Join prompt and completion, or the code of a chat completion; the trusted test stays separate.
+
+        Args:
+            problem: The problem.
+            completion: As it was generated.
+            style: How the prompt was formatted.
+            whole: Whether the completion is a whole program, which does not follow the prompt.
+        """
         if style == "chat":
             completion = extract_code(completion, prompt=problem.prompt, entry_point=problem.entry_point)
         return Program(
             prelude=problem.prompt,
-            code=problem.prompt + completion,
+            code=completion if whole and style != "chat" else problem.prompt + completion,
             test=problem.test,
             entry_point=problem.entry_point,
             reference=problem.prompt + problem.canonical_solution if self.is_paced else None,

@@ -6,8 +6,14 @@ import re
 from collections.abc import Iterator, Sequence
 
 _FENCE = re.compile(r"^([ \t]*)(`{3,}|~{3,})([^`\n]*)$", re.MULTILINE)
+_AT_MARGIN = re.compile(r"^(?:```|~~~)", re.MULTILINE)
 _MAX_FENCES = 24
 """A model that repeats itself may write hundreds; the others are ignored."""
+
+
+def is_fenced(completion: str) -> bool:
+    """Return whether a completion is Markdown: it has a fence at the margin, and is no body of a function."""
+    return not completion.lstrip("\r\n").startswith((" ", "\t")) and _AT_MARGIN.search(completion) is not None
 
 
 def code_candidates(completion: str) -> Iterator[str]:

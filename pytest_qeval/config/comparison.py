@@ -30,6 +30,7 @@ class ComparisonSettings:
     """The journal of the run that is judged."""
     gates: tuple[Gate, ...]
     require_proof: bool
+    allow_missing: bool
     force: bool
     output: Path
 
@@ -54,6 +55,7 @@ def read_comparison(config: pytest.Config) -> ComparisonSettings:
         b=b,
         gates=parse_gates(gate_texts(values), has_baseline=True),
         require_proof=values.flag("require-proof"),
+        allow_missing=values.flag("allow-missing"),
         force=values.flag("baseline-force"),
         output=values.output("output") or values.start / ".qeval" / name,
     )

@@ -29,6 +29,7 @@ from pytest_qeval.config.suites import settle_suites
 from pytest_qeval.config.unused_options import settle_unused
 from pytest_qeval.config.values import Values
 from pytest_qeval.engines.base import EngineSource
+from pytest_qeval.engines.samples_file import read_samples
 from pytest_qeval.errors import UsageError
 from pytest_qeval.settings import (
     ModelSettings,
@@ -96,6 +97,7 @@ def read_settings(config: pytest.Config, settled: Settled | None = None) -> RunS
 def _settings(values: Values, model: str, completions: str | None, choice: RecipeChoice) -> RunSettings:
     """Read every option but those that depend on the model; a self-test ignores what an evaluation needs."""
     selftest = values.flag("selftest")
+    file = existing_file(completions, "--qeval-completions") if completions else None
     settings = RunSettings(
         model=ModelSettings(name=model, engine="replay"),
         candidates=choice.candidates,
@@ -108,7 +110,8 @@ def _settings(values: Values, model: str, completions: str | None, choice: Recip
         perturbations=tuple(values.texts("perturbation")),
         perturbation_seeds=values.positive("seeds"),
         limit=values.positive("limit"),
-        completions=existing_file(completions, "--qeval-completions") if completions else None,
+        completions=file,
+        samples=read_samples(file) if file else None,
         selftest=selftest,
         data=existing_folder(values.file("data")),
         output=values.output("output"),
@@ -130,6 +133,7 @@ def _of_evaluation(values: Values, settings: RunSettings) -> dict[str, Any]:
         "baseline_force": values.flag("baseline-force"),
         "save_baseline": read_save_baseline(values),
         "require_proof": values.flag("require-proof"),
+        "allow_missing": values.flag("allow-missing"),
         "strict": values.flag("strict"),
         "until_decided": values.flag("until-decided"),
         "export": values.output("export"),

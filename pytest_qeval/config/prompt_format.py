@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pytest_qeval.benchmarks.code_blocks import is_fenced
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.errors import UsageError
 from pytest_qeval.schema import PromptStyle
@@ -23,14 +24,14 @@ def choose_prompt_format(wanted: PromptName, settings: RunSettings) -> PromptFor
     """Choose the prompt style: what the user wants, else what every model of the run can read.
 
     An encoder reads the bare `source`; a model with a chat template is prompted by `chat`. A replay has no model: its
-    file holds completions unless the user says that they are chat completions.
+    file holds completions unless the user says that they are chat completions, or most of them are fenced code.
 
     Raises:
         UsageError: when chat is wanted, and a model has no template.
     """
     if settings.resolved is None:
         if wanted == "auto":
-            return PromptFormat("completion", "recorded completions are taken for what follows the prompt")
+            return _format_of_samples(settings)
         return PromptFormat(wanted, f"as --qeval-prompt {wanted} says")
     if wanted == "completion":
         return PromptFormat("completion", "as --qeval-prompt completion says")
@@ -47,3 +48,17 @@ def choose_prompt_format(wanted: PromptName, settings: RunSettings) -> PromptFor
             "was trained to chat, or ask for completions: --qeval-prompt completion."
         )
     return PromptFormat("completion", f"{lacking} has no chat template")
+
+
+def _format_of_samples(settings: RunSettings) -> PromptFormat:
+    """Take a file for chat completions where most are fenced code, which is no Python as it stands."""
+    texts = [one.text for completions in (settings.samples or {}).values() for one in completions]
+    fenced = sum(map(is_fenced, texts))
+    if 2 * fenced > len(texts):
+        return PromptFormat(
+            "chat",
+            f"{fenced} of {len(texts)} recorded completions are fenced code "
+            "(to execute them as they are: --qeval-prompt completion)",
+        )
+    some = f", though {fenced} are fenced code, which --qeval-prompt chat extracts" if fenced else ""
+    return PromptFormat("completion", f"recorded completions are taken for what follows the prompt{some}")

@@ -20,8 +20,9 @@ _RESERVED = ("auto", "as-is", "original", "control")
 _LONGEST_NAME = 100
 NOT_IN_SELFTEST = (
     *("model", "completions", "recipe", "baseline", "gate", "samples", "save-baseline", "control", "export"),
-    *("calibration", "strict", "until-decided", "require-proof", "prompt", "revision", "engine", "baseline-force"),
-    *("allow-overlap", "temperature", "top-p", "max-new-tokens", "seed", "device", "threads", "batch-size"),
+    *("calibration", "strict", "until-decided", "require-proof", "allow-missing", "prompt", "revision", "engine"),
+    *("baseline-force", "allow-overlap", "temperature", "top-p", "max-new-tokens", "seed", "device", "threads"),
+    "batch-size",
 )
 """Options about what a self-test does not have: a model, a baseline, gates."""
 _NOT_IN_REPLAY = ("recipe", "samples", "revision", "engine", "export", "calibration", "control")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from pytest_qeval.engines.base import EngineSource
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.recipe import Recipe
+from pytest_qeval.schema import Completion
 from pytest_qeval.settings import CONTROL, CalibrationSettings, ExecutionSettings, GenerationSettings, ModelSettings
 from pytest_qeval.verdict.gates.grammar import Gate
 
@@ -77,6 +78,10 @@ class RunSettings:
     """Problems per benchmark, from the first; None for all."""
     completions: Path | None = None
     """A samples file to replay instead of running a model."""
+    samples: Mapping[str, Sequence[Completion]] | None = None
+    """What that file holds, by task id."""
+    allow_missing: bool = False
+    """Whether gates are judged although cases are missing."""
     selftest: bool = False
     """Whether the harness tests itself with reference solutions and broken ones."""
     data: Path | None = None

@@ -6,33 +6,14 @@ It scores other tools' samples, and makes the whole program testable without wei
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
-from pytest_qeval.benchmarks.rows import iter_rows, read_bytes
 from pytest_qeval.engines.base import FinishedCompletion, Request
-from pytest_qeval.errors import DataError, EngineError
+from pytest_qeval.errors import EngineError
 from pytest_qeval.schema import Completion, EngineProgress
 
-FindCompletions = Callable[[str, str], Sequence[str]]
+FindCompletions = Callable[[str, str], Sequence[Completion]]
 """Returns the recorded completions of a benchmark and a task id, possibly none."""
-
-
-def read_samples(path: Path) -> Mapping[str, tuple[str, ...]]:
-    """Read the completions of each `task_id`, in the file's order; several lines of one task are its samples.
-
-    Raises:
-        DataError: naming file and line, when the file cannot be read or a line lacks one of the two fields.
-    """
-    samples: dict[str, list[str]] = {}
-    for number, row in iter_rows(read_bytes(path), source=str(path)):
-        task_id, completion = row.get("task_id"), row.get("completion")
-        if not (isinstance(task_id, str) and isinstance(completion, str)):
-            raise DataError(f"{path}, line {number}: expected the text fields task_id and completion.")
-        samples.setdefault(task_id, []).append(completion)
-    if not samples:
-        raise DataError(f"{path} has no samples: expected lines with task_id and completion.")
-    return {task_id: tuple(completions) for task_id, completions in samples.items()}
 
 
 class ReplayEngine:
@@ -57,8 +38,7 @@ class ReplayEngine:
                     f"the samples file has {len(completions)} completions of {request.task_id}, "
                     f"{request.n_samples} are needed"
                 )
-            for index, text in enumerate(completions[: request.n_samples]):
-                completion = Completion(text=text, n_tokens=None, finish_reason="replay")
+            for index, completion in enumerate(completions[: request.n_samples]):
                 self._queue.append(FinishedCompletion(key=request.key, index=index, completion=completion))
                 self._total += 1
 

@@ -7,7 +7,7 @@ import socket
 import struct
 from typing import Any
 
-from pytest_qeval.execution.codec import MAX_BYTES, CodecError, decode, encode
+from pytest_qeval.execution.codec import MAX_BYTES, CodecError, Refer, Resolve, decode, encode, no_reference
 
 TIMEOUT = struct.Struct(">d")
 """A program's time limit in seconds, sent to a worker together with the judge's descriptor."""
@@ -19,20 +19,24 @@ _MAX_FRAME = MAX_BYTES + 2**16  # the largest value and the tuple around it
 class Channel:
     """One end of a private socket pair."""
 
-    __slots__ = ("sock",)
+    __slots__ = ("refer", "resolve", "sock")
 
     def __init__(self, sock: socket.socket) -> None:
         """Use `sock`, which is closed together with the channel."""
         self.sock = sock
+        self.refer: Refer = no_reference
+        """Set where objects that cannot be copied may be referred to."""
+        self.resolve: Resolve | None = None
+        """Set where references may be received."""
 
     def send(self, *values: object) -> None:
         """Send `values` as one frame."""
-        self.sock.sendall(self.frame(*values))
+        self.sock.sendall(self.frame(*values, refer=self.refer))
 
     @staticmethod
-    def frame(*values: object) -> bytes:
+    def frame(*values: object, refer: Refer = no_reference) -> bytes:
         """Return the bytes of one frame."""
-        payload = encode(values)
+        payload = encode(values, refer)
         return _LENGTH.pack(len(payload)) + payload
 
     def receive(self) -> tuple[Any, ...]:
@@ -45,7 +49,7 @@ class Channel:
         (length,) = _LENGTH.unpack(self._read(_LENGTH.size))
         if length > _MAX_FRAME:
             raise CodecError(f"a frame of {length} bytes")
-        values = decode(self._read(length))
+        values = decode(self._read(length), self.resolve)
         if type(values) is not tuple or not values:
             raise CodecError("a frame that holds no tuple")
         return values

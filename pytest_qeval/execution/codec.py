@@ -1,55 +1,93 @@
-"""Encode builtin values as bytes and decode them: the format of all messages between judge, solver and plugin.
+"""Encode values as bytes and decode them: the format of all messages between judge, solver and plugin.
 
-Whatever the untrusted side sends, decoding gives exact builtin types or an error. So an object with its own `__eq__`
-never takes part in a comparison, and no code runs while a value is read (unlike pickle).
+Whatever the untrusted side sends, decoding gives exact builtin types, types of the standard library, references or an
+error. So an object with its own `__eq__` never takes part in a comparison, and no code runs while a value is read
+(unlike pickle).
 """
 
 from __future__ import annotations
 
-import builtins
 import struct
-from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
-from decimal import Decimal
-from fractions import Fraction
+from collections.abc import Callable
+from dataclasses import astuple, dataclass
+from datetime import datetime, time
 from typing import Any
+
+from pytest_qeval.execution.carried import (
+    CONTAINERS,
+    SCALARS,
+    CodecError,
+    FieldTuple,
+    is_builtin_class,
+    is_carried_time,
+)
+
+__all__ = [
+    "MAX_BYTES",
+    "MAX_DEPTH",
+    "CodecError",
+    "Reference",
+    "UnsupportedValueError",
+    "decode",
+    "encode",
+    "no_reference",
+]
 
 MAX_BYTES = 16 * 2**20
 MAX_DEPTH = 100
 
 _COUNT = struct.Struct(">I")
-_FLOAT = struct.Struct(">d")
-_COMPLEX = struct.Struct(">dd")
-_SINGLES = {None: b"N", True: b"T", False: b"F"}
-
-
-class CodecError(ValueError):
-    """Bytes that no honest encoder wrote, or a value beyond the limits of size and depth."""
+_SINGLES = {None: b"N", True: b"T", False: b"F", Ellipsis: b".", NotImplemented: b"!"}
+_REFERENCE = b"x"
 
 
 class UnsupportedValueError(CodecError):
-    """A value of a type that has no exact builtin counterpart."""
+    """A value of a type that cannot be copied."""
 
 
-def encode(value: object) -> bytes:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """An object that stays with the program, as the judge gets to know it."""
+
+    number: int
+    """Identifies it."""
+    name: str = ""
+    """Of its class."""
+    module: str = ""
+    """Of its class."""
+    abilities: frozenset[str] = frozenset()
+    """Special methods that its class has, and the flags of `objects`."""
+
+
+Refer = Callable[[object], "Reference | None"]
+"""Returns a reference to an object that cannot be copied; None where there is none."""
+Resolve = Callable[[Reference], object]
+"""Returns what stands for a reference on this side."""
+
+
+def no_reference(_value: object) -> None:
+    """Refer to nothing."""
+
+
+def encode(value: object, refer: Refer = no_reference) -> bytes:
     """Encode `value`; subclasses of builtin types become the builtin type itself.
 
     Raises:
-        UnsupportedValueError: for a type such as a generator or a class of the program.
+        UnsupportedValueError: for a value that can neither be copied nor referred to.
         CodecError: for a value that is too large, or nested too deeply (or contains itself).
     """
     out = bytearray()
-    _write(out, value, 0)
+    _write(out, value, 0, refer)
     return bytes(out)
 
 
-def decode(data: bytes) -> Any:
+def decode(data: bytes, resolve: Resolve | None = None) -> Any:
     """Decode exactly one value.
 
     Raises:
-        CodecError: for anything else, even one byte too many.
+        CodecError: for anything else, even one byte too many, or a reference where none is expected.
     """
-    reader = _Reader(data)
+    reader = _Reader(data, resolve)
     try:
         value = reader.value(0)
     except (TypeError, ValueError, ArithmeticError, struct.error) as error:
@@ -61,44 +99,63 @@ def decode(data: bytes) -> Any:
     return value
 
 
-def _write(out: bytearray, value: Any, depth: int) -> None:
+def _write(out: bytearray, value: Any, depth: int, refer: Refer) -> None:
     if depth > MAX_DEPTH:
         raise CodecError(f"a value nested deeper than {MAX_DEPTH} levels")
     if len(out) > MAX_BYTES:  # checked on the way: shared references can make a small object endless
         raise CodecError(f"a value larger than {MAX_BYTES // 2**20} MiB")
     kind = type(value)
-    if kind in _SCALARS:
-        tag, to_bytes, _ = _SCALARS[kind]
+    if kind not in _COPIED:
+        value = _carried(value, kind, refer)
+        kind = type(value)
+    if kind in SCALARS:
+        tag, to_bytes, _ = SCALARS[kind]
         payload = to_bytes(value)
         if len(payload) > MAX_BYTES:
             raise CodecError(f"a value larger than {MAX_BYTES // 2**20} MiB")
         out += tag + _COUNT.pack(len(payload)) + payload
-    elif kind in _CONTAINERS:
-        tag, to_items, _ = _CONTAINERS[kind]
-        items = to_items(value)
+    elif kind in CONTAINERS or kind is Reference:
+        tag, items = _REFERENCE, astuple(value) if kind is Reference else ()
+        if kind is not Reference:
+            tag, to_items, _ = CONTAINERS[kind]
+            items = to_items(value)
         out += tag + _COUNT.pack(len(items))
         for item in items:
-            _write(out, item, depth + 1)
-    elif value is None or kind is bool:
-        out += _SINGLES[value]
+            _write(out, item, depth + 1, refer)
     else:
-        _write(out, _to_builtin(value), depth)
+        out += _SINGLES[value]
+
+
+def _carried(value: Any, kind: type, refer: Refer) -> object:
+    """Return what is written of a value: itself, the builtin value that it holds, or a reference to it."""
+    if kind in {datetime, time}:
+        plain = value if is_carried_time(value) else None
+    elif kind is type:
+        plain = value if is_builtin_class(value) else None
+    else:
+        plain = _to_builtin(value)
+    if plain is None and (plain := refer(value)) is None:
+        raise UnsupportedValueError(f"a class {value.__name__}" if kind is type else f"a value of type {kind.__name__}")
+    return plain
 
 
 def _to_builtin(value: Any) -> object:
-    """Return the builtin value that `value` holds, read with the builtin's own methods, never with overridden ones."""
+    """Return the builtin value that `value` holds, read with the builtin's own methods, never with overridden ones.
+
+    None where it holds none.
+    """
     kind = type(value)
     if kind.__module__ == "numpy" and hasattr(value, "tolist"):
         return value.tolist()
+    fields = getattr(kind, "_fields", None)
+    if issubclass(kind, tuple) and type(fields) is tuple and len(fields) == tuple.__len__(value):
+        return FieldTuple.of(fields, list(tuple.__iter__(value)))
     for base, convert in _BASES:
         if issubclass(kind, base):  # not isinstance, which believes an object's own __class__
             return convert(value)
-    if isinstance(value, _DICT_VIEWS):  # views equal sets in honest programs
-        return set(value)
-    raise UnsupportedValueError(f"a value of type {kind.__name__}")
+    return None
 
 
-_DICT_VIEWS: tuple[type[AbstractSet[Any]], ...] = (type({1: 1}.keys()), type({1: 1}.items()))
 _BASES: tuple[tuple[type, Callable[[Any], object]], ...] = (
     (int, int.__int__),
     (float, float.__float__),
@@ -117,11 +174,12 @@ _BASES: tuple[tuple[type, Callable[[Any], object]], ...] = (
 class _Reader:
     """A position in the bytes and one method per shape of value."""
 
-    __slots__ = ("data", "position")
+    __slots__ = ("data", "position", "resolve")
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, resolve: Resolve | None) -> None:
         self.data = data
         self.position = 0
+        self.resolve = resolve
 
     def value(self, depth: int) -> Any:
         if depth > MAX_DEPTH:
@@ -134,6 +192,8 @@ class _Reader:
             return _SCALAR_DECODERS[tag](self.take(count))
         if tag in _CONTAINER_DECODERS:
             return _CONTAINER_DECODERS[tag](self.items(count, depth))
+        if tag == _REFERENCE and self.resolve is not None:
+            return self.resolve(_decode_reference(self.items(count, depth)))
         raise CodecError(f"unknown tag {tag!r}")
 
     def take(self, count: int) -> bytes:
@@ -150,78 +210,14 @@ class _Reader:
         return [self.value(depth + 1) for _ in range(count)]
 
 
-def _int_bytes(value: int) -> bytes:
-    return value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
+def _decode_reference(items: list[Any]) -> Reference:
+    number, name, module, abilities = items
+    if (type(number), type(name), type(module), type(abilities)) != (int, str, str, frozenset):
+        raise CodecError("a malformed reference")
+    return Reference(number=number, name=name, module=module, abilities=abilities)
 
 
-def _class_bytes(kind: type) -> bytes:
-    name: str = kind.__name__
-    if vars(builtins).get(name) is not kind:
-        raise UnsupportedValueError(f"a class {name}")
-    return name.encode()
-
-
-def _decode_class(data: bytes) -> type:
-    kind = vars(builtins).get(data.decode("ascii"))
-    if type(kind) is not type:
-        raise CodecError("not the name of a builtin class")
-    return kind
-
-
-def _decode_set(items: list[Any]) -> set[Any]:
-    members = set(items)
-    if len(members) != len(items):
-        raise CodecError("a set with equal members")
-    return members
-
-
-def _decode_dict(items: list[Any]) -> dict[Any, Any]:
-    result = dict(zip(items[::2], items[1::2], strict=True))
-    if 2 * len(result) != len(items):
-        raise CodecError("a dict with equal keys")
-    return result
-
-
-def _expect_ints(items: list[Any]) -> list[int]:
-    if any(type(item) is not int for item in items):
-        raise CodecError("an integer was expected")
-    return items
-
-
-def _decode_range(items: list[Any]) -> range:
-    start, stop, step = _expect_ints(items)
-    return range(start, stop, step)
-
-
-def _decode_fraction(items: list[Any]) -> Fraction:
-    numerator, denominator = _expect_ints(items)
-    return Fraction(numerator, denominator)
-
-
-# By type: the tag in the bytes, how a value becomes bytes or items, and how those become the value.
-_SCALARS: dict[type, tuple[bytes, Callable[[Any], bytes], Callable[[bytes], Any]]] = {
-    int: (b"i", _int_bytes, lambda data: int.from_bytes(data, "big", signed=True)),
-    float: (b"f", _FLOAT.pack, lambda data: _FLOAT.unpack(data)[0]),
-    complex: (b"c", lambda value: _COMPLEX.pack(value.real, value.imag), lambda data: complex(*_COMPLEX.unpack(data))),
-    str: (
-        b"s",
-        lambda value: value.encode("utf-8", "surrogatepass"),
-        lambda data: data.decode("utf-8", "surrogatepass"),
-    ),
-    bytes: (b"b", bytes, bytes),
-    bytearray: (b"y", bytes, bytearray),
-    Decimal: (b"m", lambda value: str(value).encode(), lambda data: Decimal(data.decode("ascii"))),
-    type: (b"k", _class_bytes, _decode_class),
-}
-_CONTAINERS: dict[type, tuple[bytes, Callable[[Any], Sequence[object]], Callable[[list[Any]], Any]]] = {
-    list: (b"l", list, list),
-    tuple: (b"t", tuple, tuple),
-    set: (b"S", list, _decode_set),
-    frozenset: (b"Z", list, lambda items: frozenset(_decode_set(items))),
-    dict: (b"d", lambda value: [item for pair in value.items() for item in pair], _decode_dict),
-    range: (b"r", lambda value: (value.start, value.stop, value.step), _decode_range),
-    Fraction: (b"q", lambda value: (value.numerator, value.denominator), _decode_fraction),
-}
+_COPIED = frozenset({*SCALARS, *CONTAINERS, *map(type, _SINGLES), Reference} - {type, datetime, time})
 _SINGLE_DECODERS = {tag: value for value, tag in _SINGLES.items()}
-_SCALAR_DECODERS = {tag: decoder for tag, _, decoder in _SCALARS.values()}
-_CONTAINER_DECODERS = {tag: decoder for tag, _, decoder in _CONTAINERS.values()}
+_SCALAR_DECODERS = {tag: decoder for tag, _, decoder in SCALARS.values()}
+_CONTAINER_DECODERS = {tag: decoder for tag, _, decoder in CONTAINERS.values()}

@@ -123,5 +123,5 @@ def _describe_assertion(error: AssertionError, test: str, last_result: object) -
 def _repr(value: object) -> str:
     try:
         return _one_line(reprlib.repr(value))
-    except ValueError:  # an integer with more digits than Python prints
-        return f"a huge {type(value).__name__}"
+    except (ValueError, StoppedError):  # an integer with more digits than Python prints, a program that is gone
+        return f"a {type(value).__name__}"

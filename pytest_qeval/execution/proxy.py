@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import builtins
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from pytest_qeval.execution.channel import Channel
-from pytest_qeval.execution.codec import CodecError, UnsupportedValueError
+from pytest_qeval.execution.codec import CodecError, Reference
+from pytest_qeval.execution.remote import refer, resolver
 
 LOST = "lost"
 """Status of a solver that is gone; the worker, its parent, knows how it ended."""
@@ -36,6 +39,7 @@ class SolverProxy:
     def __init__(self, channel: Channel) -> None:
         """Use `channel`."""
         self.channel = channel
+        channel.refer, channel.resolve = refer, resolver(self)
         self.verdict: tuple[str, str] | None = None
         """Status and detail, set as soon as success is impossible; a test that swallows exceptions cannot undo it."""
         self.last_result: object = NOTHING
@@ -58,23 +62,52 @@ class SolverProxy:
         """Return a function that calls the program's function of this name."""
 
         def candidate(*args: object, **kwargs: object) -> object:
-            return self._call(name, args, kwargs)
+            self.last_result = result = self._exchange(args, kwargs, "call", name)
+            return result
 
         candidate.__name__ = candidate.__qualname__ = name
         return candidate
 
-    def _call(self, name: str, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+    def ask(self, reference: Reference, operation: str, *args: object, **kwargs: object) -> Any:
+        """Return the result of an operation on an object of the program; see `objects.ask`."""
+        return self._exchange(args, kwargs, "ask", Reference(number=reference.number), operation)
+
+    def next_items(self, reference: Reference, count: int) -> Sequence[Callable[[object], object]]:
+        """Return what gives each of the next items of an iterator, or raises, when it is given the item before."""
+        match self._request("next", Reference(number=reference.number), count):
+            case ("items", list(items), None | () | ("raised", [str(), *_], str()) as end) if items or end is not None:
+                steps: list[Callable[[object], object]] = []
+                for item in items:
+                    match item:
+                        case (bool(same), value):
+                            steps.append(partial(_same_item if same else _new_item, value))
+                        case _:
+                            raise self._stopped("tampered", "sent a reply that fits no request")
+                return steps if end is None else [*steps, partial(self._end_of_items, end)]
+        raise self._stopped("tampered", "sent a reply that fits no request")
+
+    def _end_of_items(self, end: tuple[Any, ...], _last: object) -> object:
+        raise self._exception(*end[1:]) if end else StopIteration
+
+    def refuse(self, what: str) -> BaseException:
+        """End the test, since the program must not be asked what the test wants to know."""
+        return self._stopped("unsupported", f"the test {what}, which only the program itself could do")
+
+    def _exchange(self, args: tuple[object, ...], kwargs: dict[str, object], *request: object) -> object:
+        """Have the program do something with arguments; return its result, or raise what it raised."""
         passed = [*args, *kwargs.values()]
-        match self._request("call", name, args, kwargs):
+        match self._request(*request, args, kwargs):
             case ("returned", value, dict(changed)):
                 self._update(passed, changed)
-                self.last_result = value
                 return value
+            case ("same", int(at), dict(changed)) if 0 <= at < len(passed):
+                self._update(passed, changed)
+                return passed[at]
             case ("raised", [str(), *_] as names, str(message), dict(changed)):
                 self._update(passed, changed)
                 raise self._exception(names, message)
             case ("unsupported", str(detail)):
-                raise self._stopped("failed", detail)
+                raise self._stopped("unsupported", detail)
         raise self._stopped("tampered", "sent a reply that fits no request")
 
     def _request(self, *values: object) -> tuple[Any, ...]:
@@ -85,10 +118,8 @@ class SolverProxy:
                 self.channel.receive()
                 raise self._stopped("tampered", "sent a reply without a request")
             token = os.urandom(_TOKEN_BYTES)
-            self.channel.send(token, *values)
+            self._send(token, *values)
             echo, *reply = self.channel.receive()
-        except UnsupportedValueError as error:
-            raise TypeError(f"the test passes {error}, which cannot be sent to the program") from None
         except CodecError as error:
             raise self._stopped("tampered", f"wrote to its judge's channel: {error}") from None
         except (EOFError, OSError):
@@ -96,6 +127,12 @@ class SolverProxy:
         if echo != token:
             raise self._stopped("tampered", "replied before the request")
         return tuple(reply)
+
+    def _send(self, *values: object) -> None:
+        try:
+            self.channel.send(*values)
+        except CodecError as error:
+            raise self._stopped("unsupported", f"the test passes {error}, which cannot be sent") from None
 
     def _update(self, passed: Sequence[object], changed: dict[Any, Any]) -> None:
         for index, value in changed.items():
@@ -135,6 +172,9 @@ def _update_in_place(old: object, new: object) -> None:
         merged = {key: _merged(old[key], now) if key in old else now for key, now in new.items()}
         old.clear()
         old.update(merged)
+    elif isinstance(old, deque) and isinstance(new, deque):
+        old.clear()
+        old.extend(new)
     elif isinstance(old, set) and isinstance(new, set):
         old.clear()
         old.update(new)
@@ -147,6 +187,16 @@ def _merged(old: object, new: object) -> object:
         _update_in_place(old, new)
         return new if isinstance(old, tuple) else old
     return new
+
+
+def _new_item(value: object, _last: object) -> object:
+    return value
+
+
+def _same_item(value: object, last: object) -> object:
+    """Return the item before, which the program has changed."""
+    _update_in_place(last, value)
+    return last
 
 
 def _ignore_arguments(*args: object) -> None:

@@ -1,4 +1,4 @@
-"""The untrusted side of one program: execute its code, then reply to the judge's calls with plain values.
+"""The untrusted side of one program: execute its code, then reply to the judge's requests.
 
 The process is forked from the worker before the program arrives. It never holds the test, the nonce, or any descriptor
 except its channel to the judge. The judge treats everything it sends as an untrusted reply.
@@ -9,26 +9,37 @@ from __future__ import annotations
 import os
 import sys
 import types
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, NoReturn
 
 from pytest_qeval.execution.channel import Channel
-from pytest_qeval.execution.codec import CodecError, UnsupportedValueError, encode
+from pytest_qeval.execution.codec import MAX_BYTES, CodecError, encode
 from pytest_qeval.execution.limits import lift_memory_limit, limit_cpu_time
+from pytest_qeval.execution.objects import ObjectTable, ask, look_ahead
 
 _MODULE_NAME = "solution"  # the module that the program's code runs as: dataclasses and pickle find its classes there
+_MUTABLE = (list, dict, set, bytearray, deque)
 
 
 def serve(channel: Channel) -> NoReturn:
     """Reply to requests until the judge closes the channel."""
     namespace: dict[str, Any] = {}
+    objects = ObjectTable()
+    channel.refer, channel.resolve = objects.refer, objects.find
     try:
         while True:
-            token, kind, *arguments = channel.receive()
-            if kind == "load":
-                namespace, reply = _load(*arguments)
-            else:
-                reply = _call(namespace, *arguments)
+            token, kind, *request = channel.receive()
+            match kind:
+                case "load":
+                    namespace, reply = _load(*request)
+                case "call":
+                    reply = _reply(partial(_call, namespace), request, objects)
+                case "ask":
+                    reply = _reply(ask, request, objects)
+                case _:
+                    reply = _next(*request, objects)
             channel.send(token, *reply)
     except EOFError:
         os._exit(0)
@@ -54,30 +65,51 @@ def _load(code: str, entry_point: str, timeout_s: float) -> tuple[dict[str, Any]
     return namespace, ("loaded",)
 
 
-def _call(namespace: dict[str, Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[object, ...]:
-    before = [_encoded(value) for value in (*args, *kwargs.values())]
+def _call(namespace: Mapping[str, Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+    return namespace[name](*args, **kwargs)
+
+
+def _reply(action: Callable[..., object], request: list[Any], objects: ObjectTable) -> tuple[object, ...]:
+    """Run an action, and return the reply: its result, and which of the arguments it changed.
+
+    A result that is an argument is named as such, so that it is the same object for the test. One that is too large to
+    be copied is referred to.
+    """
+    passed = [*request[-2], *request[-1].values()]
+    before = [objects.encoded(value) for value in passed]
     result: list[object] = []
-    failure = _attempt(lambda: result.append(namespace[name](*args, **kwargs)))
-    after = enumerate((*args, *kwargs.values()))
-    changed = {index: value for index, value in after if _encoded(value) != before[index]}
-    reply = ("returned", result[0], changed) if failure is None else (*failure, changed)
+    failure = _attempt(lambda: result.append(action(*request)))
+    changed = {at: value for at, value in enumerate(passed) if objects.encoded(value) != before[at]}
+    if failure is not None:
+        return _sendable(objects, (*failure, changed))
+    at = next((at for at, value in enumerate(passed) if value is result[0] and type(value) in _MUTABLE), None)
+    if at is not None:
+        return _sendable(objects, ("same", at, changed))
+    return _sendable(objects, ("returned", result[0], changed), large=result[0])
+
+
+def _sendable(objects: ObjectTable, reply: tuple[object, ...], large: object = None) -> tuple[object, ...]:
+    """Return a reply that can be encoded: this one, or one that refers to the `large` result."""
     try:
-        encode(reply)
-    except UnsupportedValueError as error:
-        return ("unsupported", f"returned {error}, which cannot be compared with the expected value")
+        encode(reply, objects.refer)
     except CodecError as error:
-        return ("unsupported", f"returned {error}")
+        if large is None:
+            return ("unsupported", f"the program returned {error}")
+        return _sendable(objects, (reply[0], objects.refer(large), reply[-1]))
     except MemoryError as error:
-        return _raised(error)
+        return (*_raised(error), {})
     return reply
 
 
-def _encoded(value: object) -> bytes | None:
-    """Return the bytes of an argument, None where the program made it something that cannot be sent."""
-    try:
-        return encode(value)
-    except CodecError:
-        return None
+def _next(iterator: Iterator[object], count: int, objects: ObjectTable) -> tuple[object, ...]:
+    """Return the next items of an iterator; those that are too large together are referred to."""
+    items, end = look_ahead(iterator, count, _raised)
+    room, sent = MAX_BYTES // 2, []
+    for same, item in items:
+        encoded = objects.encoded(item)
+        room -= MAX_BYTES if encoded is None else len(encoded)
+        sent.append((same, item if room > 0 else objects.refer(item)))
+    return ("items", sent, end)
 
 
 def _attempt(action: Callable[[], object]) -> tuple[object, ...] | None:

@@ -43,6 +43,7 @@ def _compare(settings: ComparisonSettings) -> int:
         roles=joint.roles,
         gates=settings.gates,
         require_proof=settings.require_proof,
+        allow_missing=settings.allow_missing,
     )
     settings.output.mkdir(parents=True, exist_ok=True)
     write_report(settings.output, verdict.summary, verdict.gates)

@@ -66,7 +66,7 @@ class Controller:
         terminal: TerminalReporter | None = config.pluginmanager.getplugin("terminalreporter")
         if terminal and config.option.verbose >= 0:
             executed = (case for case in cases if not context.benchmarks.is_scored(case.benchmark))
-            for line in self.session.preview(executed):
+            for line in (*context.notes(cases), *self.session.preview(executed)):
                 terminal.write_line(f"qeval: {line}")
 
     @pytest.hookimpl(tryfirst=True)

@@ -113,6 +113,8 @@ class _SampleLine:
     execution: Execution
     extracted: str | None = None
     """Written only where the program does not hold the whole completion."""
+    is_program: bool = False
+    """Written only where it is so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +204,8 @@ def _record_row(record: Record) -> Json:
 
 def _sample_row(sample: Sample) -> Json:
     row: Json = {**asdict(sample.completion), "program_sha256": sample.program_sha256}
+    if not row["is_program"]:
+        del row["is_program"]
     row |= {"completion": row.pop("text"), "execution": asdict(sample.execution)}
     return row if sample.extracted is None else {**row, "extracted": sample.extracted}
 
@@ -213,6 +217,7 @@ def _sample(line: _SampleLine) -> Sample:
         finish_reason=line.finish_reason,
         ttft_s=line.ttft_s,
         duration_s=line.duration_s,
+        is_program=line.is_program,
     )
     return Sample(
         completion=completion,

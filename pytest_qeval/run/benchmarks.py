@@ -16,9 +16,9 @@ from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import BenchmarkFacts
 from pytest_qeval.plan import cases_of
 from pytest_qeval.records.messages import Message
-from pytest_qeval.schema import Case, PromptStyle
+from pytest_qeval.schema import Case, Completion, PromptStyle
 
-Samples = Mapping[str, Sequence[str]]
+Samples = Mapping[str, Sequence[Completion]]
 """Recorded completions by task id."""
 
 
@@ -102,12 +102,12 @@ class BenchmarkLoader:
             UsageError: when there are none, such as for samples of another benchmark.
         """
         benchmark, samples = self.find(name), self._samples()
-        cases = cases_of(benchmark, limit=self._settings.limit, tasks=samples)
-        if not cases:
-            wanted, found = next(iter(benchmark.problems), "none"), next(iter(samples or ()), "none")
+        cases = cases_of(benchmark, limit=self._settings.limit)
+        if samples is not None and not any(case.label in samples for case in cases):
             raise UsageError(
-                f"{self._settings.completions} holds no completion of a {name} problem: its task ids are such as "
-                f"{found}, and {wanted} is one of the benchmark's. Name the suite of these problems with --qeval-suite."
+                f"{self._settings.completions} holds no completion of a {name} problem of this run: its task ids are "
+                f"such as {next(iter(samples))}, and {cases[0].label} is one of the benchmark's. Name the suite of "
+                "these problems with --qeval-suite, or a test file of your own."
             )
         if self._settings.until_decided:  # the first problems alone may be the easy ones
             return tuple(Random(self._settings.generation.seed).sample(cases, len(cases)))  # noqa: S311 - no secret

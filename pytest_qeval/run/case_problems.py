@@ -21,7 +21,7 @@ from pytest_qeval.perturb.perturbed_problems import (
 )
 from pytest_qeval.perturb.prompt_diff import prompt_diff
 from pytest_qeval.records.messages import Message
-from pytest_qeval.schema import Case, Execution, Problem, Program
+from pytest_qeval.schema import Case, Completion, Execution, Problem, Program
 
 _SCREENED_PROBLEMS = 40
 """Problems of the set `screen`, taken evenly from the whole benchmark unless `--qeval-limit` says otherwise."""
@@ -37,7 +37,7 @@ class CaseProblems:
         settings: RunSettings,
         *,
         benchmark: Callable[[str], Benchmark],
-        samples: Callable[[], Mapping[str, Sequence[str]] | None] = lambda: None,
+        samples: Callable[[], Mapping[str, Sequence[Completion]] | None] = lambda: None,
         execute: Callable[[Program], Future[Execution]],
         post: Callable[[Message], None],
         own: Callable[[], Iterable[object]] = tuple,
@@ -71,7 +71,10 @@ class CaseProblems:
             UsageError: for a benchmark whose prompts cannot be perturbed, or samples of nominal problems only.
         """
         known = self._samples()
-        cases = [case for case in self._perturbed_problems(name).problems if known is None or case.label in known]
+        cases = list(self._perturbed_problems(name).problems)
+        if known is not None:  # a problem may lack a completion that others have, which is then missing
+            applied = {(case.perturbation, case.seed) for case in cases if case.perturbation and case.label in known}
+            cases = [case for case in cases if case.label in known or (case.perturbation, case.seed) in applied]
         if all(case.perturbation in {None, HALF} for case in cases):
             raise self._no_completion(name)
         return tuple(cases)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 
@@ -102,6 +102,11 @@ class RunContext:
         """The sandboxes, started on first use."""
         sandboxes = self._open.enter_context(self._sandboxes(self.settings.execution))
         return PacedPool(sandboxes, timeout_s=self.settings.execution.timeout_s)
+
+    def notes(self, cases: Sequence[Case]) -> Iterator[str]:
+        """Yield what a user has to know about the samples file; see `Replays.notes`."""
+        found = [self.benchmarks.find(name) for name in dict.fromkeys(case.benchmark for case in cases)]
+        return self._replays.notes(cases, {label for one in found for label in (*one.problems, *one.excluded)})
 
     def _labelled(self, benchmark: str, label: str) -> Problem:
         return self.problems.labelled(benchmark, label)

@@ -8,7 +8,7 @@ from math import ceil
 
 from pytest_qeval.engines.base import ModelEngine
 from pytest_qeval.engines.replay import ReplayEngine
-from pytest_qeval.errors import InvalidProblemError
+from pytest_qeval.errors import InvalidProblemError, MissingCompletionError
 from pytest_qeval.evaluator import Evaluator
 from pytest_qeval.facts import EnergyFacts, GenerationFacts
 from pytest_qeval.measure.energy import EnergyMeter
@@ -108,8 +108,12 @@ class RecipeRun:
 
         Raises:
             InvalidProblemError: for a perturbed case whose own solution does not pass.
+            MissingCompletionError: for a case that the samples file does not answer.
         """
         engine, evaluator = self._load()
+        if not evaluator.has_samples(case):
+            fault = self._problems.fault_of(case)
+            raise InvalidProblemError(fault) if fault else MissingCompletionError("the samples file has no completion")
         if self._early_stop.applies_to(self.recipe):
             evaluator.submit(self._portion(case))
         self._switch_meter(engine)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from pytest_qeval.benchmarks.selftest import make_completion
 from pytest_qeval.config.run_settings import RunSettings
-from pytest_qeval.engines.replay import FindCompletions, read_samples
-from pytest_qeval.schema import Problem
+from pytest_qeval.engines.replay import FindCompletions
+from pytest_qeval.schema import Case, Completion, Problem
 
 
 class Replays:
-    """Finds recorded completions; the samples file is read once, on first use."""
+    """Finds recorded completions, and says what the samples file lacks and what is left out of it."""
 
     def __init__(self, settings: RunSettings, *, problem: Callable[[str, str], Problem]) -> None:
-        """Read nothing yet.
+        """Take the samples.
 
         Args:
             settings: Of the run.
@@ -22,21 +22,47 @@ class Replays:
         """
         self._settings = settings
         self._problem = problem
-        self._samples: Mapping[str, Sequence[str]] | None = None
 
-    def samples(self) -> Mapping[str, Sequence[str]] | None:
-        """Return the samples file by task id; None where there is none.
-
-        Raises:
-            DataError: when the file cannot be read.
-        """
-        if self._samples is None and self._settings.completions:
-            self._samples = read_samples(self._settings.completions)
-        return self._samples
+    def samples(self) -> Mapping[str, Sequence[Completion]] | None:
+        """Return the samples file by task id; None where there is none."""
+        return self._settings.samples
 
     def completions(self, recipe: str) -> FindCompletions | None:
         """Return what finds a recipe's completions by benchmark and label; None where a model generates them."""
         if self._settings.selftest:
-            return lambda benchmark, label: (make_completion(recipe, self._problem(benchmark, label)),)
+            return lambda benchmark, label: (_recorded(make_completion(recipe, self._problem(benchmark, label))),)
         samples = self.samples()
         return None if samples is None else lambda _, task_id: samples.get(task_id, ())
+
+    def notes(self, cases: Sequence[Case], known: Collection[str]) -> Iterator[str]:
+        """Yield what a user has to know about a samples file before it is evaluated.
+
+        Args:
+            cases: The planned ones.
+            known: All task ids of their benchmarks.
+        """
+        samples, file = self.samples(), self._settings.completions
+        if samples is None or file is None:
+            return
+        accepted = (
+            "they are left out"
+            if self._settings.allow_missing
+            else ("the others are missing, which breaks gates on them (--qeval-allow-missing accepts it)")
+        )
+        for benchmark in dict.fromkeys(case.benchmark for case in cases):
+            labels = [case.label for case in cases if case.benchmark == benchmark]
+            answered = sum(label in samples for label in labels)
+            if answered < len(labels):
+                yield f"{file.name} answers {answered} of {len(labels)} problems of {benchmark}: {accepted}"
+        if strange := [label for label in samples if label not in known and label.rsplit("-", 2)[0] not in known]:
+            yield (
+                f"{file.name} has {len(strange)} task ids that no benchmark of this run has, such as {strange[0]}: "
+                "their completions are not evaluated"
+            )
+        sizes = {len(samples[case.label]) for case in cases if case.label in samples}
+        if len(sizes) > 1:
+            yield f"{file.name} has {min(sizes)} to {max(sizes)} completions of a problem: each problem counts once"
+
+
+def _recorded(text: str) -> Completion:
+    return Completion(text=text, n_tokens=None, finish_reason="replay")

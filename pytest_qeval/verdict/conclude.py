@@ -37,6 +37,7 @@ def conclude(
     roles: Roles,
     gates: Sequence[Gate],
     require_proof: bool,
+    allow_missing: bool = False,
 ) -> Verdict:
     """Summarize a run, and judge its gates."""
     summary = summarize(
@@ -63,7 +64,9 @@ def conclude(
     )
     return Verdict(
         summary=summary,
-        gates=judge(gates, summary, require_proof=require_proof, decided=collected.decisions),
+        gates=judge(
+            gates, summary, require_proof=require_proof, allow_missing=allow_missing, decided=collected.decisions
+        ),
     )
 
 

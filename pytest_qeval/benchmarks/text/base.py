@@ -47,13 +47,15 @@ class TextBenchmark(Benchmark):
             return ()
         return (*_QUOTES, "\n\n") if style == "chat" else _QUOTES
 
-    def program(self, problem: Problem, completion: str, style: PromptStyle = "completion") -> Program:
+    def program(
+        self, problem: Problem, completion: str, style: PromptStyle = "completion", *, whole: bool = False
+    ) -> Program:
         """Refuse, since a description is no program.
 
         Raises:
             TypeError: always; use `score`.
         """
-        del completion, style
+        del completion, style, whole
         raise TypeError(f"completions of {problem.task_id} are descriptions, which cannot be executed")
 
     def is_empty(self, completion: str) -> bool:

@@ -31,6 +31,7 @@ def judge(
     summary: Summary,
     *,
     require_proof: bool,
+    allow_missing: bool = False,
     decided: _Decided = _NONE_DECIDED,
 ) -> tuple[GateResult, ...]:
     """Judge every gate for every candidate (and every benchmark) that it is about.
@@ -41,6 +42,7 @@ def judge(
         gates: All gates.
         summary: What was observed.
         require_proof: Whether gates that do not set it themselves have to be proven by the interval.
+        allow_missing: Whether gates are judged by the cases that are there.
         decided: Gates that were decided before the last case, by expression, recipe and benchmark.
     """
     subjects = dict.fromkeys(
@@ -50,7 +52,15 @@ def judge(
         for benchmark in _benchmarks(gate, summary)
     )
     return tuple(
-        _judge(gate, summary, recipe, benchmark, require_proof=require_proof, decided=decided)
+        _judge(
+            gate,
+            summary,
+            recipe,
+            benchmark,
+            require_proof=require_proof,
+            allow_missing=allow_missing,
+            decided=decided,
+        )
         for gate, recipe, benchmark in subjects
     )
 
@@ -80,6 +90,7 @@ def _judge(
     benchmark: str | None,
     *,
     require_proof: bool,
+    allow_missing: bool,
     decided: _Decided,
 ) -> GateResult:
     observed = observe(gate, summary, recipe, benchmark)
@@ -88,7 +99,7 @@ def _judge(
     if decision:
         outcome, evidence, reason = decision.outcome, decision.evidence, decision.reason
     else:
-        outcome, evidence, reason = _compare(gate, observed, missing)
+        outcome, evidence, reason = _compare(gate, observed, missing, allow_missing=allow_missing)
     if gate.needs_proof(default=require_proof) and outcome == "pass" and evidence != "not worse":
         outcome, reason = "fail", f"{reason} holds, but the interval does not prove it"
     if gate.reason and outcome == "fail":
@@ -105,15 +116,15 @@ def _judge(
     )
 
 
-def _compare(gate: Gate, observed: Quantity, missing: int) -> _Judgement:
+def _compare(gate: Gate, observed: Quantity, missing: int, *, allow_missing: bool) -> _Judgement:
     if isinstance(observed, Undefined):
         return _Judgement("fail", "unproven", observed.reason)
     evidence, value = _evidence(gate, observed), f"observed {_format(gate, observed.value)}"
-    if missing:
-        return _Judgement("fail", evidence, f"{missing} cases are missing")
+    if missing and not allow_missing:
+        return _Judgement("fail", evidence, f"{missing} cases are missing (--qeval-allow-missing judges the others)")
     if not gate.holds(observed.value):
         return _Judgement("fail", evidence, f"{value}, required {gate.comparator} {_format(gate, gate.threshold)}")
-    return _Judgement("pass", evidence, value)
+    return _Judgement("pass", evidence, f"{value}, {missing} cases missing" if missing else value)
 
 
 def _missing(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) -> Iterator[int]:

@@ -3,8 +3,12 @@ from pathlib import Path
 import pytest
 
 from pytest_qeval.engines.base import Request
-from pytest_qeval.engines.replay import ReplayEngine, read_samples
-from pytest_qeval.errors import DataError, EngineError
+from pytest_qeval.engines.replay import ReplayEngine
+from pytest_qeval.engines.samples_file import read_samples
+from pytest_qeval.errors import EngineError
+from pytest_qeval.schema import Completion
+
+X = Completion(text="x", n_tokens=None, finish_reason="replay")
 
 
 def test_completions_come_back_unchanged_and_in_order(tmp_path: Path) -> None:
@@ -28,31 +32,14 @@ def test_completions_come_back_unchanged_and_in_order(tmp_path: Path) -> None:
 def test_too_few_samples_are_refused_at_once() -> None:
     """When the request is submitted, not when its turn comes."""
     with pytest.raises(EngineError, match="has 1 completions of a, 2 are needed"):
-        ReplayEngine(lambda *_: ["x"]).submit([Request(key="a", prompt="", task_id="a", n_samples=2)])
+        ReplayEngine(lambda *_: [X]).submit([Request(key="a", prompt="", task_id="a", n_samples=2)])
 
 
 def test_closing_drops_the_queue() -> None:
     """After `close` no completion is returned, and closing twice is fine."""
-    engine = ReplayEngine(lambda *_: ["x"])
+    engine = ReplayEngine(lambda *_: [X])
     engine.submit([Request(key="a", prompt="", task_id="a")])
     engine.close()
     engine.close()
 
     assert engine.step() == ()
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("", "has no samples"),
-        ('{"task_id": "a"}\n', "line 1: expected the text fields task_id and completion"),
-        ('{"task_id": "a", "completion": ""}\n{"task_id": 1, "completion": ""}\n', "line 2: expected the text fields"),
-    ],
-    ids=["empty", "no completion", "a number for an id"],
-)
-def test_a_malformed_samples_file_is_refused(tmp_path: Path, content: str, message: str) -> None:
-    """With the file and the line."""
-    path = tmp_path / "samples.jsonl"
-    path.write_text(content)
-    with pytest.raises(DataError, match=f"samples.jsonl.*{message}"):
-        read_samples(path)
