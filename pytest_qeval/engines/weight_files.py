@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pytest_qeval.errors import MissingPackageError, ModelSourceError
 
-_INDEX = "model.safetensors.index.json"
+_WEIGHTS = ("model.safetensors", "qeval.safetensors")
+"""Weights in one file; the second of an export that other programs would read wrongly."""
+_INDEX = f"{_WEIGHTS[0]}.index.json"
+_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,48 +26,91 @@ class StoredTensors:
     stored_bytes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorHeader:
+    """A tensor of a safetensors file, without its values."""
+
+    dtype: str
+    """As safetensors writes it: `BF16`, `F8_E4M3`."""
+    shape: tuple[int, ...]
+    stored_bytes: int
+
+
 def safetensors_tensors(directory: Path) -> StoredTensors:
-    """Sum up all tensors of a model directory.
+    """Sum up all tensors of a model directory; see `safetensors_headers`."""
+    headers = safetensors_headers(directory).values()
+    elements = sum(math.prod(header.shape) for header in headers)
+    return StoredTensors(elements=elements, stored_bytes=sum(header.stored_bytes for header in headers))
+
+
+def safetensors_headers(directory: Path) -> Mapping[str, TensorHeader]:
+    """Read the names, types and shapes of all tensors of a model directory.
 
     Raises:
         ModelSourceError: naming the first file that is missing or not whole.
         MissingPackageError: without the package safetensors.
     """
-    elements = stored_bytes = 0
-    for file in _list_files(directory):
-        with _open_safetensors(file) as tensors:
-            elements += sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
+    headers = {}
+    for file in safetensors_files(directory):
+        _check_safetensors(file)
         with file.open("rb") as stream:
-            header_bytes = int.from_bytes(stream.read(8), "little")
-        stored_bytes += file.stat().st_size - 8 - header_bytes
-    return StoredTensors(elements=elements, stored_bytes=stored_bytes)
+            entries = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+        for name, entry in entries.items():
+            if name != "__metadata__":
+                start, end = entry["data_offsets"]
+                headers[name] = TensorHeader(
+                    dtype=entry["dtype"], shape=tuple(entry["shape"]), stored_bytes=end - start
+                )
+    return headers
 
 
-@contextmanager
-def _open_safetensors(file: Path) -> Iterator[Any]:
+def check_pointer(file: Path) -> None:
+    """Refuse a file that git-lfs has left as a pointer to its content.
+
+    Raises:
+        ModelSourceError: naming the file.
+    """
+    with file.open("rb") as stream:
+        if stream.read(len(_POINTER)) == _POINTER:
+            raise ModelSourceError(
+                f"{file} is a pointer of git-lfs, not the file itself: run `git lfs pull` in {file.parent}, or fetch "
+                "the model again."
+            )
+
+
+def _check_safetensors(file: Path) -> None:
+    check_pointer(file)
     try:
         from safetensors import SafetensorError, safe_open  # noqa: PLC0415 # an extra
     except ModuleNotFoundError as error:
         raise MissingPackageError("safetensors", extra="transformers", purpose="reading weights") from error
     try:
-        with safe_open(file, framework="numpy") as tensors:
-            yield tensors
+        with safe_open(file, framework="numpy"):
+            pass
     except SafetensorError as error:
         reason = str(error).removeprefix("Error while deserializing header: ")
         raise ModelSourceError(f"{file} is not a whole safetensors file ({reason}): fetch it again.") from error
 
 
-def _list_files(directory: Path) -> list[Path]:
-    """List the safetensors files of a model directory: those that its index names, or all."""
+def safetensors_files(directory: Path) -> list[Path]:
+    """List the files that transformers loads from a model directory: one, or those that the index names.
+
+    Others beside them are left alone, such as weights in another layout or an adapter's.
+
+    Raises:
+        ModelSourceError: when there are none.
+    """
+    own = next((directory / name for name in _WEIGHTS if (directory / name).is_file()), None)
     index = directory / _INDEX
-    if index.is_file():
+    if own is None and index.is_file():
         return _indexed_files(index)
-    files = sorted(directory.glob("*.safetensors"))
-    if not files:
+    if own is None:
+        others = sorted(file.name for file in directory.glob("*.safetensors"))
+        found = f"weights under another name ({others[0]})" if others else "no weights"
         raise ModelSourceError(
-            f"{directory} has a config.json but no weights: expected model.safetensors, or shards with {_INDEX}."
+            f"{directory} has a config.json but {found}: expected {_WEIGHTS[0]}, or shards with {_INDEX}."
         )
-    return files
+    return [own]
 
 
 def _indexed_files(index: Path) -> list[Path]:
@@ -88,6 +133,7 @@ def check_gguf(file: Path) -> None:
     Raises:
         ModelSourceError: with the file's first bytes.
     """
+    check_pointer(file)
     with file.open("rb") as stream:
         start = stream.read(4)
     if start != b"GGUF":

@@ -19,7 +19,7 @@ from pytest_qeval.quantize.kernels.linear import Int8Linear
 from pytest_qeval.quantize.kernels.simulated import SimulatedLinear
 from pytest_qeval.quantize.kernels.weight_only import WeightOnlyLinear, weight_only_kernel
 from pytest_qeval.quantize.kernels.weights import QuantizedWeight, packed_bytes, quantize_weight
-from pytest_qeval.quantize.layers import AnyLinear, LayerPlan, plan_layers, record_kept, weight_of
+from pytest_qeval.quantize.layers import AnyLinear, LayerPlan, embedding_parameters, plan_layers, record_kept, weight_of
 from pytest_qeval.quantize.memory_mapped import MappedFiles
 from pytest_qeval.quantize.quantization import ExecutionKind, LayerRecord, Quantization, Quantizer
 from pytest_qeval.quantize.recipe import LayerRule, Recipe, WeightScheme
@@ -73,6 +73,7 @@ def quantize_(
     """
     start = time.perf_counter()
     parameters = sum(parameter.numel() for parameter in model.parameters())
+    embeddings = embedding_parameters(model)
     records: Sequence[LayerRecord] = ()
     if recipe.quantizer:
         quantizer: Quantizer = registry.load("quantizers", recipe.quantizer)
@@ -81,7 +82,12 @@ def quantize_(
         prefix = f"{within}." if within else ""
         plans = [plan for plan in plan_layers(model, recipe) if f"{plan.name}.".startswith(prefix)]
         records = _quantize_layers(model, plans, ranges, rounding or _round)
-    return Quantization(layers=tuple(records), parameters=parameters, duration_s=time.perf_counter() - start)
+    return Quantization(
+        layers=tuple(records),
+        parameters=parameters,
+        embeddings=embeddings,
+        duration_s=time.perf_counter() - start,
+    )
 
 
 def _quantize_layers(

@@ -116,6 +116,12 @@ def matches(layer: LayerPlan, pattern: str) -> bool:
     return any(fnmatchcase(name, pattern) for name in leaves.union(layer.names))
 
 
+def embedding_parameters(model: nn.Module) -> int:
+    """Count the parameters of all embeddings, shared ones once; an output layer tied to one is among them."""
+    weights = {id(module.weight): module.weight for module in model.modules() if isinstance(module, nn.Embedding)}
+    return sum(weight.numel() for weight in weights.values())
+
+
 def _shared_weights(model: nn.Module) -> set[int]:
     """Return the ids of all parameters that belong to modules that are not linear layers."""
     others = (module for module in model.modules() if type(module) not in _LINEAR_TYPES)
