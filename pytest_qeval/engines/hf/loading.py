@@ -29,6 +29,7 @@ from pytest_qeval.quantize.checkpoints.prequantized import describe_gguf, descri
 from pytest_qeval.quantize.checkpoints.reader import ExportedCheckpoint
 from pytest_qeval.quantize.checkpoints.unpacked import describe_unpacked
 from pytest_qeval.quantize.corpus import CalibrationTexts
+from pytest_qeval.quantize.experts import unpack_experts_
 from pytest_qeval.quantize.quantization import Quantization
 from pytest_qeval.quantize.recipe import Dtype, Recipe
 
@@ -90,6 +91,8 @@ def load(
     language_model = load_language_model(source, recipe.dtype, device=device, threads=threads, exported=exported)
     load_s = time.perf_counter() - started
     model = language_model.model
+    if recipe.quantizes:
+        unpack_experts_(model)
     language_model = replace(
         language_model, fallback_reason=find_fallback_reason(model, language_model.encoder_decoder)
     )

@@ -14,7 +14,7 @@ from torch import nn
 from pytest_qeval.errors import MissingPackageError
 from pytest_qeval.quantize.backends.bitsandbytes import hidden_bytes
 from pytest_qeval.quantize.backends.torchao import bits_of, parts_of
-from pytest_qeval.quantize.layers import embedding_parameters
+from pytest_qeval.quantize.layers import embedding_parameters, record_others
 from pytest_qeval.quantize.quantization import ExecutionKind, LayerRecord, Quantization
 
 _GGUF_FLOATS = {"F32", "F16", "BF16", "F64"}
@@ -37,7 +37,12 @@ def describe_prequantized(model: nn.Module, method: str, config: Mapping[str, An
     others = (module.parameters(recurse=False) for module in model.modules() if not _is_linear(module))
     parameters = sum(p.numel() for group in others for p in group if id(p) not in weights)
     parameters += sum(record.shape[0] * record.shape[1] for record in records)
-    return Quantization(layers=records, parameters=parameters, embeddings=embedding_parameters(model), duration_s=0.0)
+    return Quantization(
+        layers=(*records, *record_others(model, records)),
+        parameters=parameters,
+        embeddings=embedding_parameters(model),
+        duration_s=0.0,
+    )
 
 
 def describe_gguf(file: Path, *, itemsize: int = 4) -> Quantization:
