@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pytest_qeval.engines.sources import ModelSource
+from pytest_qeval.engines.weight_files import safetensors_files
 
 _TEXT_SUFFIXES = (".json", ".txt", ".model", ".jinja", ".tiktoken")
 """Files beside the weights that change completions: configuration, tokenizer, chat template."""
@@ -20,7 +21,7 @@ def weights_sha256(source: ModelSource) -> str | None:
     """
     if source.path is None or source.kind == "hub":
         return None
-    files = [source.path] if source.path.is_file() else sorted(source.path.glob("*.safetensors"))
+    files = [source.path] if source.path.is_file() else safetensors_files(source.path)
     return _digest(files[0]) if len(files) == 1 else _digest_all(files)
 
 

@@ -12,12 +12,15 @@ from typing import Any, Literal
 
 from pytest_qeval.demo import MODEL_DIR
 from pytest_qeval.engines.hub import find_on_hub
-from pytest_qeval.engines.weight_files import check_gguf, safetensors_tensors
+from pytest_qeval.engines.weight_files import TensorHeader, check_gguf, check_pointer, safetensors_headers
 from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.quantize.recipe import EXPORT_FILE
 from pytest_qeval.settings import ModelSettings
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
+_ADAPTER = "adapter_config.json"
+_PACKED = ("F8_", "F6_", "F4")
+"""Types of weights that need scales, as safetensors writes them."""
 _PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
@@ -105,9 +108,22 @@ def _check_snapshot(source: ModelSource) -> ModelSource:
         ) from error
 
 
+def quantization_config(directory: Path) -> Mapping[str, Any]:
+    """Return how a model directory says it is quantized; empty for one in floating point."""
+    return _quantization(_read_config(directory))
+
+
+def _quantization(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    text = config.get("text_config")  # of a model for images too
+    places = (config, text if isinstance(text, Mapping) else {})
+    found = (place.get("quantization_config") for place in places)
+    return next((one for one in found if isinstance(one, Mapping)), {})
+
+
 def _stored(config: Mapping[str, Any]) -> str:
-    quantization = config.get("quantization_config")
-    return str(quantization.get("quant_method", "unknown")) if isinstance(quantization, Mapping) else ""
+    found = _quantization(config)
+    old = "bitsandbytes" if found.get("load_in_4bit") or found.get("load_in_8bit") else "unknown"
+    return str(found.get("quant_method", old)) if found else ""
 
 
 def _has_encoder(config: Mapping[str, Any]) -> bool:
@@ -135,12 +151,17 @@ def _check_local(source: ModelSource) -> ModelSource:
     if source.kind == "gguf":
         check_gguf(path)
         return replace(source, stored="gguf")
+    _check_adapter(path)
     config = _read_config(path)
     _check_config(config, str(path))
     _check_format([file.name for file in path.iterdir()], config, str(path))
-    safetensors_tensors(path)  # raises where a file is not whole
+    headers = safetensors_headers(path)  # raises where a file is not whole
     source = _completed(source, config)
-    return replace(source, stored="qeval") if not source.stored and (path / EXPORT_FILE).is_file() else source
+    if not source.stored and (path / EXPORT_FILE).is_file():
+        source = replace(source, stored="qeval")
+    if not source.stored:
+        _check_types(path, headers)
+    return source
 
 
 def _completed(source: ModelSource, config: Mapping[str, Any]) -> ModelSource:
@@ -152,13 +173,38 @@ def _completed(source: ModelSource, config: Mapping[str, Any]) -> ModelSource:
     )
 
 
+def _check_adapter(directory: Path) -> None:
+    """Refuse an adapter, and a model beside one: whether it is applied depends on packages that are installed."""
+    file = directory / _ADAPTER
+    if file.is_file():
+        adapter = _read_json(file)
+        raise ModelSourceError(
+            f"{directory} holds an adapter ({_ADAPTER}: {adapter.get('peft_type', 'unknown')} for "
+            f"{adapter.get('base_model_name_or_path')!r}), and adapters are not applied here. Merge it into its model "
+            "with the package peft (merge_and_unload) and name the result, or move the adapter's files away."
+        )
+
+
+def _check_types(directory: Path, headers: Mapping[str, TensorHeader]) -> None:
+    """Refuse weights of 8 bits or fewer without a word on their scales: they would be taken for the weights."""
+    packed = sorted(name for name, header in headers.items() if header.dtype.startswith(_PACKED) and header.shape)
+    if packed:
+        raise ModelSourceError(
+            f"{directory} stores {packed[0]} and {len(packed) - 1} more tensors as {headers[packed[0]].dtype}, but its "
+            "config.json has no quantization_config: their scales would be dropped. Take the checkpoint's format from "
+            "whoever made it, or evaluate the model it was made from."
+        )
+
+
 def _auto_class(config: Mapping[str, Any]) -> str:
     return "AutoModelForSeq2SeqLM" if _has_encoder(config) else "AutoModelForCausalLM"
 
 
 def _check_format(files: Collection[str], config: Mapping[str, Any], name: str) -> None:
     """Refuse weights in pickle form; of a hub model, transformers would look for a conversion at another commit."""
-    if any(file in _PICKLED for file in files) and not any(file.endswith(".safetensors") for file in files):
+    if any(file in _PICKLED for file in files) and not any(
+        file.startswith("model") and file.endswith(".safetensors") for file in files
+    ):
         raise ModelSourceError(
             f"{name} has weights in pickle form only (pytorch_model.bin), which may run code when they are loaded. "
             f"Convert them: {_auto_class(config)}.from_pretrained(…).save_pretrained(…) writes safetensors."
@@ -171,13 +217,18 @@ def _read_config(directory: Path) -> Mapping[str, Any]:
         ggufs = sorted(entry.name for entry in directory.glob("*.gguf"))
         hint = f" It has {ggufs[0]}: name that file itself." if ggufs else ""
         raise ModelSourceError(f"{directory} is not a model directory: it has no config.json.{hint}")
+    return _read_json(file)
+
+
+def _read_json(file: Path) -> Mapping[str, Any]:
+    check_pointer(file)
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ModelSourceError(f"{file} is not JSON ({error}): fetch the model again.") from error
-    if not isinstance(config, dict):
+    if not isinstance(content, dict):
         raise ModelSourceError(f"{file} is not a JSON object: fetch the model again.")
-    return config
+    return content
 
 
 def _check_config(config: Mapping[str, Any], name: str) -> None:

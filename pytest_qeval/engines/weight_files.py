@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pytest_qeval.errors import MissingPackageError, ModelSourceError
 
-_INDEX = "model.safetensors.index.json"
+_WEIGHTS = ("model.safetensors", "qeval.safetensors")
+"""Weights in one file; the second of an export that other programs would read wrongly."""
+_INDEX = f"{_WEIGHTS[0]}.index.json"
+_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +51,9 @@ def safetensors_headers(directory: Path) -> Mapping[str, TensorHeader]:
         MissingPackageError: without the package safetensors.
     """
     headers = {}
-    for file in _list_files(directory):
-        with _open_safetensors(file), file.open("rb") as stream:
+    for file in safetensors_files(directory):
+        _check_safetensors(file)
+        with file.open("rb") as stream:
             entries = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
         for name, entry in entries.items():
             if name != "__metadata__":
@@ -61,31 +64,53 @@ def safetensors_headers(directory: Path) -> Mapping[str, TensorHeader]:
     return headers
 
 
-@contextmanager
-def _open_safetensors(file: Path) -> Iterator[Any]:
+def check_pointer(file: Path) -> None:
+    """Refuse a file that git-lfs has left as a pointer to its content.
+
+    Raises:
+        ModelSourceError: naming the file.
+    """
+    with file.open("rb") as stream:
+        if stream.read(len(_POINTER)) == _POINTER:
+            raise ModelSourceError(
+                f"{file} is a pointer of git-lfs, not the file itself: run `git lfs pull` in {file.parent}, or fetch "
+                "the model again."
+            )
+
+
+def _check_safetensors(file: Path) -> None:
+    check_pointer(file)
     try:
         from safetensors import SafetensorError, safe_open  # noqa: PLC0415 # an extra
     except ModuleNotFoundError as error:
         raise MissingPackageError("safetensors", extra="transformers", purpose="reading weights") from error
     try:
-        with safe_open(file, framework="numpy") as tensors:
-            yield tensors
+        with safe_open(file, framework="numpy"):
+            pass
     except SafetensorError as error:
         reason = str(error).removeprefix("Error while deserializing header: ")
         raise ModelSourceError(f"{file} is not a whole safetensors file ({reason}): fetch it again.") from error
 
 
-def _list_files(directory: Path) -> list[Path]:
-    """List the safetensors files of a model directory: those that its index names, or all."""
+def safetensors_files(directory: Path) -> list[Path]:
+    """List the files that transformers loads from a model directory: one, or those that the index names.
+
+    Others beside them are left alone, such as weights in another layout or an adapter's.
+
+    Raises:
+        ModelSourceError: when there are none.
+    """
+    own = next((directory / name for name in _WEIGHTS if (directory / name).is_file()), None)
     index = directory / _INDEX
-    if index.is_file():
+    if own is None and index.is_file():
         return _indexed_files(index)
-    files = sorted(directory.glob("*.safetensors"))
-    if not files:
+    if own is None:
+        others = sorted(file.name for file in directory.glob("*.safetensors"))
+        found = f"weights under another name ({others[0]})" if others else "no weights"
         raise ModelSourceError(
-            f"{directory} has a config.json but no weights: expected model.safetensors, or shards with {_INDEX}."
+            f"{directory} has a config.json but {found}: expected {_WEIGHTS[0]}, or shards with {_INDEX}."
         )
-    return files
+    return [own]
 
 
 def _indexed_files(index: Path) -> list[Path]:
@@ -108,6 +133,7 @@ def check_gguf(file: Path) -> None:
     Raises:
         ModelSourceError: with the file's first bytes.
     """
+    check_pointer(file)
     with file.open("rb") as stream:
         start = stream.read(4)
     if start != b"GGUF":

@@ -13,13 +13,22 @@ from transformers.pytorch_utils import Conv1D
 
 from pytest_qeval import registry
 from pytest_qeval.errors import RecipeError
+from pytest_qeval.quantize.experts import unpack_experts_
 from pytest_qeval.quantize.kernels.activations import ActivationQuantizer, StaticRange
 from pytest_qeval.quantize.kernels.int8_product import onednn_is_exact
 from pytest_qeval.quantize.kernels.linear import Int8Linear
 from pytest_qeval.quantize.kernels.simulated import SimulatedLinear
 from pytest_qeval.quantize.kernels.weight_only import WeightOnlyLinear, weight_only_kernel
 from pytest_qeval.quantize.kernels.weights import QuantizedWeight, packed_bytes, quantize_weight
-from pytest_qeval.quantize.layers import AnyLinear, LayerPlan, plan_layers, record_kept, weight_of
+from pytest_qeval.quantize.layers import (
+    AnyLinear,
+    LayerPlan,
+    embedding_parameters,
+    plan_layers,
+    record_kept,
+    record_others,
+    weight_of,
+)
 from pytest_qeval.quantize.memory_mapped import MappedFiles
 from pytest_qeval.quantize.quantization import ExecutionKind, LayerRecord, Quantization, Quantizer
 from pytest_qeval.quantize.recipe import LayerRule, Recipe, WeightScheme
@@ -61,7 +70,7 @@ def quantize_(
     these layers. Embeddings, norms and output layers tied to an embedding are never quantized.
 
     Args:
-        model: Any model with `nn.Linear` or GPT-2's `Conv1D`, encoder-decoders included.
+        model: Any model with `nn.Linear` or GPT-2's `Conv1D`, encoder-decoders and mixtures of experts included.
         recipe: What to do.
         ranges: Calibrated input ranges of the layers with static activations, by layer name.
         rounding: Returns the integers of a layer; by default its weight is rounded as the recipe says.
@@ -72,16 +81,26 @@ def quantize_(
         RecipeError: The model has no linear layer to quantize, or the recipe does not fit it.
     """
     start = time.perf_counter()
+    if recipe.quantizes:
+        unpack_experts_(model)
     parameters = sum(parameter.numel() for parameter in model.parameters())
+    embeddings = embedding_parameters(model)
     records: Sequence[LayerRecord] = ()
     if recipe.quantizer:
         quantizer: Quantizer = registry.load("quantizers", recipe.quantizer)
         records = quantizer.apply(model, recipe, show_texts)
+        records = [*records, *record_others(model, records)]
     elif recipe.quantizes:
         prefix = f"{within}." if within else ""
         plans = [plan for plan in plan_layers(model, recipe) if f"{plan.name}.".startswith(prefix)]
         records = _quantize_layers(model, plans, ranges, rounding or _round)
-    return Quantization(layers=tuple(records), parameters=parameters, duration_s=time.perf_counter() - start)
+        records = [*records, *(record_others(model, records) if not within else ())]
+    return Quantization(
+        layers=tuple(records),
+        parameters=parameters,
+        embeddings=embeddings,
+        duration_s=time.perf_counter() - start,
+    )
 
 
 def _quantize_layers(

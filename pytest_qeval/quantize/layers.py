@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TypeAlias
@@ -18,6 +18,9 @@ from pytest_qeval.quantize.recipe import LayerRule, Recipe
 
 AnyLinear: TypeAlias = nn.Linear | Conv1D
 """`nn.Linear`, or GPT-2's equivalent, which stores its weight as `[in_features, out_features]`."""
+
+_MATRICES = 3
+_EXPERTS = "experts that transformers computes in a way of their own stay in floating point"
 
 _LINEAR_TYPES = frozenset({nn.Linear, Conv1D})
 
@@ -110,10 +113,35 @@ def record_kept(layer: LayerPlan, model: nn.Module) -> LayerRecord:
     )
 
 
+def record_others(model: nn.Module, records: Collection[LayerRecord]) -> Iterator[LayerRecord]:
+    """Record the matrices that no linear layer of `records` holds, and that are no embeddings: they are kept too."""
+    known = {record.name for record in records}
+    for path, module in model.named_modules():
+        if path in known or isinstance(module, nn.Embedding):
+            continue
+        for leaf, parameter in module.named_parameters(recurse=False):
+            if parameter.ndim > 1 and parameter.is_floating_point():
+                yield LayerRecord(
+                    name=path if leaf == "weight" else f"{path}.{leaf}",
+                    shape=(parameter.shape[:-1].numel(), parameter.shape[-1]),
+                    bits=8 * parameter.itemsize,
+                    kept=True,
+                    bytes_before=parameter.nbytes,
+                    bytes_after=parameter.nbytes,
+                    note=_EXPERTS if "expert" in path and parameter.ndim == _MATRICES else "",
+                )
+
+
 def matches(layer: LayerPlan, pattern: str) -> bool:
     """Whether an `fnmatch` pattern matches one of the layer's names, or the last component of one."""
     leaves = {name.rpartition(".")[2] for name in layer.names}
     return any(fnmatchcase(name, pattern) for name in leaves.union(layer.names))
+
+
+def embedding_parameters(model: nn.Module) -> int:
+    """Count the parameters of all embeddings, shared ones once; an output layer tied to one is among them."""
+    weights = {id(module.weight): module.weight for module in model.modules() if isinstance(module, nn.Embedding)}
+    return sum(weight.numel() for weight in weights.values())
 
 
 def _shared_weights(model: nn.Module) -> set[int]:

@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 from pytest_qeval.quantize.recipe import Recipe
 
+_LITTLE = 0.5
+"""Share below which a verdict about a recipe is mostly about what the recipe has left alone."""
+
 ExecutionKind = Literal["native", "simulated", "full precision"]
 """native: a kernel computes with the integers. simulated: rounded values, computed in floating point, so that speed and
 size are not those of the scheme. full precision: nothing was rounded."""
@@ -43,6 +46,8 @@ class Quantization:
     parameters: int
     """Parameters of the whole model before quantization, shared ones counted once."""
     duration_s: float
+    embeddings: int = 0
+    """Parameters of embeddings in floating point, which hardly any recipe quantizes."""
 
     @property
     def execution(self) -> ExecutionKind:
@@ -52,8 +57,20 @@ class Quantization:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The layers' notes, each once."""
-        return tuple(dict.fromkeys(layer.note for layer in self.layers if layer.note))
+        """A warning where little of the model is quantized, and the layers' notes, each once."""
+        notes = dict.fromkeys(layer.note for layer in self.layers if layer.note)
+        return (*([self._little_note] if 0 < self.share_outside_embeddings < _LITTLE else []), *notes)
+
+    @property
+    def _little_note(self) -> str:
+        kept = sorted(
+            (layer for layer in self.layers if layer.kept), key=lambda layer: -layer.shape[0] * layer.shape[1]
+        )
+        first = f", the largest {kept[0].name}" if kept else ""
+        return (
+            f"only {self.share_outside_embeddings:.0%} of the parameters outside embeddings are quantized: the verdict "
+            f"is mostly about what stayed in floating point ({len(kept)} layers kept{first})"
+        )
 
     @property
     def quantized_layers(self) -> int:
@@ -65,6 +82,12 @@ class Quantization:
         """Share of the model's parameters that were quantized, 0 to 1."""
         quantized = sum(layer.shape[0] * layer.shape[1] for layer in self.layers if not layer.kept)
         return quantized / self.parameters if self.parameters else 0.0
+
+    @property
+    def share_outside_embeddings(self) -> float:
+        """Share of the parameters outside embeddings in floating point that were quantized, 0 to 1."""
+        outside = self.parameters - self.embeddings
+        return self.quantized_share * self.parameters / outside if outside else 0.0
 
     @property
     def bytes_before(self) -> int:

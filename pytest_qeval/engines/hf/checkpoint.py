@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, redirect_stderr
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,11 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer, GenerationConfig
 from transformers.utils import logging as transformers_logging
 
+from pytest_qeval.engines.hf.completeness import check_complete, check_finite
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import MissingPackageError, ModelSourceError
 from pytest_qeval.quantize.checkpoints.reader import ExportedCheckpoint, read_checkpoint
 from pytest_qeval.quantize.recipe import EXPORT_FILE, Dtype
-
-_WEIGHT_NAMES = ("weight", "qweight", "weight_packed")
-"""Names of weights in quantized layers; formats name scales and zero points in their own ways."""
-_MAX_NAMES = 3
-"""Missing tensors that a message names."""
 
 
 def from_pretrained(
@@ -39,14 +35,15 @@ def from_pretrained(
             quantized to the same integers afterwards.
 
     Raises:
-        ModelSourceError: when transformers cannot load it, or would initialize weights that are not in the files.
+        ModelSourceError: when transformers cannot load it, or would change it; see `completeness`.
         MissingPackageError: when the checkpoint's quantization needs a package that is not installed.
     """
     with _quiet():
         try:
             if exported is not None:
-                return _from_exported(source, exported, device)
-            return _from_files(source, dtype, device)
+                model, tokenizer = _from_exported(source, exported, device)
+            else:
+                model, tokenizer = _from_files(source, dtype, device)
         except ImportError as error:
             raise _missing_package(source, error) from error
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
@@ -54,6 +51,8 @@ def from_pretrained(
             raise ModelSourceError(
                 f"transformers {transformers.__version__} cannot load {source.name}: {reason}"
             ) from error
+    check_finite(source, model)
+    return model, tokenizer
 
 
 def stored_checkpoint(source: ModelSource) -> ExportedCheckpoint | None:
@@ -80,7 +79,7 @@ def _from_exported(source: ModelSource, exported: ExportedCheckpoint, device: to
     model, found = architecture.from_pretrained(
         None, config=config, state_dict=state, dtype=dtype, device_map={"": device}, output_loading_info=True
     )
-    _check_whole(source, found["missing_keys"])
+    check_complete(source, found)
     if (Path(source.location) / "generation_config.json").is_file():
         model.generation_config = GenerationConfig.from_pretrained(source.location)
     return model, AutoTokenizer.from_pretrained(source.location)
@@ -102,30 +101,13 @@ def _from_files(source: ModelSource, dtype: Dtype, device: torch.device) -> tupl
         model, found = _auto_class(source).from_pretrained(
             **where, **extra, dtype=torch_dtype, device_map={"": device}, output_loading_info=True
         )
-    _check_whole(source, _missing(source, found))
+    check_complete(source, found)
     return model, tokenizer
 
 
 def _auto_class(source: ModelSource) -> Any:
     # the config's class is not enough: BART's is in the mapping of causal models too, for its decoder
     return AutoModelForSeq2SeqLM if source.encoder_decoder else AutoModelForCausalLM
-
-
-def _missing(source: ModelSource, found: Mapping[str, Collection[str]]) -> list[str]:
-    """Return the tensors that the files lack; only weights for a quantized checkpoint."""
-    missing = found["missing_keys"]
-    return [name for name in missing if not source.stored or name.rpartition(".")[2] in _WEIGHT_NAMES]
-
-
-def _check_whole(source: ModelSource, missing: Collection[str]) -> None:
-    """Refuse a model with weights that transformers has drawn at random, which it only mentions in its log."""
-    if missing:
-        names = sorted(missing)
-        more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
-        raise ModelSourceError(
-            f"the weight files of {source.name} lack {', '.join(names[:_MAX_NAMES])}{more}, which its config asks for: "
-            "fetch or export the model again."
-        )
 
 
 def _torch_dtype(source: ModelSource, dtype: Dtype, where: dict[str, Any]) -> torch.dtype:

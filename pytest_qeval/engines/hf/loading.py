@@ -17,8 +17,9 @@ from pytest_qeval.engines.hf.encoder_decoder import EncoderDecoder, encoder_deco
 from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.engines.hf.memory_check import check_memory
 from pytest_qeval.engines.hf.trial import find_fallback_reason
-from pytest_qeval.engines.sources import ModelSource
-from pytest_qeval.engines.weight_files import gguf_tensors, safetensors_tensors
+from pytest_qeval.engines.hub import hub_file
+from pytest_qeval.engines.sources import ModelSource, quantization_config
+from pytest_qeval.engines.weight_files import gguf_tensors, safetensors_headers, safetensors_tensors
 from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.measure.footprint import measure_footprint
 from pytest_qeval.measure.machine import available_memory_bytes, cpu_class
@@ -28,7 +29,9 @@ from pytest_qeval.quantize.backends.bitsandbytes import hidden_bytes
 from pytest_qeval.quantize.checkpoints.export import Exporter
 from pytest_qeval.quantize.checkpoints.prequantized import describe_gguf, describe_prequantized, scheme_of
 from pytest_qeval.quantize.checkpoints.reader import ExportedCheckpoint
+from pytest_qeval.quantize.checkpoints.unpacked import describe_unpacked
 from pytest_qeval.quantize.corpus import CalibrationTexts
+from pytest_qeval.quantize.experts import unpack_experts_
 from pytest_qeval.quantize.quantization import Quantization
 from pytest_qeval.quantize.recipe import Dtype, Recipe
 from pytest_qeval.settings import ModelSettings
@@ -91,6 +94,8 @@ def load(
     language_model = load_language_model(source, recipe.dtype, device=device, threads=threads, exported=exported)
     load_s = time.perf_counter() - started
     model = language_model.model
+    if recipe.quantizes:
+        unpack_experts_(model)
     language_model = replace(
         language_model, fallback_reason=find_fallback_reason(model, language_model.encoder_decoder)
     )
@@ -156,8 +161,19 @@ def _describe_stored(source: ModelSource, model: Any) -> Quantization:
     """Describe a checkpoint's own quantization."""
     if source.kind == "gguf" and source.path is not None:
         return describe_gguf(source.path, itemsize=model.dtype.itemsize)
+    if directory := _directory(source):
+        unpacked = describe_unpacked(model, safetensors_headers(directory), quantization_config(directory))
+        if unpacked is not None:
+            return unpacked
     config = getattr(model.config, "quantization_config", {})
     return describe_prequantized(model, source.stored, config if isinstance(config, dict) else config.to_dict())
+
+
+def _directory(source: ModelSource) -> Path | None:
+    """Return the folder that a model was loaded from; a hub model's is known once it has been fetched."""
+    if source.path is None and (config := hub_file(source.name, source.commit, "config.json")):
+        return config.parent
+    return source.path
 
 
 def _note_gguf(quantization: Quantization) -> Quantization:
@@ -171,8 +187,8 @@ def _note_gguf(quantization: Quantization) -> Quantization:
 
 def _model_bytes(source: ModelSource, model: Any, quantization: Quantization, *, as_stored: bool) -> int:
     """Count the model's bytes; those of its files for a quantized checkpoint that is computed in floating point."""
-    if as_stored and quantization.execution == "simulated" and source.path is not None:
-        return (gguf_tensors if source.kind == "gguf" else safetensors_tensors)(source.path).stored_bytes
+    if as_stored and quantization.execution == "simulated" and (path := _directory(source)):
+        return (gguf_tensors if source.kind == "gguf" else safetensors_tensors)(path).stored_bytes
     if as_stored:
         return measure_footprint(model).model_bytes + sum(hidden_bytes(module) for module in model.modules())
     return measure_footprint(model, simulated_savings_bytes=quantization.simulated_savings_bytes).model_bytes

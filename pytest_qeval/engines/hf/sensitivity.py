@@ -19,6 +19,7 @@ from pytest_qeval.facts import BlockSensitivity, SensitivityFacts
 from pytest_qeval.measure.divergence import Divergence, compare_logits
 from pytest_qeval.quantize.apply import NO_RANGES, quantize_
 from pytest_qeval.quantize.corpus import CalibrationTexts
+from pytest_qeval.quantize.experts import unpack_experts_
 from pytest_qeval.quantize.layers import plan_layers
 from pytest_qeval.quantize.recipe import Recipe
 
@@ -53,6 +54,7 @@ def measure_sensitivity(
     started = time.perf_counter()
     language_model = load_language_model(source, recipe.dtype, device=device, threads=threads)
     model, ranges = language_model.model, NO_RANGES
+    unpack_experts_(model)
     if texts and recipe.calibration:
         reason = find_fallback_reason(model, language_model.encoder_decoder)
         # without end-of-sequence tokens, so that every continuation has the plan's length

@@ -25,6 +25,7 @@ from pytest_qeval.errors import RecipeError, UsageError
 from pytest_qeval.quantize.checkpoints.atomic_folder import replace_folder, temporary_sibling
 from pytest_qeval.quantize.checkpoints.packing import pack_int32
 from pytest_qeval.quantize.checkpoints.reader import BYTE_BITS, OWN_WEIGHTS, WEIGHTS, ExportContent
+from pytest_qeval.quantize.experts import stacked_experts, unpack_experts_
 from pytest_qeval.quantize.kernels.activations import StaticRange
 from pytest_qeval.quantize.kernels.weights import QuantizedWeight, quantize_weight
 from pytest_qeval.quantize.layers import LayerPlan, plan_layers, weight_of
@@ -45,6 +46,7 @@ class Exporter:
                 f"--qeval-export writes this package's own schemes; {recipe.name} is {recipe.quantizer}'s to write."
             )
         self._recipe = recipe
+        unpack_experts_(model)
         plans = plan_layers(model, recipe)
         self._kept = [plan.name for plan in plans if plan.kept]
         self._rules = {plan.name: plan.rule for plan in plans if plan.rule}
@@ -52,7 +54,8 @@ class Exporter:
         self._transposed = tuple(name for name, module in modules.items() if isinstance(module, Conv1D))
         sizes = (self._rules[name].weights.group_size or 1 for name in modules)
         whole = (weight_of(module).shape[1] % size == 0 for module, size in zip(modules.values(), sizes, strict=True))
-        self._standard = not self._transposed and all(whole)
+        self._stacked = stacked_experts(model)
+        self._standard = not self._transposed and not self._stacked and all(whole)
         rounded = {f"{name}.weight" for plan in plans if plan.rule for name in plan.names}
         kept = {name: tensor for name, tensor in model.state_dict().items() if name not in rounded}
         self._floats = _without_aliases(kept)
@@ -96,7 +99,9 @@ class Exporter:
         tokenizer.save_pretrained(directory)
         model.generation_config.save_pretrained(directory)
         _write_json(directory / "config.json", self._config(model.config))
-        content = ExportContent(recipe=self._recipe, ranges=dict(ranges), transposed=self._transposed)
+        content = ExportContent(
+            recipe=self._recipe, ranges=dict(ranges), transposed=self._transposed, stacked=self._stacked
+        )
         _write_json(directory / EXPORT_FILE, msgspec.to_builtins(content))
         file.chmod((directory / EXPORT_FILE).stat().st_mode)  # safetensors makes it unreadable for others
         return file.stat().st_size

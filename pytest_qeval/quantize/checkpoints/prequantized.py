@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import nn
 from pytest_qeval.errors import MissingPackageError
 from pytest_qeval.quantize.backends.bitsandbytes import hidden_bytes
 from pytest_qeval.quantize.backends.torchao import bits_of, parts_of
+from pytest_qeval.quantize.layers import embedding_parameters, record_others
 from pytest_qeval.quantize.quantization import ExecutionKind, LayerRecord, Quantization
 
 _GGUF_FLOATS = {"F32", "F16", "BF16", "F64"}
@@ -35,11 +37,18 @@ def describe_prequantized(model: nn.Module, method: str, config: Mapping[str, An
     others = (module.parameters(recurse=False) for module in model.modules() if not _is_linear(module))
     parameters = sum(p.numel() for group in others for p in group if id(p) not in weights)
     parameters += sum(record.shape[0] * record.shape[1] for record in records)
-    return Quantization(layers=records, parameters=parameters, duration_s=0.0)
+    return Quantization(
+        layers=(*records, *record_others(model, records)),
+        parameters=parameters,
+        embeddings=embedding_parameters(model),
+        duration_s=0.0,
+    )
 
 
 def describe_gguf(file: Path, *, itemsize: int = 4) -> Quantization:
     """Describe a GGUF file by its list of tensors: matrices that are not floating point are quantized layers.
+
+    The experts of a layer are one tensor of matrices, and one layer here.
 
     Args:
         file: The GGUF file.
@@ -53,9 +62,14 @@ def describe_gguf(file: Path, *, itemsize: int = 4) -> Quantization:
     except ModuleNotFoundError as error:
         raise MissingPackageError("gguf", extra="transformers", purpose="a GGUF file") from error
     tensors = GGUFReader(file).tensors
-    matrices = [tensor for tensor in tensors if len(tensor.shape) == 2]  # noqa: PLR2004 - matrices
-    records = tuple(_gguf_record(tensor, itemsize) for tensor in matrices)
-    return Quantization(layers=records, parameters=sum(int(tensor.n_elements) for tensor in tensors), duration_s=0.0)
+    records = tuple(_gguf_record(tensor, itemsize) for tensor in tensors if len(tensor.shape) > 1)
+    embeddings = (layer for layer in records if layer.kept and "embd" in layer.name)
+    return Quantization(
+        layers=records,
+        parameters=sum(int(tensor.n_elements) for tensor in tensors),
+        embeddings=sum(layer.shape[0] * layer.shape[1] for layer in embeddings),
+        duration_s=0.0,
+    )
 
 
 def scheme_of(method: str, quantization: Quantization) -> str:
@@ -69,7 +83,8 @@ def scheme_of(method: str, quantization: Quantization) -> str:
 
 
 def _gguf_record(tensor: Any, itemsize: int) -> LayerRecord:
-    columns, rows = (int(size) for size in tensor.shape)
+    columns, *sizes = (int(size) for size in tensor.shape)
+    rows = math.prod(sizes)
     kind = tensor.tensor_type.name
     kept = kind in _GGUF_FLOATS
     return LayerRecord(

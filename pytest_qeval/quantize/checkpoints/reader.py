@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 
 from pytest_qeval.errors import ModelSourceError, RecipeError
 from pytest_qeval.quantize.checkpoints.packing import unpack_int32
+from pytest_qeval.quantize.experts import stack_experts
 from pytest_qeval.quantize.kernels.activations import StaticRange
 from pytest_qeval.quantize.kernels.weights import QuantizedWeight
 from pytest_qeval.quantize.layers import LayerPlan, rule_for
@@ -33,6 +34,7 @@ class ExportContent(msgspec.Struct, frozen=True, kw_only=True):
     recipe: Recipe
     ranges: dict[str, StaticRange]
     transposed: tuple[str, ...]
+    stacked: dict[str, bool] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,8 @@ class ExportedCheckpoint:
     """By name of the layer."""
     transposed: tuple[str, ...]
     """Layers whose weight the model stores as `[in_features, out_features]`."""
+    stacked: Mapping[str, bool]
+    """Tensors of experts that the export holds one by one, each with whether the model stores it transposed."""
 
     def round(self, layer: LayerPlan, _: torch.Tensor) -> QuantizedWeight:
         """Return a layer's stored integers; a `Rounding`.
@@ -65,7 +69,8 @@ class ExportedCheckpoint:
         """Return a floating-point state dict, from which the model is built before it is quantized again."""
         rounded = {name: weight.dequantize(dtype) for name, weight in self.weights.items()}
         turned = {name: rounded[name].t().contiguous() for name in self.transposed}
-        return {**self.floats, **{f"{name}.weight": weight for name, weight in {**rounded, **turned}.items()}}
+        weights = {f"{name}.weight": weight for name, weight in {**rounded, **turned}.items()}
+        return stack_experts({**self.floats, **weights}, self.stacked)
 
 
 _BROKEN = (OSError, ValueError, KeyError, TypeError, IndexError, RuntimeError, SafetensorError, RecipeError)
@@ -91,7 +96,12 @@ def read_checkpoint(directory: Path) -> ExportedCheckpoint:
     except _BROKEN as error:
         raise ModelSourceError(f"{directory} is no whole quantized checkpoint ({error!r}): export it again.") from error
     return ExportedCheckpoint(
-        recipe=found.recipe, ranges=found.ranges, floats=floats, weights=weights, transposed=found.transposed
+        recipe=found.recipe,
+        ranges=found.ranges,
+        floats=floats,
+        weights=weights,
+        transposed=found.transposed,
+        stacked=found.stacked,
     )
 
 

@@ -1,4 +1,5 @@
 import hashlib
+import json
 from pathlib import Path
 
 from pytest_qeval.engines.fingerprint import files_sha256, weights_sha256
@@ -23,6 +24,8 @@ def test_a_single_file_has_its_own_digest(tmp_path: Path) -> None:
 
 def test_shards_are_told_apart_by_content_and_name(tmp_path: Path) -> None:
     """Swapping two shards is another model."""
+    index = {"weight_map": {"x": "a.safetensors", "y": "b.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
     (tmp_path / "a.safetensors").write_bytes(b"1")
     (tmp_path / "b.safetensors").write_bytes(b"2")
     first = weights_sha256(directory(tmp_path))

@@ -125,6 +125,7 @@ def _garble_header(directory: Path) -> None:
 
 
 def _garble_index(directory: Path) -> None:
+    _drop_weights(directory)
     (directory / "model.safetensors.index.json").write_text("[]")
 
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 from transformers import (
+    AutoModelForCausalLM,
     BartConfig,
     BartForConditionalGeneration,
+    DeepseekV2Config,
     GPT2Config,
     GPT2LMHeadModel,
+    GptOssConfig,
+    Llama4TextConfig,
     LlamaConfig,
     LlamaForCausalLM,
+    MixtralConfig,
+    Qwen3MoeConfig,
     T5Config,
     T5ForConditionalGeneration,
 )
@@ -74,6 +81,40 @@ def make_bart(*, dtype: torch.dtype = torch.float32) -> Any:
         init_std=0.15,
     )
     return BartForConditionalGeneration(config).to(dtype).eval()
+
+
+def make_mixture(family: str, *, dtype: torch.dtype = torch.float32) -> Any:
+    """Make a mixture of four experts, of which two compute a token: Mixtral, Qwen3-MoE, DeepSeek-V2 or gpt-oss."""
+    torch.manual_seed(0)
+    size: dict[str, Any] = {
+        "vocab_size": 128,
+        "hidden_size": 64,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 4,
+        "initializer_range": 0.1,
+        "num_experts_per_tok": 2,
+        "bos_token_id": 0,
+        "eos_token_id": 0,
+        "pad_token_id": 0,
+    }
+    heads = {"kv_lora_rank": 16, "qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 16, "q_lora_rank": None}
+    groups = {"n_routed_experts": 4, "n_shared_experts": 1, "first_k_dense_replace": 1, "n_group": 1, "topk_group": 1}
+    make: dict[str, Callable[[], Any]] = {
+        "mixtral": lambda: MixtralConfig(**size, num_local_experts=4),
+        "qwen3_moe": lambda: Qwen3MoeConfig(**size, num_experts=4, moe_intermediate_size=32, head_dim=16),
+        "deepseek_v2": lambda: DeepseekV2Config(**size, **heads, **groups, moe_intermediate_size=32),
+        "gpt_oss": lambda: GptOssConfig(**size, num_local_experts=4, head_dim=16),
+        "llama4": lambda: Llama4TextConfig(
+            **{**size, "num_experts_per_tok": 1}, intermediate_size_mlp=64, num_local_experts=4, head_dim=16
+        ),
+    }
+    model = AutoModelForCausalLM.from_config(make[family]())
+    for parameter in model.parameters():
+        if parameter.ndim != 1:  # biases of experts are matrices, and begin at zero
+            nn.init.normal_(parameter, std=0.1)
+    return model.to(dtype).eval()
 
 
 class Pair(nn.Module):

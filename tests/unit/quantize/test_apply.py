@@ -232,8 +232,11 @@ def test_a_layer_with_two_parents_is_replaced_at_both() -> None:
 
 
 def test_subclasses_of_linear_are_left_alone() -> None:
+    """They are recorded as kept, and so are matrices of other modules."""
     model = Pair(nn.MultiheadAttention(8, 2), nn.Linear(8, 8))
-    assert [layer.name for layer in quantize_(model, INT8).layers] == ["second"]
+    layers = quantize_(model, INT8).layers
+    assert [layer.name for layer in layers if not layer.kept] == ["second"]
+    assert [layer.name for layer in layers if layer.kept] == ["first.in_proj_weight", "first.out_proj"]
 
 
 @pytest.mark.parametrize("scheme", [pytest.param("w8a8"), pytest.param("w8a16"), "w3a16"])

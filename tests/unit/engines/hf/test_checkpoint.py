@@ -154,15 +154,6 @@ def test_the_first_missing_tensors_are_named(tmp_path: Path) -> None:
     assert "lm_head" not in message
 
 
-def test_a_quantized_checkpoint_may_call_other_things_missing(exported: Path) -> None:
-    """Scales, zero points and group indices have as many names as there are formats; weights are weights."""
-    names = ["a.weight", "b.g_idx", "c.weight_packed", "d.bias", "e.qweight"]
-    source = find(exported)
-    assert source.stored == "compressed-tensors"
-    assert checkpoint._missing(source, {"missing_keys": names}) == ["a.weight", "c.weight_packed", "e.qweight"]
-    assert checkpoint._missing(DEMO, {"missing_keys": names}) == names
-
-
 def test_a_stored_weight_that_is_not_there_is_refused(exported: Path) -> None:
     """Also where another package reads the checkpoint."""
     pytest.importorskip("compressed_tensors", reason="the package compressed-tensors is not installed")

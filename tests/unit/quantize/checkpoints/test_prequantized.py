@@ -315,6 +315,26 @@ def test_unpacking_says_nothing(write_gguf: WriteGguf, capfd: pytest.CaptureFixt
     assert capfd.readouterr() == ("", "")
 
 
+def test_the_experts_of_a_gguf_file_are_counted(tmp_path: Path) -> None:
+    """They are one tensor of matrices per layer, and most of the model."""
+    writer = gguf.GGUFWriter(str(tmp_path / "m.gguf"), "qwen2moe")
+    rng = np.random.default_rng(0)
+    q8 = gguf.GGMLQuantizationType.Q8_0
+    for name, shape in (("token_embd.weight", (8, 32)), ("blk.0.ffn_up_exps.weight", (4, 16, 32))):
+        data = rng.normal(size=shape).astype(np.float32)
+        packed = name.endswith("exps.weight")
+        writer.add_tensor(name, gguf.quants.quantize(data, q8) if packed else data, raw_dtype=q8 if packed else None)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    quantization = describe_gguf(tmp_path / "m.gguf")
+    experts = next(layer for layer in quantization.layers if not layer.kept)
+    assert (experts.name, experts.shape, experts.bits) == ("blk.0.ffn_up_exps.weight", (4 * 16, 32), 8)
+    assert quantization.quantized_share == 4 * 16 / (4 * 16 + 8)
+    assert quantization.share_outside_embeddings == 1
+
+
 @pytest.mark.parametrize(
     ("kind", "bits"),
     [("Q6_K", 6), ("IQ4_XS", 4), ("IQ2_XXS", 2), ("Q8_K", 8), ("MXFP4", 4), ("TQ1_0", 1), ("BF16", 16), ("F32", 32)],
