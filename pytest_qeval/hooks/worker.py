@@ -33,9 +33,9 @@ class Worker:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
         """Check the collected benchmarks, leave out what a saved baseline has, and load every recipe once."""
-        check(config, items)
+        check(config, self._context, items)
         yield  # pytest selects and sorts
-        reuse(config, items)
+        reuse(config, self._context, items)
 
     @pytest.hookimpl
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -64,9 +64,17 @@ class Worker:
             describe_case(record, self._context.problems.of(record.case))
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self) -> Generator[None, TestReport, TestReport]:
-        """Attach the messages to the report, which carries them to the process that reports."""
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, TestReport, TestReport]:
+        """Attach the messages to the report, which carries them to the process that reports.
+
+        An unsolved case is no test that the user expects to fail: it is none under `--runxfail` either, nor without
+        pytest's plugin `skipping`.
+        """
         report = yield
+        if RECORD in item.stash and call.excinfo and isinstance(call.excinfo.value, pytest.xfail.Exception):
+            report.outcome, report.wasxfail = "skipped", f"reason: {call.excinfo.value.msg}"
         setattr(report, _ATTRIBUTE, list(map(to_plain, self._context.drain())))
         return report
 
