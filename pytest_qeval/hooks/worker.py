@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_qeval.fixtures import RECORD
+from pytest_qeval.fixtures import RECORD, TIMER
 from pytest_qeval.hooks.collect import check, reuse
 from pytest_qeval.hooks.items import case_of, end_test, recipe_of
 from pytest_qeval.hooks.xdist import plan_ahead
@@ -56,6 +56,16 @@ class Worker:
         if record is not None:
             self._describe(record)
             end_test(record, self._context.settings, self._context.outcomes)
+
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_timeout_set_timer(self, item: pytest.Item, settings: object) -> None:
+        """Remember how pytest-timeout limits a test, to leave out what the model takes."""
+        item.stash[TIMER] = settings
+
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_timeout_cancel_timer(self, item: pytest.Item) -> None:
+        """Forget it, once the limit ends."""
+        item.stash[TIMER] = None
 
     def _describe(self, record: Record) -> None:
         if self._allure:
