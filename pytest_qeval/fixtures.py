@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,12 +19,34 @@ if TYPE_CHECKING:
     from pytest_qeval.run.recipe_run import RecipeRun
     from pytest_qeval.schema import Case, Record
 
-__all__ = ["CONTEXT", "RECORD", "QEval", "qeval", "qeval_recipe"]
+__all__ = ["CONTEXT", "RECORD", "TIMER", "QEval", "qeval", "qeval_recipe"]
 
 CONTEXT = pytest.StashKey["RunContext"]()
 """Stash key of the run context, set on the config of every process that runs tests."""
 RECORD = pytest.StashKey["Record"]()
 """Stash key of the record, set on an item once its case is evaluated."""
+
+TIMER = pytest.StashKey[object]()
+"""Stash key of what pytest-timeout's timer was set with, on an item; None once it is cancelled."""
+
+
+@contextmanager
+def untimed(item: pytest.Item) -> Iterator[None]:
+    """Keep a test's time limits from counting what the model takes, for it works ahead for all other tests.
+
+    The timer of pytest-timeout begins anew afterwards; that of `faulthandler_timeout` cannot be set again.
+    """
+    settings = item.stash.get(TIMER, None)
+    if item.config.pluginmanager.hasplugin("faulthandler") and float(item.config.getini("faulthandler_timeout") or 0):
+        faulthandler.cancel_dump_traceback_later()
+    if settings is None:
+        yield
+        return
+    item.ihook.pytest_timeout_cancel_timer(item=item)
+    try:
+        yield
+    finally:
+        item.ihook.pytest_timeout_set_timer(item=item, settings=settings)
 
 
 class QEval:
@@ -46,7 +70,8 @@ class QEval:
         where a perturbed problem turns out to be invalid, and where the samples file has no completion of it.
         """
         try:
-            record = self._run.evaluate(case)
+            with untimed(self._item):
+                record = self._run.evaluate(case)
         except InvalidProblemError as error:
             pytest.skip(f"{case.label} is invalid: {error}")
         except MissingCompletionError as error:
@@ -56,7 +81,8 @@ class QEval:
 
     def measure_stream(self) -> StreamFacts:
         """Measure prefill and decoding of a single stream, or skip the test when samples are replayed."""
-        return self._context.measurements.stream(self.recipe, self._engine("speed to measure"))
+        with untimed(self._item):
+            return self._context.measurements.stream(self.recipe, self._engine("speed to measure"))
 
     def measure_sensitivity(self, benchmark: str | None = None) -> SensitivityFacts:
         """Quantize one block at a time, and rank the blocks by the divergence that this causes.
@@ -68,7 +94,9 @@ class QEval:
         settings = self._context.settings
         if settings.replays or not settings.recipe(self.recipe).is_own_scheme:
             pytest.skip(f"{self.recipe} quantizes nothing by a scheme of this package")
-        return self._context.measurements.sensitivity(self.recipe, benchmark or self._context.benchmarks.default_name)
+        name = benchmark or self._context.benchmarks.default_name
+        with untimed(self._item):
+            return self._context.measurements.sensitivity(self.recipe, name)
 
     def measure_divergence(self, benchmark: str | None = None) -> DivergenceFacts | None:
         """Compare next-token distributions with those of the baseline, on the solutions of a benchmark's problems.
@@ -82,7 +110,8 @@ class QEval:
         if self._context.settings.replays:
             pytest.skip("a replay of samples has no log-probabilities")
         try:
-            return self._context.measurements.divergence(self.recipe, name, self._run.model_engine)
+            with untimed(self._item):
+                return self._context.measurements.divergence(self.recipe, name, self._run.model_engine)
         except QEvalError as error:
             pytest.fail(str(error), pytrace=False)
 
@@ -106,7 +135,8 @@ def qeval(qeval_recipe: RecipeRun, request: pytest.FixtureRequest) -> QEval:
     """Return a callable that evaluates the fixture `case` with the recipe of the test."""
     if "case" in request.fixturenames:
         try:
-            qeval_recipe.load()  # in the set-up, so that a model that cannot be loaded is reported as a set-up error
+            with untimed(request.node):
+                qeval_recipe.load()  # in the set-up, so that a failure is reported as a set-up error
         except QEvalError as error:
             pytest.fail(str(error), pytrace=False)
     return QEval(qeval_recipe, request.config.stash[CONTEXT], request.node)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import islice
+from itertools import islice, zip_longest
 from math import floor
 
 from pytest_qeval.benchmarks.base import Benchmark
@@ -15,25 +15,32 @@ def cases_of(benchmark: Benchmark, *, limit: int | None) -> tuple[Case, ...]:
     return tuple(Case(benchmark=benchmark.name, task_id=task_id) for task_id in islice(benchmark.problems, limit))
 
 
-def shares(recipes: Sequence[str | None], n_workers: int, *, together: bool) -> tuple[tuple[int, ...], ...]:
+def shares(
+    recipes: Sequence[str | None], n_workers: int, *, together: bool, scopes: Sequence[str | None] = ()
+) -> tuple[tuple[int, ...], ...]:
     """Deal test items out to workers, each share in the items' order.
 
     A recipe costs a load and fills a batch, so by default it stays on as few workers as possible: with fewer workers
     than recipes each worker gets whole recipes, with more the items of one recipe are cut into runs. `together` cuts
     every recipe the same way instead, so that one worker sees a case under all recipes and can tell a regression.
-    Ordinary tests (recipe None) are cut into runs like a recipe.
+    Ordinary tests (recipe None) are cut into runs like a recipe. Items of one scope stay together, whatever they are.
 
     Args:
         recipes: Each item's recipe, in collection order.
         n_workers: Number of shares, at least 1.
         together: Whether one worker gets the same cases of all recipes.
+        scopes: Each item's scope, None for an item without; by default no item has one.
 
     Returns:
         For every worker the indices of its items.
     """
     groups: dict[str | None, list[int]] = {}
-    for index, recipe in enumerate(recipes):
-        groups.setdefault(recipe, []).append(index)
+    scoped: dict[str, list[int]] = {}
+    for index, (recipe, scope) in enumerate(zip_longest(recipes, scopes)):
+        if scope is None:
+            groups.setdefault(recipe, []).append(index)
+        else:
+            scoped.setdefault(scope, []).append(index)
     ordinary = groups.pop(None, [])
     dealt: list[list[int]] = [[] for _ in range(n_workers)]
     if together:
@@ -47,6 +54,8 @@ def shares(recipes: Sequence[str | None], n_workers: int, *, together: bool) -> 
         for indices, count in zip(groups.values(), _crews(groups, n_workers), strict=True):
             _deal(indices, list(islice(workers, count)))
     _deal(ordinary, dealt)
+    for indices in sorted(scoped.values(), key=len, reverse=True):
+        min(dealt, key=len).extend(indices)
     return tuple(tuple(sorted(share)) for share in dealt)
 
 

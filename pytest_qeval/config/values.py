@@ -40,7 +40,9 @@ class Values:
     @property
     def is_distributed(self) -> bool:
         """Whether several processes share the session."""
-        return bool(self._config.getoption("tx", None)) or hasattr(self._config, "workerinput")
+        option = self._config.getoption
+        starts_workers = option("tx", None) and option("dist") != "no" and not option("collectonly")
+        return bool(starts_workers) or hasattr(self._config, "workerinput")
 
     @property
     def n_workers(self) -> int:

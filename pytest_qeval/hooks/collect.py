@@ -11,7 +11,6 @@ import pytest
 from pytest_qeval.config.origins import with_origin
 from pytest_qeval.config.values import Values
 from pytest_qeval.errors import QEvalError, UsageError
-from pytest_qeval.fixtures import CONTEXT
 from pytest_qeval.hooks.items import case_of, plan_of, recipe_of
 
 if TYPE_CHECKING:
@@ -70,19 +69,20 @@ def _benchmark_name(argument: object, definition: pytest.Item, context: RunConte
     )
 
 
-def check(config: pytest.Config, items: list[pytest.Item]) -> None:
+def check(config: pytest.Config, context: RunContext, items: list[pytest.Item]) -> None:
     """End the session when a benchmark could not be read, or does not fit the gates or the calibration.
 
     Raises:
         pytest.UsageError: before anything is run; exit status 4.
     """
+    if config.pluginmanager.hasplugin("pytest_forked"):
+        _check_forked(config, items)
     error = config.stash.get(ERROR, None)
-    context = config.stash.get(CONTEXT, None)
     if hasattr(config, "workerinput"):
         if error is not None:
             items.clear()  # the controller ends the session
         return
-    if error is None and context is not None:
+    if error is None:
         try:
             context.check_benchmarks([case.benchmark for case in map(case_of, items) if case])
         except QEvalError as found:
@@ -114,14 +114,22 @@ def check_plan(config: pytest.Config, plan: Sequence[tuple[str | None, Case | No
         )
 
 
-def reuse(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the cases that a saved baseline has, and put early tests first.
+def _check_forked(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Keep an error for a test of pytest-forked's: its process would load the model, and take the records along."""
+    forked = next((item for item in items if recipe_of(item) and item.get_closest_marker("forked")), None)
+    if forked or config.getoption("forked"):
+        asked = f"the marker `forked` of {forked.nodeid}" if forked else "--forked"
+        error = UsageError(f"{asked} ends a process with every test, and the model in it: leave it out.")
+        config.stash.setdefault(ERROR, error)
+
+
+def reuse(config: pytest.Config, context: RunContext, items: list[pytest.Item]) -> None:
+    """Leave out the cases that a saved baseline has, and sort the others so that each recipe is loaded once.
 
     Raises:
         pytest.UsageError: when the saved baseline that the user named lacks a case.
     """
-    context = config.stash.get(CONTEXT, None)
-    if context is None or not items:
+    if not items:
         return
     _drop_repeated(items)
     if not hasattr(config, "workerinput"):
@@ -130,7 +138,7 @@ def reuse(config: pytest.Config, items: list[pytest.Item]) -> None:
         except QEvalError as error:
             items.clear()
             raise pytest.UsageError(str(error)) from error
-    items.sort(key=lambda item: item.get_closest_marker("qeval_early") is None)
+    _sort(items, context.settings.run_names)
     if context.saved is None:
         return
     is_worker = hasattr(config, "workerinput")
@@ -150,6 +158,21 @@ def reuse(config: pytest.Config, items: list[pytest.Item]) -> None:
     if spared:
         config.hook.pytest_deselected(items=[item for item in items if item in spared])
         items[:] = [item for item in items if item not in spared]
+
+
+def _sort(items: list[pytest.Item], recipes: Sequence[str]) -> None:
+    """Put tests of one recipe after the other, early tests first; pytest's `--ff` for one mixes recipes.
+
+    The baseline comes first, for a regression to be told; ordinary tests stay where they are.
+    """
+    places = [place for place, item in enumerate(items) if recipe_of(item)]
+    ranks = {recipe: rank for rank, recipe in enumerate(recipes)}
+
+    def key(item: pytest.Item) -> tuple[bool, int]:
+        return item.get_closest_marker("qeval_early") is None, ranks[recipe_of(item) or ""]
+
+    for place, item in zip(places, sorted((items[place] for place in places), key=key), strict=True):
+        items[place] = item
 
 
 def _drop_repeated(items: list[pytest.Item]) -> None:

@@ -47,7 +47,10 @@ class Controller:
         """Describe the run before collection; nothing with `--collect-only`."""
         if config.option.collectonly:
             return []
-        return [f"qeval: {line}" for line in self.session.header()]
+        lines = [f"qeval: {line}" for line in self.session.header()]
+        if config.pluginmanager.hasplugin("timeout") and (config.getoption("timeout") or config.getini("timeout")):
+            lines.append("qeval: the timeout of a test does not count what the model takes; --session-timeout does")
+        return lines
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:

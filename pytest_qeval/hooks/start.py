@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cache, partial
@@ -43,6 +44,8 @@ def start(config: pytest.Config) -> None:
     Raises:
         QEvalError: for whatever the user can fix, before anything is loaded.
     """
+    if is_distributed(config) and config.getoption("dist") == "each":
+        raise UsageError("--dist each would evaluate every case in every worker: leave it out.")
     names_files = config.args_source is pytest.Config.ArgsSource.ARGS
     settings = read_settings(config, _settled(config))
     if settings is None:
@@ -148,7 +151,7 @@ def _begin_session(
         clock=monotonic,
         saved=saved,
         cache=cache,
-        n_workers=len(config.getoption("tx", None) or [None]),
+        n_workers=len(config.getoption("tx")) if is_distributed(config) else 1,
     )
     return session, settings, saved
 
@@ -193,13 +196,13 @@ def _new_folder(parent: Path, name: str) -> Path:
 
 def _progress(config: pytest.Config) -> Callable[[str, EngineProgress], None]:
     capture: Any = config.pluginmanager.getplugin("capturemanager")
-    if hasattr(config, "workerinput") or config.option.verbose < 0:
+    if hasattr(config, "workerinput") or not config.pluginmanager.hasplugin("terminal") or config.option.verbose < 0:
         return lambda _recipe, _progress: None
     line = ProgressLine(
         stream=sys.stdout,
         rewrites=sys.stdout.isatty(),
         column=lambda: config.get_terminal_writer().width_of_current_line,
         clock=monotonic,
-        uncaptured=capture.global_and_fixture_disabled,
+        uncaptured=capture.global_and_fixture_disabled if capture else nullcontext,
     )
     return line.update

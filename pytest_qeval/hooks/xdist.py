@@ -1,8 +1,9 @@
 """Run under pytest-xdist: every worker knows its whole share at once, so that it can generate ahead.
 
 xdist deals items out gradually, which would leave an engine with a batch of two. Here the controller sends every worker
-its whole share, computed by `plan.shares`; the worker computes the same share from its index. The collected plan
-reaches the controller through a small file, since xdist itself only sends test ids.
+its whole share, computed by `plan.shares`; the worker computes the same share from its index. What `--dist` keeps on
+one worker stays there. The collected plan reaches the controller through a small file, since xdist itself only sends
+test ids.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import pytest
 
 from pytest_qeval.benchmarks.custom import benchmark_from_dict, benchmark_to_dict
 from pytest_qeval.config.origins import with_origin
+from pytest_qeval.config.values import Values
 from pytest_qeval.errors import QEvalError, UsageError
 from pytest_qeval.hooks.collect import ERROR, check_plan
 from pytest_qeval.hooks.items import plan_of
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 def is_distributed(config: pytest.Config) -> bool:
     """Return whether this process only controls workers."""
-    return bool(config.getoption("tx", None)) and not hasattr(config, "workerinput")
+    return Values(config).is_distributed and not hasattr(config, "workerinput")
 
 
 def worker_name(config: pytest.Config) -> str:
@@ -43,8 +45,19 @@ def worker_name(config: pytest.Config) -> str:
 
 
 def worker_count(config: pytest.Config) -> int:
-    """Return the number of processes that share the work."""
+    """Return the number of processes that share the work, as a worker knows it."""
     return int(getattr(config, "workerinput", {}).get("workercount", 1))
+
+
+def scope_of(item: pytest.Item, dist: str) -> str | None:
+    """Return what `--dist` keeps on one worker: a name that items share; None for an item that may go anywhere."""
+    if dist == "loadfile":
+        return str(item.path)
+    if dist == "loadscope":
+        return f"{item.path}::{item.parent.nodeid if item.parent else ''}"
+    groups = [*item.iter_markers("xdist_group")] if dist == "loadgroup" else []
+    names = {str(mark.args[0] if mark.args else mark.kwargs.get("name", "default")) for mark in groups}
+    return "_".join(sorted(names)) or None
 
 
 def plan_ahead(config: pytest.Config, context: RunContext, items: Sequence[pytest.Item]) -> None:
@@ -53,13 +66,16 @@ def plan_ahead(config: pytest.Config, context: RunContext, items: Sequence[pytes
     mine: Sequence[int] = range(len(plan))
     handed: dict[str, Any] | None = getattr(config, "workerinput", {}).get("qeval")
     if handed is not None:
+        scopes = [scope_of(item, handed["dist"]) for item in items]
         collected = {
             "error": str(config.stash[ERROR]) if ERROR in config.stash else None,
             "plan": [[recipe, asdict(case) if case else None] for recipe, case in plan],
+            "scopes": scopes,
             "own": [benchmark_to_dict(benchmark) for benchmark in context.benchmarks.own.values()],
         }
         Path(handed["folder"], f"{worker_name(config)}.json").write_text(json.dumps(collected), encoding="utf-8")
-        dealt = shares([recipe for recipe, _ in plan], worker_count(config), together=context.settings.strict)
+        recipes, n_workers = [recipe for recipe, _ in plan], worker_count(config)
+        dealt = shares(recipes, n_workers, together=context.settings.strict, scopes=scopes)
         # A worker that replaces a crashed one has no share of its own: it generates what it is sent.
         mine = dealt[handed["index"]] if handed["index"] < len(dealt) else ()
     context.plan([(recipe, case) for recipe, case in (plan[index] for index in mine) if recipe and case])
@@ -89,9 +105,18 @@ class Distributor:
         self._context = context
         self._baseline = baseline
         self._announce = announce
+        self._dist = str(config.getoption("dist"))
         self._n_nodes = 0
         self._memory_bytes = available_memory_bytes() // len(config.getoption("tx"))
+        self._scopes: list[str | None] = []
         self.plan: list[tuple[str | None, Case | None]] | None = None
+
+    @pytest.hookimpl
+    def pytest_report_header(self) -> str | None:
+        """Say where tests are dealt out otherwise than the user asked."""
+        if self._dist != "worksteal":
+            return None
+        return "qeval: no test is stolen: a worker is sent its share at once, so that it generates completions ahead"
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -105,6 +130,7 @@ class Distributor:
             "commits": [source.commit for source in settings.resolved.sources] if settings.resolved else [],
             "memory_bytes": self._memory_bytes,
             "index": self._n_nodes,
+            "dist": self._dist,
         }
         self._n_nodes += 1
 
@@ -114,6 +140,7 @@ class Distributor:
         if self.plan is None:
             path = self._folder / f"{node.workerinput['workerid']}.json"
             collected = json.loads(path.read_text(encoding="utf-8"))
+            self._scopes = collected["scopes"]
             self.plan = [(recipe, Case(**case) if case else None) for recipe, case in collected["plan"]]
             try:
                 check_plan(node.config, self.plan)
@@ -131,13 +158,12 @@ class Distributor:
         self._announce([(recipe, case) for recipe, case in plan if recipe])
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> LoadScheduling | None:
-        """Replace xdist's default distribution; one that the user chose by `--dist` stays."""
-        if config.getoption("dist") != "load":
-            return None
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> LoadScheduling:
+        """Replace xdist's ways to deal out tests, each of which keeps to itself what a worker will be sent."""
         from pytest_qeval.hooks.xdist_scheduler import ShareScheduling  # noqa: PLC0415 - needs xdist, which is an extra
 
-        return ShareScheduling(config, log, recipes=self._recipes, together=self._context.settings.strict)
+        return ShareScheduling(config, log, deal=self._deal)
 
-    def _recipes(self) -> list[str | None]:
-        return [recipe for recipe, _ in self.plan or ()]
+    def _deal(self, n_workers: int) -> Sequence[Sequence[int]]:
+        recipes = [recipe for recipe, _ in self.plan or ()]
+        return shares(recipes, n_workers, together=self._context.settings.strict, scopes=self._scopes)

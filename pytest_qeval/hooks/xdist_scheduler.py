@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScheduling
-
-from pytest_qeval.plan import shares
 
 
 class ShareScheduling(LoadScheduling):  # type: ignore[misc] # xdist is an extra that may be absent
@@ -17,13 +15,10 @@ class ShareScheduling(LoadScheduling):  # type: ignore[misc] # xdist is an extra
     collection: list[str] | None
     maxschedchunk: int | None
 
-    def __init__(
-        self, config: pytest.Config, log: Any, *, recipes: Callable[[], list[str | None]], together: bool
-    ) -> None:
-        """Prepare; `recipes` gives each collected item's recipe once collection is over."""
+    def __init__(self, config: pytest.Config, log: Any, *, deal: Callable[[int], Sequence[Sequence[int]]]) -> None:
+        """Prepare; `deal` returns the items of so many workers once collection is over."""
         super().__init__(config, log)
-        self._recipes = recipes
-        self._together = together
+        self._deal = deal
 
     def schedule(self) -> None:
         """Send every worker its share, and tell it that nothing else will come."""
@@ -33,7 +28,7 @@ class ShareScheduling(LoadScheduling):  # type: ignore[misc] # xdist is an extra
         self.collection = next(iter(self.node2collection.values()))
         self.maxschedchunk = self.maxschedchunk or len(self.collection)
         nodes = sorted(self.nodes, key=lambda node: node.workerinput["qeval"]["index"])
-        for node, share in zip(nodes, shares(self._recipes(), len(nodes), together=self._together), strict=True):
+        for node, share in zip(nodes, self._deal(len(nodes)), strict=True):
             self.node2pending[node].extend(share)
             if share:
                 node.send_runtest_some(list(share))

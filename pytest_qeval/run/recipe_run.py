@@ -64,7 +64,7 @@ class RecipeRun:
         self._post = post
         self._memory = PeakMemory()
         self._loaded: tuple[ReplayEngine | ModelEngine, Evaluator] | None = None
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
         self._metering = False
         self._energy: list[EnergyFacts] = []
 
@@ -91,7 +91,7 @@ class RecipeRun:
         try:
             engine = self._load_engine(self.recipe)
             return engine, self._make_evaluator(self.recipe, engine)  # which starts the sandboxes
-        except Exception as error:
+        except BaseException as error:  # such as a test's timeout: a model is loaded once
             self._failure = error
             if engine is not None:
                 engine.close()

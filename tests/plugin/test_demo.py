@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.plugin.runs import read_report
+from tests.plugin.runs import read_records, read_report
 
 Run = Callable[..., pytest.RunResult]
 
@@ -15,10 +15,10 @@ pytestmark = pytest.mark.timeout(600)
 MODES = pytest.mark.parametrize("mode", [("-p", "no:xdist"), ("-n2",)], ids=["no-xdist", "n2"])
 
 
-@MODES
+@pytest.mark.parametrize("mode", [("-p", "no:xdist"), ("-n2", "--dist", "worksteal")], ids=["no-xdist", "worksteal"])
 def test_the_main_job(request: pytest.FixtureRequest, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
     """Baseline and int8 are loaded, evaluated, compared and judged; every part of the report is there."""
-    result = request.getfixturevalue("run" if mode == ("-n2",) else "run_afresh")(
+    result = request.getfixturevalue("run" if "-n2" in mode else "run_afresh")(
         *mode, "--qeval-model", "demo", "--qeval-recipe", "int8", "--qeval-limit", "6", "--qeval-output", "out",
         "--qeval-gate", "model_bytes ratio <= 0.6",
     )  # fmt: skip
@@ -35,7 +35,13 @@ def test_the_main_job(request: pytest.FixtureRequest, pytester: pytest.Pytester,
     assert costs["latency"]["ttft_s"]["n"] == 6
     assert costs["decode"]["latency_per_token_s"]["n"] > 0
     assert costs["memory"]["peak_bytes"] > costs["memory"]["model_bytes"] > 0
-    if mode == ("-n2",):
+    tokens = [
+        sum(sample["n_tokens"] for sample in record["samples"])
+        for record in read_records(pytester.path / "out")
+        if record["recipe"] == "int8"
+    ]
+    assert costs["generation"]["new_tokens"] == sum(tokens)  # no completion is generated twice
+    if "-n2" in mode:
         assert "workers share the machine" in costs["energy"]["undefined"]
     else:
         assert costs["energy"]["energy_wh"] > 0

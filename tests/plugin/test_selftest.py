@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,3 +103,30 @@ def test_a_self_test_is_not_compared(run: Run, samples: Path) -> None:
     result = run("--qeval-compare", "b/records.jsonl", "a/records.jsonl")
 
     check_refusal(result, "*a/records.jsonl is a self-test of the harness: compare two runs *")
+
+
+FLAKY = """
+import pytest
+
+@pytest.mark.qeval("micro")
+def test_mine(qeval, case):
+    qeval(case)
+    assert (qeval.recipe, case.task_id) not in {("spoof", "micro/1"), ("empty", "micro/0")}
+
+def test_ordinary():
+    pass
+"""
+
+
+def test_failed_first_loads_every_recipe_once(run_afresh: Run, pytester: pytest.Pytester) -> None:
+    """Under `--ff` tests that failed come first within their recipe, and recipes stay in order."""
+    pytester.makepyfile(test_mine=FLAKY)
+    arguments = ("-n0", "-p", "cacheprovider", *FEW[:1], "--qeval-limit", "2", "-v", "test_mine.py")
+    run_afresh(*arguments)
+    shown = run_afresh(*arguments, "--ff").stdout.str()
+
+    order = re.findall(r"test_mine\[(\w+)-micro/(\d)\]", shown.partition("\n\n")[2].partition("===")[0])
+    assert order == [
+        ("reference", "0"), ("reference", "1"), ("empty", "0"), ("empty", "1"),
+        ("constant", "0"), ("constant", "1"), ("spoof", "1"), ("spoof", "0"),
+    ]  # fmt: skip

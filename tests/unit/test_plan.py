@@ -28,6 +28,20 @@ def test_every_item_is_dealt_once(*, recipes: list[str | None], n_workers: int, 
     assert all(list(share) == sorted(share) for share in dealt)
 
 
+@given(
+    items=st.lists(st.tuples(st.sampled_from([None, "auto"]), st.sampled_from([None, "a.py", "b.py"]))),
+    n_workers=st.integers(1, 4),
+)
+def test_a_scope_stays_on_one_worker(items: list[tuple[str | None, str | None]], n_workers: int) -> None:
+    """Whatever recipes its items have; every item is still dealt once."""
+    recipes, scopes = [recipe for recipe, _ in items], [scope for _, scope in items]
+
+    dealt = shares(recipes, n_workers, together=False, scopes=scopes)
+
+    assert sorted(index for share in dealt for index in share) == list(range(len(items)))
+    assert all(sum(scope in {scopes[index] for index in share} for share in dealt) <= 1 for scope in ("a.py", "b.py"))
+
+
 @given(st.integers(1, 40), st.integers(2, 6))
 def test_with_enough_workers_each_loads_one_recipe(n_cases: int, n_workers: int) -> None:
     """A recipe costs a load: two recipes on two or more workers never meet on one."""

@@ -50,6 +50,24 @@ def test_files_on_the_command_line_replace_the_suites(configure: Configure, samp
     assert configure("--qeval-completions", str(samples), "test_own.py").args == ["test_own.py"]
 
 
+@pytest.mark.parametrize("arguments", [["--tx=2*popen"], ["--dist=load", "--tx=2*popen", "--collect-only"]])
+def test_without_workers_one_process_does_all(configure: Configure, samples: Path, arguments: list[str]) -> None:
+    """`--tx` alone starts none, and neither does `-n 2 --collect-only`."""
+    pytest.importorskip("xdist")
+
+    assert registered(configure("-p", "xdist.plugin", *arguments, f"--qeval-completions={samples}")) == {
+        "Controller",
+        "Worker",
+    }
+
+
+def test_every_case_in_every_worker_is_refused(configure: Configure, samples: Path) -> None:
+    """`--dist each` would count what a recipe costs several times."""
+    pytest.importorskip("xdist")
+    with pytest.raises(pytest.UsageError, match="--dist each"):
+        configure("-p", "xdist.plugin", "--dist=each", "--tx=2*popen", f"--qeval-completions={samples}")
+
+
 def test_a_controller_of_workers_runs_no_test(configure: Configure, samples: Path) -> None:
     """It distributes and reports."""
     pytest.importorskip("xdist")

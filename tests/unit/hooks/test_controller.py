@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_qeval.schema import Json
-from tests.plugin.runs import WRONG, write_samples
+from tests.plugin.runs import WRONG, check_refusal, read_report, write_samples
 
 Run = Callable[..., pytest.RunResult]
 
@@ -54,6 +54,48 @@ def test_changes_against_the_baseline_have_their_own(
     assert shown.ret == pytest.ExitCode.OK
     shown.stdout.fnmatch_lines(["*R..+...+*", "*1 regressed, 2 fixed*"])
     strict.stdout.fnmatch_lines(["*micro/0* REGRESSED*", "*micro/3* FIXED*"])
+
+
+@pytest.mark.parametrize("arguments", [("--runxfail",), ("-p", "no:skipping"), ("-p", "no:capture")])
+def test_an_unsolved_case_is_no_expected_failure(run: Run, samples: Path, arguments: tuple[str, ...]) -> None:
+    """What pytest does about those, or does not know, changes no outcome."""
+    result = replay(run, samples, "-v", *arguments)
+
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*micro/3* UNSOLVED (unsolved: *", "*6 passed, 2 unsolved*"])
+
+
+def test_without_a_terminal_there_is_a_report(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
+    """`-p no:terminal` leaves nothing to write to but files, and the exit status."""
+    arguments = ("-p", "no:terminal", "--qeval-output", "out", "--qeval-gate", "pass@1 >= 0.9")
+
+    assert replay(run, samples, *arguments).ret == pytest.ExitCode.TESTS_FAILED
+    assert read_report(pytester.path / "out")["run"]["missing"] == 0
+
+
+FORKED = """
+def pytest_addoption(parser): parser.addoption("--forked", action="store_true")
+
+def pytest_configure(config): config.addinivalue_line("markers", "forked")
+"""
+MARKED = """
+import pytest
+
+@pytest.mark.forked
+@pytest.mark.qeval("micro")
+def test_forked(qeval, case): qeval(case)
+"""
+
+
+@pytest.mark.parametrize("arguments", ["--forked", "test_mine.py"])
+def test_a_test_in_a_process_of_its_own_is_refused(
+    run: Run, pytester: pytest.Pytester, samples: Path, arguments: str
+) -> None:
+    """pytest-forked's processes end with their records; each would load the model."""
+    pytester.makepyfile(pytest_forked=FORKED, test_mine=MARKED)
+    pytester.syspathinsert()
+
+    check_refusal(replay(run, samples, "-p", "pytest_forked", arguments), "*forked*the model in it: leave it out*")
 
 
 def test_a_broken_gate_is_the_exit_status(run: Run, samples: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pytest_qeval.hooks.xdist import scope_of
 from pytest_qeval.plan import shares
 
 scheduler = pytest.importorskip("pytest_qeval.hooks.xdist_scheduler")
@@ -30,7 +31,7 @@ class Node:
 
 
 def scheduled(config: pytest.Config, nodes: list[Node], *, together: bool, collected: Any = None) -> None:
-    scheduling = scheduler.ShareScheduling(config, None, recipes=lambda: RECIPES, together=together)
+    scheduling = scheduler.ShareScheduling(config, None, deal=lambda count: shares(RECIPES, count, together=together))
     for node in nodes:
         scheduling.add_node(node)
     for node in nodes:
@@ -60,3 +61,35 @@ def test_workers_that_collect_otherwise_get_nothing(config: pytest.Config) -> No
     scheduled(config, nodes, together=False, collected=lambda node: [*ITEMS[1:], node.gateway.id])
 
     assert [node.received for node in nodes] == [[], []]
+
+
+SCOPES = """
+import pytest
+
+class TestOne:
+    def test_a(self): pass
+
+@pytest.mark.xdist_group("big")
+def test_b(): pass
+
+@pytest.mark.xdist_group(name="big")
+def test_c(): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("dist", "groups"),
+    [
+        ("load", [None, None, None]),
+        ("worksteal", [None, None, None]),
+        ("loadfile", ["{}"] * 3),
+        ("loadscope", ["{}::test_scopes.py::TestOne", "{}::test_scopes.py", "{}::test_scopes.py"]),
+        ("loadgroup", [None, "big", "big"]),
+    ],
+)
+def test_what_dist_keeps_together(pytester: pytest.Pytester, dist: str, groups: list[str | None]) -> None:
+    """Files, classes and modules, or groups by the marker of xdist."""
+    path = pytester.makepyfile(test_scopes=SCOPES)
+    items = pytester.inline_genitems(path)[0]
+
+    assert [scope_of(item, dist) for item in items] == [group and group.format(path) for group in groups]

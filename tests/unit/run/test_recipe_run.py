@@ -26,7 +26,7 @@ class Parts:
         self,
         recipe: str = "int8",
         *,
-        failure: QEvalError | None = None,
+        failure: BaseException | None = None,
         no_sandbox: QEvalError | None = None,
         portions: bool = False,
     ) -> None:
@@ -130,6 +130,17 @@ def test_a_model_is_closed_when_its_completions_cannot_be_judged() -> None:
         with pytest.raises(QEvalError, match="no sandbox"):
             parts.run.load()
     assert (parts.loads, parts.closed) == (1, True)
+
+
+def test_a_load_that_is_interrupted_is_not_begun_again() -> None:
+    """By a test's timeout, for one, which is no `Exception`: every other test would begin from the start."""
+    interruption = pytest.fail.Exception("Timeout (>1.0s)")
+    parts = Parts(failure=interruption)
+
+    for _ in range(2):
+        with pytest.raises(pytest.fail.Exception, match="Timeout"):
+            parts.run.load()
+    assert parts.loads == 1
 
 
 @pytest.mark.parametrize(("recipe", "expected"), [("int8", CASES), (CONTROL, CASES[::-1])])
