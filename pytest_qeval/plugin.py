@@ -49,7 +49,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
-    """Check the collected benchmarks, and leave out what a saved baseline has."""
+    """Check the collected benchmarks, and find what a saved baseline has."""
     check(config, items)
     yield  # pytest selects and sorts
     reuse(config, items)

@@ -133,7 +133,7 @@ class Session:
             return
         self._run = replace(self._run, saved_baseline=saved.origin(reusable.accepted))
         self._reused = saved.reused(cases, reusable.cases)
-        self._begin_journal([*((saved.recipe, case) for case in self._reused), *cases])
+        self._begin_journal(list(dict.fromkeys([*((saved.recipe, case) for case in self._reused), *cases])))
         measures_stream = (saved.recipe, None) in planned
         for message in saved.messages(self._reused, costs=self._costs, measures_stream=measures_stream):
             self._take(message)

@@ -1,4 +1,4 @@
-"""From test functions to cases: parametrize tests, check what was collected, leave out what a saved baseline has."""
+"""From test functions to cases: parametrize tests, check what was collected, find what a saved baseline has."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_qeval.config.origins import with_origin
 from pytest_qeval.config.values import Values
 from pytest_qeval.errors import QEvalError, UsageError
 from pytest_qeval.fixtures import CONTEXT
-from pytest_qeval.hooks.items import case_of, plan_of, recipe_of
+from pytest_qeval.hooks.items import case_of, plan_of
 
 if TYPE_CHECKING:
     from pytest_qeval.run.context import RunContext
@@ -134,7 +134,7 @@ def check_plan(config: pytest.Config, plan: Sequence[tuple[str | None, Case | No
 
 
 def reuse(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the cases that a saved baseline has, and put early tests first.
+    """Find the cases that a saved baseline has, whose tests show its records, and put early tests first.
 
     Raises:
         pytest.UsageError: when the saved baseline that the user named lacks a case.
@@ -161,14 +161,6 @@ def reuse(config: pytest.Config, items: list[pytest.Item]) -> None:
         items.clear()
         raise pytest.UsageError(str(error)) from error
     context.reuse(reusable)
-    own = {item: case_of(item) for item in items if recipe_of(item) == context.saved.recipe}
-    spared = {item for item, case in own.items() if case in reusable}
-    left = [own[item] for item in own if item not in spared]
-    if not is_worker and context.problems.all_invalid(left):
-        spared = {*own}  # but workers have to collect the same, whatever they find out
-    if spared:
-        config.hook.pytest_deselected(items=[item for item in items if item in spared])
-        items[:] = [item for item in items if item not in spared]
 
 
 def _drop_repeated(items: list[pytest.Item]) -> None:

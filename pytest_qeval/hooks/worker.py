@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_qeval.run.context import RunContext
 
 _ATTRIBUTE = "qeval"
+_REUSED = "qeval_reused"
 
 
 class Worker:
@@ -56,16 +57,26 @@ class Worker:
             describe_case(record, self._context.problems.of(record.case))
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self) -> Generator[None, TestReport, TestReport]:
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, TestReport, TestReport]:
         """Attach the messages to the report, which carries them to the process that reports."""
         report = yield
         setattr(report, _ATTRIBUTE, list(map(to_plain, self._context.drain())))
+        record = item.stash.get(RECORD, None)
+        if record is not None and self._context.reuses(record.recipe, record.case):
+            setattr(report, _REUSED, to_plain(record))
         return report
 
     @pytest.hookimpl
     def pytest_unconfigure(self) -> None:
         """Stop the sandboxes, whatever happened before."""
         self._context.close()
+
+
+def reused_record(report: TestReport) -> Record | None:
+    """Return the saved baseline's record that a test has shown instead of a new one."""
+    row = getattr(report, _REUSED, None)
+    found = from_plain(row) if row else None
+    return found if isinstance(found, Record) else None
 
 
 def messages_of(report: TestReport) -> list[Message]:

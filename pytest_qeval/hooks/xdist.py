@@ -49,16 +49,19 @@ def worker_count(config: pytest.Config) -> int:
 def plan_ahead(config: pytest.Config, context: RunContext, items: Sequence[pytest.Item]) -> None:
     """Pass the cases of this process to the context, and leave the collected plan for the controller."""
     plan = plan_of(items)
+    # What is reused takes no time, and is dealt like ordinary tests.
+    run = [None if context.reuses(recipe, case) else recipe for recipe, case in plan]
     mine: Sequence[int] = range(len(plan))
     handed: dict[str, Any] | None = getattr(config, "workerinput", {}).get("qeval")
     if handed is not None:
         collected = {
             "error": str(config.stash[ERROR]) if ERROR in config.stash else None,
             "plan": [[recipe, asdict(case) if case else None] for recipe, case in plan],
+            "run": run,
             "own": [benchmark_to_dict(benchmark) for benchmark in context.benchmarks.own.values()],
         }
         Path(handed["folder"], f"{worker_name(config)}.json").write_text(json.dumps(collected), encoding="utf-8")
-        dealt = shares([recipe for recipe, _ in plan], worker_count(config), together=context.settings.strict)
+        dealt = shares(run, worker_count(config), together=context.settings.strict)
         # A worker that replaces a crashed one has no share of its own: it generates what it is sent.
         mine = dealt[handed["index"]] if handed["index"] < len(dealt) else ()
     context.plan([(recipe, case) for recipe, case in (plan[index] for index in mine) if recipe and case])
@@ -90,6 +93,7 @@ class Distributor:
         self._announce = announce
         self._n_nodes = 0
         self.plan: list[tuple[str | None, Case | None]] | None = None
+        self._run: list[str | None] = []
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -111,6 +115,7 @@ class Distributor:
             path = self._folder / f"{node.workerinput['workerid']}.json"
             collected = json.loads(path.read_text(encoding="utf-8"))
             self.plan = [(recipe, Case(**case) if case else None) for recipe, case in collected["plan"]]
+            self._run = collected["run"]
             try:
                 check_plan(node.config, self.plan)
                 self._accept(collected, self.plan)
@@ -133,7 +138,4 @@ class Distributor:
             return None
         from pytest_qeval.hooks.xdist_scheduler import ShareScheduling  # noqa: PLC0415 - needs xdist, which is an extra
 
-        return ShareScheduling(config, log, recipes=self._recipes, together=self._context.settings.strict)
-
-    def _recipes(self) -> list[str | None]:
-        return [recipe for recipe, _ in self.plan or ()]
+        return ShareScheduling(config, log, recipes=lambda: self._run, together=self._context.settings.strict)

@@ -133,10 +133,8 @@ class SavedBaseline:
                 yield name, difference
 
     def reused(self, planned: Sequence[tuple[str, Case]], cases: Collection[Case]) -> list[Case]:
-        """Return those of the reusable cases that other recipes are planned for and the baseline is not."""
-        own = {case for recipe, case in planned if recipe == self.recipe}
-        others = dict.fromkeys(case for recipe, case in planned if recipe != self.recipe)
-        return [case for case in others if case in cases and case not in own]
+        """Return those of the reusable cases that are planned for any recipe."""
+        return [case for case in dict.fromkeys(case for _, case in planned) if case in cases]
 
     def messages(
         self, cases: Collection[Case], *, costs: Mapping[str, Any], measures_stream: bool
