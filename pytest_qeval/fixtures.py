@@ -105,7 +105,7 @@ def qeval(qeval_recipe: RecipeRun, request: pytest.FixtureRequest) -> QEval:
     if "case" in request.fixturenames:
         try:
             if qeval_recipe.needs_model(request.getfixturevalue("case")):
-                qeval_recipe.load()  # in the set-up, so that a model that cannot be loaded is reported as a set-up error
+                qeval_recipe.load()  # in the set-up, as whose error a model that cannot be loaded is reported
         except QEvalError as error:
             pytest.fail(str(error), pytrace=False)
     return QEval(qeval_recipe, request.config.stash[CONTEXT], request.node)

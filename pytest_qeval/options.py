@@ -199,6 +199,6 @@ def add_options(parser: pytest.Parser) -> None:
         dest="qeval_compare",
         nargs=2,
         metavar=("A", "B"),
-        help="Judge the candidates of one records.jsonl (B) against the baseline of another (A), without a model, and "
-        "exit.",
+        help="Judge the candidates of one finished run (B) against the baseline of another (A), without a model, and "
+        "exit; each is a run's folder or its records.jsonl.",
     )

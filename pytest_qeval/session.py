@@ -12,7 +12,7 @@ from typing import Literal
 from pytest_qeval.benchmarks.selftest import BENCHMARKS
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.errors import UsageError
-from pytest_qeval.facts import RunHeader
+from pytest_qeval.facts import RunHeader, StreamFacts
 from pytest_qeval.records.collector import Collector, Roles
 from pytest_qeval.records.journal import Journal
 from pytest_qeval.records.messages import BaselineScores, Message, Plan, PlannedCase, RunStart
@@ -84,6 +84,7 @@ class Session:
         self._roles = Roles(candidates=settings.candidates, baseline=settings.baseline, control=control)
         self._planned: list[tuple[str, Case]] = []
         self._reused: list[Case] = []
+        self._saved_streams: list[StreamFacts] = []
         self._collector = Collector()
         self._journal: Journal | None = None
         self._notes: list[Line] = []
@@ -136,7 +137,10 @@ class Session:
         self._begin_journal(list(dict.fromkeys([*((saved.recipe, case) for case in self._reused), *cases])))
         measures_stream = (saved.recipe, None) in planned
         for message in saved.messages(self._reused, costs=self._costs, measures_stream=measures_stream):
-            self._take(message)
+            if isinstance(message, StreamFacts):
+                self._saved_streams.append(message)
+            else:
+                self._take(message)
 
     def _begin_journal(self, planned: list[tuple[str, Case]]) -> None:
         """Write who runs what, and the plan, so that the journal can be judged later without this session."""
@@ -155,7 +159,8 @@ class Session:
         """
         if self._saved:
             n_cases = sum(recipe == self._saved.recipe for recipe, _ in self._planned)
-            yield f"{len(self._reused)} of the {n_cases} records of {self._saved.recipe} are the saved ones"
+            if n_cases:
+                yield f"{len(self._reused)} of the {n_cases} records of {self._saved.recipe} are the saved ones"
         if self._roles.baseline:
             mine = {case for name, case in self._planned if name in self._roles.candidates and not case.perturbation}
             margin = partial(allowed_loss, self._gates, None, default=DEFAULT_MARGINS["pass@K"])
@@ -165,6 +170,9 @@ class Session:
         """Take one message and append it to the journal."""
         if self._writer:
             self._writer.add(message)
+        if isinstance(message, StreamFacts):  # only then is there anything to compare the saved ones with
+            while self._saved_streams:
+                self._take(self._saved_streams.pop(0))
         self._take(message)
 
     def _take(self, message: Message) -> None:

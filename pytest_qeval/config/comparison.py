@@ -44,7 +44,7 @@ def read_comparison(config: pytest.Config) -> ComparisonSettings:
     other = next((option for option in values.typed_options if option not in _READ), None)
     if other or values.names_files:
         raise UsageError(f"--qeval-compare reads two finished runs: leave {other or 'test files'} out.")
-    a, b = (values.start / path for path in config.getoption("qeval_compare"))
+    a, b = (_journal(values.start / path) for path in config.getoption("qeval_compare"))
     name = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S-compare")
     return ComparisonSettings(
         a=a,
@@ -54,3 +54,8 @@ def read_comparison(config: pytest.Config) -> ComparisonSettings:
         force=values.flag("baseline-force"),
         output=values.output("output") or values.start / ".qeval" / name,
     )
+
+
+def _journal(path: Path) -> Path:
+    """Return the journal of a run: the file itself, or the one in the run's folder."""
+    return path / "records.jsonl" if path.is_dir() else path
