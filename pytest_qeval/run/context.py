@@ -13,6 +13,7 @@ from pytest_qeval.evaluator import Evaluator
 from pytest_qeval.execution.pacing import PacedPool
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.measure.energy import EnergyMeter
+from pytest_qeval.measure.shared_energy import BusyTimes
 from pytest_qeval.records.messages import Message
 from pytest_qeval.run.baseline_scores import BaselineScorer
 from pytest_qeval.run.benchmarks import BenchmarkLoader
@@ -96,8 +97,7 @@ class RunContext:
             settings, saved=saved, benchmarks=self.benchmarks, engines=self._engines, post=self._post
         )
         self.measurements = Measurements(settings, benchmarks=self.benchmarks, baseline_scores=scores, post=self._post)
-        shared = f"{n_workers} workers share the machine, whose energy cannot be told apart" if n_workers > 1 else ""
-        self._meter = EnergyMeter(unavailable=shared)
+        self._meter = EnergyMeter() if n_workers == 1 else BusyTimes()  # several would count the same joules again
 
     @cached_property
     def pool(self) -> PacedPool:

@@ -13,6 +13,7 @@ from pytest_qeval.evaluator import Evaluator
 from pytest_qeval.facts import EnergyFacts, GenerationFacts
 from pytest_qeval.measure.energy import EnergyMeter
 from pytest_qeval.measure.memory import PeakMemory
+from pytest_qeval.measure.shared_energy import BusyTimes
 from pytest_qeval.records.messages import Message
 from pytest_qeval.run.case_problems import CaseProblems
 from pytest_qeval.run.outcomes import EarlyStop, Outcomes
@@ -35,7 +36,7 @@ class RecipeRun:
         outcomes: Outcomes,
         reused: Mapping[Case, Record],
         early_stop: EarlyStop,
-        meter: EnergyMeter,
+        meter: EnergyMeter | BusyTimes,
         worker: str,
         post: Callable[[Message], None],
     ) -> None:
