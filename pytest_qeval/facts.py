@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pytest_qeval.schema import Case, Evidence, Json
@@ -90,6 +90,8 @@ class EnergyFacts:
     method: str = ""
     """Where the numbers come from, such as `cpu: load × TDP; ram: constant; grid: world average`."""
     undefined: str = ""
+    stretches: tuple[tuple[float, float], ...] = ()
+    """When a worker generated, by the machine's monotonic clock, where another process meters the machine."""
 
     @classmethod
     def total(cls, parts: Sequence[EnergyFacts]) -> EnergyFacts:
@@ -97,7 +99,8 @@ class EnergyFacts:
         if not parts:
             return cls(undefined="nothing was generated")
         undefined = next((part for part in parts if part.undefined), None)
-        return undefined or cls(
+        stretches = tuple(stretch for part in parts for stretch in part.stretches)
+        return (undefined and replace(undefined, stretches=stretches)) or cls(
             energy_wh=sum(part.energy_wh or 0.0 for part in parts),
             emissions_g=sum(part.emissions_g or 0.0 for part in parts),
             provenance=parts[0].provenance,

@@ -135,8 +135,9 @@ def qeval(qeval_recipe: RecipeRun, request: pytest.FixtureRequest) -> QEval:
     """Return a callable that evaluates the fixture `case` with the recipe of the test."""
     if "case" in request.fixturenames:
         try:
-            with untimed(request.node):
-                qeval_recipe.load()  # in the set-up, so that a failure is reported as a set-up error
+            if qeval_recipe.needs_model(request.getfixturevalue("case")):
+                with untimed(request.node):
+                    qeval_recipe.load()  # in the set-up, so that a failure is reported as a set-up error
         except QEvalError as error:
             pytest.fail(str(error), pytrace=False)
     return QEval(qeval_recipe, request.config.stash[CONTEXT], request.node)

@@ -205,6 +205,6 @@ def add_options(parser: pytest.Parser) -> None:
         action="extend",  # so that each of the two can be a word of its own: see `hooks.rootdir`
         nargs="+",
         metavar=("A", "B"),
-        help="Judge the candidates of one records.jsonl (B) against the baseline of another (A), without a model, and "
-        "exit.",
+        help="Judge the candidates of one finished run (B) against the baseline of another (A), without a model, and "
+        "exit; each is a run's folder or its records.jsonl.",
     )

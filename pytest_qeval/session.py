@@ -12,7 +12,8 @@ from typing import Literal
 from pytest_qeval.benchmarks.selftest import BENCHMARKS
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.errors import UsageError
-from pytest_qeval.facts import RunHeader
+from pytest_qeval.facts import GenerationFacts, RunHeader, StreamFacts
+from pytest_qeval.measure.shared_energy import MachineMeter, share_energy
 from pytest_qeval.records.collector import Collector, Roles
 from pytest_qeval.records.journal import Journal
 from pytest_qeval.records.messages import BaselineScores, Message, Plan, PlannedCase, RunStart
@@ -47,6 +48,7 @@ class Session:
         saved: SavedBaseline | None = None,
         cache: Path | None = None,
         n_workers: int = 1,
+        machine: MachineMeter | None = None,
     ) -> None:
         """Make sure that reports can be written, without writing anything yet.
 
@@ -58,6 +60,7 @@ class Session:
             saved: A baseline that is not run, or not wholly.
             cache: Where the next run looks for the baseline.
             n_workers: Number of processes that share the machine.
+            machine: Meters the machine for these processes, if they cannot.
 
         Raises:
             UsageError: for an output folder, or a file of the baseline, that cannot be written.
@@ -84,6 +87,9 @@ class Session:
         self._roles = Roles(candidates=settings.candidates, baseline=settings.baseline, control=control)
         self._planned: list[tuple[str, Case]] = []
         self._reused: list[Case] = []
+        self._machine = machine
+        self._shared: list[GenerationFacts] = []
+        self._saved_streams: list[StreamFacts] = []
         self._collector = Collector()
         self._journal: Journal | None = None
         self._notes: list[Line] = []
@@ -133,15 +139,20 @@ class Session:
             return
         self._run = replace(self._run, saved_baseline=saved.origin(reusable.accepted))
         self._reused = saved.reused(cases, reusable.cases)
-        self._begin_journal([*((saved.recipe, case) for case in self._reused), *cases])
+        self._begin_journal(list(dict.fromkeys([*((saved.recipe, case) for case in self._reused), *cases])))
         measures_stream = (saved.recipe, None) in planned
         for message in saved.messages(self._reused, costs=self._costs, measures_stream=measures_stream):
-            self._take(message)
+            if isinstance(message, StreamFacts):
+                self._saved_streams.append(message)
+            else:
+                self._take(message)
 
     def _begin_journal(self, planned: list[tuple[str, Case]]) -> None:
         """Write who runs what, and the plan, so that the journal can be judged later without this session."""
         self._planned = planned
         self._journal = Journal(self.output / "records.jsonl")
+        if self._machine:
+            self._machine.start()
         _point_at(self.output)
         self._journal.write(RunStart(**asdict(self._run), planned=len(self._planned)))
         cases = tuple(PlannedCase(recipe=recipe, **asdict(case)) for recipe, case in planned)
@@ -155,16 +166,26 @@ class Session:
         """
         if self._saved:
             n_cases = sum(recipe == self._saved.recipe for recipe, _ in self._planned)
-            yield f"{len(self._reused)} of the {n_cases} records of {self._saved.recipe} are the saved ones"
+            if n_cases:
+                yield f"{len(self._reused)} of the {n_cases} records of {self._saved.recipe} are the saved ones"
         if self._roles.baseline:
             mine = {case for name, case in self._planned if name in self._roles.candidates and not case.perturbation}
             margin = partial(allowed_loss, self._gates, None, default=DEFAULT_MARGINS["pass@K"])
             yield from prospect_lines(estimate_prospects(mine & {*executed}, margin=margin))
 
     def add(self, message: Message) -> None:
-        """Take one message and append it to the journal."""
+        """Take one message and append it to the journal; energy that is shared is known at the end."""
+        if self._machine and isinstance(message, GenerationFacts):
+            self._shared.append(message)
+        else:
+            self._add(message)
+
+    def _add(self, message: Message) -> None:
         if self._writer:
             self._writer.add(message)
+        if isinstance(message, StreamFacts):  # only then is there anything to compare the saved ones with
+            while self._saved_streams:
+                self._take(self._saved_streams.pop(0))
         self._take(message)
 
     def _take(self, message: Message) -> None:
@@ -184,6 +205,9 @@ class Session:
         """Conclude, judge the gates and write every file; True when all gates hold and everything is written."""
         if self._journal is None:
             return True
+        if self._machine:
+            for facts in share_energy(self._machine.stop(), self._shared):
+                self._add(facts)
         self._journal.close()
         self._verdict = conclude(
             self._collector,

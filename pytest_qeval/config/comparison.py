@@ -45,10 +45,10 @@ def read_comparison(config: pytest.Config) -> ComparisonSettings:
     other = next((option for option in values.typed_options if option not in _READ), None)
     if other or values.names_files:
         raise UsageError(f"--qeval-compare reads two finished runs: leave {other or 'test files'} out.")
-    paths = [values.start / path for path in config.getoption("qeval_compare")]
+    paths = config.getoption("qeval_compare")
     if len(paths) != 2:  # noqa: PLR2004 - A and B
         raise UsageError(f"--qeval-compare expects two runs, A and B, not {len(paths)}.")
-    a, b = paths
+    a, b = (_journal(values.start / path) for path in paths)
     name = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S-compare")
     return ComparisonSettings(
         a=a,
@@ -59,3 +59,8 @@ def read_comparison(config: pytest.Config) -> ComparisonSettings:
         force=values.flag("baseline-force"),
         output=values.output("output") or values.start / ".qeval" / name,
     )
+
+
+def _journal(path: Path) -> Path:
+    """Return the journal of a run: the file itself, or the one in the run's folder."""
+    return path / "records.jsonl" if path.is_dir() else path

@@ -1,4 +1,4 @@
-"""From test functions to cases: parametrize tests, check what was collected, leave out what a saved baseline has."""
+"""From test functions to cases: parametrize tests, check what was collected, find what a saved baseline has."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _check_forked(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
 
 
 def reuse(config: pytest.Config, context: RunContext, items: list[pytest.Item]) -> None:
-    """Leave out the cases that a saved baseline has, and sort the others so that each recipe is loaded once.
+    """Find the cases that a saved baseline has, whose tests show its records; sort, to load each recipe once.
 
     Raises:
         pytest.UsageError: when the saved baseline that the user named lacks a case.
@@ -150,14 +150,6 @@ def reuse(config: pytest.Config, context: RunContext, items: list[pytest.Item]) 
         items.clear()
         raise pytest.UsageError(str(error)) from error
     context.reuse(reusable)
-    own = {item: case_of(item) for item in items if recipe_of(item) == context.saved.recipe}
-    spared = {item for item, case in own.items() if case in reusable}
-    left = [own[item] for item in own if item not in spared]
-    if not is_worker and context.problems.all_invalid(left):
-        spared = {*own}  # but workers have to collect the same, whatever they find out
-    if spared:
-        config.hook.pytest_deselected(items=[item for item in items if item in spared])
-        items[:] = [item for item in items if item not in spared]
 
 
 def _sort(items: list[pytest.Item], recipes: Sequence[str]) -> None:

@@ -47,6 +47,8 @@ def _compare(settings: ComparisonSettings) -> int:
     )
     settings.output.mkdir(parents=True, exist_ok=True)
     write_report(settings.output, verdict.summary, verdict.gates)
+    if joint.left_out:
+        sys.stdout.write(f"left out: {joint.left_out} cases of {settings.a} that {settings.b} does not have\n")
     for line in lines(verdict.summary, verdict.gates, output=settings.output):
         sys.stdout.write(f"{line.text}\n")
     return int(pytest.ExitCode.OK if verdict.holds else pytest.ExitCode.TESTS_FAILED)

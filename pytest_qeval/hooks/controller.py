@@ -10,7 +10,7 @@ import pytest
 
 from pytest_qeval.fixtures import CONTEXT
 from pytest_qeval.hooks.items import plan_of
-from pytest_qeval.hooks.worker import messages_of
+from pytest_qeval.hooks.worker import messages_of, reused_record
 from pytest_qeval.schema import SCORES, Case, Record
 
 if TYPE_CHECKING:
@@ -83,9 +83,12 @@ class Controller:
         """Show solved, unsolved, regressed, fixed and scored cases by their own words."""
         if report.when != "call" or report.outcome == "failed" or self.session.is_selftest:
             return None
-        record = next((message for message in messages_of(report) if isinstance(message, Record)), None)
+        reused = reused_record(report)
+        record = reused or next((message for message in messages_of(report) if isinstance(message, Record)), None)
         if record is None:
             return None
+        if reused:
+            return "from the saved baseline", "u" if record.outcome == "unsolved" else ".", ("SAVED", {"cyan": True})
         if record.outcome == "scored":
             shown = " ".join(f"{name} {100 * record.measurements[name]:.1f}" for name in SCORES)
             return "scored", ".", (f"SCORED {shown}", {"green": True})

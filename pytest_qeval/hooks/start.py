@@ -28,6 +28,8 @@ from pytest_qeval.fixtures import CONTEXT
 from pytest_qeval.hooks.controller import Controller
 from pytest_qeval.hooks.worker import Worker
 from pytest_qeval.hooks.xdist import Distributor, is_distributed, worker_count, worker_name
+from pytest_qeval.measure.energy import EnergyMeter
+from pytest_qeval.measure.shared_energy import MachineMeter
 from pytest_qeval.records.run_header import make_header
 from pytest_qeval.report.progress import ProgressLine
 from pytest_qeval.run.context import RunContext
@@ -144,6 +146,7 @@ def _begin_session(
     if saved:
         settings = replace(settings, baseline=saved.recipe)
         header = replace(header, saved_baseline=saved.origin())
+    n_workers = len(config.getoption("tx", None) or [None])
     session = Session(
         settings,
         header,
@@ -151,7 +154,8 @@ def _begin_session(
         clock=monotonic,
         saved=saved,
         cache=cache,
-        n_workers=len(config.getoption("tx")) if is_distributed(config) else 1,
+        n_workers=n_workers,
+        machine=MachineMeter(EnergyMeter()) if n_workers > 1 and not settings.replays else None,
     )
     return session, settings, saved
 

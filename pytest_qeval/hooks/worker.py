@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_qeval.run.context import RunContext
 
 _ATTRIBUTE = "qeval"
+_REUSED = "qeval_reused"
 
 
 class Worker:
@@ -86,12 +87,22 @@ class Worker:
         if RECORD in item.stash and call.excinfo and isinstance(call.excinfo.value, pytest.xfail.Exception):
             report.outcome, report.wasxfail = "skipped", f"reason: {call.excinfo.value.msg}"
         setattr(report, _ATTRIBUTE, list(map(to_plain, self._context.drain())))
+        record = item.stash.get(RECORD, None)
+        if record is not None and self._context.reuses(record.recipe, record.case):
+            setattr(report, _REUSED, to_plain(record))
         return report
 
     @pytest.hookimpl
     def pytest_unconfigure(self) -> None:
         """Stop the sandboxes, whatever happened before."""
         self._context.close()
+
+
+def reused_record(report: TestReport) -> Record | None:
+    """Return the saved baseline's record that a test has shown instead of a new one."""
+    row = getattr(report, _REUSED, None)
+    found = from_plain(row) if row else None
+    return found if isinstance(found, Record) else None
 
 
 def messages_of(report: TestReport) -> list[Message]:

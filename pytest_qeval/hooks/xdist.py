@@ -63,6 +63,8 @@ def scope_of(item: pytest.Item, dist: str) -> str | None:
 def plan_ahead(config: pytest.Config, context: RunContext, items: Sequence[pytest.Item]) -> None:
     """Pass the cases of this process to the context, and leave the collected plan for the controller."""
     plan = plan_of(items)
+    # What is reused takes no time, and is dealt like ordinary tests.
+    run = [None if context.reuses(recipe, case) else recipe for recipe, case in plan]
     mine: Sequence[int] = range(len(plan))
     handed: dict[str, Any] | None = getattr(config, "workerinput", {}).get("qeval")
     if handed is not None:
@@ -70,12 +72,12 @@ def plan_ahead(config: pytest.Config, context: RunContext, items: Sequence[pytes
         collected = {
             "error": str(config.stash[ERROR]) if ERROR in config.stash else None,
             "plan": [[recipe, asdict(case) if case else None] for recipe, case in plan],
+            "run": run,
             "scopes": scopes,
             "own": [benchmark_to_dict(benchmark) for benchmark in context.benchmarks.own.values()],
         }
         Path(handed["folder"], f"{worker_name(config)}.json").write_text(json.dumps(collected), encoding="utf-8")
-        recipes, n_workers = [recipe for recipe, _ in plan], worker_count(config)
-        dealt = shares(recipes, n_workers, together=context.settings.strict, scopes=scopes)
+        dealt = shares(run, worker_count(config), together=context.settings.strict, scopes=scopes)
         # A worker that replaces a crashed one has no share of its own: it generates what it is sent.
         mine = dealt[handed["index"]] if handed["index"] < len(dealt) else ()
     context.plan([(recipe, case) for recipe, case in (plan[index] for index in mine) if recipe and case])
@@ -110,6 +112,7 @@ class Distributor:
         self._memory_bytes = available_memory_bytes() // len(config.getoption("tx"))
         self._scopes: list[str | None] = []
         self.plan: list[tuple[str | None, Case | None]] | None = None
+        self._run: list[str | None] = []
 
     @pytest.hookimpl
     def pytest_report_header(self) -> str | None:
@@ -142,8 +145,10 @@ class Distributor:
             collected = json.loads(path.read_text(encoding="utf-8"))
             self._scopes = collected["scopes"]
             self.plan = [(recipe, Case(**case) if case else None) for recipe, case in collected["plan"]]
+            self._run = collected["run"]
             try:
-                check_plan(node.config, self.plan)
+                if not collected["error"]:
+                    check_plan(node.config, self.plan)
                 self._accept(collected, self.plan)
             except QEvalError as refusal:
                 pytest.exit(f"ERROR: {with_origin(str(refusal), node.config)}", returncode=pytest.ExitCode.USAGE_ERROR)
@@ -165,5 +170,4 @@ class Distributor:
         return ShareScheduling(config, log, deal=self._deal)
 
     def _deal(self, n_workers: int) -> Sequence[Sequence[int]]:
-        recipes = [recipe for recipe, _ in self.plan or ()]
-        return shares(recipes, n_workers, together=self._context.settings.strict, scopes=self._scopes)
+        return shares(self._run, n_workers, together=self._context.settings.strict, scopes=self._scopes)

@@ -17,13 +17,9 @@ _COUNTERS = ("Rapl", "Emi", "GPU", "AppleSiliconChip")
 class EnergyMeter:
     """Meters one task at a time."""
 
-    def __init__(self, *, unavailable: str = "") -> None:
-        """Prepare; the tracker is made when the first task starts, because that takes a second.
-
-        Args:
-            unavailable: Why energy must not be metered in this process; every reading repeats it.
-        """
-        self._unavailable = unavailable
+    def __init__(self) -> None:
+        """Prepare; the tracker is made when the first task starts, because that takes a second."""
+        self._unavailable = ""
         self._tracker: Any = None
         self._task = ""
 
@@ -77,10 +73,10 @@ def _explain(part: str) -> str:
 
 
 def _make_tracker() -> Any:
-    # The tracker logs its set-up to standard error before it reads `log_level`.
-    logging.getLogger("codecarbon").setLevel(logging.CRITICAL)
     from codecarbon import OfflineEmissionsTracker  # noqa: PLC0415 - heavy, and an extra
 
+    # The tracker logs its set-up to standard error before it reads `log_level`; importing it has set another level.
+    logging.getLogger("codecarbon").setLevel(logging.CRITICAL)
     tracker = OfflineEmissionsTracker(
         project_name="pytest-qeval",
         measure_power_secs=1,

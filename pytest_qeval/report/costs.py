@@ -19,6 +19,7 @@ def cost_dict(costs: Efficiency) -> Json:
     row = to_plain(costs)
     energy = row["energy"]
     undefined = energy.pop("undefined")
+    del energy["stretches"]
     return {
         "latency": {name: row[name] for name in ("ttft_s", "tpot_s", "duration_s")},
         "generation": {

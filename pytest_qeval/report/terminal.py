@@ -36,8 +36,11 @@ def _headline(summary: Summary) -> str:
     device = next((facts.device for facts in summary.recipes.values() if facts.device), None)
     encoder = any(facts.architecture == "encoder-decoder" for facts in summary.recipes.values())
     model = f"{run.model['id']} (encoder-decoder)" if encoder else str(run.model["id"])
-    parts = [model, run.engine + (f" on {device}" if device else ""), f"{summary.received} cases"]
-    return " · ".join([*parts, *([] if run.engine == "replay" else [decoding]), *chat, f"sandbox {run.sandbox}"])
+    parts = [model, run.engine + (f" on {device}" if device else "")]
+    if summary.planned:  # else nothing was generated
+        parts += [f"{summary.received} cases", *([] if run.engine == "replay" else [decoding]), *chat]
+        parts.append(f"sandbox {run.sandbox}")
+    return " · ".join(parts)
 
 
 def _evaluation_lines(summary: Summary, gates: Sequence[GateResult]) -> Iterator[Line]:

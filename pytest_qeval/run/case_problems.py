@@ -168,10 +168,6 @@ class CaseProblems:
                 self._post(InvalidCase(**asdict(case), reason=self._faults[case]))
         return self._faults[case]
 
-    def all_invalid(self, cases: Iterable[Case | None]) -> bool:
-        """Return whether all cases are invalid; execute no more than it takes to find a valid one."""
-        return all(case is not None and self.fault_of(case) for case in cases)
-
 
 def _fault_of(execution: Execution) -> str:
     if execution.status == "passed":

@@ -13,6 +13,7 @@ from pytest_qeval.evaluator import Evaluator
 from pytest_qeval.execution.pacing import PacedPool
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.measure.energy import EnergyMeter
+from pytest_qeval.measure.shared_energy import BusyTimes
 from pytest_qeval.records.messages import Message
 from pytest_qeval.run.baseline_scores import BaselineScorer
 from pytest_qeval.run.benchmarks import BenchmarkLoader
@@ -23,7 +24,7 @@ from pytest_qeval.run.measurements import Measurements
 from pytest_qeval.run.outcomes import EarlyStop, Outcomes
 from pytest_qeval.run.recipe_run import RecipeRun
 from pytest_qeval.run.replay import Replays
-from pytest_qeval.schema import Case, EngineProgress, Problem
+from pytest_qeval.schema import Case, EngineProgress, Problem, Record
 from pytest_qeval.settings import ExecutionSettings
 from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
 
@@ -67,6 +68,7 @@ class RunContext:
         self._outbox: list[Message] = []
         self._planned: dict[str, list[Case]] = {}
         self.outcomes: Outcomes = {}
+        self._reused: dict[Case, Record] = {}
         self._replays = Replays(settings, problem=self._labelled)
         self.samples = self._replays.samples
         self.benchmarks = BenchmarkLoader(settings, samples=self.samples, post=self._post)
@@ -94,8 +96,7 @@ class RunContext:
             settings, saved=saved, benchmarks=self.benchmarks, engines=self._engines, post=self._post
         )
         self.measurements = Measurements(settings, benchmarks=self.benchmarks, baseline_scores=scores, post=self._post)
-        shared = f"{n_workers} workers share the machine, whose energy cannot be told apart" if n_workers > 1 else ""
-        self._meter = EnergyMeter(unavailable=shared)
+        self._meter = EnergyMeter() if n_workers == 1 else BusyTimes()  # several would count the same joules again
 
     @cached_property
     def pool(self) -> PacedPool:
@@ -112,9 +113,10 @@ class RunContext:
         return self.problems.labelled(benchmark, label)
 
     def plan(self, planned: Sequence[tuple[str, Case]]) -> None:
-        """Take the cases of this process, by recipe, to generate them ahead."""
+        """Take the cases of this process, by recipe, to generate them ahead; reused ones are not generated."""
         for recipe, case in planned:
-            self._planned.setdefault(recipe, []).append(case)
+            if not self.reuses(recipe, case):
+                self._planned.setdefault(recipe, []).append(case)
 
     def check_benchmarks(self, names: Iterable[str]) -> None:
         """Make sure that the collected benchmarks fit the gates and the calibration; see `checks`.
@@ -139,7 +141,12 @@ class RunContext:
     def reuse(self, cases: Iterable[Case]) -> None:
         """Take over the saved baseline's records of these cases."""
         if self.saved:
-            self.outcomes |= {(self.saved.recipe, case): self.saved.records[case] for case in cases}
+            self._reused = {case: self.saved.records[case] for case in cases}
+            self.outcomes |= {(self.saved.recipe, case): record for case, record in self._reused.items()}
+
+    def reuses(self, recipe: str | None, case: Case | None) -> bool:
+        """Return whether a case's record is the saved baseline's."""
+        return self.saved is not None and recipe == self.saved.recipe and case in self._reused
 
     def open(self, recipe: str) -> RecipeRun:
         """Return a recipe's run, with nothing loaded yet."""
@@ -150,6 +157,7 @@ class RunContext:
             evaluator=self._evaluator,
             problems=self.problems,
             outcomes=self.outcomes,
+            reused=self._reused if self.saved and recipe == self.saved.recipe else {},
             early_stop=self.early_stop,
             meter=self._meter,
             worker=self._worker,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import ceil
 
@@ -13,6 +13,7 @@ from pytest_qeval.evaluator import Evaluator
 from pytest_qeval.facts import EnergyFacts, GenerationFacts
 from pytest_qeval.measure.energy import EnergyMeter
 from pytest_qeval.measure.memory import PeakMemory
+from pytest_qeval.measure.shared_energy import BusyTimes
 from pytest_qeval.records.messages import Message
 from pytest_qeval.run.case_problems import CaseProblems
 from pytest_qeval.run.outcomes import EarlyStop, Outcomes
@@ -33,8 +34,9 @@ class RecipeRun:
         evaluator: Callable[[str, ReplayEngine | ModelEngine], Evaluator],
         problems: CaseProblems,
         outcomes: Outcomes,
+        reused: Mapping[Case, Record],
         early_stop: EarlyStop,
-        meter: EnergyMeter,
+        meter: EnergyMeter | BusyTimes,
         worker: str,
         post: Callable[[Message], None],
     ) -> None:
@@ -47,6 +49,7 @@ class RecipeRun:
             evaluator: Joins a recipe's engine and the sandboxes.
             problems: Finds the problem of a case.
             outcomes: Takes every finished record.
+            reused: Records of a saved baseline, whose cases are not run.
             early_stop: Ends the recipe when its gates are decided.
             meter: Measures energy while there is something to generate.
             worker: Name of this process.
@@ -58,6 +61,7 @@ class RecipeRun:
         self._make_evaluator = evaluator
         self._problems = problems
         self._outcomes = outcomes
+        self._reused = reused
         self._early_stop = early_stop
         self._meter = meter
         self._worker = worker
@@ -67,6 +71,10 @@ class RecipeRun:
         self._failure: BaseException | None = None
         self._metering = False
         self._energy: list[EnergyFacts] = []
+
+    def needs_model(self, case: Case) -> bool:
+        """Return whether a case has to be generated: it is neither reused nor invalid."""
+        return case not in self._reused and not self._problems.fault_of(case)
 
     def load(self) -> None:
         """Load and quantize the model, or read the samples, and queue the planned cases; once.
@@ -82,13 +90,18 @@ class RecipeRun:
         if self._loaded is None:
             self._loaded = self._load_once()
             if not self._early_stop.applies_to(self.recipe):
-                self._problems.check_ahead(self._planned)
-                self._loaded[1].submit(reversed(self._planned) if self.recipe == CONTROL else self._planned)
+                valid = self._valid(self._planned)
+                self._loaded[1].submit(reversed(valid) if self.recipe == CONTROL else valid)
         return self._loaded
+
+    def _valid(self, cases: Iterable[Case]) -> list[Case]:
+        """Return the cases whose own solution passes: for others nothing is generated."""
+        return [case for case in cases if not self._problems.fault_of(case)]
 
     def _load_once(self) -> tuple[ReplayEngine | ModelEngine, Evaluator]:
         engine = None
         try:
+            self._problems.check_ahead(self._planned)  # solutions are executed while the model is loaded
             engine = self._load_engine(self.recipe)
             return engine, self._make_evaluator(self.recipe, engine)  # which starts the sandboxes
         except BaseException as error:  # such as a test's timeout: a model is loaded once
@@ -104,23 +117,25 @@ class RecipeRun:
         return engine
 
     def evaluate(self, case: Case) -> Record:
-        """Return the record of one case, and post it.
+        """Return the record of one case, and post it; one of the saved baseline is the session's already.
 
         Raises:
             InvalidProblemError: for a perturbed case whose own solution does not pass.
             MissingCompletionError: for a case that the samples file does not answer.
         """
+        if case in self._reused:
+            return self._reused[case]
+        if fault := self._problems.fault_of(case):
+            raise InvalidProblemError(fault)
         engine, evaluator = self._load()
         if not evaluator.has_samples(case):
             fault = self._problems.fault_of(case)
             raise InvalidProblemError(fault) if fault else MissingCompletionError("the samples file has no completion")
         if self._early_stop.applies_to(self.recipe):
-            evaluator.submit(self._portion(case))
+            evaluator.submit(self._valid(self._portion(case)))
         self._switch_meter(engine)
         record = evaluator.evaluate(case)
         self._switch_meter(engine)
-        if fault := self._problems.fault_of(case):
-            raise InvalidProblemError(fault)
         record = replace(record, prompt_diff=self._problems.prompt_diff_of(case))
         self._outcomes[self.recipe, case] = record
         self._post(record)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pytest_qeval.benchmarks.selftest import NAME
 from pytest_qeval.errors import DataError, UsageError
-from pytest_qeval.facts import BenchmarkFacts, GateDecision, InvalidCase, PerturbationFacts, RunHeader
+from pytest_qeval.facts import BenchmarkFacts, GateDecision, InvalidCase, PerturbationFacts, RunHeader, StreamFacts
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.records.collector import Collector, Roles
 from pytest_qeval.records.journal import read_journal
@@ -94,6 +94,8 @@ class JoinedRuns:
     roles: Roles
     planned: list[tuple[str, Case]]
     collector: Collector
+    left_out: int = 0
+    """Cases of the baseline that the candidates' run has not."""
 
 
 def join_runs(before: FinishedRun, after: FinishedRun, *, force: bool) -> JoinedRuns:
@@ -123,6 +125,9 @@ def join_runs(before: FinishedRun, after: FinishedRun, *, force: bool) -> Joined
         roles=Roles(candidates=after.plan.candidates, baseline=saved.recipe),
         planned=[*((saved.recipe, case) for case in cases), *planned],
         collector=collector,
+        left_out=len(
+            {one.case for one in before.messages_of(before.baseline) if isinstance(one, Record)} - cases.keys()
+        ),
     )
 
 
@@ -135,11 +140,13 @@ def _saved_baseline(
     comparable = before.cost_conditions() == after.cost_conditions()
     if not comparable or found.records.keys() != cases.keys():
         found = found.without_costs()
+    unfit: tuple[type, ...] = (DivergenceFacts, GateDecision)
+    if not any(isinstance(one, StreamFacts) for name in after.plan.candidates for one in after.messages_of(name)):
+        unfit = (*unfit, StreamFacts)  # there is nothing to compare it with
     messages = [
         message
         for message in found.in_baseline_role().messages
-        if not isinstance(message, (DivergenceFacts, GateDecision))
-        and (not isinstance(message, Record) or message.case in cases)
+        if not isinstance(message, unfit) and (not isinstance(message, Record) or message.case in cases)
     ]
     found = replace(found, messages=tuple(messages))
     if recipe in after.plan.candidates:

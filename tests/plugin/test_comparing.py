@@ -210,15 +210,28 @@ def test_a_file_that_is_no_journal_is_refused(
     check_refused(compare(), pytester, line)
 
 
+def test_runs_are_named_by_their_folders(run: Run, finished: Path, compare: Run, pytester: pytest.Pytester) -> None:
+    """As well as by their journals; what the earlier run has in addition is counted."""
+    rows = [{"task_id": f"micro/{number}", "completion": WRONG} for number in range(4)]
+    run("--qeval-completions", write_samples(pytester.path / "few.jsonl", rows), "--qeval-output", "few")
+    result = run("--qeval-compare", str(finished / "a"), "few", "--qeval-output", "out")
+
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["left out: 2 cases of *a/records.jsonl that *few/records.jsonl does not have"])
+    result.stdout.fnmatch_lines(["*replay against replay (before): *"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
+        (("--qeval-limit=4",), "ERROR: --qeval-compare reads two finished runs: leave --qeval-limit out."),
+        (("test_own.py",), "ERROR: --qeval-compare reads two finished runs: leave test files out."),
         (("--qeval-selftest",), "ERROR: --qeval-compare reads two finished runs: leave --qeval-selftest out."),
         (("--qeval-model=demo",), "ERROR: --qeval-compare reads two finished runs: leave --qeval-model out."),
         (("--qeval-gate", "be good"), "ERROR: cannot read the gate 'be good'*"),
         (("--qeval-gate", "none.toml"), "ERROR: gate file 'none.toml' cannot be opened*"),
     ],
-    ids=["a self-test", "a model", "a gate that cannot be read", "no gate file"],
+    ids=["an option", "a test", "a self-test", "a model", "a gate that cannot be read", "no gate file"],
 )
 def test_a_mistake_is_one_sentence(
     compare: Run, pytester: pytest.Pytester, arguments: Sequence[str], line: str

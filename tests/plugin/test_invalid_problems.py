@@ -96,6 +96,16 @@ def test_an_invalid_problem_needs_no_baseline(project: Path, name: str) -> None:
     assert [row["recipe"] for row in messages(project / name, "generation")] == ["int8"]
 
 
+def test_workers_share_the_energy_of_the_machine(project: Path) -> None:
+    """One process meters it; every worker gets its part, and no joule is counted twice."""
+    pytest.importorskip("codecarbon", reason="the energy extra is not installed")
+    rows = messages(project / "once", "generation")
+
+    assert {row["recipe"] for row in rows} == {"auto", "control", "int8"}
+    assert all(row["energy"]["energy_wh"] > 0 for row in rows if row["new_tokens"])
+    assert "divided evenly among the workers" in rows[0]["energy"]["method"]
+
+
 def test_the_control_is_beside_the_candidate(project: Path) -> None:
     """The same model in another order: it changes nothing here, and is compared like a recipe."""
     section = read_report(project / "once")["robustness"]["own"]

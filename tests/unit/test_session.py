@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_qeval.config.run_settings import RunSettings
+from pytest_qeval.facts import StreamFacts
 from pytest_qeval.records.journal import read_journal
 from pytest_qeval.records.messages import Message, Plan
 from pytest_qeval.schema import Case, Json, Record
@@ -32,6 +33,8 @@ MESSAGES: tuple[Message, ...] = (
     record("int8", 0, "+"),
     record("int8", 1, "-"),
 )
+STREAM = StreamFacts(recipe="int8", prompt_tokens=8, new_tokens=2, prefill_s=(0.1,), decode_s=(0.02, 0.03))
+COSTS = {**HEADER.host, "device": "auto", "threads": None, "batch_size": None, "workers": 1}
 Make = Callable[..., Session]
 
 
@@ -128,6 +131,29 @@ def test_records_of_a_saved_baseline_take_part(make: Make) -> None:
     assert report(session)["run"]["saved_baseline"]["accepted_differences"] == ["a", "b"]
     _, messages = read_journal(session.output / "records.jsonl")
     assert [one.recipe for one in messages if isinstance(one, Record)] == ["auto", "auto", "int8", "int8"]
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_a_saved_single_stream_is_shown_beside_a_candidate_s_alone(make: Make, *, measured: bool) -> None:
+    """Else its number would stand beside a dash, as if it had been measured for this run."""
+    costs = {f"costs.{name}": value for name, value in COSTS.items()}
+    saved = SavedBaseline(baseline=replace(SAVED, key={**SAVED.key, **costs}), path=Path("b.json.gz"), named=True)
+    session = make(saved=saved)
+    session.plan([plan for plan in PLANNED if plan[0] == "int8"], ReusableCases(cases=frozenset([case(0), case(1)])))
+    for message in (INT8, *([STREAM] if measured else [])):
+        session.add(message)
+    session.finish()
+
+    assert (report(session)["efficiency"]["auto"]["decode"]["latency_per_token_s"] is not None) == measured
+
+
+def test_without_cases_no_record_is_said_to_be_reused(make: Make) -> None:
+    """A run of the suite divergence generates nothing."""
+    session = make(saved=SavedBaseline(baseline=SAVED, path=Path("b.json.gz"), named=True))
+    session.plan([("int8", None)], ReusableCases())
+
+    assert list(session.preview([])) == []
+    session.finish()
 
 
 def test_a_baseline_is_written_and_its_file_named(make: Make, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -61,6 +61,13 @@ class Baseline:
         """Return what holds on any machine: the results, without what they cost."""
         kept = (message for message in self.messages if not isinstance(message, (GenerationFacts, StreamFacts)))
         return replace(self, messages=tuple(map(_without_cost, kept)))
+
+    def of_cases(self, cases: Collection[Case]) -> Baseline:
+        """Return the baseline with the records of these cases alone; what generating others cost is left out."""
+        messages = [one for one in self.messages if not isinstance(one, Record) or one.case in cases]
+        if len(messages) < len(self.messages):
+            messages = [one for one in messages if not isinstance(one, GenerationFacts)]
+        return replace(self, messages=tuple(messages))
 
     def in_baseline_role(self) -> Baseline:
         """Return the same with the role `baseline`, which the recipe need not have had in the run that made it."""

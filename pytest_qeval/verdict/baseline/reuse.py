@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from pytest_qeval.errors import DataError, UsageError
-from pytest_qeval.facts import StreamFacts
+from pytest_qeval.facts import GenerationFacts, RecipeFacts, StreamFacts
 from pytest_qeval.measure.topk import Scores
 from pytest_qeval.records.messages import BaselineScores, RecipeMessage
 from pytest_qeval.schema import Case, Json, Record
@@ -123,15 +123,15 @@ class SavedBaseline:
                 yield name, difference
 
     def reused(self, planned: Sequence[tuple[str, Case]], cases: Collection[Case]) -> list[Case]:
-        """Return those of the reusable cases that other recipes are planned for and the baseline is not."""
-        own = {case for recipe, case in planned if recipe == self.recipe}
-        others = dict.fromkeys(case for recipe, case in planned if recipe != self.recipe)
-        return [case for case in others if case in cases and case not in own]
+        """Return those of the reusable cases that are planned for any recipe."""
+        return [case for case in dict.fromkeys(case for _, case in planned) if case in cases]
 
     def messages(
         self, cases: Collection[Case], *, costs: Mapping[str, Any], measures_stream: bool
     ) -> Iterator[RecipeMessage]:
-        """Yield the messages that a run takes from the baseline.
+        """Yield the messages that a run takes from the baseline: records, scores, and what they cost.
+
+        What else was measured in the earlier run, such as its sensitivity, is no result of this one.
 
         Args:
             cases: Cases whose records are taken.
@@ -146,7 +146,7 @@ class SavedBaseline:
         for message in taken.in_baseline_role().messages:
             if isinstance(message, Record) and message.case not in cases:
                 continue
-            if not isinstance(message, StreamFacts):
+            if isinstance(message, (Record, RecipeFacts, GenerationFacts, BaselineScores)):
                 yield message
         if comparable and not measures_stream:
             yield from (message for message in self.baseline.messages if isinstance(message, StreamFacts))

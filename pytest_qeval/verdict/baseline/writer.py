@@ -76,11 +76,11 @@ class BaselineWriter:
             with suppress(UsageError):  # a cache that cannot be written is no reason to fail
                 write_baseline(self._cache, baseline)
         cases = {case for recipe, case in planned if recipe == self._recipe and case not in self._invalid}
-        return self._write_file(self._path, baseline, cases) if self._path else None
+        return self._write_file(self._path, baseline.of_cases(cases), cases) if self._path else None
 
     def _write_file(self, path: Path, baseline: Baseline, cases: set[Case]) -> str:
         if not baseline.has_results:
-            return f"no baseline was saved: nothing was run under {self._recipe}"
+            raise UsageError(f"no baseline was saved to {path}: nothing was run under {self._recipe}.")
         missing = len(cases - baseline.records.keys())
         before = _read_or_none(path)
         if before and not differences(baseline.key, before.key) and before.recipe == baseline.recipe:
@@ -92,6 +92,8 @@ class BaselineWriter:
             )
         write_baseline(path, baseline)
         lacking = f", {missing} are missing" if missing else ""
+        older = len(baseline.records.keys() - cases)
+        lacking += f", {older} of an earlier run" if older else ""
         return f"baseline: {path} ({baseline.recipe}, {len(baseline.records)} cases{lacking})"
 
 

@@ -47,15 +47,6 @@ def test_one_tracker_serves_all_tasks(made: list[FakeTracker]) -> None:
     assert [(fact.energy_wh, fact.emissions_g, fact.provenance) for fact in facts] == [(1.0, 0.4, "estimated")] * 2
 
 
-def test_nothing_is_started_where_a_reason_is_known(made: list[FakeTracker]) -> None:
-    """Two workers would both meter the whole machine: no tracker, and the reason instead of a number."""
-    meter = EnergyMeter(unavailable="2 workers share the machine")
-    meter.start("int8")
-
-    assert meter.stop() == EnergyFacts(undefined="2 workers share the machine")
-    assert made == []
-
-
 def test_a_missing_package_is_a_reason_and_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Energy is an extra; the report names it."""
 

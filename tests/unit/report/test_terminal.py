@@ -133,6 +133,11 @@ def test_the_most_sensitive_blocks_are_shown() -> None:
     assert text[start + 10] == "  … 2 more down to b9 (0.1); all are in the report"
 
 
+def test_a_run_that_generates_nothing_has_no_cases() -> None:
+    """Divergence and sensitivity are measured on given solutions."""
+    assert shown(replace(FOUND, planned=[], records=[]))[0] == Line("tiny · transformers", "bold")
+
+
 def test_divergence_has_a_section() -> None:
     found = replace(FOUND, divergence={"int8": divergence().facts})
 

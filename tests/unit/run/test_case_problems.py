@@ -182,28 +182,6 @@ def test_a_benchmark_of_scripts_is_refused() -> None:
         Desk(problems=[script]).cases()
 
 
-def test_no_more_is_executed_than_finds_a_question() -> None:
-    """A baseline's model is loaded for the first one; an nominal case always is one."""
-    desk = Desk("new_line_after_doc")
-    asked = [one for one in desk.cases() if one.perturbation]
-
-    assert not desk.problems.all_invalid(asked)
-    assert len(desk.programs) == 1
-    assert not desk.problems.all_invalid([None])
-    assert not desk.problems.all_invalid([case(1)])
-    assert desk.problems.all_invalid([])
-
-
-def test_questions_that_do_not_pass_are_none() -> None:
-    """All of them have to be found out."""
-    desk = Desk("new_line_after_doc")
-    desk.status = Execution(status="failed", duration_s=0.01)
-    asked = [one for one in desk.cases() if one.perturbation]
-
-    assert desk.problems.all_invalid(asked)
-    assert len(desk.programs) == len(asked)
-
-
 def test_a_label_finds_what_its_case_asks() -> None:
     """Nominal and perturbed, as a self-test answers them."""
     desk = Desk("new_line_after_doc")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -29,6 +29,7 @@ class Parts:
         failure: BaseException | None = None,
         no_sandbox: QEvalError | None = None,
         portions: bool = False,
+        reused: Mapping[Case, Record] | None = None,
     ) -> None:
         self.failure, self.no_sandbox, self.portions = failure, no_sandbox, portions
         self.loads, self.closed = 0, False
@@ -48,6 +49,7 @@ class Parts:
             evaluator=self.make_evaluator,
             problems=parts,
             outcomes=self.outcomes,
+            reused=reused or {},
             early_stop=parts,
             meter=parts,
             worker="gw0",
@@ -165,13 +167,36 @@ def test_a_record_is_kept_and_posted() -> None:
 
 
 def test_an_invalid_problem_has_no_record() -> None:
-    """Its own solution does not pass, so a completion says nothing."""
+    """Its own solution does not pass, so a completion says nothing: none is generated, and no model loaded for it."""
     parts = Parts()
     parts.faults[CASES[0]] = "its own solution does not pass"
 
+    assert not parts.run.needs_model(CASES[0])
     with pytest.raises(InvalidProblemError, match="its own solution"):
         parts.run.evaluate(CASES[0])
-    assert (parts.outcomes, parts.posted) == ({}, [])
+    assert (parts.outcomes, parts.posted, parts.loads) == ({}, [], 0)
+    parts.run.evaluate(CASES[1])
+    assert parts.submitted == CASES[1:]
+
+
+def test_a_recipe_that_may_end_early_generates_no_invalid_problem() -> None:
+    """In no portion."""
+    parts = Parts(portions=True)
+    parts.faults = dict.fromkeys(CASES[2:], "its own solution does not pass")
+    parts.run.evaluate(CASES[0])
+    parts.run.evaluate(CASES[1])
+
+    assert parts.submitted == CASES[:2]
+
+
+def test_a_saved_record_needs_no_model_and_is_not_posted_again() -> None:
+    """The session has it already, with what it cost then."""
+    saved = record("int8", 3, "-")
+    parts = Parts(reused={CASES[3]: saved})
+
+    assert not parts.run.needs_model(CASES[3])
+    assert parts.run.evaluate(CASES[3]) is saved
+    assert (parts.loads, parts.posted, parts.outcomes) == (0, [], {})
 
 
 def test_energy_is_measured_only_while_there_is_something_to_generate() -> None:

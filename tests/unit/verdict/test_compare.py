@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_qeval.errors import DataError, UsageError
-from pytest_qeval.facts import BenchmarkFacts, GateDecision, InvalidCase
+from pytest_qeval.facts import BenchmarkFacts, GateDecision, InvalidCase, StreamFacts
 from pytest_qeval.records.journal import Journal
 from pytest_qeval.records.messages import Message, Plan, PlannedCase, RunStart
 from pytest_qeval.verdict.compare import FinishedRun, JoinedRuns, join_runs
@@ -136,3 +136,19 @@ def test_a_journal_without_a_plan_is_refused(tmp_path: Path, run: RunStart, sent
 
     with pytest.raises(DataError, match=sentence):
         FinishedRun.read(tmp_path / "records.jsonl")
+
+
+def test_cases_of_the_earlier_run_alone_are_counted() -> None:
+    """They take part in nothing."""
+    more = finished(record("auto", 7, "+"))
+
+    assert (join(more, finished()).left_out, join(finished(), finished()).left_out) == (1, 0)
+
+
+def test_a_single_stream_of_the_earlier_run_alone_is_not_taken() -> None:
+    """There is nothing to compare it with."""
+    stream = StreamFacts(recipe="auto", prompt_tokens=8, new_tokens=2, prefill_s=(0.1,), decode_s=(0.02, 0.03))
+    before = finished(stream)
+
+    assert join(before, finished()).collector.streams == []
+    assert join(before, finished(replace(stream, recipe="int8"))).collector.streams != []

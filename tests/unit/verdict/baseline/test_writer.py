@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_qeval.errors import UsageError
-from pytest_qeval.facts import BenchmarkFacts, InvalidCase
+from pytest_qeval.facts import BenchmarkFacts, GenerationFacts, InvalidCase
 from pytest_qeval.records.messages import Message
 from pytest_qeval.schema import Case
 from pytest_qeval.verdict.baseline.baseline import Baseline
@@ -88,21 +88,31 @@ def test_a_file_of_the_same_conditions_grows(path: Path) -> None:
     """A run of other problems adds to it."""
     write_baseline(path, SAVED)
 
-    assert write(path, record("auto", 9, "+"), planned=[case(9)]) == f"baseline: {path} (auto, 5 cases)"
+    assert (
+        write(path, record("auto", 9, "+"), planned=[case(9)])
+        == f"baseline: {path} (auto, 5 cases, 4 of an earlier run)"
+    )
 
 
 def test_what_was_reused_is_written_again(path: Path) -> None:
-    """Together with what is new."""
-    write(path, record("auto", 9, "+"), saved=SAVED)
+    """Together with what is new, and nothing that this run did not take part in, whatever the cache has."""
+    note = write(path, record("auto", 9, "+"), saved=SAVED, planned=[case(0), case(9)])
 
-    assert read_baseline(path).records.keys() == {*PLANNED, case(9)}
+    assert note == f"baseline: {path} (auto, 2 cases)"
+    assert read_baseline(path).records.keys() == {case(0), case(9)}
+    assert not any(isinstance(one, GenerationFacts) for one in read_baseline(path).messages)
+
+
+def test_the_cache_keeps_what_a_smaller_run_left_out(path: Path, tmp_path: Path) -> None:
+    write(path, record("auto", 9, "+"), saved=SAVED, cache=tmp_path / "c.json.gz", planned=[case(9)])
+
+    assert read_baseline(tmp_path / "c.json.gz").records.keys() == {*PLANNED, case(9)}
 
 
 def test_without_results_nothing_is_written(path: Path, tmp_path: Path) -> None:
-    """A model that was only loaded is no baseline."""
-    note = write(path, BASELINE, cache=tmp_path / "cache" / "c.json.gz")
-
-    assert note == "no baseline was saved: nothing was run under auto"
+    """A model that was only loaded is no baseline, which fails the run that was to save one."""
+    with pytest.raises(UsageError, match=r"no baseline was saved to .*b.json.gz: nothing was run under auto"):
+        write(path, BASELINE, cache=tmp_path / "cache" / "c.json.gz")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,0 +1,115 @@
+"""Energy of processes that share a machine: one process meters it, and the others say when they generate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from threading import Event, Thread
+from time import monotonic
+
+from pytest_qeval.facts import EnergyFacts, GenerationFacts
+from pytest_qeval.measure.energy import EnergyMeter
+
+_SLICE_S = 2.0
+_COVERED = 0.9
+"""Share of the time of generating that has to be metered: a figure for less would be too low."""
+
+
+class BusyTimes:
+    """Stands in for an `EnergyMeter` in a worker: notes when something is generated, by the machine's own clock."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        """Note nothing yet; `clock` has to be the same for all processes, as Linux's monotonic clock is."""
+        self._clock = clock
+        self._since = 0.0
+
+    def start(self, _task: str) -> None:
+        """Begin a stretch."""
+        self._since = self._clock()
+
+    def stop(self) -> EnergyFacts:
+        """End the stretch."""
+        return EnergyFacts(undefined="the machine was not metered", stretches=((self._since, self._clock()),))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """A reading of the whole machine."""
+
+    begin_s: float
+    end_s: float
+    energy: EnergyFacts
+
+
+class MachineMeter:
+    """Meters the machine in the background, one slice after the other, from `start` to `stop`."""
+
+    def __init__(self, meter: EnergyMeter, *, clock: Callable[[], float] = monotonic) -> None:
+        """Prepare; the first slice takes a second more, in which the meter is made."""
+        self._meter = meter
+        self._clock = clock
+        self._ended = Event()
+        self._slices: list[Slice] = []
+        self._thread = Thread(target=self._run, name="qeval-energy", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> Sequence[Slice]:
+        """End, and return the slices; none where nothing was begun."""
+        self._ended.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        return self._slices
+
+    def _run(self) -> None:
+        while True:
+            self._meter.start("machine")
+            begin_s = self._clock()
+            self._ended.wait(_SLICE_S)
+            reading = self._meter.stop()
+            self._slices.append(Slice(begin_s=begin_s, end_s=self._clock(), energy=reading))
+            if reading.undefined or self._ended.is_set():
+                return
+
+
+def share_energy(slices: Sequence[Slice], parts: Sequence[GenerationFacts]) -> Iterator[GenerationFacts]:
+    """Yield what workers generated with their share of the machine's energy.
+
+    A slice is divided evenly among the workers that generate, in proportion to their time where that is a part of it;
+    the time in which nobody generates counts for nobody.
+    """
+    undefined = next((one.energy for one in slices if one.energy.undefined), None)
+    stretches = [part.energy.stretches for part in parts]
+    if undefined or not slices:
+        yield from (replace(part, energy=undefined or replace(part.energy, stretches=())) for part in parts)
+        return
+    busy_s = [[_overlap(one, own) for own in stretches] for one in slices]
+    for index, part in enumerate(parts):
+        times = [row[index] for row in busy_s]
+        shares = [
+            time / max(sum(row), one.end_s - one.begin_s) for time, row, one in zip(times, busy_s, slices, strict=True)
+        ]
+        yield replace(part, energy=_energy(slices, shares, covered_s=sum(times), stretches=stretches[index]))
+
+
+def _overlap(one: Slice, stretches: Sequence[tuple[float, float]]) -> float:
+    return sum(max(0.0, min(one.end_s, end) - max(one.begin_s, begin)) for begin, end in stretches)
+
+
+def _energy(
+    slices: Sequence[Slice], shares: Sequence[float], *, covered_s: float, stretches: Sequence[tuple[float, float]]
+) -> EnergyFacts:
+    total_s = sum(end - begin for begin, end in stretches)
+    if not total_s:
+        return EnergyFacts(undefined="nothing was generated")
+    if covered_s < _COVERED * total_s:
+        return EnergyFacts(undefined=f"the machine was metered for {covered_s:.0f} of {total_s:.0f} s of generating")
+    pairs = list(zip(slices, shares, strict=True))
+    return EnergyFacts(
+        energy_wh=sum((one.energy.energy_wh or 0.0) * share for one, share in pairs),
+        emissions_g=sum((one.energy.emissions_g or 0.0) * share for one, share in pairs),
+        provenance="estimated",
+        method=f"{slices[0].energy.method}; divided evenly among the workers that generate at a time",
+    )
