@@ -19,7 +19,7 @@ from pytest_qeval.engines.templates import has_chat_template
 from pytest_qeval.engines.transformers import TRANSFORMERS
 from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.settings import ModelSettings
-from tests.unit.engines.fake_hub import FakeHub, read_files
+from tests.fake_hub import FakeHub, read_files
 
 A, B = "a" * 40, "b" * 40
 
