@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,7 +11,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pytest_qeval.measure import machine
 from pytest_qeval.measure.machine import (
     available_memory_bytes,
     cpu_class,
@@ -175,7 +175,7 @@ def test_more_used_than_allowed_leaves_nothing(tree: Tree) -> None:
         ("flags\t\t: fpu sse2 avx2 avx512f avx512_bf16", "cpu (avx512_bf16)"),
         ("flags\t\t: fpu amx_bf16 avx2 avx512f avx512_bf16", "cpu (amx_bf16)"),
         ("Features\t: fp asimd bf16", "cpu (asimd)"),
-        ("", f"cpu ({machine.platform.machine()})"),
+        ("", f"cpu ({platform.machine()})"),
     ],
     ids=["avx512", "amx", "arm", "unknown"],
 )
