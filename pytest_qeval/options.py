@@ -134,7 +134,7 @@ OPTIONS = (
     Option(
         name="threads",
         metavar="N",
-        help="Use N CPU threads in the engine (default: torch's choice, or an equal share per worker with -n).",
+        help="Use N CPU threads in the engine (default: torch's choice within the CPU quota, or a share per worker).",
     ),
     Option(
         name="batch-size",
@@ -150,7 +150,7 @@ OPTIONS = (
     ),
     Option(name="timeout", metavar="S", help="Stop a program after S seconds (default: 5)."),
     Option(name="memory", metavar="MB", help="Limit the memory of a program to MB megabytes (default: 1024)."),
-    Option(name="workers", metavar="N", help="Run programs in N sandboxes at a time (default: one per core)."),
+    Option(name="workers", metavar="N", help="Run programs in N sandboxes at a time (default: one per usable core)."),
     Option(
         name="gate",
         metavar="EXPR",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import huggingface_hub
@@ -19,7 +20,7 @@ from pytest_qeval.engines.templates import has_chat_template
 from pytest_qeval.engines.transformers import TRANSFORMERS
 from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.settings import ModelSettings
-from tests.unit.engines.fake_hub import FakeHub, read_files
+from tests.fake_hub import FakeHub, read_files
 
 A, B = "a" * 40, "b" * 40
 
@@ -213,11 +214,11 @@ def test_a_hub_that_goes_away_is_no_model_without_a_template(hub: Hub, monkeypat
 
 
 def test_the_size_of_a_model_is_unknown_without_the_hub(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Any] = []
-    metadata = type("Metadata", (), {"parameter_count": {"BF16": 1000}})
-    answer: Callable[..., Any] = lambda *found, **more: asked.append((found, more)) or metadata  # noqa: E731
+    def metadata(_: object, name: str, *, revision: str) -> Any:
+        assert (name, revision) == ("org/name", A)
+        return SimpleNamespace(parameter_count={"BF16": 1000})
+
     hub.go_away()
     assert hub_weight_counts("org/name", A) is None
-    monkeypatch.setattr(huggingface_hub.HfApi, "get_safetensors_metadata", answer)
+    monkeypatch.setattr(huggingface_hub.HfApi, "get_safetensors_metadata", metadata)
     assert hub_weight_counts("org/name", A) == {"BF16": 1000}
-    assert asked[0][1] == {"revision": A}

@@ -14,10 +14,12 @@ from safetensors.torch import load_file, save_file
 from transformers.utils import logging as transformers_logging
 
 import pytest_qeval.engines.hf.engine as engine_module
+import pytest_qeval.engines.hf.loading as loading_module
 from pytest_qeval.engines.base import ModelEngine, Request
 from pytest_qeval.engines.hf.engine import TransformersEngine
-from pytest_qeval.engines.hf.loading import choose_device
-from pytest_qeval.engines.sources import ModelSource, resolve
+from pytest_qeval.engines.hf.loading import choose_device, free_bytes
+from pytest_qeval.engines.sources import resolve
+from pytest_qeval.engines.transformers import TRANSFORMERS
 from pytest_qeval.errors import EngineError, ModelSourceError
 from pytest_qeval.facts import RecipeFacts
 from pytest_qeval.quantize.builtin import AUTO, BF16, FP32, INT8
@@ -40,7 +42,7 @@ def save(make_model: Callable[[str], Any], tokenizer: Any, tmp_path: Path) -> Ca
 
 
 def open_engine(path: Path, recipe: Recipe = AUTO, **fields_: Any) -> TransformersEngine:
-    settings = ModelSettings(name=str(path), device="cpu", **fields_)
+    settings = ModelSettings(name=str(path), **{"device": "cpu", **fields_})
     generation = GenerationSettings(max_new_tokens=6)
     return TransformersEngine(source=resolve(settings), recipe=recipe, model=settings, generation=generation)
 
@@ -178,14 +180,36 @@ def test_a_model_that_transformers_cannot_load_is_refused(save: Callable[[str], 
         open_engine(path)
 
 
-def test_memory_is_checked_before_loading(save: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(source: ModelSource, dtype: str) -> None:
-        raise ModelSourceError(f"{source.kind} {dtype}")
-
-    monkeypatch.setattr(engine_module, "check_memory", refuse)
+@pytest.mark.parametrize("device", ["cpu", "auto", "cuda"])
+def test_memory_is_checked_before_loading(
+    save: Callable[[str], Path], device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of the device which the model is loaded on, here of a machine that has a GPU."""
+    free = {"cpu": 10 * 2**30, "cuda": 10 * 2**30, "cpu" if device == "cpu" else "cuda": 1}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free["cuda"], 0))
+    monkeypatch.setattr(loading_module, "available_memory_bytes", lambda: free["cpu"])
     monkeypatch.setattr(engine_module, "load", None)
-    with pytest.raises(ModelSourceError, match="directory bfloat16"):
-        open_engine(save("llama"), BF16)
+    where = "" if device == "cpu" else " on cuda"
+    with pytest.raises(ModelSourceError, match=rf"needs about 0\.0 GiB .* are free{where}\. Close"):
+        open_engine(save("llama"), BF16, device=device)
+
+
+def test_sensitivity_checks_memory_too(save: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading_module, "available_memory_bytes", lambda: 1)
+    source = resolve(ModelSettings(name=str(save("llama"))))
+    with pytest.raises(ModelSourceError, match="needs about"):
+        TRANSFORMERS.sensitivity(source, INT8, [], model=ModelSettings(name="x", device="cpu"), texts=None)
+
+
+def test_a_worker_has_its_share_of_the_memory(save: Callable[[str], Path]) -> None:
+    """Not all that is free: others load the same model at the same time. The batch has to fit there as well."""
+    path = save("llama")
+    with pytest.raises(ModelSourceError, match="run fewer workers"):
+        open_engine(path, memory_bytes=100)
+    assert open_engine(path, memory_bytes=2**40).facts()["device"] == "cpu"
+    assert free_bytes(torch.device("cpu"), 10) == 10
+    assert free_bytes(torch.device("cpu"), -10) == 0
 
 
 @pytest.mark.parametrize("bars", [True, False], ids=["bars on", "bars off"])

@@ -132,7 +132,7 @@ def leaves(value: object, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{field.name}"
 
 
-def changed(name: str, value: object) -> RunSettings:
+def changed(name: str, value: Any) -> RunSettings:
     """Return the settings with one field changed."""
     group, _, field = name.rpartition(".")
     if not group:
