@@ -23,7 +23,7 @@ class CodecError(ValueError):
     """Bytes that no honest encoder wrote, or a value beyond the limits of size and depth."""
 
 
-class FieldTuple(tuple[Any, ...]):
+class FieldTuple(tuple[Any, ...]):  # noqa: SLOT001 - no slots: a tuple has no room for its fields
     """A named tuple: equal to a tuple, with the fields of the program's class as attributes."""
 
     _fields: tuple[str, ...]
