@@ -181,7 +181,7 @@ CONTAINERS: dict[type, tuple[bytes, Callable[[Any], Sequence[object]], Callable[
         lambda value: (value.days, value.seconds, value.microseconds),
         lambda items: timedelta(*_expect_ints(items)),
     ),
-    timezone: (b"z", lambda value: (value.utcoffset(None), value.tzname(None)), lambda items: timezone(*items)),
+    timezone: (b"z", lambda value: value.__getinitargs__(), lambda items: timezone(*items)),
     time: (b"h", _time_items, lambda items: _decode_time(time, items)),
     datetime: (b"w", _datetime_items, lambda items: _decode_time(datetime, items)),
 }
