@@ -14,7 +14,7 @@ _CLOSED = rf"(?:</{_THOUGHT}>|<\|end_(?:of_)?{_THOUGHT}\|>|\[/{_THOUGHT}\]|◁/{
 _WHOLE = re.compile(rf"(?:^|(?<=[\s>])){_OPENED}.*?{_CLOSED}", re.DOTALL | re.IGNORECASE)
 _BEFORE = re.compile(rf".*{_CLOSED}", re.DOTALL | re.IGNORECASE)
 _UNENDED = re.compile(rf"^[ \t]*{_OPENED}[ \t]*(?:\n|\Z)", re.MULTILINE | re.IGNORECASE)
-_FINAL = re.compile(r"\A.*<\|channel\|>final[^<]*<\|message\|>|\Aanalysis.*?assistantfinal", re.DOTALL)
+_FINAL = re.compile(r"\A.*<\|channel\|>final[^\n]*?<\|message\|>|\Aanalysis.*?assistantfinal", re.DOTALL)
 """What comes before the last channel of the Harmony format, with its special tokens or without them."""
 _MARK = (
     r"(?:<[|\uff5c][^<>\n]{1,40}[|\uff5c]>|</s>|<eos>|<end_of_\w+>|<start_of_turn>|<turn\|>"

@@ -89,7 +89,7 @@ class RemoteObject:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         value = self._border.ask(self._reference, "getattr", name)
         if name in _DECIDING and isinstance(value, RemoteObject):
-            raise self._border.refuse(f"calls {name} of a {self._reference.name}")
+            raise self._border.refuse(f"calls {name} of the program's {self._reference.name}")
         return value
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -100,7 +100,9 @@ class RemoteObject:
             return True
         if self._equals_nothing_like(other):
             return False
-        raise self._border.refuse(f"compares a {self._reference.name} with a {type(other).__name__}")
+        raise self._border.refuse(
+            f"compares the program's {self._reference.name} with a value of type {type(other).__name__}"
+        )
 
     def _equals_nothing_like(self, other: object) -> bool:
         own = self._reference.abilities
@@ -114,7 +116,7 @@ class RemoteObject:
 
     def __hash__(self) -> int:
         if "__eq__" in self._reference.abilities:
-            raise self._border.refuse(f"needs the hash of a {self._reference.name}")
+            raise self._border.refuse(f"needs the hash of the program's {self._reference.name}")
         return object.__hash__(self)
 
     def __str__(self) -> str:
@@ -129,7 +131,7 @@ class RemoteObject:
         return f"<{self._reference.name} object of the program>"
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        raise self._border.refuse(f"copies a {self._reference.name}")
+        raise self._border.refuse(f"copies the program's {self._reference.name}")
 
 
 def _next(self: RemoteObject) -> object:
@@ -192,6 +194,6 @@ def _asking(name: str) -> Callable[..., Any]:
 
 def _refusing(name: str) -> Callable[..., Any]:
     def method(self: RemoteObject, *_args: object) -> Any:
-        raise self._border.refuse(f"uses {name} of a {self._reference.name}")
+        raise self._border.refuse(f"uses {name} of the program's {self._reference.name}")
 
     return method

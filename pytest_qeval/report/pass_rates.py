@@ -79,7 +79,8 @@ def pass_rate_lines(summary: Summary, benchmark: str) -> Iterator[Line]:
     for result in results:
         for label, reason in list(result.unsupported.items())[:_UNSUPPORTED_SHOWN]:
             yield Line(
-                f"  {result.recipe}: {label} cannot be judged here, which is no failure of its: {reason}", "yellow"
+                f"  {result.recipe}: {label} cannot be judged here, which is not the model's failure: {reason}",
+                "yellow",
             )
     for (recipe, name), reason in summary.decided.items():
         if name == benchmark:

@@ -59,4 +59,4 @@ def test_json_that_is_no_completion_is_refused(run: Run, pytester: pytest.Pytest
     """The sentence names file and line on stderr, as pytest does with usage errors."""
     pytester.path.joinpath("bad.jsonl").write_text(json.dumps({"task_id": "micro/0"}), encoding="utf-8")
 
-    check_refusal(run("--qeval-completions", "bad.jsonl"), "ERROR: *bad.jsonl, line 1*task_id and completion*")
+    check_refusal(run("--qeval-completions", "bad.jsonl"), "ERROR: *bad.jsonl, line 1*task_id and either completion*")
