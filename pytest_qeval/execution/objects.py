@@ -87,7 +87,8 @@ def ask(target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -
         case "getattr":
             return getattr(target, *args)
         case "setattr":
-            return setattr(target, *args)
+            setattr(target, *args)
+            return None
         case "await":
             import asyncio  # noqa: PLC0415 - a program with a coroutine has imported it already
 

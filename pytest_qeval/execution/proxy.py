@@ -68,7 +68,7 @@ class SolverProxy:
         candidate.__name__ = candidate.__qualname__ = name
         return candidate
 
-    def ask(self, reference: Reference, operation: str, *args: object, **kwargs: object) -> Any:
+    def ask(self, reference: Reference, operation: str, /, *args: object, **kwargs: object) -> Any:
         """Return the result of an operation on an object of the program; see `objects.ask`."""
         return self._exchange(args, kwargs, "ask", Reference(number=reference.number), operation)
 

@@ -38,7 +38,8 @@ def serve(channel: Channel) -> NoReturn:
                 case "ask":
                     reply = _reply(ask, request, objects)
                 case _:
-                    reply = _next(*request, objects)
+                    iterator, count = request
+                    reply = _next(iterator, count, objects)
             channel.send(token, *reply)
     except EOFError:
         os._exit(0)
