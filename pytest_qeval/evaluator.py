@@ -171,7 +171,9 @@ class Evaluator:
             scored = Execution(status="scored", duration_s=0.0)
             return _Executed(completion, _digest(benchmark.description(completion.text)), None, _done(scored))
         program = benchmark.program(waiting.problem, completion.text, self._style, whole=completion.is_program)
-        if benchmark.is_empty(completion.text):
+        if benchmark.is_unfinished(completion.text, self._style):
+            future = _done(Execution(status="truncated", duration_s=0.0, detail="the completion ends within a thought"))
+        elif benchmark.is_empty(completion.text):
             future = _done(Execution(status="empty", duration_s=0.0, detail="the completion holds no code"))
         else:
             future = self._executor.submit(program)

@@ -55,7 +55,8 @@ passed: `check` returned. failed: an assertion of the test did not hold. error: 
 compile. timeout, memory: a limit was hit. truncated: generation ended at the token limit and the program did not pass.
 empty: the completion holds no code. tampered: the program tried to forge its result or killed its judge. unsupported:
 the test wants something of the program's result that only the program itself could say, which is a limit of this
-harness and not the program's failure. scored: the completion is a text, which was compared with a reference and not executed.
+harness and not the program's failure. scored: the completion is a text, which was compared with a reference and not
+executed.
 """
 EXECUTION_STATUSES: tuple[ExecutionStatus, ...] = tuple(name for name in get_args(ExecutionStatus) if name != "scored")
 """The statuses that an execution can have."""
@@ -68,7 +69,7 @@ FinishReason = Literal["stop", "eos", "length", "replay"]
 Evidence = Literal["worse", "not worse", "unproven"]
 """What an interval proves about a loss: greater than the margin, not greater, or neither."""
 
-Outcome = Literal["solved", "unsolved", "scored"]
+Outcome = Literal["solved", "unsolved", "unsupported", "scored"]
 
 PromptStyle = Literal["completion", "chat", "source"]
 """completion: the model continues the prompt. chat: the prompt is a message in the model's chat template. source: an
@@ -220,17 +221,22 @@ class Record:
 
     @property
     def outcome(self) -> Outcome:
-        """`solved` when at least one sample passed, `scored` when nothing was executed, else `unsolved`."""
-        if any(sample.execution.status == "scored" for sample in self.samples):
-            return "scored"
+        """`solved` when at least one sample passed, `scored` when nothing was executed, else `unsolved`.
+
+        `unsupported` when a sample could not be judged: the share of passing samples is not known then.
+        """
+        for status in ("scored", "unsupported"):
+            if any(sample.execution.status == status for sample in self.samples):
+                return status
         return "solved" if self.n_solved else "unsolved"
 
     @property
     def reason(self) -> str:
-        """Why the case is unsolved: the first sample's status and detail; empty when it is not."""
-        if self.outcome != "unsolved":
+        """Why the case is unsolved or unsupported: status and detail of the first such sample; empty for others."""
+        if self.outcome not in {"unsolved", "unsupported"}:
             return ""
-        execution = self.samples[0].execution
+        executions = [sample.execution for sample in self.samples]
+        execution = next((one for one in executions if one.status == "unsupported"), executions[0])
         return f"{execution.status}: {execution.detail}" if execution.detail else execution.status
 
 

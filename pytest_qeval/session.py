@@ -32,7 +32,7 @@ from pytest_qeval.verdict.baseline.writer import BaselineWriter
 from pytest_qeval.verdict.conclude import Verdict, conclude
 from pytest_qeval.verdict.gates.grammar import allowed_loss
 
-FullOutcome = Literal["solved", "unsolved", "regressed", "fixed", "scored"]
+FullOutcome = Literal["solved", "unsolved", "unsupported", "regressed", "fixed", "scored"]
 
 
 class Session:
@@ -197,7 +197,7 @@ class Session:
         """Return how a case ended, compared with the baseline as far as that is known by now."""
         baseline = self._settings.baseline
         base = self._collector.records.get((baseline, case)) if baseline and baseline != recipe else None
-        if base is None or base.outcome == own:
+        if base is None or base.outcome == own or "unsupported" in {base.outcome, own}:
             return own
         return "regressed" if own == "unsolved" else "fixed"
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_qeval.benchmarks.chat import CHAT_STOPS, FUNCTION_TASK, chat_prompt
+from pytest_qeval.benchmarks.chat_marks import reply_of
 from pytest_qeval.benchmarks.extraction import extract_code
 from pytest_qeval.benchmarks.python_source import parse
 from pytest_qeval.schema import Problem, Program, Prompt, PromptStyle
@@ -73,6 +74,10 @@ class Benchmark:
             entry_point=problem.entry_point,
             reference=problem.prompt + problem.canonical_solution if self.is_paced else None,
         )
+
+    def is_unfinished(self, completion: str, style: PromptStyle) -> bool:
+        """Return whether a chat completion ends within a thought, so that it holds no reply."""
+        return style == "chat" and reply_of(completion) is None
 
     def is_empty(self, completion: str) -> bool:
         """Return whether a completion holds no code: only blanks and comments."""

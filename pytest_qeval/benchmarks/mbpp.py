@@ -26,7 +26,7 @@ _SHA256: Mapping[str, str] = {
 
 # Its reference takes 2.4 s of the 5 s that a program has, and longer while a model keeps the processor busy.
 _TOO_SLOW = "its reference needs half of the default time limit, so that the machine would decide"
-# Only plain values travel between a test and a program.
+# A test cannot pass objects of the program's own class to it.
 _OWN_CLASS = "its tests build objects of a class that the program defines"
 
 EXCLUDED: Mapping[str, str] = {

@@ -106,12 +106,41 @@ def find_statements(text: str) -> str:
     return "\n".join(kept)
 
 
+def remove_words(code: str, *, known: frozenset[str]) -> str:
+    """Remove words that happen to be Python, and would end the program: `python`, `[PYTHON]`, `Explanation`.
+
+    Args:
+        code: A program.
+        known: Names that are bound before it.
+    """
+    unbound, lines = unbound_names(code) - known, code.split("\n")
+    for node in parse(code).body:
+        names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+        if _is_words(node) and names & unbound:
+            lines[node.lineno - 1 : node.end_lineno] = [""] * len(lines[node.lineno - 1 : node.end_lineno])
+    return "\n".join(lines)
+
+
+def is_stub(code: str, name: str) -> bool:
+    """Return whether a program's last function of this name does nothing: `pass`, `...`, a docstring."""
+    found = [node for node in parse(code).body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    body = next((node.body for node in reversed(found) if node.name == name), None)
+    return body is not None and all(
+        isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+        for node in body
+    )
+
+
+def _is_words(node: ast.stmt) -> bool:
+    is_text = isinstance(node, ast.Expr) and not isinstance(node.value, ast.Call)
+    return is_text or (isinstance(node, ast.AnnAssign) and node.value is None)
+
+
 def _without_words(code: str) -> str:
     """Leave out ordinary words that happen to be Python (`Solution`, `Note: this`)."""
     lines = code.split("\n")
     for node in parse(code).body:
-        words = isinstance(node, ast.Expr) and not isinstance(node.value, ast.Call)
-        if words or (isinstance(node, ast.AnnAssign) and node.value is None):
+        if _is_words(node):
             lines[node.lineno - 1 : node.end_lineno] = [""] * len(lines[node.lineno - 1 : node.end_lineno])
     return "\n".join(lines)
 

@@ -107,7 +107,7 @@ def iter_entries(content: bytes, *, source: str) -> Iterator[tuple[int, dict[str
     Raises:
         DataError: naming `source` and the entry.
     """
-    entries = _parse(content, source)
+    entries = _parse(content.removeprefix(codecs.BOM_UTF8), source)
     if not isinstance(entries, list):
         raise DataError(f"{source}: expected a JSON array of objects, found {type(entries).__name__}.")
     for number, entry in enumerate(entries, start=1):

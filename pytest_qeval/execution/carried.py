@@ -23,7 +23,7 @@ class CodecError(ValueError):
     """Bytes that no honest encoder wrote, or a value beyond the limits of size and depth."""
 
 
-class FieldTuple(tuple[Any, ...]):
+class FieldTuple(tuple[Any, ...]):  # noqa: SLOT001 - no slots: a tuple has no room for its fields
     """A named tuple: equal to a tuple, with the fields of the program's class as attributes."""
 
     _fields: tuple[str, ...]
@@ -181,7 +181,7 @@ CONTAINERS: dict[type, tuple[bytes, Callable[[Any], Sequence[object]], Callable[
         lambda value: (value.days, value.seconds, value.microseconds),
         lambda items: timedelta(*_expect_ints(items)),
     ),
-    timezone: (b"z", lambda value: (value.utcoffset(None), value.tzname(None)), lambda items: timezone(*items)),
+    timezone: (b"z", lambda value: value.__getinitargs__(), lambda items: timezone(*items)),
     time: (b"h", _time_items, lambda items: _decode_time(time, items)),
     datetime: (b"w", _datetime_items, lambda items: _decode_time(datetime, items)),
 }

@@ -115,10 +115,8 @@ def _write(out: bytearray, value: Any, depth: int, refer: Refer) -> None:
             raise CodecError(f"a value larger than {MAX_BYTES // 2**20} MiB")
         out += tag + _COUNT.pack(len(payload)) + payload
     elif kind in CONTAINERS or kind is Reference:
-        tag, items = _REFERENCE, astuple(value) if kind is Reference else ()
-        if kind is not Reference:
-            tag, to_items, _ = CONTAINERS[kind]
-            items = to_items(value)
+        tag, to_items, _ = CONTAINERS.get(kind, _AS_REFERENCE)
+        items = to_items(value)
         out += tag + _COUNT.pack(len(items))
         for item in items:
             _write(out, item, depth + 1, refer)
@@ -217,6 +215,7 @@ def _decode_reference(items: list[Any]) -> Reference:
     return Reference(number=number, name=name, module=module, abilities=abilities)
 
 
+_AS_REFERENCE = (_REFERENCE, astuple, _decode_reference)
 _COPIED = frozenset({*SCALARS, *CONTAINERS, *map(type, _SINGLES), Reference} - {type, datetime, time})
 _SINGLE_DECODERS = {tag: value for value, tag in _SINGLES.items()}
 _SCALAR_DECODERS = {tag: decoder for tag, _, decoder in SCALARS.values()}

@@ -50,7 +50,10 @@ def _run(proxy: SolverProxy, prelude: str, code: str, test: str, entry_point: st
     except MemoryError:
         return proxy.verdict or ("memory", "MemoryError: the result is too large to be judged")
     except AssertionError as error:
-        return proxy.verdict or ("failed", _describe_assertion(error, test, proxy.last_result))
+        if proxy.verdict is None:
+            proxy.verdict = ("failed", "")  # so that nothing is asked for the description
+            proxy.verdict = ("failed", _describe_assertion(error, test, proxy.last_result))
+        return proxy.verdict
     except BaseException as error:  # noqa: BLE001 - a SystemExit of the test is not a success
         return proxy.verdict or ("error", f"{type(error).__name__}: {error}")
     return proxy.verdict or ("passed", "")

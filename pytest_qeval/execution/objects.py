@@ -9,8 +9,10 @@ from typing import Any
 
 from pytest_qeval.execution.codec import CodecError, Reference, encode
 
+SOLUTION = "solution"
+"""The module that the program's code runs as: dataclasses and pickle find its classes there."""
 FOREIGN = "foreign"
-"""Flag of an object whose class is not the program's own."""
+"""Flag of an object whose class another module than the program's defines."""
 LARGE = "large"
 """Flag of a builtin value that is too large, or nested too deeply, to be copied."""
 ASKED = frozenset(
@@ -71,7 +73,9 @@ class ObjectTable:
 def _abilities(kind: type) -> frozenset[str]:
     """Return the special methods of a class that matter here, those of `object` left out, and its flags."""
     own = {name for base in kind.__mro__ if base is not object for name in vars(base)}
-    flags = {FOREIGN} if getattr(sys.modules.get(kind.__module__), kind.__qualname__, None) is kind else set()
+    module = sys.modules.get(kind.__module__)
+    is_foreign = kind.__module__ != SOLUTION and getattr(module, kind.__qualname__, None) is kind
+    flags = {FOREIGN} if is_foreign else set()
     if kind in (list, tuple, dict, set, frozenset, str, bytes, bytearray, int):
         flags.add(LARGE)
     return frozenset(own & {*ASKED, *REFUSED, *_OF_OBJECT} | flags)
@@ -83,7 +87,8 @@ def ask(target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -
         case "getattr":
             return getattr(target, *args)
         case "setattr":
-            return setattr(target, *args)
+            setattr(target, *args)
+            return None
         case "await":
             import asyncio  # noqa: PLC0415 - a program with a coroutine has imported it already
 

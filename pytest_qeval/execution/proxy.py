@@ -68,7 +68,7 @@ class SolverProxy:
         candidate.__name__ = candidate.__qualname__ = name
         return candidate
 
-    def ask(self, reference: Reference, operation: str, *args: object, **kwargs: object) -> Any:
+    def ask(self, reference: Reference, operation: str, /, *args: object, **kwargs: object) -> Any:
         """Return the result of an operation on an object of the program; see `objects.ask`."""
         return self._exchange(args, kwargs, "ask", Reference(number=reference.number), operation)
 
@@ -91,7 +91,7 @@ class SolverProxy:
 
     def refuse(self, what: str) -> BaseException:
         """End the test, since the program must not be asked what the test wants to know."""
-        return self._stopped("unsupported", f"the test {what}, which only the program itself could do")
+        return self._stopped("unsupported", f"the test {what}, which only the program could do")
 
     def _exchange(self, args: tuple[object, ...], kwargs: dict[str, object], *request: object) -> object:
         """Have the program do something with arguments; return its result, or raise what it raised."""

@@ -21,7 +21,7 @@ from pytest_qeval.execution.objects import ASKED, FOREIGN, LARGE, REFUSED
 class Border(Protocol):
     """What a remote object needs of the judge's end of the solver."""
 
-    def ask(self, reference: Reference, operation: str, *args: object, **kwargs: object) -> Any:
+    def ask(self, reference: Reference, operation: str, /, *args: object, **kwargs: object) -> Any:
         """Return the result of an operation on an object of the program."""
         ...
 
@@ -69,52 +69,57 @@ _LOOK_AHEAD = 256
 
 def refer(value: object) -> Reference | None:
     """Return the reference that a remote object stands for; None for other values."""
-    return Reference(number=value._reference.number) if issubclass(type(value), RemoteObject) else None  # type: ignore[attr-defined] # noqa: SLF001
+    return Reference(number=value._qeval_reference.number) if issubclass(type(value), RemoteObject) else None  # type: ignore[attr-defined] # noqa: SLF001
 
 
 class RemoteObject:
-    """An object of the program; subclasses have the special methods that its class has."""
+    """An object of the program; subclasses have the special methods that its class has.
 
-    __slots__ = ("_asked", "_border", "_buffer", "_last", "_reference")
+    Names of its own would hide attributes of the program's object, hence the prefix.
+    """
+
+    __slots__ = tuple(f"_qeval_{name}" for name in ("asked", "border", "buffer", "last", "reference"))
 
     def __init__(self, reference: Reference, border: Border) -> None:
         """Stand for the object of a reference."""
         for name, value in (("reference", reference), ("border", border), ("buffer", deque()), ("asked", 0)):
-            object.__setattr__(self, f"_{name}", value)
-        object.__setattr__(self, "_last", None)
+            object.__setattr__(self, f"_qeval_{name}", value)
+        object.__setattr__(self, "_qeval_last", None)
 
     def __getattr__(self, name: str) -> Any:
         """Ask for an attribute; a method that decides something about its object is refused."""
         if name.startswith("__") and name not in _READABLE:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        value = self._border.ask(self._reference, "getattr", name)
+        value = self._qeval_border.ask(self._qeval_reference, "getattr", name)
         if name in _DECIDING and isinstance(value, RemoteObject):
-            raise self._border.refuse(f"calls {name} of a {self._reference.name}")
+            raise self._qeval_border.refuse(f"calls {name} of the program's {self._qeval_reference.name}")
         return value
 
     def __setattr__(self, name: str, value: object) -> None:
-        self._border.ask(self._reference, "setattr", name, value)
+        self._qeval_border.ask(self._qeval_reference, "setattr", name, value)
 
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
         if self._equals_nothing_like(other):
             return False
-        raise self._border.refuse(f"compares a {self._reference.name} with a {type(other).__name__}")
+        raise self._qeval_border.refuse(
+            f"compares the program's {self._qeval_reference.name} with a value of type {type(other).__name__}"
+        )
 
     def _equals_nothing_like(self, other: object) -> bool:
-        own = self._reference.abilities
+        own = self._qeval_reference.abilities
         if isinstance(other, RemoteObject):
-            return "__eq__" not in own and "__eq__" not in other._reference.abilities  # noqa: SLF001 - its own class
+            return "__eq__" not in own and "__eq__" not in other._qeval_reference.abilities  # noqa: SLF001 - its own class
         if LARGE in own:
-            return type(other) in _SCALAR_KINDS and type(other).__name__ != self._reference.name
+            return type(other) in _SCALAR_KINDS and type(other).__name__ != self._qeval_reference.name
         return (type(other) in SCALARS or type(other) in CONTAINERS or other is None or type(other) is bool) and not (
             {FOREIGN, "__eq__"} <= own
         )
 
     def __hash__(self) -> int:
-        if "__eq__" in self._reference.abilities:
-            raise self._border.refuse(f"needs the hash of a {self._reference.name}")
+        if "__eq__" in self._qeval_reference.abilities:
+            raise self._qeval_border.refuse(f"needs the hash of the program's {self._qeval_reference.name}")
         return object.__hash__(self)
 
     def __str__(self) -> str:
@@ -123,25 +128,26 @@ class RemoteObject:
     def __repr__(self) -> str:
         return self._text("__repr__")
 
-    def _text(self, name: str) -> Any:
-        if {name, "__repr__"} & self._reference.abilities:
-            return self._border.ask(self._reference, name)
-        return f"<{self._reference.name} object of the program>"
+    def _text(self, name: str) -> str:
+        if {name, "__repr__"} & self._qeval_reference.abilities:
+            text: str = self._qeval_border.ask(self._qeval_reference, name)
+            return text  # Python raises a TypeError for anything else
+        return f"<{self._qeval_reference.name} object of the program>"
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        raise self._border.refuse(f"copies a {self._reference.name}")
+        raise self._qeval_border.refuse(f"copies the program's {self._qeval_reference.name}")
 
 
 def _next(self: RemoteObject) -> object:
     """Return the next item of an iterator; later items are asked for many at a time."""
     set_own = object.__setattr__
-    if not self._buffer:
-        set_own(self, "_asked", self._asked + 1)
-        count = 1 if self._asked <= _STEPS else _LOOK_AHEAD
-        self._buffer.extend(self._border.next_items(self._reference, count))
-    produce = self._buffer.popleft()
-    set_own(self, "_last", produce(self._last))
-    return self._last
+    if not self._qeval_buffer:
+        set_own(self, "_qeval_asked", self._qeval_asked + 1)
+        count = 1 if self._qeval_asked <= _STEPS else _LOOK_AHEAD
+        self._qeval_buffer.extend(self._qeval_border.next_items(self._qeval_reference, count))
+    produce = self._qeval_buffer.popleft()
+    set_own(self, "_qeval_last", produce(self._qeval_last))
+    return self._qeval_last
 
 
 def resolver(border: Border) -> Callable[[Reference], object]:
@@ -184,14 +190,14 @@ def _make_class(reference: Reference) -> type[RemoteObject]:
 
 
 def _asking(name: str) -> Callable[..., Any]:
-    def method(self: RemoteObject, *args: object, **kwargs: object) -> Any:
-        return self._border.ask(self._reference, name, *args, **kwargs)
+    def method(self: RemoteObject, /, *args: object, **kwargs: object) -> Any:
+        return self._qeval_border.ask(self._qeval_reference, name, *args, **kwargs)
 
     return method
 
 
 def _refusing(name: str) -> Callable[..., Any]:
     def method(self: RemoteObject, *_args: object) -> Any:
-        raise self._border.refuse(f"uses {name} of a {self._reference.name}")
+        raise self._qeval_border.refuse(f"uses {name} of the program's {self._qeval_reference.name}")
 
     return method

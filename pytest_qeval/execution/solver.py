@@ -17,9 +17,8 @@ from typing import Any, NoReturn
 from pytest_qeval.execution.channel import Channel
 from pytest_qeval.execution.codec import MAX_BYTES, CodecError, encode
 from pytest_qeval.execution.limits import lift_memory_limit, limit_cpu_time
-from pytest_qeval.execution.objects import ObjectTable, ask, look_ahead
+from pytest_qeval.execution.objects import SOLUTION, ObjectTable, ask, look_ahead
 
-_MODULE_NAME = "solution"  # the module that the program's code runs as: dataclasses and pickle find its classes there
 _MUTABLE = (list, dict, set, bytearray, deque)
 
 
@@ -39,7 +38,8 @@ def serve(channel: Channel) -> NoReturn:
                 case "ask":
                     reply = _reply(ask, request, objects)
                 case _:
-                    reply = _next(*request, objects)
+                    iterator, count = request
+                    reply = _next(iterator, count, objects)
             channel.send(token, *reply)
     except EOFError:
         os._exit(0)
@@ -47,8 +47,8 @@ def serve(channel: Channel) -> NoReturn:
 
 def _load(code: str, entry_point: str, timeout_s: float) -> tuple[dict[str, Any], tuple[object, ...]]:
     limit_cpu_time(timeout_s)
-    module = types.ModuleType(_MODULE_NAME)
-    sys.modules[_MODULE_NAME] = module
+    module = types.ModuleType(SOLUTION)
+    sys.modules[SOLUTION] = module
     namespace = module.__dict__
     try:
         compiled = compile(code, "<solution>", "exec", dont_inherit=True)
@@ -75,8 +75,8 @@ def _reply(action: Callable[..., object], request: list[Any], objects: ObjectTab
     A result that is an argument is named as such, so that it is the same object for the test. One that is too large to
     be copied is referred to.
     """
-    passed = [*request[-2], *request[-1].values()]
-    before = [objects.encoded(value) for value in passed]
+    passed = (*request[-2], *request[-1].values())
+    before = tuple(objects.encoded(value) for value in passed)
     result: list[object] = []
     failure = _attempt(lambda: result.append(action(*request)))
     changed = {at: value for at, value in enumerate(passed) if objects.encoded(value) != before[at]}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _LOOKS: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
     "solved": ("passed", ".", ("SOLVED", {"green": True})),
     "unsolved": ("unsolved", "u", ("UNSOLVED", {"yellow": True})),
+    "unsupported": ("unsupported", "?", ("UNSUPPORTED", {"yellow": True})),
     "regressed": ("regressed", "R", ("REGRESSED", {"red": True})),
     "fixed": ("fixed", "+", ("FIXED", {"green": True, "bold": True})),
 }

@@ -38,7 +38,7 @@ def _parameter(item: pytest.Item, name: str) -> object:
 
 
 def end_test(record: Record, settings: RunSettings, outcomes: Outcomes) -> None:
-    """End the test of an unsolved case as an expected failure; under `--qeval-strict` a regression fails.
+    """End the test of an unsolved or unsupported case as an expected failure; with `--qeval-strict` a regression fails.
 
     A self-test has no observations: a case that does not end as it has to fails.
 
@@ -50,8 +50,10 @@ def end_test(record: Record, settings: RunSettings, outcomes: Outcomes) -> None:
         if fault := describe_fault(record):
             pytest.fail(fault, pytrace=False)
         return
-    if record.outcome != "unsolved":
+    if record.outcome not in {"unsolved", "unsupported"}:
         return
+    if record.outcome == "unsupported":
+        raise pytest.xfail.Exception(record.reason, pytrace=False)
     baseline = settings.baseline
     base = outcomes.get((baseline, record.case)) if baseline and baseline != record.recipe else None
     if settings.strict and base is not None and base.outcome == "solved":

@@ -24,6 +24,7 @@ from pytest_qeval.summary.comparison import Comparison, ControlExcess
 from pytest_qeval.summary.pass_rates import BenchmarkResult
 from pytest_qeval.summary.results import Summary
 
+_UNSUPPORTED_SHOWN = 3
 _EVIDENCE = {
     "worse": "worse: the whole interval lies below −{margin} pt",
     "not worse": "not worse: the whole interval lies above −{margin} pt",
@@ -60,6 +61,7 @@ def _result_dict(result: BenchmarkResult) -> Json:
         "solved": len(result.solved),
         "unsolved": len(result.unsolved),
         "missing": result.missing,
+        "unsupported": dict(result.unsupported),
         "pass@k": to_plain(result.pass_at),
         "failures": to_plain(result.failures),
         "task_ids": {"solved": list(result.solved), "unsolved": list(result.unsolved)},
@@ -74,6 +76,12 @@ def pass_rate_lines(summary: Summary, benchmark: str) -> Iterator[Line]:
     rows = [[benchmark, "", *heads, "solved", "unsolved because"]]
     yield from table([*rows, *(_row(summary.recipes.get(result.recipe), result, ks) for result in results)])
     yield from excluded_lines(benchmark, summary.benchmarks.get(benchmark, {}))
+    for result in results:
+        for label, reason in list(result.unsupported.items())[:_UNSUPPORTED_SHOWN]:
+            yield Line(
+                f"  {result.recipe}: {label} cannot be judged here, which is not the model's failure: {reason}",
+                "yellow",
+            )
     for (recipe, name), reason in summary.decided.items():
         if name == benchmark:
             yield Line(f"  {recipe} was stopped early: {reason}")

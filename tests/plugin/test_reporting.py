@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.plugin.runs import REPLAY
+
 Run = Callable[..., pytest.RunResult]
 
 pytestmark = pytest.mark.timeout(300)
@@ -14,7 +16,7 @@ pytestmark = pytest.mark.timeout(300)
 def test_a_gate_without_a_result_is_broken(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
     """Nothing had to be loaded for a test that was skipped, so that the gate cannot be judged."""
     result = run(
-        "--qeval-completions", str(samples), "--qeval-suite", "efficiency", "--qeval-output", "out",
+        *REPLAY, str(samples), "--qeval-suite", "efficiency", "--qeval-output", "out",
         "--qeval-gate", "pass@1 >= 0.1",
     )  # fmt: skip
 
@@ -30,7 +32,7 @@ def test_collecting_alone_reports_nothing(
     """`--collect-only` writes no folder, moves no link, judges no gate: the exit status is pytest's."""
     folder = pytester.mkdir(".qeval")
     (folder / "latest").symlink_to("earlier")
-    result = run(*mode, "--collect-only", "--qeval-completions", str(samples), "--qeval-gate", "pass@1 >= 1")
+    result = run(*mode, "--collect-only", *REPLAY, str(samples), "--qeval-gate", "pass@1 >= 1")
 
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["*test_micro*replay-micro/0*"])
@@ -42,7 +44,7 @@ def test_collecting_alone_reports_nothing(
 
 def test_looking_for_the_output_folder_leaves_nothing(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
     """A folder that can be made is made when there is something to write."""
-    result = run("--collect-only", "-q", "--qeval-completions", str(samples), "--qeval-output", "new/out")
+    result = run("--collect-only", "-q", *REPLAY, str(samples), "--qeval-output", "new/out")
 
     assert result.ret == pytest.ExitCode.OK
     assert not (pytester.path / "new").exists()

@@ -15,7 +15,7 @@ from pytest_qeval.benchmarks.micro import MICRO
 from pytest_qeval.perturb.catalogue import select
 from pytest_qeval.perturb.perturbed_problems import perturb_problems
 from pytest_qeval.schema import Json
-from tests.plugin.runs import WRONG, read_records, read_report, write_samples
+from tests.plugin.runs import REPLAY, WRONG, read_records, read_report, write_samples
 
 Run = Callable[..., pytest.RunResult]
 RunIn = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -196,7 +196,7 @@ def test_a_problem_that_cannot_be_perturbed_is_refused(run: Run, pytester: pytes
 
 def test_nominal_completions_have_no_robustness(run: Run, samples: Path) -> None:
     """A suite that is named says what it lacks."""
-    result = run("--qeval-completions", str(samples), *ROBUST)
+    result = run(*REPLAY, str(samples), *ROBUST)
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*.jsonl holds no completion of a perturbed micro problem."])

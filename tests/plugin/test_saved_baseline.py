@@ -18,7 +18,7 @@ from pytest_qeval.schema import Json
 from pytest_qeval.settings import ExecutionSettings, ModelSettings
 from pytest_qeval.verdict.baseline.file import read_baseline
 from pytest_qeval.verdict.baseline.key import cache_path
-from tests.plugin.runs import WRONG, check_refusal, read_records, read_report, write_samples
+from tests.plugin.runs import REPLAY, WRONG, check_refusal, read_records, read_report, write_samples
 
 Run = Callable[..., pytest.RunResult]
 RunIn = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -215,12 +215,12 @@ def test_the_cache_can_be_passed_over(configure: Configure, cached: Path) -> Non
 
 def test_a_candidate_called_like_the_saved_recipe(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
     """Replays of two files have one name; the saved one gets another, and neither gets the other's completions."""
-    right = pytester.path / "right.jsonl"
+    right, first = pytester.path / "right.jsonl", ("--qeval-limit", "3")
     right.write_text("".join(samples.read_text(encoding="utf-8").splitlines(keepends=True)[:3]), encoding="utf-8")
     rows = [json.loads(line) for line in right.read_text(encoding="utf-8").splitlines()]
     write_samples(pytester.path / "wrong.jsonl", [{**row, "completion": WRONG} for row in rows])
-    run("--qeval-completions", "right.jsonl", "--qeval-save-baseline", "b.json.gz", "--qeval-output", "first")
-    result = run("--qeval-completions", "wrong.jsonl", "--qeval-baseline", "b.json.gz", "--qeval-output", "out")
+    run(*first, "--qeval-completions", "right.jsonl", "--qeval-save-baseline", "b.json.gz", "--qeval-output", "first")
+    result = run(*first, "--qeval-completions", "wrong.jsonl", "--qeval-baseline", "b.json.gz", "--qeval-output", "out")
 
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["qeval: wrong.jsonl * replay, compared with replay (saved) *", "*3 regressed*"])
@@ -240,8 +240,8 @@ def test_a_file_is_not_replaced_by_one_that_knows_less(run: Run, saved: Path) ->
 
 def test_a_saved_baseline_is_one_whatever_it_was(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
     """A candidate that was saved is the baseline of the run that uses it."""
-    run("--qeval-completions", str(samples), "--qeval-save-baseline", "b.json.gz")
-    run("--qeval-completions", str(samples), "--qeval-baseline", "b.json.gz", "--qeval-output", "out")
+    run(*REPLAY, str(samples), "--qeval-save-baseline", "b.json.gz")
+    run(*REPLAY, str(samples), "--qeval-baseline", "b.json.gz", "--qeval-output", "out")
 
     recipes = read_report(pytester.path / "out")["recipes"]
     assert {name: facts["role"] for name, facts in recipes.items()} == {
@@ -254,7 +254,7 @@ def test_the_report_has_no_costs_of_another_machine(run: Run, pytester: pytest.P
     """Not even of a baseline whose file says nothing wrong but the name of its machine."""
     rewrite(saved, lambda document: document["run"]["host"].update({"cpu": "another"}))
     file = write_samples(pytester.path / "completions.jsonl", [{"task_id": "micro/0", "completion": WRONG}])
-    run("--qeval-completions", file, "--qeval-baseline", "b.json.gz", "--qeval-output", "out")
+    run("--qeval-limit", "1", "--qeval-completions", file, "--qeval-baseline", "b.json.gz", "--qeval-output", "out")
 
     report = read_report(pytester.path / "out")
     costs = report["efficiency"]["auto"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugin.runs import check_refusal, read_report
+from tests.plugin.runs import REPLAY, check_refusal, read_report
 
 Run = Callable[..., pytest.RunResult]
 FEW = ("--qeval-selftest", "--qeval-suite", "micro", "--qeval-limit", "6")
@@ -99,7 +99,7 @@ def test_suites_without_problems_are_skipped(run: Run) -> None:
 def test_a_self_test_is_not_compared(run: Run, samples: Path) -> None:
     """Its recipes are reference solutions and broken bodies."""
     run(*FEW, "--qeval-output", "a")
-    run("--qeval-completions", str(samples), "--qeval-output", "b")
+    run(*REPLAY, str(samples), "--qeval-output", "b")
     result = run("--qeval-compare", "b/records.jsonl", "a/records.jsonl")
 
     check_refusal(result, "*a/records.jsonl is a self-test of the harness: compare two runs *")

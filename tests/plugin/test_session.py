@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugin.runs import read_journal, read_report
+from tests.plugin.runs import REPLAY, read_journal, read_report
 
 Run = Callable[..., pytest.RunResult]
 
@@ -16,7 +16,7 @@ Run = Callable[..., pytest.RunResult]
 @pytest.fixture
 def replay(run: Run, samples: Path) -> Run:
     """Replay eight completions."""
-    return lambda *arguments: run("-p", "no:xdist", "--qeval-completions", str(samples), *arguments)
+    return lambda *arguments: run("-p", "no:xdist", *REPLAY, str(samples), *arguments)
 
 
 def test_the_journal_begins_with_the_run_and_its_plan(replay: Run, pytester: pytest.Pytester) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.plugin.runs import REPLAY
+
 Run = Callable[..., pytest.RunResult]
 
 SUITE = """
@@ -46,7 +48,7 @@ def test_ctrl_c_leaves_no_child_and_keeps_every_finished_case(pytester: pytest.P
     """The two cases before the one in flight are in the journal, the report says what is missing, no process stays."""
     pytester.makepyfile(test_mine=SUITE.format("time.sleep(60)"))
     command = [
-        sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--qeval-completions", str(samples),
+        sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *REPLAY, str(samples),
         "--qeval-output", "out", "test_mine.py",
     ]  # fmt: skip
     process = subprocess.Popen(command, cwd=pytester.path, stdout=subprocess.PIPE, text=True)
@@ -101,7 +103,7 @@ def test_ctrl_c_while_a_model_generates_leaves_no_child(pytester: pytest.Pyteste
 def test_a_timeout_fails_its_case_and_the_others_go_on(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
     """pytest-timeout ends one test; it is a fault, so its case is missing, and everything else is evaluated."""
     pytester.makepyfile(test_mine=SUITE.format("time.sleep(60)"))
-    result = run("--timeout=3", "--qeval-completions", str(samples), "test_mine.py")
+    result = run("--timeout=3", *REPLAY, str(samples), "test_mine.py")
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*1 failed, 5 passed, 2 unsolved*"])
@@ -110,7 +112,7 @@ def test_a_timeout_fails_its_case_and_the_others_go_on(run: Run, pytester: pytes
 def test_exitfirst_is_pytests_own(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
     """-x stops at a fault, not at an unsolved problem."""
     pytester.makepyfile(test_mine=SUITE.replace("micro/2", "micro/5").format("raise RuntimeError('broken')"))
-    result = run("-x", "--qeval-completions", str(samples), "test_mine.py")
+    result = run("-x", *REPLAY, str(samples), "test_mine.py")
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*1 failed, 4 passed, 1 unsolved*"])

@@ -11,7 +11,7 @@ import pytest
 from pytest_qeval.benchmarks.text.summarization import PATH
 from pytest_qeval.schema import Json
 from pytest_qeval.stats.bleu import chrf, smoothed_bleu
-from tests.plugin.runs import check_refusal, read_records, read_report, write_samples
+from tests.plugin.runs import REPLAY, check_refusal, read_records, read_report, write_samples
 
 Run = Callable[..., pytest.RunResult]
 
@@ -95,7 +95,7 @@ def test_sentences_are_not_executed(run: Run, pytester: pytest.Pytester) -> None
 
 def test_code_has_no_scores(run: Run, samples: Path) -> None:
     """A gate on scores needs a benchmark of text."""
-    result = run("--qeval-completions", str(samples), "--qeval-gate", "bleu >= 0.1")
+    result = run(*REPLAY, str(samples), "--qeval-gate", "bleu >= 0.1")
 
     check_refusal(result, "*needs a benchmark whose completions are scored; micro has none*")
 

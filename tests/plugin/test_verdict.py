@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_qeval.schema import Json
-from tests.plugin.runs import WRONG, check_refusal, read_journal, read_report, write_samples
+from tests.plugin.runs import REPLAY, WRONG, check_refusal, read_journal, read_report, write_samples
 
 Run = Callable[..., pytest.RunResult]
 RunIn = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -19,6 +19,7 @@ pytestmark = pytest.mark.timeout(600)
 
 MODEL = ("--qeval-model", "demo", "--qeval-recipe", "int8", "--qeval-limit", "2", "--qeval-max-new-tokens", "8")
 PROBLEMS = 24
+REPLAYED = ("--qeval-limit", str(PROBLEMS), "--qeval-completions")
 KEPT = ("--qeval-gate", "pass@1 >= 0.25")
 
 
@@ -40,7 +41,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory, micro_rows: Sequence[Json
     write_samples(folder / "right.jsonl", right)
     write_samples(folder / "wrong.jsonl", [{**row, "completion": WRONG} for row in right])
     save = ("--qeval-save-baseline", "b.json.gz", "--qeval-output", "out")
-    done = run_in(folder, "--qeval-completions", "right.jsonl", *save)
+    done = run_in(folder, *REPLAYED, "right.jsonl", *save)
     assert done.returncode == pytest.ExitCode.OK, done.stdout + done.stderr
     return folder
 
@@ -52,7 +53,7 @@ def replay(replayed: Path, pytester: pytest.Pytester, run: Run) -> Run:
         shutil.copy(replayed / name, pytester.path)
 
     def replay_completions(which: str, *arguments: str) -> pytest.RunResult:
-        given = ("--qeval-completions", f"{which}.jsonl", "--qeval-baseline", "b.json.gz", "--qeval-output", "out")
+        given = (*REPLAYED, f"{which}.jsonl", "--qeval-baseline", "b.json.gz", "--qeval-output", "out")
         return run(*given, *arguments)
 
     return replay_completions
@@ -123,7 +124,7 @@ def test_problems_are_in_random_order_then(replay: Run, pytester: pytest.Pyteste
 
 def test_workers_cannot_be_decided_early(run: Run, samples: Path) -> None:
     """A decision needs all outcomes in one process."""
-    result = run("-n2", "--qeval-completions", str(samples), "--qeval-until-decided", *KEPT)
+    result = run("-n2", *REPLAY, str(samples), "--qeval-until-decided", *KEPT)
 
     check_refusal(result, "*--qeval-until-decided needs all outcomes in one process: leave -n out*")
 

@@ -81,8 +81,8 @@ class Decider:
         done: list[CaseRates] = []
         remaining: list[float] = []
         for case in cases:
-            own = records.get((recipe, case))
-            base = records.get((self._baseline, case)) if self._baseline else own
+            own = _judged(records.get((recipe, case)))
+            base = _judged(records.get((self._baseline, case))) if self._baseline else own
             if base is None and self._baseline:
                 return None
             if own:
@@ -130,6 +130,11 @@ def _evidence(gate: Gate, done: Sequence[CaseRates], planned: int) -> Evidence:
         neither=counts[False, False],
     )
     return sequential_evidence(paired, planned=planned, margin=gate.threshold)
+
+
+def _judged(record: Record | None) -> Record | None:
+    """Return a record whose outcome is known."""
+    return record if record and record.outcome != "unsupported" else None
 
 
 def _rate(record: Record | None) -> float:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import datetime as dt
 import enum
 import math
 import struct
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -17,7 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_qeval.execution import codec
-from pytest_qeval.execution.codec import CodecError, UnsupportedValueError, decode, encode
+from pytest_qeval.execution.carried import FieldTuple
+from pytest_qeval.execution.codec import CodecError, Reference, UnsupportedValueError, decode, encode
 
 _HASHABLE_LEAVES = st.one_of(
     st.none(),
@@ -39,7 +42,10 @@ _HASHABLE = st.recursive(
 _VALUES = st.recursive(
     _HASHABLE
     | st.binary().map(bytearray)
-    | st.builds(range, st.integers(-5, 5), st.integers(-5, 5), st.integers(1, 3)),
+    | st.builds(range, st.integers(-5, 5), st.integers(-5, 5), st.integers(1, 3))
+    | st.datetimes()
+    | st.times()
+    | st.timedeltas(),
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.lists(inner, max_size=4).map(tuple)
@@ -112,21 +118,40 @@ class _LyingDict(dict[str, int]):
         return [("forged", 1)]
 
 
+class _Tally(collections.Counter[str]):
+    def items(self) -> Any:
+        return [("forged", 1)]
+
+
 _Point = collections.namedtuple("_Point", "x y")  # noqa: PYI024 - what programs return
+_UTC = dt.timezone.utc
+_STANDARD = [
+    collections.Counter("aab"),
+    collections.OrderedDict(b=1, a=2),
+    collections.defaultdict(list, a=[1]),
+    collections.deque([1, 2], maxlen=2),
+    dt.date(2020, 2, 29),
+    dt.time(1, 2, 3, 4, fold=1),
+    dt.time(1, tzinfo=dt.timezone(dt.timedelta(hours=-1), "X")),
+    dt.datetime(2020, 2, 29, 1, tzinfo=_UTC),
+    dt.timedelta(days=-1, microseconds=5),
+    _UTC,
+    {"b": 1, "a": 2}.keys(),
+    {"b": 1}.items(),
+    ...,
+    NotImplemented,
+]
+"""Values of exact types of the standard library."""
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (collections.Counter("aab"), {"a": 2, "b": 1}),
-        (collections.OrderedDict(a=1), {"a": 1}),
-        (collections.defaultdict(int, a=1), {"a": 1}),
-        (_Point(1, 2), (1, 2)),
+        (_Tally("aab"), {"a": 2, "b": 1}),
         (_Colour.RED, 7),
         (_Liar(5), 5),
         (_LyingList([9]), [9]),
         (_LyingDict(honest=2), {"honest": 2}),
-        ({"a": 1}.keys(), {"a"}),
         (int, int),
         (np.int64(3), 3),
         (np.float64(2.5), 2.5),
@@ -142,13 +167,41 @@ def test_subclasses_become_the_builtin_value_that_they_hold(value: object, expec
     assert back == expected
 
 
+@pytest.mark.parametrize("value", _STANDARD, ids=lambda value: type(value).__name__)
+def test_values_of_the_standard_library_keep_their_type(value: object) -> None:
+    """They are made again by the constructors of their types."""
+    back = decode(encode([value]))[0]
+    assert type(back) is type(value)
+    assert back == value
+    assert repr(back) == repr(value)
+
+
+def test_further_details_of_copies() -> None:
+    """What equality does not see: order, defaults, the names of a tuple."""
+    assert list(decode(encode({"a": 1, "b": 1}.values()))) == [1, 1]
+    assert decode(encode(collections.defaultdict(lambda: 0, a=1))) == {"a": 1}
+    point = decode(encode(_Point(1, 2)))
+    assert (point, point.x, point._fields) == ((1, 2), 1, ("x", "y"))
+    assert decode(encode(point)).y == 2
+
+
 @pytest.mark.parametrize(
-    "value", [(n for n in [1]), object(), len, enum.Enum, Fraction, iter([]), collections.deque([1])]
+    "value", [(n for n in [1]), object(), len, enum.Enum, Fraction, iter([]), dt.time(tzinfo=ZoneInfo("UTC"))]
 )
 def test_other_types_are_refused(value: object) -> None:
     """What has no builtin counterpart cannot be sent."""
     with pytest.raises(UnsupportedValueError, match=r"a (value of type|class) \w+"):
         encode([value])
+
+
+def test_a_reference_stands_for_what_cannot_be_copied() -> None:
+    """Where references are expected, and nowhere else."""
+    reference = Reference(number=3, name="generator", module="builtins", abilities=frozenset({"__next__"}))
+    data = encode([1, iter([])], lambda _: reference)
+
+    assert decode(data, lambda found: found) == [1, reference]
+    with pytest.raises(CodecError, match="unknown tag"):
+        decode(data)
 
 
 def test_endless_and_deep_values_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,6 +239,11 @@ def test_endless_and_deep_values_are_refused(monkeypatch: pytest.MonkeyPatch) ->
         b"q" + struct.pack(">I", 2) + encode("1") + encode(1),
         b"r" + struct.pack(">I", 3) + encode(1) + encode(2) + encode(0),
         b"f" + struct.pack(">I", 3) + b"abc",
+        b"n" + struct.pack(">I", 2) + encode(("x", "y")) + b"N",
+        b"G" + struct.pack(">I", 1) + encode("list"),
+        b"a" + struct.pack(">I", 3) + encode(0) * 3,
+        b"h" + struct.pack(">I", 6) + encode(0) * 4 + encode("UTC") + encode(0),
+        b"E" + struct.pack(">I", 1) + encode(1),
         (b"l" + struct.pack(">I", 1)) * 500 + b"N",
     ],
     ids=str,
@@ -196,12 +254,15 @@ def test_malformed_bytes_are_refused(data: bytes) -> None:
         decode(data)
 
 
+_MODULES = {"builtins", "decimal", "fractions", "collections", "datetime", FieldTuple.__module__}
+
+
 @settings(deadline=None)  # the machine may be busy with a model
 @given(st.binary(max_size=200))
 def test_garbage_gives_plain_values_or_a_codec_error(data: bytes) -> None:
     """No bytes make the decoder raise anything else, or give anything but builtin types."""
     with contextlib.suppress(CodecError):
-        assert type(decode(data)).__module__ in {"builtins", "decimal", "fractions"}
+        assert type(decode(data)).__module__ in _MODULES
 
 
 @settings(deadline=None)  # the machine may be busy with a model
@@ -211,7 +272,7 @@ def test_damaged_bytes_give_plain_values_or_a_codec_error(value: object, data: s
     damaged = bytearray(encode(value))
     damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(CodecError):
-        assert type(decode(bytes(damaged))).__module__ in {"builtins", "decimal", "fractions"}
+        assert type(decode(bytes(damaged))).__module__ in _MODULES
 
 
 def test_exact_numbers_are_not_rounded() -> None:

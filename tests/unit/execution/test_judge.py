@@ -58,7 +58,7 @@ def test_a_result_is_compared_by_the_judge() -> None:
     [
         (("raised", ["ValueError", "Exception", "BaseException"], "bad", {}), "error", "ValueError: bad"),
         (("raised", ["MemoryError", "Exception", "BaseException"], "", {}), "memory", "MemoryError"),
-        (("unsupported", "returned a generator"), "failed", "returned a generator"),
+        (("unsupported", "returned too much"), "unsupported", "returned too much"),
         (("passed",), "tampered", "sent a reply that fits no request"),
         (("returned", 3, {7: []}), "tampered", "changed an argument that does not exist"),
         (None, LOST, ""),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.plugin.runs import REPLAY
+
 Configure = Callable[..., pytest.Config]
 
 
@@ -31,7 +33,7 @@ def test_help_needs_no_model(configure: Configure) -> None:
 
 def test_a_samples_file_makes_one_process_evaluate_and_report(configure: Configure, samples: Path) -> None:
     """Without workers both objects are in the same process."""
-    config = configure("--qeval-completions", str(samples))
+    config = configure(*REPLAY, str(samples))
 
     assert registered(config) == {"Controller", "Worker"}
     assert [Path(path).name for path in config.args] == ["test_micro.py"]
@@ -47,7 +49,7 @@ def test_the_ini_file_can_name_what_is_evaluated(configure: Configure, pytester:
 
 def test_files_on_the_command_line_replace_the_suites(configure: Configure, samples: Path) -> None:
     """A user's own tests are run instead."""
-    assert configure("--qeval-completions", str(samples), "test_own.py").args == ["test_own.py"]
+    assert configure(*REPLAY, str(samples), "test_own.py").args == ["test_own.py"]
 
 
 @pytest.mark.parametrize("arguments", [["--tx=2*popen"], ["--dist=load", "--tx=2*popen", "--collect-only"]])
@@ -71,6 +73,6 @@ def test_every_case_in_every_worker_is_refused(configure: Configure, samples: Pa
 def test_a_controller_of_workers_runs_no_test(configure: Configure, samples: Path) -> None:
     """It distributes and reports."""
     pytest.importorskip("xdist")
-    config = configure("-p", "xdist.plugin", "--dist=load", "--tx=2*popen", "--qeval-completions", str(samples))
+    config = configure("-p", "xdist.plugin", "--dist=load", "--tx=2*popen", *REPLAY, str(samples))
 
     assert registered(config) == {"Controller", "Distributor"}

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from pytest_qeval.schema import Json
-from tests.plugin.runs import WRONG, check_refusal, read_report, write_samples
+from tests.plugin.runs import REPLAY, WRONG, check_refusal, read_report, write_samples
 
 Run = Callable[..., pytest.RunResult]
 
 
 def replay(run: Run, samples: Path, *arguments: str) -> pytest.RunResult:
-    return run("-p", "no:xdist", "--qeval-completions", str(samples), *arguments)
+    return run("-p", "no:xdist", *REPLAY, str(samples), *arguments)
 
 
 def test_the_header_describes_the_run(run: Run, samples: Path) -> None:

@@ -1,0 +1,46 @@
+"""Remove what surrounds the reply of a chat model: thoughts, the marks of its turn, a speaker's name before the code.
+
+Tools that replay or decode completions differ in what they leave: special tokens as text, thoughts in the notation of
+each family of models, the language's name of a fence whose backticks are in the prompt.
+"""
+
+from __future__ import annotations
+
+import re
+
+_THOUGHT = r"(?:\w+:)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|analysis|scratchpad|(?:inner_)?monologue)"
+_OPENED = rf"(?:<\|?(?:begin_of_|start_)?{_THOUGHT}\|?>|\[{_THOUGHT}\]|◁{_THOUGHT}▷|<\|channel>thought)"
+_CLOSED = rf"(?:</{_THOUGHT}>|<\|end_(?:of_)?{_THOUGHT}\|>|\[/{_THOUGHT}\]|◁/{_THOUGHT}▷|<channel\|>)(?![\"']|`(?!``))"
+_WHOLE = re.compile(rf"(?:^|(?<=[\s>])){_OPENED}.*?{_CLOSED}", re.DOTALL | re.IGNORECASE)
+_BEFORE = re.compile(rf".*{_CLOSED}", re.DOTALL | re.IGNORECASE)
+_UNENDED = re.compile(rf"^[ \t]*{_OPENED}[ \t]*(?:\n|\Z)", re.MULTILINE | re.IGNORECASE)
+_FINAL = re.compile(r"\A.*<\|channel\|>final[^\n]*?<\|message\|>|\Aanalysis.*?assistantfinal", re.DOTALL)
+"""What comes before the last channel of the Harmony format, with its special tokens or without them."""
+_MARK = (
+    r"(?:<[|\uff5c][^<>\n]{1,40}[|\uff5c]>|</s>|<eos>|<end_of_\w+>|<start_of_turn>|<turn\|>"
+    r"|\[/?INST\]|\[EOS\]|\[end of text\])"
+)
+_TURN_END = re.compile(rf"(?:{_MARK})\s*(?={_MARK}|\n|\Z)", re.IGNORECASE)
+_TURN_BEGIN = re.compile(
+    rf"\A(?:\s*{_MARK}|\s*(?:assistant|model|python3?|py)[ \t]*:?[ \t]*(?=\n|{_MARK}))+", re.IGNORECASE
+)
+
+
+_TAGGED = re.compile(r"\s*<(\w+)>(.*)</\1>\s*", re.DOTALL)
+
+
+def reply_of(completion: str) -> str | None:
+    """Return what a chat model says in its reply; None where its thought does not end."""
+    text = completion.lstrip("\ufeff\u200b").replace("\r\n", "\n").replace("\r", "\n")
+    if "<|channel|>" in text and not _FINAL.match(text):
+        return None
+    text = _BEFORE.sub("", _WHOLE.sub("", _FINAL.sub("", text)))
+    if unended := _UNENDED.search(text):
+        text = text[: unended.start()]
+        if not text.strip():
+            return None
+    begin = _TURN_BEGIN.match(text)
+    text = text[begin.end() :].lstrip("\n") if begin else text
+    end = _TURN_END.search(text)
+    text = text[: end.start()] if end else text
+    return tagged[2].lstrip("\n") if (tagged := _TAGGED.fullmatch(text)) else text
