@@ -56,6 +56,8 @@ class ModelSettings:
     """CPU threads of the engine; None leaves torch's own choice, or under xdist an equal share."""
     batch_size: int | None = None
     """Rows of the decoding batch; None lets the engine choose by device and free memory."""
+    remote_code: bool = False
+    """Whether classes that come with the model may be imported, which runs their code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

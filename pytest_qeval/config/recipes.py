@@ -21,7 +21,16 @@ _NOT_IN_SELFTEST = (
     *("model", "completions", "recipe", "baseline", "gate", "samples", "save-baseline", "control", "export"),
     *("calibration", "strict", "until-decided", "require-proof", "prompt"),
 )
-_NOT_IN_REPLAY = ("recipe", "samples", "revision", "engine", "export", "calibration", "control")
+_NOT_IN_REPLAY = (
+    "recipe",
+    "samples",
+    "revision",
+    "trust-remote-code",
+    "engine",
+    "export",
+    "calibration",
+    "control",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pytest_qeval.engines.hub import hub_file
-from pytest_qeval.engines.sources import ModelSource
+from pytest_qeval.engines.sources import ModelSource, find_file
 from pytest_qeval.engines.weight_files import gguf_text
 from pytest_qeval.errors import EngineError
 
@@ -29,9 +28,9 @@ def has_chat_template(source: ModelSource) -> bool:
     """
     if source.kind == "gguf" and source.path is not None:
         return bool(gguf_text(source.path, "tokenizer.chat_template"))
-    if _find(source, _FILE):
+    if find_file(source, _FILE):
         return True
-    config = _find(source, _CONFIG)
+    config = find_file(source, _CONFIG)
     found = _read(config).get(_KEY) if config else None
     if isinstance(found, list):
         return any(isinstance(entry, dict) and entry.get("name") == "default" for entry in found)
@@ -67,13 +66,6 @@ def render(tokenizer: Any, user: str, prefill: str) -> str:
             "Use plain completion prompts: --qeval-prompt completion."
         ) from error
     return f"{text}{prefill}"
-
-
-def _find(source: ModelSource, name: str) -> Path | None:
-    if source.path is None:
-        return hub_file(source.name, source.revision, name)
-    path = source.path / name
-    return path if path.is_file() else None
 
 
 def _read(path: Path) -> dict[str, Any]:

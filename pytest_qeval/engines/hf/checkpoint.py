@@ -67,7 +67,7 @@ def stored_checkpoint(source: ModelSource) -> ExportedCheckpoint | None:
 
 
 def _from_exported(source: ModelSource, exported: ExportedCheckpoint, device: torch.device) -> tuple[Any, Any]:
-    config = AutoConfig.from_pretrained(source.location)
+    config = AutoConfig.from_pretrained(source.location, trust_remote_code=source.remote_code)
     dtype = _config_dtype(config)
     if hasattr(config, "quantization_config"):
         del config.quantization_config
@@ -82,11 +82,14 @@ def _from_exported(source: ModelSource, exported: ExportedCheckpoint, device: to
     check_complete(source, found)
     if (Path(source.location) / "generation_config.json").is_file():
         model.generation_config = GenerationConfig.from_pretrained(source.location)
-    return model, AutoTokenizer.from_pretrained(source.location)
+    return model, AutoTokenizer.from_pretrained(source.location, trust_remote_code=source.remote_code)
 
 
 def _from_files(source: ModelSource, dtype: Dtype, device: torch.device) -> tuple[Any, Any]:
-    where: dict[str, Any] = {"pretrained_model_name_or_path": source.location}
+    where: dict[str, Any] = {
+        "pretrained_model_name_or_path": source.location,
+        "trust_remote_code": source.remote_code,  # left out, it means to ask on the terminal
+    }
     if source.kind == "hub" and source.path is None:
         where["revision"] = source.revision
     extra: dict[str, Any] = {}

@@ -13,7 +13,7 @@ from typing import Any
 import gguf
 import pytest
 
-from pytest_qeval.engines import templates
+from pytest_qeval.engines import sources
 from pytest_qeval.engines.base import Request
 from pytest_qeval.engines.hf.decoding import make_decoder
 from pytest_qeval.engines.hf.language_model import LanguageModel
@@ -112,7 +112,7 @@ def test_only_small_files_of_a_hub_model_are_fetched(directory: Path, monkeypatc
         fetched.append((name, revision, file))
         return directory / file if file == "tokenizer_config.json" else None
 
-    monkeypatch.setattr(templates, "hub_file", hub_file)
+    monkeypatch.setattr(sources, "hub_file", hub_file)
     configure(directory, TEMPLATE)
     assert has_chat_template(ModelSource(kind="hub", name="a/b", revision="main"))
     assert fetched == [("a/b", "main", "chat_template.jinja"), ("a/b", "main", "tokenizer_config.json")]
