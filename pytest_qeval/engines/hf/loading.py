@@ -17,7 +17,7 @@ from pytest_qeval.engines.hf.encoder_decoder import EncoderDecoder, encoder_deco
 from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.engines.hf.trial import find_fallback_reason
 from pytest_qeval.engines.hub import hub_file
-from pytest_qeval.engines.sources import ModelSource, quantization_config
+from pytest_qeval.engines.sources import ModelSource, find_file, quantization_config
 from pytest_qeval.engines.weight_files import gguf_tensors, safetensors_headers, safetensors_tensors
 from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.measure.footprint import measure_footprint
@@ -33,6 +33,7 @@ from pytest_qeval.quantize.experts import unpack_experts_
 from pytest_qeval.quantize.quantization import Quantization
 from pytest_qeval.quantize.recipe import Dtype, Recipe
 
+_GENERATION = "generation_config.json"
 _TWICE_ROUNDED = "made from a GGUF file's blocks unpacked to floating point"
 
 
@@ -119,7 +120,11 @@ def load(
         quantization=quantization,
         quantize_peak_bytes=quantize_peak_bytes,
         calibration=run.calibration(ranges) if run else None,
-        disk_bytes=exporter.write(export, model, language_model.tokenizer, ranges) if exporter and export else None,
+        disk_bytes=exporter.write(
+            export, model.config, language_model.tokenizer, ranges, find_file(source, _GENERATION)
+        )
+        if exporter and export
+        else None,
         load_s=load_s,
         model_bytes=_model_bytes(source, model, quantization, as_stored=as_stored),
         scheme=scheme_of(source.stored, quantization) if as_stored else recipe.scheme,
@@ -214,9 +219,8 @@ def choose_device(name: str) -> torch.device:
 
 
 def _eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
-    text_config = model.config.get_text_config(decoder=True)
-    stated = (getattr(model.generation_config, "eos_token_id", None), getattr(text_config, "eos_token_id", None))
-    for ids in (*stated, tokenizer.eos_token_id):
-        if ids is not None:
-            return tuple(ids) if isinstance(ids, (list, tuple)) else (int(ids),)
-    return ()
+    """Return every end-of-text token that is stated anywhere; those of the generation config first."""
+    places = (model.generation_config, model.config.get_text_config(decoder=True), model.config, tokenizer)
+    stated = (getattr(place, "eos_token_id", None) for place in places)
+    lists = (ids if isinstance(ids, (list, tuple)) else [ids] for ids in stated if ids is not None)
+    return tuple(dict.fromkeys(int(one) for ids in lists for one in ids))
