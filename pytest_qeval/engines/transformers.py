@@ -13,7 +13,7 @@ from pytest_qeval.engines.base import EngineSource, ModelEngine
 from pytest_qeval.engines.checkpoint_checks import check_code, check_method, check_tokenizer
 from pytest_qeval.engines.fingerprint import files_sha256, weights_sha256
 from pytest_qeval.engines.sources import ModelSource, resolve
-from pytest_qeval.errors import MissingPackageError
+from pytest_qeval.errors import EngineError, MissingPackageError, ModelSourceError
 from pytest_qeval.facts import SensitivityFacts
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.recipe import Recipe
@@ -54,8 +54,20 @@ class TransformersSource:
         }
 
     def has_chat_template(self, source: ModelSource) -> bool:
-        """Return whether the model's tokenizer has a chat template."""
-        return templates.has_chat_template(source)
+        """Return whether the model's tokenizer has a chat template.
+
+        Raises:
+            ModelSourceError: when the template cannot render a single user message; a GGUF file's is not tried.
+        """
+        found = templates.has_chat_template(source)
+        if found and source.kind != "gguf":  # whose tokenizer takes as long to load as a small model
+            with _no_warnings():
+                from pytest_qeval.engines.hf.checkpoint import load_tokenizer  # noqa: PLC0415 - imports torch
+            try:
+                templates.render(load_tokenizer(source), "Add two numbers.", "")
+            except EngineError as error:
+                raise ModelSourceError(f"{source.name}: {error}") from error
+        return found
 
     def open(
         self,
