@@ -13,6 +13,7 @@ from transformers import GenerationConfig
 from pytest_qeval.engines.hf.attention import use_grouped_attention
 from pytest_qeval.engines.hf.calibration import Calibration, CalibrationRun, observe_ranges
 from pytest_qeval.engines.hf.checkpoint import from_pretrained, stored_checkpoint
+from pytest_qeval.engines.hf.direct_reads import find_direct_reads
 from pytest_qeval.engines.hf.encoder_decoder import EncoderDecoder, encoder_decoder_of
 from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.engines.hf.trial import find_fallback_reason
@@ -42,7 +43,9 @@ class Loaded(LanguageModel):
     """A model to which a recipe has been applied, and what was done to it."""
 
     recipe: Recipe
-    """The user's recipe, or the one that an exported checkpoint holds."""
+    """The user's recipe, with `direct_reads` kept, or the one that an exported checkpoint holds."""
+    direct_reads: tuple[str, ...]
+    """Layers that are kept because the model reads their weights itself."""
     quantization: Quantization
     quantize_peak_bytes: int | None
     """Highest resident size of the process while quantizing, model included; None where it is unknown."""
@@ -94,6 +97,8 @@ def load(
     model = language_model.model
     if recipe.quantizes:
         unpack_experts_(model)
+    direct_reads = () if exported else find_direct_reads(model, recipe, language_model.encoder_decoder)
+    recipe = replace(recipe, kept=(*recipe.kept, *direct_reads))
     language_model = replace(
         language_model, fallback_reason=find_fallback_reason(model, language_model.encoder_decoder)
     )
@@ -127,6 +132,7 @@ def load(
         else None,
         load_s=load_s,
         model_bytes=_model_bytes(source, model, quantization, as_stored=as_stored),
+        direct_reads=direct_reads,
         scheme=scheme_of(source.stored, quantization) if as_stored else recipe.scheme,
     )
 
