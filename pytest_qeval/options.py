@@ -31,6 +31,11 @@ OPTIONS = (
     ),
     Option(name="revision", metavar="R", help="Load this revision of a hub model (default: the hub's own)."),
     Option(
+        name="trust-remote-code",
+        flag=True,
+        help="Import the classes that come with a model of its own kind, which runs their code outside of any sandbox.",
+    ),
+    Option(
         name="recipe",
         metavar="R",
         repeatable=True,

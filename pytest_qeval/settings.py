@@ -58,6 +58,8 @@ class ModelSettings:
     """This process's share of the memory under xdist; None for whatever is free."""
     batch_size: int | None = None
     """Rows of the decoding batch; None lets the engine choose by device and free memory."""
+    remote_code: bool = False
+    """Whether classes that come with the model may be imported, which runs their code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,6 +125,7 @@ def _of_evaluation(values: Values, settings: RunSettings) -> dict[str, Any]:
         "model": replace(
             settings.model,
             revision=values.text("revision"),
+            remote_code=values.flag("trust-remote-code"),
             engine="replay" if settings.completions else values.text("engine") or "transformers",
             device=values.text("device") or "auto",
             threads=read_threads(values),

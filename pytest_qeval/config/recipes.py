@@ -22,10 +22,12 @@ NOT_IN_SELFTEST = (
     *("model", "completions", "recipe", "baseline", "gate", "samples", "save-baseline", "control", "export"),
     *("calibration", "strict", "until-decided", "require-proof", "allow-missing", "prompt", "revision", "engine"),
     *("baseline-force", "allow-overlap", "temperature", "top-p", "max-new-tokens", "seed", "device", "threads"),
-    "batch-size",
+    *("batch-size", "trust-remote-code"),
 )
 """Options about what a self-test does not have: a model, a baseline, gates."""
-_NOT_IN_REPLAY = ("recipe", "samples", "revision", "engine", "export", "calibration", "control")
+_NOT_IN_REPLAY = (
+    *("recipe", "samples", "revision", "trust-remote-code", "engine", "export", "calibration", "control"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

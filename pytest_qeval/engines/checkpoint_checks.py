@@ -2,8 +2,79 @@
 
 from __future__ import annotations
 
-from pytest_qeval.engines.sources import ModelSource
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pytest_qeval.engines.sources import ModelSource, find_file, read_json, text_entry
+from pytest_qeval.engines.weight_files import check_pointer
 from pytest_qeval.errors import ModelSourceError, did_you_mean
+
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "spiece.model", "vocab.json")
+
+
+def check_code(source: ModelSource) -> None:
+    """Make sure that a model whose classes come with it may run them; transformers would ask on the terminal.
+
+    Raises:
+        ModelSourceError: naming the code and the option.
+    """
+    file = None if source.kind == "gguf" or source.remote_code else find_file(source, "config.json")
+    config = read_json(file) if file else {}
+    code = config.get("auto_map")
+    if not isinstance(code, Mapping) or not code:
+        return
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES  # noqa: PLC0415 - slow, and rare
+
+    if config.get("model_type") not in CONFIG_MAPPING_NAMES:
+        raise ModelSourceError(
+            f"{source.name} is a model of its own kind ({config.get('model_type')}), whose code comes with it "
+            f"({', '.join(map(str, code.values()))}) and would run with your rights. Read it, and allow it by "
+            "--qeval-trust-remote-code."
+        )
+
+
+def check_tokenizer(source: ModelSource) -> None:
+    """Make sure that the tokenizer can be read, and that the model has an embedding for every token of a text.
+
+    Special tokens without an embedding are let pass: texts for an image model have none of its marks.
+
+    Raises:
+        ModelSourceError: naming the file.
+    """
+    if source.kind == "gguf":
+        return
+    for name in _TOKENIZER_FILES if source.path else ():  # the hub resolves pointers itself
+        if file := find_file(source, name):
+            check_pointer(file)
+    file, config = find_file(source, "tokenizer.json"), find_file(source, "config.json")
+    if file is None or config is None:
+        return
+    tokenizer, rows = _read_tokenizer(file), text_entry(read_json(config), "vocab_size")
+    if not isinstance(rows, int):
+        return
+    beyond = [
+        token.content for at, token in tokenizer.get_added_tokens_decoder().items() if at >= rows and not token.special
+    ]
+    words = tokenizer.get_vocab_size(with_added_tokens=False)
+    if words > rows or beyond:
+        found = f"{words} tokens" if words > rows else f"a token beyond them ({beyond[0]!r})"
+        raise ModelSourceError(
+            f"{file} has {found}, and the model has embeddings for {rows} (vocab_size): a text with the others "
+            "cannot be read. Take the tokenizer that belongs to the model, or resize the model's embeddings."
+        )
+
+
+def _read_tokenizer(file: Path) -> Any:
+    import tokenizers  # noqa: PLC0415 - comes with transformers
+
+    try:
+        return tokenizers.Tokenizer.from_file(str(file))
+    except Exception as error:  # it raises nothing narrower
+        raise ModelSourceError(
+            f"{file} cannot be read by tokenizers {tokenizers.__version__} ({error}): update the package where the "
+            "file is newer, or fetch the file again."
+        ) from error
 
 
 def check_method(source: ModelSource) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.engines.weight_files import safetensors_files
 
-_TEXT_SUFFIXES = (".json", ".txt", ".model", ".jinja", ".tiktoken")
-"""Files beside the weights that change completions: configuration, tokenizer, chat template."""
+_TEXT_SUFFIXES = (".json", ".txt", ".model", ".jinja", ".tiktoken", ".py")
+"""Files beside the weights that change completions: configuration, tokenizer, chat template, the model's own code."""
 
 
 def weights_sha256(source: ModelSource) -> str | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pytest_qeval.demo import MODEL_DIR
-from pytest_qeval.engines.hub import find_on_hub
+from pytest_qeval.engines.hub import find_on_hub, hub_file
 from pytest_qeval.engines.weight_files import TensorHeader, check_gguf, check_pointer, safetensors_headers
 from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.quantize.recipe import EXPORT_FILE
@@ -45,6 +45,8 @@ class ModelSource:
 
     dtype: str = ""
     """Floating-point type in the config, such as `bfloat16`; empty where it names none."""
+    remote_code: bool = False
+    """Whether classes that come with the model may be imported."""
 
     @property
     def location(self) -> str:
@@ -62,6 +64,10 @@ def resolve(settings: ModelSettings) -> ModelSource:
     Raises:
         ModelSourceError: when there is no such model, or it cannot be loaded.
     """
+    return replace(_resolve(settings), remote_code=settings.remote_code)
+
+
+def _resolve(settings: ModelSettings) -> ModelSource:
     path = Path(settings.name).expanduser()
     if settings.name == "demo":
         source = ModelSource(kind="demo", name="demo", path=MODEL_DIR)
@@ -108,16 +114,29 @@ def _check_snapshot(source: ModelSource) -> ModelSource:
         ) from error
 
 
+def find_file(source: ModelSource, name: str) -> Path | None:
+    """Return a small file beside a model's weights, fetched for a hub model; None where there is none."""
+    if source.path is None:
+        return hub_file(source.name, source.commit, name)
+    path = source.path / name
+    return path if path.is_file() else None
+
+
 def quantization_config(directory: Path) -> Mapping[str, Any]:
     """Return how a model directory says it is quantized; empty for one in floating point."""
     return _quantization(_read_config(directory))
 
 
+def text_entry(config: Mapping[str, Any], key: str) -> Any:
+    """Return an entry of a config, or of its part for text where the model reads images too; None without either."""
+    part = config.get("text_config")
+    found = config.get(key)
+    return part.get(key) if found is None and isinstance(part, Mapping) else found
+
+
 def _quantization(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    text = config.get("text_config")  # of a model for images too
-    places = (config, text if isinstance(text, Mapping) else {})
-    found = (place.get("quantization_config") for place in places)
-    return next((one for one in found if isinstance(one, Mapping)), {})
+    found = text_entry(config, "quantization_config")
+    return found if isinstance(found, Mapping) else {}
 
 
 def _stored(config: Mapping[str, Any]) -> str:
@@ -169,7 +188,7 @@ def _completed(source: ModelSource, config: Mapping[str, Any]) -> ModelSource:
         source,
         stored=_stored(config),
         encoder_decoder=_has_encoder(config),
-        dtype=str(config.get("dtype") or config.get("torch_dtype") or ""),
+        dtype=str(text_entry(config, "dtype") or text_entry(config, "torch_dtype") or ""),
     )
 
 
@@ -177,7 +196,7 @@ def _check_adapter(directory: Path) -> None:
     """Refuse an adapter, and a model beside one: whether it is applied depends on packages that are installed."""
     file = directory / _ADAPTER
     if file.is_file():
-        adapter = _read_json(file)
+        adapter = read_json(file)
         raise ModelSourceError(
             f"{directory} holds an adapter ({_ADAPTER}: {adapter.get('peft_type', 'unknown')} for "
             f"{adapter.get('base_model_name_or_path')!r}), and adapters are not applied here. Merge it into its model "
@@ -217,10 +236,15 @@ def _read_config(directory: Path) -> Mapping[str, Any]:
         ggufs = sorted(entry.name for entry in directory.glob("*.gguf"))
         hint = f" It has {ggufs[0]}: name that file itself." if ggufs else ""
         raise ModelSourceError(f"{directory} is not a model directory: it has no config.json.{hint}")
-    return _read_json(file)
+    return read_json(file)
 
 
-def _read_json(file: Path) -> Mapping[str, Any]:
+def read_json(file: Path) -> Mapping[str, Any]:
+    """Read a JSON object of a model.
+
+    Raises:
+        ModelSourceError: when it is none.
+    """
     check_pointer(file)
     try:
         content = json.loads(file.read_text(encoding="utf-8"))

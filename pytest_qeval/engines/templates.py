@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
-from pytest_qeval.engines.hub import hub_file
-from pytest_qeval.engines.sources import ModelSource
+from pytest_qeval.engines.sources import ModelSource, find_file
 from pytest_qeval.engines.weight_files import gguf_text
 from pytest_qeval.errors import EngineError
 
@@ -19,6 +19,8 @@ _CLOCK = {"H": "12", "I": "12", "M": "00", "S": "00", "p": "PM", "j": "208", "Z"
 _REPLACED = "".join(f"|replace('%{letter}', '{text}')" for letter, text in {**_PARTS, **_CLOCK}.items())
 _STOPPED_CLOCK = f"{{% macro strftime_now(format) %}}{{{{ format{_REPLACED} }}}}{{% endmacro %}}\n"
 """Prepended to a template that reads the clock; transformers has no argument for it."""
+_OPENED = re.compile(r"(?P<tag><(?:\w+:)?(?:think(?:ing)?|thoughts?|reason(?:ing)?)>|\[THINK\])\s*\Z")
+"""The beginning of a thought at the end of a prompt; models of thinking alone have it there, whatever they are told."""
 
 
 def has_chat_template(source: ModelSource) -> bool:
@@ -29,9 +31,9 @@ def has_chat_template(source: ModelSource) -> bool:
     """
     if source.kind == "gguf" and source.path is not None:
         return bool(gguf_text(source.path, "tokenizer.chat_template"))
-    if _find(source, _FILE):
+    if find_file(source, _FILE):
         return True
-    config = _find(source, _CONFIG)
+    config = find_file(source, _CONFIG)
     found = _read(config).get(_KEY) if config else None
     if isinstance(found, list):
         return any(isinstance(entry, dict) and entry.get("name") == "default" for entry in found)
@@ -42,7 +44,7 @@ def render(tokenizer: Any, user: str, prefill: str) -> str:
     """Render a user message and the assistant prefill, special tokens included.
 
     There is no system message except the template's own. Thinking is disabled, because the prefill begins the
-    completion.
+    completion: a thought that the template opens is closed at once.
 
     Raises:
         EngineError: when there is no template, or it refuses.
@@ -66,14 +68,14 @@ def render(tokenizer: Any, user: str, prefill: str) -> str:
             f"the tokenizer's chat template cannot render a single user message: {reason}. "
             "Use plain completion prompts: --qeval-prompt completion."
         ) from error
-    return f"{text}{prefill}"
+    opened = _OPENED.search(text)
+    return f"{text}{_close(opened) if opened else ''}{prefill}"
 
 
-def _find(source: ModelSource, name: str) -> Path | None:
-    if source.path is None:
-        return hub_file(source.name, source.commit, name)
-    path = source.path / name
-    return path if path.is_file() else None
+def _close(opened: re.Match[str]) -> str:
+    """Return the end of a thought without a word, in the notation of its beginning."""
+    tag = opened["tag"]
+    return f"\n{tag[0]}/{tag[1:]}\n\n"
 
 
 def _read(path: Path) -> dict[str, Any]:

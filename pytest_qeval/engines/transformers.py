@@ -10,10 +10,10 @@ from pathlib import Path
 
 from pytest_qeval.engines import templates
 from pytest_qeval.engines.base import EngineSource, ModelEngine
-from pytest_qeval.engines.checkpoint_checks import check_method
+from pytest_qeval.engines.checkpoint_checks import check_code, check_method, check_tokenizer
 from pytest_qeval.engines.fingerprint import files_sha256, weights_sha256
 from pytest_qeval.engines.sources import ModelSource, resolve
-from pytest_qeval.errors import MissingPackageError
+from pytest_qeval.errors import EngineError, MissingPackageError, ModelSourceError
 from pytest_qeval.facts import SensitivityFacts
 from pytest_qeval.measure.machine import cpu_class, may_have_gpu
 from pytest_qeval.quantize.corpus import CalibrationTexts
@@ -36,6 +36,8 @@ class TransformersSource:
         source = resolve(model)
         with _no_warnings():
             check_method(source)
+            check_code(source)
+        check_tokenizer(source)
         if model.device not in {"auto", "cpu"}:
             with _no_warnings():
                 from pytest_qeval.engines.hf.loading import choose_device  # noqa: PLC0415 - imports torch
@@ -67,8 +69,20 @@ class TransformersSource:
         return {"device": device} if device.startswith("cpu") else {"device": device, "batch_size": model.batch_size}
 
     def has_chat_template(self, source: ModelSource) -> bool:
-        """Return whether the model's tokenizer has a chat template."""
-        return templates.has_chat_template(source)
+        """Return whether the model's tokenizer has a chat template.
+
+        Raises:
+            ModelSourceError: when the template cannot render a single user message; a GGUF file's is not tried.
+        """
+        found = templates.has_chat_template(source)
+        if found and source.kind != "gguf":  # whose tokenizer takes as long to load as a small model
+            with _no_warnings():
+                from pytest_qeval.engines.hf.checkpoint import load_tokenizer  # noqa: PLC0415 - imports torch
+            try:
+                templates.render(load_tokenizer(source), "Add two numbers.", "")
+            except EngineError as error:
+                raise ModelSourceError(f"{source.name}: {error}") from error
+        return found
 
     def open(
         self,

@@ -67,7 +67,7 @@ def stored_checkpoint(source: ModelSource) -> ExportedCheckpoint | None:
 
 
 def _from_exported(source: ModelSource, exported: ExportedCheckpoint, device: torch.device) -> tuple[Any, Any]:
-    config = AutoConfig.from_pretrained(source.location)
+    config = AutoConfig.from_pretrained(source.location, trust_remote_code=source.remote_code)
     dtype = _config_dtype(config)
     if hasattr(config, "quantization_config"):
         del config.quantization_config
@@ -82,20 +82,32 @@ def _from_exported(source: ModelSource, exported: ExportedCheckpoint, device: to
     check_complete(source, found)
     if (Path(source.location) / "generation_config.json").is_file():
         model.generation_config = GenerationConfig.from_pretrained(source.location)
-    return model, AutoTokenizer.from_pretrained(source.location)
+    return model, load_tokenizer(source)
+
+
+def load_tokenizer(source: ModelSource) -> Any:
+    """Load a model's tokenizer alone.
+
+    Raises:
+        ModelSourceError: when transformers cannot.
+    """
+    try:
+        with _quiet():
+            return AutoTokenizer.from_pretrained(**_place(source))
+    except Exception as error:  # the package tokenizers raises nothing narrower
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ModelSourceError(
+            f"transformers {transformers.__version__} cannot load the tokenizer of {source.name}: {reason}"
+        ) from error
 
 
 def _from_files(source: ModelSource, dtype: Dtype, device: torch.device) -> tuple[Any, Any]:
-    where: dict[str, Any] = {"pretrained_model_name_or_path": source.location}
-    if source.kind == "hub" and source.path is None:
-        where["revision"] = source.commit
-    extra: dict[str, Any] = {}
-    if source.kind == "gguf" and source.path is not None:
-        where["gguf_file"] = source.path.name
-        if hasattr(transformers, "GgufConfig"):  # newer transformers keep the blocks packed by default
-            extra["quantization_config"] = transformers.GgufConfig(dequantize=True)
+    where, extra = _place(source), {}
+    if source.kind == "gguf" and hasattr(transformers, "GgufConfig"):
+        # newer transformers keep the blocks packed by default
+        extra["quantization_config"] = transformers.GgufConfig(dequantize=True)
     torch_dtype = _torch_dtype(source, dtype, where)
-    tokenizer = AutoTokenizer.from_pretrained(**where)
+    tokenizer = load_tokenizer(source)
     # the progress bar of GGUF unpacking is not one of transformers' own, and cannot be switched off as those are
     with redirect_stderr(io.StringIO()) if source.kind == "gguf" else nullcontext():
         model, found = _auto_class(source).from_pretrained(
@@ -103,6 +115,19 @@ def _from_files(source: ModelSource, dtype: Dtype, device: torch.device) -> tupl
         )
     check_complete(source, found)
     return model, tokenizer
+
+
+def _place(source: ModelSource) -> dict[str, Any]:
+    """Return the arguments of `from_pretrained` that say where a model is."""
+    where: dict[str, Any] = {
+        "pretrained_model_name_or_path": source.location,
+        "trust_remote_code": source.remote_code,  # left out, it means to ask on the terminal
+    }
+    if source.kind == "hub" and source.path is None:
+        where["revision"] = source.commit
+    if source.kind == "gguf" and source.path is not None:
+        where["gguf_file"] = source.path.name
+    return where
 
 
 def _auto_class(source: ModelSource) -> Any:

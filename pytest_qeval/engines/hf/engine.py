@@ -32,6 +32,9 @@ _ROWS = 128
 these costs, 64 rows decode HumanEval in 72 CPU seconds, 128 in 61, all 164 in 61."""
 _ROW_TOKENS = 1024
 """Tokens that a row is expected to need at most; chooses the batch's width by memory."""
+_RECURRENT_ROWS = 8
+"""For models without attention, which have no key/value cache to plan for; transformers' scan over a prompt needs
+memory for the state of every token."""
 _CACHE_SHARE = 0.5
 """Share of the free memory that is planned for the key/value cache."""
 
@@ -152,6 +155,9 @@ def _notes(loaded: Loaded) -> list[str]:
         and loaded.dtype == "float16"
     )
     notes = {
+        f"kept, because the model reads their weights itself: {', '.join(loaded.direct_reads)}": bool(
+            loaded.direct_reads
+        ),
         "calibrated on a single text: static scales are a guess": few,
         "T5 overflows float16 in places, where transformers clamps it: bf16 or fp32 is safer": overflows,
     }
@@ -161,6 +167,8 @@ def _notes(loaded: Loaded) -> list[str]:
 def _default_rows(loaded: Loaded, memory_bytes: int | None) -> int:
     """Choose the batch's width: as wide as pays off, unless the cache would not fit."""
     config = loaded.model.config.get_text_config(decoder=True)
+    if not hasattr(config, "num_attention_heads"):
+        return _RECURRENT_ROWS
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     token_bytes = 2 * config.num_hidden_layers * heads * head_dim * loaded.model.dtype.itemsize

@@ -13,12 +13,13 @@ from transformers import GenerationConfig
 from pytest_qeval.engines.hf.attention import use_grouped_attention
 from pytest_qeval.engines.hf.calibration import Calibration, CalibrationRun, observe_ranges
 from pytest_qeval.engines.hf.checkpoint import from_pretrained, stored_checkpoint
+from pytest_qeval.engines.hf.direct_reads import find_direct_reads
 from pytest_qeval.engines.hf.encoder_decoder import EncoderDecoder, encoder_decoder_of
 from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.engines.hf.memory_check import check_memory
 from pytest_qeval.engines.hf.trial import find_fallback_reason
 from pytest_qeval.engines.hub import hub_file
-from pytest_qeval.engines.sources import ModelSource, quantization_config
+from pytest_qeval.engines.sources import ModelSource, find_file, quantization_config
 from pytest_qeval.engines.weight_files import gguf_tensors, safetensors_headers, safetensors_tensors
 from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.measure.footprint import measure_footprint
@@ -36,6 +37,7 @@ from pytest_qeval.quantize.quantization import Quantization
 from pytest_qeval.quantize.recipe import Dtype, Recipe
 from pytest_qeval.settings import ModelSettings
 
+_GENERATION = "generation_config.json"
 _TWICE_ROUNDED = "made from a GGUF file's blocks unpacked to floating point"
 
 
@@ -44,7 +46,9 @@ class Loaded(LanguageModel):
     """A model to which a recipe has been applied, and what was done to it."""
 
     recipe: Recipe
-    """The user's recipe, or the one that an exported checkpoint holds."""
+    """The user's recipe, with `direct_reads` kept, or the one that an exported checkpoint holds."""
+    direct_reads: tuple[str, ...]
+    """Layers that are kept because the model reads their weights itself."""
     quantization: Quantization
     quantize_peak_bytes: int | None
     """Highest resident size of the process while quantizing, model included; None where it is unknown."""
@@ -96,6 +100,8 @@ def load(
     model = language_model.model
     if recipe.quantizes:
         unpack_experts_(model)
+    direct_reads = () if exported else find_direct_reads(model, recipe, language_model.encoder_decoder)
+    recipe = replace(recipe, kept=(*recipe.kept, *direct_reads))
     language_model = replace(
         language_model, fallback_reason=find_fallback_reason(model, language_model.encoder_decoder)
     )
@@ -122,9 +128,14 @@ def load(
         quantization=quantization,
         quantize_peak_bytes=quantize_peak_bytes,
         calibration=run.calibration(ranges) if run else None,
-        disk_bytes=exporter.write(export, model, language_model.tokenizer, ranges) if exporter and export else None,
+        disk_bytes=exporter.write(
+            export, model.config, language_model.tokenizer, ranges, find_file(source, _GENERATION)
+        )
+        if exporter and export
+        else None,
         load_s=load_s,
         model_bytes=_model_bytes(source, model, quantization, as_stored=as_stored),
+        direct_reads=direct_reads,
         scheme=scheme_of(source.stored, quantization) if as_stored else recipe.scheme,
     )
 
@@ -243,9 +254,8 @@ def free_bytes(device: torch.device, share_bytes: int | None = None) -> int:
 
 
 def _eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
-    text_config = model.config.get_text_config(decoder=True)
-    stated = (getattr(model.generation_config, "eos_token_id", None), getattr(text_config, "eos_token_id", None))
-    for ids in (*stated, tokenizer.eos_token_id):
-        if ids is not None:
-            return tuple(ids) if isinstance(ids, (list, tuple)) else (int(ids),)
-    return ()
+    """Return every end-of-text token that is stated anywhere; those of the generation config first."""
+    places = (model.generation_config, model.config.get_text_config(decoder=True), model.config, tokenizer)
+    stated = (getattr(place, "eos_token_id", None) for place in places)
+    lists = (ids if isinstance(ids, (list, tuple)) else [ids] for ids in stated if ids is not None)
+    return tuple(dict.fromkeys(int(one) for ids in lists for one in ids))

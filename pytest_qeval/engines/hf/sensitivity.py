@@ -10,6 +10,7 @@ from dataclasses import replace
 from torch import nn
 
 from pytest_qeval.engines.hf.calibration import CalibrationRun, observe_ranges
+from pytest_qeval.engines.hf.direct_reads import find_direct_reads
 from pytest_qeval.engines.hf.loading import load_language_model
 from pytest_qeval.engines.hf.scoring import teacher_forcing
 from pytest_qeval.engines.hf.trial import find_fallback_reason
@@ -55,6 +56,8 @@ def measure_sensitivity(
     language_model = load_language_model(source, recipe.dtype, device=device, threads=threads)
     model, ranges = language_model.model, NO_RANGES
     unpack_experts_(model)
+    direct_reads = find_direct_reads(model, recipe, language_model.encoder_decoder)
+    recipe = replace(recipe, kept=(*recipe.kept, *direct_reads))
     if texts and recipe.calibration:
         reason = find_fallback_reason(model, language_model.encoder_decoder)
         # without end-of-sequence tokens, so that every continuation has the plan's length

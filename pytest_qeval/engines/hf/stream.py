@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
+from typing import Any
 
 import torch
+from transformers.generation.streamers import BaseStreamer
 
 from pytest_qeval.engines.base import StreamTimes
 from pytest_qeval.engines.hf.forward import context_length
@@ -50,6 +53,8 @@ def _check_room(language_model: LanguageModel, prompt_tokens: int, new_tokens: i
 def _time_round(language_model: LanguageModel, ids: torch.Tensor, new_tokens: int) -> list[float]:
     """Return the seconds of every forward pass; reading the token back is part of each, and waits for the device."""
     model, encoder_decoder = language_model.model, language_model.encoder_decoder
+    if getattr(model, "_is_stateful", False):
+        return _time_generate(model, ids, new_tokens)
     fed = torch.tensor([encoder_decoder.start], device=ids.device) if encoder_decoder else ids
     encoded, cache, times = None, None, []
     for _ in range(new_tokens):
@@ -64,3 +69,20 @@ def _time_round(language_model: LanguageModel, ids: torch.Tensor, new_tokens: in
         times.append(time.perf_counter() - started)
         cache, fed = output.past_key_values, torch.tensor([[token]], device=ids.device)
     return times
+
+
+def _time_generate(model: Any, ids: torch.Tensor, new_tokens: int) -> list[float]:
+    """Return the seconds of every token of `generate`, which alone knows where a recurrent model has its state."""
+    times = [time.perf_counter()]
+
+    class Clock(BaseStreamer):  # type: ignore[misc] # untyped
+        def put(self, value: torch.Tensor) -> None:
+            """Note when a token is there; the first call brings the prompt."""
+            del value
+            times.append(time.perf_counter())
+
+        def end(self) -> None:
+            """Do nothing."""
+
+    model.generate(ids, max_new_tokens=new_tokens, do_sample=False, eos_token_id=None, streamer=Clock())
+    return [later - earlier for earlier, later in pairwise(times[1:])]

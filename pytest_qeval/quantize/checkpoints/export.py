@@ -66,14 +66,22 @@ class Exporter:
         self._weights[layer.name] = quantize_weight(weight, self._rules[layer.name].weights)
         return self._weights[layer.name]
 
-    def write(self, directory: Path, model: Any, tokenizer: Any, ranges: Mapping[str, StaticRange]) -> int:
+    def write(
+        self,
+        directory: Path,
+        config: Any,
+        tokenizer: Any,
+        ranges: Mapping[str, StaticRange],
+        generation_config: Path | None = None,
+    ) -> int:
         """Write weights, configs and tokenizer, all or nothing; return the bytes of the weight file.
 
         Args:
             directory: Created if need be; an earlier export is replaced.
-            model: A model of transformers, for its config and its generation config.
+            config: The model's config, of transformers.
             tokenizer: The model's tokenizer, of transformers.
             ranges: The calibrated ranges.
+            generation_config: A file to copy: how a model is to be sampled does not change with its precision.
 
         Raises:
             UsageError: The folder cannot be written, or holds something else.
@@ -82,7 +90,9 @@ class Exporter:
         unfinished = temporary_sibling(target)
         try:
             unfinished.mkdir(parents=True)
-            size = self._write_files(unfinished, model, tokenizer, ranges)
+            size = self._write_files(unfinished, config, tokenizer, ranges)
+            if generation_config is not None:
+                (unfinished / generation_config.name).write_bytes(generation_config.read_bytes())
             replace_folder(unfinished, target, mark=EXPORT_FILE)
         except (OSError, SafetensorError) as error:
             raise UsageError(f"the quantized checkpoint cannot be written to {directory}: {error}") from error
@@ -90,15 +100,14 @@ class Exporter:
             shutil.rmtree(unfinished, ignore_errors=True)
         return size
 
-    def _write_files(self, directory: Path, model: Any, tokenizer: Any, ranges: Mapping[str, StaticRange]) -> int:
+    def _write_files(self, directory: Path, config: Any, tokenizer: Any, ranges: Mapping[str, StaticRange]) -> int:
         tensors = {**self._floats}
         for name, rule in self._rules.items():
             tensors |= self._tensors(name, rule, ranges.get(name))
         file = directory / (WEIGHTS if self._standard else OWN_WEIGHTS)
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, file, {"format": "pt"})
         tokenizer.save_pretrained(directory)
-        model.generation_config.save_pretrained(directory)
-        _write_json(directory / "config.json", self._config(model.config))
+        _write_json(directory / "config.json", self._config(config))
         content = ExportContent(
             recipe=self._recipe, ranges=dict(ranges), transposed=self._transposed, stacked=self._stacked
         )

@@ -114,9 +114,10 @@ def test_a_quantized_checkpoint_is_not_quantized_again(configure: Configure, pyt
     """It is evaluated as it is, and compared with the model that it was made from if that is named."""
     config = json.loads((ORIGINAL / "config.json").read_text(encoding="utf-8"))
     directory = pytester.mkdir("quantized")
-    (directory / "config.json").write_text(json.dumps({**config, "quantization_config": {"quant_method": "some"}}))
+    stored = {"quantization_config": {"quant_method": "bitsandbytes"}}
+    (directory / "config.json").write_text(json.dumps({**config, **stored}))
     (directory / "model.safetensors").write_bytes(b"\2" + b"\0" * 7 + b"{}")
 
-    with pytest.raises(pytest.UsageError, match=r"already quantized \(some\) and cannot be given the recipe int8"):
+    with pytest.raises(pytest.UsageError, match=r"already quantized \(bitsandbytes\) and cannot be given the rec"):
         configure("--qeval-model=quantized", "--qeval-recipe", "int8", "--qeval-baseline", "none")
     configure("--qeval-model=quantized", "--qeval-baseline", "demo")

@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from transformers import dynamic_module_utils
 
+from pytest_qeval.engines.hf.loading import load
+from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.engines.transformers import TRANSFORMERS
 from pytest_qeval.errors import ModelSourceError
+from pytest_qeval.quantize.builtin import AS_IS
 from pytest_qeval.settings import ModelSettings
-from tests.unit.odd_checkpoints import copy_demo, edit_tensors, to_float8
+from tests.unit.odd_checkpoints import copy_demo, edit_json, edit_tensors, to_float8
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5000000\n"
 
 
-def find(path: Path) -> object:
-    return TRANSFORMERS.find(ModelSettings(name=str(path)))
+def find(path: Path, **settings: Any) -> ModelSource:
+    return TRANSFORMERS.find(ModelSettings(name=str(path), **settings))
+
+
+@pytest.fixture
+def own_kind(tmp_path: Path) -> Path:
+    """Write a model whose classes come with it."""
+    classes = {"AutoConfig": "configuration_own.OwnConfig", "AutoModelForCausalLM": "modeling_own.OwnForCausalLM"}
+    path = copy_demo(tmp_path / "own", model_type="own", architectures=["OwnForCausalLM"], auto_map=classes)
+    config = "from transformers import LlamaConfig\nclass OwnConfig(LlamaConfig):\n    model_type = 'own'\n"
+    model = (
+        "from transformers import LlamaForCausalLM\nfrom .configuration_own import OwnConfig\n"
+        "class OwnForCausalLM(LlamaForCausalLM):\n    config_class = OwnConfig\n"
+    )
+    (path / "configuration_own.py").write_text(config)
+    (path / "modeling_own.py").write_text(model)
+    return path
 
 
 def test_an_unknown_quantization_method_is_refused(tmp_path: Path) -> None:
@@ -77,3 +98,70 @@ def test_an_adapter_is_refused(tmp_path: Path, *, whole: bool) -> None:
         (path / "config.json").unlink()
     with pytest.raises(ModelSourceError, match=r"holds an adapter .*LORA for 'owner/base'.*package peft"):
         find(path)
+
+
+def test_a_tokenizer_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """It is newer than the package, damaged, or a pointer."""
+    path = copy_demo(tmp_path / "model")
+    file = path / "tokenizer.json"
+    edit_json(file, model={"type": "BPE3"})
+    with pytest.raises(
+        ModelSourceError, match=r"tokenizer\.json cannot be read by tokenizers [\d.]+ \(.*update the pac"
+    ):
+        find(path)
+    file.write_text(POINTER)
+    with pytest.raises(ModelSourceError, match=r"tokenizer\.json is a pointer of git-lfs"):
+        find(path)
+
+
+@pytest.mark.parametrize("special", [True, False])
+def test_a_token_without_an_embedding_is_named(tmp_path: Path, *, special: bool) -> None:
+    """Unless no text has it, such as the mark of an image in a model that reads images too."""
+    path = copy_demo(tmp_path / "model")
+    file = path / "tokenizer.json"
+    rows = json.loads((path / "config.json").read_text("utf-8"))["vocab_size"]
+    token = {"id": rows, "content": "Add one", "special": special}
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    edit_json(file, added_tokens=[*json.loads(file.read_text("utf-8"))["added_tokens"], {**token, **flags}])
+    if special:
+        find(path)
+        return
+    with pytest.raises(
+        ModelSourceError, match=rf"tokenizer\.json has a token beyond them \('Add one'\), .* for {rows} "
+    ):
+        find(path)
+
+
+def test_a_vocabulary_of_another_model_is_refused(tmp_path: Path) -> None:
+    """It has more words than the model has embeddings."""
+    path = copy_demo(tmp_path / "model", vocab_size=1000)
+    with pytest.raises(
+        ModelSourceError, match=r"tokenizer\.json has 1\d+ tokens, and the model has embeddings for 1000"
+    ):
+        find(path)
+
+
+def test_code_that_comes_with_a_model_needs_an_option(own_kind: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """It is named, and nothing is asked on the terminal."""
+    with pytest.raises(ModelSourceError) as refusal:
+        find(own_kind)
+    assert "own kind (own), whose code comes with it (configuration_own.OwnConfig, modeling_own." in str(refusal.value)
+    assert str(refusal.value).endswith("allow it by --qeval-trust-remote-code.")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_code_that_transformers_has_itself_needs_none(tmp_path: Path) -> None:
+    """Many models are published with the code from before they were in transformers."""
+    find(copy_demo(tmp_path / "model", auto_map={"AutoConfig": "configuration_old.OldConfig"}))
+
+
+def test_allowed_code_is_used(own_kind: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its file is part of the model's identity."""
+    monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.syspath_prepend(tmp_path / "modules")
+    source = find(own_kind, remote_code=True)
+    loaded = load(source, AS_IS, device="cpu")
+    assert type(loaded.model).__name__ == "OwnForCausalLM"
+    before = TRANSFORMERS.describe(source)["files_sha256"]
+    (own_kind / "modeling_own.py").write_text("")
+    assert TRANSFORMERS.describe(source)["files_sha256"] != before

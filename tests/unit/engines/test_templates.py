@@ -13,15 +13,17 @@ from typing import Any
 import gguf
 import pytest
 
-from pytest_qeval.engines import templates
+from pytest_qeval.engines import sources
 from pytest_qeval.engines.base import Request
 from pytest_qeval.engines.hf.decoding import make_decoder
 from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.engines.hf.rows import TokenCodec
 from pytest_qeval.engines.sources import ModelSource, resolve
 from pytest_qeval.engines.templates import has_chat_template, render
-from pytest_qeval.errors import EngineError
+from pytest_qeval.engines.transformers import TRANSFORMERS
+from pytest_qeval.errors import EngineError, ModelSourceError
 from pytest_qeval.settings import GenerationSettings, ModelSettings
+from tests.unit.odd_checkpoints import copy_demo
 
 TEMPLATE = (
     "{% for message in messages %}<eos>{{ message.role }}\n{{ message.content }}\n{% endfor %}"
@@ -112,7 +114,7 @@ def test_only_small_files_of_a_hub_model_are_fetched(directory: Path, monkeypatc
         fetched.append((name, commit, file))
         return directory / file if file == "tokenizer_config.json" else None
 
-    monkeypatch.setattr(templates, "hub_file", hub_file)
+    monkeypatch.setattr(sources, "hub_file", hub_file)
     configure(directory, TEMPLATE)
     assert has_chat_template(ModelSource(kind="hub", name="a/b", revision="main", commit="ab"))
     assert fetched == [("a/b", "ab", "chat_template.jinja"), ("a/b", "ab", "tokenizer_config.json")]
@@ -125,6 +127,36 @@ def test_the_embedded_model_has_none() -> None:
 def test_a_message_is_followed_by_the_assistant_prefill(chatting: Any) -> None:
     """There is no system message."""
     assert render(chatting, "Add.", "```python\n") == "<eos>user\nAdd.\n<eos>assistant\n```python\n"
+
+
+@pytest.mark.parametrize(
+    ("opened", "closed"),
+    [
+        ("<think>\\n", "<think>\n\n</think>\n\n"),
+        ("<seed:think>", "<seed:think>\n</seed:think>\n\n"),
+        ("[THINK]", "[THINK]\n[/THINK]\n\n"),
+        ("<think>\\n\\n</think>\\n\\n", "<think>\n\n</think>\n\n"),
+        ("say <think> ", "say <think> \n</think>\n\n"),
+        ("<thing>", "<thing>"),
+    ],
+)
+def test_a_thought_that_a_template_opens_is_closed(chatting: Any, opened: str, closed: str) -> None:
+    """The prefill is the beginning of the completion, not of a draft."""
+    chatting.chat_template = f"{{{{ '{opened}' }}}}"
+    assert render(chatting, "Add.", "```python\n") == f"{closed}```python\n"
+
+
+def test_a_template_that_needs_more_than_a_message_is_refused_before_loading(tmp_path: Path) -> None:
+    """Whether chat was asked for or chosen; plain completions need no template."""
+    path = copy_demo(tmp_path / "model")
+    message = "{% if messages[0].role != 'system' %}{{ raise_exception('a system message is needed') }}{% endif %}"
+    configure(path, message)
+    with pytest.raises(
+        ModelSourceError, match=r"model: the tokenizer's chat .*message is needed.*--qeval-prompt compl"
+    ):
+        TRANSFORMERS.has_chat_template(source(path))
+    configure(path, TEMPLATE)
+    assert TRANSFORMERS.has_chat_template(source(path))
 
 
 def test_every_day_is_the_same_to_a_template(chatting: Any) -> None:

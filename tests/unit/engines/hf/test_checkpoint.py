@@ -21,6 +21,7 @@ from pytest_qeval.errors import MissingPackageError, ModelSourceError
 from pytest_qeval.quantize.builtin import AS_IS, INT8
 from pytest_qeval.quantize.recipe import EXPORT_FILE
 from pytest_qeval.settings import ModelSettings
+from tests.unit.odd_checkpoints import copy_demo, edit_json
 
 CPU = torch.device("cpu")
 DEMO = resolve(ModelSettings(name="demo"))
@@ -184,3 +185,25 @@ def test_what_transformers_refuses_is_one_sentence(
     monkeypatch.setattr(checkpoint, "_from_files", fail)
     with pytest.raises(ModelSourceError, match=r"^transformers [\w.+]+ cannot load demo: no such thing$"):
         from_pretrained(DEMO, "checkpoint", CPU, None)
+
+
+def test_every_end_of_text_token_counts(tmp_path: Path) -> None:
+    """Whoever names it: the generation config, the config or the tokenizer, which may all be right."""
+    path = copy_demo(tmp_path / "model", eos_token_id=6)
+    edit_json(path / "generation_config.json", eos_token_id=[5, 7])
+    loaded = load(find(path), AS_IS, device="cpu")
+    assert loaded.eos_ids == (5, 7, 6, loaded.tokenizer.eos_token_id)
+    assert loaded.tokenizer.eos_token_id not in {5, 6, 7}
+
+
+def test_an_export_keeps_how_the_model_is_sampled(tmp_path: Path) -> None:
+    """To the byte, though nothing of it is used for measuring; the same tokens end a completion."""
+    path = copy_demo(tmp_path / "model")
+    changes = {"do_sample": False, "temperature": 0.7, "top_k": 20, "repetition_penalty": 1.1, "eos_token_id": [0, 5]}
+    file = edit_json(path / "generation_config.json", **changes)
+    first = load(find(path), INT8, device="cpu", export=tmp_path / "out")
+    assert (tmp_path / "out" / "generation_config.json").read_bytes() == file.read_bytes()
+    assert load(find(tmp_path / "out"), AS_IS, device="cpu").eos_ids == first.eos_ids == (0, 5)
+    file.unlink()
+    load(find(path), INT8, device="cpu", export=tmp_path / "out")
+    assert not (tmp_path / "out" / "generation_config.json").is_file()

@@ -292,18 +292,6 @@ def test_no_other_reader_makes_up_weights(
         from_other_reader(tmp_path / "out")
 
 
-@pytest.mark.parametrize("ids", [(0, 5), (7,)], ids=["two", "one"])
-def test_the_tokens_that_end_a_sequence_come_back(tmp_path: Path, ids: tuple[int, ...]) -> None:
-    """Those that were used; they may be more than config and tokenizer say."""
-    shutil.copytree(resolve(ModelSettings(name="demo")).location, tmp_path / "model")
-    (tmp_path / "model" / "generation_config.json").write_text(json.dumps({"eos_token_id": ids}), encoding="utf-8")
-    first = load_as(tmp_path / "model", find_recipe("w8a16"), export=tmp_path / "out")
-    again = load_as(tmp_path / "out", AS_IS)
-    assert again.eos_ids == first.eos_ids == ids
-    stored = json.loads((tmp_path / "out" / "generation_config.json").read_text(encoding="utf-8"))
-    assert (stored["eos_token_id"], stored["pad_token_id"]) == (list(ids), ids[0])
-
-
 def test_other_files_are_not_overwritten(tmp_path: Path) -> None:
     """A folder that holds no export is somebody's."""
     (tmp_path / "out").mkdir()
