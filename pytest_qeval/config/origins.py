@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from pytest_qeval.errors import UsageError, did_you_mean
 
@@ -16,17 +16,15 @@ _SHORTEST = 4
 """Characters of a value that is recognised in a sentence without its quotes."""
 
 
-def check_ini_keys(config: pytest.Config) -> None:
-    """Refuse an ini key that begins like one of this plugin's and is none: pytest only warns, and no gate is judged.
+def refuse_ini_key(key: str, config: pytest.Config) -> NoReturn:
+    """Refuse an unknown ini key.
 
     Raises:
         UsageError: naming the key, the file and the nearest key.
     """
-    unknown = sorted(key for key in config._get_unknown_ini_keys() if key.startswith("qeval_"))  # noqa: SLF001 - no public name
-    if unknown:
-        guess = did_you_mean(unknown[0], _destinations(config))
-        where = f"{config.inipath} has" if config.inipath else "-o sets"
-        raise UsageError(f"{where} the unknown key {unknown[0]!r}. {guess}pytest --help lists all keys.")
+    guess = did_you_mean(key, _destinations(config))
+    where = f"{config.inipath} has" if config.inipath else "-o sets"
+    raise UsageError(f"{where} the unknown key {key!r}. {guess}pytest --help lists all keys.")
 
 
 def with_origin(message: str, config: pytest.Config) -> str:

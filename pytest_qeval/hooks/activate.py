@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from pytest_qeval.config.origins import check_ini_keys, with_origin
 from pytest_qeval.errors import QEvalError, UsageError
 from pytest_qeval.fixtures import CONTEXT
 
@@ -31,7 +30,7 @@ def activate(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
     try:
         if not hasattr(config, "workerinput") and not config.getoption("help"):
-            check_ini_keys(config)
+            _check_ini_keys(config)
         if any(_is_given(config, f"qeval_{name}") for name in _ACTIVATING):
             from pytest_qeval.hooks.start import start  # noqa: PLC0415
 
@@ -40,7 +39,18 @@ def activate(config: pytest.Config) -> None:
             words = (str(word).partition("=")[0] for word in config.invocation_params.args)
             _check_typed(config, [word for word in words if word.startswith("--qeval-")])
     except QEvalError as error:
+        from pytest_qeval.config.origins import with_origin  # noqa: PLC0415
+
         raise pytest.UsageError(with_origin(str(error), config)) from error
+
+
+def _check_ini_keys(config: pytest.Config) -> None:
+    """Refuse an unknown key that begins like this plugin's own: pytest only warns, and no gate is judged."""
+    unknown = sorted(key for key in config._get_unknown_ini_keys() if key.startswith("qeval_"))  # noqa: SLF001 - no public name
+    if unknown:
+        from pytest_qeval.config.origins import refuse_ini_key  # noqa: PLC0415
+
+        refuse_ini_key(unknown[0], config)
 
 
 def _is_given(config: pytest.Config, name: str) -> bool:

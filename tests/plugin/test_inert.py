@@ -45,7 +45,7 @@ import importlib, pkgutil, sys
 import pytest_qeval
 pytest_side = {"plugin", "hooks", "fixtures", "options", "suites"}
 with_torch = {"engines.hf", "measure.divergence", "quantize.apply", "quantize.layers", "quantize.memory_mapped",
-              "quantize.kernels", "quantize.backends", "quantize.checkpoints"}
+              "quantize.experts", "quantize.kernels", "quantize.backends", "quantize.checkpoints"}
 for found in pkgutil.walk_packages(pytest_qeval.__path__, "pytest_qeval."):
     name = found.name.removeprefix("pytest_qeval.")
     if not any(f"{name}.".startswith(f"{other}.") for other in pytest_side | with_torch):
