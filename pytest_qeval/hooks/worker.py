@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_qeval.fixtures import RECORD, TIMER
+from pytest_qeval.fixtures import ITEM, RECORD, TIMER
 from pytest_qeval.hooks.collect import check, reuse
 from pytest_qeval.hooks.items import case_of, end_test, recipe_of
 from pytest_qeval.hooks.xdist import plan_ahead
@@ -45,6 +45,7 @@ class Worker:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Skip a case once its recipe's gates are decided."""
+        item.config.stash[ITEM] = item
         if reason := self._context.early_stop.reason(recipe_of(item), case_of(item)):
             pytest.skip(reason)
 

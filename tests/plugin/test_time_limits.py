@@ -13,6 +13,7 @@ SLOW_MODEL = """
 import time
 from pytest_qeval.evaluator import Evaluator
 from pytest_qeval.run.engines import EngineLoader
+from pytest_qeval.run.recipe_run import RecipeRun
 
 def slow(function):
     def wrapped(*arguments):
@@ -22,6 +23,7 @@ def slow(function):
 
 def pytest_configure():
     EngineLoader.load, Evaluator.evaluate = slow(EngineLoader.load), slow(Evaluator.evaluate)
+    RecipeRun.close = slow(RecipeRun.close)
 """
 TEST = """
 import time
@@ -45,7 +47,7 @@ LIMITS = {
 def test_a_model_may_take_longer_than_a_test(
     run_afresh: Run, pytester: pytest.Pytester, samples: Path, limit: str
 ) -> None:
-    """To load and to generate; what the test itself takes is counted."""
+    """To load, to generate and to be closed; what the test itself takes is counted."""
     pytest.importorskip("pytest_timeout")
     pytester.makeconftest(SLOW_MODEL)
     pytester.makepyfile(test_mine=TEST.format("0" if limit == "signal" else "none"))
