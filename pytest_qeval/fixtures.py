@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from pytest_qeval.run.recipe_run import RecipeRun
     from pytest_qeval.schema import Case, Record
 
-__all__ = ["CONTEXT", "RECORD", "TIMER", "QEval", "qeval", "qeval_recipe"]
+__all__ = ["CONTEXT", "ITEM", "RECORD", "TIMER", "QEval", "qeval", "qeval_recipe"]
 
 CONTEXT = pytest.StashKey["RunContext"]()
 """Stash key of the run context, set on the config of every process that runs tests."""
 RECORD = pytest.StashKey["Record"]()
 """Stash key of the record, set on an item once its case is evaluated."""
 
+ITEM = pytest.StashKey[pytest.Item]()
+"""Stash key of the test that runs, on the config: a fixture of the session does not know it."""
 TIMER = pytest.StashKey[object]()
 """Stash key of what pytest-timeout's timer was set with, on an item; None once it is cancelled."""
 
@@ -127,7 +129,8 @@ def qeval_recipe(request: pytest.FixtureRequest) -> Iterator[RecipeRun]:
     """Yield the recipe that the test is parametrized with, and close it before the next one is loaded."""
     run = request.config.stash[CONTEXT].open(request.param)
     yield run
-    run.close()
+    with untimed(request.config.stash[ITEM]):
+        run.close()
 
 
 @pytest.fixture

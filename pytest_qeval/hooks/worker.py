@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_qeval.fixtures import RECORD, TIMER
+from pytest_qeval.fixtures import ITEM, RECORD, TIMER, untimed
 from pytest_qeval.hooks.collect import check, reuse
 from pytest_qeval.hooks.items import case_of, end_test, recipe_of
 from pytest_qeval.hooks.xdist import plan_ahead
@@ -30,6 +31,7 @@ class Worker:
         """Take the parts of this process; `allure` says whether Allure results are written."""
         self._context = context
         self._allure = allure
+        self._item: pytest.Item | None = None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
@@ -46,6 +48,7 @@ class Worker:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Skip a case once its recipe's gates are decided."""
+        item.config.stash[ITEM] = self._item = item
         if reason := self._context.early_stop.reason(recipe_of(item), case_of(item)):
             pytest.skip(reason)
 
@@ -86,11 +89,18 @@ class Worker:
         report = yield
         if RECORD in item.stash and call.excinfo and isinstance(call.excinfo.value, pytest.xfail.Exception):
             report.outcome, report.wasxfail = "skipped", f"reason: {call.excinfo.value.msg}"
-        setattr(report, _ATTRIBUTE, list(map(to_plain, self._context.drain())))
+        with untimed(item) if (messages := self._context.drain()) else nullcontext():
+            setattr(report, _ATTRIBUTE, list(map(to_plain, messages)))
         record = item.stash.get(RECORD, None)
         if record is not None and self._context.reuses(record.recipe, record.case):
             setattr(report, _REUSED, to_plain(record))
         return report
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: TestReport) -> Generator[None]:
+        """Give other hooks, and the workers of pytest-xdist, the time to pass the messages on."""
+        with untimed(self._item) if getattr(report, _ATTRIBUTE, None) and self._item else nullcontext():
+            yield
 
     @pytest.hookimpl
     def pytest_unconfigure(self) -> None:
