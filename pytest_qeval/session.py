@@ -169,7 +169,7 @@ class Session:
             if n_cases:
                 yield f"{len(self._reused)} of the {n_cases} records of {self._saved.recipe} are the saved ones"
         if self._roles.baseline:
-            mine = {case for name, case in self._planned if name in self._roles.candidates and not case.perturbation}
+            mine = {case for name, case in self._planned if name in self._roles.candidates and case.is_own}
             margin = partial(allowed_loss, self._gates, None, default=DEFAULT_MARGINS["pass@K"])
             yield from prospect_lines(estimate_prospects(mine & {*executed}, margin=margin))
 

@@ -123,7 +123,7 @@ def check_plan(config: pytest.Config, plan: Sequence[tuple[str | None, Case | No
         UsageError: naming the option and the marker.
     """
     typed = [option for option in Values(config).typed_options if option in _OF_PERTURBED]
-    perturbed = any(case and case.perturbation for _, case in plan)
+    perturbed = any(case and not case.is_own for _, case in plan)
     measuring = any(recipe and case is None for recipe, case in plan)  # may measure a divergence on any benchmark
     unread = [option for option in typed if not (perturbed or (measuring and option == "--qeval-benchmark"))]
     if unread:

@@ -13,7 +13,6 @@ from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import InvalidCase, PerturbationFacts
 from pytest_qeval.perturb.catalogue import FULL, SCREEN, Catalogue, own_perturbations, select
 from pytest_qeval.perturb.perturbed_problems import (
-    HALF,
     AppliedPerturbation,
     PerturbedProblems,
     nominal_of,
@@ -72,7 +71,7 @@ class CaseProblems:
         """
         known = self._samples()
         cases = [case for case in self._perturbed_problems(name).problems if known is None or case.label in known]
-        if all(case.perturbation in {None, HALF} for case in cases):
+        if all(case.perturbation is None for case in cases):
             raise self._no_completion(name)
         return tuple(cases)
 
@@ -119,7 +118,7 @@ class CaseProblems:
 
     def of(self, case: Case) -> Problem:
         """Return the problem of a case."""
-        if case.perturbation is None:
+        if case.is_own:
             return self._benchmark(case.benchmark).problems[case.task_id]
         return self._perturbed_problems(case.benchmark).problems[case]
 
@@ -136,10 +135,10 @@ class CaseProblems:
 
     def prompt_diff_of(self, case: Case) -> str:
         """Return the unified diff from the nominal prompt to a case's own; empty for a nominal case."""
-        if case.perturbation is None:
+        if case.is_own:
             return ""
         made = self._perturbed_problems(case.benchmark)
-        if case.perturbation == HALF:
+        if case.perturbation is None:
             before = self._benchmark(case.benchmark).problems[case.task_id]
         else:
             before = self.of(nominal_of(case, made.of[case.perturbation].perturbation))
@@ -148,7 +147,7 @@ class CaseProblems:
     def check_ahead(self, cases: Iterable[Case]) -> None:
         """Start to execute the solutions of perturbed cases, each once: one that fails makes the problem invalid."""
         for case in cases:
-            if case.perturbation is None or case in self._executions:
+            if case.is_own or case in self._executions:
                 continue
             problem = self.of(case)
             program = self._benchmark(case.benchmark).program(problem, problem.canonical_solution)
@@ -156,7 +155,7 @@ class CaseProblems:
 
     def fault_of(self, case: Case) -> str:
         """Return why a perturbed case is invalid, and post that once; empty for a valid case."""
-        if case.perturbation is None:
+        if case.is_own:
             return ""
         if case not in self._faults:
             self.check_ahead([case])
