@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from pytest_qeval.schema import Case, Evidence, Json
+from pytest_qeval.schema import HALF_LABEL, Case, Evidence, Json
 
 Role = Literal["baseline", "candidate", "control"]
 
@@ -219,16 +219,23 @@ class CaseFields:
     task_id: str
     perturbation: str | None
     seed: int
+    half: bool = False
 
     @property
     def case(self) -> Case:
-        """The case alone."""
-        return Case(benchmark=self.benchmark, task_id=self.task_id, perturbation=self.perturbation, seed=self.seed)
+        """The case alone; older files have the label of a nominal case with half of its solution as a perturbation."""
+        old = self.perturbation == HALF_LABEL
+        return Case(
+            benchmark=self.benchmark,
+            task_id=self.task_id,
+            perturbation=None if old else self.perturbation,
+            seed=self.seed,
+            half=self.half or old,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvalidCase(CaseFields):
     """A perturbed case whose own solution does not pass: no recipe is evaluated on it."""
 
-    perturbation: str
     reason: str

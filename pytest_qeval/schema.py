@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 __all__ = [
     "EXECUTION_STATUSES",
+    "HALF_LABEL",
     "SCORES",
     "Case",
     "Completion",
@@ -93,6 +94,10 @@ class Problem:
     """A completion that is known to pass, or the reference that completions are scored against."""
 
 
+HALF_LABEL = "half_given"
+"""Stands in the label of a nominal case for the name of a perturbation; no perturbation is called so."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """One problem, nominal or perturbed: what every recipe is evaluated on."""
@@ -101,11 +106,19 @@ class Case:
     task_id: str
     perturbation: str | None = None
     seed: int = 0
+    half: bool = False
+    """Whether the prompt of this nominal case also holds the first half of the solution, as for perturbations of code.
+    A perturbed case has no such mark: its perturbation says which nominal case it belongs to."""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the prompt is the benchmark's own: neither perturbed nor with half of the solution."""
+        return self.perturbation is None and not self.half
 
     @property
     def label(self) -> str:
         """The part of a test id that names the case: `HumanEval/0`, `HumanEval/0-butter_fingers-s0`."""
-        return self.task_id if self.perturbation is None else f"{self.task_id}-{self.perturbation}-s{self.seed}"
+        return self.task_id if self.is_own else f"{self.task_id}-{self.perturbation or HALF_LABEL}-s{self.seed}"
 
     def __repr__(self) -> str:
         """Return the label: pytest and Allure print the repr of parameters."""

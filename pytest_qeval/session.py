@@ -105,6 +105,11 @@ class Session:
         """The gates, judged; empty before the end."""
         return self._verdict.gates if self._verdict else ()
 
+    @property
+    def is_unjudged(self) -> bool:
+        """Whether there are gates, and no test of the model that they could judge."""
+        return bool(self._gates) and self._verdict is None
+
     def header(self) -> Iterator[str]:
         """Yield what will be run."""
         settings = self._settings
@@ -169,7 +174,7 @@ class Session:
             if n_cases:
                 yield f"{len(self._reused)} of the {n_cases} records of {self._saved.recipe} are the saved ones"
         if self._roles.baseline:
-            mine = {case for name, case in self._planned if name in self._roles.candidates and not case.perturbation}
+            mine = {case for name, case in self._planned if name in self._roles.candidates and case.is_own}
             margin = partial(allowed_loss, self._gates, None, default=DEFAULT_MARGINS["pass@K"])
             yield from prospect_lines(estimate_prospects(mine & {*executed}, margin=margin))
 
@@ -229,7 +234,7 @@ class Session:
         if self._verdict is not None:
             yield from lines(self._verdict.summary, self._verdict.gates, output=self.output)
             yield from self._notes
-        elif self._gates:
+        elif self.is_unjudged:
             yield Line("no gate was judged: no test of the model was selected", "yellow")
 
     def _write_baseline(self) -> bool:

@@ -67,7 +67,7 @@ class RunSettings:
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Suites of `all` whose data cannot be had, with the reason."""
     unused: tuple[str, ...] = ()
-    """Options of the ini file that have no effect in this run, each with the reason."""
+    """Options that have no effect in this run and are not refused, each with the reason."""
     benchmarks: tuple[str, ...] = ()
     """For suites that take any benchmark; empty leaves the choice to the model."""
     perturbations: tuple[str, ...] = ()

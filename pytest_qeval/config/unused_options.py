@@ -1,4 +1,4 @@
-"""Options that a run does not use: typed ones are refused, and those of an ini file are told at the start."""
+"""Options that a run does not use: most that are typed are refused, and all others are told at the start."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _READ_BY: Mapping[str, _Readers] = {
     "benchmark": _Readers("the suite robustness, divergence or sensitivity", "robustness", _OF_ANY_BENCHMARK),
     "limit": _Readers("every suite but efficiency", "humaneval", (*_GENERATING, "divergence", "sensitivity")),
     **dict.fromkeys(
-        ("samples", "temperature", "top-p", "max-new-tokens", "prompt"),
+        ("samples", "temperature", "max-new-tokens", "prompt"),
         _Readers("suites that generate completions", "humaneval", _GENERATING),
     ),
     **dict.fromkeys(
@@ -41,19 +41,21 @@ _READ_BY: Mapping[str, _Readers] = {
 }
 """Options that only some suites read."""
 _OF_MODELS = ("temperature", "top-p", "max-new-tokens", "seed", "device", "threads", "batch-size")
-_NOT_REFUSED = ("seed",)
-"""A script may set it for every run."""
+_TOLD = ("seed", "samples", "temperature", "max-new-tokens", "prompt", "timeout", "memory")
+"""Not refused where no suite reads them: they are conditions of a saved baseline, and a script may set them for all."""
 
 
 def settle_unused(settings: RunSettings, values: Values) -> RunSettings:
-    """Refuse typed options that the run does not use, and note those of the ini file.
+    """Refuse typed options that the run does not use, and note the others.
 
     Raises:
         UsageError: naming the option, why it would do nothing, and what to do.
     """
     found = {name: reason for name, reason in _reasons(settings, values) if values.flag(name)}
     for name, reason in found.items():
-        if f"--qeval-{name}" in values.typed_options and name not in _NOT_REFUSED:
+        if f"--qeval-{name}" in values.typed_options and (
+            name not in _TOLD or (settings.replays and name in _OF_MODELS)
+        ):
             raise UsageError(f"--qeval-{name} does nothing in this run: {reason}.")
     return replace(settings, unused=tuple(f"{name} ({reason})" for name, reason in found.items()))
 

@@ -98,13 +98,14 @@ _OF_PERTURBED = ("--qeval-perturbation", "--qeval-seeds", "--qeval-benchmark")
 def check_plan(config: pytest.Config, plan: Sequence[tuple[str | None, Case | None]]) -> None:
     """Make sure that what the user typed for perturbed tests is read by a selected test.
 
-    Only test files that the user names may lack one: suites are checked when the options are read.
+    Only test files that the user names may have none: suites are checked when the options are read.
 
     Raises:
         UsageError: naming the option and the marker.
     """
-    typed = [option for option in Values(config).typed_options if option in _OF_PERTURBED]
-    perturbed = any(case and case.perturbation for _, case in plan)
+    values = Values(config)
+    typed = [option for option in values.typed_options if option in _OF_PERTURBED and values.names_files]
+    perturbed = any(case and not case.is_own for _, case in plan)
     measuring = any(recipe and case is None for recipe, case in plan)  # may measure a divergence on any benchmark
     unread = [option for option in typed if not (perturbed or (measuring and option == "--qeval-benchmark"))]
     if unread:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_qeval.config.values import Values
 from pytest_qeval.fixtures import CONTEXT
 from pytest_qeval.hooks.items import plan_of
 from pytest_qeval.hooks.worker import messages_of, reused_record
@@ -97,7 +98,7 @@ class Controller:
 
     @pytest.hookimpl
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Conclude; a broken gate turns success into failure."""
+        """Conclude; a broken gate turns success into failure, and so does one that judges nothing."""
         holds = self.session.finish()
         if self._allure:
             from pytest_qeval.report.allure import write_gates  # noqa: PLC0415 - an extra
@@ -105,6 +106,11 @@ class Controller:
             write_gates(self._allure, self.session.gates)
         if not holds and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        asked = Values(session.config).typed_options and not session.config.option.collectonly
+        if asked and self.session.is_unjudged and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = (
+                pytest.ExitCode.TESTS_FAILED
+            )  # ordinary tests passed, and the gates look as if they held
 
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:

@@ -13,7 +13,7 @@ from pytest_qeval.perturb import recode_files
 from pytest_qeval.perturb.base import CATEGORIES, LEVELS, Perturbation
 from pytest_qeval.perturb.code.variables import NAMES_FILE, read_proposals, rename_variable_model
 from pytest_qeval.perturb.docstring.translation import TRANSLATIONS_FILE, back_translation, read_translations
-from pytest_qeval.perturb.perturbed_problems import HALF
+from pytest_qeval.schema import HALF_LABEL
 
 SCREEN = "screen"
 SCREENED = (
@@ -154,7 +154,7 @@ def own_perturbations(returned: Iterable[object]) -> Mapping[str, Perturbation]:
 
 def _find_fault(one: Perturbation, others: Mapping[str, Perturbation]) -> str:
     """Return in half a sentence why a perturbation cannot be used; empty where it can."""
-    taken = {*registry.names("perturbations"), *FROM_FILES, *CATEGORIES, *LEVELS, SCREEN, FULL, HALF}
+    taken = {*registry.names("perturbations"), *FROM_FILES, *CATEGORIES, *LEVELS, SCREEN, FULL, HALF_LABEL}
     checks: Sequence[tuple[bool, str]] = (
         (not _NAME.fullmatch(one.name), "a name is letters, digits and underscores"),
         (one.name in taken, "the name has a meaning already; choose another"),

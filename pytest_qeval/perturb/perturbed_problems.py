@@ -11,9 +11,6 @@ from pytest_qeval.perturb.base import Perturbation, nominal_form, perturb_proble
 from pytest_qeval.perturb.validity import Validity, check_perturbed
 from pytest_qeval.schema import Case, Problem
 
-HALF = "half_given"
-"""Stands for the perturbation of a case whose prompt is half-given and nominal."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppliedPerturbation:
@@ -45,8 +42,7 @@ class PerturbedProblems:
 
 def nominal_of(case: Case, perturbation: Perturbation) -> Case:
     """Return the nominal case that a perturbed one is compared with."""
-    half = HALF if perturbation.form == "half" else None
-    return Case(benchmark=case.benchmark, task_id=case.task_id, perturbation=half)
+    return Case(benchmark=case.benchmark, task_id=case.task_id, half=perturbation.form == "half")
 
 
 def perturb_problems(

@@ -72,7 +72,7 @@ class Collector:
                 self.divergence[message.recipe] = message
             case PerturbationFacts():
                 self._perturbations[message.benchmark, message.name] = message
-            case InvalidCase():
+            case InvalidCase() if not message.case.is_own:
                 self.invalid[message.case] = message.reason
             case GateDecision():
                 self.decisions[message.gate, message.recipe, message.benchmark] = message
@@ -99,5 +99,5 @@ class Collector:
         for recipe, case in planned:
             if case in self.invalid:
                 continue
-            if case.perturbation or (recipe, case) in self.records or (recipe, case.benchmark) not in decided:
+            if not case.is_own or (recipe, case) in self.records or (recipe, case.benchmark) not in decided:
                 yield recipe, case

@@ -64,7 +64,7 @@ def cost_lines(summary: Summary) -> Iterator[Line]:
     energies = [costs.energy for costs in summary.efficiency.values() if costs.new_tokens]
     notes = {f": {one.undefined}" if one.undefined else f" {one.provenance}: {one.method}" for one in energies}
     yield from (Line(f"  energy{note}") for note in sorted(notes))
-    if summary.run.saved_baseline and summary.baseline in summary.efficiency:
+    if summary.planned and summary.run.saved_baseline and summary.baseline in summary.efficiency:
         yield Line(f"  {summary.baseline}: {_describe_saved(summary)}", "yellow")
     for name, costs in summary.efficiency.items():
         if costs.slower:

@@ -50,7 +50,7 @@ def write_samples(
     as the editions of MBPP, so each of those has a file of its own.
     """
     for perturbed, start in ((False, "samples"), (True, "perturbed-samples")):
-        chosen = [(recipe, case) for recipe, case in planned if (case.perturbation is not None) == perturbed]
+        chosen = [(recipe, case) for recipe, case in planned if case.is_own != perturbed]
         _write_samples(folder, start, chosen, records)
 
 

@@ -13,7 +13,6 @@ from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import InvalidCase, PerturbationFacts
 from pytest_qeval.perturb.catalogue import FULL, SCREEN, Catalogue, own_perturbations, select
 from pytest_qeval.perturb.perturbed_problems import (
-    HALF,
     AppliedPerturbation,
     PerturbedProblems,
     nominal_of,
@@ -73,9 +72,9 @@ class CaseProblems:
         known = self._samples()
         cases = list(self._perturbed_problems(name).problems)
         if known is not None:  # a problem may lack a completion that others have, which is then missing
-            applied = {(case.perturbation, case.seed) for case in cases if case.perturbation and case.label in known}
-            cases = [case for case in cases if case.label in known or (case.perturbation, case.seed) in applied]
-        if all(case.perturbation in {None, HALF} for case in cases):
+            applied = {_form(case) for case in cases if not case.is_own and case.label in known}
+            cases = [case for case in cases if case.label in known or _form(case) in applied]
+        if all(case.perturbation is None for case in cases):
             raise self._no_completion(name)
         return tuple(cases)
 
@@ -122,7 +121,7 @@ class CaseProblems:
 
     def of(self, case: Case) -> Problem:
         """Return the problem of a case."""
-        if case.perturbation is None:
+        if case.is_own:
             return self._benchmark(case.benchmark).problems[case.task_id]
         return self._perturbed_problems(case.benchmark).problems[case]
 
@@ -139,10 +138,10 @@ class CaseProblems:
 
     def prompt_diff_of(self, case: Case) -> str:
         """Return the unified diff from the nominal prompt to a case's own; empty for a nominal case."""
-        if case.perturbation is None:
+        if case.is_own:
             return ""
         made = self._perturbed_problems(case.benchmark)
-        if case.perturbation == HALF:
+        if case.perturbation is None:
             before = self._benchmark(case.benchmark).problems[case.task_id]
         else:
             before = self.of(nominal_of(case, made.of[case.perturbation].perturbation))
@@ -151,7 +150,7 @@ class CaseProblems:
     def check_ahead(self, cases: Iterable[Case]) -> None:
         """Start to execute the solutions of perturbed cases, each once: one that fails makes the problem invalid."""
         for case in cases:
-            if case.perturbation is None or case in self._executions:
+            if case.is_own or case in self._executions:
                 continue
             problem = self.of(case)
             program = self._benchmark(case.benchmark).program(problem, problem.canonical_solution)
@@ -159,7 +158,7 @@ class CaseProblems:
 
     def fault_of(self, case: Case) -> str:
         """Return why a perturbed case is invalid, and post that once; empty for a valid case."""
-        if case.perturbation is None:
+        if case.is_own:
             return ""
         if case not in self._faults:
             self.check_ahead([case])
@@ -167,6 +166,11 @@ class CaseProblems:
             if self._faults[case]:
                 self._post(InvalidCase(**asdict(case), reason=self._faults[case]))
         return self._faults[case]
+
+
+def _form(case: Case) -> tuple[str | None, bool, int]:
+    """Return what the prompts of a perturbation have in common."""
+    return case.perturbation, case.half, case.seed
 
 
 def _fault_of(execution: Execution) -> str:

@@ -51,13 +51,13 @@ class EarlyStop:
         if self._decider is None or not self.applies_to(recipe) or self._is_scored(benchmark):
             return
         cases = [case for case in self._planned.get(recipe, ()) if case.benchmark == benchmark]
-        if any(case.perturbation for case in cases):
+        if not all(case.is_own for case in cases):
             return  # perturbed completions are compared with all nominal ones
         for decision in self._decider.decide(recipe, benchmark, cases, self._outcomes):
             self._post(decision)
 
     def reason(self, recipe: str | None, case: Case | None) -> str:
         """Return why a case need not run any more; empty where it has to."""
-        if case is None or case.perturbation is not None or self._decider is None:
+        if case is None or not case.is_own or self._decider is None:
             return ""
         return self._decider.early_stop_reason(recipe, case.benchmark)

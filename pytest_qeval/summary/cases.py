@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from pytest_qeval.perturb.perturbed_problems import HALF
 from pytest_qeval.schema import Case, Record
 
 Records = Mapping[tuple[str, Case], Record]
@@ -23,13 +22,12 @@ def group_cases(planned: Iterable[tuple[str, Case]]) -> dict[tuple[str, str], li
 
 def is_perturbed(case: Case) -> bool:
     """Return whether a case belongs to robustness alone: perturbed, or nominal with half of its solution given."""
-    return case.perturbation is not None
+    return not case.is_own
 
 
 def nominal_case(case: Case, forms: Mapping[str, str]) -> Case:
     """Return the nominal case that a perturbed one is compared with; `forms` are `full` or `half`, by perturbation."""
-    half = forms[str(case.perturbation)] == "half"
-    return Case(benchmark=case.benchmark, task_id=case.task_id, perturbation=HALF if half else None)
+    return Case(benchmark=case.benchmark, task_id=case.task_id, half=forms[str(case.perturbation)] == "half")
 
 
 def pairs_of_groups(groups: Groups, baseline: str | None) -> Iterator[tuple[str, str, str, Sequence[Case]]]:

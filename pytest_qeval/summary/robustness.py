@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_qeval.facts import PerturbationFacts
-from pytest_qeval.perturb.perturbed_problems import HALF
 from pytest_qeval.schema import Case, Record
 from pytest_qeval.stats.passk import KS
 from pytest_qeval.stats.robustness import ProblemRobustness, RobustnessMeans, mean_robustness, problem_robustness
@@ -91,9 +90,7 @@ def robust_results(groups: Groups, records: Records, facts: Facts) -> tuple[Robu
         scopes = scopes_of(facts, benchmark)
         unpaired = _unpaired(recipe, scopes.get(ALL, ()), cases, records)
         for scope, members in scopes.items():
-            names = {one.name for one in members}
-            # Nominal cases with half of the solution belong to no other result, those without to the benchmark's own.
-            own_names = names | {HALF for one in members if one.form == "half"}
+            names, halves = {one.name for one in members}, any(one.form == "half" for one in members)
             tasks = perturbed_tasks(recipe, members, cases, records).values()
             fewest = min((len(task.nominal) for task in tasks), default=1)
             results.append(
@@ -105,7 +102,12 @@ def robust_results(groups: Groups, records: Records, facts: Facts) -> tuple[Robu
                     problems=len(tasks),
                     planned=sum(case.perturbation in names for case in cases),
                     unpaired=sum(case.perturbation in names for case in unpaired),
-                    missing=sum((recipe, case) not in records for case in cases if case.perturbation in own_names),
+                    # Nominal cases with half of the solution count here, those without for the benchmark itself.
+                    missing=sum(
+                        (recipe, case) not in records
+                        for case in cases
+                        if case.perturbation in names or (halves and case.half)
+                    ),
                     means={k: mean_robustness([task.robustness(k) for task in tasks]) for k in KS if k <= fewest},
                 )
             )

@@ -210,6 +210,7 @@ def test_the_cache_can_be_passed_over(configure: Configure, cached: Path) -> Non
     found = {name: configure(*asked(N), "--qeval-baseline", name).stash[CONTEXT].saved for name in ("auto", "run")}
 
     assert found["run"] is None
+    assert found["auto"] is not None
     assert found["auto"].path == cached
 
 

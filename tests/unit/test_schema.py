@@ -34,3 +34,5 @@ def test_labels_name_problem_and_perturbation() -> None:
     assert Case(benchmark="humaneval", task_id="HumanEval/0").label == "HumanEval/0"
     perturbed = Case(benchmark="humaneval", task_id="HumanEval/0", perturbation="butter_fingers", seed=3)
     assert repr(perturbed) == "HumanEval/0-butter_fingers-s3"
+    half = Case(benchmark="humaneval", task_id="HumanEval/0", half=True)
+    assert (half.label, half.is_own, perturbed.is_own) == ("HumanEval/0-half_given-s0", False, False)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TypeVar
 
 from pytest_qeval.schema import Estimate, Quantity, Undefined
@@ -152,10 +153,11 @@ def _cost_of(gate: Gate, summary: Summary, recipe: str) -> Quantity:
 
 def _cases_of(summary: Summary, recipe: str) -> set[tuple[str, str]]:
     """Return benchmarks and labels of what a recipe has generated, with the number of perturbed cases."""
-    executed = ((one, (*one.solved, *one.unsolved)) for one in summary.results)
-    scored = ((one, tuple(one.cases)) for one in summary.score_results)
-    perturbed = ((one, (f"{one.planned} perturbed",)) for one in summary.robust_results if one.scope == ALL)
-    found = (*executed, *scored, *perturbed)
+    found: Iterator[tuple[BenchmarkResult | ScoreResult | RobustResult, Sequence[str]]] = chain(
+        ((one, (*one.solved, *one.unsolved)) for one in summary.results),
+        ((one, tuple(one.cases)) for one in summary.score_results),
+        ((one, (f"{one.planned} perturbed",)) for one in summary.robust_results if one.scope == ALL),
+    )
     return {(one.benchmark, label) for one, labels in found if one.recipe == recipe for label in labels}
 
 

@@ -112,7 +112,7 @@ UNUSED: dict[str, tuple[Sequence[str], str]] = {
     "suite": ((*DEMO, "--qeval-suite", "micro", "test_own.py"), "test files are named, which replace the suites*"),
     "seeds": ((*DEMO, "--qeval-suite", "micro", "--qeval-seeds", "2"), "it is read by the suite robustness*"),
     "limit": ((*DEMO, "--qeval-suite", "efficiency", "--qeval-limit", "2"), "*every suite but efficiency*"),
-    "timeout": ((*DEMO, "--qeval-suite", "summarization", "--qeval-timeout", "9"), "*has summarization*"),
+    "workers": ((*DEMO, "--qeval-suite", "summarization", "--qeval-workers", "9"), "*has summarization*"),
     "benchmark": (
         (*DEMO, "--qeval-suite", "divergence", "--qeval-benchmark", "micro", "--qeval-benchmark", "humaneval"),
         "*use one benchmark, and several are given*",
@@ -133,11 +133,13 @@ def test_a_typed_option_without_effect_is_refused(
 
 
 def test_options_of_the_ini_file_without_effect_are_told(configure: Configure, pytester: pytest.Pytester) -> None:
-    """It is for runs of every kind; a seed may be typed for every run as well."""
+    """It is for runs of every kind; conditions of a saved baseline, and a seed, may be typed for every run as well."""
     pytester.makeini("[pytest]\nqeval_top_p = 0.9\nqeval_strict = true\nqeval_limit = 1\n")
     unused = configure(*DEMO, "--qeval-seed", "1").stash[CONTEXT].settings.unused
 
     assert [line.partition(" (")[0] for line in unused] == ["top-p", "seed", "strict"]
+    config = configure(*DEMO, "--qeval-suite=efficiency", "--qeval-max-new-tokens=8", "--qeval-limit=")
+    assert config.stash[CONTEXT].settings.unused[0].startswith("max-new-tokens (")
     assert configure(*DEMO, *NEAR, "--qeval-temperature=1", "--qeval-seed=1").stash[CONTEXT].settings.unused == ()
 
 

@@ -112,3 +112,17 @@ def test_a_gate_without_a_case_is_not_passed_over(run: Run, samples: Path) -> No
 
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
     result.stdout.fnmatch_lines(["no gate was judged: *"])
+
+
+def test_gates_without_a_test_of_the_model_fail_a_run_that_asks_for_it(
+    run: Run, samples: Path, pytester: pytest.Pytester
+) -> None:
+    """Ordinary tests pass, and say nothing about a model; where all stands in the ini file, they are all there is."""
+    pytester.makepyfile(test_own="def test_own(): pass")
+    asked = replay(run, samples, "--qeval-gate", "pass@1 >= 0.1", "test_own.py")
+    pytester.makeini(f"[pytest]\nqeval_completions = {samples}\nqeval_gate = pass@1 >= 0.1\n")
+    ordinary = run("test_own.py")
+
+    assert (asked.ret, ordinary.ret) == (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.OK)
+    for result in (asked, ordinary):
+        result.stdout.fnmatch_lines(["no gate was judged: *"])

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_qeval.errors import DataError, UsageError
 from pytest_qeval.perturb.base import Form, Perturbation, half_given
-from pytest_qeval.perturb.perturbed_problems import HALF, AppliedPerturbation, nominal_of, perturb_problems
+from pytest_qeval.perturb.perturbed_problems import AppliedPerturbation, nominal_of, perturb_problems
 from pytest_qeval.schema import Case, Problem
 from tests.unit.perturb.builders import problem
 
@@ -95,7 +95,7 @@ def test_half_given_problems_are_compared_with_half_given_ones() -> None:
     made = perturb_problems([TWO_LINES], [perturbation(by_chance, form="half")], seeds=1)
     half, perturbed = made.problems
 
-    assert (half.perturbation, perturbed.perturbation) == (HALF, "p")
+    assert (half.half, half.perturbation, perturbed.perturbation) == (True, None, "p")
     assert made.problems[half] == half_given(TWO_LINES)
     assert made.problems[perturbed].prompt.endswith(made.problems[half].prompt)
     assert nominal_of(perturbed, made.of["p"].perturbation) == half

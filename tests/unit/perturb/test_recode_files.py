@@ -13,7 +13,7 @@ import pytest
 
 from pytest_qeval.errors import DataError, UnknownNameError
 from pytest_qeval.perturb.base import Perturbation, nominal_form, perturb_problem, seeds_of
-from pytest_qeval.perturb.perturbed_problems import HALF, perturb_problems
+from pytest_qeval.perturb.perturbed_problems import perturb_problems
 from pytest_qeval.perturb.recode_files import find_files, recode_perturbation
 from pytest_qeval.schema import Case, Problem
 from tests.unit.perturb.builders import DATA, needs_recode, problems
@@ -158,7 +158,7 @@ def test_half_is_ours_where_recode_s_is_missing(write: Write) -> None:
     given = TASK.prompt + "    m = n\n"
     data = write("humaneval_new_lines_s0.jsonl", prompt=f"{given}\n", canonical_solution="    return m\n")
     one = recode_perturbation(data, "new_lines")
-    half = Case(benchmark="humaneval", task_id="HumanEval/0", perturbation=HALF)
+    half = Case(benchmark="humaneval", task_id="HumanEval/0", half=True)
 
     assert perturb_problems([TASK], [one], seeds=None).problems[half].prompt == given
     write("nominal/humaneval_partial.jsonl.gz", prompt=f"{given} ", canonical_solution="\n    return m\n")

@@ -67,7 +67,7 @@ def changed(kind: str, path: Sequence[str | int], value: Any) -> Json:
         ("recipe", ["layers"], [3], "layers[0]: expected object, not 3"),
         ("recipe", ["layers"], [{}], "layers[0].name: is missing"),
         ("recipe", ["calibration"], {}, "calibration.duration_s: is missing"),
-        ("invalid", ["perturbation"], None, "perturbation: expected str, not null"),
+        ("invalid", ["perturbation"], 1, "perturbation: expected str or null, not 1"),
         ("plan", ["cases", 0, "seed"], "0", "cases[0].seed: expected int, not '0'"),
         ("benchmark", ["problems"], "many", "problems: expected int, not 'many'"),
         ("benchmark", ["excluded", "micro/9"], 3, "excluded[...]: expected str, not int"),

@@ -75,6 +75,7 @@ def test_a_record_is_written_flat() -> None:
         "task_id": "micro/0",
         "perturbation": None,
         "seed": 0,
+        "half": False,
         "recipe": "int8",
         "samples": [
             {

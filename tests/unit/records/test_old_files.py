@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_qeval.records.journal import Journal, read_journal
-from pytest_qeval.records.messages import recipe_of, to_plain
+from pytest_qeval.records.messages import PlannedCase, recipe_of, to_plain
 from pytest_qeval.schema import Case, Record
 from pytest_qeval.verdict.baseline.file import read_baseline, write_baseline
 from pytest_qeval.verdict.compare import FinishedRun, join_runs
@@ -96,3 +96,10 @@ def test_a_saved_baseline_is_read(tmp_path: Path) -> None:
     }
     write_baseline(tmp_path / "b.json.gz", baseline)
     assert read_baseline(tmp_path / "b.json.gz") == baseline
+
+
+def test_half_of_a_solution_was_a_perturbation() -> None:
+    """Until it got a field of its own: the case is the same."""
+    line = PlannedCase(recipe="int8", benchmark="micro", task_id="micro/0", perturbation="half_given", seed=0)
+
+    assert line.case == Case(benchmark="micro", task_id="micro/0", half=True)

@@ -94,6 +94,7 @@ def test_costs_of_a_saved_baseline_say_where_they_are_from() -> None:
     assert "  auto: costs that were not measured in this run are from 2026-01-30" in texts(saved)
     without = replace(saved, generation=saved.generation[1:])
     assert any(text.startswith("  auto: the costs of generating are left out, because") for text in texts(without))
+    assert not any(text.startswith("  auto: ") for text in texts(replace(without, planned=[])))  # nothing is generated
 
 
 def test_energy_has_its_provenance() -> None:

@@ -8,15 +8,15 @@ from dataclasses import replace
 import jsonschema
 import pytest
 
-from pytest_qeval.perturb.perturbed_problems import HALF
 from pytest_qeval.report.json import SCHEMA_PATH, report_dict
 from pytest_qeval.report.robustness import robustness_lines
 from pytest_qeval.report.text import Line
+from pytest_qeval.schema import HALF_LABEL
 from pytest_qeval.summary.robustness import ALL
 from pytest_qeval.summary.summarize import summarize
 from tests.unit.summary.perturbed import BASE, NOMINAL, OWN, TABS, TYPOS, Outcomes, robust_session
 
-HALVES: Outcomes = {HALF: [NOMINAL], "tabs": [NOMINAL]}
+HALVES: Outcomes = {HALF_LABEL: [NOMINAL], "tabs": [NOMINAL]}
 
 
 def test_the_report_has_every_number() -> None:
@@ -52,7 +52,7 @@ def test_cases_without_a_counterpart_are_counted() -> None:
 
 
 def test_scopes_that_are_worse_on_their_own_are_named() -> None:
-    base = {"": ["+" * 80], "typos": ["+" * 80], "tabs": ["+" * 80], HALF: ["+" * 80]}
+    base = {"": ["+" * 80], "typos": ["+" * 80], "tabs": ["+" * 80], HALF_LABEL: ["+" * 80]}
     own = {**base, "typos": ["-" * 40 + "+" * 40]}
     shown = list(robustness_lines(summarize(robust_session(base, own, [TYPOS, TABS])), "micro"))
 

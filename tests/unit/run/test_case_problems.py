@@ -13,7 +13,6 @@ from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import InvalidCase, PerturbationFacts
-from pytest_qeval.perturb.perturbed_problems import HALF
 from pytest_qeval.records.messages import Message
 from pytest_qeval.run.case_problems import CaseProblems
 from pytest_qeval.schema import Case, Execution, Problem, Program
@@ -71,8 +70,8 @@ class Desk:
         return list(dict.fromkeys(case.task_id for case in self.cases()))
 
 
-def case(number: int, perturbation: str | None = None, seed: int = 0) -> Case:
-    return Case(benchmark="made up", task_id=f"made up/{number}", perturbation=perturbation, seed=seed)
+def case(number: int, perturbation: str | None = None, seed: int = 0, *, half: bool = False) -> Case:
+    return Case(benchmark="made up", task_id=f"made up/{number}", perturbation=perturbation, seed=seed, half=half)
 
 
 def test_an_nominal_case_asks_the_benchmarks_problem() -> None:
@@ -101,7 +100,7 @@ def test_what_was_made_of_problems_is_told_once() -> None:
 def test_a_perturbation_is_shown_beside_what_it_is_compared_with() -> None:
     """Half a solution differs from the problem by that half; its perturbation is no part of it."""
     desk = Desk("tab_indent", n=1)
-    half, perturbed = (desk.problems.prompt_diff_of(case(0, name)) for name in (HALF, "tab_indent"))
+    half, perturbed = map(desk.problems.prompt_diff_of, (case(0, half=True), case(0, "tab_indent")))
 
     assert [line for line in half.splitlines()[3:] if line[0] in "+-"] == ["+    m = n"]
     assert "-    m = n\n" in perturbed
@@ -114,7 +113,7 @@ def test_every_solution_is_executed_once() -> None:
     for _ in range(2):
         desk.problems.check_ahead(desk.cases())
 
-    asked = [one for one in desk.cases() if one.perturbation]
+    asked = [one for one in desk.cases() if not one.is_own]
     assert len(desk.programs) == len(asked) == 4  # each perturbed and with its half given
     assert [one.code for one in desk.programs] == [
         desk.problems.of(one).prompt + desk.problems.of(one).canonical_solution for one in asked

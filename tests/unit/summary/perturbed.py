@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from pytest_qeval.facts import PerturbationFacts
-from pytest_qeval.schema import Case, Record
+from pytest_qeval.schema import HALF_LABEL, Case, Record
 from pytest_qeval.summary.summarize import SummaryInput
 from tests.unit.summary.builders import record, session
 
@@ -16,7 +16,9 @@ Outcomes = Mapping[str, Sequence[str]]
 
 
 def perturbed(number: int, perturbation: str | None = None, seed: int = 0) -> Case:
-    return Case(benchmark="micro", task_id=f"micro/{number}", perturbation=perturbation, seed=seed)
+    half = perturbation == HALF_LABEL
+    name = None if half else perturbation
+    return Case(benchmark="micro", task_id=f"micro/{number}", perturbation=name, seed=seed, half=half)
 
 
 def facts(name: str, category: str, *, form: Literal["full", "half"] = "full", seeds: int = 1) -> PerturbationFacts:

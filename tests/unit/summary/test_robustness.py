@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_qeval.perturb.perturbed_problems import HALF
-from pytest_qeval.schema import Estimate, Quantity, Record, Undefined
+from pytest_qeval.schema import HALF_LABEL, Estimate, Quantity, Record, Undefined
 from pytest_qeval.summary.results import Summary
 from pytest_qeval.summary.robust_comparison import RobustChange
 from pytest_qeval.summary.robustness import ALL, RobustResult
@@ -124,7 +123,7 @@ def test_problems_with_different_prompts_are_not_compared() -> None:
     assert change_of(summarize(replace(material, records=other))).broken == ("micro/0",)  # and not micro/8
 
 
-HALVES: Outcomes = {"": ["++--"], HALF: ["+++-"], "tabs": ["+-+-"]}
+HALVES: Outcomes = {"": ["++--"], HALF_LABEL: ["+++-"], "tabs": ["+-+-"]}
 
 
 def test_half_a_solution_is_the_measure_of_half_a_solution() -> None:
@@ -145,7 +144,7 @@ def test_over_both_forms_both_nominal_cases_count() -> None:
 
 def test_what_passes_in_its_own_form_gains_nothing() -> None:
     """Solved in full and not with half given, and the same when perturbed: nothing has changed."""
-    either = {"": ["+"], HALF: ["-"], "tabs": ["-"], "words": ["+"]}
+    either = {"": ["+"], HALF_LABEL: ["-"], "tabs": ["-"], "words": ["+"]}
     means = result_of(summarize(robust_session(either, either, [TABS, WORDS]))).means[1]
 
     assert [value(getattr(means, name)) for name in ("nominal", "relative", "lost", "gained")] == [0, 0, 0, 0]
@@ -153,7 +152,7 @@ def test_what_passes_in_its_own_form_gains_nothing() -> None:
 
 def test_a_lost_half_given_case_is_missing() -> None:
     """No other result counts it, and a gate must not ignore it."""
-    lost = {**HALVES, HALF: [" ++-"]}
+    lost = {**HALVES, HALF_LABEL: [" ++-"]}
     result = result_of(summarize(robust_session(HALVES, lost, [TABS])))
 
     assert (result.problems, result.missing) == (3, 1)
@@ -161,7 +160,7 @@ def test_a_lost_half_given_case_is_missing() -> None:
 
 def test_perturbations_and_categories_are_corrected_apart() -> None:
     """Benjamini-Hochberg over three perturbations, over two categories, and over nothing for all of them."""
-    base = {"": ["+" * 12], HALF: ["+" * 12], "typos": ["+" * 12], "words": ["+" * 12], "tabs": ["+" * 12]}
+    base = {"": ["+" * 12], HALF_LABEL: ["+" * 12], "typos": ["+" * 12], "words": ["+" * 12], "tabs": ["+" * 12]}
     own = {**base, "typos": ["-" * 6 + "+" * 6], "words": ["-" + "+" * 11]}
     summary = summarize(robust_session(base, own, [TYPOS, WORDS, TABS]))
     found = {one.scope: (one.mcnemar_p, one.mcnemar_p_adjusted) for one in summary.robust_changes}
