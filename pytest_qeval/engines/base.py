@@ -140,7 +140,7 @@ class EngineSource(Protocol):
     def conditions(self, model: ModelSettings) -> Json:
         """Return what completions depend on besides the model, the generation settings and the versions.
 
-        That is the class of the device, and where the engine is not batch-invariant whatever shapes its batches.
+        Known before a model is loaded, such as the class of the device.
         """
         ...
 

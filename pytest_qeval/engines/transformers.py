@@ -56,17 +56,15 @@ class TransformersSource:
         }
 
     def conditions(self, model: ModelSettings) -> Json:
-        """Return the class of the device, and on a GPU, where completions depend on the batch, the batch's width.
+        """Return the class of the device: `cuda (NVIDIA H200)`, or `cpu (amx_bf16)` by the instruction set of products.
 
-        The class is `cpu (amx_bf16)`, with the instruction set of the matrix products, or `cuda (NVIDIA H200)`. Of 16
-        texts in bfloat16, 2 changed from AMX to AVX-512 (Qwen2.5-0.5B, torch 2.13, 2026-11).
+        Of 16 texts in bfloat16, 2 changed from AMX to AVX-512 (Qwen2.5-0.5B, torch 2.13, 2026-11).
         """
         if model.device == "cpu" or (model.device == "auto" and not may_have_gpu()):
             return {"device": cpu_class()}
         with _no_warnings():
             from pytest_qeval.engines.hf.loading import device_class  # noqa: PLC0415 - imports torch
-        device = device_class(model.device)
-        return {"device": device} if device.startswith("cpu") else {"device": device, "batch_size": model.batch_size}
+        return {"device": device_class(model.device)}
 
     def has_chat_template(self, source: ModelSource) -> bool:
         """Return whether the model's tokenizer has a chat template.

@@ -90,6 +90,7 @@ class RunContext:
         self._engines = EngineLoader(
             settings,
             replays=self._replays,
+            check_batch=saved.check_batch if saved else lambda _: None,
             post=self._post,
         )
         scores = BaselineScorer(

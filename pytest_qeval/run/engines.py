@@ -8,6 +8,7 @@ from pytest_qeval.benchmarks.selftest import RECIPES
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.engines.base import ModelEngine
 from pytest_qeval.engines.replay import ReplayEngine
+from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import RecipeFacts, Role
 from pytest_qeval.records.messages import Message
 from pytest_qeval.run.replay import Replays
@@ -22,6 +23,7 @@ class EngineLoader:
         settings: RunSettings,
         *,
         replays: Replays,
+        check_batch: Callable[[RecipeFacts], None],
         post: Callable[[Message], None],
     ) -> None:
         """Load nothing yet.
@@ -29,17 +31,19 @@ class EngineLoader:
         Args:
             settings: Of the run.
             replays: Finds completions that are known beforehand.
+            check_batch: Raises a `UsageError` where a recipe cannot be compared with the saved baseline.
             post: Takes the facts of every recipe that is loaded.
         """
         self._settings = settings
         self._replays = replays
+        self._check_batch = check_batch
         self._post = post
 
     def load(self, name: str) -> ReplayEngine | ModelEngine:
         """Load and quantize a recipe's model, or read the samples.
 
         Raises:
-            QEvalError: when that fails.
+            QEvalError: when that fails, or the saved baseline was decoded in another way.
         """
         completions = self._replays.completions(name)
         if completions is not None:
@@ -65,7 +69,13 @@ class EngineLoader:
             texts=settings.calibration_texts.get(recipe.name),
             export=settings.export / file_stem(recipe.name) if settings.export and exports else None,
         )
-        self._post(RecipeFacts(name=name, role=self._role(name), **{**recipe.to_dict(), **engine.facts()}))
+        facts = RecipeFacts(name=name, role=self._role(name), **{**recipe.to_dict(), **engine.facts()})
+        try:
+            self._check_batch(facts)
+        except UsageError:
+            engine.close()
+            raise
+        self._post(facts)
         return engine
 
     def _role(self, name: str) -> Role:

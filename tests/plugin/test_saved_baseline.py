@@ -271,10 +271,11 @@ def test_the_cache_has_the_live_runs_baseline(live: Path, monkeypatch: pytest.Mo
     """Under a name that later runs find, whatever their candidate; under other conditions there is none."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(live / ".cache"))
     saved = read_baseline(live / "b.json.gz")
+    execution = ExecutionSettings(workers=saved.key["costs.sandboxes"])
 
     def cached(baseline: str = "auto", **generation: int) -> Path | None:
         run = replace(saved.run, generation={**saved.run.generation, **generation})
-        return cache_path(run, baseline=baseline, execution=ExecutionSettings(), model=ModelSettings(name="demo"))
+        return cache_path(run, baseline=baseline, execution=execution, model=ModelSettings(name="demo", threads=1))
 
     path = cached()
     assert path is not None

@@ -81,6 +81,11 @@ def recipe_key(facts: RecipeFacts) -> Json:
     return {"dtype": facts.dtype, "recipe_sha256": digest} if facts.dtype else {}
 
 
+def batch_key(facts: RecipeFacts) -> Json:
+    """Return what completions depend on where the engine is not batch-invariant, known once a model is loaded."""
+    return {"batch.size": facts.batch_size} if facts.batch_dependence else {}
+
+
 def cost_key(run: RunHeader, *, model: ModelSettings, execution: ExecutionSettings, n_workers: int) -> Json:
     """Return the conditions that costs depend on, and results do not."""
     return {

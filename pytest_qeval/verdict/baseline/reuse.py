@@ -80,6 +80,23 @@ class SavedBaseline:
                 return scores if {*task_ids} <= {*scores.texts, *scores.incomparable} else None
         return None
 
+    def check_batch(self, facts: RecipeFacts) -> None:
+        """Make sure that a recipe is decoded as the baseline was, if the baseline's completions depend on that.
+
+        Args:
+            facts: Of a recipe that has just been loaded.
+
+        Raises:
+            UsageError: when it is not, and the user does not accept that.
+        """
+        size = self.baseline.key.get("batch.size", facts.batch_size)
+        if size != facts.batch_size and not self.force:
+            raise UsageError(
+                f"{self.path} was decoded {size} rows at a time, on which its completions depend, and {facts.name} is "
+                f"decoded {facts.batch_size} at a time: add --qeval-batch-size {size}, or run the baseline again with "
+                "--qeval-baseline run."
+            )
+
     def find_reusable(
         self, cases: Iterable[Case], *, problems: CaseProofs, sha256_of: Callable[[str], str]
     ) -> ReusableCases:

@@ -12,7 +12,7 @@ from pytest_qeval.records.messages import Message, RecipeMessage, recipe_of
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.verdict.baseline.baseline import Baseline
 from pytest_qeval.verdict.baseline.file import check_writable, read_baseline, write_baseline
-from pytest_qeval.verdict.baseline.key import benchmark_key, differences, recipe_key
+from pytest_qeval.verdict.baseline.key import batch_key, benchmark_key, differences, recipe_key
 
 
 class BaselineWriter:
@@ -69,7 +69,9 @@ class BaselineWriter:
         """
         messages = tuple(self._messages.values())
         loaded = next((message for message in messages if isinstance(message, RecipeFacts)), None)
-        key = {**key, **benchmark_key(self._checksums), **(recipe_key(loaded) if loaded else {})}
+        key = {**key, **benchmark_key(self._checksums)}
+        if loaded:
+            key |= {**recipe_key(loaded), **batch_key(loaded)}
         fresh = Baseline(recipe=self._recipe, key=key, run=run, messages=messages)
         baseline = self._saved.merged(fresh) if self._saved else fresh
         if self._cache and fresh.has_results:

@@ -142,6 +142,19 @@ def test_candidates_that_quantize_are_exported(tmp_path: Path) -> None:
     assert [export for _, _, export in source.opened] == [None, tmp_path / "int8"]
 
 
+def test_another_batch_than_the_saved_baselines_is_refused() -> None:
+    """Where its completions depend on it. The model is closed again, and nothing is posted."""
+    source = FakeSource()
+    baseline = replace(SAVED, key={**SAVED.key, "batch.size": 64})
+    saved = SavedBaseline(baseline=baseline, path=Path("base.json.gz"), named=True)
+    context = context_of(source, saved)
+
+    with pytest.raises(UsageError, match=r"base\.json\.gz was decoded 64 rows at a time"):
+        context.open("int8").load()
+    assert source.engines[0].closed
+    assert context.drain() == []
+
+
 def test_a_replay_loads_no_model(tmp_path: Path) -> None:
     samples = tmp_path / "samples.jsonl"
     samples.write_text('{"task_id": "micro/0", "completion": "x"}\n', encoding="utf-8")

@@ -11,6 +11,7 @@ from pytest_qeval.facts import RecipeFacts, RunHeader
 from pytest_qeval.schema import Json
 from pytest_qeval.settings import ExecutionSettings, GenerationSettings, ModelSettings
 from pytest_qeval.verdict.baseline.key import (
+    batch_key,
     benchmark_key,
     cache_path,
     cost_key,
@@ -65,11 +66,10 @@ def test_every_setting_of_generation_is_a_condition() -> None:
         (replace(RUN, versions={**VERSIONS, "python": "3.12"}), EXECUTION),
         (replace(RUN, sandbox="namespace"), EXECUTION),
         (replace(RUN, conditions={"device": "cpu (amx_bf16)"}), EXECUTION),
-        (replace(RUN, conditions={**RUN.conditions, "batch_size": 8}), EXECUTION),
     ],
     ids=[
         *("generation", "timeout", "memory", "engine", "weights", "files", "torch", "tokenizers"),
-        *("python", "sandbox", "device", "batch"),
+        *("python", "sandbox", "device"),
     ],
 )
 def test_whatever_may_change_an_outcome_changes_the_key(run: RunHeader, execution: ExecutionSettings) -> None:
@@ -137,6 +137,12 @@ def test_of_a_replay_only_the_execution_is_known() -> None:
         "versions.python": "3.11",
         "versions.pytest-qeval": "0.1.0",
     }
+
+
+def test_the_batch_is_a_condition_only_where_completions_depend_on_it() -> None:
+    """A batch-invariant engine gives the same at any width."""
+    assert batch_key(replace(STATIC, batch_size=8, batch_dependence="")) == {}
+    assert batch_key(replace(STATIC, batch_size=8, batch_dependence="kernels of cuda")) == {"batch.size": 8}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pytest_qeval.facts import GenerationFacts, RecipeFacts, SensitivityFacts, S
 from pytest_qeval.schema import Case, Record
 from pytest_qeval.verdict.baseline.file import write_baseline
 from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline, find_saved, open_saved
-from tests.unit.summary.builders import HEADER, case, record
+from tests.unit.summary.builders import HEADER, INT8, case, record
 from tests.unit.verdict.baseline.baselines import KEY, MESSAGES, SAVED
 
 SHA256 = "ab"
@@ -137,6 +137,19 @@ def test_scores_have_to_be_of_all_problems() -> None:
     assert NAMED.scores("micro", {"micro/0", "micro/1"}) is not None
     assert NAMED.scores("micro", {"micro/2"}) is None
     assert NAMED.scores("humaneval", set()) is None
+
+
+@pytest.mark.parametrize("saved", [NAMED, CACHED], ids=["named", "cached"])
+def test_a_baseline_that_depends_on_its_batch_needs_the_same(saved: SavedBaseline) -> None:
+    """Named or cached; for one that does not, any batch will do."""
+    dependent = replace(saved, baseline=replace(saved.baseline, key={**saved.baseline.key, "batch.size": 64}))
+    narrow, wide = (replace(INT8, batch_size=size) for size in (8, 64))
+
+    with pytest.raises(UsageError, match=r"64 rows at a time.* int8 is decoded 8 at a time: add --qeval-batch-size 64"):
+        dependent.check_batch(narrow)
+    dependent.check_batch(wide)
+    saved.check_batch(narrow)
+    replace(dependent, force=True).check_batch(narrow)
 
 
 def test_the_report_says_where_a_baseline_is_from() -> None:

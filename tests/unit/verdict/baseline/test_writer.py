@@ -13,7 +13,7 @@ from pytest_qeval.records.messages import Message
 from pytest_qeval.schema import Case
 from pytest_qeval.verdict.baseline.baseline import Baseline
 from pytest_qeval.verdict.baseline.file import read_baseline, write_baseline
-from pytest_qeval.verdict.baseline.key import recipe_key
+from pytest_qeval.verdict.baseline.key import batch_key, recipe_key
 from pytest_qeval.verdict.baseline.writer import BaselineWriter
 from tests.unit.summary.builders import BASELINE, HEADER, INT8, case, generation, record
 from tests.unit.verdict.baseline.baselines import KEY, SAVED
@@ -43,12 +43,13 @@ def write(
 def test_only_messages_about_the_recipe_are_kept(path: Path) -> None:
     """The key gets the data's checksums, and what is known of the recipe once a model is loaded."""
     benchmark = BenchmarkFacts(name="micro", version="1", sha256="ab", problems=4)
-    own: tuple[Message, ...] = (BASELINE, *(record("auto", number, "+") for number in range(4)))
+    loaded = replace(BASELINE, batch_size=8, batch_dependence="kernels of cuda")
+    own: tuple[Message, ...] = (loaded, *(record("auto", number, "+") for number in range(4)))
     note = write(path, benchmark, INT8, record("int8", 0, "+"), *own)
 
     assert note == f"baseline: {path} (auto, 4 cases)"
     assert read_baseline(path).messages == own
-    assert read_baseline(path).key == {**KEY, "benchmarks.micro": "ab", **recipe_key(BASELINE)}
+    assert read_baseline(path).key == {**KEY, "benchmarks.micro": "ab", **recipe_key(loaded), **batch_key(loaded)}
     assert asdict(read_baseline(path).run) == asdict(HEADER)
 
 
