@@ -111,13 +111,15 @@ class RecipeRun:
             MissingCompletionError: for a case that the samples file does not answer.
         """
         engine, evaluator = self._load()
-        if not evaluator.has_samples(case):
-            fault = self._problems.fault_of(case)
-            raise InvalidProblemError(fault) if fault else MissingCompletionError("the samples file has no completion")
         if self._early_stop.applies_to(self.recipe):
             evaluator.submit(self._portion(case))
         self._switch_meter(engine)
-        record = evaluator.evaluate(case)
+        try:
+            record = evaluator.evaluate(case)
+        except MissingCompletionError:
+            if fault := self._problems.fault_of(case):
+                raise InvalidProblemError(fault) from None
+            raise
         self._switch_meter(engine)
         if fault := self._problems.fault_of(case):
             raise InvalidProblemError(fault)

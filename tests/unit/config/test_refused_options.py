@@ -118,10 +118,10 @@ def test_ini_keys_are_checked_like_options(
     ("content", "line"),
     [
         (b"", "*has no samples*"),
-        (b'{"task_id": "micro/0"}\n', "*line 1*task_id and completion*"),
+        (b'{"task_id": "micro/0"}\n', "*line 1*task_id and either completion*"),
         (b'{"task_id": "micro/0", "completion": "x"}\n{"task', "*line 2: not JSON*"),
         (b"\xff\xfe\n", "*line 1: not UTF-8*"),
-        (b"[1]\n", "*line 1: expected a JSON object*"),
+        (b"[1]\n", "*entry 1: expected a JSON object*"),
     ],
     ids=["empty", "a field", "torn", "encoding", "a list"],
 )
