@@ -180,6 +180,8 @@ def _update_in_place(old: object, new: object) -> None:
         old.update(new)
     elif isinstance(old, bytearray) and isinstance(new, bytearray):
         old[:] = new
+    elif type(old).__module__ == "numpy" and getattr(old, "shape", ()) == getattr(new, "shape", None) != ():
+        old[...] = new  # type: ignore[index] # an array
 
 
 def _merged(old: object, new: object) -> object:
