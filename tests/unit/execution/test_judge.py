@@ -76,8 +76,8 @@ def thing(name: str = "E", module: str = "solution", *abilities: str, number: in
     return Reference(number=number, name=name, module=module, abilities=frozenset(abilities))
 
 
-_ITERATOR = ("returned", thing("E", "solution", "__iter__", "__next__"), {})
-_ITSELF = ("returned", thing(), {})
+_ITERATOR: tuple[object, ...] = ("returned", thing("E", "solution", "__iter__", "__next__"), {})
+_ITSELF: tuple[object, ...] = ("returned", thing(), {})
 
 
 @pytest.mark.parametrize(
