@@ -218,4 +218,6 @@ def _verdict(names: Sequence[str], message: str) -> tuple[str, str]:
     text = f"{names[0]}: {message}" if message else str(names[0])
     if "SystemExit" in names:
         return ("error", f"{text} (exited before check returned)")
+    if "PermissionError" in names:
+        return ("error", f"{text} (the sandbox allows no processes, no network and no files outside of its folder)")
     return ("memory" if "MemoryError" in names else "error", text)
