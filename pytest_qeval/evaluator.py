@@ -13,7 +13,7 @@ from zlib import crc32
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.benchmarks.text.base import TextBenchmark
 from pytest_qeval.engines.base import Engine, Request
-from pytest_qeval.errors import EngineError
+from pytest_qeval.errors import EngineError, MissingCompletionError
 from pytest_qeval.schema import (
     SCORES,
     Case,
@@ -131,10 +131,6 @@ class Evaluator:
         if requests:
             self._engine.submit(requests)
 
-    def has_samples(self, case: Case) -> bool:
-        """Return whether a case has any completion; a samples file may lack some."""
-        return self._n_samples(case) > 0
-
     def evaluate(self, case: Case) -> Record:
         """Step the engine until the case is generated, and wait for its executions.
 
@@ -142,9 +138,12 @@ class Evaluator:
 
         Raises:
             EngineError: when the engine has nothing left to do and the case is still not generated.
+            MissingCompletionError: for a case that the samples file does not answer.
         """
         self.submit([case])
         waiting = self._open[_key(case)]
+        if not waiting.n_samples:
+            raise MissingCompletionError("the samples file has no completion")
         while not waiting.generated:
             self._step()
             progress = self._engine.progress

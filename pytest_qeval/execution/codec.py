@@ -18,6 +18,7 @@ from pytest_qeval.execution.carried import (
     SCALARS,
     CodecError,
     FieldTuple,
+    Numbers,
     is_builtin_class,
     is_carried_time,
 )
@@ -143,8 +144,8 @@ def _to_builtin(value: Any) -> object:
     None where it holds none.
     """
     kind = type(value)
-    if kind.__module__ == "numpy" and hasattr(value, "tolist"):
-        return value.tolist()
+    if kind.__module__ == "numpy" and hasattr(value, "tobytes"):
+        return Numbers.of(value)
     fields = getattr(kind, "_fields", None)
     if issubclass(kind, tuple) and type(fields) is tuple and len(fields) == tuple.__len__(value):
         return FieldTuple.of(fields, list(tuple.__iter__(value)))

@@ -180,6 +180,8 @@ def _update_in_place(old: object, new: object) -> None:
         old.update(new)
     elif isinstance(old, bytearray) and isinstance(new, bytearray):
         old[:] = new
+    elif type(old).__module__ == "numpy" and getattr(old, "shape", ()) == getattr(new, "shape", None) != ():
+        old[...] = new  # type: ignore[index] # an array
 
 
 def _merged(old: object, new: object) -> object:
@@ -216,4 +218,6 @@ def _verdict(names: Sequence[str], message: str) -> tuple[str, str]:
     text = f"{names[0]}: {message}" if message else str(names[0])
     if "SystemExit" in names:
         return ("error", f"{text} (exited before check returned)")
+    if "PermissionError" in names:
+        return ("error", f"{text} (the sandbox allows no processes, no network and no files outside of its folder)")
     return ("memory" if "MemoryError" in names else "error", text)

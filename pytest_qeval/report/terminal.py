@@ -95,7 +95,8 @@ def _sensitivity_lines(facts: SensitivityFacts) -> Iterator[Line]:
 
 def _missing_lines(summary: Summary) -> Iterator[Line]:
     if summary.missing:
-        yield Line(f"{summary.missing} of {summary.planned} cases are missing", "red")
+        remedy = "--qeval-allow-missing judges gates by the others"
+        yield Line(f"{summary.missing} of {summary.planned} cases are missing ({remedy})", "red")
 
 
 def _gate_lines(gates: Sequence[GateResult]) -> Iterator[Line]:

@@ -20,7 +20,7 @@ from pytest_qeval.perturb.perturbed_problems import (
 )
 from pytest_qeval.perturb.prompt_diff import prompt_diff
 from pytest_qeval.records.messages import Message
-from pytest_qeval.schema import Case, Completion, Execution, Problem, Program
+from pytest_qeval.schema import Case, Execution, Problem, Program
 
 _SCREENED_PROBLEMS = 40
 """Problems of the set `screen`, taken evenly from the whole benchmark unless `--qeval-limit` says otherwise."""
@@ -36,7 +36,7 @@ class CaseProblems:
         settings: RunSettings,
         *,
         benchmark: Callable[[str], Benchmark],
-        samples: Callable[[], Mapping[str, Sequence[Completion]] | None] = lambda: None,
+        samples: Callable[[], Mapping[str, Sequence[object]] | None] = lambda: None,
         execute: Callable[[Program], Future[Execution]],
         post: Callable[[Message], None],
         own: Callable[[], Iterable[object]] = tuple,

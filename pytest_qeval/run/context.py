@@ -135,8 +135,10 @@ class RunContext:
         """
         if self.saved is None:
             return ReusableCases()
+        samples = self.samples()
+        answered = [case for case in cases if samples is None or case.label in samples]  # the others are missing anyway
         return self.saved.find_reusable(
-            cases, problems=self.problems, sha256_of=lambda name: str(self.benchmarks.find(name).sha256)
+            answered, problems=self.problems, sha256_of=lambda name: str(self.benchmarks.find(name).sha256)
         )
 
     def reuse(self, cases: Iterable[Case]) -> None:

@@ -128,13 +128,15 @@ class RecipeRun:
         if fault := self._problems.fault_of(case):
             raise InvalidProblemError(fault)
         engine, evaluator = self._load()
-        if not evaluator.has_samples(case):
-            fault = self._problems.fault_of(case)
-            raise InvalidProblemError(fault) if fault else MissingCompletionError("the samples file has no completion")
         if self._early_stop.applies_to(self.recipe):
             evaluator.submit(self._valid(self._portion(case)))
         self._switch_meter(engine)
-        record = evaluator.evaluate(case)
+        try:
+            record = evaluator.evaluate(case)
+        except MissingCompletionError:
+            if fault := self._problems.fault_of(case):
+                raise InvalidProblemError(fault) from None
+            raise
         self._switch_meter(engine)
         record = replace(record, prompt_diff=self._problems.prompt_diff_of(case))
         self._outcomes[self.recipe, case] = record

@@ -37,7 +37,7 @@ def by_task(folder: Path) -> dict[str, Json]:
 def test_completions_are_scored(run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
     """Every case passes with its scores, an empty completion too; nothing is solved or unsolved."""
     samples = write_completions(pytester, "completions.jsonl", WORSE)
-    result = run(*mode, "-v", "--qeval-completions", samples, "--qeval-output", "out")
+    result = run(*mode, "-v", *REPLAY, samples, "--qeval-output", "out")
 
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines_random(
@@ -61,8 +61,8 @@ def test_a_baseline_keeps_its_scores(run: Run, pytester: pytest.Pytester) -> Non
     """Saved once, compared later, gated by drops; two finished runs give the very same numbers."""
     before, after = write_completions(pytester, "a.jsonl", SHORTER), write_completions(pytester, "b.jsonl", WORSE)
     gates = ("--qeval-gate", "bleu drop <= 1pt", "--qeval-gate", "chrf drop <= 90%")
-    run("--qeval-completions", before, "--qeval-output", "a", "--qeval-save-baseline", "a.json.gz")
-    result = run("--qeval-completions", after, "--qeval-output", "b", "--qeval-baseline", "a.json.gz", *gates)
+    run(*REPLAY, before, "--qeval-output", "a", "--qeval-save-baseline", "a.json.gz")
+    result = run(*REPLAY, after, "--qeval-output", "b", "--qeval-baseline", "a.json.gz", *gates)
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(

@@ -6,7 +6,7 @@ import pytest
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.benchmarks.text.base import TextBenchmark, text_problem
 from pytest_qeval.engines.base import FinishedCompletion, Request
-from pytest_qeval.errors import EngineError
+from pytest_qeval.errors import EngineError, MissingCompletionError
 from pytest_qeval.evaluator import Evaluator
 from pytest_qeval.schema import (
     Case,
@@ -85,7 +85,9 @@ PASSED = Execution(status="passed", duration_s=0.01)
 FAILED = Execution(status="failed", duration_s=0.01, detail="assert f() == 2")
 
 
-def evaluator(engine: FakeEngine, executor: FakeExecutor, n_samples: int = 1) -> Evaluator:
+def evaluator(
+    engine: FakeEngine, executor: FakeExecutor, n_samples: int = 1, style: PromptStyle = "completion"
+) -> Evaluator:
     return Evaluator(
         recipe="int8",
         engine=engine,
@@ -93,6 +95,7 @@ def evaluator(engine: FakeEngine, executor: FakeExecutor, n_samples: int = 1) ->
         benchmark=lambda _: BENCHMARK,
         problem=lambda case: BENCHMARK.problems[case.task_id],
         n_samples=lambda _: n_samples,
+        style=style,
     )
 
 
@@ -224,6 +227,21 @@ def test_the_token_limit_is_blamed_only_for_what_it_can_cause(execution: Executi
     record = evaluator(FakeEngine(finish_reason="length"), FakeExecutor(execution)).evaluate(CASES[0])
 
     assert record.samples[0].execution.status == status
+
+
+def test_an_unfinished_thought_is_truncated_and_not_executed() -> None:
+    """In the chat style; a plain completion has no thoughts."""
+    executor = FakeExecutor(FAILED)
+    record = evaluator(FakeEngine("<think>\nHm"), executor, style="chat").evaluate(CASES[0])
+
+    assert record.reason == "truncated: the completion ends within a thought"
+    assert executor.programs == []
+    assert evaluator(FakeEngine("<think>\nHm"), executor).evaluate(CASES[0]).reason.startswith("failed")
+
+
+def test_a_case_without_completions_has_no_record() -> None:
+    with pytest.raises(MissingCompletionError, match="the samples file has no completion"):
+        evaluator(FakeEngine(), FakeExecutor(PASSED), n_samples=0).evaluate(CASES[0])
 
 
 def test_an_idle_engine_is_a_fault_and_no_endless_loop() -> None:

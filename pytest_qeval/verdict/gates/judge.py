@@ -121,7 +121,7 @@ def _compare(gate: Gate, observed: Quantity, missing: int, *, allow_missing: boo
         return _Judgement("fail", "unproven", observed.reason)
     evidence, value = _evidence(gate, observed), f"observed {_format(gate, observed.value)}"
     if missing and not allow_missing:
-        return _Judgement("fail", evidence, f"{missing} cases are missing (--qeval-allow-missing judges the others)")
+        return _Judgement("fail", evidence, f"{missing} cases are missing")
     if not gate.holds(observed.value):
         return _Judgement("fail", evidence, f"{value}, required {gate.comparator} {_format(gate, gate.threshold)}")
     return _Judgement("pass", evidence, f"{value}, {missing} cases missing" if missing else value)

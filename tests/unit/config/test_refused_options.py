@@ -205,10 +205,10 @@ def test_an_unknown_ini_key_is_refused(
     ("content", "line"),
     [
         (b"", "*has no samples*"),
-        (b'{"task_id": "micro/0"}\n', "*line 1*task_id and completion*"),
+        (b'{"task_id": "micro/0"}\n', "*line 1*task_id and either completion*"),
         (b'{"task_id": "micro/0", "completion": "x"}\n{"task', "*line 2: not JSON*"),
         (b"\xff\xfe\n", "*line 1: not UTF-8*"),
-        (b"[1]\n", "*line 1: expected a JSON object*"),
+        (b"[1]\n", "*entry 1: expected a JSON object*"),
     ],
     ids=["empty", "a field", "torn", "encoding", "a list"],
 )

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_qeval.execution.channel import Channel
+from pytest_qeval.execution.codec import Reference
 from pytest_qeval.execution.judge import FAULT, judge
 from pytest_qeval.execution.proxy import LOST
 
@@ -22,6 +23,8 @@ TEST = "def check(candidate):\n    items = [2, 1]\n    assert candidate(items) =
 def verdict_on(*replies: tuple[object, ...] | None, first: tuple[object, ...] = ("ready",), test: str = TEST) -> Any:
     """Return whether the solver is left alive, and the judge's verdict; None as a reply closes the channel."""
     (plugin, judge_to_plugin), (solver, judge_to_solver) = (map(Channel, socket.socketpair()) for _ in range(2))
+
+    solver.resolve = lambda reference: reference
 
     def play() -> None:
         solver.send(*first)
@@ -67,6 +70,49 @@ def test_a_result_is_compared_by_the_judge() -> None:
 def test_every_reply_has_a_verdict(reply: tuple[object, ...] | None, status: str, detail: str) -> None:
     """A reply is data to be judged, and nothing else."""
     assert verdict_on(("loaded",), reply) == (status != LOST, status, detail)
+
+
+def thing(name: str = "E", module: str = "solution", *abilities: str, number: int = 0) -> Reference:
+    return Reference(number=number, name=name, module=module, abilities=frozenset(abilities))
+
+
+_ITERATOR: tuple[object, ...] = ("returned", thing("E", "solution", "__iter__", "__next__"), {})
+_ITSELF: tuple[object, ...] = ("returned", thing(), {})
+
+
+@pytest.mark.parametrize(
+    ("test", "replies", "verdict"),
+    [
+        ("candidate() == 3", [_ITSELF], "failed"),
+        ("candidate() == 3", [("returned", thing("int", "builtins", "__eq__"), {})], "failed"),
+        ("candidate() == 3", [("returned", thing("int", "builtins", "__eq__", "foreign"), {})], "unsupported"),
+        ("candidate() == 3", [("returned", thing("int", "builtins", "large"), {})], "unsupported"),
+        ("candidate() == [3]", [("returned", [thing("E", "solution", "__eq__")], {})], "failed"),
+        ("candidate() == 3", [("returned", thing("no name"), {})], "tampered"),
+        ("candidate() == 3", [("returned", thing("E", "solution", "__eq__", "__new__", "made up"), {})], "failed"),
+        ("isinstance(candidate(), int)", [("returned", thing("int", "builtins"), {})], "failed"),
+        ("len(candidate()) == 3", [("returned", thing("E", "x", "__len__"), {}), ("returned", -3, {})], "error"),
+        ("len(candidate()) == 3", [("returned", thing("E", "x", "__len__"), {}), ("returned", thing(), {})], "error"),
+        ("list(candidate()) == [3]", [_ITERATOR, _ITERATOR, ("items", [(False, 3)], ())], "passed"),
+        ("list(candidate()) == [3]", [_ITERATOR, _ITERATOR, ("items", [], None)], "tampered"),
+        ("list(candidate()) == [3]", [_ITERATOR, _ITERATOR, ("items", [3], ())], "tampered"),
+        ("list(candidate()) == [3]", [_ITERATOR, _ITERATOR, ("items", [(True, 3)], ())], "failed"),
+        ("list(candidate()) == [3]", [_ITERATOR, _ITERATOR, ("items", [(False, 3)], ("passed",))], "tampered"),
+        ("list(candidate()) == [3]", [_ITERATOR, _ITERATOR, ("returned", [3], {})], "tampered"),
+        ("candidate([3]) == [3]", [("same", 0, {})], "passed"),
+        ("candidate([3]) == [3]", [("same", 1, {})], "tampered"),
+        ("candidate([3]) == [3]", [("same", thing(), {})], "tampered"),
+        ("candidate().x == 3", [_ITSELF, ("returned", thing("E", "solution", "__eq__", number=1), {})], "failed"),
+        ("candidate().count(3) == 1", [_ITSELF, ("returned", thing("f", "x", number=1), {})], "unsupported"),
+        ("candidate()() == 3", [("returned", thing("E", "x", "__call__"), {}), ("returned", 3, {})], "passed"),
+        ("candidate()() == 3", [("returned", thing("E", "x", "__call__"), {}), ("raised", ["E"], "", {})], "error"),
+    ],
+)  # fmt: skip
+def test_references_are_untrusted_as_well(test: str, replies: list[tuple[object, ...]], verdict: str) -> None:
+    """Whatever a solver claims of its objects, it never decides a comparison."""
+    source = f"def check(candidate):\n    assert {test}\n"
+
+    assert verdict_on(("loaded",), *replies, test=source)[1] == verdict
 
 
 @pytest.mark.parametrize(

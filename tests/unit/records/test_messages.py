@@ -26,6 +26,7 @@ SAMPLES = st.builds(
         finish_reason=st.sampled_from(["stop", "eos", "length", "replay"]),
         ttft_s=st.none() | SECONDS,
         duration_s=st.none() | SECONDS,
+        is_program=st.booleans(),
     ),
     program_sha256=st.just("0" * 64),
     extracted=st.none() | TEXTS,

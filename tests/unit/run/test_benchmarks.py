@@ -11,14 +11,16 @@ from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import BenchmarkFacts
 from pytest_qeval.records.messages import Message
-from pytest_qeval.run.benchmarks import BenchmarkLoader
-from pytest_qeval.schema import PromptStyle
+from pytest_qeval.run.benchmarks import BenchmarkLoader, Samples
+from pytest_qeval.schema import Completion, PromptStyle
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 
 SETTINGS = RunSettings(model=ModelSettings(name="tiny"), candidates=("int8",), baseline=None, limit=3)
 
+EMPTY = (Completion(text="", n_tokens=None, finish_reason="replay"),)
 
-def loader(settings: RunSettings = SETTINGS, samples: dict[str, tuple[str, ...]] | None = None) -> BenchmarkLoader:
+
+def loader(settings: RunSettings = SETTINGS, samples: Samples | None = None) -> BenchmarkLoader:
     return BenchmarkLoader(settings, samples=lambda: samples, post=lambda _: None)
 
 
@@ -48,9 +50,15 @@ def test_a_benchmark_is_read_and_posted_once() -> None:
     assert [(one.name, one.scored) for one in posted if isinstance(one, BenchmarkFacts)] == [("micro", False)]
 
 
-def test_cases_follow_the_limit_or_the_samples() -> None:
-    assert [case.task_id for case in loader().cases("micro")] == ["micro/0", "micro/1", "micro/2"]
-    assert [case.task_id for case in loader(samples={"micro/7": ("",)}).cases("micro")] == ["micro/7"]
+def test_cases_follow_the_limit_whatever_the_samples_answer() -> None:
+    """What a samples file lacks is missing; a file that answers nothing is of another benchmark."""
+    answered: Samples = {"micro/1": EMPTY}
+    first = ["micro/0", "micro/1", "micro/2"]
+
+    assert [case.task_id for case in loader().cases("micro")] == first
+    assert [case.task_id for case in loader(samples=answered).cases("micro")] == first
+    with pytest.raises(UsageError, match=r"holds no completion of a micro problem of this run: .* such as micro/7"):
+        loader(samples={"micro/7": EMPTY}).cases("micro")
 
 
 def test_a_run_that_may_end_early_shuffles_its_cases() -> None:
@@ -66,4 +74,4 @@ def test_a_run_that_may_end_early_shuffles_its_cases() -> None:
 def test_samples_of_another_benchmark_are_refused() -> None:
     settings = replace(SETTINGS, completions=Path("samples.jsonl"))
     with pytest.raises(UsageError, match=r"samples\.jsonl holds no completion of a micro problem.*HumanEval/0"):
-        loader(settings, samples={"HumanEval/0": ("",)}).cases("micro")
+        loader(settings, samples={"HumanEval/0": EMPTY}).cases("micro")

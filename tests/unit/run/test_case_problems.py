@@ -166,6 +166,14 @@ def test_only_what_was_answered_is_replayed() -> None:
     assert [one.label for one in desk.cases()] == labels[:3]
 
 
+def test_a_perturbation_that_others_have_is_missing() -> None:
+    """Of a problem that was perturbed; what no problem has was not asked for."""
+    labels = [f"made up/{task}-{name}-s0" for task, name in ((3, "tab_indent"), (70, "tab_indent"), (70, "half_given"))]
+    desk = Desk(n=90, known=dict.fromkeys(labels, ("",)))
+
+    assert {one.label for one in desk.cases()} - {*labels} == {"made up/3-half_given-s0"}
+
+
 @pytest.mark.parametrize("labels", [["made up/1"], ["made up/1", "made up/1-half_given-s0"], ["made up/1-nonsense-s0"]])
 def test_samples_of_nominal_problems_have_no_robustness(labels: list[str]) -> None:
     """One sentence before anything runs, not an empty table at the end."""

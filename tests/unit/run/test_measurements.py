@@ -12,6 +12,7 @@ import pytest
 from pytest_qeval.benchmarks.custom import make_benchmark
 from pytest_qeval.config.run_settings import ResolvedModel, RunSettings
 from pytest_qeval.engines.base import StreamTimes
+from pytest_qeval.engines.samples_file import read_samples
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import BlockSensitivity, RecipeFacts, SensitivityFacts, StreamFacts
@@ -159,7 +160,11 @@ def test_a_replay_loads_no_model(tmp_path: Path) -> None:
     samples = tmp_path / "samples.jsonl"
     samples.write_text('{"task_id": "micro/0", "completion": "x"}\n', encoding="utf-8")
     settings = RunSettings(
-        model=ModelSettings(name="samples.jsonl"), candidates=("replay",), baseline=None, completions=samples
+        model=ModelSettings(name="samples.jsonl"),
+        candidates=("replay",),
+        baseline=None,
+        completions=samples,
+        samples=read_samples(samples),
     )
     context = RunContext(settings)
     context.open("replay").load()

@@ -43,10 +43,11 @@ def case(number: int) -> Case:
 
 
 def record(recipe: str, number: int, outcomes: str) -> Record:
-    """Make a record; `outcomes` has one letter a sample: + passed, - failed, t timeout."""
+    """Make a record; `outcomes` has one letter a sample: + passed, - failed, t timeout, ? unsupported."""
     statuses: Mapping[str, Execution] = {
         "+": Execution(status="passed", duration_s=0.01),
         "-": Execution(status="failed", duration_s=0.01, detail="assert 1 == 2"),
+        "?": Execution(status="unsupported", duration_s=0.01, detail="the test compares"),
         "t": Execution(status="timeout", duration_s=5.0, detail="5 s"),
     }
     completion = Completion(text="pass", n_tokens=11, finish_reason="stop", ttft_s=0.1, duration_s=0.6)

@@ -33,6 +33,16 @@ def test_a_lost_case_is_missing_and_not_unsolved() -> None:
     assert found.pass_at == {1: proportion(1, 2)}
 
 
+def test_an_unsupported_case_is_missing_and_says_why() -> None:
+    """It is no failure of the model; one such sample among several leaves the share of passing ones unknown."""
+    found = result("+ ? -")
+
+    assert (found.missing, found.received) == (1, 2)
+    assert found.unsupported == {"micro/1": "unsupported: the test compares"}
+    assert (found.failures, found.pass_at) == ({"failed": 1}, {1: proportion(1, 2)})
+    assert result("++ +?").pass_at == {1: mean_of_problems([1.0])}
+
+
 def test_several_samples_have_every_k_that_there_are_samples_for() -> None:
     """The fewest samples of any problem decide; one passing sample solves a problem."""
     found = result("+---- +++++++ -----")

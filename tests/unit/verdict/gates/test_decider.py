@@ -226,3 +226,9 @@ def test_what_is_settled_is_how_the_run_would_have_ended(pairs: list[tuple[str, 
             "pass@1 drop <= 20%": 1 - rate * len(base) / solved if solved else 0.0,
         }[expression]
         assert gate.holds(observed) == (decision.outcome == "pass")
+
+
+def test_an_unsupported_case_decides_nothing() -> None:
+    """Neither the candidate's, which is as if it were not finished, nor the baseline's."""
+    assert decisions(decider_of("pass@1 >= 0.5", baseline=None), "++++", "??") == []
+    assert decisions(decider_of("regressed <= 0"), "+++?", "---") == []

@@ -175,6 +175,24 @@ def test_a_missing_case_breaks_what_depends_on_it(expression: str, reason: str) 
     assert result.reason == reason
 
 
+@pytest.mark.parametrize("own", ["+++ ", "+++?"], ids=["lost", "unsupported"])
+def test_the_user_may_allow_that_cases_are_missing(own: str) -> None:
+    """The others are judged, and the reason says how many there are not."""
+    summary = summarize(session("++++", own))
+    found = [
+        judge([parse_gate(expression)], summary, require_proof=False, allow_missing=allowed)[0]
+        for expression in ("pass@1 drop <= 2pt", "throughput >= 99999")
+        for allowed in (False, True)
+    ]
+
+    assert [(gate.outcome, gate.reason) for gate in found] == [
+        ("fail", "1 cases are missing"),
+        ("pass", "observed 0.0 pt, 1 cases missing"),
+        ("fail", "1 cases are missing"),
+        ("fail", "observed 100, required >= 1e+05"),
+    ]
+
+
 @pytest.mark.parametrize("outcome", ["pass", "fail"])
 def test_a_decision_comes_before_what_is_missing(outcome: Literal["pass", "fail"]) -> None:
     """A recipe was left since nothing could change any more: for that gate, recipe and benchmark alone."""
