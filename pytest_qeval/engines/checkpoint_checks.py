@@ -53,15 +53,14 @@ def check_tokenizer(source: ModelSource) -> None:
     tokenizer, rows = _read_tokenizer(file), text_entry(read_json(config), "vocab_size")
     if not isinstance(rows, int):
         return
-    beyond = [
-        token.content for at, token in tokenizer.get_added_tokens_decoder().items() if at >= rows and not token.special
-    ]
+    added = tokenizer.get_added_tokens_decoder()
+    beyond = [(at, token.content) for at, token in added.items() if at >= rows and not token.special]
     words = tokenizer.get_vocab_size(with_added_tokens=False)
     if words > rows or beyond:
-        found = f"{words} tokens" if words > rows else f"a token beyond them ({beyond[0]!r})"
+        found = f"{words} tokens" if words > rows else f"the token {beyond[0][1]!r} at {beyond[0][0]}"
         raise ModelSourceError(
-            f"{file} has {found}, and the model has embeddings for {rows} (vocab_size): a text with the others "
-            "cannot be read. Take the tokenizer that belongs to the model, or resize the model's embeddings."
+            f"{file} has {found}, and the model has embeddings for {rows} tokens only (vocab_size): it could not read "
+            "every text. Take the tokenizer that belongs to the model, or resize the model's embeddings."
         )
 
 
