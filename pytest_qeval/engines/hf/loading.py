@@ -19,7 +19,7 @@ from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.engines.hf.trial import find_fallback_reason
 from pytest_qeval.engines.hub import hub_file
 from pytest_qeval.engines.sources import ModelSource, find_file, quantization_config
-from pytest_qeval.engines.weight_files import gguf_tensors, safetensors_headers, safetensors_tensors
+from pytest_qeval.engines.weight_files import gguf_end_tokens, gguf_tensors, safetensors_headers, safetensors_tensors
 from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.measure.footprint import measure_footprint
 from pytest_qeval.measure.memory import PeakMemory
@@ -148,7 +148,8 @@ def load_language_model(
     # Weights keep requires_grad: without it, torch's matmul copies the output layer for every row of a slice of hidden
     # states (2.13, on a CPU: 5 s instead of 1 s for a prefill of 8 × 128). Inference mode records no graph anyway.
     model.eval()
-    eos_ids = _eos_ids(model, tokenizer)
+    of_file = gguf_end_tokens(source.path) if source.kind == "gguf" and source.path else []
+    eos_ids = tuple(dict.fromkeys((*_eos_ids(model, tokenizer), *of_file)))
     encoder_decoder = encoder_decoder_of(model, tokenizer)
     model.generation_config = _generation_config(eos_ids, encoder_decoder)
     return LanguageModel(model=model, tokenizer=tokenizer, eos_ids=eos_ids, encoder_decoder=encoder_decoder)
