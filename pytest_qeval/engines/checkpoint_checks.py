@@ -6,11 +6,41 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_qeval.engines.sources import ModelSource, find_file, read_json, text_entry
-from pytest_qeval.engines.weight_files import check_pointer
+from pytest_qeval.engines.sources import ADAPTER, ModelSource, adapter_refusal, find_file, read_json, text_entry
+from pytest_qeval.engines.weight_files import check_pointer, safetensors_headers
 from pytest_qeval.errors import ModelSourceError, did_you_mean
 
+_PACKED = ("F8_", "F6_", "F4")
+"""Types of weights that need scales, as safetensors writes them."""
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "spiece.model", "vocab.json")
+
+
+def check_adapter(source: ModelSource) -> None:
+    """Refuse a model with an adapter beside it; `resolve` refuses an adapter alone.
+
+    Raises:
+        ModelSourceError: with what the adapter is made for.
+    """
+    if source.kind != "gguf" and (file := find_file(source, ADAPTER)):
+        raise ModelSourceError(adapter_refusal(source.name, read_json(file)))
+
+
+def check_types(source: ModelSource) -> None:
+    """Refuse weights of 8 bits or fewer without a word on their scales: they would be taken for the weights.
+
+    Raises:
+        ModelSourceError: naming the first.
+    """
+    if source.path is None or source.stored:
+        return
+    headers = safetensors_headers(source.path)
+    packed = sorted(name for name, header in headers.items() if header.dtype.startswith(_PACKED) and header.shape)
+    if packed:
+        raise ModelSourceError(
+            f"{source.name} stores {packed[0]} and {len(packed) - 1} more tensors as {headers[packed[0]].dtype}, but "
+            "its config.json has no quantization_config: their scales would be dropped. Take the checkpoint's format "
+            "from whoever made it, or evaluate the model it was made from."
+        )
 
 
 def check_code(source: ModelSource) -> None:
@@ -53,15 +83,14 @@ def check_tokenizer(source: ModelSource) -> None:
     tokenizer, rows = _read_tokenizer(file), text_entry(read_json(config), "vocab_size")
     if not isinstance(rows, int):
         return
-    beyond = [
-        token.content for at, token in tokenizer.get_added_tokens_decoder().items() if at >= rows and not token.special
-    ]
+    added = tokenizer.get_added_tokens_decoder()
+    beyond = [(at, token.content) for at, token in added.items() if at >= rows and not token.special]
     words = tokenizer.get_vocab_size(with_added_tokens=False)
     if words > rows or beyond:
-        found = f"{words} tokens" if words > rows else f"a token beyond them ({beyond[0]!r})"
+        found = f"{words} tokens" if words > rows else f"the token {beyond[0][1]!r} at {beyond[0][0]}"
         raise ModelSourceError(
-            f"{file} has {found}, and the model has embeddings for {rows} (vocab_size): a text with the others "
-            "cannot be read. Take the tokenizer that belongs to the model, or resize the model's embeddings."
+            f"{file} has {found}, and the model has embeddings for {rows} tokens only (vocab_size): it could not read "
+            "every text. Take the tokenizer that belongs to the model, or resize the model's embeddings."
         )
 
 
@@ -95,3 +124,13 @@ def check_method(source: ModelSource) -> None:
             f"{transformers.__version__} does not know: it would drop the scales. {guess}Install a transformers that "
             "knows it, or evaluate the model it was made from."
         )
+
+
+def check_checkpoint(source: ModelSource) -> None:
+    """Make all of these checks; those that import transformers come last.
+
+    Raises:
+        ModelSourceError: by the first that fails.
+    """
+    for check in (check_adapter, check_types, check_tokenizer, check_method, check_code):
+        check(source)

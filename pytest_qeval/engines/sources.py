@@ -12,15 +12,13 @@ from typing import Any, Literal
 
 from pytest_qeval.demo import MODEL_DIR
 from pytest_qeval.engines.hub import find_on_hub, hub_file
-from pytest_qeval.engines.weight_files import TensorHeader, check_gguf, check_pointer, safetensors_headers
+from pytest_qeval.engines.weight_files import check_gguf, check_pointer, safetensors_tensors
 from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.quantize.recipe import EXPORT_FILE
 from pytest_qeval.settings import ModelSettings
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
-_ADAPTER = "adapter_config.json"
-_PACKED = ("F8_", "F6_", "F4")
-"""Types of weights that need scales, as safetensors writes them."""
+ADAPTER = "adapter_config.json"
 _PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
@@ -170,17 +168,12 @@ def _check_local(source: ModelSource) -> ModelSource:
     if source.kind == "gguf":
         check_gguf(path)
         return replace(source, stored="gguf")
-    _check_adapter(path)
     config = _read_config(path)
     _check_config(config, str(path))
     _check_format([file.name for file in path.iterdir()], config, str(path))
-    headers = safetensors_headers(path)  # raises where a file is not whole
+    safetensors_tensors(path)  # raises where a file is not whole
     source = _completed(source, config)
-    if not source.stored and (path / EXPORT_FILE).is_file():
-        source = replace(source, stored="qeval")
-    if not source.stored:
-        _check_types(path, headers)
-    return source
+    return replace(source, stored="qeval") if not source.stored and (path / EXPORT_FILE).is_file() else source
 
 
 def _completed(source: ModelSource, config: Mapping[str, Any]) -> ModelSource:
@@ -190,29 +183,6 @@ def _completed(source: ModelSource, config: Mapping[str, Any]) -> ModelSource:
         encoder_decoder=_has_encoder(config),
         dtype=str(text_entry(config, "dtype") or text_entry(config, "torch_dtype") or ""),
     )
-
-
-def _check_adapter(directory: Path) -> None:
-    """Refuse an adapter, and a model beside one: whether it is applied depends on packages that are installed."""
-    file = directory / _ADAPTER
-    if file.is_file():
-        adapter = read_json(file)
-        raise ModelSourceError(
-            f"{directory} holds an adapter ({_ADAPTER}: {adapter.get('peft_type', 'unknown')} for "
-            f"{adapter.get('base_model_name_or_path')!r}), and adapters are not applied here. Merge it into its model "
-            "with the package peft (merge_and_unload) and name the result, or move the adapter's files away."
-        )
-
-
-def _check_types(directory: Path, headers: Mapping[str, TensorHeader]) -> None:
-    """Refuse weights of 8 bits or fewer without a word on their scales: they would be taken for the weights."""
-    packed = sorted(name for name, header in headers.items() if header.dtype.startswith(_PACKED) and header.shape)
-    if packed:
-        raise ModelSourceError(
-            f"{directory} stores {packed[0]} and {len(packed) - 1} more tensors as {headers[packed[0]].dtype}, but its "
-            "config.json has no quantization_config: their scales would be dropped. Take the checkpoint's format from "
-            "whoever made it, or evaluate the model it was made from."
-        )
 
 
 def _auto_class(config: Mapping[str, Any]) -> str:
@@ -233,10 +203,21 @@ def _check_format(files: Collection[str], config: Mapping[str, Any], name: str) 
 def _read_config(directory: Path) -> Mapping[str, Any]:
     file = directory / "config.json"
     if not file.is_file():
+        if (directory / ADAPTER).is_file():
+            raise ModelSourceError(adapter_refusal(str(directory), read_json(directory / ADAPTER)))
         ggufs = sorted(entry.name for entry in directory.glob("*.gguf"))
         hint = f" It has {ggufs[0]}: name that file itself." if ggufs else ""
         raise ModelSourceError(f"{directory} is not a model directory: it has no config.json.{hint}")
     return read_json(file)
+
+
+def adapter_refusal(name: str, adapter: Mapping[str, Any]) -> str:
+    """Say that adapters are not applied; transformers ignores one or loads its base instead, as peft is installed."""
+    return (
+        f"{name} holds an adapter ({ADAPTER}: {adapter.get('peft_type', 'unknown')} for "
+        f"{adapter.get('base_model_name_or_path')!r}), and adapters are not applied here. Merge it into its model with "
+        "the package peft (merge_and_unload) and name the result, or move the adapter's files away."
+    )
 
 
 def read_json(file: Path) -> Mapping[str, Any]:

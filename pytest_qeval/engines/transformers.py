@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pytest_qeval.engines import templates
 from pytest_qeval.engines.base import EngineSource, ModelEngine
-from pytest_qeval.engines.checkpoint_checks import check_code, check_method, check_tokenizer
+from pytest_qeval.engines.checkpoint_checks import check_checkpoint
 from pytest_qeval.engines.fingerprint import files_sha256, weights_sha256
 from pytest_qeval.engines.sources import ModelSource, resolve
 from pytest_qeval.errors import EngineError, MissingPackageError, ModelSourceError
@@ -35,9 +35,7 @@ class TransformersSource:
                 raise MissingPackageError(package, extra="transformers", purpose="running a model")
         source = resolve(model)
         with _no_warnings():
-            check_method(source)
-            check_code(source)
-        check_tokenizer(source)
+            check_checkpoint(source)
         if model.device not in {"auto", "cpu"}:
             with _no_warnings():
                 from pytest_qeval.engines.hf.loading import choose_device  # noqa: PLC0415 - imports torch

@@ -161,6 +161,13 @@ def gguf_text(file: Path, key: str) -> str | None:
     return text if isinstance(text, str) else None
 
 
+def gguf_end_tokens(file: Path) -> list[int]:
+    """Return the tokens that end a text, a turn or a message; see `gguf_tensors` for what it raises."""
+    reader = _read_gguf(file)
+    fields = (reader.get_field(f"tokenizer.ggml.{name}_token_id") for name in ("eos", "eot", "eom"))
+    return [int(field.contents()) for field in fields if field]
+
+
 def _read_gguf(file: Path) -> Any:
     """Read a GGUF file's metadata and list of tensors, without the contents of arrays.
 

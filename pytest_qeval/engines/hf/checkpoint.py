@@ -11,13 +11,12 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer, GenerationConfig
 from transformers.utils import logging as transformers_logging
 
 from pytest_qeval.engines.hf.completeness import check_complete, check_finite
 from pytest_qeval.engines.sources import ModelSource
-from pytest_qeval.errors import MissingPackageError, ModelSourceError
+from pytest_qeval.errors import MissingPackageError, ModelSourceError, QEvalError
 from pytest_qeval.quantize.checkpoints.reader import ExportedCheckpoint, read_checkpoint
 from pytest_qeval.quantize.recipe import EXPORT_FILE, Dtype
 
@@ -46,10 +45,11 @@ def from_pretrained(
                 model, tokenizer = _from_files(source, dtype, device)
         except ImportError as error:
             raise _missing_package(source, error) from error
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        except QEvalError:
+            raise
+        except Exception as error:  # a damaged checkpoint can make transformers raise anything
             raise ModelSourceError(
-                f"transformers {transformers.__version__} cannot load {source.name}: {reason}"
+                f"transformers {transformers.__version__} cannot load {source.name}: {_reason(error)}"
             ) from error
     check_finite(source, model)
     return model, tokenizer
@@ -77,7 +77,13 @@ def _from_exported(source: ModelSource, exported: ExportedCheckpoint, device: to
         raise ModelSourceError(f"{source.name} holds no integers for {error}: export it again.") from error
     architecture = _auto_class(source)._model_mapping[type(config)]  # noqa: SLF001 - the auto class takes no state dict
     model, found = architecture.from_pretrained(
-        None, config=config, state_dict=state, dtype=dtype, device_map={"": device}, output_loading_info=True
+        None,
+        config=config,
+        state_dict=state,
+        dtype=dtype,
+        device_map={"": device},
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
     )
     check_complete(source, found)
     if (Path(source.location) / "generation_config.json").is_file():
@@ -95,10 +101,15 @@ def load_tokenizer(source: ModelSource) -> Any:
         with _quiet():
             return AutoTokenizer.from_pretrained(**_place(source))
     except Exception as error:  # the package tokenizers raises nothing narrower
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ModelSourceError(
-            f"transformers {transformers.__version__} cannot load the tokenizer of {source.name}: {reason}"
+            f"transformers {transformers.__version__} cannot load the tokenizer of {source.name}: {_reason(error)}"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of an error, and the next where it only announces that."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return " ".join(lines[: 2 if lines[0].endswith(":") else 1])
 
 
 def _from_files(source: ModelSource, dtype: Dtype, device: torch.device) -> tuple[Any, Any]:
@@ -111,7 +122,12 @@ def _from_files(source: ModelSource, dtype: Dtype, device: torch.device) -> tupl
     # the progress bar of GGUF unpacking is not one of transformers' own, and cannot be switched off as those are
     with redirect_stderr(io.StringIO()) if source.kind == "gguf" else nullcontext():
         model, found = _auto_class(source).from_pretrained(
-            **where, **extra, dtype=torch_dtype, device_map={"": device}, output_loading_info=True
+            **where,
+            **extra,
+            dtype=torch_dtype,
+            device_map={"": device},
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # `check_complete` names them
         )
     check_complete(source, found)
     return model, tokenizer

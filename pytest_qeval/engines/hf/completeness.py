@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 import transformers
@@ -17,7 +18,7 @@ _MAX_NAMES = 3
 """Tensors that a message names."""
 
 
-def check_complete(source: ModelSource, found: Mapping[str, Collection[str]]) -> None:
+def check_complete(source: ModelSource, found: Mapping[str, Collection[Any]]) -> None:
     """Refuse a model with weights that transformers has drawn at random, or tensors that it has not used.
 
     transformers only logs either. Dropped scales change every completion.
@@ -34,6 +35,12 @@ def check_complete(source: ModelSource, found: Mapping[str, Collection[str]]) ->
         raise ModelSourceError(
             f"the weight files of {source.name} lack {_listed(missing)}, which its config asks for: fetch or export "
             "the model again."
+        )
+    if sizes := sorted(
+        f"{name} {tuple(stored)} for {tuple(own)}" for name, stored, own in found.get("mismatched_keys", ())
+    ):
+        raise ModelSourceError(
+            f"the weight files of {source.name} do not fit its config: {_listed(sizes)}. Fetch the model again."
         )
     if ignored := sorted(found.get("unexpected_keys", ())):
         raise ModelSourceError(
@@ -71,8 +78,8 @@ def _floats(model: nn.Module) -> Iterable[tuple[str, torch.Tensor]]:
 
 
 def _is_finite(tensor: torch.Tensor) -> bool:
-    """Sum up first, which needs no second tensor; a sum that overflows leaves the question open."""
-    return bool(tensor.sum(dtype=torch.float32).isfinite()) or bool(tensor.isfinite().all())
+    """Look at the least and the greatest value, which NaN takes the place of; `isfinite` takes 15 times as long."""
+    return not tensor.numel() or all(bool(value.isfinite()) for value in tensor.aminmax())
 
 
 def _listed(names: Sequence[str]) -> str:

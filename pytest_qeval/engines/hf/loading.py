@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import GenerationConfig
 
 from pytest_qeval.engines.hf.attention import use_grouped_attention
 from pytest_qeval.engines.hf.calibration import Calibration, CalibrationRun, observe_ranges
 from pytest_qeval.engines.hf.checkpoint import from_pretrained, stored_checkpoint
 from pytest_qeval.engines.hf.direct_reads import find_direct_reads
-from pytest_qeval.engines.hf.encoder_decoder import EncoderDecoder, encoder_decoder_of
+from pytest_qeval.engines.hf.encoder_decoder import encoder_decoder_of
+from pytest_qeval.engines.hf.generation_config import bare_generation_config, end_tokens
 from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.engines.hf.memory_check import check_memory
 from pytest_qeval.engines.hf.trial import find_fallback_reason
@@ -151,21 +151,10 @@ def load_language_model(
     # Weights keep requires_grad: without it, torch's matmul copies the output layer for every row of a slice of hidden
     # states (2.13, on a CPU: 5 s instead of 1 s for a prefill of 8 × 128). Inference mode records no graph anyway.
     model.eval()
-    eos_ids = _eos_ids(model, tokenizer)
+    eos_ids = end_tokens(source, model, tokenizer)
     encoder_decoder = encoder_decoder_of(model, tokenizer)
-    model.generation_config = _generation_config(eos_ids, encoder_decoder)
+    model.generation_config = bare_generation_config(eos_ids, encoder_decoder)
     return LanguageModel(model=model, tokenizer=tokenizer, eos_ids=eos_ids, encoder_decoder=encoder_decoder)
-
-
-def _generation_config(eos_ids: tuple[int, ...], encoder_decoder: EncoderDecoder | None) -> GenerationConfig:
-    """Keep only these: penalties and sampling settings that ship with a model would change what is measured."""
-    start, forced = (*encoder_decoder.start, None)[:2] if encoder_decoder else (None, None)
-    return GenerationConfig(
-        eos_token_id=list(eos_ids) or None,
-        pad_token_id=next(iter(eos_ids), 0),
-        decoder_start_token_id=start,
-        forced_bos_token_id=forced,
-    )
 
 
 def _describe_stored(source: ModelSource, model: Any) -> Quantization:
@@ -251,11 +240,3 @@ def free_bytes(device: torch.device, share_bytes: int | None = None) -> int:
         return int(torch.cuda.mem_get_info(device)[0])
     available = available_memory_bytes()
     return available if share_bytes is None else max(0, min(available, share_bytes))
-
-
-def _eos_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
-    """Return every end-of-text token that is stated anywhere; those of the generation config first."""
-    places = (model.generation_config, model.config.get_text_config(decoder=True), model.config, tokenizer)
-    stated = (getattr(place, "eos_token_id", None) for place in places)
-    lists = (ids if isinstance(ids, (list, tuple)) else [ids] for ids in stated if ids is not None)
-    return tuple(dict.fromkeys(int(one) for ids in lists for one in ids))

@@ -62,7 +62,7 @@ class TokenCodec:
         """
         self._tokenizer = tokenizer
         self._continues_prompt = not encoder_decoder
-        self._eos_ids = frozenset(eos_ids)
+        self._eos_ids = tuple(eos_ids)
         added = tokenizer.added_tokens_decoder.items()
         self._special = {str(token.content): int(token_id) for token_id, token in added if token.special}
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_qeval.demo import __file__ as demo_package
+from tests.unit.odd_checkpoints import copy_demo
 
 Configure = Callable[..., pytest.Config]
 
@@ -121,3 +122,11 @@ def test_a_quantized_checkpoint_is_not_quantized_again(configure: Configure, pyt
     with pytest.raises(pytest.UsageError, match=r"already quantized \(bitsandbytes\) and cannot be given the rec"):
         configure("--qeval-model=quantized", "--qeval-recipe", "int8", "--qeval-baseline", "none")
     configure("--qeval-model=quantized", "--qeval-baseline", "demo")
+
+
+def test_code_that_comes_with_a_model_needs_the_option(configure: Configure, pytester: pytest.Pytester) -> None:
+    """The whole way from the command line to the model."""
+    copy_demo(pytester.path / "own", model_type="own", auto_map={"AutoConfig": "configuration_own.OwnConfig"})
+    with pytest.raises(pytest.UsageError, match=r"whose code comes with it .* allow it by --qeval-trust-remote-code"):
+        configure("--qeval-model=own")
+    configure("--qeval-model=own", "--qeval-trust-remote-code")

@@ -127,7 +127,7 @@ def test_a_token_without_an_embedding_is_named(tmp_path: Path, *, special: bool)
         find(path)
         return
     with pytest.raises(
-        ModelSourceError, match=rf"tokenizer\.json has a token beyond them \('Add one'\), .* for {rows} "
+        ModelSourceError, match=rf"tokenizer\.json has the token 'Add one' at {rows}, and .* for {rows} tok"
     ):
         find(path)
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from pytest_qeval.engines.hf.memory_check import check_memory, estimate_bytes
 from pytest_qeval.engines.sources import ModelSource, resolve
-from pytest_qeval.engines.weight_files import gguf_text
+from pytest_qeval.engines.weight_files import gguf_end_tokens, gguf_text
 from pytest_qeval.errors import MissingPackageError, ModelSourceError
 from pytest_qeval.settings import ModelSettings
 
@@ -288,6 +288,19 @@ def test_texts_of_a_gguf_file_are_found(gguf_file: Path) -> None:
     assert gguf_text(gguf_file, "note") == "after the arrays"
     assert gguf_text(gguf_file, "ratio") is None
     assert gguf_text(gguf_file, "nowhere") is None
+
+
+def test_the_end_tokens_of_a_gguf_file_are_found(tmp_path: Path) -> None:
+    """A chat model ends its turn by another token than a text."""
+    writer = gguf.GGUFWriter(str(tmp_path / "m.gguf"), "llama")
+    writer.add_token_list(["a", "</s>", "<turn>"])
+    writer.add_eos_token_id(1)
+    writer.add_eot_token_id(2)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    assert gguf_end_tokens(tmp_path / "m.gguf") == [1, 2]
 
 
 @pytest.mark.parametrize("package", ["gguf", "safetensors"])

@@ -47,6 +47,19 @@ def test_any_tensor_that_would_be_ignored_is_named(tmp_path: Path) -> None:
         load_of(path)
 
 
+def test_a_tensor_of_another_shape_is_named(tmp_path: Path) -> None:
+    """With both shapes; transformers says only that there is one."""
+    path = copy_demo(tmp_path / "model", intermediate_size=400)
+    with pytest.raises(ModelSourceError, match=r"do not fit its config: model\.layers\.0\.mlp\.down_proj\.weight "):
+        load_of(path)
+
+
+def test_a_config_that_contradicts_itself_is_one_sentence(tmp_path: Path) -> None:
+    """Whatever transformers raises."""
+    with pytest.raises(ModelSourceError, match=r"^transformers [\d.]+ cannot load .*7"):
+        load_of(copy_demo(tmp_path / "model", num_attention_heads=7))
+
+
 def test_what_a_class_declares_to_be_no_loss_is_none(tmp_path: Path) -> None:
     """Old checkpoints hold the frequencies of rotary embeddings, which models compute."""
     name = "model.layers.0.self_attn.rotary_emb.inv_freq"
