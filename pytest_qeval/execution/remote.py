@@ -52,7 +52,7 @@ _TAKING = frozenset(
     )
 )
 """Methods of builtin values that hand something out or take it in."""
-_DECIDING = {
+_DECIDING = {"equals"} | {
     name
     for kind in (str, bytes, int, float, list, tuple, set, dict, range)
     for name in dir(kind)
