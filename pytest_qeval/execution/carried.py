@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import re
 import struct
+from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -136,6 +137,13 @@ def _decode_default_dict(items: list[Any]) -> defaultdict[Any, Any]:
     return defaultdict(factory, _decode_dict(rest))
 
 
+def _decode_array(items: list[Any]) -> array[Any]:
+    typecode, data = items
+    if type(typecode) is not str or type(data) is not bytes:
+        raise CodecError("not an array")
+    return array(typecode, data)
+
+
 def _decode_deque(items: list[Any]) -> deque[Any]:
     longest, *values = items
     return deque(values, longest)
@@ -197,6 +205,7 @@ SCALARS: dict[type, tuple[bytes, Callable[[Any], bytes], Callable[[bytes], Any]]
     ),
     bytes: (b"b", bytes, bytes),
     bytearray: (b"y", bytes, bytearray),
+    memoryview: (b"M", bytes, memoryview),
     Decimal: (b"m", lambda value: str(value).encode(), lambda data: Decimal(data.decode("ascii"))),
     type: (b"k", _class_bytes, _decode_class),
 }
@@ -209,6 +218,8 @@ CONTAINERS: dict[type, tuple[bytes, Callable[[Any], Sequence[object]], Callable[
     OrderedDict: (b"O", _flat, lambda items: OrderedDict(_decode_dict(items))),
     Counter: (b"C", _flat, lambda items: Counter(_decode_dict(items))),
     defaultdict: (b"G", _default_dict_items, _decode_default_dict),
+    slice: (b"L", lambda value: (value.start, value.stop, value.step), lambda items: slice(*items)),
+    array: (b"B", lambda value: (value.typecode, value.tobytes()), _decode_array),
     deque: (b"D", lambda value: [value.maxlen, *value], _decode_deque),
     type({}.keys()): (b"K", list, lambda items: dict.fromkeys(_decode_set_in_order(items)).keys()),
     type({}.items()): (b"E", list, lambda items: dict(items).items()),

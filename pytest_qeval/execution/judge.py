@@ -55,7 +55,7 @@ def _run(proxy: SolverProxy, prelude: str, code: str, test: str, entry_point: st
             proxy.verdict = ("failed", _describe_assertion(error, test, proxy.last_result))
         return proxy.verdict
     except BaseException as error:  # noqa: BLE001 - a SystemExit of the test is not a success
-        return proxy.verdict or ("error", f"{type(error).__name__}: {error}")
+        return proxy.verdict or ("error", f"{type(error).__name__}: {_message(error)}")
     return proxy.verdict or ("passed", "")
 
 
@@ -110,7 +110,7 @@ def _names_of(code: types.CodeType) -> set[str]:
 
 def _describe_assertion(error: AssertionError, test: str, last_result: object) -> str:
     """Return the line of the test that failed, and the program's last result."""
-    message, trace, line = _one_line(str(error)), error.__traceback__, ""
+    message, trace, line = _one_line(_message(error)), error.__traceback__, ""
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == "<test>":
             line = test.splitlines()[trace.tb_lineno - 1].strip()
@@ -121,6 +121,14 @@ def _describe_assertion(error: AssertionError, test: str, last_result: object) -
     reason = f": {message}" if message and message not in line else ""
     room = max(40, _MAX_DETAIL - len(result) - len(reason))
     return f"{line[:room]}{result}{reason}"
+
+
+def _message(error: BaseException) -> str:
+    """Return the text of an exception, which may hold an object of the program."""
+    try:
+        return str(error)
+    except BaseException:  # noqa: BLE001 - whatever the program does when it is asked
+        return ""
 
 
 def _repr(value: object) -> str:

@@ -52,9 +52,9 @@ _TAKING = frozenset(
     )
 )
 """Methods of builtin values that hand something out or take it in."""
-_DECIDING = {
+_DECIDING = {"equals"} | {
     name
-    for kind in (str, bytes, int, float, list, tuple, set, dict, range)
+    for kind in (str, bytes, int, float, list, tuple, set, dict)
     for name in dir(kind)
     if not name.startswith("_") and name not in _TAKING
 }

@@ -37,6 +37,7 @@ LIES = {
     "arithmetic": ("__sub__ __rsub__ __abs__", "assert abs(f() - 3.5) < 1e-6"),
     "arithmetic from the right": ("__rsub__", "assert not 3.5 - f()"),
     "a text's beginning": ("startswith", "assert f().startswith('a')"),
+    "a table's content": ("equals", "assert f().equals([1])"),
     "a text's kind": ("isdigit", "assert f().isdigit()"),
     "a set's relation": ("issubset", "assert f().issubset({1})"),
     "a list's count": ("count index", "assert f().count(3)"),
