@@ -44,8 +44,8 @@ def test_importing_the_package_imports_neither_pytest_nor_torch() -> None:
 import importlib, pkgutil, sys
 import pytest_qeval
 pytest_side = {"plugin", "hooks", "fixtures", "options", "suites"}
-with_torch = {"engines.hf", "measure.divergence", "quantize.apply", "quantize.layers", "quantize.memory_mapped",
-              "quantize.experts", "quantize.kernels", "quantize.backends", "quantize.checkpoints"}
+with_torch = {"engines.hf", "measure.divergence", "quantize.apply", "quantize.layers", "quantize.experts",
+              "quantize.memory_mapped", "quantize.kernels", "quantize.backends", "quantize.checkpoints"}
 for found in pkgutil.walk_packages(pytest_qeval.__path__, "pytest_qeval."):
     name = found.name.removeprefix("pytest_qeval.")
     if not any(f"{name}.".startswith(f"{other}.") for other in pytest_side | with_torch):

@@ -81,6 +81,16 @@ def test_experts_of_another_form_are_kept_by_name() -> None:
     assert "experts that transformers computes in a way of their own stay in floating point" in done.notes
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_unpacking_copies_no_weights(family: str) -> None:
+    """They are most of the model."""
+    model = make_mixture(family)
+    experts = model.model.layers[1].mlp.experts
+    before = {name: getattr(experts, name).data_ptr() for name in ("gate_up_proj", "down_proj")}
+    unpack_experts_(model)
+    assert {name: getattr(experts, name)[0].weight.data_ptr() for name in before} == before
+
+
 def test_a_dense_model_is_left_alone() -> None:
     """It has no experts."""
     model = make_llama()
