@@ -214,11 +214,12 @@ def test_a_file_that_is_no_journal_is_refused(
     ("arguments", "line"),
     [
         (("--qeval-selftest",), "ERROR: --qeval-compare reads two finished runs: leave --qeval-selftest out."),
+        (("--qeval-compare=c.jsonl",), "ERROR: --qeval-compare expects two runs, A and B, not 3."),
         (("--qeval-model=demo",), "ERROR: --qeval-compare reads two finished runs: leave --qeval-model *"),
         (("--qeval-gate", "be good"), "ERROR: cannot read the gate 'be good'*"),
         (("--qeval-gate", "none.toml"), "ERROR: gate file 'none.toml' cannot be opened*"),
     ],
-    ids=["a self-test", "a model", "a gate that cannot be read", "no gate file"],
+    ids=["a self-test", "a third run", "a model", "a gate that cannot be read", "no gate file"],
 )
 def test_a_mistake_is_one_sentence(
     compare: Run, pytester: pytest.Pytester, arguments: Sequence[str], line: str
