@@ -25,7 +25,6 @@ CONTEXT = pytest.StashKey["RunContext"]()
 """Stash key of the run context, set on the config of every process that runs tests."""
 RECORD = pytest.StashKey["Record"]()
 """Stash key of the record, set on an item once its case is evaluated."""
-
 ITEM = pytest.StashKey[pytest.Item]()
 """Stash key of the test that runs, on the config: a fixture of the session does not know it."""
 TIMER = pytest.StashKey[object]()

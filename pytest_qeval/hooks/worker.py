@@ -83,13 +83,14 @@ class Worker:
     ) -> Generator[None, TestReport, TestReport]:
         """Attach the messages to the report, which carries them to the process that reports.
 
-        An unsolved case is no test that the user expects to fail: it is none under `--runxfail` either, nor without
-        pytest's plugin `skipping`.
+        An unsolved case stays an expected failure where pytest lets those fail: under `--runxfail`, and without its
+        plugin `skipping`.
         """
         report = yield
         if RECORD in item.stash and call.excinfo and isinstance(call.excinfo.value, pytest.xfail.Exception):
             report.outcome, report.wasxfail = "skipped", f"reason: {call.excinfo.value.msg}"
-        with untimed(item) if (messages := self._context.drain()) else nullcontext():
+        messages = self._context.drain()
+        with untimed(item) if messages else nullcontext():
             setattr(report, _ATTRIBUTE, list(map(to_plain, messages)))
         record = item.stash.get(RECORD, None)
         if record is not None and self._context.reuses(record.recipe, record.case):
@@ -99,7 +100,8 @@ class Worker:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: TestReport) -> Generator[None]:
         """Give other hooks, and the workers of pytest-xdist, the time to pass the messages on."""
-        with untimed(self._item) if getattr(report, _ATTRIBUTE, None) and self._item else nullcontext():
+        has_messages = bool(getattr(report, _ATTRIBUTE, None))
+        with untimed(self._item) if self._item and has_messages else nullcontext():
             yield
 
     @pytest.hookimpl

@@ -119,7 +119,9 @@ class Distributor:
         """Say where tests are dealt out otherwise than the user asked."""
         if self._dist != "worksteal":
             return None
-        return "qeval: no test is stolen: a worker is sent its share at once, so that it generates completions ahead"
+        return (
+            "qeval: --dist worksteal: a worker is sent its share at the start, to generate ahead; no test moves later"
+        )
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:

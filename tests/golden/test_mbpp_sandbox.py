@@ -50,7 +50,7 @@ def _execute(
 
 
 def _options() -> tuple[str, ...]:
-    return "-p", "no:xdist", "--qeval-sandbox", strongest_isolation(), "--qeval-data", str(_DATA)
+    return "-p", "no:xdist", "--qeval-sandbox", strongest_isolation(), f"--qeval-data={_DATA}"
 
 
 def _stub(problem: Problem) -> str:

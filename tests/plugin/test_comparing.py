@@ -227,11 +227,12 @@ def test_runs_are_named_by_their_folders(run: Run, finished: Path, compare: Run,
         (("--qeval-limit=4",), "ERROR: --qeval-compare reads two finished runs: leave --qeval-limit out."),
         (("test_own.py",), "ERROR: --qeval-compare reads two finished runs: leave test files out."),
         (("--qeval-selftest",), "ERROR: --qeval-compare reads two finished runs: leave --qeval-selftest out."),
-        (("--qeval-model=demo",), "ERROR: --qeval-compare reads two finished runs: leave --qeval-model out."),
+        (("--qeval-compare=c.jsonl",), "ERROR: --qeval-compare expects two runs, A and B, not 3."),
+        (("--qeval-model=demo",), "ERROR: --qeval-compare reads two finished runs: leave --qeval-model *"),
         (("--qeval-gate", "be good"), "ERROR: cannot read the gate 'be good'*"),
         (("--qeval-gate", "none.toml"), "ERROR: gate file 'none.toml' cannot be opened*"),
     ],
-    ids=["an option", "a test", "a self-test", "a model", "a gate that cannot be read", "no gate file"],
+    ids=["an option", "a test", "a self-test", "a third run", "a model", "a gate that cannot be read", "no gate file"],
 )
 def test_a_mistake_is_one_sentence(
     compare: Run, pytester: pytest.Pytester, arguments: Sequence[str], line: str

@@ -107,7 +107,7 @@ def test_calibration_is_recorded_and_what_is_exported_is_compared(run: Run, pyte
     assert made["disk_bytes"] == (directory / "model.safetensors").stat().st_size
 
     second = run(
-        "-p", "no:xdist", "--qeval-model", f"exported/{directory.name}", "--qeval-baseline", str(ORIGINAL),
+        "-p", "no:xdist", "--qeval-model", f"exported/{directory.name}", f"--qeval-baseline={ORIGINAL}",
         "--qeval-suite", "micro", "--qeval-limit", "2", "--qeval-max-new-tokens", "8", "--qeval-output", "again",
     )  # fmt: skip
 
