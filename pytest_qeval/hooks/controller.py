@@ -50,6 +50,12 @@ class Controller:
             return []
         return [f"qeval: {line}" for line in self.session.header()]
 
+    @pytest.hookimpl
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Begin, unless tests are only collected."""
+        if not session.config.option.collectonly:
+            self.session.begin()
+
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Take the plan, unless workers collect it or nothing is to be run."""
