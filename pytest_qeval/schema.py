@@ -107,8 +107,7 @@ class Case:
     perturbation: str | None = None
     seed: int = 0
     half: bool = False
-    """Whether the prompt of this nominal case also holds the first half of the solution, as for perturbations of code.
-    A perturbed case has no such mark: its perturbation says which nominal case it belongs to."""
+    """Whether the prompt of a nominal case also holds the first half of the solution; of no perturbed case."""
 
     @property
     def is_own(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,7 @@ from pytest_qeval.measure.shared_energy import MachineMeter, share_energy
 from pytest_qeval.records.collector import Collector, Roles
 from pytest_qeval.records.journal import Journal
 from pytest_qeval.records.messages import BaselineScores, Message, Plan, PlannedCase, RunStart
-from pytest_qeval.report.files import check_folder, write_report, write_samples
+from pytest_qeval.report.files import check_folder, point_latest_at, write_report, write_samples
 from pytest_qeval.report.prospects import prospect_lines
 from pytest_qeval.report.terminal import lines
 from pytest_qeval.report.text import Line
@@ -127,6 +126,11 @@ class Session:
             yield from (f"accepted: {difference}" for difference in origin["accepted_differences"])
         yield f"reports go to {self.output}"
 
+    def begin(self) -> None:
+        """Begin to meter the machine, before workers do: making the meter takes seconds."""
+        if self._machine:
+            self._machine.start()
+
     def plan(self, planned: Sequence[tuple[str, Case | None]], reusable: ReusableCases | None = None) -> None:
         """Take what survived collection; its cases are the denominator of every result. The journal begins here.
 
@@ -156,9 +160,7 @@ class Session:
         """Write who runs what, and the plan, so that the journal can be judged later without this session."""
         self._planned = planned
         self._journal = Journal(self.output / "records.jsonl")
-        if self._machine:
-            self._machine.start()
-        _point_at(self.output)
+        point_latest_at(self.output)
         self._journal.write(RunStart(**asdict(self._run), planned=len(self._planned)))
         cases = tuple(PlannedCase(recipe=recipe, **asdict(case)) for recipe, case in planned)
         self._journal.write(Plan(**asdict(self._roles), conditions={**self._key, **self._costs}, cases=cases))
@@ -209,6 +211,8 @@ class Session:
     def finish(self) -> bool:
         """Conclude, judge the gates and write every file; True when all gates hold and everything is written."""
         if self._journal is None:
+            if self._machine:
+                self._machine.cancel()
             return True
         if self._machine:
             for facts in share_energy(self._machine.stop(), self._shared):
@@ -248,12 +252,3 @@ class Session:
             return False
         self._notes += [Line(note)] if note else []
         return True
-
-
-def _point_at(output: Path) -> None:
-    """Point the link `latest` at a run under `.qeval`; a folder of the user's own gets no such link."""
-    link = output.parent / "latest"
-    if link.parent.name == ".qeval":
-        with suppress(OSError):  # a file system without links, or another run that was faster
-            link.unlink(missing_ok=True)
-            link.symlink_to(output.name)

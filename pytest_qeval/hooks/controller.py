@@ -54,6 +54,12 @@ class Controller:
             lines.append("qeval: the timeout of a test does not count what the model takes; --session-timeout does")
         return lines
 
+    @pytest.hookimpl
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Begin, unless tests are only collected."""
+        if not session.config.option.collectonly:
+            self.session.begin()
+
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Take the plan, unless workers collect it or nothing is to be run."""

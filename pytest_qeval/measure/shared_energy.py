@@ -56,9 +56,13 @@ class MachineMeter:
         """Begin."""
         self._thread.start()
 
+    def cancel(self) -> None:
+        """End without waiting for the last slice."""
+        self._ended.set()
+
     def stop(self) -> Sequence[Slice]:
         """End, and return the slices; none where nothing was begun."""
-        self._ended.set()
+        self.cancel()
         if self._thread.ident is not None:
             self._thread.join()
         return self._slices

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pytest_qeval.errors import UsageError
@@ -30,6 +31,15 @@ def check_folder(output: Path) -> None:
             f"reports cannot be written to {output}: {error.strerror}. "
             "Name a folder that can be made and written to by --qeval-output."
         ) from error
+
+
+def point_latest_at(output: Path) -> None:
+    """Point the link `latest` at a run under `.qeval`; a folder of the user's own gets no such link."""
+    link = output.parent / "latest"
+    if link.parent.name == ".qeval":
+        with suppress(OSError):  # a file system without links, or another run that was faster
+            link.unlink(missing_ok=True)
+            link.symlink_to(output.name)
 
 
 def write_report(folder: Path, summary: Summary, gates: Sequence[GateResult]) -> None:

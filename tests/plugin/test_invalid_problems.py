@@ -102,8 +102,9 @@ def test_workers_share_the_energy_of_the_machine(project: Path) -> None:
     rows = messages(project / "once", "generation")
 
     assert {row["recipe"] for row in rows} == {"auto", "control", "int8"}
-    assert all(row["energy"]["energy_wh"] > 0 for row in rows if row["new_tokens"])
-    assert "divided evenly among the workers" in rows[0]["energy"]["method"]
+    for energy in (row["energy"] for row in rows):
+        late = energy["undefined"].startswith("the machine was metered for ")  # on a machine that is busy otherwise
+        assert late or (energy["energy_wh"] > 0 and "divided evenly among the workers" in energy["method"])
 
 
 def test_the_control_is_beside_the_candidate(project: Path) -> None:
