@@ -53,7 +53,9 @@ class RecipeFacts:
     decoding: str | None = None
     """`continuous batch`, or plain `generate` and why."""
     batch_size: int | None = None
-    """Rows that are decoded together."""
+    """Rows that are decoded together at most."""
+    batch_dependence: str | None = None
+    """Why completions may depend on what else is in the batch, its width or the threads; empty where they do not."""
     parameters: int | None = None
     quantized_layers: int | None = None
     quantized_share: float | None = None

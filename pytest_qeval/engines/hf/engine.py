@@ -16,6 +16,7 @@ from pytest_qeval.engines.base import FinishedCompletion, Request, StreamTimes
 from pytest_qeval.engines.hf.calibration import Calibration
 from pytest_qeval.engines.hf.decoder import Decoder
 from pytest_qeval.engines.hf.decoding import make_decoder
+from pytest_qeval.engines.hf.invariance import find_batch_dependence
 from pytest_qeval.engines.hf.loading import Loaded, load
 from pytest_qeval.engines.hf.memory_check import check_memory
 from pytest_qeval.engines.hf.scoring import score
@@ -60,10 +61,12 @@ class TransformersEngine:
         if model.device in {"auto", "cpu"} and not torch.cuda.is_available():
             check_memory(source, recipe.dtype)
         loaded = load(source, recipe, device=model.device, threads=model.threads, texts=texts, export=export)
-        decoder = make_decoder(loaded, generation, rows=model.batch_size or _default_rows(loaded))
+        rows = model.batch_size or _default_rows(loaded)
+        decoder = make_decoder(loaded, generation, rows=rows)
         self._open: tuple[Loaded, Decoder] | None = (loaded, decoder)
         self._progress = decoder.progress
-        self._facts = _facts(loaded)
+        batch = {"batch_size": rows, "batch_dependence": find_batch_dependence(loaded, loaded.recipe)}
+        self._facts = {**_facts(loaded), **batch}
 
     @property
     def _loaded(self) -> Loaded:

@@ -45,7 +45,7 @@ def batch(
     rows: int = 4,
     group: int = 3,
 ) -> ContinuousBatch:
-    shape = BatchShape(rows=rows, group_prompts=group, group_tokens=40, window=8)
+    shape = BatchShape(rows=rows, group_prompts=group, group_tokens=200)
     return ContinuousBatch(language_model(model, tokenizer), generation, shape=shape)
 
 
