@@ -45,21 +45,21 @@ def find_batch_dependence(language_model: LanguageModel, recipe: Recipe) -> str:
     Call it after quantization.
     """
     model = language_model.model
-    rope = getattr(model.config.get_text_config(decoder=True), "rope_parameters", None) or {}
+    rope = str(getattr(model.config.get_text_config(decoder=True), "rope_parameters", None))
     schemes = (recipe.activations, *(rule.activations for rule in recipe.rules))
-    if model.device.type != "cpu":
-        return f"kernels of {model.device.type} are chosen by the number of rows"
-    if language_model.fallback_reason:
-        return "`generate` pads prompts to the longest of a group"
-    if language_model.encoder_decoder:
-        return "the rows of an encoder-decoder model end in the same column"
-    if any(scheme and scheme.dynamic and scheme.granularity == "per_tensor" for scheme in schemes):
-        return "one scale is found for the inputs of all rows (dynamic, per_tensor)"
-    if "dynamic" in str(rope) or "longrope" in str(rope):
-        return "its position embedding depends on the longest row"
-    if not _rows_are_independent(model):
-        return "logits differ between a prompt alone and in a batch"
-    return "products depend on the number of threads" if threads_matter() else ""
+    reasons = {
+        f"kernels of {model.device.type} are chosen by the number of rows": model.device.type != "cpu",
+        "`generate` pads prompts to the longest of a group": bool(language_model.fallback_reason),
+        "the rows of an encoder-decoder model end in the same column": language_model.encoder_decoder is not None,
+        "one scale is found for the inputs of all rows": any(
+            scheme and scheme.dynamic and scheme.granularity == "per_tensor" for scheme in schemes
+        ),
+        "its position embedding depends on the longest row": "dynamic" in rope or "longrope" in rope,
+    }
+    reason = next((reason for reason, applies in reasons.items() if applies), "")
+    if not (reason or _rows_are_independent(model)):
+        reason = "logits of a prompt differ alone and in a batch"
+    return reason or ("products depend on the number of threads" if threads_matter() else "")
 
 
 @torch.inference_mode()
