@@ -25,7 +25,7 @@ _INT8_COLUMNS = 16
 _ALIGNMENT = 64
 """Bytes; torch's kernels may expect their rows at a multiple of this address."""
 _FEW_TOKENS = 32
-"""Tokens of a sequence up to which a call decodes; a prefill brings more (`engines.hf.shapes`)."""
+"""Tokens of a sequence up to which a call decodes; a prefill brings more (`engines.hf.forward`)."""
 _INT4_GROUPS = (256, 128, 64, 32)
 """Group sizes of torch's int4 kernel."""
 _INT4_BLOCK = 64
@@ -38,7 +38,7 @@ class WeightOnlyKernel(Protocol):
     nbytes: int
     """Bytes of the packed weight and its scales."""
 
-    def product(self, rows: torch.Tensor, *, prefill: bool) -> torch.Tensor:
+    def product(self, rows: torch.Tensor, *, prefill: bool = False) -> torch.Tensor:
         """Return `rows @ weight.T`, `[rows, out_features]`, in the dtype of `rows` `[rows, in_features]`."""
         ...
 
@@ -52,7 +52,7 @@ class Int8PackKernel:
         self._scales = weight.scales.flatten().contiguous()
         self.nbytes = self._values.nbytes + self._scales.nbytes
 
-    def product(self, rows: torch.Tensor, *, prefill: bool) -> torch.Tensor:
+    def product(self, rows: torch.Tensor, *, prefill: bool = False) -> torch.Tensor:
         """See `WeightOnlyKernel.product`; scales come last, because the kernel would round them to the rows' dtype.
 
         The kernel is for a single row, a stream: it is faster for up to 8 rows, and a batch has two at least.
@@ -82,7 +82,7 @@ class Int4Kernel:
         self._group = group
         self.nbytes = self._packed.nbytes + self._scales_and_zeros.nbytes
 
-    def product(self, rows: torch.Tensor, *, prefill: bool) -> torch.Tensor:
+    def product(self, rows: torch.Tensor, *, prefill: bool = False) -> torch.Tensor:
         """See `WeightOnlyKernel.product`; the kernel is faster for up to about 96 rows."""
         if not prefill:
             product: torch.Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(  # noqa: SLF001

@@ -28,7 +28,7 @@ PROMPTS = (
     "def maximum(numbers):\n    ",
 )
 GREEDY = GenerationSettings(max_new_tokens=12)
-Texts = dict[str, tuple[str, int]]
+Texts = dict[str, tuple[str, int | None]]
 
 
 def complete(engine: TransformersEngine | Decoder, prompts: Sequence[int], *, at_once: int = 9) -> Texts:
