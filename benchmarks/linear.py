@@ -134,14 +134,14 @@ def weight_only_variants(outputs: int, columns: int, rows: int) -> Variants:
     int8 = cycled(lambda: Int8PackKernel(random_weight(outputs, columns)), elements)
     int4 = cycled(lambda: Int4Kernel(random_weight(outputs, columns, INT4), BF16), elements // 2)
 
-    def run(make: Callable[[], WeightOnlyKernel], prefill: bool) -> None:  # noqa: FBT001
+    def run(make: Callable[[], WeightOnlyKernel], *, prefill: bool = False) -> None:
         make().product(x, prefill=prefill)
 
     return {
         "bf16": lambda: nn.functional.linear(x, halves()),
-        "int8": partial(run, int8, False),
-        "int4, packed": partial(run, int4, False),
-        "int4, unpacked": partial(run, int4, True),
+        "int8": partial(run, int8),
+        "int4, packed": partial(run, int4),
+        "int4, unpacked": partial(run, int4, prefill=True),
     }
 
 
