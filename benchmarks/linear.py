@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_qeval.quantize.kernels import linear, weight_only
+from pytest_qeval.quantize.kernels import linear
 from pytest_qeval.quantize.kernels.activations import ActivationQuantizer
 from pytest_qeval.quantize.kernels.grid import quantize_rows
 from pytest_qeval.quantize.kernels.int8_product import FloatKernel, Int8Kernel, IntMmKernel, OneDnnKernel
@@ -134,16 +134,14 @@ def weight_only_variants(outputs: int, columns: int, rows: int) -> Variants:
     int8 = cycled(lambda: Int8PackKernel(random_weight(outputs, columns)), elements)
     int4 = cycled(lambda: Int4Kernel(random_weight(outputs, columns, INT4), BF16), elements // 2)
 
-    def run(make: Callable[[], WeightOnlyKernel], last_packed_row: int) -> None:
-        weight_only.INT8_PACK_ROWS = weight_only.INT4_PACK_ROWS = last_packed_row
-        make().product(x)
+    def run(make: Callable[[], WeightOnlyKernel], *, prefill: bool = False) -> None:
+        make().product(x, prefill=prefill)
 
     return {
         "bf16": lambda: nn.functional.linear(x, halves()),
-        "int8, packed": partial(run, int8, rows),
-        "int8, unpacked": partial(run, int8, 0),
-        "int4, packed": partial(run, int4, rows),
-        "int4, unpacked": partial(run, int4, 0),
+        "int8": partial(run, int8),
+        "int4, packed": partial(run, int4),
+        "int4, unpacked": partial(run, int4, prefill=True),
     }
 
 

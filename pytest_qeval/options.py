@@ -64,7 +64,7 @@ OPTIONS = (
         name="control",
         flag=True,
         help="Run the baseline a second time in another batch order, to count the outcomes that flip without "
-        "quantization.",
+        "quantization, where completions depend on the batch.",
     ),
     Option(
         name="calibration",

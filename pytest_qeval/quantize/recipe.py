@@ -67,7 +67,7 @@ class ActivationScheme:
     bits: int = 8
     """4 to 8."""
     granularity: Literal["per_token", "per_tensor"] = "per_token"
-    """`per_token`: one scale per row, so that a completion does not depend on its neighbours in the batch.
+    """`per_token`: one scale per row, which does not depend on other rows of the batch.
     `per_tensor`: one for all rows that are multiplied together, or, if static, one for all inputs."""
     dynamic: bool = True
     """Whether scales are computed from the inputs; otherwise they are fixed by calibration."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from pytest_qeval.benchmarks.selftest import RECIPES
 from pytest_qeval.config.run_settings import RunSettings
@@ -38,6 +39,7 @@ class EngineLoader:
         self._replays = replays
         self._check_batch = check_batch
         self._post = post
+        self._batch_size = settings.model.batch_size
 
     def load(self, name: str) -> ReplayEngine | ModelEngine:
         """Load and quantize a recipe's model, or read the samples.
@@ -64,12 +66,14 @@ class EngineLoader:
         engine = resolved.engine.open(
             resolved.source_of(recipe),
             recipe,
-            model=settings.model,
+            model=replace(settings.model, batch_size=self._batch_size),
             generation=settings.generation,
             texts=settings.calibration_texts.get(recipe.name),
             export=settings.export / file_stem(recipe.name) if settings.export and exports else None,
         )
         facts = RecipeFacts(name=name, role=self._role(name), **{**recipe.to_dict(), **engine.facts()})
+        # One width for all recipes of a run: the first one's memory decides, or the user.
+        self._batch_size = facts.batch_size
         try:
             self._check_batch(facts)
         except UsageError:

@@ -2,7 +2,7 @@
 
 The caches of transformers append one column for the whole batch, so rows can neither join nor leave without copying
 everything. Here every row begins at column 0 and has its own length. A step writes behind each row's end and attends
-over as many columns as the longest live row has; columns beyond a row's length are masked.
+over as many columns as the longest live row has, rounded up; columns beyond a row's length are masked.
 """
 
 from __future__ import annotations
@@ -16,6 +16,11 @@ from transformers import PreTrainedConfig
 from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache, DynamicLayer
 
 _COLUMN_STEP = 64
+"""Attended columns are a multiple of it, so that masked ones add zeros to a row's sums and change none."""
+MIN_ROWS = 2
+"""Rows of a step at least: kernels for a single one, which a stream has, add in another order."""
+_MKL_COLUMN_STEP = 512
+"""For other types than bfloat16: MKL adds more than 384 columns in two parts, and torch attends to 512 at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +43,12 @@ class KeyValueStore:
     def __init__(self, rows: int) -> None:
         """Allocate nothing yet: the first `write` knows the shapes."""
         self._rows = rows
-        self.columns = 0
         self.tensors: list[torch.Tensor] = []
+
+    @property
+    def columns(self) -> int:
+        """Allocated columns."""
+        return self.tensors[0].shape[2] if self.tensors else 0
 
     def write(
         self, row: int, start: int, keys: Sequence[torch.Tensor], values: Sequence[torch.Tensor], *, columns: int
@@ -59,9 +68,9 @@ class KeyValueStore:
         """Make room for `columns` columns of tensors like these ([heads, any, head_dim])."""
         if columns <= self.columns:
             return
-        self.columns = -(-columns // _COLUMN_STEP) * _COLUMN_STEP
+        columns = -(-columns // _COLUMN_STEP) * _COLUMN_STEP
         # zeros, not empty: a masked column still meets softmax weight 0, and 0 × NaN would be NaN
-        grown = [one.new_zeros((self._rows, one.shape[0], self.columns, one.shape[2])) for one in like]
+        grown = [one.new_zeros((self._rows, one.shape[0], columns, one.shape[2])) for one in like]
         for new, old in zip(grown, self.tensors, strict=False):
             new[:, :, : old.shape[2]] = old
         self.tensors = grown
@@ -119,15 +128,16 @@ class RowCache(Cache):  # type: ignore[misc] # transformers is untyped here
 
     def __init__(self, *, layers: int, rows: int, device: torch.device, dtype: torch.dtype) -> None:
         """Allocate nothing yet: the first `place` knows the shapes."""
-        self.store = KeyValueStore(rows)
+        self.store = KeyValueStore(max(rows, MIN_ROWS))
         super().__init__(layers=[_RowLayer(self, index) for index in range(layers)])
         self._device, self._dtype = device, dtype
+        self._step = _COLUMN_STEP if dtype == torch.bfloat16 else _MKL_COLUMN_STEP
         self.width = 0
         self.columns = self.row_index = torch.empty((0, 0), dtype=torch.long)
 
     def place(self, row: int, prefix: Prefix, *, capacity: int) -> None:
         """Copy a prompt into `row`; allocate room for rows of `capacity` tokens."""
-        self.store.write(row, 0, prefix.keys, prefix.values, columns=capacity)
+        self.store.write(row, 0, prefix.keys, prefix.values, columns=self._rounded(capacity))
 
     def move(self, source: int, target: int, *, length: int) -> None:
         """Fill a hole: copy the first `length` tokens of row `source` over row `target`."""
@@ -140,7 +150,7 @@ class RowCache(Cache):  # type: ignore[misc] # transformers is untyped here
             Positions [rows, queries] (int64), and the additive mask [rows, 1, queries, width] in the model's dtype,
             made once here instead of once per layer.
         """
-        self.width = max(lengths) + queries
+        self.width = self._rounded(max(lengths) + queries)
         start = torch.tensor(lengths, device=self._device)
         self.columns = start[:, None] + torch.arange(queries, device=self._device)
         self.row_index = torch.arange(len(lengths), device=self._device)[:, None]
@@ -148,6 +158,9 @@ class RowCache(Cache):  # type: ignore[misc] # transformers is untyped here
         mask = torch.zeros(hidden.shape, dtype=self._dtype, device=self._device)
         mask.masked_fill_(hidden, torch.finfo(self._dtype).min)
         return self.columns, mask[:, None]
+
+    def _rounded(self, columns: int) -> int:
+        return -(-columns // self._step) * self._step
 
 
 def find_unsupported_layers(config: PreTrainedConfig) -> str:

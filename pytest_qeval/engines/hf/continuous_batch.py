@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from pytest_qeval.engines.hf.decoder import Decoder, pick_group
+from pytest_qeval.engines.hf.decoder import Decoder
 from pytest_qeval.engines.hf.encoder_decoder import EncoderDecoder, EncoderDecoderBatchModel
 from pytest_qeval.engines.hf.forward import CausalBatchModel, Prefilled
 from pytest_qeval.engines.hf.language_model import LanguageModel
@@ -31,8 +31,6 @@ class BatchShape:
     """Prompts that are prefilled together at most; also how many rows must be free before decoding pauses for it."""
     group_tokens: int = 1024
     """Padded tokens of one prefill at most, unless one prompt alone is longer."""
-    window: int = 32
-    """Prompts at the head of the queue among which a group of similar lengths is picked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,16 +74,20 @@ class ContinuousBatch(Decoder):
 
     def _prefill(self, count: int) -> None:
         started = time.perf_counter()
-        window = list(self._waiting)[: self._shape.window]
-        lengths = [len(samples[0].prompt_ids) for samples in window]
-        picked = pick_group(lengths, count=count, tokens=self._shape.group_tokens)
-        group = [window[at] for at in picked]
+        picked = self._pick(count)
+        group = [self._waiting[at] for at in picked]
         prefilled = self._model.prefill([samples[0].prompt_ids for samples in group])
         for at in reversed(picked):
             del self._waiting[at]
         for samples, prompt in zip(group, prefilled, strict=True):
             self._prompt_tokens += prompt.prefix.length
             self._ready.extend(_Ready(sample=sample, prefilled=prompt, admitted_at=started) for sample in samples)
+
+    def _pick(self, count: int) -> list[int]:
+        """Pick the first prompt of the queue, and the next ones of the same padded length: indices, ascending."""
+        lengths = [self._model.padded_length(len(samples[0].prompt_ids)) for samples in self._waiting]
+        fitting = min(count, max(1, self._shape.group_tokens // lengths[0]))
+        return [at for at, length in enumerate(lengths) if length == lengths[0]][:fitting]
 
     def _join(self) -> None:
         """Let prefilled samples take free rows; their first token comes from the prompt's own logits."""
@@ -154,5 +156,5 @@ class ContinuousBatch(Decoder):
 def make_batch_model(model: Any, encoder_decoder: EncoderDecoder | None, *, rows: int) -> BatchModel:
     """Join a transformers model with the cache of its rows."""
     if encoder_decoder:
-        return EncoderDecoderBatchModel(model, rows=rows, start=encoder_decoder.start)
+        return EncoderDecoderBatchModel(model, rows=rows, both=encoder_decoder)
     return CausalBatchModel(model, rows=rows)

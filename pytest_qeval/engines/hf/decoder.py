@@ -72,11 +72,11 @@ class Decoder(ABC):
             finished, self._outbox = self._outbox, []
             self._finished += len(finished)
             self._busy_s += time.perf_counter() - started
+            return finished  # noqa: TRY300 - an exception may come at any point, here too
         except BaseException:
             self._outbox = finished or self._outbox
             self._recover()
             raise
-        return finished
 
     @property
     def progress(self) -> EngineProgress:

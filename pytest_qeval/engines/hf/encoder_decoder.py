@@ -13,7 +13,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from pytest_qeval.engines.hf.aligned_cache import AlignedCache
 from pytest_qeval.engines.hf.cache import Prefix
-from pytest_qeval.engines.hf.forward import Prefilled, context_length, copy_row, pad_right
+from pytest_qeval.engines.hf.forward import Prefilled, context_length, copy_row, pad_right, padded_length
 from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.measure.divergence import ScoredText
 
@@ -108,18 +108,23 @@ class EncoderDecoderBatchModel:
     supports_drafts = False
     """Rows stay aligned only if all of them advance by the same number of tokens."""
 
-    def __init__(self, model: Any, *, rows: int, start: Sequence[int]) -> None:
-        """Take a transformers model and the decoder's start tokens."""
+    def __init__(self, model: Any, *, rows: int, both: EncoderDecoder) -> None:
+        """Take a transformers model, and how its decoder begins."""
         self._model = model
-        self._start = tuple(start)
+        self._start, self._source_limit = both.start, both.source_limit
         self._width = model.get_input_embeddings().embedding_dim
         self._positions = getattr(model.get_decoder(), "embed_positions", None)
+        self._rows_positions: torch.Tensor | None = None
         self.cache = AlignedCache(rows=rows, device=model.device)
+
+    def padded_length(self, tokens: int) -> int:
+        """Return the length to which a prompt is padded; prompts of the same one may be encoded together."""
+        return padded_length(tokens, self._source_limit)
 
     @torch.inference_mode()
     def prefill(self, prompts: Sequence[Sequence[int]]) -> list[Prefilled]:
-        """Encode prompts of similar length together and run the decoder's start tokens."""
-        ids, mask = pad_right(prompts, self._model.device)
+        """Encode prompts of one padded length together and run the decoder's start tokens."""
+        ids, mask = pad_right(prompts, self._model.device, length=self.padded_length(max(map(len, prompts))))
         cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
         start = torch.tensor([self._start] * len(prompts), device=self._model.device)
         output = self._model(
@@ -166,19 +171,25 @@ class EncoderDecoderBatchModel:
     def _set_positions(self, positions: torch.Tensor) -> Iterator[None]:
         """Set every row's own position where positions are absolute, and counted by the model for all rows alike.
 
-        The position embedding is called once with all rows' positions, and its result is dealt out to the rows.
+        The position embedding is called once with all rows' positions, and its result is dealt out to the rows. An
+        interruption may leave a hook behind, so hooks do nothing by themselves.
         """
-        if self._positions is None:
-            yield
-            return
-        hooks = [
-            self._positions.register_forward_pre_hook(
-                lambda _, args, kwargs: (args, {**kwargs, "position_ids": positions}), with_kwargs=True
-            ),
-            self._positions.register_forward_hook(lambda _, __, found: found.reshape(len(positions), 1, -1)),
-        ]
+        hooks = []
         try:
+            self._rows_positions = positions
+            if self._positions is not None:
+                hooks.append(self._positions.register_forward_pre_hook(self._give_positions, with_kwargs=True))
+                hooks.append(self._positions.register_forward_hook(self._deal_out))
             yield
         finally:
+            self._rows_positions = None
             for hook in hooks:
                 hook.remove()
+
+    def _give_positions(self, _: torch.nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        positions = self._rows_positions
+        return args, kwargs if positions is None else {**kwargs, "position_ids": positions}
+
+    def _deal_out(self, _: torch.nn.Module, __: Any, found: torch.Tensor) -> torch.Tensor:
+        positions = self._rows_positions
+        return found if positions is None else found.reshape(len(positions), 1, -1)

@@ -15,6 +15,7 @@ from pytest_qeval.engines.base import FinishedCompletion, Request, StreamTimes
 from pytest_qeval.engines.hf.calibration import Calibration
 from pytest_qeval.engines.hf.decoder import Decoder
 from pytest_qeval.engines.hf.decoding import make_decoder
+from pytest_qeval.engines.hf.invariance import find_batch_dependence
 from pytest_qeval.engines.hf.loading import Loaded, check_fits, free_bytes, load
 from pytest_qeval.engines.hf.scoring import score
 from pytest_qeval.engines.hf.stream import measure_stream
@@ -60,10 +61,12 @@ class TransformersEngine:
         """
         check_fits(source, recipe.dtype, model)
         loaded = load(source, recipe, device=model.device, threads=model.threads, texts=texts, export=export)
-        decoder = make_decoder(loaded, generation, rows=model.batch_size or _default_rows(loaded, model.memory_bytes))
+        rows = model.batch_size or _default_rows(loaded, model.memory_bytes)
+        decoder = make_decoder(loaded, generation, rows=rows)
         self._open: tuple[Loaded, Decoder] | None = (loaded, decoder)
         self._progress = decoder.progress
-        self._facts = _facts(loaded)
+        batch = {"batch_size": rows, "batch_dependence": find_batch_dependence(loaded, loaded.recipe)}
+        self._facts = {**_facts(loaded), **batch}
 
     @property
     def _loaded(self) -> Loaded:

@@ -10,7 +10,10 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache, DynamicCache
 
-from pytest_qeval.engines.hf.cache import Prefix, RowCache
+from pytest_qeval.engines.hf.cache import MIN_ROWS, Prefix, RowCache
+
+_PROMPT_STEP = 64
+"""Tokens to a multiple of which a prompt is padded, so that its sums have the same parts beside any other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,17 +36,22 @@ class CausalBatchModel:
         self._model = model
         self._limit = context_length(model)
         self._head = model.get_output_embeddings()
+        self._last: tuple[torch.Tensor, torch.Tensor] | None = None
         layers = model.config.get_text_config(decoder=True).num_hidden_layers
         self.cache = RowCache(layers=layers, rows=rows, device=model.device, dtype=model.dtype)
 
+    def padded_length(self, tokens: int) -> int:
+        """Return the length to which a prompt is padded; prompts of the same one may be prefilled together."""
+        return padded_length(tokens, self._limit)
+
     @torch.inference_mode()
     def prefill(self, prompts: Sequence[Sequence[int]]) -> list[Prefilled]:
-        """Run prompts of similar length together, padded on the right.
+        """Run prompts of one padded length together, padded on the right.
 
         A causal model never attends to later tokens, so this padding needs no mask; it is cut off afterwards.
         """
-        ids, _ = pad_right(prompts, self._model.device)
         lengths = [len(prompt) for prompt in prompts]
+        ids, _ = pad_right(prompts, self._model.device, length=self.padded_length(max(lengths)))
         cache = DynamicCache(config=self._model.config)
         with self._only_last(lengths):
             output = self._model(input_ids=ids, past_key_values=cache, use_cache=True)
@@ -70,30 +78,40 @@ class CausalBatchModel:
         Returns:
             Logits [rows, queries, vocabulary] in the model's dtype.
         """
-        positions, mask = self.cache.begin_step(lengths, queries=len(tokens[0]))
+        spare = max(0, MIN_ROWS - len(lengths))
+        fed = [*tokens, *[tokens[0]] * spare]
+        positions, mask = self.cache.begin_step([*lengths, *[lengths[0]] * spare], queries=len(tokens[0]))
         output = self._model(
-            input_ids=torch.tensor(tokens, device=self._model.device),
+            input_ids=torch.tensor(fed, device=self._model.device),
             attention_mask=mask,
             # drafts may point past the context; their logits are never used, but learned positions end there
             position_ids=positions.clamp(max=self._limit - 1),
             past_key_values=self.cache,
             use_cache=True,
         )
-        return output.logits  # type: ignore[no-any-return]
+        return output.logits[: len(lengths)]  # type: ignore[no-any-return]
 
     @contextmanager
     def _only_last(self, lengths: Sequence[int]) -> Iterator[None]:
         """Pass the output layer only each prompt's last real position: it is a fifth of a small model's work.
 
-        `logits_to_keep` cannot be used, because the positions differ from row to row.
+        `logits_to_keep` cannot be used, because the positions differ from row to row. An interruption may leave the
+        hook behind, so it does nothing by itself, and nothing twice.
         """
-        rows = torch.arange(len(lengths))
-        last = torch.tensor(lengths) - 1
-        hook = self._head.register_forward_pre_hook(lambda _, args: (args[0][rows, last][:, None], *args[1:]))
+        hook = None
+        rows = [*range(len(lengths)), *[0] * (MIN_ROWS - len(lengths))]
         try:
+            self._last = torch.tensor(rows), torch.tensor([lengths[row] - 1 for row in rows])
+            hook = self._head.register_forward_pre_hook(self._take_last)
             yield
         finally:
-            hook.remove()
+            self._last = None
+            if hook is not None:
+                hook.remove()
+
+    def _take_last(self, _: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        whole = inputs[0]
+        return inputs if self._last is None or whole.shape[1] == 1 else (whole[self._last][:, None], *inputs[1:])
 
 
 def context_length(model: Any) -> int:
@@ -102,13 +120,20 @@ def context_length(model: Any) -> int:
     return int(limit) if limit else 2**31
 
 
-def pad_right(sequences: Sequence[Sequence[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def padded_length(tokens: int, limit: int) -> int:
+    """Round a prompt's length up, to no more than a model's positions."""
+    return max(tokens, min(limit, -(-tokens // _PROMPT_STEP) * _PROMPT_STEP))
+
+
+def pad_right(
+    sequences: Sequence[Sequence[int]], device: torch.device, *, length: int = 0
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Stack sequences, padded on the right with 0, and their mask, which is 1 where there is no padding.
 
     Returns:
-        Token ids and mask, both [sequences, longest], int64.
+        Token ids and mask, both [sequences, the longest or `length`], int64.
     """
-    ids = torch.zeros((len(sequences), max(map(len, sequences))), dtype=torch.long)
+    ids = torch.zeros((len(sequences), max(length, *map(len, sequences))), dtype=torch.long)
     mask = torch.zeros_like(ids)
     for row, sequence in enumerate(sequences):
         ids[row, : len(sequence)] = torch.tensor(sequence)

@@ -1,4 +1,7 @@
-"""Plain `model.generate` for models whose cache cannot be kept row by row; slower, with the same completions."""
+"""Plain `model.generate` for models whose cache cannot be kept row by row; slower, and not batch-invariant.
+
+Prompts are padded to the longest of their group, so rounding may decide otherwise in another group.
+"""
 
 from __future__ import annotations
 

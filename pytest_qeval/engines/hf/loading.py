@@ -15,6 +15,7 @@ from pytest_qeval.engines.hf.checkpoint import from_pretrained, stored_checkpoin
 from pytest_qeval.engines.hf.direct_reads import find_direct_reads
 from pytest_qeval.engines.hf.encoder_decoder import encoder_decoder_of
 from pytest_qeval.engines.hf.generation_config import bare_generation_config, end_tokens
+from pytest_qeval.engines.hf.invariance import multiply_in_blocks
 from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.engines.hf.memory_check import check_memory
 from pytest_qeval.engines.hf.trial import find_fallback_reason
@@ -117,6 +118,7 @@ def load(
         show_texts=run.run if run else lambda: None,
     )
     quantize_peak_bytes = memory.read()
+    multiply_in_blocks(model)
     as_stored = bool(source.stored) and not (exported or recipe.quantizes)
     if as_stored:
         quantization = _describe_stored(source, model)

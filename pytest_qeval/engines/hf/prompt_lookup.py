@@ -1,8 +1,9 @@
 """Prompt lookup decoding: draft a row's next tokens from its own text, so that one step can confirm several.
 
 Code repeats itself, and a completion that runs into the token limit often does nothing else. A step of few rows costs
-hardly more for several tokens per row, because reading the weights dominates. Drafts change no completion: a token
-counts only when the model, given the tokens before it, chooses the same one.
+hardly more for several tokens per row, because reading the weights dominates. A token counts only when the model, given
+the tokens before it, chooses the same one. The model's logits have the same bits with drafts and without (see
+`invariance`), so drafts change no completion.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ class Int8Linear(nn.Module):
     """`nn.Linear` in int8 arithmetic, for inference.
 
     y = ((x_int8 - zero_point) @ w_int8ᵀ) · scale_channel · scale_row + bias, with an int32 sum and float32 scales.
-    With a scale for every row (per_token), a token's output does not depend on the rest of the batch, and a row with
+    With a scale for every row (per_token), a token's output does not depend on other rows, and a row with
     NaN or infinity gives a row that is not finite.
     """
 

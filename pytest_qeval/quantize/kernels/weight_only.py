@@ -3,6 +3,9 @@
 A product of a few rows spends its time reading weights, and torch's CPU kernels for packed weights are faster. They do
 not use the matrix units that bfloat16 has: for many rows the weights are unpacked and multiplied as floats, which is
 slower than an unquantized layer (`benchmarks/linear.py` measures the thresholds).
+
+The two ways add in different orders, so the number of rows must not choose between them: a completion would depend on
+the batch. What chooses is whether each sequence brings many tokens, in a prefill, or few.
 """
 
 from __future__ import annotations
@@ -14,16 +17,15 @@ from typing import Protocol
 import torch
 from torch import nn
 
+from pytest_qeval.quantize.kernels.row_blocks import multiply
 from pytest_qeval.quantize.kernels.weights import QuantizedWeight
 
 _INT8_COLUMNS = 16
 """torch's int8 kernel reads a multiple of so many columns, beyond the end of a row if need be."""
 _ALIGNMENT = 64
 """Bytes; torch's kernels may expect their rows at a multiple of this address."""
-INT8_PACK_ROWS = 8
-"""Number of rows up to which torch's int8 kernel is faster than a cast and a product."""
-INT4_PACK_ROWS = 96
-"""Number of rows up to which torch's int4 kernel is faster than unpacking and a product."""
+_FEW_TOKENS = 32
+"""Tokens of a sequence up to which a call decodes; a prefill brings more (`engines.hf.forward`)."""
 _INT4_GROUPS = (256, 128, 64, 32)
 """Group sizes of torch's int4 kernel."""
 _INT4_BLOCK = 64
@@ -36,7 +38,7 @@ class WeightOnlyKernel(Protocol):
     nbytes: int
     """Bytes of the packed weight and its scales."""
 
-    def product(self, rows: torch.Tensor) -> torch.Tensor:
+    def product(self, rows: torch.Tensor, *, prefill: bool = False) -> torch.Tensor:
         """Return `rows @ weight.T`, `[rows, out_features]`, in the dtype of `rows` `[rows, in_features]`."""
         ...
 
@@ -50,13 +52,17 @@ class Int8PackKernel:
         self._scales = weight.scales.flatten().contiguous()
         self.nbytes = self._values.nbytes + self._scales.nbytes
 
-    def product(self, rows: torch.Tensor) -> torch.Tensor:
-        """See `WeightOnlyKernel.product`; scales come last, because the kernel would round them to the rows' dtype."""
-        if rows.shape[0] <= INT8_PACK_ROWS:
+    def product(self, rows: torch.Tensor, *, prefill: bool = False) -> torch.Tensor:
+        """See `WeightOnlyKernel.product`; scales come last, because the kernel would round them to the rows' dtype.
+
+        The kernel is for a single row, a stream: it is faster for up to 8 rows, and a batch has two at least.
+        """
+        del prefill
+        if rows.shape[0] == 1:
             ones = torch.ones_like(self._scales, dtype=rows.dtype)
             product = torch._weight_int8pack_mm(rows, self._values, ones)  # noqa: SLF001 - no public name
         else:
-            product = rows @ self._values.to(rows.dtype).t()
+            product = multiply(rows, self._values.to(rows.dtype), None)
         return product.mul_(self._scales)
 
 
@@ -76,14 +82,14 @@ class Int4Kernel:
         self._group = group
         self.nbytes = self._packed.nbytes + self._scales_and_zeros.nbytes
 
-    def product(self, rows: torch.Tensor) -> torch.Tensor:
-        """See `WeightOnlyKernel.product`."""
-        if rows.shape[0] <= INT4_PACK_ROWS:
+    def product(self, rows: torch.Tensor, *, prefill: bool = False) -> torch.Tensor:
+        """See `WeightOnlyKernel.product`; the kernel is faster for up to about 96 rows."""
+        if not prefill:
             product: torch.Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(  # noqa: SLF001
                 rows, self._packed, self._group, self._scales_and_zeros
             )
             return product
-        return rows @ self.unpack(rows.dtype)
+        return multiply(rows, self.unpack(rows.dtype).t(), None)
 
     def unpack(self, dtype: torch.dtype) -> torch.Tensor:
         """Return the weight as floats, `[in_features, out_features]`.
@@ -141,7 +147,7 @@ class WeightOnlyLinear(nn.Module):
         rows = x.reshape(-1, self.in_features).contiguous()
         if rows.data_ptr() % _ALIGNMENT:
             rows = rows.clone()
-        out = self._kernel.product(rows)
+        out = self._kernel.product(rows, prefill=x.dim() > 2 and x.shape[-2] > _FEW_TOKENS)  # noqa: PLR2004 - [sequences, tokens, features]
         if self.bias is not None:
             out.add_(self.bias)
         return out.view(*x.shape[:-1], self.out_features)
@@ -196,7 +202,7 @@ def _agrees(make: Callable[[QuantizedWeight], WeightOnlyKernel], weight: Quantiz
     """Test a kernel on rows with which every product and sum is exact in any dtype."""
     rows = torch.eye(2, weight.values.shape[1], dtype=dtype)
     try:
-        product = make(weight).product(rows)
+        product = make(weight).product(rows, prefill=False)
     except (AttributeError, RuntimeError):
         return False
     return torch.equal(product, rows @ weight.dequantize(dtype).t())

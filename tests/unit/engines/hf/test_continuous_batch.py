@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import random
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -45,7 +48,7 @@ def batch(
     rows: int = 4,
     group: int = 3,
 ) -> ContinuousBatch:
-    shape = BatchShape(rows=rows, group_prompts=group, group_tokens=40, window=8)
+    shape = BatchShape(rows=rows, group_prompts=group, group_tokens=200)
     return ContinuousBatch(language_model(model, tokenizer), generation, shape=shape)
 
 
@@ -309,8 +312,52 @@ def test_an_exception_in_mid_step_loses_nothing(
     assert {key: one.text for key, one in results.items()} == {key: one.text for key, one in wanted.items()}
 
 
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_a_signal_at_any_point_of_a_step_changes_no_completion(
+    family: str, make_model: Callable[[str], Any], tokenizer: Any
+) -> None:
+    """As the handlers of Ctrl-C and of pytest-timeout raise: between any two lines of the engine."""
+    requests, model = requests_for(prompts(3)), make_model(family)
+    settings = GenerationSettings(max_new_tokens=6)
+    wanted = run(batch(model, tokenizer, settings), requests)
+    anywhere = [(step, line, "engines/hf/") for step in range(3) for line in range(0, 400, 57)]
+    for step, line, where in [*((0, line, "engines/hf/cache.py") for line in range(24)), *anywhere]:
+        decoder = batch(model, tokenizer, settings)
+        decoder.submit(requests)
+        results: Results = {}
+        for _ in range(step):
+            _collect(results, decoder.step())
+        with contextlib.suppress(KeyboardInterrupt), interrupted_at(line, where):
+            _collect(results, decoder.step())
+        results.update(run(decoder))
+        assert {key: one.text for key, one in results.items()} == {key: one.text for key, one in wanted.items()}
+
+
+@contextlib.contextmanager
+def interrupted_at(line: int, where: str) -> Iterator[None]:
+    """Raise KeyboardInterrupt at the n-th line of the engine's code whose file's path contains `where`."""
+    seen = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal seen
+        if where not in frame.f_code.co_filename or "tests" in frame.f_code.co_filename:
+            return None
+        seen += event == "line"
+        if seen > line:
+            sys.settrace(None)
+            raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
 def test_early_requests_finish_early(make_model: Callable[[str], Any], tokenizer: Any) -> None:
-    """Length-sorted groups come from a window, so that the queue's order is roughly that of finishing."""
+    """The first of the queue is always taken, so that the queue's order is roughly that of finishing."""
     model, texts = make_model("llama"), prompts(40)
     finished = [key for key, _ in run(batch(model, tokenizer, rows=4), requests_for(texts))]
     first_half = [int(key[1:]) for key in finished[:20]]

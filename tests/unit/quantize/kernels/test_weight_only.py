@@ -119,11 +119,11 @@ def test_every_weight_is_read_from_its_place(bits: int, scheme: WeightScheme, ro
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize(("rows", "packed"), [(1, True), (8, True), (9, False)])
-def test_torchs_kernel_multiplies_8_bits_at_few_rows(
+@pytest.mark.parametrize(("rows", "packed"), [(1, True), (2, False)])
+def test_torchs_kernel_multiplies_8_bits_of_a_single_row(
     rows: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch, *, packed: bool
 ) -> None:
-    """Beyond, a cast and an ordinary product are faster."""
+    """A batch takes a cast and an ordinary product, whatever its width."""
     kernel, calls = pack(random_weight(1, 64, 64, dtype, CHANNEL[8]), 8, dtype), list[int]()
     original = torch._weight_int8pack_mm
 
@@ -137,11 +137,12 @@ def test_torchs_kernel_multiplies_8_bits_at_few_rows(
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize(("rows", "packed"), [(1, True), (96, True), (97, False)])
-def test_torchs_kernel_multiplies_4_bits_at_few_rows(
-    rows: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch, *, packed: bool
+@pytest.mark.parametrize("rows", [1, 97])
+@pytest.mark.parametrize("prefill", [False, True])
+def test_torchs_kernel_multiplies_4_bits_but_for_prefill(
+    rows: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch, *, prefill: bool
 ) -> None:
-    """Beyond, unpacking and an ordinary product are faster."""
+    """Whatever the number of rows; a prefill is unpacked for an ordinary product."""
     kernel, calls = pack(random_weight(1, 64, 64, dtype, CHANNEL[4]), 4, dtype), list[torch.dtype]()
     original = Int4Kernel.unpack
 
@@ -150,8 +151,8 @@ def test_torchs_kernel_multiplies_4_bits_at_few_rows(
         return original(self, dtype)
 
     monkeypatch.setattr(Int4Kernel, "unpack", counted)
-    kernel.product(random_rows(1, rows, 64, dtype))
-    assert calls == ([] if packed else [dtype])
+    kernel.product(random_rows(1, rows, 64, dtype), prefill=prefill)
+    assert calls == ([dtype] if prefill else [])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,85 @@
+"""Batch invariance: a completion depends on the model, the recipe and the prompt, and on nothing that runs beside it.
+
+Shapes hold it: products are made of blocks of rows (`quantize.kernels.row_blocks`), prompts are padded to their own
+length (`forward`), keys and queries to fixed steps (`cache`, `attention`). Where it does not hold, this says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from types import MethodType
+from typing import Any
+
+import torch
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from pytest_qeval.engines.hf.forward import CausalBatchModel, context_length
+from pytest_qeval.engines.hf.language_model import LanguageModel
+from pytest_qeval.quantize.kernels.row_blocks import multiply, threads_matter
+from pytest_qeval.quantize.layers import weight_of
+from pytest_qeval.quantize.recipe import Recipe
+
+_LENGTHS = (9, 6, 70)
+"""Tokens of the prompts that are tried: two padded lengths."""
+_NEW_TOKENS = 8
+
+
+def multiply_in_blocks(model: nn.Module) -> None:
+    """Let the model's linear layers multiply in blocks of rows; layers stay what they are, for those who look."""
+    for module in model.modules():
+        if type(module) in {nn.Linear, Conv1D}:
+            module.forward = MethodType(_forward, module)
+
+
+def _forward(layer: Any, x: torch.Tensor) -> torch.Tensor:
+    if type(layer.weight) is not nn.Parameter:  # another package has quantized it
+        return type(layer).forward(layer, x)  # type: ignore[no-any-return]
+    return multiply(x, weight_of(layer), layer.bias)
+
+
+def find_batch_dependence(language_model: LanguageModel, recipe: Recipe) -> str:
+    """Return why completions may depend on the batch or on threads; empty where they do not.
+
+    Call it after quantization.
+    """
+    model = language_model.model
+    rope = str(getattr(model.config.get_text_config(decoder=True), "rope_parameters", None))
+    schemes = (recipe.activations, *(rule.activations for rule in recipe.rules))
+    reasons = {
+        f"kernels of {model.device.type} are chosen by the number of rows": model.device.type != "cpu",
+        "`generate` pads prompts to the longest of a group": bool(language_model.fallback_reason),
+        "the rows of an encoder-decoder model end in the same column": language_model.encoder_decoder is not None,
+        "one scale is found for the inputs of all rows": any(
+            scheme and scheme.dynamic and scheme.granularity == "per_tensor" for scheme in schemes
+        ),
+        "its position embedding depends on the longest row": "dynamic" in rope or "longrope" in rope,
+    }
+    reason = next((reason for reason, applies in reasons.items() if applies), "")
+    if not (reason or _rows_are_independent(model)):
+        reason = "logits of a prompt differ alone and in a batch"
+    return reason or ("products depend on the number of threads" if threads_matter() else "")
+
+
+@torch.inference_mode()
+def _rows_are_independent(model: Any) -> bool:
+    """Compare prompts alone with the same ones in a batch, bit by bit: prefill, a step and a step with drafts."""
+    vocabulary = model.config.get_text_config(decoder=True).vocab_size
+    lengths = [min(length, max(1, context_length(model) - _NEW_TOKENS)) for length in _LENGTHS]
+    prompts = [[(31 * at + 7) % vocabulary for at in range(length)] for length in lengths]
+    alone = [_logits(model, [prompt])[0] for prompt in prompts]
+    return all(map(torch.equal, _logits(model, prompts), alone))
+
+
+def _logits(model: Any, prompts: Sequence[Sequence[int]]) -> list[torch.Tensor]:
+    """Return each prompt's logits [tokens, vocabulary] after its prefill and of two steps."""
+    batch = CausalBatchModel(model, rows=len(prompts))
+    groups = groupby(prompts, key=lambda prompt: batch.padded_length(len(prompt)))
+    prefilled = [prompt for _, group in groups for prompt in batch.prefill(list(group))]
+    for row, prompt in enumerate(prefilled):
+        batch.cache.place(row, prompt.prefix, capacity=max(map(len, prompts)) + _NEW_TOKENS)
+    lengths = [len(prompt) for prompt in prompts]
+    first = batch.advance(lengths, [[3]] * len(prompts))
+    second = batch.advance([length + 1 for length in lengths], [[5, 7, 5, 7]] * len(prompts))
+    return [torch.cat([one.logits[None], *steps]) for one, *steps in zip(prefilled, first, second, strict=True)]

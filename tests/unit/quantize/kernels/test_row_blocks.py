@@ -1,0 +1,41 @@
+"""A row's product has the same bits whatever else is multiplied, and on any number of threads."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pytest_qeval.quantize.kernels.row_blocks import multiply
+
+SHAPES = [(4864, 64), (896, 256), (128, 384), (33, 17)]
+"""Input and output features; the first one's sums depend on the number of rows with AMX, all of them with MKL."""
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float16], ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("transposed", [False, True])
+def test_rows_do_not_depend_on_other_rows_or_threads(
+    shape: tuple[int, int], dtype: torch.dtype, *, transposed: bool
+) -> None:
+    columns, features = shape
+    torch.manual_seed(0)
+    weight = torch.randn(columns, features).to(dtype).t() if transposed else torch.randn(features, columns).to(dtype)
+    rows, bias = torch.randn(150, columns).to(dtype), torch.randn(features).to(dtype)
+    threads = torch.get_num_threads()
+    expected = multiply(rows, weight, bias)
+    try:
+        for number in (1, 2):
+            torch.set_num_threads(number)
+            for count in (1, 2, 7, 33, 100):
+                assert torch.equal(multiply(rows[:count], weight, bias), expected[:count])
+                assert torch.equal(multiply(rows[-count:, None], weight, bias)[:, 0], expected[-count:])
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 600])
+def test_a_product_is_that_of_torch(count: int) -> None:
+    weight, bias = torch.randn(24, 48), torch.randn(24)
+    rows = torch.randn(2, count, 48)
+    torch.testing.assert_close(multiply(rows, weight, bias), torch.nn.functional.linear(rows, weight, bias))
+    assert multiply(rows, weight, None).shape == (2, count, 24)
