@@ -85,6 +85,8 @@ def test_a_model_completes_prompts_and_describes_itself(
         "architecture": "decoder-only",
         "decoding": "continuous batch",
         "parameters": parameters,
+        "batch_size": 2,
+        "batch_dependence": "",
     }
 
 
