@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from pytest_qeval.benchmarks.micro import PATH as MICRO
+from pytest_qeval.hooks.rootdir import join_paths
 from pytest_qeval.schema import Json
 
 Run = Callable[..., pytest.RunResult]
@@ -108,7 +109,8 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, warm_pytest:
 
     def run_pytest(*arguments: str) -> pytest.RunResult:
         if "--qeval-model" not in arguments and "-n2" not in arguments:
-            return pytester.runpytest_inprocess(*WITHOUT, *arguments)
+            # In this process pytest cannot be started again where a path among the options moved its rootdir.
+            return pytester.runpytest_inprocess(*WITHOUT, *join_paths(arguments))
         temporary = f"--basetemp={pytester.path / 'temporary'}"
         return pytester.run(*warm_pytest([temporary, *arguments]), timeout=240)
 

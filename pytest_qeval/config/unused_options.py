@@ -65,7 +65,9 @@ def _reasons(settings: RunSettings, values: Values) -> Iterator[tuple[str, str]]
     if settings.selftest:
         yield from ((name, "a self-test evaluates no model") for name in NOT_IN_SELFTEST)
     elif settings.replays:
-        yield from ((name, "the completions of a samples file are generated already") for name in _OF_MODELS)
+        for name in _OF_MODELS:
+            if name != "seed" or not settings.until_decided:  # which draws the order of the problems
+                yield name, "the completions of a samples file are generated already"
     if values.names_files:
         yield "suite", "test files are named, which replace the suites: leave one of the two out"
     elif settings.suites:

@@ -213,7 +213,8 @@ def test_a_file_that_is_no_journal_is_refused(
 def test_runs_are_named_by_their_folders(run: Run, finished: Path, compare: Run, pytester: pytest.Pytester) -> None:
     """As well as by their journals; what the earlier run has in addition is counted."""
     rows = [{"task_id": f"micro/{number}", "completion": WRONG} for number in range(4)]
-    run("--qeval-completions", write_samples(pytester.path / "few.jsonl", rows), "--qeval-output", "few")
+    few = write_samples(pytester.path / "few.jsonl", rows)
+    run("--qeval-completions", few, "--qeval-limit", "4", "--qeval-output", "few")
     result = run("--qeval-compare", str(finished / "a"), "few", "--qeval-output", "out")
 
     assert result.ret == pytest.ExitCode.OK

@@ -33,6 +33,6 @@ def test_the_baseline_of_a_hub_model_is_cached(
     assert (online.ret, offline.ret) == (pytest.ExitCode.OK, pytest.ExitCode.OK)
     assert moved.ret == pytest.ExitCode.USAGE_ERROR
     moved.stderr.fnmatch_lines([f"*(model.commit: {'b' * 40} here, {COMMIT} there): make the baseline again*"])
-    offline.stdout.fnmatch_lines(["qeval: the baseline auto is that of *", "*1 deselected*"])
+    offline.stdout.fnmatch_lines(["qeval: the baseline auto is that of *", "*1 from the saved baseline*"])
     models = [read_report(pytester.path / folder)["run"]["model"] for folder in ("online", "offline")]
     assert [model["commit"] for model in models] == [COMMIT, COMMIT]

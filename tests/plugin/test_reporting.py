@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(300)
 def test_a_gate_without_a_result_is_broken(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
     """Nothing had to be loaded for a test that was skipped, so that the gate cannot be judged."""
     result = run(
-        *REPLAY, str(samples), "--qeval-suite", "efficiency", "--qeval-output", "out",
+        "--qeval-completions", str(samples), "--qeval-suite", "efficiency", "--qeval-output", "out",
         "--qeval-gate", "pass@1 >= 0.1",
     )  # fmt: skip
 

@@ -18,6 +18,7 @@ from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.session import Session
 from pytest_qeval.settings import ModelSettings
 from pytest_qeval.verdict.baseline.file import read_baseline
+from pytest_qeval.verdict.baseline.key import cost_key
 from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
 from pytest_qeval.verdict.gates.grammar import parse_gate
 from tests.unit.summary.builders import BASELINE, HEADER, INT8, case, record
@@ -34,7 +35,7 @@ MESSAGES: tuple[Message, ...] = (
     record("int8", 1, "-"),
 )
 STREAM = StreamFacts(recipe="int8", prompt_tokens=8, new_tokens=2, prefill_s=(0.1,), decode_s=(0.02, 0.03))
-COSTS = {**HEADER.host, "device": "auto", "threads": None, "batch_size": None, "workers": 1}
+COSTS = cost_key(HEADER, model=SETTINGS.model, execution=SETTINGS.execution, n_workers=1)
 Make = Callable[..., Session]
 
 
@@ -136,8 +137,7 @@ def test_records_of_a_saved_baseline_take_part(make: Make) -> None:
 @pytest.mark.parametrize("measured", [True, False])
 def test_a_saved_single_stream_is_shown_beside_a_candidate_s_alone(make: Make, *, measured: bool) -> None:
     """Else its number would stand beside a dash, as if it had been measured for this run."""
-    costs = {f"costs.{name}": value for name, value in COSTS.items()}
-    saved = SavedBaseline(baseline=replace(SAVED, key={**SAVED.key, **costs}), path=Path("b.json.gz"), named=True)
+    saved = SavedBaseline(baseline=replace(SAVED, key={**SAVED.key, **COSTS}), path=Path("b.json.gz"), named=True)
     session = make(saved=saved)
     session.plan([plan for plan in PLANNED if plan[0] == "int8"], ReusableCases(cases=frozenset([case(0), case(1)])))
     session.add(INT8)

@@ -199,10 +199,11 @@ def int4_pack_works(dtype: torch.dtype) -> bool:
 
 
 def _agrees(make: Callable[[QuantizedWeight], WeightOnlyKernel], weight: QuantizedWeight, dtype: torch.dtype) -> bool:
-    """Test a kernel on rows with which every product and sum is exact in any dtype."""
+    """Test a kernel on rows with which every product and sum is exact in any dtype: several, and one alone."""
     rows = torch.eye(2, weight.values.shape[1], dtype=dtype)
+    exact = rows @ weight.dequantize(dtype).t()
     try:
-        product = make(weight).product(rows, prefill=False)
+        kernel = make(weight)
+        return all(torch.equal(kernel.product(rows[:n], prefill=False), exact[:n]) for n in (1, len(rows)))
     except (AttributeError, RuntimeError):
         return False
-    return torch.equal(product, rows @ weight.dequantize(dtype).t())

@@ -115,11 +115,16 @@ def test_a_divergence_is_from_a_baseline_of_the_same_name() -> None:
 
 def test_a_case_that_is_invalid_in_either_run_is_invalid() -> None:
     """Where the later run has it."""
-    there = InvalidCase(**asdict(case(0)), reason="there")
-    elsewhere = InvalidCase(**asdict(case(9)), reason="elsewhere")
-    here = InvalidCase(**asdict(case(1)), reason="here")
+    first, second, other = (replace(case(number), perturbation="butter_fingers") for number in (0, 1, 9))
+    there, elsewhere = InvalidCase(**asdict(first), reason="there"), InvalidCase(**asdict(other), reason="elsewhere")
+    here = InvalidCase(**asdict(second), reason="here")
 
-    assert join(finished(there, elsewhere), finished(here)).collector.invalid == {case(0): "there", case(1): "here"}
+    def planned(run: FinishedRun) -> FinishedRun:
+        perturbed = (PlannedCase(recipe="int8", **asdict(one)) for one in (first, second))
+        return replace(run, plan=replace(run.plan, cases=(*run.plan.cases, *perturbed)))
+
+    joined = join(planned(finished(there, elsewhere)), planned(finished(here)))
+    assert joined.collector.invalid == {first: "there", second: "here"}
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,12 @@ ANSWER: dict[str, Any] = {
 """Whatever may change what becomes of a problem: a saved baseline has to agree."""
 COST: dict[str, Any] = {"model.threads": 3, "model.batch_size": 3, "execution.workers": 9}
 """Whatever changes costs alone: those of a saved baseline are left out."""
-FINDS_THE_MODEL: dict[str, Any] = {"model.name": "./name", "model.revision": "v1", "model.memory_bytes": 1}
+FINDS_THE_MODEL: dict[str, Any] = {
+    "model.name": "./name",
+    "model.revision": "v1",
+    "model.remote_code": True,
+    "model.memory_bytes": 1,
+}
 """`resolved` is what they lead to; and a model that does not fit is refused."""
 CHOOSES_CASES: dict[str, Any] = {
     "suites": ("micro",),
@@ -70,6 +75,7 @@ CHOOSES_CASES: dict[str, Any] = {
     "perturbation_seeds": 2,
     "limit": 1,
     "until_decided": True,
+    "unused": ("top-p",),
     "data": Path("data"),
 }
 """Records are found by case; problems are known by the checksum of their data."""
@@ -91,12 +97,13 @@ OF_THE_COMPARISON: dict[str, Any] = {
     "control": True,
     "gates": (parse_gate("pass@1 drop <= 2pt"),),
     "require_proof": True,
+    "allow_missing": True,
     "strict": True,
     "output": Path("out"),
     "prompt_reason": "because",
 }
 NEITHER = {**FINDS_THE_MODEL, **CHOOSES_CASES, **OF_CANDIDATES, **OF_THE_COMPARISON}
-ANOTHER_KIND_OF_RUN = {"completions", "selftest"}
+ANOTHER_KIND_OF_RUN = {"completions", "samples", "selftest"}
 """Those without a model."""
 
 HEADER_ROLES = {
