@@ -5,11 +5,13 @@ weight of 4864 × 896 in bfloat16, 1 to 1024 rows on one or two threads give the
 MKL, torch's choice for float32, has three ways. oneDNN without AMX has one, from two rows on.
 
 Rows are therefore multiplied in blocks whose sizes are known to give the bits of one thread: every shape of a weight is
-tried once.
+tried once. A decoding step has its own sizes, small ones, and a prefill has the largest: each row of a prompt is always
+multiplied in the same phase, so the two need not agree.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
@@ -17,16 +19,19 @@ from typing import NamedTuple
 import torch
 from torch.nn.functional import linear, pad
 
+FEW_TOKENS = 32
+"""Tokens of a sequence up to which a call decodes; a prefill brings more (`engines.hf.forward`)."""
 _SIZES = (2, 8, 32, 64, 128, 256, 512)
+_PREFILL_SIZES = (64, 96, 128, 192, 256, 384, 512)
 _ODD_SIZES = (33, 100)
-"""Tried as well: where these agree with all of `_SIZES`, blocks are not needed."""
-_NARROW, _WIDE = 32, 64
-"""Sizes whose bits all blocks have to give: the wide one if it agrees with blocks of 128 and 256 rows. With AMX the
-narrow one often stands alone, and costs twice the time for wide batches."""
+"""Tried as well: where these agree with all others, blocks are not needed."""
+_DECODE_SIZE = 32
+"""Size whose bits all blocks of a decoding step have to give. With AMX, it shares them with all smaller ones."""
 _MOST_WORK = 2**35
 """Multiplications of the largest product that is tried: some tenths of a second."""
-_PADDING = 1.5
-"""A block may be that much larger than the rows that are left, before they are divided further."""
+_SMALL, _PADDING = 64, 1.25
+"""A block may be so large, or that much larger than the rows that are left, before they are divided further: reading a
+weight takes longer than multiplying a few rows by it."""
 
 _Tried = dict[int, torch.Tensor | None]
 """The row that a number of equal rows gave; None if they did not give the same."""
@@ -38,15 +43,24 @@ class Blocks(NamedTuple):
     sizes: tuple[int, ...]
     """Ascending; empty where any number from 2 to 512 gives the same row."""
     any_threads: bool
-    """Whether one thread gives the same row."""
+    """Whether other numbers of threads give the same row."""
 
 
-def multiply(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    """Return `x @ weight.T + bias` for `x` `[..., in_features]` and a `weight` `[out_features, in_features]`."""
+def multiply(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, *, prefill: bool | None = None
+) -> torch.Tensor:
+    """Return `x @ weight.T + bias`.
+
+    Args:
+        x: `[..., in_features]`.
+        weight: `[out_features, in_features]`.
+        bias: `[out_features]`.
+        prefill: Whether the rows belong to prompts; by default `x` says so by its shape, see `is_prefill`.
+    """
     if x.device.type != "cpu" or x.dtype != weight.dtype or x.numel() == 0:
         return linear(x, weight, bias)
     rows = x.reshape(-1, x.shape[-1])
-    sizes = blocks_of(weight).sizes
+    sizes = blocks_of(weight, prefill=is_prefill(x) if prefill is None else prefill).sizes
     parts = [
         _product(rows[start : start + size] if start + size <= len(rows) else _padded(rows[start:], size), weight, bias)
         for start, size in _divide(len(rows), sizes)
@@ -55,12 +69,17 @@ def multiply(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -
     return product[: len(rows)].view(*x.shape[:-1], -1)
 
 
-def blocks_of(weight: torch.Tensor) -> Blocks:
+def is_prefill(x: torch.Tensor) -> bool:
+    """Return whether an input `[sequences, tokens, features]` has more tokens of a sequence than a decoding step."""
+    return x.dim() > 2 and x.shape[-2] > FEW_TOKENS  # noqa: PLR2004 - as said
+
+
+def blocks_of(weight: torch.Tensor, *, prefill: bool) -> Blocks:
     """Return the blocks for a weight's shape, with torch's present number of threads."""
-    shape = (*weight.shape, *weight.stride(), weight.dtype, torch.get_num_threads())
+    shape = (*weight.shape, *weight.stride(), weight.dtype, torch.get_num_threads(), prefill)
     if shape not in _known():
         with torch.inference_mode():
-            _known()[shape] = _find_blocks(weight.detach())
+            _known()[shape] = _find_blocks(weight.detach(), prefill=prefill)
     return _known()[shape]
 
 
@@ -79,7 +98,7 @@ def _divide(count: int, sizes: tuple[int, ...]) -> Iterator[tuple[int, int]]:
     start = 0
     while start < count:
         left = count - start
-        size = next((size for size in sizes if left <= size <= _PADDING * left), 0)
+        size = next((size for size in sizes if left <= size <= max(_SMALL, _PADDING * left)), 0)
         if not sizes:
             size = min(max(left, _SIZES[0]), _SIZES[-1])
         elif not size:
@@ -111,49 +130,57 @@ def _onednn_works(dtype: torch.dtype) -> bool:
     return torch.equal(product, rows @ rows.t())
 
 
-def _find_blocks(weight: torch.Tensor) -> Blocks:
-    row = torch.randn(1, weight.shape[1], generator=torch.Generator().manual_seed(0)).to(weight.dtype)
-    largest = max(_NARROW, _MOST_WORK // weight.numel())
-    bias = _revealing_bias(row, weight)
-
-    def tried(sizes: tuple[int, ...]) -> _Tried:
-        products = {
-            size: _product(row.expand(size, -1).contiguous(), weight, bias) for size in sizes if size <= largest
-        }
-        return {size: one[0] if torch.equal(one, one[:1].expand_as(one)) else None for size, one in products.items()}
-
-    own = tried(_SIZES + _ODD_SIZES)
-    threads = torch.get_num_threads()
-    if threads == 1:
-        return _choose(own, own)
-    torch.set_num_threads(1)
+def _find_blocks(weight: torch.Tensor, *, prefill: bool) -> Blocks:
+    """Choose a size whose bits no number of threads changes, and all other sizes that give them."""
+    sizes = _PREFILL_SIZES if prefill else _SIZES
+    own, cores = torch.get_num_threads(), _cores()
     try:
-        return _choose(own, tried(_SIZES))
+        tried = {threads: _try(weight, sizes, threads) for threads in {1, cores, own}}
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(own)
+    standard = [tried[1], tried[cores]]  # not the present threads, which must not change the choice
+    every = [row for one in tried.values() for row in one.values()]
+    if not prefill and all(_same(row, every[0]) for row in every):
+        return Blocks((), any_threads=True)
+    agreed = [size for size in sizes if all(_same(one.get(size), tried[1].get(size)) for one in standard)]
+    if prefill and not agreed:
+        return blocks_of(weight, prefill=False)
+    bits = tried[1][max(agreed) if prefill else _DECODE_SIZE]
+    fitting = tuple(size for size in sizes if _same(tried[own].get(size), bits))
+    return Blocks(fitting or (_DECODE_SIZE,), any_threads=all(_has(one, bits) for one in tried.values()))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _try(weight: torch.Tensor, sizes: tuple[int, ...], threads: int) -> _Tried:
+    row = torch.randn(1, weight.shape[1], generator=torch.Generator().manual_seed(0)).to(weight.dtype)
+    largest = max(_PREFILL_SIZES[0], _MOST_WORK // weight.numel())
+    torch.set_num_threads(1)
+    bias = _revealing_bias(row, weight)
+    torch.set_num_threads(threads)
+    products = {
+        size: _product(row.expand(size, -1).contiguous(), weight, bias)
+        for size in (*sizes, *_ODD_SIZES)
+        if size <= largest
+    }
+    return {size: one[0] if torch.equal(one, one[:1].expand_as(one)) else None for size, one in products.items()}
 
 
 def _revealing_bias(row: torch.Tensor, weight: torch.Tensor) -> torch.Tensor | None:
     """Return a float32 bias that takes a product away but for its last bits, which rounding would hide."""
     if not _onednn_works(weight.dtype):
         return None
-    rows = row.expand(_NARROW, -1).contiguous()
+    rows = row.expand(_DECODE_SIZE, -1).contiguous()
     bias = torch.zeros(weight.shape[0])
     for _ in range(2):
         bias -= _product(rows, weight, bias)[0].float()
     return bias
 
 
-def _choose(own: _Tried, single: _Tried) -> Blocks:
-    """Choose sizes with the bits of one thread, `single`, if there are any."""
-    if all(_same(one, single[_NARROW]) for one in (*own.values(), *single.values())):
-        return Blocks((), any_threads=True)
-    for known in (single, own):
-        wide = all(_same(known.get(_WIDE), known[size]) for size in (2 * _WIDE, 4 * _WIDE) if size in known)
-        bits = known[_WIDE if wide and _WIDE in known else _NARROW]
-        if sizes := tuple(size for size in _SIZES if size in own and _same(own[size], bits)):
-            return Blocks(sizes, any_threads=known is single)
-    return Blocks((_NARROW,), any_threads=False)
+def _has(tried: _Tried, bits: torch.Tensor | None) -> bool:
+    return any(_same(row, bits) for row in tried.values())
 
 
 def _same(one: torch.Tensor | None, other: torch.Tensor | None) -> bool:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from pytest_qeval.quantize.kernels.activations import ActivationQuantizer
-from pytest_qeval.quantize.kernels.row_blocks import multiply
+from pytest_qeval.quantize.kernels.row_blocks import is_prefill, multiply
 
 
 class SimulatedLinear(nn.Module):
@@ -28,7 +28,7 @@ class SimulatedLinear(nn.Module):
         rows = x.reshape(-1, self.in_features)
         if rows.numel():
             rows = self._activations.prepare(rows)(rows).dequantize().to(x.dtype)
-        return multiply(rows, self.weight, self.bias).view(*x.shape[:-1], self.out_features)
+        return multiply(rows, self.weight, self.bias, prefill=is_prefill(x)).view(*x.shape[:-1], self.out_features)
 
     def extra_repr(self) -> str:
         """Return the shape, as `nn.Linear` does."""

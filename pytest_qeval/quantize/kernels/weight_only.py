@@ -17,15 +17,13 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from pytest_qeval.quantize.kernels.row_blocks import multiply
+from pytest_qeval.quantize.kernels.row_blocks import is_prefill, multiply
 from pytest_qeval.quantize.kernels.weights import QuantizedWeight
 
 _INT8_COLUMNS = 16
 """torch's int8 kernel reads a multiple of so many columns, beyond the end of a row if need be."""
 _ALIGNMENT = 64
 """Bytes; torch's kernels may expect their rows at a multiple of this address."""
-_FEW_TOKENS = 32
-"""Tokens of a sequence up to which a call decodes; a prefill brings more (`engines.hf.forward`)."""
 _INT4_GROUPS = (256, 128, 64, 32)
 """Group sizes of torch's int4 kernel."""
 _INT4_BLOCK = 64
@@ -57,12 +55,11 @@ class Int8PackKernel:
 
         The kernel is for a single row, a stream: it is faster for up to 8 rows, and a batch has two at least.
         """
-        del prefill
         if rows.shape[0] == 1:
             ones = torch.ones_like(self._scales, dtype=rows.dtype)
             product = torch._weight_int8pack_mm(rows, self._values, ones)  # noqa: SLF001 - no public name
         else:
-            product = multiply(rows, self._values.to(rows.dtype), None)
+            product = multiply(rows, self._values.to(rows.dtype), None, prefill=prefill)
         return product.mul_(self._scales)
 
 
@@ -89,7 +86,7 @@ class Int4Kernel:
                 rows, self._packed, self._group, self._scales_and_zeros
             )
             return product
-        return multiply(rows, self.unpack(rows.dtype).t(), None)
+        return multiply(rows, self.unpack(rows.dtype).t(), None, prefill=True)
 
     def unpack(self, dtype: torch.dtype) -> torch.Tensor:
         """Return the weight as floats, `[in_features, out_features]`.
@@ -147,7 +144,7 @@ class WeightOnlyLinear(nn.Module):
         rows = x.reshape(-1, self.in_features).contiguous()
         if rows.data_ptr() % _ALIGNMENT:
             rows = rows.clone()
-        out = self._kernel.product(rows, prefill=x.dim() > 2 and x.shape[-2] > _FEW_TOKENS)  # noqa: PLR2004 - [sequences, tokens, features]
+        out = self._kernel.product(rows, prefill=is_prefill(x))
         if self.bias is not None:
             out.add_(self.bias)
         return out.view(*x.shape[:-1], self.out_features)
