@@ -18,7 +18,6 @@ import contextlib
 import gc
 import importlib
 import json
-import logging
 import os
 import runpy
 import select
@@ -94,23 +93,11 @@ def _import(kind: str) -> None:
     """Import once what all forks share, and keep their garbage collections from touching, and so copying, it."""
     for name in IMPORTED[kind]:
         importlib.import_module(name)
-    if kind == "model":
-        _detect_hardware()
     # Packages with a plugin, such as anyio, which transformers imports: pytest warns of those that it cannot rewrite.
     with_plugin = {entry.module.partition(".")[0] for entry in entry_points(group="pytest11")}
     for name in [name for name in sys.modules if name.partition(".")[0] in with_plugin]:
         del sys.modules[name]
     gc.freeze()
-
-
-def _detect_hardware() -> None:
-    """Let codecarbon ask several programs once what this machine is; every run would, for more than a second."""
-    logging.getLogger("codecarbon").setLevel(logging.CRITICAL)
-    with contextlib.suppress(ImportError):
-        tracker = importlib.import_module("codecarbon").OfflineEmissionsTracker
-        tracker(
-            output_methods=[], tracking_mode="machine", allow_multiple_runs=True, log_level="critical"
-        ).get_detected_hardware()
 
 
 def _become(folder: str, environment: dict[str, str], streams: list[int]) -> None:

@@ -41,7 +41,7 @@ def live(tmp_path_factory: pytest.TempPathFactory, run_in: RunIn) -> Path:
     folder = tmp_path_factory.mktemp("live")
     save = ("--qeval-save-baseline", "b.json.gz", "--qeval-output", "out")
     done = run_in(folder, *asked(N), *GATES, *save)
-    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout  # the gate on the drop is broken
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr  # the gate on the drop is broken
     return folder
 
 
