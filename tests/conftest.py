@@ -24,7 +24,11 @@ Configure = Callable[..., pytest.Config]
 Warm = Callable[[Sequence[str]], list[str]]
 
 WITHOUT = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:anyio")
-IMPORTED = ("scipy.stats", "pytest_qeval.hooks.start", "pytest_qeval.report.json", "pytest_qeval.verdict.compare")
+IMPORTED = (
+    *("scipy.stats", "pytest_qeval.hooks.start", "pytest_qeval.report.json", "pytest_qeval.verdict.compare"),
+    *("torch", "transformers.conversion_mapping", "transformers.models.auto.tokenization_auto"),
+    "transformers.models.llama.modeling_llama",
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -91,7 +95,7 @@ def warm_pytest() -> Iterator[Warm]:
 def imported() -> None:
     """Import what runs in this process import lazily: pytester forgets every module that a run has imported.
 
-    numpy cannot be imported twice, and the others would be imported again for every run.
+    numpy and torch, which a chat template needs, cannot be imported twice; the others would be imported for every run.
     """
     for name in IMPORTED:
         importlib.import_module(name)
