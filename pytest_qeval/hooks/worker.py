@@ -99,7 +99,7 @@ class Worker:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: TestReport) -> Generator[None]:
-        """Give other hooks, and the workers of pytest-xdist, the time to pass the messages on."""
+        """Let other hooks, and the workers of pytest-xdist, pass the messages on without a time limit."""
         has_messages = bool(getattr(report, _ATTRIBUTE, None))
         with untimed(self._item) if self._item and has_messages else nullcontext():
             yield

@@ -18,7 +18,7 @@ from pytest_qeval.quantize.kernels.activations import ActivationQuantizer, Stati
 from pytest_qeval.quantize.kernels.int8_product import onednn_is_exact
 from pytest_qeval.quantize.kernels.linear import Int8Linear
 from pytest_qeval.quantize.kernels.simulated import SimulatedLinear
-from pytest_qeval.quantize.kernels.weight_only import WeightOnlyLinear, weight_only_kernel
+from pytest_qeval.quantize.kernels.weight_only import Int4Kernel, WeightOnlyLinear, weight_only_kernel
 from pytest_qeval.quantize.kernels.weights import QuantizedWeight, packed_bytes, quantize_weight
 from pytest_qeval.quantize.layers import (
     AnyLinear,
@@ -42,7 +42,7 @@ _FUSED = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 """Layers that share their input in Llama, Qwen, Mistral, Gemma, StarCoder2 and similar models. Only speed depends on
 it."""
 
-_FEW_ROWS = "{bits}-bit weights pay at up to about 8 rows at a time; wider batches and prefill are slower than {dtype}"
+_FEW_ROWS = "{bits}-bit weights pay {where}; wider batches and prefill are slower than {dtype}"
 
 
 class _Replacement(NamedTuple):
@@ -213,7 +213,8 @@ def _weight_only_layer(rule: LayerRule, module: AnyLinear, weight: QuantizedWeig
     scheme, dtype = rule.weights, module.weight.dtype
     kernel = weight_only_kernel(weight, bits=scheme.bits, dtype=dtype)
     if kernel is not None:
-        note = _FEW_ROWS.format(bits=scheme.bits, dtype=str(dtype).removeprefix("torch."))
+        where = "at up to about 8 rows at a time" if isinstance(kernel, Int4Kernel) else "for a single stream"
+        note = _FEW_ROWS.format(bits=scheme.bits, where=where, dtype=str(dtype).removeprefix("torch."))
         return _Replacement([WeightOnlyLinear(weight, kernel, module.bias, dtype)], [kernel.nbytes], "native", note)
     # The rounded weight is a new tensor, because the old one may be a memory-mapped file.
     rounded = weight.dequantize(dtype)

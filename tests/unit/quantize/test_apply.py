@@ -269,7 +269,7 @@ RECORDS = {
     "w8a8-tensor": ("per_tensor", "native", ""),
     "w8a8-g128": ("per_group(128)", "native", ""),
     "w8a8-g16": ("per_group(16)", "simulated", "several scales in a row of weights have no int8 kernel"),
-    "w8a16": ("per_channel", "native", "8-bit weights pay at up to about 8 rows"),
+    "w8a16": ("per_channel", "native", "8-bit weights pay for a single stream"),
     "w4a16-g32": ("per_group(32)", "native", "4-bit weights pay at up to about 8 rows"),
     "w8a16-g32": ("per_group(32)", "simulated", "no cpu kernel multiplies per_group(32) weights of 8 bits here"),
     "w4a16-g33": ("per_group(33)", "simulated", "no cpu kernel multiplies per_group(33) weights of 4 bits here"),
