@@ -25,7 +25,7 @@ from pytest_qeval.settings import CONTROL
 from pytest_qeval.summary.margins import DEFAULT_MARGINS
 from pytest_qeval.summary.power import estimate_prospects
 from pytest_qeval.summary.results import GateResult
-from pytest_qeval.verdict.baseline.key import cost_key, key_of
+from pytest_qeval.verdict.baseline.key import composition_of, cost_key, key_of
 from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
 from pytest_qeval.verdict.baseline.writer import BaselineWriter
 from pytest_qeval.verdict.conclude import Verdict, conclude
@@ -70,6 +70,7 @@ class Session:
         self._gates = settings.gates
         self._run = run
         self._clock = clock
+        self._n_workers = n_workers
         self._started = clock()
         self._saved = saved
         self._key = key_of(run, execution=settings.execution, replays=settings.replays)
@@ -246,7 +247,16 @@ class Session:
         if self._writer is None:
             return True
         try:
-            note = self._writer.write({**self._key, **self._costs}, self._run, planned=self._planned)
+            note = self._writer.write(
+                {**self._key, **self._costs},
+                self._run,
+                planned=self._planned,
+                composition=composition_of(
+                    (case for _, case in self._planned),
+                    threads=self._settings.model.threads,
+                    n_workers=self._n_workers,
+                ),
+            )
         except UsageError as error:
             self._notes.append(Line(str(error), "red"))
             return False

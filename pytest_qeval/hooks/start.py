@@ -146,7 +146,7 @@ def _begin_session(
     if saved:
         settings = replace(settings, baseline=saved.recipe)
         header = replace(header, saved_baseline=saved.origin())
-    n_workers = len(config.getoption("tx", None) or [None])
+    n_workers = worker_count(config)
     session = Session(
         settings,
         header,

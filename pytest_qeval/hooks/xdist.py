@@ -45,8 +45,9 @@ def worker_name(config: pytest.Config) -> str:
 
 
 def worker_count(config: pytest.Config) -> int:
-    """Return the number of processes that share the work, as a worker knows it."""
-    return int(getattr(config, "workerinput", {}).get("workercount", 1))
+    """Return the number of processes that share the work, as a worker or the controller knows it."""
+    planned = config.getoption("tx", None) or [None]
+    return int(getattr(config, "workerinput", {}).get("workercount", len(planned)))
 
 
 def scope_of(item: pytest.Item, dist: str) -> str | None:

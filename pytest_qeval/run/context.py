@@ -26,6 +26,7 @@ from pytest_qeval.run.recipe_run import RecipeRun
 from pytest_qeval.run.replay import Replays
 from pytest_qeval.schema import Case, EngineProgress, Problem, Record
 from pytest_qeval.settings import ExecutionSettings
+from pytest_qeval.verdict.baseline.key import composition_of
 from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
 
 OnProgress = Callable[[str, EngineProgress], None]
@@ -62,6 +63,7 @@ class RunContext:
         self.settings = settings
         self.saved = saved
         self._worker = worker
+        self._n_workers = n_workers
         self._on_progress = on_progress
         self._sandboxes = sandboxes
         self._open = ExitStack()
@@ -135,10 +137,13 @@ class RunContext:
         """
         if self.saved is None:
             return ReusableCases()
-        samples = self.samples()
+        cases, samples = list(cases), self.samples()
         answered = [case for case in cases if samples is None or case.label in samples]  # the others are missing anyway
         return self.saved.find_reusable(
-            answered, problems=self.problems, sha256_of=lambda name: str(self.benchmarks.find(name).sha256)
+            answered,
+            problems=self.problems,
+            sha256_of=lambda name: str(self.benchmarks.find(name).sha256),
+            composition=composition_of(cases, threads=self.settings.model.threads, n_workers=self._n_workers),
         )
 
     def reuse(self, cases: Iterable[Case]) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pytest_qeval.facts import RecipeFacts, RunHeader
-from pytest_qeval.schema import Json
+from pytest_qeval.measure.machine import usable_cores
+from pytest_qeval.schema import Case, Json
 from pytest_qeval.settings import ExecutionSettings, ModelSettings
 from pytest_qeval.verdict.baseline.location import cache_folder
 
@@ -81,9 +82,25 @@ def recipe_key(facts: RecipeFacts) -> Json:
     return {"dtype": facts.dtype, "recipe_sha256": digest} if facts.dtype else {}
 
 
-def batch_key(facts: RecipeFacts) -> Json:
+def batch_key(facts: RecipeFacts, composition: Mapping[str, Any]) -> Json:
     """Return what completions depend on where the engine is not batch-invariant, known once a model is loaded."""
-    return {"batch.size": facts.batch_size} if facts.batch_dependence else {}
+    return {"batch.size": facts.batch_size, **composition} if facts.batch_dependence else {}
+
+
+def composition_of(cases: Iterable[Case], *, threads: int | None, n_workers: int) -> Json:
+    """Return what of a run decides which rows are computed together, and by how many threads.
+
+    Args:
+        cases: All cases of the run, in their order.
+        threads: Of each process; None for all cores.
+        n_workers: Number of processes that share the cases.
+    """
+    rows = "\n".join(f"{case.benchmark} {case.label}" for case in dict.fromkeys(cases))
+    return {
+        "batch.cases_sha256": hashlib.sha256(rows.encode()).hexdigest()[:12],
+        "batch.threads": threads or usable_cores(),
+        "batch.workers": n_workers,
+    }
 
 
 def cost_key(run: RunHeader, *, model: ModelSettings, execution: ExecutionSettings, n_workers: int) -> Json:

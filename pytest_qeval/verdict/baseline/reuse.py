@@ -98,7 +98,12 @@ class SavedBaseline:
             )
 
     def find_reusable(
-        self, cases: Iterable[Case], *, problems: CaseProofs, sha256_of: Callable[[str], str]
+        self,
+        cases: Iterable[Case],
+        *,
+        problems: CaseProofs,
+        sha256_of: Callable[[str], str],
+        composition: Mapping[str, Any],
     ) -> ReusableCases:
         """Return which cases need not be run again: those with a record of the same problem.
 
@@ -106,11 +111,18 @@ class SavedBaseline:
             cases: All cases of the run.
             problems: The run's problems; cases that are not valid need no record.
             sha256_of: Returns the checksum of a benchmark's data.
+            composition: What the run's batches are made of, see `key.composition_of`.
 
         Raises:
-            UsageError: when the user named the file, and it does not have all cases or was made of other data.
+            UsageError: when the user named the file, and it does not have all cases, was made of other data, or was
+                decoded in other batches on which its completions depend.
         """
         cases = list(cases)
+        rebatched = differences(composition, self.baseline.key) if "batch.size" in self.baseline.key else ()
+        if rebatched and not self.named:
+            return ReusableCases()
+        if rebatched and not self.force:
+            raise UsageError(self._batch_refusal(rebatched))
         if self.named:
             unknown = {case for case in cases if case not in self.records}
             problems.check_ahead(unknown)  # all at once
@@ -131,7 +143,16 @@ class SavedBaseline:
                 f"{self.path} has no record of {len(missing)} of this run's cases, such as {first.label}: make it "
                 "again with --qeval-save-baseline, or run fewer (--qeval-limit, -k)."
             )
-        return ReusableCases(cases=reusable, accepted=tuple(changed.values()) if self.named else ())
+        return ReusableCases(cases=reusable, accepted=(*rebatched, *changed.values()) if self.named else ())
+
+    def _batch_refusal(self, found: Sequence[str]) -> str:
+        facts = next((one for one in self.baseline.messages if isinstance(one, RecipeFacts)), None)
+        reason = f" ({facts.batch_dependence})" if facts and facts.batch_dependence else ""
+        return (
+            f"{self.path} was decoded in other batches, on which its completions depend{reason}: {'; '.join(found)}. "
+            "Run the same cases, threads and workers, run the baseline again with --qeval-baseline run, or accept that "
+            "some flips are numerical with --qeval-baseline-force."
+        )
 
     def _changed_data(self, benchmarks: Iterable[str], sha256_of: Callable[[str], str]) -> Iterator[tuple[str, str]]:
         """Yield the benchmarks whose data differ from the baseline's, with the difference in words."""

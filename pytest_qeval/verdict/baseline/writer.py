@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from pytest_qeval.errors import DataError, UsageError
 from pytest_qeval.facts import BenchmarkFacts, GenerationFacts, InvalidCase, RecipeFacts, RunHeader, StreamFacts
@@ -56,13 +57,14 @@ class BaselineWriter:
             return len(self._messages)
         return type(message), getattr(message, "benchmark", None)
 
-    def write(self, key: Json, run: RunHeader, *, planned: Iterable[tuple[str, Case]]) -> str | None:
+    def write(self, key: Json, run: RunHeader, *, planned: Sequence[tuple[str, Case]], composition: Json) -> str | None:
         """Write what there is, and return a line for the user about the file at `path`.
 
         Args:
             key: The conditions of the run; those of the data and the recipe are added here.
             run: The header of the run.
             planned: All recipes and cases of the run.
+            composition: What the run's batches are made of, see `key.composition_of`.
 
         Raises:
             UsageError: when the user's file cannot be written, or would lose records.
@@ -71,10 +73,12 @@ class BaselineWriter:
         loaded = next((message for message in messages if isinstance(message, RecipeFacts)), None)
         key = {**key, **benchmark_key(self._checksums)}
         if loaded:
-            key |= {**recipe_key(loaded), **batch_key(loaded)}
+            key |= {**recipe_key(loaded), **batch_key(loaded, composition)}
         fresh = Baseline(recipe=self._recipe, key=key, run=run, messages=messages)
-        baseline = self._saved.merged(fresh) if self._saved else fresh
-        if self._cache and fresh.has_results:
+        mixable = self._saved if self._saved and not _batches_differ(key, self._saved.key) else None
+        baseline = mixable.merged(fresh) if mixable else fresh
+        loses = self._saved and not mixable and len(self._saved.records) > len(fresh.records)
+        if self._cache and fresh.has_results and not loses:
             with suppress(UsageError):  # a cache that cannot be written is no reason to fail
                 write_baseline(self._cache, baseline)
         cases = {case for recipe, case in planned if recipe == self._recipe and case not in self._invalid}
@@ -97,6 +101,11 @@ class BaselineWriter:
         older = len(baseline.records.keys() - cases)
         lacking += f", {older} of an earlier run" if older else ""
         return f"baseline: {path} ({baseline.recipe}, {len(baseline.records)} cases{lacking})"
+
+
+def _batches_differ(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
+    """Return whether completions depend on the batch, and were made in others."""
+    return bool(differences({name: value for name, value in ours.items() if name.startswith("batch.")}, theirs))
 
 
 def _read_or_none(path: Path) -> Baseline | None:

@@ -14,13 +14,14 @@ from pytest_qeval.verdict.baseline.key import (
     batch_key,
     benchmark_key,
     cache_path,
+    composition_of,
     cost_key,
     differences,
     key_of,
     recipe_key,
     refusal,
 )
-from tests.unit.summary.builders import HEADER, INT8
+from tests.unit.summary.builders import HEADER, INT8, case
 
 MODEL = {"id": "tiny", "source": "directory", "revision": "main", "weights_sha256": "00", "files_sha256": "01"}
 HUB_MODEL = {"id": "org/tiny", "source": "hub", "revision": None, "commit": "a1"}
@@ -29,6 +30,7 @@ RUN = replace(HEADER, model=MODEL, versions=VERSIONS, conditions={"device": "cpu
 EXECUTION = ExecutionSettings()
 STATIC = replace(INT8, calibration={"texts_sha256": "ab"}, layers=({"name": "a", "bits": 8},))
 TINY = ModelSettings(name="tiny")
+BATCHES = composition_of([case(0), case(1)], threads=2, n_workers=1)
 
 
 def key(run: RunHeader = RUN, execution: ExecutionSettings = EXECUTION, *, replays: bool = False) -> Json:
@@ -141,8 +143,17 @@ def test_of_a_replay_only_the_execution_is_known() -> None:
 
 def test_the_batch_is_a_condition_only_where_completions_depend_on_it() -> None:
     """A batch-invariant engine gives the same at any width."""
-    assert batch_key(replace(STATIC, batch_size=8, batch_dependence="")) == {}
-    assert batch_key(replace(STATIC, batch_size=8, batch_dependence="kernels of cuda")) == {"batch.size": 8}
+    dependent = replace(STATIC, batch_size=8, batch_dependence="kernels of cuda")
+
+    assert batch_key(replace(dependent, batch_dependence=""), BATCHES) == {}
+    assert batch_key(dependent, BATCHES) == {"batch.size": 8, **BATCHES}
+
+
+def test_batches_are_made_of_cases_in_their_order_threads_and_workers() -> None:
+    """A case that two recipes share is one."""
+    assert composition_of([case(0), case(1), case(0)], threads=2, n_workers=1) == BATCHES
+    assert composition_of([case(1), case(0)], threads=2, n_workers=1) != BATCHES
+    assert composition_of([case(0), case(1)], threads=None, n_workers=1)["batch.threads"] >= 1
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ import pytest
 
 from pytest_qeval.errors import DataError, UsageError
 from pytest_qeval.facts import GenerationFacts, RecipeFacts, SensitivityFacts, StreamFacts
-from pytest_qeval.schema import Case, Record
+from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.verdict.baseline.file import write_baseline
+from pytest_qeval.verdict.baseline.key import composition_of
 from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline, find_saved, open_saved
 from tests.unit.summary.builders import HEADER, INT8, case, record
 from tests.unit.verdict.baseline.baselines import KEY, MESSAGES, SAVED
@@ -22,6 +23,8 @@ BASE = replace(SAVED, key={**KEY, **COSTS, "benchmarks.micro": SHA256, "device":
 NAMED = SavedBaseline(baseline=BASE, path=Path("b.json.gz"), named=True)
 CACHED = replace(NAMED, named=False)
 ALL = [case(number) for number in range(4)]
+BATCHES = composition_of(ALL, threads=2, n_workers=1)
+DEPENDENT = {**BASE.key, "batch.size": 64, **BATCHES}
 PERTURBED = replace(case(0), perturbation="butter_fingers")
 
 
@@ -43,8 +46,10 @@ class Problems:
         return self._diff if case.perturbation else ""
 
 
-def reusable(saved: SavedBaseline, cases: Iterable[Case], problems: Problems, sha256: str = SHA256) -> ReusableCases:
-    return saved.find_reusable(cases, problems=problems, sha256_of=lambda _: sha256)
+def reusable(
+    saved: SavedBaseline, cases: Iterable[Case], problems: Problems, sha256: str = SHA256, batches: Json = BATCHES
+) -> ReusableCases:
+    return saved.find_reusable(cases, problems=problems, sha256_of=lambda _: sha256, composition=batches)
 
 
 def with_perturbed(diff: str) -> SavedBaseline:
@@ -150,6 +155,29 @@ def test_a_baseline_that_depends_on_its_batch_needs_the_same(saved: SavedBaselin
     dependent.check_batch(wide)
     saved.check_batch(narrow)
     replace(dependent, force=True).check_batch(narrow)
+
+
+OTHER_BATCHES = {
+    "fewer cases": composition_of(ALL[:2], threads=2, n_workers=1),
+    "another order": composition_of(reversed(ALL), threads=2, n_workers=1),
+    "threads": composition_of(ALL, threads=1, n_workers=1),
+    "workers": composition_of(ALL, threads=2, n_workers=2),
+}
+
+
+@pytest.mark.parametrize("batches", OTHER_BATCHES.values(), ids=OTHER_BATCHES)
+def test_completions_that_depend_on_the_batch_stand_in_for_those_of_the_same_batches(batches: Json) -> None:
+    """A cached baseline is run again, a named one refused; where nothing depends on the batch, any will do."""
+    named = replace(NAMED, baseline=replace(BASE, key=DEPENDENT))
+
+    assert reusable(named, ALL, Problems()).cases == {*ALL}
+    assert reusable(replace(named, named=False), ALL, Problems(), batches=batches).cases == frozenset()
+    with pytest.raises(UsageError, match=r"in other batches, on which its completions depend: batch\..* here, "):
+        reusable(named, ALL, Problems(), batches=batches)
+    accepted = reusable(replace(named, force=True), ALL, Problems(), batches=batches)
+    assert accepted.cases == {*ALL}
+    assert accepted.accepted[0].startswith("batch.")
+    assert reusable(NAMED, ALL, Problems(), batches=batches).cases == {*ALL}
 
 
 def test_the_report_says_where_a_baseline_is_from() -> None:

@@ -10,15 +10,17 @@ import pytest
 from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import BenchmarkFacts, GenerationFacts, InvalidCase
 from pytest_qeval.records.messages import Message
-from pytest_qeval.schema import Case
+from pytest_qeval.schema import Case, Json
 from pytest_qeval.verdict.baseline.baseline import Baseline
 from pytest_qeval.verdict.baseline.file import read_baseline, write_baseline
-from pytest_qeval.verdict.baseline.key import batch_key, recipe_key
+from pytest_qeval.verdict.baseline.key import batch_key, composition_of, recipe_key
 from pytest_qeval.verdict.baseline.writer import BaselineWriter
 from tests.unit.summary.builders import BASELINE, HEADER, INT8, case, generation, record
 from tests.unit.verdict.baseline.baselines import KEY, SAVED
 
 PLANNED = [case(number) for number in range(4)]
+BATCHES = composition_of(PLANNED, threads=2, n_workers=1)
+DEPENDENT = replace(BASELINE, batch_size=8, batch_dependence="kernels of cuda")
 
 
 @pytest.fixture
@@ -32,24 +34,30 @@ def write(
     cache: Path | None = None,
     saved: Baseline | None = None,
     planned: list[Case] = PLANNED,
+    batches: Json = BATCHES,
 ) -> str | None:
     writer = BaselineWriter("auto", path=path, cache=cache, saved=saved)
     for message in messages:
         writer.add(message)
     cases = [(recipe, case) for recipe in ("auto", "int8") for case in planned]
-    return writer.write(dict(KEY), HEADER, planned=cases)
+    return writer.write(dict(KEY), HEADER, planned=cases, composition=batches)
 
 
 def test_only_messages_about_the_recipe_are_kept(path: Path) -> None:
     """The key gets the data's checksums, and what is known of the recipe once a model is loaded."""
     benchmark = BenchmarkFacts(name="micro", version="1", sha256="ab", problems=4)
-    loaded = replace(BASELINE, batch_size=8, batch_dependence="kernels of cuda")
+    loaded = DEPENDENT
     own: tuple[Message, ...] = (loaded, *(record("auto", number, "+") for number in range(4)))
     note = write(path, benchmark, INT8, record("int8", 0, "+"), *own)
 
     assert note == f"baseline: {path} (auto, 4 cases)"
     assert read_baseline(path).messages == own
-    assert read_baseline(path).key == {**KEY, "benchmarks.micro": "ab", **recipe_key(loaded), **batch_key(loaded)}
+    assert read_baseline(path).key == {
+        **KEY,
+        "benchmarks.micro": "ab",
+        **recipe_key(loaded),
+        **batch_key(loaded, BATCHES),
+    }
     assert asdict(read_baseline(path).run) == asdict(HEADER)
 
 
@@ -108,6 +116,21 @@ def test_the_cache_keeps_what_a_smaller_run_left_out(path: Path, tmp_path: Path)
     write(path, record("auto", 9, "+"), saved=SAVED, cache=tmp_path / "c.json.gz", planned=[case(9)])
 
     assert read_baseline(tmp_path / "c.json.gz").records.keys() == {*PLANNED, case(9)}
+
+
+@pytest.mark.parametrize(("n_run", "kept"), [(2, 4), (4, 4)])
+def test_records_of_other_batches_are_not_mixed(path: Path, tmp_path: Path, n_run: int, kept: int) -> None:
+    """Where completions depend on them. The cache keeps what more cases know."""
+    cache, run = tmp_path / "c.json.gz", PLANNED[:n_run]
+    saved = replace(SAVED, key={**SAVED.key, **batch_key(DEPENDENT, BATCHES)})
+    write_baseline(cache, saved)
+    batches = composition_of(run, threads=1, n_workers=1)
+    fresh = [record("auto", number, "-") for number in range(n_run)]
+    write(path, DEPENDENT, *fresh, saved=saved, cache=cache, planned=run, batches=batches)
+
+    assert list(read_baseline(path).records.values()) == fresh
+    assert len(read_baseline(cache).records) == kept
+    assert (read_baseline(cache).key["batch.threads"] == 1) is (n_run == kept)
 
 
 def test_without_results_nothing_is_written(path: Path, tmp_path: Path) -> None:
