@@ -17,6 +17,7 @@ import pytest
 from pytest_qeval.benchmarks.micro import PATH as MICRO
 from pytest_qeval.hooks.rootdir import join_paths
 from pytest_qeval.schema import Json
+from tests.sandboxes import accept_weakest
 
 Run = Callable[..., pytest.RunResult]
 RunIn = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -45,6 +46,7 @@ def frugal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         folder = folder.parent
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("PYTHONIOENCODING", "utf-8")  # pytester reads what a run has written as UTF-8, in any locale
         if sys.dont_write_bytecode:
             patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
             patch.setenv("PYTHONPYCACHEPREFIX", str(folder / "bytecode"))
@@ -111,7 +113,8 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, warm_pytest:
     """
     monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / ".cache"))
 
-    def run_pytest(*arguments: str) -> pytest.RunResult:
+    def run_pytest(*given: str) -> pytest.RunResult:
+        arguments = accept_weakest(given)
         if "--qeval-model" not in arguments and "-n2" not in arguments:
             # In this process pytest cannot be started again where a path among the options moved its rootdir.
             return pytester.runpytest_inprocess(*WITHOUT, *join_paths(arguments))
@@ -127,7 +130,7 @@ def run_afresh(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Ru
     monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / ".cache"))
 
     def run_pytest(*arguments: str) -> pytest.RunResult:
-        return pytester.runpytest_subprocess(*WITHOUT, *arguments, timeout=240)
+        return pytester.runpytest_subprocess(*WITHOUT, *accept_weakest(arguments), timeout=240)
 
     return run_pytest
 
@@ -139,7 +142,12 @@ def run_in(warm_pytest: Warm) -> RunIn:
     def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "XDG_CACHE_HOME": str(folder / ".cache")}
         return subprocess.run(
-            warm_pytest(arguments), cwd=folder, env=environment, capture_output=True, text=True, check=False
+            warm_pytest(accept_weakest(arguments)),
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     return run_pytest
@@ -156,7 +164,7 @@ def configure(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, import
     pytester.plugins = [sys.modules["pytest_qeval.plugin"]]
 
     def configure_pytest(*arguments: str) -> pytest.Config:
-        return pytester.parseconfigure("-p", "no:faulthandler", "-s", *arguments)
+        return pytester.parseconfigure("-p", "no:faulthandler", "-s", *accept_weakest(arguments))
 
     return configure_pytest
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import pytest
@@ -18,6 +19,16 @@ find_problem = cache(try_isolation)
 def strongest_isolation() -> IsolationName:
     """Return the strongest isolation that works here, plain processes included."""
     return next(name for name in _STRONGEST_FIRST if name == "process" or find_problem(name) is None)
+
+
+def accept_weakest(arguments: Sequence[str]) -> list[str]:
+    """Let a run of pytest execute programs as plain processes, where no stronger isolation works here."""
+    evaluates = any(one.startswith(("--qeval-model", "--qeval-completions", "--qeval-selftest")) for one in arguments)
+    asks = any(one.startswith("--qeval-sandbox") for one in arguments)
+    return [
+        *(["--qeval-sandbox=process"] if evaluates and not asks and strongest_isolation() == "process" else []),
+        *arguments,
+    ]
 
 
 def skip_unless_usable(name: IsolationName) -> None:

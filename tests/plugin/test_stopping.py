@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from tests.plugin.runs import REPLAY
+from tests.sandboxes import accept_weakest
 
 Run = Callable[..., pytest.RunResult]
 
@@ -48,7 +49,7 @@ def test_ctrl_c_leaves_no_child_and_keeps_every_finished_case(pytester: pytest.P
     """The two cases before the one in flight are in the journal, the report says what is missing, no process stays."""
     pytester.makepyfile(test_mine=SUITE.format("time.sleep(60)"))
     command = [
-        sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *REPLAY, str(samples),
+        sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *accept_weakest(REPLAY), str(samples),
         "--qeval-output", "out", "test_mine.py",
     ]  # fmt: skip
     process = subprocess.Popen(command, cwd=pytester.path, stdout=subprocess.PIPE, text=True)
@@ -75,7 +76,7 @@ def test_ctrl_c_while_a_model_generates_leaves_no_child(pytester: pytest.Pyteste
     """As in a terminal, the whole process group is interrupted, in the midst of generation: the journal stays whole."""
     command = [
         *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *mode),
-        *("--qeval-model", "demo", "--qeval-recipe", "int8", "--qeval-suite", "micro"),
+        *accept_weakest(["--qeval-model", "demo", "--qeval-recipe", "int8", "--qeval-suite", "micro"]),
         *("--qeval-batch-size", "1", "--qeval-threads", "1", "--qeval-output", "out"),
     ]
     process = subprocess.Popen(
