@@ -8,14 +8,22 @@ from pathlib import Path
 
 from pytest_qeval.benchmarks.selftest import NAME
 from pytest_qeval.errors import DataError, UsageError
-from pytest_qeval.facts import BenchmarkFacts, GateDecision, InvalidCase, PerturbationFacts, RunHeader, StreamFacts
+from pytest_qeval.facts import (
+    BenchmarkFacts,
+    GateDecision,
+    InvalidCase,
+    PerturbationFacts,
+    RecipeFacts,
+    RunHeader,
+    StreamFacts,
+)
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.records.collector import Collector, Roles
 from pytest_qeval.records.journal import read_journal
 from pytest_qeval.records.messages import Message, Plan, RecipeMessage, RunStart, recipe_of
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.verdict.baseline.baseline import Baseline
-from pytest_qeval.verdict.baseline.key import benchmark_key, differences
+from pytest_qeval.verdict.baseline.key import batch_key, benchmark_key, composition_of, differences
 from pytest_qeval.verdict.baseline.reuse import SavedBaseline
 
 
@@ -71,7 +79,17 @@ class FinishedRun:
     def conditions(self) -> Json:
         """Return what has to be equal in two runs that are compared."""
         checksums = {message.name: message.sha256 for message in self.messages if isinstance(message, BenchmarkFacts)}
-        return {**self._conditions(costs=False), **benchmark_key(checksums)}
+        return {**self._conditions(costs=False), **benchmark_key(checksums), **self._batches()}
+
+    def _batches(self) -> Json:
+        """Return what the batches were made of, where completions depend on them."""
+        facts = [message for message in self.messages if isinstance(message, RecipeFacts) and message.batch_dependence]
+        if not facts:
+            return {}
+        made = self.plan.conditions
+        cases = (one.case for one in self.plan.cases)
+        composition = composition_of(cases, threads=made.get("costs.threads"), n_workers=made["costs.workers"])
+        return batch_key(facts[0], composition)
 
     def cost_conditions(self) -> Json:
         """Return what costs depend on, and results do not."""

@@ -80,6 +80,16 @@ def test_other_conditions_are_refused_or_accepted() -> None:
     assert origin["accepted_differences"] == ["engine: transformers here, another there"]
 
 
+def test_runs_of_other_batches_are_refused_where_completions_depend_on_them() -> None:
+    """As a saved baseline is."""
+    dependent = replace(BASELINE, batch_size=8, batch_dependence="kernels of cuda")
+    wide, narrow = (finished(dependent, conditions={"costs.threads": threads}) for threads in (2, 1))
+
+    assert join(wide, wide).run.saved_baseline is not None
+    with pytest.raises(UsageError, match=r"other conditions: batch\.threads: 1 here, 2 there"):
+        join(wide, narrow)
+
+
 def test_a_recipe_is_compared_with_itself_under_another_name() -> None:
     """Two runs of one recipe alone."""
     alone = replace(finished().plan, baseline=None)
