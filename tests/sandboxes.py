@@ -23,12 +23,11 @@ def strongest_isolation() -> IsolationName:
 
 def accept_weakest(arguments: Sequence[str]) -> list[str]:
     """Let a run of pytest execute programs as plain processes, where no stronger isolation works here."""
-    evaluates = any(one.startswith(("--qeval-model", "--qeval-completions", "--qeval-selftest")) for one in arguments)
-    asks = any(one.startswith("--qeval-sandbox") for one in arguments)
-    return [
-        *(["--qeval-sandbox=process"] if evaluates and not asks and strongest_isolation() == "process" else []),
-        *arguments,
-    ]
+    starts = ("--qeval-model", "--qeval-completions", "--qeval-selftest")
+    evaluates = any(one.startswith(starts) for one in arguments)
+    asks = any(one.startswith(("--qeval-sandbox", "--qeval-compare")) for one in arguments)
+    accepts = evaluates and not asks and strongest_isolation() == "process"
+    return [*(["--qeval-sandbox=process"] if accepts else []), *arguments]
 
 
 def skip_unless_usable(name: IsolationName) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.plugin.runs import REPLAY
+from tests.sandboxes import strongest_isolation
 
 Configure = Callable[..., pytest.Config]
 
@@ -42,7 +43,7 @@ def test_a_samples_file_makes_one_process_evaluate_and_report(configure: Configu
 @pytest.mark.parametrize("key", ["qeval_model = demo", "qeval_selftest = true"])
 def test_the_ini_file_can_name_what_is_evaluated(configure: Configure, pytester: pytest.Pytester, key: str) -> None:
     """As the command line does."""
-    pytester.makeini(f"[pytest]\n{key}\n")
+    pytester.makeini(f"[pytest]\n{key}\nqeval_sandbox = {strongest_isolation()}\n")
 
     assert registered(configure("--qeval-suite", "micro")) == {"Controller", "Worker"}
 

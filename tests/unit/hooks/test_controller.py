@@ -9,6 +9,7 @@ import pytest
 
 from pytest_qeval.schema import Json
 from tests.plugin.runs import REPLAY, WRONG, check_refusal, read_report, write_samples
+from tests.sandboxes import strongest_isolation
 
 Run = Callable[..., pytest.RunResult]
 
@@ -120,7 +121,8 @@ def test_gates_without_a_test_of_the_model_fail_a_run_that_asks_for_it(
     """Ordinary tests pass, and say nothing about a model; where all stands in the ini file, they are all there is."""
     pytester.makepyfile(test_own="def test_own(): pass")
     asked = replay(run, samples, "--qeval-gate", "pass@1 >= 0.1", "test_own.py")
-    pytester.makeini(f"[pytest]\nqeval_completions = {samples}\nqeval_gate = pass@1 >= 0.1\n")
+    evaluates = f"qeval_completions = {samples}\nqeval_sandbox = {strongest_isolation()}"
+    pytester.makeini(f"[pytest]\n{evaluates}\nqeval_gate = pass@1 >= 0.1\n")
     ordinary = run("test_own.py")
 
     assert (asked.ret, ordinary.ret) == (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.OK)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pytest_qeval.hooks.rootdir import join_paths
 from pytest_qeval.options import N_VALUES
 from tests.plugin.runs import check_refusal, read_report, write_samples
+from tests.sandboxes import accept_weakest
 
 Configure = Callable[..., pytest.Config]
 HERE = str(Path(__file__).parent)
@@ -57,7 +58,15 @@ def test_joined_words_hold_the_same_and_are_left_alone(words: list[str]) -> None
 
 def run_pytest(pytester: pytest.Pytester, *arguments: object) -> pytest.RunResult:
     """Run pytest as a user does, with the cache that other tests leave out."""
-    return pytester.run(sys.executable, "-m", "pytest", "-p", "no:hypothesispytest", *map(str, arguments), timeout=240)
+    return pytester.run(
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:hypothesispytest",
+        *accept_weakest([*map(str, arguments)]),
+        timeout=240,
+    )
 
 
 def files(folder: Path) -> Sequence[str]:

@@ -21,8 +21,9 @@ from pytest_qeval.measure.topk import Scores
 from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.records.messages import BaselineScores, Message
 from pytest_qeval.run.context import RunContext
-from pytest_qeval.settings import CONTROL, ModelSettings
+from pytest_qeval.settings import CONTROL, ExecutionSettings, ModelSettings
 from pytest_qeval.verdict.baseline.reuse import SavedBaseline
+from tests.sandboxes import strongest_isolation
 from tests.unit.verdict.baseline.baselines import SAVED, SCORES
 
 ROWS = [
@@ -88,7 +89,10 @@ def context_of(source: FakeSource, saved: SavedBaseline | None = None, **fields:
     )
     defaults: dict[str, Any] = {"candidates": ("int8",), "baseline": "auto", "resolved": resolved}
     settings = RunSettings(
-        model=ModelSettings(name="small"), recipes={name: find_recipe(name) for name in names}, **{**defaults, **fields}
+        execution=ExecutionSettings(isolation=strongest_isolation()),
+        model=ModelSettings(name="small"),
+        recipes={name: find_recipe(name) for name in names},
+        **{**defaults, **fields},
     )
     context = RunContext(settings, saved=saved)
     context.benchmarks.adopt(make_benchmark("mine", ROWS), origin="here")
@@ -160,6 +164,7 @@ def test_a_replay_loads_no_model(tmp_path: Path) -> None:
     samples = tmp_path / "samples.jsonl"
     samples.write_text('{"task_id": "micro/0", "completion": "x"}\n', encoding="utf-8")
     settings = RunSettings(
+        execution=ExecutionSettings(isolation=strongest_isolation()),
         model=ModelSettings(name="samples.jsonl"),
         candidates=("replay",),
         baseline=None,
