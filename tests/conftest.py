@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
 import socket
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -32,11 +34,18 @@ IMPORTED = (
 )
 
 
+def pytest_configure() -> None:
+    """Give torch one thread, here, before a test module imports it, and in the processes that tests start.
+
+    The models of tests are too small for a second one, which only waits, and on a busy machine takes a core to do so.
+    """
+    os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+
+
 @pytest.fixture(scope="session", autouse=True)
 def frugal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the many processes that tests start from wasting time: one thread each, and bytecode that they share.
+    """Let the many processes that tests start share their bytecode.
 
-    The embedded model is too small for a second thread, which only waits, and on a busy machine takes a core to do so.
     Where Python is told to write no bytecode, as it is in container images, every process would compile the plugin and
     all of pytest's plugins anew, which takes longer than most sessions; a folder of this test session leaves no file
     where none is wanted. The workers of pytest-xdist share one, in the folder that theirs lie in.
@@ -45,12 +54,30 @@ def frugal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("PYTHONIOENCODING", "utf-8")  # pytester reads what a run has written as UTF-8, in any locale
         if sys.dont_write_bytecode:
+            _link_bytecode(folder / "bytecode")
             patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
             patch.setenv("PYTHONPYCACHEPREFIX", str(folder / "bytecode"))
         yield
+
+
+def _link_bytecode(folder: Path) -> None:
+    """Put what was installed with its bytecode into a folder for bytecode, where torch would be compiled anew.
+
+    Python replaces a link, and does not write through it. The first worker makes the links; one that is not there yet
+    when another starts a process costs nothing but time.
+    """
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+        for name in {sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
+            for parent, _, files in os.walk(name):
+                if parent.endswith("__pycache__"):
+                    links = folder / Path(parent).parent.relative_to("/")
+                    links.mkdir(parents=True, exist_ok=True)
+                    for file in files:
+                        with contextlib.suppress(FileExistsError):
+                            (links / file).symlink_to(f"{parent}/{file}")
 
 
 @pytest.fixture(params=[("-p", "no:xdist"), ("-n0",), ("-n2",)], ids=["no-xdist", "n0", "n2"])

@@ -30,7 +30,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-_LIGHT = ("numpy", "scipy.stats", "pytest")
+_LIGHT = ("numpy", "scipy.stats", "pytest", "requests")
 IMPORTED = {
     "light": _LIGHT,
     "model": (  # what `pytest_qeval.engines` needs of transformers, which itself imports lazily
@@ -93,11 +93,29 @@ def _import(kind: str) -> None:
     """Import once what all forks share, and keep their garbage collections from touching, and so copying, it."""
     for name in IMPORTED[kind]:
         importlib.import_module(name)
+    _prepare_codecarbon()
     # Packages with a plugin, such as anyio, which transformers imports: pytest warns of those that it cannot rewrite.
     with_plugin = {entry.module.partition(".")[0] for entry in entry_points(group="pytest11")}
     for name in [name for name in sys.modules if name.partition(".")[0] in with_plugin]:
         del sys.modules[name]
     gc.freeze()
+
+
+def _prepare_codecarbon() -> None:
+    """Import what codecarbon needs, and ask once what processor this is, for which py-cpuinfo starts a process.
+
+    pandas would import pyarrow if it could, whose threads a fork does not survive.
+    """
+    with contextlib.suppress(ImportError):
+        sys.modules["pyarrow"] = None  # type: ignore[assignment]
+        try:
+            importlib.import_module("pandas")
+        finally:
+            del sys.modules["pyarrow"]
+    with contextlib.suppress(ImportError):
+        cpuinfo: Any = importlib.import_module("cpuinfo")
+        found = cpuinfo.get_cpu_info()
+        cpuinfo.get_cpu_info = lambda: dict(found)
 
 
 def _become(folder: str, environment: dict[str, str], streams: list[int]) -> None:

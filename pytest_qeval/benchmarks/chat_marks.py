@@ -12,7 +12,7 @@ _THOUGHT = r"(?:\w+:)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|analy
 _OPENED = rf"(?:<\|?(?:begin_of_|start_)?{_THOUGHT}\|?>|\[{_THOUGHT}\]|◁{_THOUGHT}▷|<\|channel>thought)"
 _CLOSED = rf"(?:</{_THOUGHT}>|<\|end_(?:of_)?{_THOUGHT}\|>|\[/{_THOUGHT}\]|◁/{_THOUGHT}▷|<channel\|>)(?![\"']|`(?!``))"
 _WHOLE = re.compile(rf"(?:^|(?<=[\s>])){_OPENED}.*?{_CLOSED}", re.DOTALL | re.IGNORECASE)
-_BEFORE = re.compile(rf".*{_CLOSED}", re.DOTALL | re.IGNORECASE)
+_BEFORE = re.compile(rf"\A.*{_CLOSED}", re.DOTALL | re.IGNORECASE)
 _UNENDED = re.compile(rf"^[ \t]*{_OPENED}[ \t]*(?:\n|\Z)", re.MULTILINE | re.IGNORECASE)
 _FINAL = re.compile(r"\A.*<\|channel\|>final[^\n]*?<\|message\|>|\Aanalysis.*?assistantfinal", re.DOTALL)
 """What comes before the last channel of the Harmony format, with its special tokens or without them."""

@@ -47,17 +47,21 @@ def test_the_main_job(request: pytest.FixtureRequest, pytester: pytest.Pytester,
 
 
 THREADS = """
-import sys
+def pytest_configure(config):
+    if hasattr(config, "workerinput"):
+        import torch
+        torch.set_num_threads(7)
 
 def pytest_unconfigure(config):
     if hasattr(config, "workerinput"):
+        import torch
         with open("threads.txt", "a") as file:
-            print(sys.modules["torch"].get_num_threads(), file=file)
+            print(torch.get_num_threads(), file=file)
 """
 
 
 def test_two_workers_give_the_same_completions(
-    run_afresh: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    run: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever decodes a case, and beside which neighbours: in float32 the greedy text is the same.
 
@@ -66,7 +70,7 @@ def test_two_workers_give_the_same_completions(
     pytester.makeconftest(THREADS)
 
     def completions(folder: str, *mode: str) -> dict[str, str]:
-        run_afresh(
+        run(
             *mode, "--qeval-model", "demo", "--qeval-recipe", "fp32", "--qeval-baseline", "none",
             "--qeval-suite", "micro", "--qeval-limit", "8", "--qeval-max-new-tokens", "32", "--qeval-output", folder,
         )  # fmt: skip

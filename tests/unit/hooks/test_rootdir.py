@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pytest_qeval.hooks.rootdir import join_paths
 from pytest_qeval.options import N_VALUES
 from tests.plugin.runs import check_refusal, read_report, write_samples
-from tests.sandboxes import accept_weakest
+from tests.sandboxes import accept_weakest, strongest_isolation
 
 Configure = Callable[..., pytest.Config]
 HERE = str(Path(__file__).parent)
@@ -99,7 +99,7 @@ def test_a_project_needs_no_ini_file(pytester: pytest.Pytester, elsewhere: Path)
     pytester.makefile(".txt", arguments=f"--qeval-completions\n{elsewhere / 'samples.jsonl'}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTEST_ADDOPTS", shlex.join(["--qeval-data", str(elsewhere), "--qeval-gate", "pass@1 >= 0.99"]))
-        result = run_pytest(pytester, "@arguments.txt")
+        result = run_pytest(pytester, f"--qeval-sandbox={strongest_isolation()}", "@arguments.txt")
 
     check_run(result, pytester, elsewhere)
 
