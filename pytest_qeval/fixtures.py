@@ -103,9 +103,6 @@ class QEval:
         """Compare next-token distributions with those of the baseline, on the solutions of a benchmark's problems.
 
         Return None for the baseline itself. The test is skipped when samples are replayed.
-
-        Args:
-            benchmark: By default `micro` for the embedded model and `humaneval` for any other.
         """
         name = benchmark or self._context.benchmarks.default_name
         if self._context.settings.replays:

@@ -10,30 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-__all__ = [
-    "EXECUTION_STATUSES",
-    "HALF_LABEL",
-    "SCORES",
-    "Case",
-    "Completion",
-    "EngineProgress",
-    "Estimate",
-    "Evidence",
-    "Execution",
-    "ExecutionStatus",
-    "FinishReason",
-    "Json",
-    "Outcome",
-    "Problem",
-    "Program",
-    "Prompt",
-    "PromptStyle",
-    "Quantity",
-    "Record",
-    "Sample",
-    "Undefined",
-]
-
 Json = dict[str, Any]
 """A JSON object: plain dicts, lists, strings, numbers, booleans and None."""
 

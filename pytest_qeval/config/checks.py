@@ -71,10 +71,6 @@ def check_suites(settings: RunSettings) -> None:
 def check_perturbations(settings: RunSettings, own: Iterable[object]) -> None:
     """Make sure that every perturbation of the suite `robustness` is known, and its files can be read.
 
-    Args:
-        settings: Of the run.
-        own: What the hook `pytest_qeval_perturbations` returned.
-
     Raises:
         UsageError: for one that is not; and for seeds that no perturbation uses.
     """

@@ -54,10 +54,6 @@ class Settled(NamedTuple):
 def read_settings(config: pytest.Config, settled: Settled | None = None) -> RunSettings | None:
     """Read, resolve and check what the user asked for; None when the plugin is to stay inert.
 
-    Args:
-        config: Of the session.
-        settled: In a worker: what the controller has settled.
-
     Raises:
         UsageError: for anything that cannot work, before a model is loaded.
     """

@@ -33,13 +33,7 @@ class Controller:
     """Hooks between pytest and a `Session`."""
 
     def __init__(self, session: Session, *, distributed: bool, allure: Path | None) -> None:
-        """Take the session.
-
-        Args:
-            session: Takes messages; returns outcomes and lines.
-            distributed: Whether workers collect and run the tests.
-            allure: Where Allure results are written, if they are.
-        """
+        """Take the session."""
         self._allure = allure
         self.session = session
         self._distributed = distributed

@@ -71,9 +71,9 @@ class RunContext:
         self._reused: dict[Case, Record] = {}
         self._replays = Replays(settings, problem=self._labelled)
         self.samples = self._replays.samples
-        self.benchmarks = BenchmarkLoader(settings, samples=self.samples, post=self._post)
+        self.benchmarks = BenchmarkLoader(settings=settings, samples=self.samples, post=self._post)
         self.problems = CaseProblems(
-            settings,
+            settings=settings,
             benchmark=self.benchmarks.find,
             samples=self.samples,
             execute=lambda program: self.pool.submit(program),  # noqa: PLW0108 - starts the pool on first use
@@ -81,22 +81,24 @@ class RunContext:
             own=own_perturbations,
         )
         self.early_stop = EarlyStop(
-            settings,
+            settings=settings,
             planned=self._planned,
             outcomes=self.outcomes,
             is_scored=self.benchmarks.is_scored,
             post=self._post,
         )
         self._engines = EngineLoader(
-            settings,
+            settings=settings,
             replays=self._replays,
             check_batch=saved.check_batch if saved else lambda _: None,
             post=self._post,
         )
         scores = BaselineScorer(
-            settings, saved=saved, benchmarks=self.benchmarks, engines=self._engines, post=self._post
+            settings=settings, saved=saved, benchmarks=self.benchmarks, engines=self._engines, post=self._post
         )
-        self.measurements = Measurements(settings, benchmarks=self.benchmarks, baseline_scores=scores, post=self._post)
+        self.measurements = Measurements(
+            settings=settings, benchmarks=self.benchmarks, baseline_scores=scores, post=self._post
+        )
         self._meter = EnergyMeter() if n_workers == 1 else BusyTimes()  # several would count the same joules again
 
     @cached_property
@@ -154,10 +156,10 @@ class RunContext:
     def open(self, recipe: str) -> RecipeRun:
         """Return a recipe's run, with nothing loaded yet."""
         return RecipeRun(
-            recipe,
+            recipe=recipe,
             planned=self._planned.setdefault(recipe, []),
-            load=self._engines.load,
-            evaluator=self._evaluator,
+            load_engine=self._engines.load,
+            make_evaluator=self._evaluator,
             problems=self.problems,
             outcomes=self.outcomes,
             reused=self._reused if self.saved and recipe == self.saved.recipe else {},

@@ -14,12 +14,7 @@ class Replays:
     """Finds recorded completions, and says what the samples file lacks and what is left out of it."""
 
     def __init__(self, settings: RunSettings, *, problem: Callable[[str, str], Problem]) -> None:
-        """Take the samples.
-
-        Args:
-            settings: Of the run.
-            problem: Finds the problem of a benchmark by the label of its case.
-        """
+        """Take the samples."""
         self._settings = settings
         self._problem = problem
 
@@ -35,12 +30,7 @@ class Replays:
         return None if samples is None else lambda _, task_id: samples.get(task_id, ())
 
     def notes(self, cases: Sequence[Case], known: Collection[str]) -> Iterator[str]:
-        """Yield what a user has to know about a samples file before it is evaluated.
-
-        Args:
-            cases: The planned ones.
-            known: All task ids of their benchmarks.
-        """
+        """Yield what a user has to know about a samples file before it is evaluated."""
         samples, file = self.samples(), self._settings.completions
         if samples is None or file is None:
             return

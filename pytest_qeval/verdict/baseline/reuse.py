@@ -83,9 +83,6 @@ class SavedBaseline:
     def check_batch(self, facts: RecipeFacts) -> None:
         """Make sure that a recipe is decoded as the baseline was, if the baseline's completions depend on that.
 
-        Args:
-            facts: Of a recipe that has just been loaded.
-
         Raises:
             UsageError: when it is not, and the user does not accept that.
         """

@@ -59,11 +59,6 @@ class BaselineWriter:
     def write(self, key: Json, run: RunHeader, *, planned: Iterable[tuple[str, Case]]) -> str | None:
         """Write what there is, and return a line for the user about the file at `path`.
 
-        Args:
-            key: The conditions of the run; those of the data and the recipe are added here.
-            run: The header of the run.
-            planned: All recipes and cases of the run.
-
         Raises:
             UsageError: when the user's file cannot be written, or would lose records.
         """

@@ -85,11 +85,6 @@ def check_gates(
 def check_benchmark_kinds(gates: Sequence[Gate], *, executed: Collection[str], scored: Collection[str]) -> None:
     """Make sure that gates on scores are about scored benchmarks, and gates on solved problems about executed ones.
 
-    Args:
-        gates: All gates.
-        executed: The run's benchmarks whose completions are executed.
-        scored: The run's benchmarks whose completions are scored.
-
     Raises:
         GateError: for a metric that its benchmark, or every benchmark of the run, does not have.
     """

@@ -21,7 +21,7 @@ EMPTY = (Completion(text="", n_tokens=None, finish_reason="replay"),)
 
 
 def loader(settings: RunSettings = SETTINGS, samples: Samples | None = None) -> BenchmarkLoader:
-    return BenchmarkLoader(settings, samples=lambda: samples, post=lambda _: None)
+    return BenchmarkLoader(settings=settings, samples=lambda: samples, post=lambda _: None)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_the_first_solutions_have_no_limit_but_the_count() -> None:
 
 def test_a_benchmark_is_read_and_posted_once() -> None:
     posted: list[Message] = []
-    benchmarks = BenchmarkLoader(SETTINGS, samples=lambda: None, post=posted.append)
+    benchmarks = BenchmarkLoader(settings=SETTINGS, samples=lambda: None, post=posted.append)
 
     assert benchmarks.find("micro") is benchmarks.find("micro")
     assert [(one.name, one.scored) for one in posted if isinstance(one, BenchmarkFacts)] == [("micro", False)]

@@ -50,7 +50,7 @@ class Desk:
             perturbation_seeds=seeds, limit=limit,
         )  # fmt: skip
         self.problems = CaseProblems(
-            settings,
+            settings=settings,
             benchmark=lambda _: self.benchmark,
             samples=lambda: known,
             execute=self.execute,
