@@ -27,7 +27,7 @@ class BaselineScorer:
     _scores: dict[str, Scores] = field(default_factory=dict, init=False)
 
     def of(self, benchmark: str, engine: ModelEngine | None = None) -> Scores:
-        """Return them for a benchmark.
+        """Return them for a benchmark; without the loaded `engine` the model is loaded, and closed again.
 
         Raises:
             UsageError: when a saved baseline that the user named has none.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 
+from pytest_qeval.config.checks import check_overlap
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.engines.base import ModelEngine
 from pytest_qeval.engines.replay import ReplayEngine
@@ -18,7 +19,6 @@ from pytest_qeval.records.messages import Message
 from pytest_qeval.run.baseline_scores import BaselineScorer
 from pytest_qeval.run.benchmarks import BenchmarkLoader
 from pytest_qeval.run.case_problems import CaseProblems
-from pytest_qeval.run.checks import check_benchmarks
 from pytest_qeval.run.engines import EngineLoader
 from pytest_qeval.run.measurements import Measurements
 from pytest_qeval.run.outcomes import EarlyStop, Outcomes
@@ -27,6 +27,7 @@ from pytest_qeval.run.replay import Replays
 from pytest_qeval.schema import Case, EngineProgress, Problem, Record
 from pytest_qeval.settings import ExecutionSettings
 from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
+from pytest_qeval.verdict.gates.checks import check_benchmark_kinds, check_gates
 
 OnProgress = Callable[[str, EngineProgress], None]
 
@@ -122,12 +123,18 @@ class RunContext:
                 self._planned.setdefault(recipe, []).append(case)
 
     def check_benchmarks(self, names: Iterable[str]) -> None:
-        """Make sure that the collected benchmarks fit the gates and the calibration; see `checks`.
+        """Make sure that the collected benchmarks fit the gates, and that no recipe is calibrated on them.
 
         Raises:
-            QEvalError: when they do not.
+            QEvalError: for a gate about another benchmark, or a calibration text that is a problem.
         """
-        check_benchmarks(self.settings, self.benchmarks, names)
+        names, settings = list(dict.fromkeys(names)), self.settings
+        if names:
+            check_gates(settings.gates, candidates=settings.candidates, benchmarks=names)
+            scored = [name for name in names if self.benchmarks.is_scored(name)]
+            executed = [name for name in names if name not in scored]
+            check_benchmark_kinds(settings.gates, executed=executed, scored=scored)
+        check_overlap(settings, [self.benchmarks.find(name) for name in names])
 
     def find_reusable(self, cases: Iterable[Case]) -> ReusableCases:
         """Return which cases the saved baseline need not run again; see `SavedBaseline.find_reusable`.

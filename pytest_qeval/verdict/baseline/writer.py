@@ -59,6 +59,8 @@ class BaselineWriter:
     def write(self, key: Json, run: RunHeader, *, planned: Iterable[tuple[str, Case]]) -> str | None:
         """Write what there is, and return a line for the user about the file at `path`.
 
+        To the run's conditions in `key` those of the data and of the recipe are added.
+
         Raises:
             UsageError: when the user's file cannot be written, or would lose records.
         """
