@@ -74,7 +74,7 @@ def start(config: pytest.Config) -> None:
     config.stash[CONTEXT] = context
     _register(config, context, session, saved)
     if not names_files:
-        suites = default_suites(settings, replayed=context.samples() or ())
+        suites = default_suites(settings, replayed=settings.samples or ())
         config.args = [str(path) for path in suite_files(suites)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple
@@ -17,10 +17,7 @@ from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import BenchmarkFacts
 from pytest_qeval.plan import cases_of
 from pytest_qeval.records.messages import Message
-from pytest_qeval.schema import Case, Completion, PromptStyle
-
-Samples = Mapping[str, Sequence[Completion]]
-"""Recorded completions by task id."""
+from pytest_qeval.schema import Case, PromptStyle
 
 
 class Solution(NamedTuple):
@@ -36,8 +33,6 @@ class BenchmarkLoader:
     """Reads every benchmark once, and posts what it is."""
 
     settings: RunSettings
-    samples: Callable[[], Samples | None]
-    """Returns the samples that are replayed; None where a model runs."""
     post: Callable[[Message], None]
     """Takes the facts of every benchmark that is read."""
     own: dict[str, Benchmark] = field(default_factory=dict, init=False)
@@ -87,7 +82,7 @@ class BenchmarkLoader:
     @property
     def default_names(self) -> tuple[str, ...]:
         """The benchmarks of suites that take several."""
-        return default_benchmarks(self.settings, replayed=self.samples())
+        return default_benchmarks(self.settings, replayed=self.settings.samples)
 
     def cases(self, name: str) -> tuple[Case, ...]:
         """Return the nominal cases of a benchmark in this run.
@@ -95,7 +90,7 @@ class BenchmarkLoader:
         Raises:
             UsageError: when there are none, such as for samples of another benchmark.
         """
-        benchmark, samples = self.find(name), self.samples()
+        benchmark, samples = self.find(name), self.settings.samples
         cases = cases_of(benchmark, limit=self.settings.limit)
         if samples is not None and not any(case.label in samples for case in cases):
             raise UsageError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -34,8 +34,6 @@ class CaseProblems:
 
     settings: RunSettings
     benchmark: Callable[[str], Benchmark]
-    samples: Callable[[], Mapping[str, Sequence[object]] | None] = lambda: None
-    """Returns the samples that are replayed, by label; None where a model runs."""
     execute: Callable[[Program], Future[Execution]]
     post: Callable[[Message], None]
     own: Callable[[], Iterable[object]] = tuple
@@ -52,7 +50,7 @@ class CaseProblems:
             UnknownNameError: for an unknown perturbation.
             UsageError: for a benchmark whose prompts cannot be perturbed, or samples of nominal problems only.
         """
-        known = self.samples()
+        known = self.settings.samples
         cases = list(self._perturbed_problems(name).problems)
         if known is not None:  # a problem may lack a completion that others have, which is then missing
             applied = {_form(case) for case in cases if not case.is_own and case.label in known}
@@ -87,7 +85,7 @@ class CaseProblems:
         return made
 
     def _problems(self, name: str) -> list[Problem]:
-        everything, known = self.benchmark(name).problems, self.samples()
+        everything, known = self.benchmark(name).problems, self.settings.samples
         problems = list(everything.values())
         if known is not None:  # the samples have chosen already
             chosen = {label.rsplit("-", 2)[0] for label in known if label not in everything}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 
 from pytest_qeval.config.checks import check_overlap
@@ -24,7 +25,7 @@ from pytest_qeval.run.measurements import Measurements
 from pytest_qeval.run.outcomes import EarlyStop, Outcomes
 from pytest_qeval.run.recipe_run import RecipeRun
 from pytest_qeval.run.replay import Replays
-from pytest_qeval.schema import Case, EngineProgress, Problem, Record
+from pytest_qeval.schema import Case, EngineProgress, Record
 from pytest_qeval.settings import ExecutionSettings
 from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
 from pytest_qeval.verdict.gates.checks import check_benchmark_kinds, check_gates
@@ -32,54 +33,45 @@ from pytest_qeval.verdict.gates.checks import check_benchmark_kinds, check_gates
 OnProgress = Callable[[str, EngineProgress], None]
 
 
+@dataclass(eq=False)
 class RunContext:
     """Puts the parts of a process together, opens what is needed on first use, and closes everything at the end.
 
     What the session has to know leaves as messages through `drain`.
     """
 
-    def __init__(
-        self,
-        settings: RunSettings,
-        *,
-        worker: str = "main",
-        n_workers: int = 1,
-        on_progress: OnProgress = lambda _recipe, _progress: None,
-        saved: SavedBaseline | None = None,
-        own_perturbations: Callable[[], Iterable[object]] = tuple,
-        sandboxes: Callable[[ExecutionSettings], SandboxPool] = SandboxPool,
-    ) -> None:
-        """Put the parts together; nothing is loaded.
+    settings: RunSettings
+    _: KW_ONLY
+    worker: str = "main"
+    n_workers: int = 1
+    """How many processes share the machine."""
+    on_progress: OnProgress = lambda _recipe, _progress: None
+    saved: SavedBaseline | None = None
+    """A baseline that is not run, or not wholly."""
+    own_perturbations: Callable[[], Iterable[object]] = tuple
+    """Returns the project's perturbations, once its files are read."""
+    sandboxes: Callable[[ExecutionSettings], SandboxPool] = SandboxPool
+    """Starts the sandboxes."""
 
-        Args:
-            settings: Of the run.
-            worker: Name of this process.
-            n_workers: How many processes share the machine.
-            on_progress: Takes the progress of a recipe's engine.
-            saved: A baseline that is not run, or not wholly.
-            own_perturbations: Returns the project's perturbations, once its files are read.
-            sandboxes: Starts the sandboxes.
-        """
-        self.settings = settings
-        self.saved = saved
-        self._worker = worker
-        self._on_progress = on_progress
-        self._sandboxes = sandboxes
+    def __post_init__(self) -> None:
+        """Put the parts together; nothing is loaded."""
+        settings, saved = self.settings, self.saved
         self._open = ExitStack()
         self._outbox: list[Message] = []
         self._planned: dict[str, list[Case]] = {}
         self.outcomes: Outcomes = {}
         self._reused: dict[Case, Record] = {}
-        self._replays = Replays(settings, problem=self._labelled)
-        self.samples = self._replays.samples
-        self.benchmarks = BenchmarkLoader(settings=settings, samples=self.samples, post=self._post)
+        self._replays = Replays(
+            settings=settings,
+            problem=lambda benchmark, label: self.problems.labelled(benchmark, label),  # noqa: PLW0108 - made below
+        )
+        self.benchmarks = BenchmarkLoader(settings=settings, post=self._post)
         self.problems = CaseProblems(
             settings=settings,
             benchmark=self.benchmarks.find,
-            samples=self.samples,
             execute=lambda program: self.pool.submit(program),  # noqa: PLW0108 - starts the pool on first use
             post=self._post,
-            own=own_perturbations,
+            own=self.own_perturbations,
         )
         self.early_stop = EarlyStop(
             settings=settings,
@@ -100,21 +92,18 @@ class RunContext:
         self.measurements = Measurements(
             settings=settings, benchmarks=self.benchmarks, baseline_scores=scores, post=self._post
         )
-        self._meter = EnergyMeter() if n_workers == 1 else BusyTimes()  # several would count the same joules again
+        self._meter = EnergyMeter() if self.n_workers == 1 else BusyTimes()  # several would count the same joules again
 
     @cached_property
     def pool(self) -> PacedPool:
         """The sandboxes, started on first use."""
-        sandboxes = self._open.enter_context(self._sandboxes(self.settings.execution))
+        sandboxes = self._open.enter_context(self.sandboxes(self.settings.execution))
         return PacedPool(sandboxes, timeout_s=self.settings.execution.timeout_s)
 
     def notes(self, cases: Sequence[Case]) -> Iterator[str]:
         """Yield what a user has to know about the samples file; see `Replays.notes`."""
         found = [self.benchmarks.find(name) for name in dict.fromkeys(case.benchmark for case in cases)]
         return self._replays.notes(cases, {label for one in found for label in (*one.problems, *one.excluded)})
-
-    def _labelled(self, benchmark: str, label: str) -> Problem:
-        return self.problems.labelled(benchmark, label)
 
     def plan(self, planned: Sequence[tuple[str, Case]]) -> None:
         """Take the cases of this process, by recipe, to generate them ahead; reused ones are not generated."""
@@ -144,7 +133,7 @@ class RunContext:
         """
         if self.saved is None:
             return ReusableCases()
-        samples = self.samples()
+        samples = self.settings.samples
         answered = [case for case in cases if samples is None or case.label in samples]  # the others are missing anyway
         return self.saved.find_reusable(
             answered, problems=self.problems, sha256_of=lambda name: str(self.benchmarks.find(name).sha256)
@@ -172,7 +161,7 @@ class RunContext:
             reused=self._reused if self.saved and recipe == self.saved.recipe else {},
             early_stop=self.early_stop,
             meter=self._meter,
-            worker=self._worker,
+            worker=self.worker,
             post=self._post,
         )
 
@@ -185,8 +174,8 @@ class RunContext:
             problem=self.problems.of,
             n_samples=lambda case: self._n_samples(recipe, case),
             style=self.settings.generation.prompt_style,
-            worker=self._worker,
-            on_progress=lambda progress: self._on_progress(recipe, progress),
+            worker=self.worker,
+            on_progress=lambda progress: self.on_progress(recipe, progress),
         )
 
     def _n_samples(self, recipe: str, case: Case) -> int:
