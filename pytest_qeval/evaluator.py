@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from statistics import fmean
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 from zlib import crc32
 
 from pytest_qeval.benchmarks.base import Benchmark
@@ -26,14 +26,6 @@ from pytest_qeval.schema import (
     Record,
     Sample,
 )
-
-
-class Executor(Protocol):
-    """What the evaluator needs of a sandbox pool."""
-
-    def submit(self, program: Program) -> Future[Execution]:
-        """Execute a program as soon as a sandbox is free."""
-        ...
 
 
 class _Executed(NamedTuple):
@@ -70,7 +62,8 @@ class Evaluator:
 
     recipe: str
     engine: Engine
-    executor: Executor
+    execute: Callable[[Program], Future[Execution]]
+    """Executes a program as soon as a sandbox is free."""
     benchmark: Callable[[str], Benchmark]
     problem: Callable[[Case], Problem]
     """Finds the problem of a case: the benchmark's own, or a perturbed one."""
@@ -152,7 +145,7 @@ class Evaluator:
         elif benchmark.is_empty(completion.text):
             future = _done(Execution(status="empty", duration_s=0.0, detail="the completion holds no code"))
         else:
-            future = self.executor.submit(program)
+            future = self.execute(program)
         extracted = None if program.follow_up == completion.text else program.follow_up
         return _Executed(completion, _digest(program.code), extracted, future)
 

@@ -155,11 +155,7 @@ class Session:
         self._journal.write(Plan(**asdict(self._roles), conditions={**self._key, **self._costs}, cases=cases))
 
     def preview(self, executed: Iterable[Case]) -> Iterator[str]:
-        """Yield how much of the baseline is reused, and what so many problems can prove.
-
-        Args:
-            executed: Cases whose completions are executed; how far scores will move is not known before.
-        """
+        """Yield how much of the baseline is reused, and what so many problems whose programs are executed can prove."""
         if self.saved:
             n_cases = sum(recipe == self.saved.recipe for recipe, _ in self._planned)
             if n_cases:

@@ -83,12 +83,7 @@ def check_perturbations(settings: RunSettings, own: Iterable[object]) -> None:
 
 
 def check_gates_of_run(settings: RunSettings, *, benchmarks: Collection[str] | None, distributed: bool) -> None:
-    """Make sure that every gate can be judged by what the run does.
-
-    Args:
-        settings: Of the run.
-        benchmarks: The benchmarks that gates may name; None where they are not known yet.
-        distributed: Whether several processes share the session.
+    """Make sure that every gate can be judged by what the run does; `benchmarks` is None while they are not known.
 
     Raises:
         GateError: for a gate that no suite measures.

@@ -108,9 +108,8 @@ class Controller:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         asked = Values(session.config).typed_options and not session.config.option.collectonly
         if asked and self.session.is_unjudged and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = (
-                pytest.ExitCode.TESTS_FAILED
-            )  # ordinary tests passed, and the gates look as if they held
+            # Ordinary tests passed, and the gates look as if they held.
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:

@@ -12,12 +12,7 @@ from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import InvalidCase, PerturbationFacts
 from pytest_qeval.perturb.catalogue import FULL, SCREEN, Catalogue, own_perturbations, select
-from pytest_qeval.perturb.perturbed_problems import (
-    AppliedPerturbation,
-    PerturbedProblems,
-    nominal_of,
-    perturb_problems,
-)
+from pytest_qeval.perturb.perturbed_problems import AppliedPerturbation, PerturbedProblems, nominal_of, perturb_problems
 from pytest_qeval.perturb.prompt_diff import prompt_diff
 from pytest_qeval.records.messages import Message
 from pytest_qeval.schema import Case, Execution, Problem, Program

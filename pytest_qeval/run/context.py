@@ -169,7 +169,7 @@ class RunContext:
         return Evaluator(
             recipe=recipe,
             engine=engine,
-            executor=self.pool,
+            execute=self.pool.submit,
             benchmark=self.benchmarks.find,
             problem=self.problems.of,
             n_samples=lambda case: self._n_samples(recipe, case),

@@ -54,11 +54,6 @@ class Measurements:
 
         None where there is nothing to compare: of the baseline only the log-probabilities are taken, if they are not
         known yet; the control differs in batch order, and one text at a time has none.
-
-        Args:
-            name: The recipe.
-            benchmark: Whose solutions.
-            engine: Returns the recipe's engine, loaded on first use.
         """
         settings = self.settings
         if name == CONTROL:

@@ -34,7 +34,7 @@ class Replays:
         accepted = (
             "they are left out"
             if self.settings.allow_missing
-            else ("the others are missing, which breaks gates on them (--qeval-allow-missing accepts it)")
+            else "the others are missing, which breaks gates on them (--qeval-allow-missing accepts it)"
         )
         for benchmark in dict.fromkeys(case.benchmark for case in cases):
             labels = [case.label for case in cases if case.benchmark == benchmark]

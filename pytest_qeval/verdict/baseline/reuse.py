@@ -97,12 +97,9 @@ class SavedBaseline:
     def find_reusable(
         self, cases: Iterable[Case], *, problems: CaseProofs, sha256_of: Callable[[str], str]
     ) -> ReusableCases:
-        """Return which cases need not be run again: those with a record of the same problem.
+        """Return which of the run's cases need not be run again: those with a record of the same problem.
 
-        Args:
-            cases: All cases of the run.
-            problems: The run's problems; cases that are not valid need no record.
-            sha256_of: Returns the checksum of a benchmark's data.
+        Cases that are not valid need no record. `sha256_of` returns the checksum of a benchmark's data.
 
         Raises:
             UsageError: when the user named the file, and it does not have all cases or was made of other data.

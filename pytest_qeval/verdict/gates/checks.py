@@ -56,10 +56,7 @@ def check_gates(
 ) -> None:
     """Make sure that every gate judges something: a gate about nothing must not pass.
 
-    Args:
-        gates: All gates.
-        candidates: The recipes that are judged.
-        benchmarks: The benchmarks of the run; None where they are not known yet.
+    `benchmarks` are those of the run; None where they are not known yet.
 
     Raises:
         GateError: for a recipe that is no candidate, or a benchmark that the run does not have.

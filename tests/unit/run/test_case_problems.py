@@ -48,7 +48,7 @@ class Desk:
         settings = RunSettings(
             model=ModelSettings(name="demo"), candidates=("int8",), baseline=None, perturbations=words,
             perturbation_seeds=seeds, limit=limit,
-            samples=known and dict.fromkeys(known, ()),
+            samples=None if known is None else dict.fromkeys(known, ()),
         )  # fmt: skip
         self.problems = CaseProblems(
             settings=settings,
