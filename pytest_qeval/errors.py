@@ -22,22 +22,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = [
-    "DataError",
-    "EngineError",
-    "GateError",
-    "InvalidProblemError",
-    "MissingCompletionError",
-    "MissingPackageError",
-    "ModelSourceError",
-    "QEvalError",
-    "RecipeError",
-    "SandboxError",
-    "UnknownNameError",
-    "UsageError",
-    "did_you_mean",
-]
-
 
 class QEvalError(Exception):
     """Anything that went wrong and that the user can fix."""

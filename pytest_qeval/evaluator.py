@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from statistics import fmean
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 from zlib import crc32
 
 from pytest_qeval.benchmarks.base import Benchmark
@@ -26,14 +26,6 @@ from pytest_qeval.schema import (
     Record,
     Sample,
 )
-
-
-class Executor(Protocol):
-    """What the evaluator needs of a sandbox pool."""
-
-    def submit(self, program: Program) -> Future[Execution]:
-        """Execute a program as soon as a sandbox is free."""
-        ...
 
 
 class _Executed(NamedTuple):
@@ -61,48 +53,26 @@ class _Open:
         return len(self.programs) == self.n_samples
 
 
+@dataclass(kw_only=True, eq=False)
 class Evaluator:
     """Generates ahead for all submitted cases, and returns the record of any of them.
 
     Only the sandboxes run in the background: the engine advances inside `evaluate`.
     """
 
-    def __init__(
-        self,
-        *,
-        recipe: str,
-        engine: Engine,
-        executor: Executor,
-        benchmark: Callable[[str], Benchmark],
-        problem: Callable[[Case], Problem],
-        n_samples: Callable[[Case], int],
-        style: PromptStyle = "completion",
-        worker: str = "main",
-        on_progress: Callable[[EngineProgress], None] = lambda _: None,
-    ) -> None:
-        """Join an engine and an executor.
-
-        Args:
-            recipe: Name for the records.
-            engine: Generates completions.
-            executor: Executes programs.
-            benchmark: Finds a benchmark by name.
-            problem: Finds the problem of a case: the benchmark's own, or a perturbed one.
-            n_samples: Returns how many samples a case has.
-            style: How prompts are formatted.
-            worker: Name of this process.
-            on_progress: Takes the engine's progress after every step.
-        """
-        self._recipe = recipe
-        self._engine = engine
-        self._executor = executor
-        self._benchmark = benchmark
-        self._find_problem = problem
-        self._n_samples = n_samples
-        self._style: PromptStyle = style
-        self._worker = worker
-        self._on_progress = on_progress
-        self._open: dict[str, _Open] = {}
+    recipe: str
+    engine: Engine
+    execute: Callable[[Program], Future[Execution]]
+    """Executes a program as soon as a sandbox is free."""
+    benchmark: Callable[[str], Benchmark]
+    problem: Callable[[Case], Problem]
+    """Finds the problem of a case: the benchmark's own, or a perturbed one."""
+    n_samples: Callable[[Case], int]
+    style: PromptStyle = "completion"
+    worker: str = "main"
+    on_progress: Callable[[EngineProgress], None] = lambda _: None
+    """Takes the engine's progress after every step."""
+    _open: dict[str, _Open] = field(default_factory=dict, init=False)
 
     def submit(self, cases: Iterable[Case]) -> None:
         """Queue cases for generation, in this order; a case is queued only once."""
@@ -111,17 +81,17 @@ class Evaluator:
             key = _key(case)
             if key in self._open:
                 continue
-            benchmark = self._benchmark(case.benchmark)
-            problem = self._find_problem(case)
-            waiting = _Open(case=case, benchmark=benchmark, problem=problem, n_samples=self._n_samples(case))
+            benchmark = self.benchmark(case.benchmark)
+            problem = self.problem(case)
+            waiting = _Open(case=case, benchmark=benchmark, problem=problem, n_samples=self.n_samples(case))
             self._open[key] = waiting
-            prompt = benchmark.prompt(problem, self._style)
+            prompt = benchmark.prompt(problem, self.style)
             requests.append(
                 Request(
                     key=key,
                     prompt=prompt.text,
                     user=prompt.user,
-                    stops=benchmark.stops_in(self._style),
+                    stops=benchmark.stops_in(self.style),
                     benchmark=case.benchmark,
                     task_id=case.label,
                     n_samples=waiting.n_samples,
@@ -129,7 +99,7 @@ class Evaluator:
                 )
             )
         if requests:
-            self._engine.submit(requests)
+            self.engine.submit(requests)
 
     def evaluate(self, case: Case) -> Record:
         """Step the engine until the case is generated, and wait for its executions.
@@ -146,36 +116,36 @@ class Evaluator:
             raise MissingCompletionError("the samples file has no completion")
         while not waiting.generated:
             self._step()
-            progress = self._engine.progress
+            progress = self.engine.progress
             if not waiting.generated and progress.finished == progress.total:
                 raise EngineError(f"the engine is idle, but {case.label} is not generated")
         samples = (self._sample(waiting.programs[index]) for index in range(waiting.n_samples))
         return Record(
-            recipe=self._recipe,
+            recipe=self.recipe,
             case=case,
             samples=tuple(samples),
-            worker=self._worker,
+            worker=self.worker,
             measurements=_scores(waiting),
         )
 
     def _step(self) -> None:
-        for finished in self._engine.step():
+        for finished in self.engine.step():
             waiting = self._open[finished.key]
             waiting.programs[finished.index] = self._execute(waiting, finished.completion)
-        self._on_progress(self._engine.progress)
+        self.on_progress(self.engine.progress)
 
     def _execute(self, waiting: _Open, completion: Completion) -> _Executed:
         benchmark = waiting.benchmark
         if isinstance(benchmark, TextBenchmark):
             scored = Execution(status="scored", duration_s=0.0)
             return _Executed(completion, _digest(benchmark.description(completion.text)), None, _done(scored))
-        program = benchmark.program(waiting.problem, completion.text, self._style, whole=completion.is_program)
-        if benchmark.is_unfinished(completion.text, self._style):
+        program = benchmark.program(waiting.problem, completion.text, self.style, whole=completion.is_program)
+        if benchmark.is_unfinished(completion.text, self.style):
             future = _done(Execution(status="truncated", duration_s=0.0, detail="the completion ends within a thought"))
         elif benchmark.is_empty(completion.text):
             future = _done(Execution(status="empty", duration_s=0.0, detail="the completion holds no code"))
         else:
-            future = self._executor.submit(program)
+            future = self.execute(program)
         extracted = None if program.follow_up == completion.text else program.follow_up
         return _Executed(completion, _digest(program.code), extracted, future)
 

@@ -12,7 +12,6 @@ import pytest
 from pytest_qeval.errors import InvalidProblemError, MissingCompletionError, QEvalError
 
 if TYPE_CHECKING:
-    from pytest_qeval.engines.base import ModelEngine
     from pytest_qeval.facts import SensitivityFacts, StreamFacts
     from pytest_qeval.measure.divergence_facts import DivergenceFacts
     from pytest_qeval.run.context import RunContext
@@ -82,8 +81,10 @@ class QEval:
 
     def measure_stream(self) -> StreamFacts:
         """Measure prefill and decoding of a single stream, or skip the test when samples are replayed."""
+        if self._context.settings.replays:
+            pytest.skip("a replay of samples has no speed to measure")
         with untimed(self._item):
-            return self._context.measurements.stream(self.recipe, self._engine("speed to measure"))
+            return self._context.measurements.stream(self.recipe, self._run.model_engine())
 
     def measure_sensitivity(self, benchmark: str | None = None) -> SensitivityFacts:
         """Quantize one block at a time, and rank the blocks by the divergence that this causes.
@@ -103,9 +104,6 @@ class QEval:
         """Compare next-token distributions with those of the baseline, on the solutions of a benchmark's problems.
 
         Return None for the baseline itself. The test is skipped when samples are replayed.
-
-        Args:
-            benchmark: By default `micro` for the embedded model and `humaneval` for any other.
         """
         name = benchmark or self._context.benchmarks.default_name
         if self._context.settings.replays:
@@ -115,12 +113,6 @@ class QEval:
                 return self._context.measurements.divergence(self.recipe, name, self._run.model_engine)
         except QEvalError as error:
             pytest.fail(str(error), pytrace=False)
-
-    def _engine(self, wanted: str) -> ModelEngine:
-        """Return the loaded model; skip the test when samples are replayed."""
-        if self._context.settings.replays:
-            pytest.skip(f"a replay of samples has no {wanted}")
-        return self._run.model_engine()
 
 
 @pytest.fixture(scope="session")

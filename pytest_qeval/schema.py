@@ -10,30 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-__all__ = [
-    "EXECUTION_STATUSES",
-    "HALF_LABEL",
-    "SCORES",
-    "Case",
-    "Completion",
-    "EngineProgress",
-    "Estimate",
-    "Evidence",
-    "Execution",
-    "ExecutionStatus",
-    "FinishReason",
-    "Json",
-    "Outcome",
-    "Problem",
-    "Program",
-    "Prompt",
-    "PromptStyle",
-    "Quantity",
-    "Record",
-    "Sample",
-    "Undefined",
-]
-
 Json = dict[str, Any]
 """A JSON object: plain dicts, lists, strings, numbers, booleans and None."""
 
@@ -72,6 +48,9 @@ Evidence = Literal["worse", "not worse", "unproven"]
 
 Outcome = Literal["solved", "unsolved", "unsupported", "scored"]
 
+HALF_LABEL = "half_given"
+"""Stands in the label of a nominal case for the name of a perturbation; no perturbation is called so."""
+
 PromptStyle = Literal["completion", "chat", "source"]
 """completion: the model continues the prompt. chat: the prompt is a message in the model's chat template. source: an
 encoder reads the bare input, and the decoder starts from nothing."""
@@ -92,10 +71,6 @@ class Problem:
     """Source that defines `check(candidate)`; empty where completions are scored and not executed."""
     canonical_solution: str
     """A completion that is known to pass, or the reference that completions are scored against."""
-
-
-HALF_LABEL = "half_given"
-"""Stands in the label of a nominal case for the name of a perturbation; no perturbation is called so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

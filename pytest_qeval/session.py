@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import KW_ONLY, asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -34,60 +34,48 @@ from pytest_qeval.verdict.gates.grammar import allowed_loss
 FullOutcome = Literal["solved", "unsolved", "unsupported", "regressed", "fixed", "scored"]
 
 
+@dataclass(eq=False)
 class Session:
     """One evaluation, on the process that reports (never in a worker)."""
 
-    def __init__(
-        self,
-        settings: RunSettings,
-        run: RunHeader,
-        *,
-        output: Path,
-        clock: Callable[[], float],
-        saved: SavedBaseline | None = None,
-        cache: Path | None = None,
-        n_workers: int = 1,
-        machine: MachineMeter | None = None,
-    ) -> None:
-        """Make sure that reports can be written, without writing anything yet.
+    settings: RunSettings
+    run: RunHeader
+    _: KW_ONLY
+    output: Path
+    """Folder of the reports."""
+    clock: Callable[[], float]
+    """Returns seconds that only go forward."""
+    saved: SavedBaseline | None = None
+    """A baseline that is not run, or not wholly."""
+    cache: Path | None = None
+    """Where the next run looks for the baseline."""
+    n_workers: int = 1
+    machine: MachineMeter | None = None
+    """Meters the machine for its workers, which cannot."""
 
-        Args:
-            settings: Of the run.
-            run: The header of the report.
-            output: Folder of the reports.
-            clock: Returns seconds that only go forward.
-            saved: A baseline that is not run, or not wholly.
-            cache: Where the next run looks for the baseline.
-            n_workers: Number of processes that share the machine.
-            machine: Meters the machine for these processes, if they cannot.
+    def __post_init__(self) -> None:
+        """Make sure that reports can be written, without writing anything yet.
 
         Raises:
             UsageError: for an output folder, or a file of the baseline, that cannot be written.
         """
-        check_folder(output)
-        self.output = output
-        self._settings = settings
-        self._gates = settings.gates
-        self._run = run
-        self._clock = clock
-        self._n_workers = n_workers
-        self._started = clock()
-        self._saved = saved
-        self._key = key_of(run, execution=settings.execution, replays=settings.replays)
-        self._costs = cost_key(run, model=settings.model, execution=settings.execution, n_workers=n_workers)
+        check_folder(self.output)
+        settings, saved = self.settings, self.saved
+        self._started = self.clock()
+        self._key = key_of(self.run, execution=settings.execution, replays=settings.replays)
+        self._costs = cost_key(self.run, model=settings.model, execution=settings.execution, n_workers=self.n_workers)
         self._writer: BaselineWriter | None = None
-        if settings.save_baseline or cache:
+        if settings.save_baseline or self.cache:
             self._writer = BaselineWriter(
                 settings.baseline or settings.candidates[0],
                 path=settings.save_baseline,
-                cache=cache,
+                cache=self.cache,
                 saved=saved.baseline if saved else None,
             )
         control = CONTROL if settings.control else None
         self._roles = Roles(candidates=settings.candidates, baseline=settings.baseline, control=control)
         self._planned: list[tuple[str, Case]] = []
         self._reused: list[Case] = []
-        self._machine = machine
         self._shared: list[GenerationFacts] = []
         self._saved_streams: list[StreamFacts] = []
         self._collector = Collector()
@@ -98,7 +86,7 @@ class Session:
     @property
     def is_selftest(self) -> bool:
         """Whether the harness is tested, and no model."""
-        return self._settings.selftest
+        return self.settings.selftest
 
     @property
     def gates(self) -> tuple[GateResult, ...]:
@@ -108,29 +96,29 @@ class Session:
     @property
     def is_unjudged(self) -> bool:
         """Whether there are gates, and no test of the model that they could judge."""
-        return bool(self._gates) and self._verdict is None
+        return bool(self.settings.gates) and self._verdict is None
 
     def header(self) -> Iterator[str]:
         """Yield what will be run."""
-        settings = self._settings
+        settings = self.settings
         against = f", compared with {settings.baseline}" if settings.baseline else ""
-        yield f"{self._run.model['id']} · {', '.join(settings.candidates)}{against} · sandbox {self._run.sandbox}"
+        yield f"{self.run.model['id']} · {', '.join(settings.candidates)}{against} · sandbox {self.run.sandbox}"
         if not settings.selftest:
-            yield f"prompts: {settings.generation.prompt_style}, {self._run.prompt_reason}"
+            yield f"prompts: {settings.generation.prompt_style}, {self.run.prompt_reason}"
         elif settings.suites:
             absent = [name for name in BENCHMARKS if name not in settings.suites]
             yield f"benchmarks: {', '.join(settings.suites)}" + (f"; left out: {', '.join(absent)}" if absent else "")
         yield from (f"left out: {name} ({reason})" for name, reason in settings.left_out.items())
         yield from (f"not used: {option}" for option in settings.unused)
-        if origin := self._run.saved_baseline:
+        if origin := self.run.saved_baseline:
             yield f"the baseline {settings.baseline} is that of {origin['started_at']}, from {origin['path']}"
             yield from (f"accepted: {difference}" for difference in origin["accepted_differences"])
         yield f"reports go to {self.output}"
 
     def begin(self) -> None:
         """Begin to meter the machine, before workers do: making the meter takes seconds."""
-        if self._machine:
-            self._machine.start()
+        if self.machine:
+            self.machine.start()
 
     def plan(self, planned: Sequence[tuple[str, Case | None]], reusable: ReusableCases | None = None) -> None:
         """Take what survived collection; its cases are the denominator of every result. The journal begins here.
@@ -143,11 +131,11 @@ class Session:
         if self._journal is not None or not planned:
             self._planned = cases
             return
-        saved = self._saved
+        saved = self.saved
         if saved is None or reusable is None:
             self._begin_journal(cases)
             return
-        self._run = replace(self._run, saved_baseline=saved.origin(reusable.accepted))
+        self.run = replace(self.run, saved_baseline=saved.origin(reusable.accepted))
         self._reused = saved.reused(cases, reusable.cases)
         self._begin_journal(list(dict.fromkeys([*((saved.recipe, case) for case in self._reused), *cases])))
         measures_stream = (saved.recipe, None) in planned
@@ -162,28 +150,24 @@ class Session:
         self._planned = planned
         self._journal = Journal(self.output / "records.jsonl")
         point_latest_at(self.output)
-        self._journal.write(RunStart(**asdict(self._run), planned=len(self._planned)))
+        self._journal.write(RunStart(**asdict(self.run), planned=len(self._planned)))
         cases = tuple(PlannedCase(recipe=recipe, **asdict(case)) for recipe, case in planned)
         self._journal.write(Plan(**asdict(self._roles), conditions={**self._key, **self._costs}, cases=cases))
 
     def preview(self, executed: Iterable[Case]) -> Iterator[str]:
-        """Yield how much of the baseline is reused, and what so many problems can prove.
-
-        Args:
-            executed: Cases whose completions are executed; how far scores will move is not known before.
-        """
-        if self._saved:
-            n_cases = sum(recipe == self._saved.recipe for recipe, _ in self._planned)
+        """Yield how much of the baseline is reused, and what so many problems whose programs are executed can prove."""
+        if self.saved:
+            n_cases = sum(recipe == self.saved.recipe for recipe, _ in self._planned)
             if n_cases:
-                yield f"{len(self._reused)} of the {n_cases} records of {self._saved.recipe} are the saved ones"
+                yield f"{len(self._reused)} of the {n_cases} records of {self.saved.recipe} are the saved ones"
         if self._roles.baseline:
             mine = {case for name, case in self._planned if name in self._roles.candidates and case.is_own}
-            margin = partial(allowed_loss, self._gates, None, default=DEFAULT_MARGINS["pass@K"])
+            margin = partial(allowed_loss, self.settings.gates, None, default=DEFAULT_MARGINS["pass@K"])
             yield from prospect_lines(estimate_prospects(mine & {*executed}, margin=margin))
 
     def add(self, message: Message) -> None:
         """Take one message and append it to the journal; energy that is shared is known at the end."""
-        if self._machine and isinstance(message, GenerationFacts):
+        if self.machine and isinstance(message, GenerationFacts):
             self._shared.append(message)
         else:
             self._add(message)
@@ -203,7 +187,7 @@ class Session:
 
     def outcome(self, recipe: str, case: Case, own: Outcome) -> FullOutcome:
         """Return how a case ended, compared with the baseline as far as that is known by now."""
-        baseline = self._settings.baseline
+        baseline = self.settings.baseline
         base = self._collector.records.get((baseline, case)) if baseline and baseline != recipe else None
         if base is None or base.outcome == own or "unsupported" in {base.outcome, own}:
             return own
@@ -212,22 +196,22 @@ class Session:
     def finish(self) -> bool:
         """Conclude, judge the gates and write every file; True when all gates hold and everything is written."""
         if self._journal is None:
-            if self._machine:
-                self._machine.cancel()
+            if self.machine:
+                self.machine.cancel()
             return True
-        if self._machine:
-            for facts in share_energy(self._machine.stop(), self._shared):
+        if self.machine:
+            for facts in share_energy(self.machine.stop(), self._shared):
                 self._add(facts)
         self._journal.close()
         self._verdict = conclude(
             self._collector,
-            run=self._run,
-            duration_s=self._clock() - self._started,
+            run=self.run,
+            duration_s=self.clock() - self._started,
             planned=self._planned,
             roles=self._roles,
-            gates=self._gates,
-            require_proof=self._settings.require_proof,
-            allow_missing=self._settings.allow_missing,
+            gates=self.settings.gates,
+            require_proof=self.settings.require_proof,
+            allow_missing=self.settings.allow_missing,
         )
         write_report(self.output, self._verdict.summary, self._verdict.gates)
         if not self.is_selftest:  # no model wrote those completions
@@ -249,12 +233,12 @@ class Session:
         try:
             note = self._writer.write(
                 {**self._key, **self._costs},
-                self._run,
+                self.run,
                 planned=self._planned,
                 composition=composition_of(
                     (case for _, case in self._planned),
-                    threads=self._settings.model.threads,
-                    n_workers=self._n_workers,
+                    threads=self.settings.model.threads,
+                    n_workers=self.n_workers,
                 ),
             )
         except UsageError as error:

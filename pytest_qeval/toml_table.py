@@ -85,12 +85,7 @@ class Table:
 
 
 def read_toml(path: Path, *, kind: str, error: type[UsageError]) -> Table:
-    """Read a TOML file.
-
-    Args:
-        path: Of the file.
-        kind: Name of such files in messages, such as `gate file`.
-        error: Type of the errors about the file and its content.
+    """Read a TOML file; `kind` names such files in messages, as in `gate file`.
 
     Raises:
         UsageError: of the given type, when it cannot be opened, is not UTF-8 or no TOML.

@@ -71,10 +71,6 @@ def check_suites(settings: RunSettings) -> None:
 def check_perturbations(settings: RunSettings, own: Iterable[object]) -> None:
     """Make sure that every perturbation of the suite `robustness` is known, and its files can be read.
 
-    Args:
-        settings: Of the run.
-        own: What the hook `pytest_qeval_perturbations` returned.
-
     Raises:
         UsageError: for one that is not; and for seeds that no perturbation uses.
     """
@@ -87,12 +83,7 @@ def check_perturbations(settings: RunSettings, own: Iterable[object]) -> None:
 
 
 def check_gates_of_run(settings: RunSettings, *, benchmarks: Collection[str] | None, distributed: bool) -> None:
-    """Make sure that every gate can be judged by what the run does.
-
-    Args:
-        settings: Of the run.
-        benchmarks: The benchmarks that gates may name; None where they are not known yet.
-        distributed: Whether several processes share the session.
+    """Make sure that every gate can be judged by what the run does; `benchmarks` is None while they are not known.
 
     Raises:
         GateError: for a gate that no suite measures.

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from math import inf
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from pytest_qeval import registry
 from pytest_qeval.config.values import Values
@@ -156,27 +156,14 @@ def _n_sandboxes(memory_bytes: int, n_workers: int) -> int:
     return max(1, min(usable_cores(), total_memory_bytes() // memory_bytes) // n_workers)
 
 
-def existing_file(name: str, option: str) -> Path:
-    """Return the path of an option.
+def existing(values: Values, name: str, kind: Literal["file", "folder"]) -> Path | None:
+    """Return the path of an option; None where it is not given.
 
     Raises:
-        DataError: when there is no such file.
+        DataError: when there is no such file or folder.
     """
-    path = Path(name)
-    if not path.is_file():
-        raise DataError(f"{option}: there is no file {name!r}.")
-    return path
-
-
-def existing_folder(name: str | None) -> Path | None:
-    """Return the path of `--qeval-data`; None where it is not given.
-
-    Raises:
-        DataError: when there is no such folder.
-    """
-    if name is None:
-        return None
-    path = Path(name)
-    if not path.is_dir():
-        raise DataError(f"--qeval-data: there is no folder {name!r}.")
+    text = values.file(name)
+    path = Path(text) if text else None
+    if path and not (path.is_file() if kind == "file" else path.is_dir()):
+        raise DataError(f"--qeval-{name}: there is no {kind} {text!r}.")
     return path

@@ -10,8 +10,7 @@ from pytest_qeval import registry
 from pytest_qeval.benchmarks.selftest import NAME
 from pytest_qeval.config.checks import calibrate, check_export, check_gates_of_run, check_suites
 from pytest_qeval.config.option_groups import (
-    existing_file,
-    existing_folder,
+    existing,
     gate_texts,
     read_benchmarks,
     read_calibration,
@@ -31,9 +30,7 @@ from pytest_qeval.config.values import Values
 from pytest_qeval.engines.base import EngineSource
 from pytest_qeval.engines.samples_file import read_samples
 from pytest_qeval.errors import UsageError
-from pytest_qeval.settings import (
-    ModelSettings,
-)
+from pytest_qeval.settings import ModelSettings
 from pytest_qeval.verdict.gates.checks import parse_gates
 
 if TYPE_CHECKING:
@@ -53,10 +50,6 @@ class Settled(NamedTuple):
 
 def read_settings(config: pytest.Config, settled: Settled | None = None) -> RunSettings | None:
     """Read, resolve and check what the user asked for; None when the plugin is to stay inert.
-
-    Args:
-        config: Of the session.
-        settled: In a worker: what the controller has settled.
 
     Raises:
         UsageError: for anything that cannot work, before a model is loaded.
@@ -85,11 +78,9 @@ def read_settings(config: pytest.Config, settled: Settled | None = None) -> RunS
     settings = calibrate(settings)
     if not settled:
         settings = settle_unused(settings, values)
-    prompt = (
-        settled.prompt
-        if settled
-        else choose_prompt_format("auto" if settings.selftest else read_prompt(values), settings)
-    )
+        prompt = choose_prompt_format("auto" if settings.selftest else read_prompt(values), settings)
+    else:
+        prompt = settled.prompt
     generation = replace(settings.generation, prompt_style=prompt.style)
     return replace(settings, generation=generation, prompt_reason=prompt.reason)
 
@@ -97,15 +88,10 @@ def read_settings(config: pytest.Config, settled: Settled | None = None) -> RunS
 def _settings(values: Values, model: str, completions: str | None, choice: RecipeChoice) -> RunSettings:
     """Read every option but those that depend on the model; a self-test ignores what an evaluation needs."""
     selftest = values.flag("selftest")
-    file = existing_file(completions, "--qeval-completions") if completions else None
+    file = existing(values, "completions", "file") if completions else None
     settings = RunSettings(
         model=ModelSettings(name=model, engine="replay"),
-        candidates=choice.candidates,
-        baseline=choice.baseline,
-        recipes=choice.recipes,
-        baseline_file=choice.baseline_file,
-        baseline_cached=choice.baseline_cached,
-        control=choice.control,
+        **choice.settings,
         benchmarks=read_benchmarks(values),
         perturbations=tuple(values.texts("perturbation")),
         perturbation_seeds=values.positive("seeds"),
@@ -113,7 +99,7 @@ def _settings(values: Values, model: str, completions: str | None, choice: Recip
         completions=file,
         samples=read_samples(file) if file else None,
         selftest=selftest,
-        data=existing_folder(values.file("data")),
+        data=existing(values, "data", "folder"),
         output=values.output("output"),
         execution=read_execution(values),
     )
@@ -152,14 +138,8 @@ def _resolved(settings: RunSettings, choice: RecipeChoice, commits: Sequence[str
     original = None
     if choice.original is not None:
         original = engine.find(replace(settings.model, name=choice.original, revision=commit_of_original))
-    return replace(
-        settings,
-        resolved=ResolvedModel(engine=engine, source=source, original=original),
-        candidates=choice.candidates,
-        baseline=choice.baseline,
-        recipes=choice.recipes,
-        baseline_cached=choice.baseline_cached,
-    )
+    resolved = ResolvedModel(engine=engine, source=source, original=original)
+    return replace(settings, resolved=resolved, **choice.settings)
 
 
 def _with_suites(settings: RunSettings, values: Values, settled: Settled | None) -> RunSettings:

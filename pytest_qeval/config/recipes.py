@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.selftest import RECIPES
@@ -14,7 +15,7 @@ from pytest_qeval.quantize.grammar import expand_braces, looks_like_scheme, pars
 from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.settings import file_stem
-from pytest_qeval.verdict.baseline.location import is_baseline_file
+from pytest_qeval.verdict.baseline.file import is_baseline_file
 
 _RESERVED = ("auto", "as-is", "original", "control")
 _LONGEST_NAME = 100
@@ -25,9 +26,7 @@ NOT_IN_SELFTEST = (
     *("batch-size", "trust-remote-code"),
 )
 """Options about what a self-test does not have: a model, a baseline, gates."""
-_NOT_IN_REPLAY = (
-    *("recipe", "samples", "revision", "trust-remote-code", "engine", "export", "calibration", "control"),
-)
+_NOT_IN_REPLAY = ("recipe", "samples", "revision", "trust-remote-code", "engine", "export", "calibration", "control")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +42,11 @@ class RecipeChoice:
     baseline_file: Path | None = None
     baseline_cached: bool = False
     control: bool = False
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Those of the fields that `RunSettings` has as well."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "original"}
 
 
 def read_recipes(values: Values) -> RecipeChoice:

@@ -75,10 +75,6 @@ def settle_suites(settings: RunSettings, *, every_suite: bool) -> RunSettings:
     """Leave out of a self-test, and of `--qeval-suite all`, the benchmarks that cannot be had.
 
     A suite that the user names has to be there.
-
-    Args:
-        settings: Of the run, with the suites that the user names.
-        every_suite: Whether the user asked for `all`.
     """
     if every_suite:
         reasons = {name: _absence_of(name, settings.data) for name in settings.suites}

@@ -79,15 +79,14 @@ def _unread(suites: Sequence[str], n_benchmarks: int) -> Iterator[tuple[str, str
     """Yield the options that no suite of the run reads."""
     for name, readers in _READ_BY.items():
         if set(readers.suites).isdisjoint(suites):
-            yield (
-                name,
-                (
-                    f"it is read by {readers.words}, and this run has {', '.join(suites)}: add --qeval-suite "
-                    f"{readers.example}, or leave the option out"
-                ),
-            )
+            advice = f"add --qeval-suite {readers.example}, or leave the option out"
+            yield name, f"it is read by {readers.words}, and this run has {', '.join(suites)}: {advice}"
     if n_benchmarks > 1 and "robustness" not in suites and not set(suites).isdisjoint(_OF_ANY_BENCHMARK):
         yield "benchmark", "divergence and sensitivity use one benchmark, and several are given: leave one"
+
+
+def _draws(settings: RunSettings) -> bool:
+    return bool(settings.generation.temperature or settings.calibration_texts)
 
 
 _CONDITIONS: Sequence[tuple[str, Callable[[RunSettings], bool], str]] = (
@@ -98,14 +97,7 @@ _CONDITIONS: Sequence[tuple[str, Callable[[RunSettings], bool], str]] = (
     ),
     (
         "seed",
-        lambda settings: (
-            not (
-                settings.generation.temperature
-                or settings.calibration_texts
-                or settings.until_decided
-                or settings.replays
-            )
-        ),
+        lambda settings: not (settings.replays or settings.until_decided or _draws(settings)),
         "nothing is random",
     ),
     (

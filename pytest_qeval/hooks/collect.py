@@ -133,24 +133,16 @@ def reuse(config: pytest.Config, context: RunContext, items: list[pytest.Item]) 
     if not items:
         return
     _drop_repeated(items)
-    if not hasattr(config, "workerinput"):
-        try:
-            check_plan(config, plan_of(items))
-        except QEvalError as error:
-            items.clear()
-            raise pytest.UsageError(str(error)) from error
-    _sort(items, context.settings.run_names)
-    if context.saved is None:
-        return
     is_worker = hasattr(config, "workerinput")
     try:
-        reusable = context.find_reusable([case for case in map(case_of, items) if case]).cases
+        if not is_worker:
+            check_plan(config, plan_of(items))
+        _sort(items, context.settings.run_names)
+        context.reuse(context.find_reusable([case for case in map(case_of, items) if case]).cases)
     except QEvalError as error:
-        if is_worker:
-            return  # the controller ends the session
-        items.clear()
-        raise pytest.UsageError(str(error)) from error
-    context.reuse(reusable)
+        if not is_worker:  # for workers the controller ends the session
+            items.clear()
+            raise pytest.UsageError(str(error)) from error
 
 
 def _sort(items: list[pytest.Item], recipes: Sequence[str]) -> None:

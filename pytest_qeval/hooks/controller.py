@@ -33,13 +33,7 @@ class Controller:
     """Hooks between pytest and a `Session`."""
 
     def __init__(self, session: Session, *, distributed: bool, allure: Path | None) -> None:
-        """Take the session.
-
-        Args:
-            session: Takes messages; returns outcomes and lines.
-            distributed: Whether workers collect and run the tests.
-            allure: Where Allure results are written, if they are.
-        """
+        """Take the session."""
         self._allure = allure
         self.session = session
         self._distributed = distributed
@@ -114,9 +108,8 @@ class Controller:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         asked = Values(session.config).typed_options and not session.config.option.collectonly
         if asked and self.session.is_unjudged and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = (
-                pytest.ExitCode.TESTS_FAILED
-            )  # ordinary tests passed, and the gates look as if they held
+            # Ordinary tests passed, and the gates look as if they held.
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:

@@ -23,13 +23,14 @@ def list_names(config: pytest.Config) -> int:
     found = _suites() if kind == "suites" else {name: _summary(kind, name) for name in registry.names(kind)}
     if kind == "perturbations":
         found |= _own(config)
-    width = max(map(len, found), default=0)
-    for name, summary in sorted(found.items()):
-        sys.stdout.write(f"{name:<{width}}  {summary}\n")
+    _write(dict(sorted(found.items())))
     if kind == "perturbations":
-        _list_files()
-    if kind == "recipes":
-        _list_parts()
+        sys.stdout.write("\nand, from files below the folder that --qeval-data names,\n")
+        _write(FROM_FILES, indent="  ")
+    if kind == "recipes":  # what schemes without a name are made of
+        sys.stdout.write("\nor a scheme, such as w3a16-g64-mse, put together from\n")
+        _write({part: meaning.replace("`", "") for part, meaning in SCHEME_PARTS}, indent="  ")
+        sys.stdout.write("or a *.toml file, or a configuration of another package (--qeval-list quantizers)\n")
     return int(pytest.ExitCode.OK)
 
 
@@ -55,21 +56,11 @@ def _own(config: pytest.Config) -> Mapping[str, str]:
     return {one.name: one.summary for one in own.values()}
 
 
-def _list_files() -> None:
-    """Print the perturbations that are read from files."""
-    sys.stdout.write("\nand, from files below the folder that --qeval-data names,\n")
-    width = max(map(len, FROM_FILES))
-    for name, meaning in FROM_FILES.items():
-        sys.stdout.write(f"  {name:<{width}}  {meaning}\n")
-
-
-def _list_parts() -> None:
-    """Print what schemes are made of, for those that have no name."""
-    sys.stdout.write("\nor a scheme, such as w3a16-g64-mse, put together from\n")
-    width = max(len(part) for part, _ in SCHEME_PARTS)
-    for part, meaning in SCHEME_PARTS:
-        sys.stdout.write(f"  {part:<{width}}  {meaning.replace('`', '')}\n")
-    sys.stdout.write("or a *.toml file, or a configuration of another package (--qeval-list quantizers)\n")
+def _write(rows: Mapping[str, str], *, indent: str = "") -> None:
+    """Print names and their meanings in two columns."""
+    width = max(map(len, rows), default=0)
+    for name, meaning in rows.items():
+        sys.stdout.write(f"{indent}{name:<{width}}  {meaning}\n")
 
 
 def _summary(kind: registry.Kind, name: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -50,23 +50,20 @@ def _expand(words: Sequence[str]) -> list[str]:
 
 def join_paths(words: Sequence[str]) -> list[str]:
     """Write an option of ours and the existing paths that follow it as one word each: `--qeval-model=DIR`."""
-    return list(_joined(words))
-
-
-def _joined(words: Sequence[str]) -> Iterator[str]:
+    joined: list[str] = []
     at = 0
     while at < len(words):
         word = words[at]
         values = words[at + 1 : at + 1 + N_VALUES.get(word, 0)]
         if word == "--":  # pytest takes all that follows for paths
-            yield from words[at:]
-            return
+            return [*joined, *words[at:]]
         if any(value and os.path.exists(value) for value in values):  # noqa: PTH110 - any text may be asked for
-            yield from (f"{word}={value}" for value in values)
+            joined += (f"{word}={value}" for value in values)
             at += len(values)
         else:
-            yield word
+            joined.append(word)
         at += 1
+    return joined
 
 
 def _may_have_moved(config: pytest.Config, paths: Sequence[str]) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from functools import cache, partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from pytest_qeval.config.parse import Settled, read_settings
 from pytest_qeval.config.prompt_format import PromptFormat
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.config.suites import default_suites, suite_files
+from pytest_qeval.config.values import Values
 from pytest_qeval.errors import UsageError
 from pytest_qeval.execution.isolation import choose_isolation
 from pytest_qeval.execution.sandbox import SandboxPool
@@ -27,10 +29,10 @@ from pytest_qeval.facts import RunHeader
 from pytest_qeval.fixtures import CONTEXT
 from pytest_qeval.hooks.controller import Controller
 from pytest_qeval.hooks.worker import Worker
-from pytest_qeval.hooks.xdist import Distributor, is_distributed, worker_count, worker_name
+from pytest_qeval.hooks.xdist import Distributor, is_distributed, worker_name
 from pytest_qeval.measure.energy import EnergyMeter
 from pytest_qeval.measure.shared_energy import MachineMeter
-from pytest_qeval.records.run_header import make_header
+from pytest_qeval.records.run_header import host, run_id, versions
 from pytest_qeval.report.progress import ProgressLine
 from pytest_qeval.run.context import RunContext
 from pytest_qeval.schema import EngineProgress, Json
@@ -63,7 +65,7 @@ def start(config: pytest.Config) -> None:
     context = RunContext(
         settings,
         worker=worker_name(config),
-        n_workers=worker_count(config),
+        n_workers=Values(config).n_workers,
         on_progress=_progress(config),
         saved=saved,
         own_perturbations=config.hook.pytest_qeval_perturbations,
@@ -72,7 +74,7 @@ def start(config: pytest.Config) -> None:
     config.stash[CONTEXT] = context
     _register(config, context, session, saved)
     if not names_files:
-        suites = default_suites(settings, replayed=context.samples() or ())
+        suites = default_suites(settings, replayed=settings.samples or ())
         config.args = [str(path) for path in suite_files(suites)]
 
 
@@ -161,19 +163,21 @@ def _begin_session(
 
 
 def describe_run(settings: RunSettings, *, sandbox: str, arguments: Sequence[str], now: datetime) -> RunHeader:
-    """Return the header of a run; see `make_header`."""
+    """Return the header of a run, whose command can be pasted into a shell."""
     model, baseline_model = _models(settings)
-    return make_header(
-        recipes=[NAME] if settings.selftest else settings.candidates,
+    return RunHeader(
+        id=run_id([NAME] if settings.selftest else settings.candidates, now),
+        started_at=now.isoformat(timespec="seconds"),
+        command=shlex.join(["pytest", *arguments]),
         model=model,
         baseline_model=baseline_model,
         engine=settings.model.engine,
-        generation=settings.generation,
-        prompt_reason=settings.prompt_reason,
+        generation=asdict(settings.generation),
+        versions=versions(),
+        host=host(),
         sandbox=sandbox,
         conditions=settings.resolved.engine.conditions(settings.model) if settings.resolved else {},
-        arguments=arguments,
-        now=now,
+        prompt_reason=settings.prompt_reason,
     )
 
 

@@ -44,12 +44,6 @@ def worker_name(config: pytest.Config) -> str:
     return str(getattr(config, "workerinput", {}).get("workerid", "main"))
 
 
-def worker_count(config: pytest.Config) -> int:
-    """Return the number of processes that share the work, as a worker or the controller knows it."""
-    planned = config.getoption("tx", None) or [None]
-    return int(getattr(config, "workerinput", {}).get("workercount", len(planned)))
-
-
 def scope_of(item: pytest.Item, dist: str) -> str | None:
     """Return what `--dist` keeps on one worker: a name that items share; None for an item that may go anywhere."""
     if dist == "loadfile":
@@ -78,7 +72,7 @@ def plan_ahead(config: pytest.Config, context: RunContext, items: Sequence[pytes
             "own": [benchmark_to_dict(benchmark) for benchmark in context.benchmarks.own.values()],
         }
         Path(handed["folder"], f"{worker_name(config)}.json").write_text(json.dumps(collected), encoding="utf-8")
-        dealt = shares(run, worker_count(config), together=context.settings.strict, scopes=scopes)
+        dealt = shares(run, Values(config).n_workers, together=context.settings.strict, scopes=scopes)
         # A worker that replaces a crashed one has no share of its own: it generates what it is sent.
         mine = dealt[handed["index"]] if handed["index"] < len(dealt) else ()
     context.plan([(recipe, case) for recipe, case in (plan[index] for index in mine) if recipe and case])

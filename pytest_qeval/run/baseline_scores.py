@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.engines.base import ModelEngine
@@ -14,54 +15,41 @@ from pytest_qeval.run.engines import EngineLoader
 from pytest_qeval.verdict.baseline.reuse import SavedBaseline
 
 
+@dataclass(kw_only=True, eq=False)
 class BaselineScorer:
     """Takes them from the saved baseline, or measures them once."""
 
-    def __init__(
-        self,
-        settings: RunSettings,
-        *,
-        saved: SavedBaseline | None,
-        benchmarks: BenchmarkLoader,
-        engines: EngineLoader,
-        post: Callable[[Message], None],
-    ) -> None:
-        """Measure nothing yet."""
-        self._settings = settings
-        self._saved = saved
-        self._benchmarks = benchmarks
-        self._engines = engines
-        self._post = post
-        self._scores: dict[str, Scores] = {}
+    settings: RunSettings
+    saved: SavedBaseline | None
+    benchmarks: BenchmarkLoader
+    engines: EngineLoader
+    post: Callable[[Message], None]
+    _scores: dict[str, Scores] = field(default_factory=dict, init=False)
 
     def of(self, benchmark: str, engine: ModelEngine | None = None) -> Scores:
-        """Return them for a benchmark.
-
-        Args:
-            benchmark: Whose solutions.
-            engine: The baseline's, where it is loaded; else its model is loaded and closed again.
+        """Return them for a benchmark; without the loaded `engine` the model is loaded, and closed again.
 
         Raises:
             UsageError: when a saved baseline that the user named has none.
         """
         if benchmark not in self._scores:
-            task_ids = {case.task_id for case in self._benchmarks.cases(benchmark)}
-            saved = self._saved.scores(benchmark, task_ids) if self._saved else None
-            if saved is None and self._settings.baseline_file:
+            task_ids = {case.task_id for case in self.benchmarks.cases(benchmark)}
+            saved = self.saved.scores(benchmark, task_ids) if self.saved else None
+            if saved is None and self.settings.baseline_file:
                 raise UsageError(
-                    f"{self._settings.baseline_file} holds no log-probabilities on {benchmark}: make it again with "
+                    f"{self.settings.baseline_file} holds no log-probabilities on {benchmark}: make it again with "
                     "--qeval-save-baseline and --qeval-suite divergence."
                 )
             self._scores[benchmark] = saved or self._measure(benchmark, engine)
         return self._scores[benchmark]
 
     def _measure(self, benchmark: str, engine: ModelEngine | None) -> Scores:
-        name = self._settings.baseline or self._settings.candidates[0]
-        loaded = engine or self._engines.load_model(name)
+        name = self.settings.baseline or self.settings.candidates[0]
+        loaded = engine or self.engines.load_model(name)
         try:
-            scores = loaded.score(self._benchmarks.solutions(benchmark))
+            scores = loaded.score(self.benchmarks.solutions(benchmark))
         finally:
             if engine is None:
                 loaded.close()
-        self._post(BaselineScores.of(name, benchmark, scores))
+        self.post(BaselineScores.of(name, benchmark, scores))
         return scores

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple
 
@@ -16,10 +17,7 @@ from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import BenchmarkFacts
 from pytest_qeval.plan import cases_of
 from pytest_qeval.records.messages import Message
-from pytest_qeval.schema import Case, Completion, PromptStyle
-
-Samples = Mapping[str, Sequence[Completion]]
-"""Recorded completions by task id."""
+from pytest_qeval.schema import Case, PromptStyle
 
 
 class Solution(NamedTuple):
@@ -30,25 +28,16 @@ class Solution(NamedTuple):
     solution: str
 
 
+@dataclass(kw_only=True, eq=False)
 class BenchmarkLoader:
     """Reads every benchmark once, and posts what it is."""
 
-    def __init__(
-        self, settings: RunSettings, *, samples: Callable[[], Samples | None], post: Callable[[Message], None]
-    ) -> None:
-        """Read nothing yet.
-
-        Args:
-            settings: Of the run.
-            samples: Returns the samples that are replayed; None where a model runs.
-            post: Takes the facts of every benchmark that is read.
-        """
-        self._settings = settings
-        self._samples = samples
-        self._post = post
-        self._benchmarks: dict[str, Benchmark] = {}
-        self.own: dict[str, Benchmark] = {}
-        """Those of the user's tests, by name; no registry knows them."""
+    settings: RunSettings
+    post: Callable[[Message], None]
+    """Takes the facts of every benchmark that is read."""
+    own: dict[str, Benchmark] = field(default_factory=dict, init=False)
+    """Those of the user's tests, by name; no registry knows them."""
+    _benchmarks: dict[str, Benchmark] = field(default_factory=dict, init=False)
 
     def find(self, name: str) -> Benchmark:
         """Return a benchmark, read on first use.
@@ -59,7 +48,7 @@ class BenchmarkLoader:
         """
         if name not in self._benchmarks:
             source: BenchmarkSource = registry.load("benchmarks", name)
-            self._take(name, source.load(self._settings.data))
+            self._take(name, source.load(self.settings.data))
         return self._benchmarks[name]
 
     def adopt(self, benchmark: Benchmark, *, origin: str) -> str:
@@ -88,12 +77,12 @@ class BenchmarkLoader:
     @property
     def default_name(self) -> str:
         """The benchmark of suites that take any one."""
-        return default_benchmark(self._settings)
+        return default_benchmark(self.settings)
 
     @property
     def default_names(self) -> tuple[str, ...]:
         """The benchmarks of suites that take several."""
-        return default_benchmarks(self._settings, replayed=self._samples())
+        return default_benchmarks(self.settings, replayed=self.settings.samples)
 
     def cases(self, name: str) -> tuple[Case, ...]:
         """Return the nominal cases of a benchmark in this run.
@@ -101,16 +90,16 @@ class BenchmarkLoader:
         Raises:
             UsageError: when there are none, such as for samples of another benchmark.
         """
-        benchmark, samples = self.find(name), self._samples()
-        cases = cases_of(benchmark, limit=self._settings.limit)
+        benchmark, samples = self.find(name), self.settings.samples
+        cases = cases_of(benchmark, limit=self.settings.limit)
         if samples is not None and not any(case.label in samples for case in cases):
             raise UsageError(
-                f"{self._settings.completions} holds no completion of a {name} problem of this run: its task ids are "
+                f"{self.settings.completions} holds no completion of a {name} problem of this run: its task ids are "
                 f"such as {next(iter(samples))}, and {cases[0].label} is one of the benchmark's. Name the suite of "
                 "these problems with --qeval-suite, or a test file of your own."
             )
-        if self._settings.until_decided:  # the first problems alone may be the easy ones
-            return tuple(Random(self._settings.generation.seed).sample(cases, len(cases)))  # noqa: S311 - no secret
+        if self.settings.until_decided:  # the first problems alone may be the easy ones
+            return tuple(Random(self.settings.generation.seed).sample(cases, len(cases)))  # noqa: S311 - no secret
         return cases
 
     def solutions(self, name: str) -> list[Solution]:
@@ -123,13 +112,13 @@ class BenchmarkLoader:
 
     def _solutions(self, name: str, task_ids: Sequence[str]) -> list[Solution]:
         benchmark = self.find(name)
-        style: PromptStyle = "source" if self._settings.generation.prompt_style == "source" else "completion"
+        style: PromptStyle = "source" if self.settings.generation.prompt_style == "source" else "completion"
         problems = [benchmark.problems[task_id] for task_id in task_ids]
         return [Solution(p.task_id, benchmark.prompt(p, style).text, p.canonical_solution) for p in problems]
 
     def _take(self, name: str, benchmark: Benchmark) -> None:
         self._benchmarks[name] = benchmark
-        self._post(
+        self.post(
             BenchmarkFacts(
                 name=name,
                 version=str(benchmark.version),  # a benchmark of the user's may hold anything

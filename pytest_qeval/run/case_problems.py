@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 
 from pytest_qeval.benchmarks.base import Benchmark
@@ -12,12 +12,7 @@ from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import InvalidCase, PerturbationFacts
 from pytest_qeval.perturb.catalogue import FULL, SCREEN, Catalogue, own_perturbations, select
-from pytest_qeval.perturb.perturbed_problems import (
-    AppliedPerturbation,
-    PerturbedProblems,
-    nominal_of,
-    perturb_problems,
-)
+from pytest_qeval.perturb.perturbed_problems import AppliedPerturbation, PerturbedProblems, nominal_of, perturb_problems
 from pytest_qeval.perturb.prompt_diff import prompt_diff
 from pytest_qeval.records.messages import Message
 from pytest_qeval.schema import Case, Execution, Problem, Program
@@ -28,39 +23,20 @@ _FULL_SEEDS = 5
 """Seeds of the set `full`, as many as ReCode's robust pass has by default."""
 
 
+@dataclass(kw_only=True, eq=False)
 class CaseProblems:
     """Finds problems; perturbs a benchmark when a suite wants that, and executes the perturbed solutions."""
 
-    def __init__(
-        self,
-        settings: RunSettings,
-        *,
-        benchmark: Callable[[str], Benchmark],
-        samples: Callable[[], Mapping[str, Sequence[object]] | None] = lambda: None,
-        execute: Callable[[Program], Future[Execution]],
-        post: Callable[[Message], None],
-        own: Callable[[], Iterable[object]] = tuple,
-    ) -> None:
-        """Perturb nothing yet.
-
-        Args:
-            settings: Of the run.
-            benchmark: Finds a benchmark by name.
-            samples: Returns the samples that are replayed, by label; None where a model runs.
-            execute: Executes a program.
-            post: Takes messages for the session.
-            own: Returns the perturbations of the project's `conftest.py`, once that is read.
-        """
-        self._settings = settings
-        self._benchmark = benchmark
-        self._samples = samples
-        self._execute = execute
-        self._post = post
-        self._own = own
-        self._made: dict[str, PerturbedProblems] = {}
-        self._labelled: dict[str, Mapping[str, Problem]] = {}
-        self._executions: dict[Case, Future[Execution]] = {}
-        self._faults: dict[Case, str] = {}
+    settings: RunSettings
+    benchmark: Callable[[str], Benchmark]
+    execute: Callable[[Program], Future[Execution]]
+    post: Callable[[Message], None]
+    own: Callable[[], Iterable[object]] = tuple
+    """Returns the perturbations of the project's `conftest.py`, once that is read."""
+    _made: dict[str, PerturbedProblems] = field(default_factory=dict, init=False)
+    _labelled: dict[str, Mapping[str, Problem]] = field(default_factory=dict, init=False)
+    _executions: dict[Case, Future[Execution]] = field(default_factory=dict, init=False)
+    _faults: dict[Case, str] = field(default_factory=dict, init=False)
 
     def perturbed_cases(self, name: str) -> tuple[Case, ...]:
         """Return a benchmark's perturbed cases, with the nominal ones that they are compared with.
@@ -69,7 +45,7 @@ class CaseProblems:
             UnknownNameError: for an unknown perturbation.
             UsageError: for a benchmark whose prompts cannot be perturbed, or samples of nominal problems only.
         """
-        known = self._samples()
+        known = self.settings.samples
         cases = list(self._perturbed_problems(name).problems)
         if known is not None:  # a problem may lack a completion that others have, which is then missing
             applied = {_form(case) for case in cases if not case.is_own and case.label in known}
@@ -79,18 +55,18 @@ class CaseProblems:
         return tuple(cases)
 
     def _no_completion(self, name: str) -> UsageError:
-        return UsageError(f"{self._settings.completions} holds no completion of a perturbed {name} problem.")
+        return UsageError(f"{self.settings.completions} holds no completion of a perturbed {name} problem.")
 
     def _perturbed_problems(self, name: str) -> PerturbedProblems:
         if name not in self._made:
             self._made[name] = self._perturb(name)
             for found in self._made[name].of.values():
-                self._post(_facts(name, found))
+                self.post(_facts(name, found))
         return self._made[name]
 
     def _perturb(self, name: str) -> PerturbedProblems:
-        settings = self._settings
-        catalogue = Catalogue(own=own_perturbations(self._own()), data=settings.data)
+        settings = self.settings
+        catalogue = Catalogue(own=own_perturbations(self.own()), data=settings.data)
         perturbations = select(settings.perturbations, catalogue)
         seeds = settings.perturbation_seeds or (_FULL_SEEDS if FULL in settings.perturbations else None)
         made = perturb_problems(self._problems(name), perturbations, seeds=seeds)
@@ -104,17 +80,17 @@ class CaseProblems:
         return made
 
     def _problems(self, name: str) -> list[Problem]:
-        everything, known = self._benchmark(name).problems, self._samples()
+        everything, known = self.benchmark(name).problems, self.settings.samples
         problems = list(everything.values())
         if known is not None:  # the samples have chosen already
             chosen = {label.rsplit("-", 2)[0] for label in known if label not in everything}
             problems = [problem for problem in problems if problem.task_id in chosen]
             if not problems:
                 raise self._no_completion(name)
-            return problems[: self._settings.limit]
-        if self._settings.limit:
-            return list(islice(problems, self._settings.limit))
-        if SCREEN not in (self._settings.perturbations or (SCREEN,)):
+            return problems[: self.settings.limit]
+        if self.settings.limit:
+            return list(islice(problems, self.settings.limit))
+        if SCREEN not in (self.settings.perturbations or (SCREEN,)):
             return problems
         step = len(problems) / min(_SCREENED_PROBLEMS, len(problems))
         return [problems[int(at * step)] for at in range(min(_SCREENED_PROBLEMS, len(problems)))]
@@ -122,12 +98,12 @@ class CaseProblems:
     def of(self, case: Case) -> Problem:
         """Return the problem of a case."""
         if case.is_own:
-            return self._benchmark(case.benchmark).problems[case.task_id]
+            return self.benchmark(case.benchmark).problems[case.task_id]
         return self._perturbed_problems(case.benchmark).problems[case]
 
     def labelled(self, benchmark: str, label: str) -> Problem:
         """Return the problem of the case with a label."""
-        problem = self._benchmark(benchmark).problems.get(label)
+        problem = self.benchmark(benchmark).problems.get(label)
         return problem or self._labels(benchmark)[label]
 
     def _labels(self, benchmark: str) -> Mapping[str, Problem]:
@@ -142,7 +118,7 @@ class CaseProblems:
             return ""
         made = self._perturbed_problems(case.benchmark)
         if case.perturbation is None:
-            before = self._benchmark(case.benchmark).problems[case.task_id]
+            before = self.benchmark(case.benchmark).problems[case.task_id]
         else:
             before = self.of(nominal_of(case, made.of[case.perturbation].perturbation))
         return prompt_diff(before.prompt, self.of(case).prompt, case.label)
@@ -153,8 +129,8 @@ class CaseProblems:
             if case.is_own or case in self._executions:
                 continue
             problem = self.of(case)
-            program = self._benchmark(case.benchmark).program(problem, problem.canonical_solution)
-            self._executions[case] = self._execute(program)
+            program = self.benchmark(case.benchmark).program(problem, problem.canonical_solution)
+            self._executions[case] = self.execute(program)
 
     def fault_of(self, case: Case) -> str:
         """Return why a perturbed case is invalid, and post that once; empty for a valid case."""
@@ -164,7 +140,7 @@ class CaseProblems:
             self.check_ahead([case])
             self._faults[case] = _fault_of(self._executions[case].result())
             if self._faults[case]:
-                self._post(InvalidCase(**asdict(case), reason=self._faults[case]))
+                self.post(InvalidCase(**asdict(case), reason=self._faults[case]))
         return self._faults[case]
 
 

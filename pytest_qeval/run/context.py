@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 
+from pytest_qeval.config.checks import check_overlap
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.engines.base import ModelEngine
 from pytest_qeval.engines.replay import ReplayEngine
@@ -18,102 +20,91 @@ from pytest_qeval.records.messages import Message
 from pytest_qeval.run.baseline_scores import BaselineScorer
 from pytest_qeval.run.benchmarks import BenchmarkLoader
 from pytest_qeval.run.case_problems import CaseProblems
-from pytest_qeval.run.checks import check_benchmarks
 from pytest_qeval.run.engines import EngineLoader
 from pytest_qeval.run.measurements import Measurements
 from pytest_qeval.run.outcomes import EarlyStop, Outcomes
 from pytest_qeval.run.recipe_run import RecipeRun
 from pytest_qeval.run.replay import Replays
-from pytest_qeval.schema import Case, EngineProgress, Problem, Record
+from pytest_qeval.schema import Case, EngineProgress, Record
 from pytest_qeval.settings import ExecutionSettings
 from pytest_qeval.verdict.baseline.key import composition_of
 from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
+from pytest_qeval.verdict.gates.checks import check_benchmark_kinds, check_gates
 
 OnProgress = Callable[[str, EngineProgress], None]
 
 
+@dataclass(eq=False)
 class RunContext:
     """Puts the parts of a process together, opens what is needed on first use, and closes everything at the end.
 
     What the session has to know leaves as messages through `drain`.
     """
 
-    def __init__(
-        self,
-        settings: RunSettings,
-        *,
-        worker: str = "main",
-        n_workers: int = 1,
-        on_progress: OnProgress = lambda _recipe, _progress: None,
-        saved: SavedBaseline | None = None,
-        own_perturbations: Callable[[], Iterable[object]] = tuple,
-        sandboxes: Callable[[ExecutionSettings], SandboxPool] = SandboxPool,
-    ) -> None:
-        """Put the parts together; nothing is loaded.
+    settings: RunSettings
+    _: KW_ONLY
+    worker: str = "main"
+    n_workers: int = 1
+    """How many processes share the machine."""
+    on_progress: OnProgress = lambda _recipe, _progress: None
+    saved: SavedBaseline | None = None
+    """A baseline that is not run, or not wholly."""
+    own_perturbations: Callable[[], Iterable[object]] = tuple
+    """Returns the project's perturbations, once its files are read."""
+    sandboxes: Callable[[ExecutionSettings], SandboxPool] = SandboxPool
+    """Starts the sandboxes."""
 
-        Args:
-            settings: Of the run.
-            worker: Name of this process.
-            n_workers: How many processes share the machine.
-            on_progress: Takes the progress of a recipe's engine.
-            saved: A baseline that is not run, or not wholly.
-            own_perturbations: Returns the project's perturbations, once its files are read.
-            sandboxes: Starts the sandboxes.
-        """
-        self.settings = settings
-        self.saved = saved
-        self._worker = worker
-        self._n_workers = n_workers
-        self._on_progress = on_progress
-        self._sandboxes = sandboxes
+    def __post_init__(self) -> None:
+        """Put the parts together; nothing is loaded."""
+        settings, saved = self.settings, self.saved
         self._open = ExitStack()
         self._outbox: list[Message] = []
         self._planned: dict[str, list[Case]] = {}
         self.outcomes: Outcomes = {}
         self._reused: dict[Case, Record] = {}
-        self._replays = Replays(settings, problem=self._labelled)
-        self.samples = self._replays.samples
-        self.benchmarks = BenchmarkLoader(settings, samples=self.samples, post=self._post)
+        self._replays = Replays(
+            settings=settings,
+            problem=lambda benchmark, label: self.problems.labelled(benchmark, label),  # noqa: PLW0108 - made below
+        )
+        self.benchmarks = BenchmarkLoader(settings=settings, post=self._post)
         self.problems = CaseProblems(
-            settings,
+            settings=settings,
             benchmark=self.benchmarks.find,
-            samples=self.samples,
             execute=lambda program: self.pool.submit(program),  # noqa: PLW0108 - starts the pool on first use
             post=self._post,
-            own=own_perturbations,
+            own=self.own_perturbations,
         )
         self.early_stop = EarlyStop(
-            settings,
+            settings=settings,
             planned=self._planned,
             outcomes=self.outcomes,
             is_scored=self.benchmarks.is_scored,
             post=self._post,
         )
         self._engines = EngineLoader(
-            settings,
+            settings=settings,
             replays=self._replays,
             check_batch=saved.check_batch if saved else lambda _: None,
             post=self._post,
         )
         scores = BaselineScorer(
-            settings, saved=saved, benchmarks=self.benchmarks, engines=self._engines, post=self._post
+            settings=settings, saved=saved, benchmarks=self.benchmarks, engines=self._engines, post=self._post
         )
-        self.measurements = Measurements(settings, benchmarks=self.benchmarks, baseline_scores=scores, post=self._post)
-        self._meter = EnergyMeter() if n_workers == 1 else BusyTimes()  # several would count the same joules again
+        self.measurements = Measurements(
+            settings=settings, benchmarks=self.benchmarks, baseline_scores=scores, post=self._post
+        )
+        self._meter = EnergyMeter() if self.n_workers == 1 else BusyTimes()  # several would count the same joules again
 
     @cached_property
     def pool(self) -> PacedPool:
         """The sandboxes, started on first use."""
-        sandboxes = self._open.enter_context(self._sandboxes(self.settings.execution))
+        sandboxes = self._open.enter_context(self.sandboxes(self.settings.execution))
         return PacedPool(sandboxes, timeout_s=self.settings.execution.timeout_s)
 
     def notes(self, cases: Sequence[Case]) -> Iterator[str]:
         """Yield what a user has to know about the samples file; see `Replays.notes`."""
         found = [self.benchmarks.find(name) for name in dict.fromkeys(case.benchmark for case in cases)]
         return self._replays.notes(cases, {label for one in found for label in (*one.problems, *one.excluded)})
-
-    def _labelled(self, benchmark: str, label: str) -> Problem:
-        return self.problems.labelled(benchmark, label)
 
     def plan(self, planned: Sequence[tuple[str, Case]]) -> None:
         """Take the cases of this process, by recipe, to generate them ahead; reused ones are not generated."""
@@ -122,12 +113,18 @@ class RunContext:
                 self._planned.setdefault(recipe, []).append(case)
 
     def check_benchmarks(self, names: Iterable[str]) -> None:
-        """Make sure that the collected benchmarks fit the gates and the calibration; see `checks`.
+        """Make sure that the collected benchmarks fit the gates, and that no recipe is calibrated on them.
 
         Raises:
-            QEvalError: when they do not.
+            QEvalError: for a gate about another benchmark, or a calibration text that is a problem.
         """
-        check_benchmarks(self.settings, self.benchmarks, names)
+        names, settings = list(dict.fromkeys(names)), self.settings
+        if names:
+            check_gates(settings.gates, candidates=settings.candidates, benchmarks=names)
+            scored = [name for name in names if self.benchmarks.is_scored(name)]
+            executed = [name for name in names if name not in scored]
+            check_benchmark_kinds(settings.gates, executed=executed, scored=scored)
+        check_overlap(settings, [self.benchmarks.find(name) for name in names])
 
     def find_reusable(self, cases: Iterable[Case]) -> ReusableCases:
         """Return which cases the saved baseline need not run again; see `SavedBaseline.find_reusable`.
@@ -137,13 +134,13 @@ class RunContext:
         """
         if self.saved is None:
             return ReusableCases()
-        cases, samples = list(cases), self.samples()
+        cases, samples = list(cases), self.settings.samples
         answered = [case for case in cases if samples is None or case.label in samples]  # the others are missing anyway
         return self.saved.find_reusable(
             answered,
             problems=self.problems,
             sha256_of=lambda name: str(self.benchmarks.find(name).sha256),
-            composition=composition_of(cases, threads=self.settings.model.threads, n_workers=self._n_workers),
+            composition=composition_of(cases, threads=self.settings.model.threads, n_workers=self.n_workers),
         )
 
     def reuse(self, cases: Iterable[Case]) -> None:
@@ -159,16 +156,16 @@ class RunContext:
     def open(self, recipe: str) -> RecipeRun:
         """Return a recipe's run, with nothing loaded yet."""
         return RecipeRun(
-            recipe,
+            recipe=recipe,
             planned=self._planned.setdefault(recipe, []),
-            load=self._engines.load,
-            evaluator=self._evaluator,
+            load_engine=self._engines.load,
+            make_evaluator=self._evaluator,
             problems=self.problems,
             outcomes=self.outcomes,
             reused=self._reused if self.saved and recipe == self.saved.recipe else {},
             early_stop=self.early_stop,
             meter=self._meter,
-            worker=self._worker,
+            worker=self.worker,
             post=self._post,
         )
 
@@ -176,13 +173,13 @@ class RunContext:
         return Evaluator(
             recipe=recipe,
             engine=engine,
-            executor=self.pool,
+            execute=self.pool.submit,
             benchmark=self.benchmarks.find,
             problem=self.problems.of,
             n_samples=lambda case: self._n_samples(recipe, case),
             style=self.settings.generation.prompt_style,
-            worker=self._worker,
-            on_progress=lambda progress: self._on_progress(recipe, progress),
+            worker=self.worker,
+            on_progress=lambda progress: self.on_progress(recipe, progress),
         )
 
     def _n_samples(self, recipe: str, case: Case) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from pytest_qeval.benchmarks.selftest import RECIPES
 from pytest_qeval.config.run_settings import RunSettings
@@ -16,30 +16,21 @@ from pytest_qeval.run.replay import Replays
 from pytest_qeval.settings import CONTROL, file_stem
 
 
+@dataclass(kw_only=True, eq=False)
 class EngineLoader:
     """Opens engines by the recipe's name."""
 
-    def __init__(
-        self,
-        settings: RunSettings,
-        *,
-        replays: Replays,
-        check_batch: Callable[[RecipeFacts], None],
-        post: Callable[[Message], None],
-    ) -> None:
-        """Load nothing yet.
+    settings: RunSettings
+    replays: Replays
+    check_batch: Callable[[RecipeFacts], None]
+    """Raises a `UsageError` where a recipe cannot be compared with the saved baseline."""
+    post: Callable[[Message], None]
+    """Takes the facts of every recipe that is loaded."""
+    _batch_size: int | None = field(default=None, init=False)
 
-        Args:
-            settings: Of the run.
-            replays: Finds completions that are known beforehand.
-            check_batch: Raises a `UsageError` where a recipe cannot be compared with the saved baseline.
-            post: Takes the facts of every recipe that is loaded.
-        """
-        self._settings = settings
-        self._replays = replays
-        self._check_batch = check_batch
-        self._post = post
-        self._batch_size = settings.model.batch_size
+    def __post_init__(self) -> None:
+        """Begin with the user's batch size."""
+        self._batch_size = self.settings.model.batch_size
 
     def load(self, name: str) -> ReplayEngine | ModelEngine:
         """Load and quantize a recipe's model, or read the samples.
@@ -47,10 +38,10 @@ class EngineLoader:
         Raises:
             QEvalError: when that fails, or the saved baseline was decoded in another way.
         """
-        completions = self._replays.completions(name)
+        completions = self.replays.completions(name)
         if completions is not None:
-            summary = RECIPES[name] if self._settings.selftest else "completions from a samples file"
-            self._post(RecipeFacts(name=name, role=self._role(name), summary=summary))
+            summary = RECIPES[name] if self.settings.selftest else "completions from a samples file"
+            self.post(RecipeFacts(name=name, role=self._role(name), summary=summary))
             return ReplayEngine(completions)
         return self.load_model(name)
 
@@ -60,7 +51,7 @@ class EngineLoader:
         Raises:
             QEvalError: as `load`.
         """
-        settings, recipe, resolved = self._settings, self._settings.recipe(name), self._settings.resolved
+        settings, recipe, resolved = self.settings, self.settings.recipe(name), self.settings.resolved
         assert resolved is not None  # noqa: S101 - only a replay has no model
         exports = settings.export and recipe.quantizes and recipe.name in settings.candidates
         engine = resolved.engine.open(
@@ -75,13 +66,13 @@ class EngineLoader:
         # One width for all recipes of a run: the first one's memory decides, or the user.
         self._batch_size = facts.batch_size
         try:
-            self._check_batch(facts)
+            self.check_batch(facts)
         except UsageError:
             engine.close()
             raise
-        self._post(facts)
+        self.post(facts)
         return engine
 
     def _role(self, name: str) -> Role:
-        roles: Mapping[str | None, Role] = {self._settings.baseline: "baseline", CONTROL: "control"}
+        roles: Mapping[str | None, Role] = {self.settings.baseline: "baseline", CONTROL: "control"}
         return roles.get(name, "candidate")

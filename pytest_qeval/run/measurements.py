@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.engines.base import ModelEngine
@@ -18,34 +18,26 @@ _SENSITIVITY_PROBLEMS = 20
 """Whose solutions blocks are compared on, unless `--qeval-limit` says otherwise: about a thousand tokens."""
 
 
+@dataclass(kw_only=True, eq=False)
 class Measurements:
     """Measures one recipe after the other; everything that is found is posted."""
 
-    def __init__(
-        self,
-        settings: RunSettings,
-        *,
-        benchmarks: BenchmarkLoader,
-        baseline_scores: BaselineScorer,
-        post: Callable[[Message], None],
-    ) -> None:
-        """Measure nothing yet."""
-        self._settings = settings
-        self._benchmarks = benchmarks
-        self._baseline_scores = baseline_scores
-        self._post = post
+    settings: RunSettings
+    benchmarks: BenchmarkLoader
+    baseline_scores: BaselineScorer
+    post: Callable[[Message], None]
 
     def stream(self, recipe: str, engine: ModelEngine) -> StreamFacts:
         """Measure prefill and decoding of a single stream."""
         facts = StreamFacts(recipe=recipe, **asdict(engine.measure_stream()))
-        self._post(facts)
+        self.post(facts)
         return facts
 
     def sensitivity(self, name: str, benchmark: str) -> SensitivityFacts:
         """Quantize one block at a time, and compare on a benchmark's solutions; this loads a model of its own."""
-        settings, recipe, resolved = self._settings, self._settings.recipe(name), self._settings.resolved
+        settings, recipe, resolved = self.settings, self.settings.recipe(name), self.settings.resolved
         assert resolved is not None  # noqa: S101 - the fixture skips replays
-        solutions = self._benchmarks.first_solutions(benchmark, settings.limit or _SENSITIVITY_PROBLEMS)
+        solutions = self.benchmarks.first_solutions(benchmark, settings.limit or _SENSITIVITY_PROBLEMS)
         facts = resolved.engine.sensitivity(
             resolved.source_of(recipe),
             recipe,
@@ -54,7 +46,7 @@ class Measurements:
             texts=settings.calibration_texts.get(recipe.name),
         )
         facts = replace(facts, recipe=name)
-        self._post(facts)
+        self.post(facts)
         return facts
 
     def divergence(self, name: str, benchmark: str, engine: Callable[[], ModelEngine]) -> DivergenceFacts | None:
@@ -62,27 +54,22 @@ class Measurements:
 
         None where there is nothing to compare: of the baseline only the log-probabilities are taken, if they are not
         known yet; the control differs in batch order, and one text at a time has none.
-
-        Args:
-            name: The recipe.
-            benchmark: Whose solutions.
-            engine: Returns the recipe's engine, loaded on first use.
         """
-        settings = self._settings
+        settings = self.settings
         if name == CONTROL:
             return None
         if name == (settings.baseline or settings.candidates[0]):
-            self._baseline_scores.of(benchmark, engine())
+            self.baseline_scores.of(benchmark, engine())
             return None
         if settings.baseline is None:
             return None
-        baseline = self._baseline_scores.of(benchmark)
+        baseline = self.baseline_scores.of(benchmark)
         facts = divergence_facts(
             baseline,
-            engine().score(self._benchmarks.solutions(benchmark), against=baseline),
+            engine().score(self.benchmarks.solutions(benchmark), against=baseline),
             recipe=name,
             baseline_recipe=settings.baseline,
             benchmark=benchmark,
         )
-        self._post(facts)
+        self.post(facts)
         return facts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.records.messages import Message
@@ -12,49 +13,40 @@ from pytest_qeval.verdict.gates.decider import Decider
 Outcomes = dict[tuple[str, Case], Record]
 
 
+@dataclass(kw_only=True, eq=False)
 class EarlyStop:
     """Ends a candidate's run on a benchmark once its gates are decided, if the user wants that."""
 
-    def __init__(
-        self,
-        settings: RunSettings,
-        *,
-        planned: Mapping[str, Sequence[Case]],
-        outcomes: Outcomes,
-        is_scored: Callable[[str], bool],
-        post: Callable[[Message], None],
-    ) -> None:
-        """Prepare.
+    settings: RunSettings
+    planned: Mapping[str, Sequence[Case]]
+    """The cases of this process by recipe."""
+    outcomes: Outcomes
+    """Finished cases."""
+    is_scored: Callable[[str], bool]
+    """Whether a benchmark's completions are scored instead of executed."""
+    post: Callable[[Message], None]
+    """Takes every decision."""
+    _decider: Decider | None = field(default=None, init=False)
 
-        Args:
-            settings: Of the run.
-            planned: The cases of this process by recipe.
-            outcomes: Finished cases.
-            is_scored: Returns whether a benchmark's completions are scored instead of executed.
-            post: Takes every decision.
-        """
-        self._settings = settings
-        self._decider: Decider | None = None
+    def __post_init__(self) -> None:
+        """Take the gates, if the user wants to stop early."""
+        settings = self.settings
         if settings.until_decided:
             self._decider = Decider(settings.gates, baseline=settings.baseline, require_proof=settings.require_proof)
-        self._planned = planned
-        self._outcomes = outcomes
-        self._is_scored = is_scored
-        self._post = post
 
     def applies_to(self, recipe: str) -> bool:
         """Return whether a recipe may end before all its cases are finished."""
-        return self._decider is not None and recipe in self._settings.candidates
+        return self._decider is not None and recipe in self.settings.candidates
 
     def decide(self, recipe: str, benchmark: str) -> None:
         """Post the decisions on a candidate's gates on a benchmark, once the last of them is made."""
-        if self._decider is None or not self.applies_to(recipe) or self._is_scored(benchmark):
+        if self._decider is None or not self.applies_to(recipe) or self.is_scored(benchmark):
             return
-        cases = [case for case in self._planned.get(recipe, ()) if case.benchmark == benchmark]
+        cases = [case for case in self.planned.get(recipe, ()) if case.benchmark == benchmark]
         if not all(case.is_own for case in cases):
             return  # perturbed completions are compared with all nominal ones
-        for decision in self._decider.decide(recipe, benchmark, cases, self._outcomes):
-            self._post(decision)
+        for decision in self._decider.decide(recipe, benchmark, cases, self.outcomes):
+            self.post(decision)
 
     def reason(self, recipe: str | None, case: Case | None) -> str:
         """Return why a case need not run any more; empty where it has to."""

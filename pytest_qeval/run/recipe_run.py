@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from math import ceil
 
 from pytest_qeval.engines.base import ModelEngine
@@ -22,59 +22,36 @@ from pytest_qeval.settings import CONTROL
 from pytest_qeval.stats.sequential import N_LOOKS
 
 
+@dataclass(kw_only=True, eq=False)
 class RecipeRun:
     """Evaluates cases with one recipe; everything that others need to know is posted."""
 
-    def __init__(
-        self,
-        recipe: str,
-        *,
-        planned: Sequence[Case],
-        load: Callable[[str], ReplayEngine | ModelEngine],
-        evaluator: Callable[[str, ReplayEngine | ModelEngine], Evaluator],
-        problems: CaseProblems,
-        outcomes: Outcomes,
-        reused: Mapping[Case, Record],
-        early_stop: EarlyStop,
-        meter: EnergyMeter | BusyTimes,
-        worker: str,
-        post: Callable[[Message], None],
-    ) -> None:
-        """Load nothing yet.
-
-        Args:
-            recipe: Its name.
-            planned: The cases of this process, to generate ahead.
-            load: Loads the engine of a recipe.
-            evaluator: Joins a recipe's engine and the sandboxes.
-            problems: Finds the problem of a case.
-            outcomes: Takes every finished record.
-            reused: Records of a saved baseline, whose cases are not run.
-            early_stop: Ends the recipe when its gates are decided.
-            meter: Measures energy while there is something to generate.
-            worker: Name of this process.
-            post: Takes messages for the session.
-        """
-        self.recipe = recipe
-        self._planned = planned
-        self._load_engine = load
-        self._make_evaluator = evaluator
-        self._problems = problems
-        self._outcomes = outcomes
-        self._reused = reused
-        self._early_stop = early_stop
-        self._meter = meter
-        self._worker = worker
-        self._post = post
-        self._memory = PeakMemory()
-        self._loaded: tuple[ReplayEngine | ModelEngine, Evaluator] | None = None
-        self._failure: BaseException | None = None
-        self._metering = False
-        self._energy: list[EnergyFacts] = []
+    recipe: str
+    planned: Sequence[Case]
+    """The cases of this process, to generate ahead."""
+    load_engine: Callable[[str], ReplayEngine | ModelEngine]
+    make_evaluator: Callable[[str, ReplayEngine | ModelEngine], Evaluator]
+    """Joins a recipe's engine and the sandboxes."""
+    problems: CaseProblems
+    outcomes: Outcomes
+    """Takes every finished record."""
+    reused: Mapping[Case, Record]
+    """Records of a saved baseline, whose cases are not run."""
+    early_stop: EarlyStop
+    meter: EnergyMeter | BusyTimes
+    """Measures energy while there is something to generate."""
+    worker: str
+    post: Callable[[Message], None]
+    """Takes messages for the session."""
+    _memory: PeakMemory = field(default_factory=PeakMemory, init=False)
+    _loaded: tuple[ReplayEngine | ModelEngine, Evaluator] | None = field(default=None, init=False)
+    _failure: BaseException | None = field(default=None, init=False)
+    _metering: bool = field(default=False, init=False)
+    _energy: list[EnergyFacts] = field(default_factory=list, init=False)
 
     def needs_model(self, case: Case) -> bool:
         """Return whether a case has to be generated: it is neither reused nor invalid."""
-        return case not in self._reused and not self._problems.fault_of(case)
+        return case not in self.reused and not self.problems.fault_of(case)
 
     def load(self) -> None:
         """Load and quantize the model, or read the samples, and queue the planned cases; once.
@@ -89,21 +66,21 @@ class RecipeRun:
             raise self._failure
         if self._loaded is None:
             self._loaded = self._load_once()
-            if not self._early_stop.applies_to(self.recipe):
-                valid = self._valid(self._planned)
+            if not self.early_stop.applies_to(self.recipe):
+                valid = self._valid(self.planned)
                 self._loaded[1].submit(reversed(valid) if self.recipe == CONTROL else valid)
         return self._loaded
 
     def _valid(self, cases: Iterable[Case]) -> list[Case]:
         """Return the cases whose own solution passes: for others nothing is generated."""
-        return [case for case in cases if not self._problems.fault_of(case)]
+        return [case for case in cases if not self.problems.fault_of(case)]
 
     def _load_once(self) -> tuple[ReplayEngine | ModelEngine, Evaluator]:
         engine = None
         try:
-            self._problems.check_ahead(self._planned)  # solutions are executed while the model is loaded
-            engine = self._load_engine(self.recipe)
-            return engine, self._make_evaluator(self.recipe, engine)  # which starts the sandboxes
+            self.problems.check_ahead(self.planned)  # solutions are executed while the model is loaded
+            engine = self.load_engine(self.recipe)
+            return engine, self.make_evaluator(self.recipe, engine)  # which starts the sandboxes
         except BaseException as error:  # such as a test's timeout: a model is loaded once
             self._failure = error
             if engine is not None:
@@ -123,34 +100,34 @@ class RecipeRun:
             InvalidProblemError: for a perturbed case whose own solution does not pass.
             MissingCompletionError: for a case that the samples file does not answer.
         """
-        if case in self._reused:
-            return self._reused[case]
-        if fault := self._problems.fault_of(case):
+        if case in self.reused:
+            return self.reused[case]
+        if fault := self.problems.fault_of(case):
             raise InvalidProblemError(fault)
         engine, evaluator = self._load()
-        if self._early_stop.applies_to(self.recipe):
+        if self.early_stop.applies_to(self.recipe):
             evaluator.submit(self._valid(self._portion(case)))
         self._switch_meter(engine)
         try:
             record = evaluator.evaluate(case)
         except MissingCompletionError:
-            if fault := self._problems.fault_of(case):
+            if fault := self.problems.fault_of(case):
                 raise InvalidProblemError(fault) from None
             raise
         self._switch_meter(engine)
-        record = replace(record, prompt_diff=self._problems.prompt_diff_of(case))
-        self._outcomes[self.recipe, case] = record
-        self._post(record)
-        self._early_stop.decide(self.recipe, case.benchmark)
+        record = replace(record, prompt_diff=self.problems.prompt_diff_of(case))
+        self.outcomes[self.recipe, case] = record
+        self.post(record)
+        self.early_stop.decide(self.recipe, case.benchmark)
         return record
 
     def _portion(self, case: Case) -> Sequence[Case]:
         """Return the cases up to the next look at the evidence, which may end the recipe."""
-        if case not in self._planned:
+        if case not in self.planned:
             return [case]
-        size = ceil(len(self._planned) / N_LOOKS)
-        start = self._planned.index(case) // size * size
-        return self._planned[start : start + size]
+        size = ceil(len(self.planned) / N_LOOKS)
+        start = self.planned.index(case) // size * size
+        return self.planned[start : start + size]
 
     def _switch_meter(self, engine: ReplayEngine | ModelEngine) -> None:
         """Measure energy while there is something to generate, and only then."""
@@ -158,9 +135,9 @@ class RecipeRun:
             return
         busy = engine.progress.finished < engine.progress.total
         if busy and not self._metering:
-            self._meter.start(self.recipe)
+            self.meter.start(self.recipe)
         elif self._metering and not busy:
-            self._energy.append(self._meter.stop())
+            self._energy.append(self.meter.stop())
         self._metering = busy
 
     def close(self) -> None:
@@ -170,17 +147,17 @@ class RecipeRun:
         engine = self._loaded[0]
         progress = engine.progress
         if self._metering:
-            self._energy.append(self._meter.stop())
+            self._energy.append(self.meter.stop())
         engine.close()
         if isinstance(engine, ReplayEngine):
             return
         facts = GenerationFacts(
             recipe=self.recipe,
-            worker=self._worker,
+            worker=self.worker,
             busy_s=progress.busy_s,
             new_tokens=progress.new_tokens,
             prompt_tokens=progress.prompt_tokens,
             peak_memory_bytes=self._memory.read(),
             energy=EnergyFacts.total(self._energy),
         )
-        self._post(facts)
+        self.post(facts)

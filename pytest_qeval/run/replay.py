@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 
 from pytest_qeval.benchmarks.selftest import make_completion
 from pytest_qeval.config.run_settings import RunSettings
@@ -10,44 +11,30 @@ from pytest_qeval.engines.replay import FindCompletions
 from pytest_qeval.schema import Case, Completion, Problem
 
 
+@dataclass(kw_only=True, eq=False)
 class Replays:
     """Finds recorded completions, and says what the samples file lacks and what is left out of it."""
 
-    def __init__(self, settings: RunSettings, *, problem: Callable[[str, str], Problem]) -> None:
-        """Take the samples.
-
-        Args:
-            settings: Of the run.
-            problem: Finds the problem of a benchmark by the label of its case.
-        """
-        self._settings = settings
-        self._problem = problem
-
-    def samples(self) -> Mapping[str, Sequence[Completion]] | None:
-        """Return the samples file by task id; None where there is none."""
-        return self._settings.samples
+    settings: RunSettings
+    problem: Callable[[str, str], Problem]
+    """Finds the problem of a benchmark by the label of its case."""
 
     def completions(self, recipe: str) -> FindCompletions | None:
         """Return what finds a recipe's completions by benchmark and label; None where a model generates them."""
-        if self._settings.selftest:
-            return lambda benchmark, label: (_recorded(make_completion(recipe, self._problem(benchmark, label))),)
-        samples = self.samples()
+        if self.settings.selftest:
+            return lambda benchmark, label: (_recorded(make_completion(recipe, self.problem(benchmark, label))),)
+        samples = self.settings.samples
         return None if samples is None else lambda _, task_id: samples.get(task_id, ())
 
     def notes(self, cases: Sequence[Case], known: Collection[str]) -> Iterator[str]:
-        """Yield what a user has to know about a samples file before it is evaluated.
-
-        Args:
-            cases: The planned ones.
-            known: All task ids of their benchmarks.
-        """
-        samples, file = self.samples(), self._settings.completions
+        """Yield what a user has to know about a samples file before it is evaluated."""
+        samples, file = self.settings.samples, self.settings.completions
         if samples is None or file is None:
             return
         accepted = (
             "they are left out"
-            if self._settings.allow_missing
-            else ("the others are missing, which breaks gates on them (--qeval-allow-missing accepts it)")
+            if self.settings.allow_missing
+            else "the others are missing, which breaks gates on them (--qeval-allow-missing accepts it)"
         )
         for benchmark in dict.fromkeys(case.benchmark for case in cases):
             labels = [case.label for case in cases if case.benchmark == benchmark]

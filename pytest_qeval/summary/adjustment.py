@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pytest_qeval.stats.paired import adjusted
@@ -16,29 +16,18 @@ def adjust_pass_rates_and_scores(
     comparisons: Sequence[Comparison], scores: Sequence[ScoreComparison], *, control: str | None
 ) -> tuple[tuple[Comparison, ...], tuple[ScoreComparison, ...]]:
     """Correct for the number of candidates, benchmarks and scores together; a control is not a candidate."""
-    p = {("", one.benchmark, one.recipe): one.mcnemar_p for one in comparisons if one.recipe != control}
-    p |= {
-        (name, one.benchmark, one.recipe): change.p
-        for one in scores
-        if one.recipe != control
-        for name, change in one.changes.items()
-    }
-    corrected = dict(zip(p, adjusted(list(p.values())), strict=True))
+    p = {("", one.benchmark, one.recipe): one.mcnemar_p for one in comparisons}
+    p |= {(name, one.benchmark, one.recipe): change.p for one in scores for name, change in one.changes.items()}
+    p = _corrected(p, control)
+
+    def of(one: ScoreComparison) -> ScoreComparison:
+        changes = one.changes.items()
+        corrected = {name: replace(it, p_adjusted=p[name, one.benchmark, one.recipe]) for name, it in changes}
+        return replace(one, changes=corrected)
+
     return (
-        tuple(
-            replace(one, mcnemar_p_adjusted=corrected.get(("", one.benchmark, one.recipe), one.mcnemar_p))
-            for one in comparisons
-        ),
-        tuple(
-            replace(
-                one,
-                changes={
-                    name: replace(change, p_adjusted=corrected.get((name, one.benchmark, one.recipe), change.p))
-                    for name, change in one.changes.items()
-                },
-            )
-            for one in scores
-        ),
+        tuple(replace(one, mcnemar_p_adjusted=p["", one.benchmark, one.recipe]) for one in comparisons),
+        tuple(map(of, scores)),
     )
 
 
@@ -46,15 +35,14 @@ def adjust_robust_changes(
     changes: Sequence[RobustChange], single: set[str], *, control: str | None
 ) -> tuple[RobustChange, ...]:
     """Correct for the number of `single` perturbations, and for the number of categories; `all` is one test."""
-    corrected: dict[tuple[str, str, str], float] = {}
+    p: dict[tuple[str, str, str], float] = {}
     for family in (single, {one.scope for one in changes} - single - {ALL}, {ALL}):
-        p = {
-            (one.benchmark, one.recipe, one.scope): one.mcnemar_p
-            for one in changes
-            if one.scope in family and one.recipe != control
-        }
-        corrected |= dict(zip(p, adjusted(list(p.values())), strict=True))
-    return tuple(
-        replace(one, mcnemar_p_adjusted=corrected.get((one.benchmark, one.recipe, one.scope), one.mcnemar_p))
-        for one in changes
-    )
+        own = {(one.scope, one.benchmark, one.recipe): one.mcnemar_p for one in changes if one.scope in family}
+        p |= _corrected(own, control)
+    return tuple(replace(one, mcnemar_p_adjusted=p[one.scope, one.benchmark, one.recipe]) for one in changes)
+
+
+def _corrected(p: Mapping[tuple[str, str, str], float], control: str | None) -> dict[tuple[str, str, str], float]:
+    """Return p-values, whose keys end with the recipe, corrected together; those of the control stay."""
+    candidates = {key: value for key, value in p.items() if key[-1] != control}
+    return {**p, **dict(zip(candidates, adjusted(list(candidates.values())), strict=True))}

@@ -20,11 +20,6 @@ def group_cases(planned: Iterable[tuple[str, Case]]) -> dict[tuple[str, str], li
     return groups
 
 
-def is_perturbed(case: Case) -> bool:
-    """Return whether a case belongs to robustness alone: perturbed, or nominal with half of its solution given."""
-    return not case.is_own
-
-
 def nominal_case(case: Case, forms: Mapping[str, str]) -> Case:
     """Return the nominal case that a perturbed one is compared with; `forms` are `full` or `half`, by perturbation."""
     return Case(benchmark=case.benchmark, task_id=case.task_id, half=forms[str(case.perturbation)] == "half")

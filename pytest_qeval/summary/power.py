@@ -29,12 +29,7 @@ class Prospect:
 
 
 def estimate_prospects(cases: Iterable[Case], *, margin: Callable[[str], float]) -> Iterator[Prospect]:
-    """Yield one estimate per benchmark.
-
-    Args:
-        cases: Everything that candidates are evaluated on; duplicates count once.
-        margin: The loss that a benchmark's evidence is about, as a fraction.
-    """
+    """Yield one estimate per benchmark; `margin` is the loss that its evidence is about, as a fraction."""
     for benchmark, count in Counter(case.benchmark for case in set(cases)).items():
         within, wanted = detectable_drop(count, discordance=TYPICAL_DISCORDANCE, power=POWER), margin(benchmark)
         needed = problems_needed(wanted, discordance=TYPICAL_DISCORDANCE, power=POWER) if within > wanted > 0 else None

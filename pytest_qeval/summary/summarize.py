@@ -10,7 +10,7 @@ from pytest_qeval.facts import GenerationFacts, PerturbationFacts, RecipeFacts, 
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.summary.adjustment import adjust_pass_rates_and_scores, adjust_robust_changes
-from pytest_qeval.summary.cases import Records, group_cases, is_perturbed
+from pytest_qeval.summary.cases import Records, group_cases
 from pytest_qeval.summary.comparison import Comparison, compare
 from pytest_qeval.summary.costs import Efficiency, mark_slower, summarize_costs
 from pytest_qeval.summary.divergence import DivergenceSummary, summarize_divergence
@@ -56,10 +56,12 @@ def summarize(found: SummaryInput) -> Summary:
     finished = {(record.recipe, record.case): record for record in found.records}
     records = {key: record for key, record in finished.items() if record.outcome != "unsupported"}
     baseline, control, margins = found.baseline, found.control, found.margins
-    nominal = group_cases(key for key in found.planned if not is_perturbed(key[1]))
+    nominal = group_cases(key for key in found.planned if key[1].is_own)
     scored = {key: cases for key, cases in nominal.items() if is_scored(key[0], found.benchmarks, records)}
     executed = {key: cases for key, cases in nominal.items() if key not in scored}
-    perturbed = {key: cases for key, cases in group_cases(found.planned).items() if any(map(is_perturbed, cases))}
+    perturbed = {
+        key: cases for key, cases in group_cases(found.planned).items() if not all(case.is_own for case in cases)
+    }
     comparisons, score_comparisons = adjust_pass_rates_and_scores(
         compare(executed, records, baseline=baseline, control=control, margins=margins),
         compare_scores(scored, records, baseline=baseline, margins=margins),
@@ -101,7 +103,7 @@ def _divergence(
     compared = [one for one in comparisons if (one.recipe, one.benchmark) == (facts.recipe, facts.benchmark)]
     if not compared:
         return summarize_divergence(facts, None)
-    own = (case for name, case in records if name == facts.recipe and not is_perturbed(case))
+    own = (case for name, case in records if name == facts.recipe and case.is_own)
     both = {case.task_id for case in own if (baseline, case) in records}
     return summarize_divergence(facts, {*compared[0].regressed, *compared[0].fixed}, compared=both)
 

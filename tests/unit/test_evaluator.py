@@ -91,7 +91,7 @@ def evaluator(
     return Evaluator(
         recipe="int8",
         engine=engine,
-        executor=executor,
+        execute=executor.submit,
         benchmark=lambda _: BENCHMARK,
         problem=lambda case: BENCHMARK.problems[case.task_id],
         n_samples=lambda _: n_samples,
@@ -107,7 +107,7 @@ def test_a_style_asks_and_reads_its_own_way(style: PromptStyle) -> None:
     subject = Evaluator(
         recipe="int8",
         engine=engine,
-        executor=executor,
+        execute=executor.submit,
         benchmark=lambda _: BENCHMARK,
         problem=lambda case: BENCHMARK.problems[case.task_id],
         n_samples=lambda _: 1,
@@ -267,7 +267,7 @@ def test_texts_are_scored_and_not_executed() -> None:
         subject = Evaluator(
             recipe="int8",
             engine=FakeEngine(text, "length"),
-            executor=executor,
+            execute=executor.submit,
             benchmark=lambda _: texts,
             problem=lambda case: texts.problems[case.task_id],
             n_samples=lambda _: 2,
@@ -291,7 +291,7 @@ def test_an_encoder_is_asked_in_its_own_style() -> None:
     subject = Evaluator(
         recipe="int8",
         engine=engine,
-        executor=FakeExecutor(PASSED),
+        execute=FakeExecutor(PASSED).submit,
         benchmark=lambda _: texts,
         problem=lambda case: texts.problems[case.task_id],
         n_samples=lambda _: 1,

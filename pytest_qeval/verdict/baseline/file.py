@@ -29,6 +29,8 @@ SCHEMA = "qeval-baseline/1"
 
 _MOST_BYTES = 256 * 2**20
 """Uncompressed. HumanEval with 200 samples a problem takes a tenth; parsing takes several times as much memory."""
+_MAGIC = b"\x1f\x8b"
+"""First bytes of a gzip file."""
 _LEVEL = 6
 """Of compression; 9 saves 0.4 % of the size and takes 1.6 times as long (measured 2026-11 on scores of 164 texts)."""
 
@@ -42,6 +44,17 @@ class _Document:
     key: dict[str, str | int | float | bool | None]
     run: dict[str, Any]
     messages: Sequence[object]
+
+
+def is_baseline_file(path: Path) -> bool:
+    """Return whether a path names a saved baseline: by its ending `.json.gz`, or by its content."""
+    if path.name.endswith(".json.gz"):
+        return True
+    try:
+        with path.open("rb") as file:
+            return path.is_file() and file.read(len(_MAGIC)) == _MAGIC
+    except OSError:
+        return False
 
 
 def write_baseline(path: Path, baseline: Baseline) -> None:

@@ -12,7 +12,6 @@ from pytest_qeval.facts import RecipeFacts, RunHeader
 from pytest_qeval.measure.machine import usable_cores
 from pytest_qeval.schema import Case, Json
 from pytest_qeval.settings import ExecutionSettings, ModelSettings
-from pytest_qeval.verdict.baseline.location import cache_folder
 
 REMEDY = "make the baseline again with --qeval-save-baseline"
 _JUDGES = ("python", "pytest-qeval")
@@ -127,6 +126,13 @@ def cache_path(
     costs = cost_key(run, model=model, execution=execution, n_workers=1)
     key = json.dumps({**key_of(run, execution=execution, replays=False), **costs, "baseline": baseline}, sort_keys=True)
     return cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:20]}.json.gz"
+
+
+def cache_folder() -> Path:
+    """Return the folder of cached baselines under the user's cache folder."""
+    import platformdirs  # noqa: PLC0415 - only for active sessions
+
+    return platformdirs.user_cache_path("pytest-qeval") / "baselines"
 
 
 def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[str, ...]:

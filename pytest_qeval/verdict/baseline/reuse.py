@@ -83,9 +83,6 @@ class SavedBaseline:
     def check_batch(self, facts: RecipeFacts) -> None:
         """Make sure that a recipe is decoded as the baseline was, if the baseline's completions depend on that.
 
-        Args:
-            facts: Of a recipe that has just been loaded.
-
         Raises:
             UsageError: when it is not, and the user does not accept that.
         """
@@ -105,13 +102,10 @@ class SavedBaseline:
         sha256_of: Callable[[str], str],
         composition: Mapping[str, Any],
     ) -> ReusableCases:
-        """Return which cases need not be run again: those with a record of the same problem.
+        """Return which of the run's cases need not be run again: those with a record of the same problem.
 
-        Args:
-            cases: All cases of the run.
-            problems: The run's problems; cases that are not valid need no record.
-            sha256_of: Returns the checksum of a benchmark's data.
-            composition: What the run's batches are made of, see `key.composition_of`.
+        Cases that are not valid need no record. `sha256_of` returns the checksum of a benchmark's data, and
+        `composition` is what the run's batches are made of, see `key.composition_of`.
 
         Raises:
             UsageError: when the user named the file, and it does not have all cases, was made of other data, or was

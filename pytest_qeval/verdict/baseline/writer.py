@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +17,27 @@ from pytest_qeval.verdict.baseline.file import check_writable, read_baseline, wr
 from pytest_qeval.verdict.baseline.key import batch_key, benchmark_key, differences, recipe_key
 
 
+@dataclass(eq=False)
 class BaselineWriter:
     """Gathers the messages about the baseline that a run makes, and writes them."""
 
-    def __init__(self, recipe: str, *, path: Path | None, cache: Path | None, saved: Baseline | None) -> None:
-        """Gather nothing yet.
+    recipe: str
+    """Whose messages are kept."""
+    _: KW_ONLY
+    path: Path | None
+    """Where the user wants the file."""
+    cache: Path | None
+    """Where the next run looks for it."""
+    saved: Baseline | None
+    """What was reused."""
+    _messages: dict[object, RecipeMessage] = field(default_factory=dict, init=False)
+    _checksums: dict[str, str] = field(default_factory=dict, init=False)
+    _invalid: set[Case] = field(default_factory=set, init=False)
 
-        Args:
-            recipe: Whose messages are kept.
-            path: Where the user wants the file.
-            cache: Where the next run looks for it.
-            saved: What was reused.
-
-        Raises:
-            UsageError: when `path` cannot be written: better now than after hours.
-        """
-        self._recipe = recipe
-        self._path = path
-        self._cache = cache
-        self._saved = saved
-        self._messages: dict[object, RecipeMessage] = {}
-        self._checksums: dict[str, str] = {}
-        self._invalid: set[Case] = set()
-        if path is not None:
-            check_writable(path)
+    def __post_init__(self) -> None:
+        """Raise a `UsageError` when `path` cannot be written: better now than after hours."""
+        if self.path is not None:
+            check_writable(self.path)
 
     def add(self, message: Message) -> None:
         """Take a message; of two about the same the last counts, except for costs, which several workers add up."""
@@ -47,7 +45,7 @@ class BaselineWriter:
             self._checksums[message.name] = message.sha256
         elif isinstance(message, InvalidCase):
             self._invalid.add(message.case)
-        elif isinstance(message, RecipeMessage) and recipe_of(message) == self._recipe:
+        elif isinstance(message, RecipeMessage) and recipe_of(message) == self.recipe:
             self._messages[self._subject(message)] = message
 
     def _subject(self, message: RecipeMessage) -> object:
@@ -60,11 +58,8 @@ class BaselineWriter:
     def write(self, key: Json, run: RunHeader, *, planned: Sequence[tuple[str, Case]], composition: Json) -> str | None:
         """Write what there is, and return a line for the user about the file at `path`.
 
-        Args:
-            key: The conditions of the run; those of the data and the recipe are added here.
-            run: The header of the run.
-            planned: All recipes and cases of the run.
-            composition: What the run's batches are made of, see `key.composition_of`.
+        To the run's conditions in `key` those of the data, of the recipe and of the batches are added; see
+        `key.composition_of`.
 
         Raises:
             UsageError: when the user's file cannot be written, or would lose records.
@@ -74,19 +69,19 @@ class BaselineWriter:
         key = {**key, **benchmark_key(self._checksums)}
         if loaded:
             key |= {**recipe_key(loaded), **batch_key(loaded, composition)}
-        fresh = Baseline(recipe=self._recipe, key=key, run=run, messages=messages)
-        mixable = self._saved if self._saved and not _batches_differ(key, self._saved.key) else None
+        fresh = Baseline(recipe=self.recipe, key=key, run=run, messages=messages)
+        mixable = self.saved if self.saved and not _batches_differ(key, self.saved.key) else None
         baseline = mixable.merged(fresh) if mixable else fresh
-        loses = self._saved and not mixable and len(self._saved.records) > len(fresh.records)
-        if self._cache and fresh.has_results and not loses:
+        loses = self.saved and not mixable and len(self.saved.records) > len(fresh.records)
+        if self.cache and fresh.has_results and not loses:
             with suppress(UsageError):  # a cache that cannot be written is no reason to fail
-                write_baseline(self._cache, baseline)
-        cases = {case for recipe, case in planned if recipe == self._recipe and case not in self._invalid}
-        return self._write_file(self._path, baseline.of_cases(cases), cases) if self._path else None
+                write_baseline(self.cache, baseline)
+        cases = {case for recipe, case in planned if recipe == self.recipe and case not in self._invalid}
+        return self._write_file(self.path, baseline.of_cases(cases), cases) if self.path else None
 
     def _write_file(self, path: Path, baseline: Baseline, cases: set[Case]) -> str:
         if not baseline.has_results:
-            raise UsageError(f"no baseline was saved to {path}: nothing was run under {self._recipe}.")
+            raise UsageError(f"no baseline was saved to {path}: nothing was run under {self.recipe}.")
         missing = len(cases - baseline.records.keys())
         before = _read_or_none(path)
         if before and not differences(baseline.key, before.key) and before.recipe == baseline.recipe:

@@ -56,10 +56,7 @@ def check_gates(
 ) -> None:
     """Make sure that every gate judges something: a gate about nothing must not pass.
 
-    Args:
-        gates: All gates.
-        candidates: The recipes that are judged.
-        benchmarks: The benchmarks of the run; None where they are not known yet.
+    `benchmarks` are those of the run; None where they are not known yet.
 
     Raises:
         GateError: for a recipe that is no candidate, or a benchmark that the run does not have.
@@ -84,11 +81,6 @@ def check_gates(
 
 def check_benchmark_kinds(gates: Sequence[Gate], *, executed: Collection[str], scored: Collection[str]) -> None:
     """Make sure that gates on scores are about scored benchmarks, and gates on solved problems about executed ones.
-
-    Args:
-        gates: All gates.
-        executed: The run's benchmarks whose completions are executed.
-        scored: The run's benchmarks whose completions are scored.
 
     Raises:
         GateError: for a metric that its benchmark, or every benchmark of the run, does not have.

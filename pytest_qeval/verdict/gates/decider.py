@@ -30,13 +30,7 @@ class Decider:
     """Decides the gates on a candidate and a benchmark, after each of the candidate's cases."""
 
     def __init__(self, gates: Sequence[Gate], *, baseline: str | None, require_proof: bool) -> None:
-        """Take the gates of a run.
-
-        Args:
-            gates: All gates; those that cannot be decided early are left out.
-            baseline: The recipe that candidates are compared with.
-            require_proof: Whether gates that do not set it themselves have to be proven.
-        """
+        """Take the gates of a run."""
         self._gates = [gate for gate in gates if is_decidable(gate)]
         self._baseline = baseline
         self._require_proof = require_proof
@@ -52,14 +46,7 @@ class Decider:
     def decide(
         self, recipe: str, benchmark: str, cases: Sequence[Case], records: Mapping[tuple[str, Case], Record]
     ) -> Iterator[GateDecision]:
-        """Yield one decision for each gate as soon as the last of them is made, once.
-
-        Args:
-            recipe: A candidate that has just finished a case.
-            benchmark: The benchmark of that case.
-            cases: All cases of the benchmark that are planned for the candidate.
-            records: What is known by now, by recipe and case.
-        """
+        """Yield one decision for each gate as soon as the last of them is made, once."""
         gates = [gate for gate in self._gates if gate.judges(recipe) and gate.benchmark in {None, benchmark}]
         if not gates or (recipe, benchmark) in self._closed:
             return

@@ -26,12 +26,6 @@ def settled(
 
     A gate that holds at both bounds holds between them. One that has to be proven can fail early but not pass, since
     its interval depends on every case. Nothing is settled before the candidate has finished a case.
-
-    Args:
-        gate: The gate.
-        done: Rates of finished cases.
-        remaining_baseline: The baseline's rates of all other cases; without a baseline any numbers.
-        require_proof: Whether gates that do not set it themselves have to be proven.
     """
     ends = bounds(gate, done, remaining_baseline) if done else None
     if ends is None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from pytest_qeval.facts import GateDecision
-from pytest_qeval.schema import Evidence, Quantity, Undefined
+from pytest_qeval.schema import Estimate, Evidence, Quantity, Undefined
 from pytest_qeval.summary.pass_rates import BenchmarkResult
 from pytest_qeval.summary.results import GateResult, Summary
 from pytest_qeval.summary.robustness import ALL, RobustResult
@@ -139,8 +139,8 @@ def _missing(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) -
             yield result.missing
 
 
-def _evidence(gate: Gate, observed: Quantity) -> Evidence:
-    if isinstance(observed, Undefined) or observed.low is None or observed.high is None:
+def _evidence(gate: Gate, observed: Estimate) -> Evidence:
+    if observed.low is None or observed.high is None:
         return "unproven"
     ends = (gate.holds(observed.low), gate.holds(observed.high))
     if all(ends):

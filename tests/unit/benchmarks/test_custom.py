@@ -37,7 +37,7 @@ ROW = {
 def library(posted: list[Message] | None = None) -> BenchmarkLoader:
     messages: list[Message] = [] if posted is None else posted
     settings = RunSettings(model=ModelSettings(name="tiny"), candidates=("int8",), baseline=None)
-    return BenchmarkLoader(settings, samples=lambda: None, post=messages.append)
+    return BenchmarkLoader(settings=settings, post=messages.append)
 
 
 def test_a_benchmark_has_the_name_of_its_file(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import BenchmarkFacts
 from pytest_qeval.records.messages import Message
-from pytest_qeval.run.benchmarks import BenchmarkLoader, Samples
+from pytest_qeval.run.benchmarks import BenchmarkLoader
 from pytest_qeval.schema import Completion, PromptStyle
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 
@@ -20,8 +21,10 @@ SETTINGS = RunSettings(model=ModelSettings(name="tiny"), candidates=("int8",), b
 EMPTY = (Completion(text="", n_tokens=None, finish_reason="replay"),)
 
 
-def loader(settings: RunSettings = SETTINGS, samples: Samples | None = None) -> BenchmarkLoader:
-    return BenchmarkLoader(settings, samples=lambda: samples, post=lambda _: None)
+def loader(
+    settings: RunSettings = SETTINGS, samples: Mapping[str, Sequence[Completion]] | None = None
+) -> BenchmarkLoader:
+    return BenchmarkLoader(settings=replace(settings, samples=samples), post=lambda _: None)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +47,7 @@ def test_the_first_solutions_have_no_limit_but_the_count() -> None:
 
 def test_a_benchmark_is_read_and_posted_once() -> None:
     posted: list[Message] = []
-    benchmarks = BenchmarkLoader(SETTINGS, samples=lambda: None, post=posted.append)
+    benchmarks = BenchmarkLoader(settings=SETTINGS, post=posted.append)
 
     assert benchmarks.find("micro") is benchmarks.find("micro")
     assert [(one.name, one.scored) for one in posted if isinstance(one, BenchmarkFacts)] == [("micro", False)]
@@ -52,7 +55,7 @@ def test_a_benchmark_is_read_and_posted_once() -> None:
 
 def test_cases_follow_the_limit_whatever_the_samples_answer() -> None:
     """What a samples file lacks is missing; a file that answers nothing is of another benchmark."""
-    answered: Samples = {"micro/1": EMPTY}
+    answered = {"micro/1": EMPTY}
     first = ["micro/0", "micro/1", "micro/2"]
 
     assert [case.task_id for case in loader().cases("micro")] == first

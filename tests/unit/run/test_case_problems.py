@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from itertools import pairwise
@@ -33,7 +33,7 @@ class Desk:
         self,
         *words: str,
         n: int = 3,
-        known: Mapping[str, Sequence[str]] | None = None,
+        known: Iterable[str] | None = None,
         problems: Sequence[Problem] = (),
         limit: int | None = None,
         seeds: int | None = None,
@@ -48,11 +48,11 @@ class Desk:
         settings = RunSettings(
             model=ModelSettings(name="demo"), candidates=("int8",), baseline=None, perturbations=words,
             perturbation_seeds=seeds, limit=limit,
+            samples=None if known is None else dict.fromkeys(known, ()),
         )  # fmt: skip
         self.problems = CaseProblems(
-            settings,
+            settings=settings,
             benchmark=lambda _: self.benchmark,
-            samples=lambda: known,
             execute=self.execute,
             post=self.messages.append,
         )
@@ -161,7 +161,7 @@ def test_the_full_set_has_five_seeds() -> None:
 def test_only_what_was_answered_is_replayed() -> None:
     """The problems are those of the samples, wherever they stand in the benchmark."""
     labels = ["made up/70", "made up/70-half_given-s0", "made up/70-tab_indent-s0", "made up/3"]
-    desk = Desk(n=90, known=dict.fromkeys(labels, ("",)))
+    desk = Desk(n=90, known=labels)
 
     assert [one.label for one in desk.cases()] == labels[:3]
 
@@ -169,7 +169,7 @@ def test_only_what_was_answered_is_replayed() -> None:
 def test_a_perturbation_that_others_have_is_missing() -> None:
     """Of a problem that was perturbed; what no problem has was not asked for."""
     labels = [f"made up/{task}-{name}-s0" for task, name in ((3, "tab_indent"), (70, "tab_indent"), (70, "half_given"))]
-    desk = Desk(n=90, known=dict.fromkeys(labels, ("",)))
+    desk = Desk(n=90, known=labels)
 
     assert {one.label for one in desk.cases()} - {*labels} == {"made up/3-half_given-s0"}
 
@@ -178,7 +178,7 @@ def test_a_perturbation_that_others_have_is_missing() -> None:
 def test_samples_of_nominal_problems_have_no_robustness(labels: list[str]) -> None:
     """One sentence before anything runs, not an empty table at the end."""
     with pytest.raises(UsageError, match="holds no completion of a perturbed made up problem"):
-        Desk(known=dict.fromkeys(labels, ("",))).cases()
+        Desk(known=labels).cases()
 
 
 def test_a_benchmark_of_scripts_is_refused() -> None:

@@ -43,10 +43,10 @@ class Parts:
         self.finished, self.total = 0, 0
         parts: Any = self
         self.run = RecipeRun(
-            recipe,
+            recipe=recipe,
             planned=CASES,
-            load=self.load,
-            evaluator=self.make_evaluator,
+            load_engine=self.load,
+            make_evaluator=self.make_evaluator,
             problems=parts,
             outcomes=self.outcomes,
             reused=reused or {},

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_qeval.verdict.baseline.file import write_baseline
-from pytest_qeval.verdict.baseline.location import cache_folder, is_baseline_file
+from pytest_qeval.verdict.baseline.file import is_baseline_file, write_baseline
+from pytest_qeval.verdict.baseline.key import cache_folder
 from tests.unit.verdict.baseline.baselines import SAVED
 
 
