@@ -15,8 +15,6 @@ from pytest_qeval.benchmarks.extraction import extract_code
 from pytest_qeval.benchmarks.python_source import parse
 from pytest_qeval.schema import Problem, Program, Prompt, PromptStyle
 
-__all__ = ["COMPLETION_STOPS", "Benchmark", "BenchmarkSource"]
-
 COMPLETION_STOPS = ("\nclass", "\ndef", "\n#", "\n@", "\nprint", "\nif", "\n```", "\nassert", "\nimport", "\nfrom")
 """Stop strings of the completion style: what can only follow the end of a function body at column 0.
 
@@ -59,11 +57,7 @@ class Benchmark:
     ) -> Program:
         """Join prompt and completion, or the code of a chat completion; the trusted test stays separate.
 
-        Args:
-            problem: The problem.
-            completion: As it was generated.
-            style: How the prompt was formatted.
-            whole: Whether the completion is a whole program, which does not follow the prompt.
+        A completion that is a `whole` program does not follow the prompt.
         """
         if style == "chat":
             completion = extract_code(completion, prompt=problem.prompt, entry_point=problem.entry_point)

@@ -26,17 +26,10 @@ _PREFILL = "```python\n"
 def chat_prompt(problem: Problem, task: str) -> Prompt:
     """Return the message, which shows the problem's prompt unchanged in a block, and the prefill, which opens a block.
 
-    Args:
-        problem: The problem.
-        task: The instruction, with `{entry_point}` in place of the function's name.
+    The instruction `task` has `{entry_point}` in place of the function's name.
     """
     end = "" if problem.prompt.endswith("\n") else "\n"
-    fence = _fence_for(problem.prompt)
+    longest = max(map(len, re.findall("`+", problem.prompt)), default=0)
+    fence = "`" * max(3, longest + 1)  # no line of the prompt can close it
     instruction = task.replace("{entry_point}", problem.entry_point)
     return Prompt(text=_PREFILL, user=f"{instruction}\n\n{fence}python\n{problem.prompt}{end}{fence}")
-
-
-def _fence_for(code: str) -> str:
-    """Return a fence of backticks that no line of the code can close."""
-    longest = max((len(run) for run in re.findall(r"`+", code)), default=0)
-    return "`" * max(3, longest + 1)

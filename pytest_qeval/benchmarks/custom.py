@@ -14,15 +14,6 @@ from pytest_qeval.benchmarks.text.base import TextBenchmark
 from pytest_qeval.errors import DataError, UsageError
 from pytest_qeval.schema import Json, Problem
 
-__all__ = [
-    "benchmark_from_dict",
-    "benchmark_to_dict",
-    "check_benchmark_name",
-    "is_problems_file",
-    "make_benchmark",
-    "read_problems",
-]
-
 _ENDINGS = (".jsonl", ".jsonl.gz")
 _NAME = re.compile(r"[\w-]+")
 
@@ -44,11 +35,7 @@ def read_problems(path: Path) -> Benchmark:
 
 
 def make_benchmark(name: str, rows: Iterable[Mapping[str, str]]) -> Benchmark:
-    """Make a benchmark of problems in HumanEval's fields.
-
-    Args:
-        name: Its name in reports and gates.
-        rows: Mappings with `task_id`, `prompt`, `entry_point`, `test` and `canonical_solution`.
+    """Make a benchmark of rows with `task_id`, `prompt`, `entry_point`, `test` and `canonical_solution`.
 
     Raises:
         DataError: naming row and task id of a problem that cannot be prompted or judged.

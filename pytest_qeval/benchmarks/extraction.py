@@ -40,10 +40,7 @@ def extract_code(completion: str, *, prompt: str, entry_point: str) -> str:
     A whole program follows after the prompt's own unfinished function has been deleted: the prompt's imports and
     helpers stay, and the function is the completion's or there is none. A body follows the prompt directly.
 
-    Args:
-        completion: As it was generated; it may begin inside a block of code.
-        prompt: The beginning of the program.
-        entry_point: Name of the function.
+    The completion, as it was generated, may begin inside a block of code.
     """
     completion = reply_of(completion) or ""
     if len(completion) > _MAX_CHARACTERS:
@@ -52,8 +49,7 @@ def extract_code(completion: str, *, prompt: str, entry_point: str) -> str:
     wholes = [passage for passage in passages if _defines(passage, entry_point)]
     whole = next((code for code in wholes if not is_stub(code, entry_point)), wholes[0] if wholes else None)
     if whole is None:
-        body = _find_body(passages, prompt, entry_point)
-        if body is not None:
+        if (body := _find_body(passages, prompt, entry_point)) is not None:
             return body
         whole = _find_part(completion, passages, entry_point)
     if whole is None:

@@ -66,10 +66,6 @@ def _script_prompt(row: MbppRow) -> str:
     return f'"""\n{row.text}\n{row.tests[0]}\n"""\n'
 
 
-def _script_solution(row: MbppRow) -> str:
-    return f"{row.code}\n"
-
-
 def function_prompt(row: MbppRow) -> str:
     """Return signature, text and all tests as examples, as MBXP and ReCode do: here the tests leak into the prompt."""
     examples = [line for call, expected in row.examples for line in (f">>> {call}", expected)]
@@ -90,7 +86,9 @@ def _function_solution(row: MbppRow) -> str:
     return f"{body}\n\n\n{ast.unparse(ast.Module(rest, []))}\n" if rest else f"{body}\n"
 
 
-_SCRIPT = _ProblemForm(prompt=_script_prompt, solution=_script_solution, stops=SCRIPT_STOPS, task=SCRIPT_TASK)
+_SCRIPT = _ProblemForm(
+    prompt=_script_prompt, solution=lambda row: f"{row.code}\n", stops=SCRIPT_STOPS, task=SCRIPT_TASK
+)
 _FUNCTION = _ProblemForm(
     prompt=function_prompt, solution=_function_solution, stops=COMPLETION_STOPS, task=FUNCTION_TASK
 )
@@ -106,11 +104,7 @@ def _fetch(edition: MbppEdition) -> bytes:
 
 
 def _load(data: Path | None, *, name: str, form: _ProblemForm, ids: range, edition: MbppEdition) -> Benchmark:
-    """Read MBPP from the user's data directory, else from the hub.
-
-    Raises:
-        DataError: when neither has it, or the content is not MBPP's.
-    """
+    """Read MBPP from the user's data directory, else from the hub."""
     path = find_file([data], edition.files)
     content, source = (read_bytes(path), str(path)) if path else (_fetch(edition), f"hub:{_HUB_ID}")
     # Rows before the checksum: of a torn or edited file the line says more than the digest.

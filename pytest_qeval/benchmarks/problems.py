@@ -15,8 +15,7 @@ _FIELDS = ("task_id", "prompt", "entry_point", "test", "canonical_solution")
 
 def _parse_problem(row: Mapping[str, Any], benchmark: str, where: str) -> Problem:
     problem = Problem(benchmark=benchmark, **text_fields(row, _FIELDS, where))
-    flaw = find_flaw(problem)
-    if flaw:
+    if flaw := find_flaw(problem):
         raise DataError(f"{where}: {flaw}.")
     return problem
 
@@ -30,11 +29,7 @@ def parse_problems(
 ) -> dict[str, Problem]:
     """Read problems from JSON lines, in the file's order.
 
-    Args:
-        content: The file's bytes.
-        benchmark: Name of the benchmark.
-        source: Name of the file in messages.
-        parse: Makes a problem of a row, the benchmark's name and the row's place; by default of HumanEval's fields.
+    `parse` makes a problem of a row, the benchmark's name and the row's place; by default of HumanEval's fields.
 
     Raises:
         DataError: naming `source`, the line and the task id, for a missing field, a field that is no text, a repeated
@@ -58,8 +53,7 @@ def find_flaw(problem: Problem) -> str:
 
     The self-test finds a sound reference that still fails its test.
     """
-    flaw = find_reference_flaw(problem)
-    if flaw:
+    if flaw := find_reference_flaw(problem):
         return flaw
     try:
         return "" if "check" in _names(problem.test) else "test defines no function check(candidate)"
@@ -81,11 +75,7 @@ def find_reference_flaw(problem: Problem) -> str:
 
 
 def _names(source: str) -> frozenset[str]:
-    """Return the names that a module's source binds.
-
-    Raises:
-        ValueError: for source that is no Python, with the line.
-    """
+    """Return the names that a module's source binds; raise a ValueError with the line where it is no Python."""
     try:
         return bound_names(source)
     except SyntaxError as error:

@@ -12,7 +12,7 @@ import re
 import symtable
 import warnings
 from bisect import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 _FILE = "<completion>"
 _CONTINUES = re.compile(r"\s|[)\]}#]|(?:else|elif|except|finally)\b|$")
@@ -40,7 +40,7 @@ def bound_names(code: str) -> frozenset[str]:
     table = _table(code)
     own = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
     inner = (symbol for scope in _below(table) for symbol in scope.get_symbols())
-    return frozenset(own | {symbol.get_name() for symbol in inner if _sets_global(symbol)})
+    return frozenset(own | {one.get_name() for one in inner if one.is_declared_global() and one.is_assigned()})
 
 
 def global_reads(code: str) -> dict[str, frozenset[str]]:
@@ -89,7 +89,8 @@ def longest_prefix(code: str, *, only_parse: bool = False) -> str:
             return ""
         end = ends[-1]
     # A model in a loop repeats its error without end: assume that what is longer than a broken text is broken.
-    return head(ends[found - 1]) if (found := bisect(ends, 0, key=lambda at: _is_broken(head(at), only_parse))) else ""
+    whole = bisect(ends, 0, key=lambda at: _error_line(head(at), only_parse=only_parse) or 0)
+    return head(ends[whole - 1]) if whole else ""
 
 
 def find_statements(text: str) -> str:
@@ -109,16 +110,14 @@ def find_statements(text: str) -> str:
 def remove_words(code: str, *, known: frozenset[str]) -> str:
     """Remove words that happen to be Python, and would end the program: `python`, `[PYTHON]`, `Explanation`.
 
-    Args:
-        code: A program.
-        known: Names that are bound before it.
+    The names `known` are bound before it.
     """
-    unbound, lines = unbound_names(code) - known, code.split("\n")
-    for node in parse(code).body:
-        names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
-        if _is_words(node) and names & unbound:
-            lines[node.lineno - 1 : node.end_lineno] = [""] * len(lines[node.lineno - 1 : node.end_lineno])
-    return "\n".join(lines)
+    unbound = unbound_names(code) - known
+
+    def mentions_unbound(node: ast.stmt) -> bool:
+        return any(isinstance(part, ast.Name) and part.id in unbound for part in ast.walk(node))
+
+    return _without_words(code, mentions_unbound)
 
 
 def is_stub(code: str, name: str) -> bool:
@@ -136,12 +135,13 @@ def _is_words(node: ast.stmt) -> bool:
     return is_text or (isinstance(node, ast.AnnAssign) and node.value is None)
 
 
-def _without_words(code: str) -> str:
+def _without_words(code: str, is_meant: Callable[[ast.stmt], bool] = lambda _node: True) -> str:
     """Leave out ordinary words that happen to be Python (`Solution`, `Note: this`)."""
     lines = code.split("\n")
     for node in parse(code).body:
-        if _is_words(node):
-            lines[node.lineno - 1 : node.end_lineno] = [""] * len(lines[node.lineno - 1 : node.end_lineno])
+        if _is_words(node) and is_meant(node):
+            end = node.end_lineno or node.lineno
+            lines[node.lineno - 1 : end] = [""] * (end - node.lineno + 1)
     return "\n".join(lines)
 
 
@@ -158,18 +158,10 @@ def _error_line(code: str, *, only_parse: bool = False) -> int | None:
     return None
 
 
-def _is_broken(code: str, only_parse: bool) -> bool:  # noqa: FBT001 - passed on to `_error_line`
-    return _error_line(code, only_parse=only_parse) is not None
-
-
 def _table(code: str) -> symtable.SymbolTable:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return symtable.symtable(code, _FILE, "exec")
-
-
-def _sets_global(symbol: symtable.Symbol) -> bool:
-    return symbol.is_declared_global() and symbol.is_assigned()
 
 
 def _below(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:

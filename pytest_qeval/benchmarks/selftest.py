@@ -98,13 +98,9 @@ def make_completion(recipe: str, problem: Problem) -> str:
 
 def is_expected(record: Record) -> bool:
     """Return whether a case ended as it must."""
-    return _succeeded(record) == (record.recipe == "reference")
-
-
-def _succeeded(record: Record) -> bool:
-    if record.outcome == "scored":
-        return min(record.measurements.values()) >= _PERFECT
-    return record.outcome == "solved"
+    is_scored = record.outcome == "scored"
+    succeeded = min(record.measurements.values()) >= _PERFECT if is_scored else record.outcome == "solved"
+    return succeeded == (record.recipe == "reference")
 
 
 def describe_fault(record: Record) -> str:

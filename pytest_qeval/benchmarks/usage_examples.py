@@ -21,12 +21,9 @@ _DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDe
 
 
 def remove_usage_examples(code: str, entry_point: str, *, first_line: int = 1) -> str:
-    """Remove the usage examples from a program.
+    """Remove the usage examples from a program that compiles and binds its entry point, the function to be judged.
 
-    Args:
-        code: A program that compiles.
-        entry_point: The function to be judged, which the program binds.
-        first_line: Lines before it stay, whatever they are.
+    Lines before `first_line`, from 1, stay.
     """
     if len(parse(code).body) > _MAX_STATEMENTS:
         return code

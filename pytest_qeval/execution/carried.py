@@ -66,12 +66,6 @@ class Numbers:
         shape = tuple(value.shape) if type(value).__name__ == "ndarray" else None
         return cls(value.dtype.str, shape, value.tobytes()) if _DTYPE.fullmatch(value.dtype.str) else None
 
-    def to_numpy(self) -> Any:
-        """Make it again; numpy is installed where it comes from."""
-        numpy = import_module("numpy")
-        array = numpy.frombuffer(self.data, self.dtype)
-        return array[0] if self.shape is None else array.reshape(self.shape).copy()
-
 
 def is_builtin_class(kind: object) -> bool:
     """Return whether a class is one of Python's builtins, which has the same name on both sides."""
@@ -98,11 +92,7 @@ def _decode_class(data: bytes) -> type:
     return kind
 
 
-def _decode_set(items: list[Any]) -> set[Any]:
-    return set(_decode_set_in_order(items))
-
-
-def _decode_set_in_order(items: list[Any]) -> list[Any]:
+def _distinct(items: list[Any]) -> list[Any]:
     if len(set(items)) != len(items):
         raise CodecError("a set with equal members")
     return items
@@ -163,7 +153,8 @@ def _decode_numbers(items: list[Any]) -> Any:
     if shape is not None and type(shape) is not tuple:
         raise CodecError("not the shape of an array")
     try:
-        return Numbers(dtype, shape, data).to_numpy()
+        numbers = import_module("numpy").frombuffer(data, dtype)
+        return numbers[0] if shape is None else numbers.reshape(shape).copy()
     except ImportError as error:
         raise CodecError(str(error)) from None
     except LookupError as error:
@@ -212,8 +203,8 @@ SCALARS: dict[type, tuple[bytes, Callable[[Any], bytes], Callable[[bytes], Any]]
 CONTAINERS: dict[type, tuple[bytes, Callable[[Any], Sequence[object]], Callable[[list[Any]], Any]]] = {
     list: (b"l", list, list),
     tuple: (b"t", tuple, tuple),
-    set: (b"S", list, _decode_set),
-    frozenset: (b"Z", list, lambda items: frozenset(_decode_set(items))),
+    set: (b"S", list, lambda items: set(_distinct(items))),
+    frozenset: (b"Z", list, lambda items: frozenset(_distinct(items))),
     dict: (b"d", _flat, _decode_dict),
     OrderedDict: (b"O", _flat, lambda items: OrderedDict(_decode_dict(items))),
     Counter: (b"C", _flat, lambda items: Counter(_decode_dict(items))),
@@ -221,7 +212,7 @@ CONTAINERS: dict[type, tuple[bytes, Callable[[Any], Sequence[object]], Callable[
     slice: (b"L", lambda value: (value.start, value.stop, value.step), lambda items: slice(*items)),
     array: (b"B", lambda value: (value.typecode, value.tobytes()), _decode_array),
     deque: (b"D", lambda value: [value.maxlen, *value], _decode_deque),
-    type({}.keys()): (b"K", list, lambda items: dict.fromkeys(_decode_set_in_order(items)).keys()),
+    type({}.keys()): (b"K", list, lambda items: dict.fromkeys(_distinct(items)).keys()),
     type({}.items()): (b"E", list, lambda items: dict(items).items()),
     type({}.values()): (b"V", list, lambda items: dict(enumerate(items)).values()),
     Numbers: (b"A", lambda value: (value.dtype, value.shape, value.data), _decode_numbers),

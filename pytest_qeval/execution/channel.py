@@ -7,7 +7,8 @@ import socket
 import struct
 from typing import Any
 
-from pytest_qeval.execution.codec import MAX_BYTES, CodecError, Refer, Resolve, decode, encode, no_reference
+from pytest_qeval.execution.carried import CodecError
+from pytest_qeval.execution.codec import MAX_BYTES, Refer, Resolve, decode, encode, no_reference
 
 TIMEOUT = struct.Struct(">d")
 """A program's time limit in seconds, sent to a worker together with the judge's descriptor."""

@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pytest_qeval.execution.carried import CodecError
 from pytest_qeval.execution.channel import TIMEOUT, Channel
 from pytest_qeval.execution.cleanup import remove_contents
-from pytest_qeval.execution.codec import CodecError
 from pytest_qeval.execution.launch import worker_command, worker_environment, worker_profile
 from pytest_qeval.execution.limits import LONGEST_S, MAX_EXTENSION
 from pytest_qeval.execution.outcome import WorkerReport, interpret

@@ -23,17 +23,6 @@ from pytest_qeval.execution.carried import (
     is_carried_time,
 )
 
-__all__ = [
-    "MAX_BYTES",
-    "MAX_DEPTH",
-    "CodecError",
-    "Reference",
-    "UnsupportedValueError",
-    "decode",
-    "encode",
-    "no_reference",
-]
-
 MAX_BYTES = 16 * 2**20
 MAX_DEPTH = 100
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from pytest_qeval.execution import landlock, linux, seccomp
@@ -56,7 +55,7 @@ class Abilities:
         """Try each layer."""
         return cls(
             nested=isolation != "process" and can_nest(),
-            system_call_filter=seccomp.is_supported() and _survives(_try_filter),
+            system_call_filter=seccomp.is_supported() and _survives_filter(),
             landlock=landlock.landlock_version() > 0,
         )
 
@@ -86,18 +85,14 @@ def confine(profile: Profile, abilities: Abilities, file_rules: int | None) -> N
         seccomp.restrict_system_calls(os.getpid())
 
 
-def _try_filter() -> None:
-    linux.set_no_new_privileges()
-    seccomp.restrict_system_calls(os.getpid())
-    os.kill(os.getpid(), 0)
-
-
-def _survives(trial: Callable[[], None]) -> bool:
-    """Return whether `trial` returns in a child process."""
+def _survives_filter() -> bool:
+    """Return whether a child process can be put under the filter and still do what it allows."""
     pid = os.fork()
     if pid == 0:
         try:
-            trial()
+            linux.set_no_new_privileges()
+            seccomp.restrict_system_calls(os.getpid())
+            os.kill(os.getpid(), 0)
         except BaseException:  # noqa: BLE001 - the child must not return into its parent's code
             os._exit(1)
         os._exit(0)

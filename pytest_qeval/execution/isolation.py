@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import closing
 
 from pytest_qeval.errors import SandboxError
 from pytest_qeval.execution.client import WorkerClient, WorkerLostError
@@ -16,26 +17,17 @@ _PROBE = Program(prelude="", code="def f(): return 1", test="def check(f): asser
 def try_isolation(isolation: IsolationName) -> str | None:
     """Execute a trivial program; return the reason why that does not work, or None."""
     try:
-        client = WorkerClient(isolation, ExecutionSettings())
+        with closing(WorkerClient(isolation, ExecutionSettings())) as client:
+            execution = client.run(_PROBE)
     except WorkerLostError as error:
         return str(error)
-    try:
-        execution = client.run(_PROBE)
-    except WorkerLostError as error:
-        return str(error)
-    finally:
-        client.close()
     return None if execution.status == "passed" else f"a program that must pass: {execution.status} {execution.detail}"
 
 
 def choose_isolation(
     name: IsolationName, probe: Callable[[IsolationName], str | None] = try_isolation
 ) -> IsolationName:
-    """Return an isolation after `probe` succeeded; for `auto` the strongest that works.
-
-    Args:
-        name: The isolation in the settings. `auto` never chooses `process`.
-        probe: Returns the reason why an isolation cannot be used, or None.
+    """Return an isolation for which `probe` gives no reason against it; `auto` is the strongest, but never `process`.
 
     Raises:
         SandboxError: when none works; the message has the reasons and the remedies.

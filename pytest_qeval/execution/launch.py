@@ -8,7 +8,7 @@ import shutil
 import site
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from pytest_qeval.execution.confinement import Profile
@@ -72,7 +72,7 @@ def readable_paths() -> list[str]:
     python = (sys.prefix, sys.base_prefix, sys.exec_prefix, sysconfig.get_path("stdlib"), *_import_paths())
     own = (str(_PACKAGE / "__init__.py"), str(_PACKAGE / "execution"))
     present = [path for path in (*_SYSTEM_PATHS, *python, *own) if Path(path).exists()]
-    return list(_outermost({*present, *(str(Path(path).resolve()) for path in present)}))
+    return _outermost({*present, *(str(Path(path).resolve()) for path in present)})
 
 
 def hidden_paths(readable: Iterable[str]) -> list[str]:
@@ -91,12 +91,12 @@ def hidden_paths(readable: Iterable[str]) -> list[str]:
     ]
 
 
-def _outermost(paths: Iterable[str]) -> Iterator[str]:
+def _outermost(paths: Iterable[str]) -> list[str]:
     kept: list[str] = []
     for path in sorted(paths):
         if path != "/" and not any(path.startswith(f"{other}/") for other in kept):
             kept.append(path)
-            yield path
+    return kept
 
 
 def _bubblewrap_command(profile: Profile) -> list[str]:

@@ -88,13 +88,9 @@ def lift_memory_limit() -> None:
 
 
 def is_starved(*, used_s: float, gained_s: float, waited_s: float, limit_s: float) -> bool:
-    """Return whether a program computes, but has not had its CPU time.
+    """Return whether a program that used `used_s` of CPU time computes, but has not had the CPU time of its limit.
 
-    Args:
-        used_s: CPU time of the program.
-        gained_s: CPU time since the last check.
-        waited_s: Wall clock since the last check.
-        limit_s: The program's limit.
+    It gained `gained_s` of CPU time in the `waited_s` of wall clock since the last check.
     """
     return used_s < _USED_SHARE * limit_s and gained_s >= _LEAST_SHARE * waited_s
 

@@ -15,14 +15,6 @@ from pathlib import Path
 from pytest_qeval.execution import linux
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
-_NAMESPACES = (
-    linux.CLONE_NEWUSER
-    | linux.CLONE_NEWNS
-    | linux.CLONE_NEWPID
-    | linux.CLONE_NEWNET
-    | linux.CLONE_NEWIPC
-    | linux.CLONE_NEWUTS
-)
 # The new root is built over /proc: that directory exists everywhere and no Python is installed below it.
 _STAGE = "/proc"
 
@@ -34,7 +26,7 @@ def enter(readable: Iterable[str], hidden: Iterable[str], scratch: str, scratch_
         OSError: when the kernel or its configuration does not allow it.
     """
     user, group = os.getuid(), os.getgid()
-    linux.unshare(_NAMESPACES)
+    linux.unshare(linux.ALL_NAMESPACES)
     Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
     Path("/proc/self/uid_map").write_text(f"0 {user} 1", encoding="ascii")
     Path("/proc/self/gid_map").write_text(f"0 {group} 1", encoding="ascii")

@@ -7,7 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pytest_qeval.execution.codec import CodecError, Reference, encode
+from pytest_qeval.execution.carried import CodecError
+from pytest_qeval.execution.codec import Reference, encode
+
+
+def _special_methods(names: str) -> frozenset[str]:
+    return frozenset(f"__{name}__" for name in names.split())
+
 
 SOLUTION = "solution"
 """The module that the program's code runs as: dataclasses and pickle find its classes there."""
@@ -15,23 +21,14 @@ FOREIGN = "foreign"
 """Flag of an object whose class another module than the program's defines."""
 LARGE = "large"
 """Flag of a builtin value that is too large, or nested too deeply, to be copied."""
-ASKED = frozenset(
-    f"__{name}__"
-    for name in (
-        *("iter", "next", "len", "getitem", "setitem", "delitem", "call", "bool", "str", "repr", "format", "reversed"),
-        *("int", "float", "index", "enter", "exit"),
-    )
+ASKED = _special_methods(
+    "iter next len getitem setitem delitem call bool str repr format reversed int float index enter exit"
 )
 """Special methods that the judge asks for: they return a value without seeing what the test expects."""
-REFUSED = frozenset(
-    f"__{name}__"
-    for name in (
-        *("lt", "le", "gt", "ge", "contains", "hash", "neg", "pos", "abs", "invert", "round", "instancecheck"),
-        *("subclasscheck", "complex", "aiter", "anext", "aenter", "aexit", "await", "copy", "deepcopy", "iadd", "ior"),
-        *(f"{side}{name}" for side in ("", "r") for name in ("add", "sub", "mul", "matmul", "truediv", "floordiv")),
-        *(f"{side}{name}" for side in ("", "r") for name in ("mod", "divmod", "pow", "lshift", "rshift", "and")),
-        *(f"{side}{name}" for side in ("", "r") for name in ("xor", "or")),
-    )
+REFUSED = _special_methods(
+    "lt le gt ge contains hash neg pos abs invert round instancecheck subclasscheck complex aiter anext aenter aexit "
+    "await copy deepcopy iadd ior add sub mul matmul truediv floordiv mod divmod pow lshift rshift and xor or "
+    "radd rsub rmul rmatmul rtruediv rfloordiv rmod rdivmod rpow rlshift rrshift rand rxor ror"
 )
 """Special methods that the judge never asks for, as they could say what the test wants to hear."""
 _OF_OBJECT = ("__eq__", "__hash__", "__str__", "__repr__", "__format__")

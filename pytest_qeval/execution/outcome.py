@@ -67,10 +67,8 @@ def _verdict_of_end(report: WorkerReport, settings: ExecutionSettings) -> tuple[
     if -code == signal.SIGXCPU or (-code == signal.SIGKILL and report.solver_cpu_s >= limit_s):
         return "timeout", f"used {report.solver_cpu_s:.1f} s of CPU time"
     if -code == signal.SIGKILL and report.solver_peak_bytes >= settings.memory_bytes // 2:
-        return (
-            "memory",
-            f"killed while it used {report.solver_peak_bytes // 2**20} MiB",
-        )  # the machine was out of memory
+        # The machine was out of memory.
+        return "memory", f"killed while it used {report.solver_peak_bytes // 2**20} MiB"
     return "error", f"{_describe(code)} before check returned"
 
 

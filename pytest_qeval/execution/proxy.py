@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from pytest_qeval.execution.carried import CodecError
 from pytest_qeval.execution.channel import Channel
-from pytest_qeval.execution.codec import CodecError, Reference
+from pytest_qeval.execution.codec import Reference
 from pytest_qeval.execution.remote import refer, resolver
 
 LOST = "lost"
@@ -55,8 +56,7 @@ class SolverProxy:
                 raise self._stopped("syntax", detail)
             case ("raised", [str(), *_] as names, str(message)):
                 raise self._stopped(*_verdict(names, message))
-            case _:
-                raise self._stopped("tampered", "sent a reply that fits no request")
+        raise self._stopped("tampered", "sent a reply that fits no request")
 
     def function(self, name: str) -> Callable[..., object]:
         """Return a function that calls the program's function of this name."""

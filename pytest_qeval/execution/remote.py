@@ -23,15 +23,12 @@ class Border(Protocol):
 
     def ask(self, reference: Reference, operation: str, /, *args: object, **kwargs: object) -> Any:
         """Return the result of an operation on an object of the program."""
-        ...
 
     def next_items(self, reference: Reference, count: int) -> Sequence[Callable[[object], object]]:
         """Return what gives each of the next items of an iterator, or raises, when it is given the item before."""
-        ...
 
     def refuse(self, what: str) -> BaseException:
         """Return the exception to raise where the solver must not be asked; `what` says what the test does."""
-        ...
 
 
 _KINDS: Mapping[str, type] = {
@@ -45,12 +42,10 @@ _KINDS: Mapping[str, type] = {
     "reversed": reversed,
 }
 """Builtin classes without a value, which `isinstance` finds an object to be of, by their names."""
-_TAKING = frozenset(
-    (
-        *("add", "append", "clear", "copy", "extend", "get", "insert", "items", "keys", "pop", "popitem", "reverse"),
-        *("setdefault", "sort", "update", "values"),
-    )
-)
+_TAKING = frozenset({
+    "add", "append", "clear", "copy", "extend", "get", "insert", "items", "keys", "pop", "popitem", "reverse",
+    "setdefault", "sort", "update", "values",
+})  # fmt: skip
 """Methods of builtin values that hand something out or take it in."""
 _DECIDING = {"equals"} | {
     name

@@ -6,7 +6,6 @@ import queue
 import threading
 import weakref
 from concurrent.futures import Future
-from types import TracebackType
 
 from pytest_qeval.errors import SandboxError
 from pytest_qeval.execution.client import WorkerClient, WorkerLostError
@@ -26,11 +25,7 @@ class SandboxPool:
     """
 
     def __init__(self, settings: ExecutionSettings, *, isolation: IsolationName | None = None) -> None:
-        """Choose the isolation, unless `isolation` is given.
-
-        Args:
-            settings: Isolation, limits and number of workers.
-            isolation: The result of `choose_isolation` for these settings.
+        """Choose the isolation, unless `isolation` is what `choose_isolation` found for these settings.
 
         Raises:
             SandboxError: when programs cannot be executed as safely as the settings require.
@@ -65,9 +60,7 @@ class SandboxPool:
     def __enter__(self) -> SandboxPool:  # noqa: PYI034 - typing.Self needs Python 3.11
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, NoReturn
 
+from pytest_qeval.execution.carried import CodecError
 from pytest_qeval.execution.channel import Channel
-from pytest_qeval.execution.codec import MAX_BYTES, CodecError, encode
+from pytest_qeval.execution.codec import MAX_BYTES, encode
 from pytest_qeval.execution.limits import lift_memory_limit, limit_cpu_time
 from pytest_qeval.execution.objects import SOLUTION, ObjectTable, ask, look_ahead
 

@@ -14,21 +14,6 @@ from typing import Literal, get_args
 from pytest_qeval.perturb.source import Source
 from pytest_qeval.schema import Problem
 
-__all__ = [
-    "CATEGORIES",
-    "LEVELS",
-    "Apply",
-    "Category",
-    "Form",
-    "Level",
-    "Perturbation",
-    "half_given",
-    "nominal_form",
-    "on_source",
-    "perturb_problem",
-    "seeds_of",
-]
-
 Category = Literal["docstring", "function name", "syntax", "format"]
 CATEGORIES: tuple[Category, ...] = get_args(Category)
 
@@ -88,12 +73,8 @@ def nominal_form(problem: Problem, perturbation: Perturbation) -> Problem | None
 def half_given(problem: Problem) -> Problem | None:
     """Move the first half of the canonical solution's lines, rounded down, into the prompt.
 
-    Blank lines count, as in ReCode (Wang et al., 2022, arXiv:2212.10264); lines after the function do not. The prompt
-    ends with a complete line, whose block or bracket may be open.
-
-    Returns:
-        The half-given problem, or None where the half holds no code: a body of one line, or one that begins with blank
-        lines.
+    Blank lines count, as in ReCode; lines after the function do not. The prompt ends with a complete line, whose block
+    or bracket may be open. None where the half holds no code: a body of one line, or one that begins with blank lines.
     """
     solution = problem.canonical_solution
     source = Source.of(problem)
@@ -112,12 +93,7 @@ def half_given(problem: Problem) -> Problem | None:
 
 
 def seeds_of(perturbation: Perturbation, wanted: int | None) -> Sequence[int]:
-    """Return the seeds of a perturbation.
-
-    Args:
-        perturbation: The perturbation.
-        wanted: How many; None means one, or every version made in advance.
-    """
+    """Return as many seeds of a perturbation as wanted; None means one, or every version made in advance."""
     if perturbation.versions:
         return sorted(perturbation.versions)[:wanted]
     return range((wanted or 1) if perturbation.random else 1)

@@ -104,11 +104,8 @@ class Catalogue:
 def select(wanted: Sequence[str], catalogue: Catalogue | None = None) -> tuple[Perturbation, ...]:
     """Return the perturbations of names, categories (`function-name`), levels or the sets `screen` and `full`.
 
-    Each comes once, in the order of the words. Perturbations that need a file are selected by their own name only.
-
-    Args:
-        wanted: The words; no word means the set `screen`.
-        catalogue: Where to look them up; by default the registered perturbations alone.
+    Each comes once, in the order of the words; no word means the set `screen`. Perturbations that need a file are
+    selected by their own name only. Without a catalogue there are the registered perturbations alone.
 
     Raises:
         UnknownNameError: for an unknown word, with the nearest names.

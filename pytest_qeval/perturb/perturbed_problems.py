@@ -52,8 +52,8 @@ def perturb_problems(
 
     Args:
         problems: Problems of one benchmark.
-        perturbations: The perturbations; one that makes no choice has the seed 0 only.
-        seeds: How many seeds, at least 1; None means one, or all versions of a perturbation made in advance.
+        perturbations: The perturbations.
+        seeds: How many seeds, at least 1 or None; see `seeds_of`.
 
     Raises:
         DataError: when a perturbation raises an exception; it names the perturbation and the case.

@@ -182,8 +182,7 @@ def bound_names(node: ast.AST) -> Sequence[str]:
 def apply_edits(problem: Problem, edits: Iterable[Edit]) -> Problem:
     """Apply edits that do not overlap; an insertion where the prompt ends belongs to the prompt.
 
-    Returns:
-        The problem with the new text; the same object without edits, or where an edit spans the end of the prompt.
+    Return the same object without edits, or where an edit spans the end of the prompt.
     """
     cut = len(problem.prompt)
     prompt, solution = problem.prompt, problem.canonical_solution

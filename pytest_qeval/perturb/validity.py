@@ -23,13 +23,10 @@ class Validity:
 
 
 def check_perturbed(nominal: Problem, perturbed: Problem, *, category: Category | None = None) -> Validity:
-    """Compare a perturbed problem with the nominal one.
+    """Compare a perturbed problem with the nominal one, for the form half with the half-given one.
 
-    Args:
-        nominal: the problem that was perturbed (for the form half: the half-given problem).
-        perturbed: the result of the perturbation.
-        category: of the perturbation. Syntax counts as perturbed only where the syntax tree of prompt and solution
-            differs in more than docstrings; for the other categories a changed prompt is enough.
+    In the category syntax a problem is perturbed only where the syntax tree of prompt and solution differs in more than
+    docstrings; in the others a changed prompt is enough.
     """
     if perturbed.prompt == nominal.prompt:
         return Validity(status="unchanged", reason="the prompt is the same")
@@ -67,9 +64,8 @@ def _find_code_fault(nominal: Problem, perturbed: Problem, before: Source | None
 def _parameters(source: Source) -> list[str]:
     """Return the names of the parameters in order, `*args` and `**kwargs` with their stars."""
     arguments = source.function.args
-    ordered = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    variadic = [(star, found) for star, found in (("*", arguments.vararg), ("**", arguments.kwarg)) if found]
-    return [argument.arg for argument in ordered] + [star + argument.arg for star, argument in variadic]
+    ordered = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+    return ordered + [star + found.arg for star, found in (("*", arguments.vararg), ("**", arguments.kwarg)) if found]
 
 
 def _find_test_fault(nominal: Problem, perturbed: Problem) -> str:

@@ -129,8 +129,7 @@ def paired_mean(baseline: Sequence[float], candidate: Sequence[float]) -> Quanti
 def relative_drop(counts: PairedCounts) -> Quantity:
     """Estimate 1 − candidate / baseline pass rate with the score interval for a ratio of paired proportions.
 
-    Tang et al. (2003). MOVER-R from Wilson limits was tried and rejected: where few problems flip, its interval covers
-    up to 97.5 % and misses 3.6 % on one side, and it can contradict `difference` about whether there is any drop.
+    Tang et al. (2003); it agrees with `difference` about whether there is any drop.
     """
     if counts.n == 0:
         return NO_PAIRS

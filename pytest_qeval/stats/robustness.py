@@ -129,9 +129,7 @@ def drop_increase(baseline: Sequence[ProblemRobustness], candidate: Sequence[Pro
 
     A problem with all its perturbations and samples is one observation of the interval. Both drops are ratios, so each
     problem stands for its contribution dᵢ to the difference, linearised in numerators and denominators; the interval is
-    Tango's for effective flips of the dᵢ (`Flips`). In simulations (`benchmarks/robust_drop.py`) it covers in 96-100 %
-    of cases where nothing is worse, and with 7.5 points worse in 90, 94 and 93 % for 30, 60 and 164 problems; a
-    percentile bootstrap in 63-91 % and in 78-91 %.
+    Tango's for effective flips of the dᵢ (`Flips`). `benchmarks/robust_drop.py` measures how often it covers the truth.
 
     Raises:
         ValueError: If there are not as many problems of one as of the other.

@@ -1,9 +1,7 @@
 """Scores between 0 and 1, one per problem: their mean, and what the differences between two recipes prove.
 
-The interval of a mean difference is `paired.paired_mean`. Its coverage at a nominal 95 % (`benchmarks/scores.py`): with
-20 and 50 problems, of which 5 % to 90 % change, 90 to 97 %, where Student's t covers 58 to 96 % and a percentile
-bootstrap 43 to 94 %; with 150 and 500 problems 94 to 95 %, against 91 to 95 % and 90 to 95 %. It mostly misses losses
-of which only a handful of problems changed.
+The interval of a mean difference is `paired.paired_mean`. `benchmarks/scores.py` measures how often it and that of
+`mean_score` cover the truth, beside Student's t and a percentile bootstrap.
 """
 
 from __future__ import annotations
@@ -14,6 +12,7 @@ from statistics import fmean, variance
 
 from pytest_qeval.schema import Estimate, Quantity
 from pytest_qeval.stats.intervals import CONFIDENCE, NO_PROBLEM
+from pytest_qeval.stats.paired import Flips
 from pytest_qeval.stats.power import detectable_drop
 
 _RESAMPLES = 9999
@@ -27,9 +26,7 @@ def mean_score(values: Sequence[float]) -> Quantity:
 
     The values vary less than outcomes of 0 and 1 with the same mean m would: as much as those of n·m(1 − m) / s²
     problems. This number replaces n in Wilson's interval (1927), and Student's quantile replaces the normal one.
-    Scores of sentences are skewed, for which it covers better than t or a percentile bootstrap. Coverage at a nominal
-    95 % (`benchmarks/scores.py`): with 20 problems 94 to 96 %, against 91 to 95 % and 90 to 93 %; with 150 problems all
-    three 94 to 96 %.
+    Scores of sentences are skewed, for which it covers better than t or a percentile bootstrap.
     """
     if not values:
         return NO_PROBLEM
@@ -79,11 +76,11 @@ def sign_flip_p(differences: Sequence[float]) -> float:
 def detectable_score_drop(differences: Sequence[float]) -> float | None:
     """Return the smallest loss that as many problems, moving as far as these, can rule out.
 
-    This is `power.detectable_drop` for the effective flips of `paired.paired_mean`: (Σ|d|)² / Σd² flips of the size
-    Σd² / Σ|d| have the spread of the differences d. None if nothing moved: then the size of a move is unknown.
+    This is `power.detectable_drop` for their effective flips (`paired.Flips`). None if nothing moved: then the size of
+    a move is unknown.
     """
-    moved, squares = sum(map(abs, differences)), sum(difference * difference for difference in differences)
-    if not squares:
+    if not any(differences):
         return None
-    n, step = len(differences), squares / moved
-    return step * detectable_drop(n, discordance=min(max(moved / step, 1.0) / n, 1.0))
+    n, flips = len(differences), Flips.of(differences)
+    discordance = min(max(flips.fixed + flips.regressed, 1.0) / n, 1.0)
+    return flips.step * detectable_drop(n, discordance=discordance)

@@ -45,11 +45,7 @@ def _rank(version: str | None) -> tuple[float, ...]:
 
 
 def _load(data: Path | None, *, name: str, title: str, stem: str, stops: tuple[str, ...], task: str) -> Benchmark:
-    """Read the file `stem`, without version and ending, from the user's data directory.
-
-    Raises:
-        DataError: when it is not there, or a row of it cannot be prompted or judged.
-    """
+    """Read the file `stem`, without version and ending, from the user's data directory."""
     path = _find(data, stem)
     if path is None:
         raise DataError(

@@ -93,17 +93,9 @@ def text_problem(*, benchmark: str, task_id: str, name: str, code: str, referenc
 
 
 def sha256_of_problems(problems: Iterable[Problem], sources: Mapping[str, str] | None = None) -> str:
-    """Return the SHA-256 of prompts and references, independent of the form in which they were stored.
-
-    Args:
-        problems: In their order.
-        sources: Inputs of an encoder; see `TextBenchmark`.
-    """
-    own = sources or {}
-    rows = (
-        [one.task_id, one.prompt, one.canonical_solution, *([own[one.task_id]] if one.task_id in own else [])]
-        for one in problems
-    )
+    """Return the SHA-256 of prompts, references and an encoder's inputs, independent of how they were stored."""
+    own = {task_id: [source] for task_id, source in (sources or {}).items()}
+    rows = ([one.task_id, one.prompt, one.canonical_solution, *own.get(one.task_id, ())] for one in problems)
     return sha256_of(to_jsonl(rows))
 
 

@@ -107,7 +107,7 @@ def _text(value: object, where: str, name: str) -> str:
 def _joined(value: object, where: str, name: str) -> str:
     if value is not None and not (isinstance(value, list) and all(isinstance(token, str) for token in value)):
         raise DataError(f"{where}: expected a list of texts in the field {name}.")
-    return " ".join(" ".join(value or ()).split()) if isinstance(value, list) else ""
+    return " ".join(" ".join(value or ()).split())
 
 
 def _without_docstring(code: str, row: Mapping[str, Any]) -> str | None:

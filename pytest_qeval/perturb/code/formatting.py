@@ -68,10 +68,8 @@ def _middle_gap(source: Source, start: int, end: int) -> tuple[int, int] | None:
 def _new_lines(problem: Problem, source: Source, rng: random.Random) -> Problem:
     """Insert an empty line after lines of given code, at least one."""
     ends = _line_ends(source)
-    if not ends:
-        return problem
-    chosen = [end for end in ends if rng.random() < _SHARE] or [rng.choice(ends)]
-    return _with_empty_lines(problem, chosen)
+    chosen = [end for end in ends if rng.random() < _SHARE]
+    return _with_empty_lines(problem, chosen or ([rng.choice(ends)] if ends else []))
 
 
 def _new_line_after_code(problem: Problem, source: Source, _rng: random.Random) -> Problem:
@@ -152,47 +150,45 @@ def _doc_to_comments(problem: Problem, source: Source, _rng: random.Random) -> P
     return apply_edits(problem, [Edit(start=source.line_start(start), end=end, text=comments)])
 
 
-_of_format = partial(Perturbation, category="format", level="format", form="half")
-_TOKENS_STAY = "Every token of the program stays, and so does every string."
+_of_format = partial(
+    Perturbation,
+    category="format",
+    level="format",
+    form="half",
+    invariant="Every token of the program stays, and so does every string.",
+    random=False,
+)
 
 SPLIT_LINES = _of_format(
     name="split_lines",
     summary="longest line of the given half broken near its middle with a backslash",
-    invariant=_TOKENS_STAY,
     apply=on_source(_split_lines),
-    random=False,
 )
 NEW_LINES = _of_format(
     name="new_lines",
     summary="an empty line after each line of the given half with probability 0.5, at least one",
-    invariant=_TOKENS_STAY,
     apply=on_source(_new_lines),
+    random=True,
 )
 NEW_LINE_AFTER_CODE = _of_format(
     name="new_line_after_code",
     summary="one more empty line at the end of the prompt",
-    invariant=_TOKENS_STAY,
     apply=on_source(_new_line_after_code),
-    random=False,
 )
 NEW_LINE_AFTER_DOC = _of_format(
     name="new_line_after_doc",
     summary="one more empty line after the docstring",
-    invariant=_TOKENS_STAY,
     apply=on_source(_new_line_after_doc),
-    random=False,
 )
 TAB_INDENT = _of_format(
     name="tab_indent",
     summary="indentation with tabs instead of blanks, in the docstring too",
     invariant="The program stays; the canonical solution is indented alike, so a completion has to continue the tabs.",
     apply=on_source(_tab_indent),
-    random=False,
 )
 DOC_TO_COMMENTS = _of_format(
     name="doc_to_comments",
     summary="docstring turned into comment lines",
     invariant="Every line of the docstring and of the code keeps its text and place.",
     apply=on_source(_doc_to_comments),
-    random=False,
 )

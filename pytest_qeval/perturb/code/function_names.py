@@ -10,6 +10,7 @@ from functools import partial
 from pytest_qeval.perturb.base import Apply, Perturbation
 from pytest_qeval.perturb.code.renaming import is_free, rename_function
 from pytest_qeval.perturb.docstring.lexicon import load_lemminflect, load_lexicon
+from pytest_qeval.perturb.docstring.words import match_case
 from pytest_qeval.perturb.keyboard import NEIGHBOURS
 from pytest_qeval.schema import Problem
 
@@ -23,12 +24,9 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def _butter_fingers(name: str, rng: random.Random) -> str:
-    letters = [place for place, character in enumerate(name) if character.lower() in NEIGHBOURS]
-    characters = list(name)
-    for place in _choose(letters, _TYPO, rng):
-        typed = rng.choice(NEIGHBOURS[name[place].lower()])
-        characters[place] = typed.upper() if name[place].isupper() else typed
-    return "".join(characters)
+    letters = [place for place, letter in enumerate(name) if letter.lower() in NEIGHBOURS]
+    typed = {place: rng.choice(NEIGHBOURS[name[place].lower()]) for place in _choose(letters, _TYPO, rng)}
+    return "".join(match_case(letter, typed.get(place, letter)) for place, letter in enumerate(name))
 
 
 def _swap_characters(name: str, rng: random.Random) -> str:
@@ -40,11 +38,8 @@ def _swap_characters(name: str, rng: random.Random) -> str:
 
 
 def _change_case(name: str, rng: random.Random) -> str:
-    letters = [place for place, character in enumerate(name) if character.isalpha()]
-    characters = list(name)
-    for place in _choose(letters, _FLIP, rng):
-        characters[place] = characters[place].swapcase()
-    return "".join(characters)
+    chosen = _choose([place for place, letter in enumerate(name) if letter.isalpha()], _FLIP, rng)
+    return "".join(letter.swapcase() if place in chosen else letter for place, letter in enumerate(name))
 
 
 def _choose(places: Sequence[int], share: float, rng: random.Random) -> Sequence[int]:
@@ -70,10 +65,7 @@ def other_style(name: str) -> str:
 def substitute_words(name: str, rng: random.Random, alternatives: Callable[[str], Sequence[str]]) -> str:
     """Replace each word of a name that has alternatives with probability one half, and at least one.
 
-    Args:
-        name: such as `sort_third` or `minPath`; case and underscores stay.
-        rng: source of randomness.
-        alternatives: returns the words that may replace a lower-case word.
+    Case and underscores stay; `alternatives` returns the words that may replace a lower-case word.
     """
     pieces = _PIECES.findall(name)
     options = {
@@ -81,10 +73,7 @@ def substitute_words(name: str, rng: random.Random, alternatives: Callable[[str]
     }
     for place in _choose([*options], _SUBSTITUTED, rng):
         word, old = rng.choice(options[place]), pieces[place]
-        if old.isupper() and len(old) > 1:
-            pieces[place] = word.upper()
-        else:
-            pieces[place] = word.capitalize() if old[0].isupper() else word
+        pieces[place] = word.upper() if old.isupper() and len(old) > 1 else match_case(old, word)
     return "".join(pieces)
 
 

@@ -35,10 +35,9 @@ def _swaps(source: Source) -> Iterator[Edit]:
     nodes = list(walk_outside_f_strings(source.function))
     steady = not any(isinstance(node, ast.Global | ast.Nonlocal | ast.NamedExpr) for node in nodes)
     for node in sorted((node for node in nodes if isinstance(node, ast.Compare)), key=source.start):
-        if len(node.ops) == 1 and _is_safe(node.left, node.comparators[0], steady=steady):
-            edit = _swap(source, node)
-            if edit:
-                yield edit
+        is_safe = len(node.ops) == 1 and _is_safe(node.left, node.comparators[0], steady=steady)
+        if is_safe and (edit := _swap(source, node)):
+            yield edit
 
 
 def _swap(source: Source, node: ast.Compare) -> Edit | None:
@@ -72,10 +71,7 @@ def _is_word(character: str) -> bool:
 def _is_safe(left: ast.expr, right: ast.expr, *, steady: bool) -> bool:
     """Return whether the order in which two operands are evaluated cannot matter.
 
-    Args:
-        left: one operand.
-        right: the other.
-        steady: whether the evaluation of one operand cannot change the variables of the other.
+    `steady` says that the evaluation of one cannot change the variables of the other.
     """
     if not _has_effects(left) and not _has_effects(right):
         return True
@@ -85,10 +81,10 @@ def _is_safe(left: ast.expr, right: ast.expr, *, steady: bool) -> bool:
 
 def _has_effects(node: ast.expr) -> bool:
     """Return whether an expression may have side effects: every call may, but those of pure builtins."""
-    suspects = [found for found in ast.walk(node) if isinstance(found, _EFFECTS)]
     return any(
         not (isinstance(found, ast.Call) and isinstance(found.func, ast.Name) and found.func.id in _PURE_CALLS)
-        for found in suspects
+        for found in ast.walk(node)
+        if isinstance(found, _EFFECTS)
     )
 
 

@@ -40,9 +40,8 @@ def is_free(name: str, problem: Problem) -> bool:
 def rename_function(problem: Problem, name: str) -> Problem | None:
     """Rename the entry point in prompt, canonical solution and test.
 
-    Returns:
-        The renamed problem, or None where a reference has no known position (inside an f-string), nothing parses, or
-        the prompt does not mention the name.
+    None where a reference has no known position (inside an f-string), nothing parses, or the prompt does not mention
+    the name.
     """
     source = Source.of(problem)
     test = _rename_in_test(problem.test, problem.entry_point, name)

@@ -81,10 +81,6 @@ def _renaming(new_name: Callable[[str, Problem, random.Random], str]) -> Apply:
     return on_source(perturb)
 
 
-def _numbered_name(_name: str, problem: Problem, _rng: random.Random) -> str:
-    return fresh_name("VAR_0", problem)
-
-
 def _random_name(name: str, problem: Problem, rng: random.Random) -> str:
     """Draw letters and digits until they are a new name; all names of one letter may be taken."""
     for _ in range(_DRAWS):
@@ -106,7 +102,7 @@ _of_variable = partial(
 RENAME_VARIABLE_NAIVE = _of_variable(
     name="rename_variable_naive",
     summary="most frequent local variable of the given half renamed to VAR_0",
-    apply=_renaming(_numbered_name),
+    apply=_renaming(lambda _name, problem, _rng: fresh_name("VAR_0", problem)),
     random=False,
 )
 RENAME_VARIABLE_RANDOM = _of_variable(

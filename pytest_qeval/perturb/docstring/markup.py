@@ -75,17 +75,15 @@ class DocLine:
         return found.end() if found else 0
 
 
-def paragraphs(body: str, entry_point: str) -> Iterator[Sequence[DocLine]]:
+def paragraphs(body: str, entry_point: str) -> Sequence[Sequence[DocLine]]:
     """Return the lines of a docstring that may hold prose, grouped by paragraph and list item."""
-    together: list[DocLine] = []
+    groups: list[list[DocLine]] = [[]]
     for line, is_prose in _classify(_lines(body), entry_point):
-        if together and (not is_prose or line.bullet):
-            yield together
-            together = []
+        if not is_prose or line.bullet:
+            groups.append([])
         if is_prose:
-            together.append(line)
-    if together:
-        yield together
+            groups[-1].append(line)
+    return [group for group in groups if group]
 
 
 def _lines(body: str) -> Iterator[DocLine]:
@@ -187,9 +185,8 @@ def _examples(text: str) -> Iterator[Span]:
 def names_in(body: str) -> frozenset[str]:
     """Return the words that a docstring uses as names somewhere: quoted alone, assigned, called or in a tuple."""
     found = {name for names in _ASSIGNED.findall(body) for name in names}
-    for quoted in _QUOTED.findall(body):
-        inner = quoted.strip("`'\"")
-        found |= {inner} if _NAME.fullmatch(inner) else set()
+    quoted = (literal.strip("`'\"") for literal in _QUOTED.findall(body))
+    found.update(inner for inner in quoted if _NAME.fullmatch(inner))
     for inner in re.findall(r"\(([^()\n]*,[^()\n]*)\)", body):
         parts = [part.strip() for part in inner.split(",")]
         found |= set(parts) if all(_NAME.fullmatch(part) for part in parts) else set()

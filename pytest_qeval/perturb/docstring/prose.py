@@ -1,7 +1,6 @@
 """Find the natural language in a prompt's docstring: the only text that docstring perturbations may change.
 
-Code, names, literals, examples, quotes and escape sequences are never part of it. In doubt a word is not prose: a
-sentence that is left alone weakens a perturbation, a changed name or example changes the task.
+Code, names, literals, examples, quotes and escape sequences are never part of it, and in doubt a word is not prose.
 """
 
 from __future__ import annotations
@@ -96,18 +95,15 @@ def find_docstring(prompt: str, entry_point: str) -> Docstring | None:
     return Docstring(start=source.start(node) + found.start(3), text=found[3], code_names=code_names)
 
 
-def _join_words(body: str, words: Iterator[Span]) -> Iterator[Span]:
+def _join_words(body: str, words: Iterator[Span]) -> Sequence[Span]:
     """Join neighbouring words of a paragraph to spans."""
-    span: Span | None = None
+    spans: list[Span] = []
     for word in words:
-        if span and _BLANKS.fullmatch(body, span.stop, word.start):
-            span = Span(span.start, word.stop)
-            continue
-        if span:
-            yield span
-        span = word
-    if span:
-        yield span
+        if spans and _BLANKS.fullmatch(body, spans[-1].stop, word.start):
+            spans[-1] = Span(spans[-1].start, word.stop)
+        else:
+            spans.append(word)
+    return spans
 
 
 def _words(body: str, lines: Sequence[DocLine], names: frozenset[str]) -> Iterator[Span]:
@@ -125,13 +121,7 @@ def _words(body: str, lines: Sequence[DocLine], names: frozenset[str]) -> Iterat
 
 
 def _is_prose(word: str, names: frozenset[str], *, begins: bool) -> bool:
-    """Return whether a word is an ordinary one: no name, type, proper noun or single letter.
-
-    Args:
-        word: The word, with apostrophes and hyphens.
-        names: What is used as a name, in lower case.
-        begins: Whether the word begins a sentence.
-    """
+    """Return whether a word, which may begin a sentence, is an ordinary one: no name, proper noun or single letter."""
     if word in {"a", "A", "I"}:
         return word.lower() not in names and (begins or word != "A")
     if word.lower() in names or not (begins or word[0].islower()):

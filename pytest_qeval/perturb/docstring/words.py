@@ -84,6 +84,9 @@ IMPERATIVES = word_set(
 )
 """Verbs that state a task in the imperative."""
 
+INFINITIVE = word_set("can could may might must not shall should to will would")
+"""After these a plain verb form has no tense."""
+
 _DETERMINERS = word_set(
     """
     a all an another any as both by each every few first for from given her his in its last many most my next no of

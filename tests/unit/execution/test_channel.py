@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from pytest_qeval.execution.carried import CodecError
 from pytest_qeval.execution.channel import Channel
-from pytest_qeval.execution.codec import CodecError
 
 Ends = tuple[Channel, Channel]
 

@@ -20,8 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_qeval.execution import codec
-from pytest_qeval.execution.carried import FieldTuple
-from pytest_qeval.execution.codec import CodecError, Reference, UnsupportedValueError, decode, encode
+from pytest_qeval.execution.carried import CodecError, FieldTuple
+from pytest_qeval.execution.codec import Reference, UnsupportedValueError, decode, encode
 
 _HASHABLE_LEAVES = st.one_of(
     st.none(),
