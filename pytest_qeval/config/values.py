@@ -46,8 +46,9 @@ class Values:
 
     @property
     def n_workers(self) -> int:
-        """Number of processes that share the machine with this worker; 1 outside of workers."""
-        return int(getattr(self._config, "workerinput", {}).get("workercount", 1))
+        """Number of processes that share the machine, as a worker and its controller know it."""
+        planned = self._config.getoption("tx", None) if self.is_distributed else None
+        return int(getattr(self._config, "workerinput", {}).get("workercount", len(planned or [None])))
 
     def _raw(self, name: str) -> Any:
         dest = f"qeval_{name.replace('-', '_')}"

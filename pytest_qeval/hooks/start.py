@@ -148,7 +148,7 @@ def _begin_session(
     if saved:
         settings = replace(settings, baseline=saved.recipe)
         header = replace(header, saved_baseline=saved.origin())
-    n_workers = worker_count(config)
+    n_workers = Values(config).n_workers
     session = Session(
         settings,
         header,

@@ -17,7 +17,9 @@ GIB = 2**30
 def values(n_workers: int = 1, **options: str) -> Values:
     """Return the options of a process; those of one of several workers know how many there are."""
     config: Any = SimpleNamespace(
-        getoption=lambda name: options.get(name.removeprefix("qeval_")), getini=lambda _: None, args_source=None
+        getoption=lambda name, default=None: options.get(name.removeprefix("qeval_"), default),
+        getini=lambda _: None,
+        args_source=None,
     )
     if n_workers > 1:
         config.workerinput = {"workercount": n_workers}
