@@ -33,3 +33,15 @@ def test_a_tiny_t5_is_evaluated_beside_its_baseline(run: Run, pytester: pytest.P
     assert {facts["decoding"] for facts in report["recipes"].values()} == {"continuous batch"}
     assert report["efficiency"]["int8"]["prefill"]
     assert report["divergence"]["int8"]["tokens"] > 0
+
+
+def test_a_cached_baseline_stands_in_for_the_same_batches_only(run: Run, pytester: pytest.Pytester) -> None:
+    """Its completions depend on the batch: other cases, or another order, are run again, and the larger run is kept."""
+    save_tiny("codet5", pytester.path / "t5")
+    options = ("--qeval-suite", "micro", "--qeval-max-new-tokens", "4", "--qeval-output", "out")
+    run("--qeval-model", "t5", "--qeval-recipe", "int8", *options, "--qeval-limit", "3")
+
+    for limit, reused in ((3, 3), (2, 0), (3, 3)):
+        result = run("--qeval-model", "t5", "--qeval-recipe", "int8", *options, "--qeval-limit", str(limit))
+        result.stdout.fnmatch_lines([f"qeval: {reused} of the {limit} records of auto are the saved ones"])
+        assert result.ret == pytest.ExitCode.OK
