@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import pytest
 
 
-_READ = tuple(f"--qeval-{name}" for name in ("compare", "gate", "require-proof", "baseline-force", "output"))
+_NAMES = ("compare", "gate", "require-proof", "allow-missing", "baseline-force", "output")
+_READ = tuple(f"--qeval-{name}" for name in _NAMES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,9 @@ from pytest_qeval.settings import (
     PromptName,
 )
 
+_LONGEST_S = 86400.0
+"""Time limit of a program at most."""
+
 
 def gate_texts(values: Values) -> list[str]:
     """Return the gates as they are written, with the paths of gate files resolved."""
@@ -145,7 +148,8 @@ def read_execution(values: Values) -> ExecutionSettings:
     memory_bytes = memory_mb * 2**20 if memory_mb else defaults.memory_bytes
     return ExecutionSettings(
         isolation=isolation,
-        timeout_s=values.number("timeout", float, lambda s: 0 < s < inf, "seconds above 0") or defaults.timeout_s,
+        timeout_s=values.number("timeout", float, lambda s: 0 < s <= _LONGEST_S, "seconds above 0, a day at most")
+        or defaults.timeout_s,
         memory_bytes=memory_bytes,
         workers=values.positive("workers") or _n_sandboxes(memory_bytes, values.n_workers),
     )

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import pytest
 
 _T = TypeVar("_T")
+_MOST = 10**9
+"""Upper limit of counts: a petabyte in megabytes, and what every library takes for a number."""
 
 
 class Values:
@@ -46,7 +48,12 @@ class Values:
 
     @property
     def n_workers(self) -> int:
-        """Number of processes that share the machine, as a worker and its controller know it."""
+        """Number of processes that share the machine with this worker; 1 outside of workers."""
+        return int(getattr(self._config, "workerinput", {}).get("workercount", 1))
+
+    @property
+    def n_planned(self) -> int:
+        """Number of processes that share the cases, as a worker and its controller know it."""
         planned = self._config.getoption("tx", None) if self.is_distributed else None
         return int(getattr(self._config, "workerinput", {}).get("workercount", len(planned or [None])))
 
@@ -56,12 +63,27 @@ class Values:
         return self._config.getini(dest) if value is None else value
 
     def text(self, name: str) -> str | None:
-        """Return an option's text; None where it is not given, or empty."""
-        return self._raw(name) or None
+        """Return an option's text; None where it is not given, or empty.
+
+        Raises:
+            UsageError: for something else, which TOML can hold.
+        """
+        value = self._raw(name) or None
+        if value is not None and not isinstance(value, str):
+            raise UsageError(f"--qeval-{name} expects a text in quotes, not {value!r}.")
+        return value
 
     def texts(self, name: str) -> Sequence[str]:
-        """Return what a repeatable option was given."""
-        return list(self._raw(name) or ())
+        """Return what a repeatable option was given.
+
+        Raises:
+            UsageError: for something else than texts, which TOML can hold.
+        """
+        values = list(self._raw(name) or ())
+        other = next((value for value in values if not isinstance(value, str)), None)
+        if other is not None:
+            raise UsageError(f"--qeval-{name} expects texts in quotes, not {other!r}.")
+        return values
 
     def path(self, text: str, name: str = "recipe") -> str:
         """Resolve a path: against the ini file's folder if it was written there, else against the current one."""
@@ -106,5 +128,5 @@ class Values:
         return value
 
     def positive(self, name: str) -> int | None:
-        """Read a count."""
-        return self.number(name, int, lambda value: value > 0, "a whole number above 0")
+        """Read a count, or megabytes."""
+        return self.number(name, int, lambda value: 0 < value <= _MOST, f"a whole number from 1 to {_MOST}")

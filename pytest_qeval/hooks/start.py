@@ -65,7 +65,7 @@ def start(config: pytest.Config) -> None:
     context = RunContext(
         settings,
         worker=worker_name(config),
-        n_workers=Values(config).n_workers,
+        n_workers=Values(config).n_planned,
         on_progress=_progress(config),
         saved=saved,
         own_perturbations=config.hook.pytest_qeval_perturbations,
@@ -148,7 +148,7 @@ def _begin_session(
     if saved:
         settings = replace(settings, baseline=saved.recipe)
         header = replace(header, saved_baseline=saved.origin())
-    n_workers = Values(config).n_workers
+    n_workers = Values(config).n_planned
     session = Session(
         settings,
         header,

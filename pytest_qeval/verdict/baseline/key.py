@@ -97,7 +97,7 @@ def composition_of(cases: Iterable[Case], *, threads: int | None, n_workers: int
     rows = "\n".join(f"{case.benchmark} {case.label}" for case in dict.fromkeys(cases))
     return {
         "batch.cases_sha256": hashlib.sha256(rows.encode()).hexdigest()[:12],
-        "batch.threads": threads or usable_cores(),
+        "batch.threads": (threads or usable_cores()) if n_workers == 1 else None,  # else follows from the workers
         "batch.workers": n_workers,
     }
 

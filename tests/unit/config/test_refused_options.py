@@ -34,6 +34,12 @@ def refusal_of(configure: Configure, *arguments: str) -> str:
 
 
 MISTAKES: dict[str, tuple[Sequence[str], str]] = {
+    "endless time": (
+        (*DEMO, "--qeval-timeout", "1e30"),
+        "*--qeval-timeout expects seconds above 0, a day at most*1e30*",
+    ),
+    "endless memory": ((*DEMO, "--qeval-memory", "9" * 18), "*--qeval-memory expects a whole number from 1 to*"),
+    "endless problems": ((*DEMO, "--qeval-limit", "9" * 23), "*--qeval-limit expects a whole number from 1 to*"),
     "unknown recipe": ((*DEMO, "--qeval-recipe", "itn8"), "*Did you mean 'int8'*Available:*"),
     "unknown baseline": ((*DEMO, "--qeval-baseline", "fp23"), "*no recipe 'fp23'*"),
     "no such model": (("--qeval-model", "./nowhere/model"), "*nowhere/model*"),
@@ -356,3 +362,23 @@ def test_a_folder_called_like_a_recipe_is_named_by_its_path(configure: Configure
     assert "int8 is not a model directory" in refusal_of(
         configure, *DEMO, "--qeval-recipe", "w2a16", "--qeval-baseline=./int8"
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("qeval_gate = [1]", "--qeval-gate expects texts in quotes, not 1*qeval_gate is set in *pyproject.toml*"),
+        ('qeval_gate = [["a"]]', "--qeval-gate expects texts in quotes, not ['a']*"),
+        ('qeval_model = ["a", "b"]', "--qeval-model expects a text in quotes, not *"),
+        ("qeval_recipe = [8]", "--qeval-recipe expects texts in quotes, not 8*"),
+        ("qeval_suite = [1]", "--qeval-suite expects texts in quotes, not 1*"),
+        ("qeval_timeout = [5]", "--qeval-timeout expects a text in quotes, not *"),
+        ('qeval_output = ["a"]', "--qeval-output expects a text in quotes, not *"),
+    ],
+)
+def test_toml_has_texts(configure: Configure, pytester: pytest.Pytester, line: str, sentence: str) -> None:
+    """Its lists and numbers are refused by name, and not by whatever meets them first."""
+    model = "" if "qeval_model" in line else 'qeval_model = "demo"\n'
+    pytester.makepyprojecttoml(f"[tool.pytest.ini_options]\n{model}{line}\n")
+    refused = refusal_of(configure).replace("[", "(").replace("]", ")")
+    assert fnmatch(refused, sentence.replace("[", "(").replace("]", ")"))

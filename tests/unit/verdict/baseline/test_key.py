@@ -154,6 +154,7 @@ def test_batches_are_made_of_cases_in_their_order_threads_and_workers() -> None:
     assert composition_of([case(0), case(1), case(0)], threads=2, n_workers=1) == BATCHES
     assert composition_of([case(1), case(0)], threads=2, n_workers=1) != BATCHES
     assert composition_of([case(0), case(1)], threads=None, n_workers=1)["batch.threads"] >= 1
+    assert composition_of([case(0)], threads=1, n_workers=2) == composition_of([case(0)], threads=None, n_workers=2)
 
 
 @pytest.mark.parametrize(
