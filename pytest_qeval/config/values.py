@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _MOST = 10**9
-"""Upper limit of counts: a petabyte in megabytes, and what every library takes for a number."""
+"""Upper limit of counts. In megabytes a petabyte: the limits of a process overflow at 16 exabytes."""
 
 
 class Values:
@@ -54,8 +54,11 @@ class Values:
     @property
     def n_planned(self) -> int:
         """Number of processes that share the cases, as a worker and its controller know it."""
-        planned = self._config.getoption("tx", None) if self.is_distributed else None
-        return int(getattr(self._config, "workerinput", {}).get("workercount", len(planned or [None])))
+        if not self.is_distributed or hasattr(self._config, "workerinput"):
+            return self.n_workers
+        from xdist.workermanage import parse_tx_spec_config  # noqa: PLC0415 - installed, since `tx` is its option
+
+        return len(parse_tx_spec_config(self._config))  # `2*popen` are two
 
     def _raw(self, name: str) -> Any:
         dest = f"qeval_{name.replace('-', '_')}"

@@ -29,7 +29,9 @@ def activate(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     try:
-        if not hasattr(config, "workerinput") and not config.getoption("help"):
+        if config.getoption("help"):
+            return  # pytest shows its help, whatever else stands beside it
+        if not hasattr(config, "workerinput"):
             _check_ini_keys(config)
         if any(_is_given(config, f"qeval_{name}") for name in _ACTIVATING):
             from pytest_qeval.hooks.start import start  # noqa: PLC0415
@@ -81,7 +83,16 @@ def _check_typed(config: pytest.Config, typed: Sequence[str]) -> None:
 
 
 def run_command(config: pytest.Config) -> int | None:
-    """Run `--qeval-list` or `--qeval-compare`, and return its exit status; None when nobody asked."""
+    """Run `--qeval-list` or `--qeval-compare`, and return its exit status; None when nobody asked.
+
+    Raises:
+        pytest.UsageError: for whatever the user can fix.
+    """
+    if config.getoption("qeval_list") or config.getoption("qeval_compare"):
+        try:
+            _check_ini_keys(config)
+        except QEvalError as error:
+            raise pytest.UsageError(str(error)) from error
     if config.getoption("qeval_list"):
         from pytest_qeval.hooks.list_command import list_names  # noqa: PLC0415
 

@@ -104,7 +104,7 @@ class Distributor:
         self._announce = announce
         self._dist = str(config.getoption("dist"))
         self._n_nodes = 0
-        self._memory_bytes = available_memory_bytes() // len(config.getoption("tx"))
+        self._memory_bytes = available_memory_bytes() // context.n_workers
         self._scopes: list[str | None] = []
         self.plan: list[tuple[str | None, Case | None]] | None = None
         self._run: list[str | None] = []

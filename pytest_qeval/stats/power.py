@@ -14,8 +14,8 @@ def detectable_drop(n: int, *, discordance: float = 0.08, power: float = 0.8) ->
     """Return the smallest margin, as a fraction, that n paired problems prove not to be exceeded with chance `power`.
 
     The candidate is assumed to lose nothing and to flip the outcome of a share `discordance` of the problems; proven
-    means that `evidence_of` its interval is "not worse". The power is exact, a sum over all outcomes, and the margin is
-    rounded up to 0.0001.
+    means that `evidence_of` its interval is "not worse". The power is exact, a sum over all outcomes, where the usual
+    (z + z')·√(discordance / n) promises too much for a few hundred problems. The margin is rounded up to 0.0001.
 
     >>> detectable_drop(164)
     0.0676

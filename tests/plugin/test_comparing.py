@@ -185,6 +185,18 @@ def test_a_missing_record_breaks_the_gate(
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*FAIL*regressed <= 2*1 cases are missing*"])
     assert read_report(pytester.path / "out")["run"]["missing"] == 1
+    allowed = compare(*KEPT, "--qeval-allow-missing")
+    allowed.stdout.fnmatch_lines(["*PASS*regressed <= 2*"])
+    assert allowed.ret == pytest.ExitCode.OK
+
+
+@pytest.mark.parametrize("asked", ["compare", "list"])
+def test_an_unknown_ini_key_is_refused(compare: Run, run: Run, pytester: pytest.Pytester, asked: str) -> None:
+    """A mistyped gate must not look as if it held."""
+    pytester.makeini("[pytest]\nqeval_gatex = regressed <= 0\n")
+    result = compare() if asked == "compare" else run("--qeval-list", "recipes")
+
+    check_refused(result, pytester, "ERROR: *has the unknown key 'qeval_gatex'. Did you mean 'qeval_gate'?*")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_qeval.config.values import Values
 from tests.plugin.runs import REPLAY
 from tests.sandboxes import strongest_isolation
 
@@ -30,6 +31,7 @@ def test_an_ordinary_session_registers_nothing(configure: Configure) -> None:
 def test_help_needs_no_model(configure: Configure) -> None:
     """Options beside `--help` are not refused."""
     assert registered(configure("--help", "--qeval-strict")) == set()
+    assert registered(configure("--help", "--qeval-selftest", "--qeval-suite", "none")) == set()
 
 
 def test_a_samples_file_makes_one_process_evaluate_and_report(configure: Configure, samples: Path) -> None:
@@ -46,6 +48,19 @@ def test_the_ini_file_can_name_what_is_evaluated(configure: Configure, pytester:
     pytester.makeini(f"[pytest]\n{key}\nqeval_sandbox = {strongest_isolation()}\n")
 
     assert registered(configure("--qeval-suite", "micro")) == {"Controller", "Worker"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "count"),
+    [
+        ([], 1),
+        (["--tx=2*popen"], 1),
+        (["--dist=load", "--tx=2*popen"], 2),
+        (["--dist=load", "--tx=popen", "--tx=popen"], 2),
+    ],
+)
+def test_a_controller_knows_how_many_share_the_cases(configure: Configure, arguments: list[str], count: int) -> None:
+    assert Values(configure("-p", "xdist.plugin", *arguments)).n_planned == count
 
 
 def test_files_on_the_command_line_replace_the_suites(configure: Configure, samples: Path) -> None:
