@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_qeval.engines.sources import ADAPTER, ModelSource, adapter_refusal, find_file, read_json, text_entry
-from pytest_qeval.engines.weight_files import check_pointer, safetensors_headers
+from pytest_qeval.engines.model_config import ADAPTER, adapter_refusal, read_json, text_entry
+from pytest_qeval.engines.sources import ModelSource, find_file
 from pytest_qeval.errors import ModelSourceError, did_you_mean
+from pytest_qeval.quantize.checkpoints.weight_files import check_pointer, safetensors_headers
 
 _PACKED = ("F8_", "F6_", "F4")
 """Types of weights that need scales, as safetensors writes them."""

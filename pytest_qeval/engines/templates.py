@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_qeval.engines.sources import ModelSource, find_file
-from pytest_qeval.engines.weight_files import gguf_text
 from pytest_qeval.errors import EngineError
+from pytest_qeval.quantize.checkpoints.weight_files import gguf_text
 
 _FILE, _CONFIG, _KEY = "chat_template.jinja", "tokenizer_config.json", "chat_template"
 _DAY = "26 Jul 2024"

@@ -45,7 +45,7 @@ class Quantization:
     """Every linear layer once, including kept ones, in the model's order; empty if nothing was quantized."""
     parameters: int
     """Parameters of the whole model before quantization, shared ones counted once."""
-    duration_s: float
+    duration_s: float = 0.0
     embeddings: int = 0
     """Parameters of embeddings in floating point, which hardly any recipe quantizes."""
 

@@ -24,7 +24,8 @@ from transformers.pytorch_utils import Conv1D
 from pytest_qeval.errors import RecipeError, UsageError
 from pytest_qeval.quantize.checkpoints.atomic_folder import replace_folder, temporary_sibling
 from pytest_qeval.quantize.checkpoints.packing import pack_int32
-from pytest_qeval.quantize.checkpoints.reader import BYTE_BITS, OWN_WEIGHTS, WEIGHTS, ExportContent
+from pytest_qeval.quantize.checkpoints.reader import BYTE_BITS, ExportContent
+from pytest_qeval.quantize.checkpoints.weight_files import OWN_WEIGHTS, WEIGHTS
 from pytest_qeval.quantize.experts import stacked_experts, unpack_experts_
 from pytest_qeval.quantize.kernels.activations import StaticRange
 from pytest_qeval.quantize.kernels.weights import QuantizedWeight, quantize_weight
