@@ -25,7 +25,7 @@ class LayerRecord:
     """(out_features, in_features)"""
     bits: int
     """Bits per weight without scales; those of the floating-point type if the layer is kept."""
-    kept: bool
+    kept: bool = False
     bytes_before: int
     """Bytes of the weight, without the bias."""
     bytes_after: int

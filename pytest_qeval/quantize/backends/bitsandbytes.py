@@ -72,7 +72,6 @@ def _replace(model: nn.Module, plan: LayerPlan, config: str) -> LayerRecord:
         name=plan.name,
         shape=(rows, columns),
         bits=8 if config == "int8" else 4,
-        kept=False,
         bytes_before=weight.nbytes,
         bytes_after=layer.weight.nbytes + layer.packed_bytes,
         granularity="per_channel" if config == "int8" else f"per_group({layer.weight.blocksize})",

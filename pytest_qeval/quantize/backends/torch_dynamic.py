@@ -90,7 +90,6 @@ def _record(model: nn.Module, plan: LayerPlan, shape: tuple[int, int]) -> LayerR
         name=plan.name,
         shape=shape,
         bits=8,
-        kept=False,
         bytes_before=4 * parameters,
         bytes_after=_weight_bytes(parameters),
         granularity="per_tensor",

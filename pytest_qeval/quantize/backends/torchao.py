@@ -110,7 +110,6 @@ def _record(model: nn.Module, plan: LayerPlan, bytes_before: int) -> LayerRecord
         name=plan.name,
         shape=(weight.shape[0], weight.shape[1]),
         bits=bits,
-        kept=False,
         bytes_before=bytes_before,
         bytes_after=sum(part.nbytes for part in parts),
         granularity=_granularity(weight),

@@ -23,12 +23,9 @@ _UNPACKED = {"compressed-tensors": "transformers unpacks compressed-tensors chec
 
 
 def describe_prequantized(model: nn.Module, method: str, config: Mapping[str, Any]) -> Quantization:
-    """Describe a model that transformers has loaded from a quantized checkpoint.
+    """Describe a model that transformers has loaded from a checkpoint with this `quantization_config` and `method`.
 
-    Args:
-        model: The loaded model; its quantized layers are modules of other packages.
-        method: The config's `quant_method`.
-        config: The checkpoint's `quantization_config`.
+    Its quantized layers are modules of other packages.
     """
     linear = {name: module for name, module in model.named_modules() if _is_linear(module)}
     itemsize = _itemsize(model)
@@ -47,11 +44,8 @@ def describe_prequantized(model: nn.Module, method: str, config: Mapping[str, An
 def describe_gguf(file: Path, *, itemsize: int = 4) -> Quantization:
     """Describe a GGUF file by its list of tensors: matrices that are not floating point are quantized layers.
 
-    The experts of a layer are one tensor of matrices, and one layer here.
-
-    Args:
-        file: The GGUF file.
-        itemsize: Bytes of a number after unpacking.
+    The experts of a layer are one tensor of matrices, and one layer here. `itemsize` is the bytes of a number after
+    unpacking.
 
     Raises:
         ModelSourceError: The file is not whole.

@@ -33,10 +33,7 @@ def describe_unpacked(
 ) -> Quantization | None:
     """Describe a model whose files hold packed weights; None where it computes with them, or there are none.
 
-    Args:
-        model: The loaded model.
-        headers: Of the tensors in its files.
-        config: The checkpoint's `quantization_config`.
+    `headers` are of the tensors in its files, `config` is their `quantization_config`.
     """
     packed = list(_packed(headers, config))
     if not packed or any(parameter.itemsize == 1 for parameter in model.parameters()):
@@ -80,7 +77,6 @@ def _record(packed: _Packed, dtype: torch.dtype) -> LayerRecord:
         name=packed.name,
         shape=packed.shape,
         bits=packed.bits,
-        kept=False,
         bytes_before=rows * columns * dtype.itemsize,
         bytes_after=packed.stored_bytes,
         granularity=packed.granularity,
