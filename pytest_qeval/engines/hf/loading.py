@@ -79,15 +79,10 @@ def load(
     texts: CalibrationTexts | None = None,
     export: Path | None = None,
 ) -> Loaded:
-    """Load a model and its tokenizer, and apply a recipe.
+    """Load a model and its tokenizer, and apply a recipe; see `EngineSource.open`.
 
-    Args:
-        source: The resolved model.
-        recipe: Precision and quantization.
-        device: A torch device, or `auto`: CUDA where there is one, else the CPU.
-        threads: CPU threads for torch, in the whole process; None leaves torch's own choice.
-        texts: Calibration texts; given if and only if the recipe needs them.
-        export: Where to write the quantized checkpoint, if anywhere.
+    `device` is a torch device, or `auto`: CUDA where there is one, else the CPU. `threads` are torch's in the whole
+    process; None leaves its own choice.
 
     Raises:
         ModelSourceError: when transformers cannot load it.
