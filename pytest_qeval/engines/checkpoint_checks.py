@@ -6,31 +6,34 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_qeval.engines.sources import ADAPTER, ModelSource, adapter_refusal, find_file, read_json, text_entry
-from pytest_qeval.engines.weight_files import check_pointer, safetensors_headers
+from pytest_qeval.engines.model_config import ADAPTER, adapter_refusal, read_json, text_entry
+from pytest_qeval.engines.sources import ModelSource, find_file
 from pytest_qeval.errors import ModelSourceError, did_you_mean
+from pytest_qeval.quantize.checkpoints.weight_files import check_pointer, safetensors_headers
 
 _PACKED = ("F8_", "F6_", "F4")
 """Types of weights that need scales, as safetensors writes them."""
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "spiece.model", "vocab.json")
 
 
-def check_adapter(source: ModelSource) -> None:
-    """Refuse a model with an adapter beside it; `resolve` refuses an adapter alone.
+def check_checkpoint(source: ModelSource) -> None:
+    """Refuse a checkpoint that could not be evaluated as it is; checks that import transformers come last.
 
     Raises:
-        ModelSourceError: with what the adapter is made for.
+        ModelSourceError: by the first check that fails, with what it has found.
     """
+    for check in (_check_adapter, _check_types, _check_tokenizer, _check_method, _check_code):
+        check(source)
+
+
+def _check_adapter(source: ModelSource) -> None:
+    """Refuse a model with an adapter beside it; `resolve` refuses an adapter alone."""
     if source.kind != "gguf" and (file := find_file(source, ADAPTER)):
         raise ModelSourceError(adapter_refusal(source.name, read_json(file)))
 
 
-def check_types(source: ModelSource) -> None:
-    """Refuse weights of 8 bits or fewer without a word on their scales: they would be taken for the weights.
-
-    Raises:
-        ModelSourceError: naming the first.
-    """
+def _check_types(source: ModelSource) -> None:
+    """Refuse weights of 8 bits or fewer without a word on their scales: they would be taken for the weights."""
     if source.path is None or source.stored:
         return
     headers = safetensors_headers(source.path)
@@ -43,12 +46,8 @@ def check_types(source: ModelSource) -> None:
         )
 
 
-def check_code(source: ModelSource) -> None:
-    """Make sure that a model whose classes come with it may run them; transformers would ask on the terminal.
-
-    Raises:
-        ModelSourceError: naming the code and the option.
-    """
+def _check_code(source: ModelSource) -> None:
+    """Make sure that a model whose classes come with it may run them; transformers would ask on the terminal."""
     file = None if source.kind == "gguf" or source.remote_code else find_file(source, "config.json")
     config = read_json(file) if file else {}
     code = config.get("auto_map")
@@ -64,13 +63,10 @@ def check_code(source: ModelSource) -> None:
         )
 
 
-def check_tokenizer(source: ModelSource) -> None:
+def _check_tokenizer(source: ModelSource) -> None:
     """Make sure that the tokenizer can be read, and that the model has an embedding for every token of a text.
 
     Special tokens without an embedding are let pass: texts for an image model have none of its marks.
-
-    Raises:
-        ModelSourceError: naming the file.
     """
     if source.kind == "gguf":
         return
@@ -106,12 +102,8 @@ def _read_tokenizer(file: Path) -> Any:
         ) from error
 
 
-def check_method(source: ModelSource) -> None:
-    """Make sure that transformers knows how a checkpoint is quantized; it would ignore an unknown method, and scales.
-
-    Raises:
-        ModelSourceError: naming the method.
-    """
+def _check_method(source: ModelSource) -> None:
+    """Make sure that transformers knows how a checkpoint is quantized; it would ignore an unknown method and scales."""
     if source.stored in {"", "gguf", "qeval", "bitsandbytes"}:  # known, though bitsandbytes by other names
         return
     import transformers  # noqa: PLC0415 - slow, and needed for quantized checkpoints only
@@ -124,13 +116,3 @@ def check_method(source: ModelSource) -> None:
             f"{transformers.__version__} does not know: it would drop the scales. {guess}Install a transformers that "
             "knows it, or evaluate the model it was made from."
         )
-
-
-def check_checkpoint(source: ModelSource) -> None:
-    """Make all of these checks; those that import transformers come last.
-
-    Raises:
-        ModelSourceError: by the first that fails.
-    """
-    for check in (check_adapter, check_types, check_tokenizer, check_method, check_code):
-        check(source)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pytest_qeval.engines.sources import ModelSource
-from pytest_qeval.engines.weight_files import safetensors_files
+from pytest_qeval.quantize.checkpoints.weight_files import safetensors_files
 
 _TEXT_SUFFIXES = (".json", ".txt", ".model", ".jinja", ".tiktoken", ".py")
 """Files beside the weights that change completions: configuration, tokenizer, chat template, the model's own code."""

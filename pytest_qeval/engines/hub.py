@@ -87,10 +87,9 @@ def _ask(hub: Any, name: str, revision: str | None) -> Any:
 
     One request tells: `hf_hub_download` would retry for 23 s offline.
     """
-    known = (hub.errors.RepositoryNotFoundError, hub.errors.RevisionNotFoundError)
     try:
         return hub.HfApi().model_info(name, revision=revision, timeout=_TIMEOUT_S)
-    except known:
+    except (hub.errors.RepositoryNotFoundError, hub.errors.RevisionNotFoundError):
         raise
     except (OSError, hub.errors.HfHubHTTPError, *_transport_errors()):
         return None

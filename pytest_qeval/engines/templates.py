@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
-from pathlib import Path
 from typing import Any
 
+from pytest_qeval.engines.model_config import read_json
 from pytest_qeval.engines.sources import ModelSource, find_file
-from pytest_qeval.engines.weight_files import gguf_text
-from pytest_qeval.errors import EngineError
+from pytest_qeval.errors import EngineError, ModelSourceError
+from pytest_qeval.quantize.checkpoints.weight_files import gguf_text
 
 _FILE, _CONFIG, _KEY = "chat_template.jinja", "tokenizer_config.json", "chat_template"
 _DAY = "26 Jul 2024"
@@ -34,7 +33,10 @@ def has_chat_template(source: ModelSource) -> bool:
     if find_file(source, _FILE):
         return True
     config = find_file(source, _CONFIG)
-    found = _read(config).get(_KEY) if config else None
+    try:
+        found = read_json(config).get(_KEY) if config else None
+    except ModelSourceError:
+        return False  # loading the model reports what is wrong with it
     if isinstance(found, list):
         return any(isinstance(entry, dict) and entry.get("name") == "default" for entry in found)
     return bool(found)
@@ -76,11 +78,3 @@ def _close(opened: re.Match[str]) -> str:
     """Return the end of a thought without a word, in the notation of its beginning."""
     tag = opened["tag"]
     return f"\n{tag[0]}/{tag[1:]}\n\n"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return {}  # loading the model reports what is wrong with it
-    return config if isinstance(config, dict) else {}

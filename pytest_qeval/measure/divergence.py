@@ -6,9 +6,9 @@ did to every token, with thousands of observations from a few problems.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -32,12 +32,8 @@ class ScoredText:
         return tuple(index - 1 for index, counts in enumerate(self.counted) if counts and index > 0)
 
 
-class LogitsFunction(Protocol):
-    """A model that predicts the tokens of a text."""
-
-    def __call__(self, text: ScoredText) -> torch.Tensor:
-        """Return logits `[len(text.positions), vocabulary]`: the prediction at each of a text's positions."""
-        ...
+LogitsFunction = Callable[[ScoredText], torch.Tensor]
+"""Returns logits `[len(text.positions), vocabulary]`: a model's prediction at each of a text's positions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,15 +80,7 @@ class DivergenceFacts:
 def divergence_facts(
     baseline: Scores, candidate: Scores, *, recipe: str, baseline_recipe: str, benchmark: str
 ) -> DivergenceFacts:
-    """Compare the scores of two models.
-
-    Args:
-        baseline: Scores of the full-precision model.
-        candidate: Scores of the quantized model, made `against` these.
-        recipe: The candidate's name.
-        baseline_recipe: The baseline's name.
-        benchmark: The benchmark of the solutions.
-    """
+    """Compare a baseline's scores with those of a candidate (`recipe`), which were made `against` them."""
     texts = [compare_scores(baseline.texts[task_id], scores) for task_id, scores in candidate.texts.items()]
     return DivergenceFacts(
         recipe=recipe,

@@ -166,7 +166,6 @@ def _quantize_group(
             name=plan.name,
             shape=(weight.shape[0], weight.shape[1]),
             bits=rule.weights.bits,
-            kept=False,
             bytes_before=weight.nbytes,
             bytes_after=size,
             granularity=_granularity(rule.weights),

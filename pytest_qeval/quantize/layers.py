@@ -102,15 +102,7 @@ def rule_for(layer: LayerPlan, recipe: Recipe) -> LayerRule | None:
 
 def record_kept(layer: LayerPlan, model: nn.Module) -> LayerRecord:
     """Record a layer that stays in floating point."""
-    weight = weight_of(layer.module(model))
-    return LayerRecord(
-        name=layer.name,
-        shape=(weight.shape[0], weight.shape[1]),
-        bits=8 * weight.element_size(),
-        kept=True,
-        bytes_before=weight.nbytes,
-        bytes_after=weight.nbytes,
-    )
+    return _record_float(layer.name, weight_of(layer.module(model)))
 
 
 def record_others(model: nn.Module, records: Collection[LayerRecord]) -> Iterator[LayerRecord]:
@@ -121,15 +113,20 @@ def record_others(model: nn.Module, records: Collection[LayerRecord]) -> Iterato
             continue
         for leaf, parameter in module.named_parameters(recurse=False):
             if parameter.ndim > 1 and parameter.is_floating_point():
-                yield LayerRecord(
-                    name=path if leaf == "weight" else f"{path}.{leaf}",
-                    shape=(parameter.shape[:-1].numel(), parameter.shape[-1]),
-                    bits=8 * parameter.itemsize,
-                    kept=True,
-                    bytes_before=parameter.nbytes,
-                    bytes_after=parameter.nbytes,
-                    note=_EXPERTS if "expert" in path and parameter.ndim == _MATRICES else "",
-                )
+                note = _EXPERTS if "expert" in path and parameter.ndim == _MATRICES else ""
+                yield _record_float(path if leaf == "weight" else f"{path}.{leaf}", parameter, note)
+
+
+def _record_float(name: str, weight: torch.Tensor, note: str = "") -> LayerRecord:
+    return LayerRecord(
+        name=name,
+        shape=(weight.shape[:-1].numel(), weight.shape[-1]),
+        bits=8 * weight.itemsize,
+        kept=True,
+        bytes_before=weight.nbytes,
+        bytes_after=weight.nbytes,
+        note=note,
+    )
 
 
 def matches(layer: LayerPlan, pattern: str) -> bool:

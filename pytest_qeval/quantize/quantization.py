@@ -25,7 +25,7 @@ class LayerRecord:
     """(out_features, in_features)"""
     bits: int
     """Bits per weight without scales; those of the floating-point type if the layer is kept."""
-    kept: bool
+    kept: bool = False
     bytes_before: int
     """Bytes of the weight, without the bias."""
     bytes_after: int
@@ -45,7 +45,7 @@ class Quantization:
     """Every linear layer once, including kept ones, in the model's order; empty if nothing was quantized."""
     parameters: int
     """Parameters of the whole model before quantization, shared ones counted once."""
-    duration_s: float
+    duration_s: float = 0.0
     embeddings: int = 0
     """Parameters of embeddings in floating point, which hardly any recipe quantizes."""
 

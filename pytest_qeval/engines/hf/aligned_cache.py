@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from transformers.cache_utils import Cache, DynamicLayer, EncoderDecoderCache
 
-from pytest_qeval.engines.hf.cache import KeyValueStore, Prefix, StoredLayer
+from pytest_qeval.engines.hf.cache import KeyValueStore, Prefilled, StoredLayer
 
 
 class AlignedStep(NamedTuple):
@@ -73,18 +73,18 @@ class AlignedCache:
         """Allocated columns of the decoder."""
         return self._decoder.columns
 
-    def place(self, row: int, prefix: Prefix, *, capacity: int) -> None:
+    def place(self, row: int, prompt: Prefilled, *, capacity: int) -> None:
         """Copy a prompt's keys and values, and those of the decoder's start, into `row`.
 
         Row 0 is placed when the batch is empty. Columns grow with the rows, so `capacity` is not needed.
         """
         del capacity
-        width = prefix.keys[0].shape[1]
+        width = prompt.keys[0].shape[1]
         self._end = max(self._end, width) if row else width
         start = self._end - width
-        self._decoder.write(row, start, prefix.keys, prefix.values, columns=self._end + 1)
-        self._encoder.write(row, 0, prefix.cross_keys, prefix.cross_values, columns=prefix.length)
-        self._starts[row], self._prompt_lengths[row] = start, prefix.length
+        self._decoder.write(row, start, prompt.keys, prompt.values, columns=self._end + 1)
+        self._encoder.write(row, 0, prompt.cross_keys, prompt.cross_values, columns=prompt.length)
+        self._starts[row], self._prompt_lengths[row] = start, prompt.length
 
     def move(self, source: int, target: int, *, length: int) -> None:
         """Fill a hole: copy row `source` over row `target`. Its `length` is known here."""

@@ -24,8 +24,8 @@ _MKL_COLUMN_STEP = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prefix:
-    """Keys and values of one prompt outside of any batch, so that several samples can begin from it."""
+class Prefilled:
+    """A prompt after its prefill, outside of any batch, so that each of its samples can join one."""
 
     keys: tuple[torch.Tensor, ...]
     """Per layer [kv_heads, length, head_dim], in the model's dtype; with an encoder those of the decoder's start."""
@@ -35,6 +35,8 @@ class Prefix:
     cross_keys: tuple[torch.Tensor, ...] = ()
     """Per layer [heads, length, head_dim], of the encoder's output; empty without an encoder."""
     cross_values: tuple[torch.Tensor, ...] = ()
+    logits: torch.Tensor
+    """[vocabulary], of the prompt's last position: the first token is chosen from them."""
 
 
 class KeyValueStore:
@@ -135,9 +137,9 @@ class RowCache(Cache):  # type: ignore[misc] # transformers is untyped here
         self.width = 0
         self.columns = self.row_index = torch.empty((0, 0), dtype=torch.long)
 
-    def place(self, row: int, prefix: Prefix, *, capacity: int) -> None:
+    def place(self, row: int, prompt: Prefilled, *, capacity: int) -> None:
         """Copy a prompt into `row`; allocate room for rows of `capacity` tokens."""
-        self.store.write(row, 0, prefix.keys, prefix.values, columns=self._rounded(capacity))
+        self.store.write(row, 0, prompt.keys, prompt.values, columns=self._rounded(capacity))
 
     def move(self, source: int, target: int, *, length: int) -> None:
         """Fill a hole: copy the first `length` tokens of row `source` over row `target`."""

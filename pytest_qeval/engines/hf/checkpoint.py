@@ -24,14 +24,9 @@ from pytest_qeval.quantize.recipe import EXPORT_FILE, Dtype
 def from_pretrained(
     source: ModelSource, dtype: Dtype, device: torch.device, exported: ExportedCheckpoint | None
 ) -> tuple[Any, Any]:
-    """Load model and tokenizer, quietly.
+    """Load model and tokenizer, quietly; `dtype` is that of the floating-point parts.
 
-    Args:
-        source: The resolved model.
-        dtype: Type of the floating-point parts.
-        device: Where to put the model.
-        exported: The checkpoint that `stored_checkpoint` has read. The model is made of its integers as floats, and
-            quantized to the same integers afterwards.
+    A model that `stored_checkpoint` has read is made of its integers as floats, and quantized to them afterwards.
 
     Raises:
         ModelSourceError: when transformers cannot load it, or would change it; see `completeness`.

@@ -21,12 +21,8 @@ _MAX_NAMES = 3
 def check_complete(source: ModelSource, found: Mapping[str, Collection[Any]]) -> None:
     """Refuse a model with weights that transformers has drawn at random, or tensors that it has not used.
 
-    transformers only logs either. Dropped scales change every completion.
-
-    Args:
-        source: The model.
-        found: The `output_loading_info` of `from_pretrained`, from which transformers has removed what a model's class
-            declares to be no loss.
+    transformers only logs either. Dropped scales change every completion. What is `found` is the `output_loading_info`
+    of `from_pretrained`, without what a model's class declares to be no loss.
 
     Raises:
         ModelSourceError: with the tensors' names.

@@ -6,19 +6,17 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
+from pytest_qeval.engines.hf.cache import Prefilled
 from pytest_qeval.engines.hf.decoder import Decoder
-from pytest_qeval.engines.hf.encoder_decoder import EncoderDecoder, EncoderDecoderBatchModel
-from pytest_qeval.engines.hf.forward import CausalBatchModel, Prefilled
+from pytest_qeval.engines.hf.encoder_decoder import EncoderDecoderBatchModel
+from pytest_qeval.engines.hf.forward import CausalBatchModel
 from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.engines.hf.prompt_lookup import MAX_DRAFT_TOKENS, choose_draft_length
 from pytest_qeval.engines.hf.rows import PendingSample, Row
 from pytest_qeval.settings import GenerationSettings
-
-BatchModel = CausalBatchModel | EncoderDecoderBatchModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +47,12 @@ class ContinuousBatch(Decoder):
         """Take the model, the user's settings, and the batch's shape."""
         super().__init__(language_model, generation)
         self._shape = shape
-        self._model = make_batch_model(language_model.model, language_model.encoder_decoder, rows=shape.rows)
+        model, both = language_model.model, language_model.encoder_decoder
+        self._model: CausalBatchModel | EncoderDecoderBatchModel = (
+            EncoderDecoderBatchModel(model, rows=shape.rows, both=both)
+            if both
+            else CausalBatchModel(model, rows=shape.rows)
+        )
 
     def _restart(self) -> None:
         self._waiting: deque[tuple[PendingSample, ...]] = deque()
@@ -80,7 +83,7 @@ class ContinuousBatch(Decoder):
         for at in reversed(picked):
             del self._waiting[at]
         for samples, prompt in zip(group, prefilled, strict=True):
-            self._prompt_tokens += prompt.prefix.length
+            self._prompt_tokens += prompt.length
             self._ready.extend(_Ready(sample=sample, prefilled=prompt, admitted_at=started) for sample in samples)
 
     def _pick(self, count: int) -> list[int]:
@@ -102,7 +105,7 @@ class ContinuousBatch(Decoder):
             if row.reason:
                 self._finish(row)
                 continue
-            self._model.cache.place(len(self._live), ready.prefilled.prefix, capacity=self._capacity)
+            self._model.cache.place(len(self._live), ready.prefilled, capacity=self._capacity)
             self._live.append(row)
 
     def _decode(self) -> None:
@@ -151,10 +154,3 @@ class ContinuousBatch(Decoder):
             if last is not row:
                 self._model.cache.move(len(self._live), at, length=last.cached_tokens)
                 self._live[at] = last
-
-
-def make_batch_model(model: Any, encoder_decoder: EncoderDecoder | None, *, rows: int) -> BatchModel:
-    """Join a transformers model with the cache of its rows."""
-    if encoder_decoder:
-        return EncoderDecoderBatchModel(model, rows=rows, both=encoder_decoder)
-    return CausalBatchModel(model, rows=rows)

@@ -115,28 +115,3 @@ class Decoder(ABC):
     def _finish(self, row: Row) -> None:
         self._outbox.append(self._codec.finish(row))
         self._unfinished.pop(row.sample.name, None)
-
-
-def pick_group(lengths: Sequence[int], *, count: int, tokens: int) -> list[int]:
-    """Pick prompts of similar length: always the first of the queue, then its neighbours in the order of length.
-
-    Taking the first keeps the order of finishing close to the queue's; taking neighbours keeps padding small.
-
-    Args:
-        lengths: Prompt lengths in tokens, at the head of the queue.
-        count: Prompts to pick at most.
-        tokens: Padded tokens (prompts × longest) at most, unless the first prompt alone is longer.
-
-    Returns:
-        Ascending indices into `lengths`, the first being 0.
-    """
-    order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    low = high = order.index(0)
-    while high - low + 1 < count:
-        beside = [at for at in (low - 1, high + 1) if 0 <= at < len(order)]
-        fitting = [at for at in beside if lengths[order[max(at, high)]] * (high - low + 2) <= tokens]
-        if not fitting:
-            break
-        nearest = min(fitting, key=lambda at: abs(lengths[order[at]] - lengths[0]))
-        low, high = min(low, nearest), max(high, nearest)
-    return sorted(order[low : high + 1])

@@ -12,8 +12,8 @@ from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput
 
 from pytest_qeval.engines.hf.aligned_cache import AlignedCache
-from pytest_qeval.engines.hf.cache import Prefix
-from pytest_qeval.engines.hf.forward import Prefilled, context_length, copy_row, pad_right, padded_length
+from pytest_qeval.engines.hf.cache import Prefilled
+from pytest_qeval.engines.hf.forward import context_length, copy_row, pad_right, padded_length
 from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.measure.divergence import ScoredText
 
@@ -133,13 +133,11 @@ class EncoderDecoderBatchModel:
         own, cross = cache.self_attention_cache, cache.cross_attention_cache
         return [
             Prefilled(
-                prefix=Prefix(
-                    keys=copy_row(own, "keys", row),
-                    values=copy_row(own, "values", row),
-                    length=len(prompt),
-                    cross_keys=copy_row(cross, "keys", row, len(prompt)),
-                    cross_values=copy_row(cross, "values", row, len(prompt)),
-                ),
+                keys=copy_row(own, "keys", row),
+                values=copy_row(own, "values", row),
+                length=len(prompt),
+                cross_keys=copy_row(cross, "keys", row, len(prompt)),
+                cross_values=copy_row(cross, "values", row, len(prompt)),
                 logits=output.logits[row, -1],
             )
             for row, prompt in enumerate(prompts)

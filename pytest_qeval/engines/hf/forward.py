@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers.cache_utils import Cache, DynamicCache
 
-from pytest_qeval.engines.hf.cache import MIN_ROWS, Prefix, RowCache
+from pytest_qeval.engines.hf.cache import MIN_ROWS, Prefilled, RowCache
 
 _PROMPT_STEP = 64
 """Tokens to a multiple of which a prompt is padded, so that its sums have the same parts beside any other."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prefilled:
-    """A prompt after its prefill: ready to join the batch, once for each of its samples."""
-
-    prefix: Prefix
-    logits: torch.Tensor
-    """[vocabulary], of the prompt's last position: the first token is chosen from them."""
 
 
 class CausalBatchModel:
@@ -57,11 +47,9 @@ class CausalBatchModel:
             output = self._model(input_ids=ids, past_key_values=cache, use_cache=True)
         return [
             Prefilled(
-                prefix=Prefix(
-                    keys=copy_row(cache, "keys", row, length),
-                    values=copy_row(cache, "values", row, length),
-                    length=length,
-                ),
+                keys=copy_row(cache, "keys", row, length),
+                values=copy_row(cache, "values", row, length),
+                length=length,
                 logits=output.logits[row, -1],
             )
             for row, length in enumerate(lengths)

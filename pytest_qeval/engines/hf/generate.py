@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from transformers import LogitsProcessorList, StoppingCriteriaList
 
-from pytest_qeval.engines.hf.decoder import Decoder, pick_group
+from pytest_qeval.engines.hf.decoder import Decoder
 from pytest_qeval.engines.hf.forward import pad_right
 from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.engines.hf.rows import PendingSample, Row
@@ -41,8 +41,7 @@ class GenerateQueue(Decoder):
             return
         started = time.perf_counter()
         window = list(self._waiting)[: 4 * self._rows]
-        lengths = [len(sample.prompt_ids) for sample in window]
-        picked = pick_group(lengths, count=self._rows, tokens=self._rows * max(lengths))
+        picked = pick_group([len(sample.prompt_ids) for sample in window], self._rows)
         rows = [self._row(window[at], started) for at in picked]
         self._generate(rows)
         for at in reversed(picked):
@@ -86,6 +85,15 @@ class GenerateQueue(Decoder):
         # `generate` pads finished rows, whatever their scores; they only have to be finite
         only[[at for at in range(len(rows)) if at not in live]] = 0.0
         return only
+
+
+def pick_group(lengths: Sequence[int], count: int) -> list[int]:
+    """Pick the first prompt of the queue and those whose lengths are nearest to its own: ascending indices.
+
+    Taking the first keeps the order of finishing close to the queue's; taking similar ones keeps padding small.
+    """
+    nearest = sorted(range(len(lengths)), key=lambda at: (abs(lengths[at] - lengths[0]), lengths[at]))
+    return sorted(nearest[:count])
 
 
 def _finished(rows: Sequence[Row], device: torch.device) -> torch.Tensor:

@@ -8,7 +8,7 @@ from transformers import GenerationConfig
 
 from pytest_qeval.engines.hf.encoder_decoder import EncoderDecoder
 from pytest_qeval.engines.sources import ModelSource
-from pytest_qeval.engines.weight_files import gguf_end_tokens
+from pytest_qeval.quantize.checkpoints.weight_files import gguf_end_tokens
 
 
 def end_tokens(source: ModelSource, model: Any, tokenizer: Any) -> tuple[int, ...]:

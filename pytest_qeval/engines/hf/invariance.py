@@ -6,8 +6,6 @@ length (`forward`), keys and queries to fixed steps (`cache`, `attention`). Wher
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import groupby
 from types import MethodType
 from typing import Any
 
@@ -17,13 +15,15 @@ from transformers.pytorch_utils import Conv1D
 
 from pytest_qeval.engines.hf.forward import CausalBatchModel, context_length
 from pytest_qeval.engines.hf.language_model import LanguageModel
+from pytest_qeval.engines.hf.trial import feed, token_ids
 from pytest_qeval.quantize.kernels.row_blocks import multiply, threads_matter
 from pytest_qeval.quantize.layers import weight_of
 from pytest_qeval.quantize.recipe import Recipe
 
 _LENGTHS = (60, 6)
 """Tokens of the prompts that are tried: of one padded length, but a step attends to more columns after the first."""
-_NEW_TOKENS = 8
+_STEPS = (1, 4)
+"""Tokens of the two steps: of plain decoding, and with drafts."""
 
 
 def multiply_in_blocks(model: nn.Module) -> None:
@@ -65,21 +65,7 @@ def find_batch_dependence(language_model: LanguageModel, recipe: Recipe) -> str:
 @torch.inference_mode()
 def _rows_are_independent(model: Any) -> bool:
     """Compare prompts alone with the same ones in a batch, bit by bit: prefill, a step and a step with drafts."""
-    vocabulary = model.config.get_text_config(decoder=True).vocab_size
-    lengths = [min(length, max(1, context_length(model) - _NEW_TOKENS)) for length in _LENGTHS]
-    prompts = [[(31 * at + 7) % vocabulary for at in range(length)] for length in lengths]
-    alone = [_logits(model, [prompt])[0] for prompt in prompts]
-    return all(map(torch.equal, _logits(model, prompts), alone))
-
-
-def _logits(model: Any, prompts: Sequence[Sequence[int]]) -> list[torch.Tensor]:
-    """Return each prompt's logits [tokens, vocabulary] after its prefill and of two steps."""
-    batch = CausalBatchModel(model, rows=len(prompts))
-    groups = groupby(prompts, key=lambda prompt: batch.padded_length(len(prompt)))
-    prefilled = [prompt for _, group in groups for prompt in batch.prefill(list(group))]
-    for row, prompt in enumerate(prefilled):
-        batch.cache.place(row, prompt.prefix, capacity=max(map(len, prompts)) + _NEW_TOKENS)
-    lengths = [len(prompt) for prompt in prompts]
-    first = batch.advance(lengths, [[3]] * len(prompts))
-    second = batch.advance([length + 1 for length in lengths], [[5, 7, 5, 7]] * len(prompts))
-    return [torch.cat([one.logits[None], *steps]) for one, *steps in zip(prefilled, first, second, strict=True)]
+    most = max(1, context_length(model) - sum(_STEPS))
+    sequences = [token_ids(model, min(length, most) + sum(_STEPS)) for length in _LENGTHS]
+    alone = [feed(CausalBatchModel(model, rows=1), [ids], steps=_STEPS)[0] for ids in sequences]
+    return all(map(torch.equal, feed(CausalBatchModel(model, rows=len(sequences)), sequences, steps=_STEPS), alone))

@@ -20,20 +20,20 @@ from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.engines.hf.memory_check import check_memory
 from pytest_qeval.engines.hf.trial import find_fallback_reason
 from pytest_qeval.engines.hub import hub_file
-from pytest_qeval.engines.sources import ModelSource, find_file, quantization_config
-from pytest_qeval.engines.weight_files import gguf_tensors, safetensors_headers, safetensors_tensors
+from pytest_qeval.engines.model_config import quantization_config, read_config
+from pytest_qeval.engines.sources import ModelSource, find_file
 from pytest_qeval.errors import ModelSourceError
-from pytest_qeval.measure.footprint import measure_footprint
 from pytest_qeval.measure.machine import available_memory_bytes, cpu_class
 from pytest_qeval.measure.memory import PeakMemory
 from pytest_qeval.quantize.apply import NO_RANGES, quantize_
-from pytest_qeval.quantize.backends.bitsandbytes import hidden_bytes
 from pytest_qeval.quantize.checkpoints.export import Exporter
 from pytest_qeval.quantize.checkpoints.prequantized import describe_gguf, describe_prequantized, scheme_of
 from pytest_qeval.quantize.checkpoints.reader import ExportedCheckpoint
 from pytest_qeval.quantize.checkpoints.unpacked import describe_unpacked
+from pytest_qeval.quantize.checkpoints.weight_files import safetensors_headers
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.experts import unpack_experts_
+from pytest_qeval.quantize.footprint import model_bytes
 from pytest_qeval.quantize.quantization import Quantization
 from pytest_qeval.quantize.recipe import Dtype, Recipe
 from pytest_qeval.settings import ModelSettings
@@ -79,15 +79,10 @@ def load(
     texts: CalibrationTexts | None = None,
     export: Path | None = None,
 ) -> Loaded:
-    """Load a model and its tokenizer, and apply a recipe.
+    """Load a model and its tokenizer, and apply a recipe; see `EngineSource.open`.
 
-    Args:
-        source: The resolved model.
-        recipe: Precision and quantization.
-        device: A torch device, or `auto`: CUDA where there is one, else the CPU.
-        threads: CPU threads for torch, in the whole process; None leaves torch's own choice.
-        texts: Calibration texts; given if and only if the recipe needs them.
-        export: Where to write the quantized checkpoint, if anywhere.
+    `device` is a torch device, or `auto`: CUDA where there is one, else the CPU. `threads` are torch's in the whole
+    process; None leaves its own choice.
 
     Raises:
         ModelSourceError: when transformers cannot load it.
@@ -95,7 +90,7 @@ def load(
     """
     started = time.perf_counter()
     exported = stored_checkpoint(source)
-    recipe = exported.recipe if exported else recipe
+    recipe = exported.content.recipe if exported else recipe
     language_model = load_language_model(source, recipe.dtype, device=device, threads=threads, exported=exported)
     load_s = time.perf_counter() - started
     model = language_model.model
@@ -107,7 +102,7 @@ def load(
         language_model, fallback_reason=find_fallback_reason(model, language_model.encoder_decoder)
     )
     run = CalibrationRun(language_model, texts, recipe.calibration) if texts and recipe.calibration else None
-    ranges = observe_ranges(model, recipe, run) if run else exported.ranges if exported else NO_RANGES
+    ranges = observe_ranges(model, recipe, run) if run else exported.content.ranges if exported else NO_RANGES
     exporter = Exporter(model, recipe) if export else None
     memory = PeakMemory()
     quantization = quantize_(
@@ -164,7 +159,7 @@ def _describe_stored(source: ModelSource, model: Any) -> Quantization:
     if source.kind == "gguf" and source.path is not None:
         return describe_gguf(source.path, itemsize=model.dtype.itemsize)
     if directory := _directory(source):
-        unpacked = describe_unpacked(model, safetensors_headers(directory), quantization_config(directory))
+        unpacked = describe_unpacked(model, safetensors_headers(directory), quantization_config(read_config(directory)))
         if unpacked is not None:
             return unpacked
     config = getattr(model.config, "quantization_config", {})
@@ -190,10 +185,10 @@ def _note_gguf(quantization: Quantization) -> Quantization:
 def _model_bytes(source: ModelSource, model: Any, quantization: Quantization, *, as_stored: bool) -> int:
     """Count the model's bytes; those of its files for a quantized checkpoint that is computed in floating point."""
     if as_stored and quantization.execution == "simulated" and (path := _directory(source)):
-        return (gguf_tensors if source.kind == "gguf" else safetensors_tensors)(path).stored_bytes
-    if as_stored:
-        return measure_footprint(model).model_bytes + sum(hidden_bytes(module) for module in model.modules())
-    return measure_footprint(model, simulated_savings_bytes=quantization.simulated_savings_bytes).model_bytes
+        if source.kind == "gguf":
+            return path.stat().st_size
+        return sum(header.stored_bytes for header in safetensors_headers(path).values())
+    return model_bytes(model) - (0 if as_stored else quantization.simulated_savings_bytes)
 
 
 def choose_device(name: str) -> torch.device:

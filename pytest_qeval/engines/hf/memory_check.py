@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pytest_qeval.engines.hub import hub_weight_counts
 from pytest_qeval.engines.sources import ModelSource
-from pytest_qeval.engines.weight_files import gguf_tensors, safetensors_headers
 from pytest_qeval.errors import ModelSourceError
+from pytest_qeval.quantize.checkpoints.weight_files import read_gguf, safetensors_headers
 from pytest_qeval.quantize.recipe import EXPORT_FILE, Dtype
 
 _DTYPE_BYTES = {"float64": 8, "bfloat16": 2, "float16": 2}
@@ -29,7 +29,7 @@ def estimate_bytes(source: ModelSource, dtype: Dtype) -> int | None:
     whatever follows: 0.5 billion parameters took 2.6 GB on their way to bfloat16 (transformers 5.23, 2026-11).
     """
     if source.kind == "gguf" and source.path:
-        return gguf_tensors(source.path).elements * 4
+        return 4 * sum(int(tensor.n_elements) for tensor in read_gguf(source.path).tensors)
     float_bytes = _DTYPE_BYTES.get(source.dtype if dtype == "checkpoint" else dtype, 4)
     counts = _count(source.path) if source.path else hub_weight_counts(source.name, source.commit)
     if counts is None:

@@ -59,14 +59,8 @@ def score(
     """Run a model over prompts with their solutions, and keep its distribution at each of a solution's tokens.
 
     Texts are run one at a time, so that a text's scores depend neither on other texts nor, for activations that are
-    quantized per tensor, on padding. Only the solution's positions go through the output layer.
-
-    Args:
-        model: A Hugging Face model.
-        tokenizer: Its tokenizer.
-        solutions: Task id, prompt and solution of each problem.
-        k: Tokens to keep of a distribution; not used with `against`.
-        against: The baseline's scores, whose tokens are kept instead of the model's own likeliest.
+    quantized per tensor, on padding. Only the solution's positions go through the output layer. See
+    `ModelEngine.score`; without `against`, the `k` likeliest tokens are kept.
 
     Raises:
         EngineError: when the model gives logits that are not finite.
@@ -98,14 +92,7 @@ def teacher_forcing(model: Any, tokenizer: Any) -> TeacherForcing:
 def score_text(
     logits: LogitsFunction, text: ScoredText, *, task_id: str, k: int = DEFAULT_K, known: TextScores | None = None
 ) -> TextScores:
-    """Score one text.
-
-    Args:
-        logits: The model.
-        text: With at least one position.
-        task_id: Names the text.
-        k: Tokens to keep of a distribution; not used with `known`.
-        known: The baseline's scores of this text, whose tokens are kept.
+    """Score a text with at least one position: the `k` likeliest tokens, or those `known` from the baseline's scores.
 
     Raises:
         EngineError: when a logit is not finite, or the vocabulary is smaller than the baseline's.

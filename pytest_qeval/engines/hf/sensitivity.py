@@ -37,15 +37,8 @@ def measure_sensitivity(
     """Quantize one block after the other, everything else in full precision, and compare with the original model.
 
     The Kullback-Leibler divergence is teacher-forced: both models read a prompt and its solution, and the solution's
-    tokens count. Memory peaks at the model, one block and the logits of the texts.
-
-    Args:
-        source: The model.
-        recipe: One of this package's own schemes.
-        solutions: Prompts and their solutions.
-        device: As `--qeval-device`.
-        threads: CPU threads for torch; None leaves its own choice.
-        texts: Calibration texts for static activations.
+    tokens count. Memory peaks at the model, one block and the logits of the texts. See `loading.load` for `device` and
+    `threads`; `texts` calibrate static activations.
 
     Raises:
         RecipeError: when the recipe is another package's, or quantizes nothing in any block.

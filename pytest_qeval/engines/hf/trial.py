@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 import torch
 
 from pytest_qeval.engines.hf.cache import find_unsupported_layers
-from pytest_qeval.engines.hf.continuous_batch import make_batch_model
-from pytest_qeval.engines.hf.encoder_decoder import EncoderDecoder
+from pytest_qeval.engines.hf.encoder_decoder import EncoderDecoder, EncoderDecoderBatchModel
+from pytest_qeval.engines.hf.forward import CausalBatchModel
 
 _TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}
 _HALF_PRECISION_TOLERANCE = 0.1
@@ -38,33 +40,44 @@ def find_fallback_reason(model: Any, encoder_decoder: EncoderDecoder | None = No
 @torch.inference_mode()
 def _causal_error(model: Any) -> float:
     """Compare prefill and two steps, of one and two tokens, of two rows of different lengths with whole passes."""
-    whole = [_token_ids(model, 31, 7, length) for length in (9, 6)]
-    batch = make_batch_model(model, None, rows=2)
-    prefilled = batch.prefill([ids[:-3] for ids in whole])
+    whole = [token_ids(model, length) for length in (9, 6)]
+    logits = feed(CausalBatchModel(model, rows=2), whole, steps=(1, 2))
+    return max(_relative_error(model, {"input_ids": ids}, own) for ids, own in zip(whole, logits, strict=True))
+
+
+def feed(batch: CausalBatchModel, sequences: Sequence[Sequence[int]], *, steps: Sequence[int]) -> list[torch.Tensor]:
+    """Prefill sequences except for their ends, which they are then fed in steps of so many tokens.
+
+    Returns:
+        Each sequence's logits, [1 + tokens of all steps, vocabulary].
+    """
+    rest = sum(steps)
+    groups = groupby((ids[:-rest] for ids in sequences), key=lambda prompt: batch.padded_length(len(prompt)))
+    prefilled = [prompt for _, group in groups for prompt in batch.prefill(list(group))]
     logits = [[prompt.logits[None]] for prompt in prefilled]
     for row, prompt in enumerate(prefilled):
-        batch.cache.place(row, prompt.prefix, capacity=16)
-    for queries in (1, 2):
-        lengths = [len(ids) - (3 if queries == 1 else 2) for ids in whole]
-        fed = [ids[length : length + queries] for ids, length in zip(whole, lengths, strict=True)]
+        batch.cache.place(row, prompt, capacity=max(map(len, sequences)))
+    for queries in steps:
+        lengths = [len(ids) - rest for ids in sequences]
+        fed = [ids[length : length + queries] for ids, length in zip(sequences, lengths, strict=True)]
         for parts, one in zip(logits, batch.advance(lengths, fed), strict=True):
             parts.append(one)
-    inputs = [{"input_ids": ids} for ids in whole]
-    return max(_relative_error(model, *pair) for pair in zip(inputs, logits, strict=True))
+        rest -= queries
+    return [torch.cat(parts) for parts in logits]
 
 
 @torch.inference_mode()
 def _encoder_decoder_error(model: Any, encoder_decoder: EncoderDecoder) -> float:
     """Compare two rows, with prompts of different lengths and one of them joining late, with whole passes."""
-    prompts = [_token_ids(model, 31, 7, length) for length in (9, 6)]
-    targets = [_token_ids(model, 17, 5, length) for length in (4, 3)]
-    batch = make_batch_model(model, encoder_decoder, rows=2)
+    prompts = [token_ids(model, length) for length in (9, 6)]
+    targets = [token_ids(model, length, factor=17) for length in (4, 3)]
+    batch = EncoderDecoderBatchModel(model, rows=2, both=encoder_decoder)
     prefilled = batch.prefill(prompts)
     logits = [[prompt.logits[None]] for prompt in prefilled]
     for step in range(4):
         live = range(2 if step else 1)
         if step < len(prompts):
-            batch.cache.place(step, prefilled[step].prefix, capacity=16)
+            batch.cache.place(step, prefilled[step], capacity=16)
         fed = [[targets[row][step - row]] for row in live]
         for parts, one in zip(logits, batch.advance([step - row for row in live], fed), strict=False):
             parts.append(one)
@@ -72,19 +85,18 @@ def _encoder_decoder_error(model: Any, encoder_decoder: EncoderDecoder) -> float
         {"input_ids": prompt, "decoder_input_ids": [*encoder_decoder.start, *target]}
         for prompt, target in zip(prompts, targets, strict=True)
     ]
-    return max(_relative_error(model, *pair) for pair in zip(inputs, logits, strict=True))
+    return max(_relative_error(model, one, torch.cat(own)) for one, own in zip(inputs, logits, strict=True))
 
 
-def _token_ids(model: Any, factor: int, offset: int, length: int) -> list[int]:
+def token_ids(model: Any, length: int, *, factor: int = 31) -> list[int]:
     """Return some tokens that look random."""
     vocabulary = model.config.get_text_config(decoder=True).vocab_size
-    return [(factor * at + offset) % vocabulary for at in range(length)]
+    return [(factor * at + 7) % vocabulary for at in range(length)]
 
 
-def _relative_error(model: Any, inputs: dict[str, list[int]], parts: list[torch.Tensor]) -> float:
-    """Return the error of the batch's logits ([tokens, vocabulary] in parts) relative to the spread of the model's."""
-    logits = torch.cat(parts).float()
+def _relative_error(model: Any, inputs: dict[str, list[int]], logits: torch.Tensor) -> float:
+    """Return the error of the batch's logits [tokens, vocabulary] relative to the spread of the model's."""
     tensors = {name: torch.tensor([ids], device=model.device) for name, ids in inputs.items()}
     expected = model(**tensors, use_cache=False).logits[0, -len(logits) :].float()
     spread = (expected - expected.mean(dim=-1, keepdim=True)).norm()
-    return float((logits - expected).norm() / spread)
+    return float((logits.float() - expected).norm() / spread)

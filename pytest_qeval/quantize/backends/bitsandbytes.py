@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from pytest_qeval.errors import MissingPackageError, RecipeError
+from pytest_qeval.quantize.footprint import hidden_bytes
 from pytest_qeval.quantize.quantization import LayerRecord, Quantizer
 from pytest_qeval.quantize.recipe import Recipe
 
@@ -60,23 +61,19 @@ def _apply(model: nn.Module, recipe: Recipe, _: Callable[[], None]) -> list[Laye
 
 
 def _replace(model: nn.Module, plan: LayerPlan, config: str) -> LayerRecord:
-    """Replace a layer, and set the bytes that its parameters do not show for `measure.footprint`."""
     linear = plan.module(model)
     weight = linear.weight.detach()
     rows, columns = weight.shape
     layer = _make_layer(linear, weight, config)
     plan.replace(model, layer)
-    hidden = hidden_bytes(layer)
-    layer.packed_bytes = hidden
-    layer.packed_parameters = rows * columns - layer.weight.numel()
+    layer.packed_bytes = hidden_bytes(layer)  # before the first product, which may drop a part
     on_cpu = weight.device.type == "cpu"
     return LayerRecord(
         name=plan.name,
         shape=(rows, columns),
         bits=8 if config == "int8" else 4,
-        kept=False,
         bytes_before=weight.nbytes,
-        bytes_after=layer.weight.nbytes + hidden,
+        bytes_after=layer.weight.nbytes + layer.packed_bytes,
         granularity="per_channel" if config == "int8" else f"per_group({layer.weight.blocksize})",
         execution="native",
         note=_THROUGH_FLOAT16 if config == "int8" else _DECODED if on_cpu else "",
@@ -103,27 +100,6 @@ def _make_layer(linear: Any, weight: torch.Tensor, config: str) -> Any:
     layer.weight = packed.to(weight.device)
     layer.bias = linear.bias
     return layer.train(linear.training)
-
-
-def hidden_bytes(layer: Any) -> int:
-    """Return the bytes of a layer's scales and of its table of 4-bit codes, which are no parameters.
-
-    0 for a layer that bitsandbytes has not quantized.
-    """
-    weight = getattr(layer, "weight", None)
-    rows = getattr(weight, "SCB", None)
-    if rows is None:  # the first product moves it
-        rows = getattr(getattr(layer, "state", None), "SCB", None)
-    return _state_bytes(getattr(weight, "quant_state", None)) + (0 if rows is None else int(rows.nbytes))
-
-
-def _state_bytes(state: Any) -> int:
-    """Return the bytes of scales and table, and of the scales of scales if there are any."""
-    if state is None:
-        return 0
-    # some are deleted when the scales of scales are resolved for a CPU's kernel
-    parts = [getattr(state, name, None) for name in ("absmax", "code", "offset")]
-    return sum(int(part.nbytes) for part in parts if part is not None) + _state_bytes(getattr(state, "state2", None))
 
 
 BITSANDBYTES = Quantizer(

@@ -80,18 +80,16 @@ def _quantize(model: nn.Module, names: list[str]) -> None:
 
 
 def _record(model: nn.Module, plan: LayerPlan, shape: tuple[int, int]) -> LayerRecord:
-    """Record a quantized layer, and set its size for `measure.footprint`, because its weight is not a parameter."""
+    """Record a quantized layer, and set its size for `footprint`, because its weight is not a parameter."""
     layer: Any = model.get_submodule(plan.name)
     plan.replace(model, layer)  # torch has replaced the layer only under its first name
     parameters = shape[0] * shape[1]
     bias = layer.bias()
-    layer.packed_parameters = parameters + (0 if bias is None else bias.numel())
     layer.packed_bytes = _weight_bytes(parameters) + (0 if bias is None else bias.nbytes)
     return LayerRecord(
         name=plan.name,
         shape=shape,
         bits=8,
-        kept=False,
         bytes_before=4 * parameters,
         bytes_after=_weight_bytes(parameters),
         granularity="per_tensor",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_qeval.errors import MissingPackageError, RecipeError
 from pytest_qeval.quantize.backends.torchao_configs import CALIBRATED, build_steps, check_configuration
+from pytest_qeval.quantize.footprint import parts_of
 from pytest_qeval.quantize.quantization import LayerRecord, Quantizer
 from pytest_qeval.quantize.recipe import Recipe
 
@@ -109,22 +110,12 @@ def _record(model: nn.Module, plan: LayerPlan, bytes_before: int) -> LayerRecord
         name=plan.name,
         shape=(weight.shape[0], weight.shape[1]),
         bits=bits,
-        kept=False,
         bytes_before=bytes_before,
         bytes_after=sum(part.nbytes for part in parts),
         granularity=_granularity(weight),
         execution="native",
         note=_note(weight, parts[0], bits),
     )
-
-
-def parts_of(tensor: Any) -> Iterator[torch.Tensor]:
-    """Yield the tensors that make up a tensor of torchao, its values first; for any other tensor, itself."""
-    if not hasattr(tensor, "__tensor_flatten__"):
-        yield tensor
-        return
-    for name in tensor.__tensor_flatten__()[0]:
-        yield from parts_of(getattr(tensor, name))
 
 
 def bits_of(weight: Any) -> int:

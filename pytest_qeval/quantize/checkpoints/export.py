@@ -24,7 +24,8 @@ from transformers.pytorch_utils import Conv1D
 from pytest_qeval.errors import RecipeError, UsageError
 from pytest_qeval.quantize.checkpoints.atomic_folder import replace_folder, temporary_sibling
 from pytest_qeval.quantize.checkpoints.packing import pack_int32
-from pytest_qeval.quantize.checkpoints.reader import BYTE_BITS, OWN_WEIGHTS, WEIGHTS, ExportContent
+from pytest_qeval.quantize.checkpoints.reader import BYTE_BITS, ExportContent
+from pytest_qeval.quantize.checkpoints.weight_files import OWN_WEIGHTS, WEIGHTS
 from pytest_qeval.quantize.experts import stacked_experts, unpack_experts_
 from pytest_qeval.quantize.kernels.activations import StaticRange
 from pytest_qeval.quantize.kernels.weights import QuantizedWeight, quantize_weight
@@ -149,9 +150,9 @@ class Exporter:
         group = {
             "targets": ["Linear"] if alone else [name for name, other in self._rules.items() if other == rule],
             "format": "int-quantized" if rule.weights.bits == BYTE_BITS else "pack-quantized",
-            "weights": _weight_config(rule.weights),
+            "weights": _scheme_config(rule.weights),
         }
-        return group | ({"input_activations": _activation_config(rule.activations)} if rule.activations else {})
+        return group | ({"input_activations": _scheme_config(rule.activations)} if rule.activations else {})
 
 
 def _write_json(file: Path, content: Mapping[str, Any]) -> None:
@@ -166,17 +167,13 @@ def _without_aliases(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Ten
     return {name: tensors[name] for name in first.values()}
 
 
-def _weight_config(scheme: WeightScheme) -> dict[str, Any]:
-    strategy = {"per_tensor": "tensor", "per_channel": "channel", "per_group": "group"}[scheme.granularity]
-    config = {"num_bits": scheme.bits, "type": "int", "symmetric": True, "dynamic": False, "strategy": strategy}
-    return config | ({"group_size": scheme.group_size} if scheme.group_size else {})
-
-
-def _activation_config(scheme: ActivationScheme) -> dict[str, Any]:
-    return {
+def _scheme_config(scheme: WeightScheme | ActivationScheme) -> dict[str, Any]:
+    group_size = scheme.group_size if isinstance(scheme, WeightScheme) else None
+    config = {
         "num_bits": scheme.bits,
         "type": "int",
-        "symmetric": scheme.symmetric,
-        "dynamic": scheme.dynamic,
+        "symmetric": isinstance(scheme, WeightScheme) or scheme.symmetric,
+        "dynamic": isinstance(scheme, ActivationScheme) and scheme.dynamic,
         "strategy": scheme.granularity.removeprefix("per_"),
     }
+    return config | ({"group_size": group_size} if group_size else {})

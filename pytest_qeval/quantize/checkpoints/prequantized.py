@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_qeval.errors import MissingPackageError
-from pytest_qeval.quantize.backends.bitsandbytes import hidden_bytes
-from pytest_qeval.quantize.backends.torchao import bits_of, parts_of
+from pytest_qeval.quantize.backends.torchao import bits_of
+from pytest_qeval.quantize.checkpoints.weight_files import read_gguf
+from pytest_qeval.quantize.footprint import hidden_bytes, parts_of
 from pytest_qeval.quantize.layers import embedding_parameters, record_others
 from pytest_qeval.quantize.quantization import ExecutionKind, LayerRecord, Quantization
 
@@ -23,12 +23,9 @@ _UNPACKED = {"compressed-tensors": "transformers unpacks compressed-tensors chec
 
 
 def describe_prequantized(model: nn.Module, method: str, config: Mapping[str, Any]) -> Quantization:
-    """Describe a model that transformers has loaded from a quantized checkpoint.
+    """Describe a model that transformers has loaded from a checkpoint with this `quantization_config` and `method`.
 
-    Args:
-        model: The loaded model; its quantized layers are modules of other packages.
-        method: The config's `quant_method`.
-        config: The checkpoint's `quantization_config`.
+    Its quantized layers are modules of other packages.
     """
     linear = {name: module for name, module in model.named_modules() if _is_linear(module)}
     itemsize = _itemsize(model)
@@ -41,34 +38,26 @@ def describe_prequantized(model: nn.Module, method: str, config: Mapping[str, An
         layers=(*records, *record_others(model, records)),
         parameters=parameters,
         embeddings=embedding_parameters(model),
-        duration_s=0.0,
     )
 
 
 def describe_gguf(file: Path, *, itemsize: int = 4) -> Quantization:
     """Describe a GGUF file by its list of tensors: matrices that are not floating point are quantized layers.
 
-    The experts of a layer are one tensor of matrices, and one layer here.
-
-    Args:
-        file: The GGUF file.
-        itemsize: Bytes of a number after unpacking.
+    The experts of a layer are one tensor of matrices, and one layer here. `itemsize` is the bytes of a number after
+    unpacking.
 
     Raises:
+        ModelSourceError: The file is not whole.
         MissingPackageError: The package gguf is not installed.
     """
-    try:
-        from gguf import GGUFReader  # noqa: PLC0415 - an extra
-    except ModuleNotFoundError as error:
-        raise MissingPackageError("gguf", extra="transformers", purpose="a GGUF file") from error
-    tensors = GGUFReader(file).tensors
+    tensors = read_gguf(file).tensors
     records = tuple(_gguf_record(tensor, itemsize) for tensor in tensors if len(tensor.shape) > 1)
     embeddings = (layer for layer in records if layer.kept and "embd" in layer.name)
     return Quantization(
         layers=records,
         parameters=sum(int(tensor.n_elements) for tensor in tensors),
         embeddings=sum(layer.shape[0] * layer.shape[1] for layer in embeddings),
-        duration_s=0.0,
     )
 
 

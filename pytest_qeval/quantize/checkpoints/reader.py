@@ -13,15 +13,13 @@ from safetensors import SafetensorError, safe_open
 
 from pytest_qeval.errors import ModelSourceError, RecipeError
 from pytest_qeval.quantize.checkpoints.packing import unpack_int32
+from pytest_qeval.quantize.checkpoints.weight_files import OWN_WEIGHTS, WEIGHTS
 from pytest_qeval.quantize.experts import stack_experts
 from pytest_qeval.quantize.kernels.activations import StaticRange
 from pytest_qeval.quantize.kernels.weights import QuantizedWeight
 from pytest_qeval.quantize.layers import LayerPlan, rule_for
 from pytest_qeval.quantize.recipe import EXPORT_FILE, Recipe
 
-WEIGHTS = "model.safetensors"
-OWN_WEIGHTS = "qeval.safetensors"
-"""The weight file of an export that other programs would read wrongly."""
 VERSION = 1
 BYTE_BITS = 8
 """Integers of 8 bits are stored as they are, smaller ones are packed."""
@@ -34,23 +32,20 @@ class ExportContent(msgspec.Struct, frozen=True, kw_only=True):
     recipe: Recipe
     ranges: dict[str, StaticRange]
     transposed: tuple[str, ...]
+    """Layers whose weight the model stores as `[in_features, out_features]`."""
     stacked: dict[str, bool] = {}
+    """Tensors of experts that the export holds one by one, each with whether the model stores it transposed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportedCheckpoint:
     """An exported checkpoint in memory."""
 
-    recipe: Recipe
-    ranges: Mapping[str, StaticRange]
+    content: ExportContent
     floats: Mapping[str, torch.Tensor]
     """Tensors that are not quantized, by their name in the state dict."""
     weights: Mapping[str, QuantizedWeight]
     """By name of the layer."""
-    transposed: tuple[str, ...]
-    """Layers whose weight the model stores as `[in_features, out_features]`."""
-    stacked: Mapping[str, bool]
-    """Tensors of experts that the export holds one by one, each with whether the model stores it transposed."""
 
     def round(self, layer: LayerPlan, _: torch.Tensor) -> QuantizedWeight:
         """Return a layer's stored integers; a `Rounding`.
@@ -68,9 +63,9 @@ class ExportedCheckpoint:
     def state_dict(self, dtype: torch.dtype) -> dict[str, torch.Tensor]:
         """Return a floating-point state dict, from which the model is built before it is quantized again."""
         rounded = {name: weight.dequantize(dtype) for name, weight in self.weights.items()}
-        turned = {name: rounded[name].t().contiguous() for name in self.transposed}
+        turned = {name: rounded[name].t().contiguous() for name in self.content.transposed}
         weights = {f"{name}.weight": weight for name, weight in {**rounded, **turned}.items()}
-        return stack_experts({**self.floats, **weights}, self.stacked)
+        return stack_experts({**self.floats, **weights}, self.content.stacked)
 
 
 _BROKEN = (OSError, ValueError, KeyError, TypeError, IndexError, RuntimeError, SafetensorError, RecipeError)
@@ -95,14 +90,7 @@ def read_checkpoint(directory: Path) -> ExportedCheckpoint:
         floats, weights = _read_tensors(own if own.is_file() else directory / WEIGHTS, found.recipe)
     except _BROKEN as error:
         raise ModelSourceError(f"{directory} is no whole quantized checkpoint ({error!r}): export it again.") from error
-    return ExportedCheckpoint(
-        recipe=found.recipe,
-        ranges=found.ranges,
-        floats=floats,
-        weights=weights,
-        transposed=found.transposed,
-        stacked=found.stacked,
-    )
+    return ExportedCheckpoint(content=found, floats=floats, weights=weights)
 
 
 def _read_tensors(file: Path, recipe: Recipe) -> tuple[dict[str, torch.Tensor], dict[str, QuantizedWeight]]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
+from pytest_qeval.quantize.checkpoints.weight_files import TensorHeader
 from pytest_qeval.quantize.layers import embedding_parameters, find_linear_layers, record_kept
 from pytest_qeval.quantize.quantization import LayerRecord, Quantization
 
@@ -17,22 +18,6 @@ _SCALES = ("_scale_inv", "_scale")
 _BLOCKS, _BLOCK_SCALES = "_blocks", "_scales"
 """Names of MXFP4: two numbers of 4 bits in a byte, one scale for 32 of them."""
 _MXFP4_GROUP = 32
-
-
-class Header(Protocol):
-    """A tensor in a file, without its values."""
-
-    @property
-    def dtype(self) -> str:
-        """As safetensors writes it."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Its sizes."""
-
-    @property
-    def stored_bytes(self) -> int:
-        """Its bytes in the file."""
 
 
 class _Packed(NamedTuple):
@@ -44,14 +29,11 @@ class _Packed(NamedTuple):
 
 
 def describe_unpacked(
-    model: nn.Module, headers: Mapping[str, Header], config: Mapping[str, Any]
+    model: nn.Module, headers: Mapping[str, TensorHeader], config: Mapping[str, Any]
 ) -> Quantization | None:
     """Describe a model whose files hold packed weights; None where it computes with them, or there are none.
 
-    Args:
-        model: The loaded model.
-        headers: Of the tensors in its files.
-        config: The checkpoint's `quantization_config`.
+    `headers` are of the tensors in its files, `config` is their `quantization_config`.
     """
     packed = list(_packed(headers, config))
     if not packed or any(parameter.itemsize == 1 for parameter in model.parameters()):
@@ -63,11 +45,10 @@ def describe_unpacked(
         layers=(*(_record(one, dtype) for one in packed), *kept),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         embeddings=embedding_parameters(model),
-        duration_s=0.0,
     )
 
 
-def _packed(headers: Mapping[str, Header], config: Mapping[str, Any]) -> Iterator[_Packed]:
+def _packed(headers: Mapping[str, TensorHeader], config: Mapping[str, Any]) -> Iterator[_Packed]:
     for name, header in headers.items():
         scales = next((headers[name + suffix] for suffix in _SCALES if name + suffix in headers), None)
         if scales is not None and len(header.shape) > 1 and header.dtype.startswith("F8_"):
@@ -82,7 +63,7 @@ def _packed(headers: Mapping[str, Header], config: Mapping[str, Any]) -> Iterato
             yield _Packed(parameter, (rows, columns), 4, size, f"per_group({_MXFP4_GROUP})")
 
 
-def _granularity(scales: Header, config: Mapping[str, Any]) -> str:
+def _granularity(scales: TensorHeader, config: Mapping[str, Any]) -> str:
     """Say which weights share a scale."""
     if block := config.get("weight_block_size"):
         return f"per_block({'x'.join(map(str, block))})"
@@ -96,7 +77,6 @@ def _record(packed: _Packed, dtype: torch.dtype) -> LayerRecord:
         name=packed.name,
         shape=packed.shape,
         bits=packed.bits,
-        kept=False,
         bytes_before=rows * columns * dtype.itemsize,
         bytes_after=packed.stored_bytes,
         granularity=packed.granularity,

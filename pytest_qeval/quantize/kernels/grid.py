@@ -43,8 +43,8 @@ def quantize_rows(matrix: torch.Tensor, *, bits: int = 8) -> QuantizedRows:
 
 
 def symmetric_scale(largest: torch.Tensor, *, bits: int) -> torch.Tensor:
-    """Return the scale of the grid -(2^(bits-1) - 1) … 2^(bits-1) - 1 over magnitudes up to `largest`, in place."""
-    return largest.div_(2 ** (bits - 1) - 1).clamp_min_(SMALLEST_SCALE)
+    """Return the scale of the grid -(2^(bits-1) - 1) … 2^(bits-1) - 1 over magnitudes up to `largest`."""
+    return largest.div(2 ** (bits - 1) - 1).clamp_min_(SMALLEST_SCALE)
 
 
 def affine_scale(low: torch.Tensor, high: torch.Tensor, *, bits: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -54,11 +54,6 @@ class FusedInt8Linear(nn.Module):
         """Bytes of the packed weights and their scales, which are not buffers; the bias is one."""
         return self._kernel.nbytes
 
-    @property
-    def packed_parameters(self) -> int:
-        """Number of weights and biases."""
-        return sum(self.sizes) * self.in_features + (0 if self.bias is None else self.bias.numel())
-
     def output(self, x: torch.Tensor, index: int) -> torch.Tensor:
         """Return the output of layer `index` for `x` `[..., in_features]`, in the dtype of `x`."""
         if self._input is not x or self._version != _version(x) or self._outputs[index] is None:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from pytest_qeval.quantize.kernels.activations import ActivationQuantizer
-from pytest_qeval.quantize.kernels.row_blocks import is_prefill, multiply
+from pytest_qeval.quantize.kernels.row_blocks import multiply
 
 
 class SimulatedLinear(nn.Module):
@@ -27,8 +27,8 @@ class SimulatedLinear(nn.Module):
         """Map `[..., in_features]` to `[..., out_features]` in the same dtype."""
         rows = x.reshape(-1, self.in_features)
         if rows.numel():
-            rows = self._activations.prepare(rows)(rows).dequantize().to(x.dtype)
-        return multiply(rows, self.weight, self.bias, prefill=is_prefill(x)).view(*x.shape[:-1], self.out_features)
+            x = self._activations.prepare(rows)(rows).dequantize().to(x.dtype).view(x.shape)
+        return multiply(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """Return the shape, as `nn.Linear` does."""

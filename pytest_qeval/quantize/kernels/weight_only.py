@@ -131,11 +131,6 @@ class WeightOnlyLinear(nn.Module):
         """Bytes of the packed weight and its scales, which are not buffers; the bias is one."""
         return self._kernel.nbytes
 
-    @property
-    def packed_parameters(self) -> int:
-        """Number of weights and biases."""
-        return self.out_features * self.in_features + (0 if self.bias is None else self.bias.numel())
-
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map `[..., in_features]` to `[..., out_features]` in the layer's own dtype."""
         x = x if self._dtype is None else x.to(self._dtype)

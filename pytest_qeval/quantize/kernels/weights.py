@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 
 from pytest_qeval.quantize.kernels.clip import clip_rows
-from pytest_qeval.quantize.kernels.grid import SMALLEST_SCALE
+from pytest_qeval.quantize.kernels.grid import SMALLEST_SCALE, symmetric_scale
 from pytest_qeval.quantize.recipe import WeightScheme
 
 CHUNK_ELEMENTS = 2**23
@@ -44,14 +44,12 @@ def quantize_weight(weight: torch.Tensor, scheme: WeightScheme) -> QuantizedWeig
     columns = weight.shape[1]
     group = min(scheme.group_size or columns, columns)
     values = torch.empty(weight.shape, dtype=torch.int8, device=weight.device)
-    whole = _limit(weight, scheme) if scheme.granularity == "per_tensor" and weight.numel() else None
+    whole = _scales(weight.reshape(1, -1), scheme) if scheme.granularity == "per_tensor" and weight.numel() else None
     scales = []
     for rows in _chunks(weight):
         part = weight[rows].to(torch.float32, copy=True)
         part_scales = (
-            _scales(whole.expand(part.shape[0], 1), scheme)
-            if whole is not None
-            else _group_scales(part, scheme, group, weight.dtype)
+            _group_scales(part, scheme, group, weight.dtype) if whole is None else whole.expand(part.shape[0], 1)
         )
         last = 2 ** (scheme.bits - 1) - 1
         values[rows] = part.div_(_repeated(part_scales, group, columns)).round_().clamp_(-last, last).to(torch.int8)
@@ -76,13 +74,10 @@ def _smallest(dtype: torch.dtype) -> float:
     return 2.0**-24 if dtype == torch.float16 else SMALLEST_SCALE
 
 
-def _limit(weight: torch.Tensor, scheme: WeightScheme) -> torch.Tensor:
-    """Return the bound of a per_tensor scheme, `[1, 1]`."""
-    return clip_rows(weight.reshape(1, -1), bits=scheme.bits, clip=scheme.clip, percentile=scheme.percentile)
-
-
-def _scales(limits: torch.Tensor, scheme: WeightScheme) -> torch.Tensor:
-    return limits.div(2 ** (scheme.bits - 1) - 1).clamp_min_(SMALLEST_SCALE)
+def _scales(rows: torch.Tensor, scheme: WeightScheme) -> torch.Tensor:
+    """Return every row's scale `[rows, 1]`, float32."""
+    bounds = clip_rows(rows, bits=scheme.bits, clip=scheme.clip, percentile=scheme.percentile)
+    return symmetric_scale(bounds, bits=scheme.bits)
 
 
 def _group_scales(part: torch.Tensor, scheme: WeightScheme, group: int, dtype: torch.dtype) -> torch.Tensor:
@@ -100,7 +95,7 @@ def _row_scales(rows: torch.Tensor, scheme: WeightScheme, dtype: torch.dtype) ->
 
     If rounding the scale costs more than the search for it has gained, the scale of minmax is returned.
     """
-    scales = _scales(clip_rows(rows, bits=scheme.bits, clip=scheme.clip, percentile=scheme.percentile), scheme)
+    scales = _scales(rows, scheme)
     if scheme.granularity != "per_group" or dtype == torch.float32:
         return scales
     scales = scales.to(dtype).float().clamp_min_(_smallest(dtype))

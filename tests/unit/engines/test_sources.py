@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from pytest_qeval.engines.hf.memory_check import check_memory, estimate_bytes
 from pytest_qeval.engines.sources import ModelSource, resolve
-from pytest_qeval.engines.weight_files import gguf_end_tokens, gguf_text
 from pytest_qeval.errors import MissingPackageError, ModelSourceError
+from pytest_qeval.quantize.checkpoints.weight_files import gguf_end_tokens, gguf_text
 from pytest_qeval.settings import ModelSettings
 
 CAUSAL = {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"}

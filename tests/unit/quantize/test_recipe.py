@@ -167,7 +167,7 @@ def test_full_precision_keeps_nothing_in_particular() -> None:
     assert AUTO.to_dict()["kept"] == []
 
 
-@pytest.mark.parametrize("module", [*PURE, "pytest_qeval.measure.footprint"])
+@pytest.mark.parametrize("module", [*PURE, "pytest_qeval.quantize.footprint"])
 def test_pure_modules_do_not_import_torch(module: str) -> None:
     """Recipes are read before anybody waits for torch."""
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"

@@ -92,7 +92,7 @@ def test_only_what_this_program_wrote_is_read_as_such(exported: Path) -> None:
     assert stored_checkpoint(DEMO) is None
     found = stored_checkpoint(find(exported))
     assert found is not None
-    assert found.recipe == INT8
+    assert found.content.recipe == INT8
     (exported / EXPORT_FILE).unlink()
     assert stored_checkpoint(find(exported)) is None
 

@@ -15,7 +15,7 @@ from transformers import AutoModelForSeq2SeqLM, LEDConfig
 from pytest_qeval.engines.base import FinishedCompletion, Request
 from pytest_qeval.engines.hf.aligned_cache import AlignedCache
 from pytest_qeval.engines.hf.attention import use_grouped_attention
-from pytest_qeval.engines.hf.cache import Prefix
+from pytest_qeval.engines.hf.cache import Prefilled
 from pytest_qeval.engines.hf.continuous_batch import BatchShape, ContinuousBatch
 from pytest_qeval.engines.hf.decoder import Decoder
 from pytest_qeval.engines.hf.encoder_decoder import EncoderDecoder, encoder_decoder_of
@@ -311,13 +311,11 @@ def test_columns_that_no_row_uses_are_reused() -> None:
     """However many rows come and go, there are never many more columns than rows are long."""
     cache_ = AlignedCache(rows=2, device=torch.device("cpu"))
 
-    def prefix() -> Prefix:
-        one = (torch.ones(1, 1, 1),)
-        return Prefix(keys=one, values=one, length=1, cross_keys=one, cross_values=one)
-
-    cache_.place(0, prefix(), capacity=0)
+    one = (torch.ones(1, 1, 1),)
+    prompt = Prefilled(keys=one, values=one, length=1, cross_keys=one, cross_values=one, logits=torch.ones(1))
+    cache_.place(0, prompt, capacity=0)
     for row in range(200):
-        cache_.place(1, prefix(), capacity=0)
+        cache_.place(1, prompt, capacity=0)
         for _ in range(5):
             cache_.begin_step(2)
         cache_.move(1, 0, length=0)  # row 0 leaves, and the other takes its place

@@ -154,7 +154,7 @@ def test_static_ranges_are_stored_exactly(export: Callable[[str], Exported], sch
     directory, first, again = export(scheme)
     assert first.calibration is not None
     assert first.calibration.ranges
-    assert read_checkpoint(directory).ranges == first.calibration.ranges
+    assert read_checkpoint(directory).content.ranges == first.calibration.ranges
     assert again.calibration is None
 
 
@@ -325,7 +325,7 @@ def test_a_disk_that_is_full_leaves_the_earlier_export(
     with pytest.raises(UsageError, match=r"^the quantized checkpoint cannot be written to .*out: No space left$"):
         load_as("demo", find_recipe("w3a16"), export=tmp_path / "out")
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
-    assert read_checkpoint(tmp_path / "out").recipe.name == "w8a16"
+    assert read_checkpoint(tmp_path / "out").content.recipe.name == "w8a16"
 
 
 def test_a_folder_that_cannot_be_taken_leaves_the_earlier_export(
@@ -344,7 +344,7 @@ def test_a_folder_that_cannot_be_taken_leaves_the_earlier_export(
     with pytest.raises(UsageError, match="not allowed"):
         load_as("demo", find_recipe("w3a16"), export=tmp_path / "out")
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
-    assert read_checkpoint(tmp_path / "out").recipe.name == "w8a16"
+    assert read_checkpoint(tmp_path / "out").content.recipe.name == "w8a16"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no umask")

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from pytest_qeval.engines.weight_files import TensorHeader
 from pytest_qeval.quantize.checkpoints.unpacked import describe_unpacked
+from pytest_qeval.quantize.checkpoints.weight_files import TensorHeader
 
 BLOCKS = {"weight_block_size": [128, 128]}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,18 +11,11 @@ from typing import Any
 
 from pytest_qeval.errors import MissingPackageError, ModelSourceError
 
-_WEIGHTS = ("model.safetensors", "qeval.safetensors")
-"""Weights in one file; the second of an export that other programs would read wrongly."""
-_INDEX = f"{_WEIGHTS[0]}.index.json"
+WEIGHTS = "model.safetensors"
+OWN_WEIGHTS = "qeval.safetensors"
+"""The weight file of an export that other programs would read wrongly."""
+_INDEX = f"{WEIGHTS}.index.json"
 _POINTER = b"version https://git-lfs.github.com/spec/"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredTensors:
-    """Size of all tensors in a model's files."""
-
-    elements: int
-    stored_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +26,6 @@ class TensorHeader:
     """As safetensors writes it: `BF16`, `F8_E4M3`."""
     shape: tuple[int, ...]
     stored_bytes: int
-
-
-def safetensors_tensors(directory: Path) -> StoredTensors:
-    """Sum up all tensors of a model directory; see `safetensors_headers`."""
-    headers = safetensors_headers(directory).values()
-    elements = sum(math.prod(header.shape) for header in headers)
-    return StoredTensors(elements=elements, stored_bytes=sum(header.stored_bytes for header in headers))
 
 
 def safetensors_headers(directory: Path) -> Mapping[str, TensorHeader]:
@@ -100,7 +85,7 @@ def safetensors_files(directory: Path) -> list[Path]:
     Raises:
         ModelSourceError: when there are none.
     """
-    own = next((directory / name for name in _WEIGHTS if (directory / name).is_file()), None)
+    own = next((directory / name for name in (WEIGHTS, OWN_WEIGHTS) if (directory / name).is_file()), None)
     index = directory / _INDEX
     if own is None and index.is_file():
         return _indexed_files(index)
@@ -108,7 +93,7 @@ def safetensors_files(directory: Path) -> list[Path]:
         others = sorted(file.name for file in directory.glob("*.safetensors"))
         found = f"weights under another name ({others[0]})" if others else "no weights"
         raise ModelSourceError(
-            f"{directory} has a config.json but {found}: expected {_WEIGHTS[0]}, or shards with {_INDEX}."
+            f"{directory} has a config.json but {found}: expected {WEIGHTS}, or shards with {_INDEX}."
         )
     return [own]
 
@@ -128,7 +113,7 @@ def _indexed_files(index: Path) -> list[Path]:
 
 
 def check_gguf(file: Path) -> None:
-    """Make sure that a file begins as GGUF does; `gguf_tensors` reads the rest.
+    """Make sure that a file begins as GGUF does; `read_gguf` reads the rest.
 
     Raises:
         ModelSourceError: with the file's first bytes.
@@ -143,36 +128,29 @@ def check_gguf(file: Path) -> None:
         )
 
 
-def gguf_tensors(file: Path) -> StoredTensors:
-    """Sum up all tensors of a GGUF file.
-
-    Raises:
-        ModelSourceError: when the file is not whole.
-        MissingPackageError: without the package gguf.
-    """
-    elements = sum(int(tensor.n_elements) for tensor in _read_gguf(file).tensors)
-    return StoredTensors(elements=elements, stored_bytes=file.stat().st_size)
-
-
 def gguf_text(file: Path, key: str) -> str | None:
-    """Return a text from a GGUF file's metadata, or None; see `gguf_tensors` for what it raises."""
-    field = _read_gguf(file).get_field(key)
+    """Return a text from a GGUF file's metadata, or None; see `read_gguf` for what it raises."""
+    field = read_gguf(file).get_field(key)
     text = field.contents() if field else None
     return text if isinstance(text, str) else None
 
 
 def gguf_end_tokens(file: Path) -> list[int]:
-    """Return the tokens that end a text, a turn or a message; see `gguf_tensors` for what it raises."""
-    reader = _read_gguf(file)
+    """Return the tokens that end a text, a turn or a message; see `read_gguf` for what it raises."""
+    reader = read_gguf(file)
     fields = (reader.get_field(f"tokenizer.ggml.{name}_token_id") for name in ("eos", "eot", "eom"))
     return [int(field.contents()) for field in fields if field]
 
 
-def _read_gguf(file: Path) -> Any:
-    """Read a GGUF file's metadata and list of tensors, without the contents of arrays.
+def read_gguf(file: Path) -> Any:
+    """Return a `gguf.GGUFReader` of a file's metadata and tensors, without the contents of arrays.
 
     GGUFReader makes several numpy views of every string: 10 s of CPU time for a vocabulary of 152 thousand tokens and
     as many merges, 0.1 s when arrays are skipped (gguf 0.19, 2 cores, 2026).
+
+    Raises:
+        ModelSourceError: when the file is not whole.
+        MissingPackageError: without the package gguf.
     """
     try:
         from gguf import GGUFReader, GGUFValueType  # noqa: PLC0415 # an extra
