@@ -22,7 +22,7 @@ from pytest_qeval.config.prompt_format import PromptFormat
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.config.suites import default_suites, suite_files
 from pytest_qeval.config.values import Values
-from pytest_qeval.errors import UsageError
+from pytest_qeval.errors import UsageError, about
 from pytest_qeval.execution.isolation import choose_isolation
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.facts import RunHeader
@@ -138,14 +138,15 @@ def _begin_session(
     cache = None
     if settings.baseline_cached:
         cache = cache_path(header, baseline=settings.baseline, execution=settings.execution, model=settings.model)
-    saved = find_saved(
-        key_of(header, execution=settings.execution, replays=settings.replays),
-        file=settings.baseline_file,
-        cached=cache,
-        baseline=settings.baseline,
-        candidates=settings.candidates,
-        force=settings.baseline_force,
-    )
+    with about("baseline"):
+        saved = find_saved(
+            key_of(header, execution=settings.execution, replays=settings.replays),
+            file=settings.baseline_file,
+            cached=cache,
+            baseline=settings.baseline,
+            candidates=settings.candidates,
+            force=settings.baseline_force,
+        )
     if saved:
         settings = replace(settings, baseline=saved.recipe)
         header = replace(header, saved_baseline=saved.origin())

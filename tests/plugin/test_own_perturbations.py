@@ -147,6 +147,16 @@ def test_workers_refuse_a_broken_one(run: Run, example: Path) -> None:
 
 
 @MODES
+def test_an_unknown_one_is_told_with_its_ini_file(run: Run, example: Path, mode: tuple[str, ...]) -> None:
+    """Workers, which find it, do not know what was typed."""
+    example.joinpath("tox.ini").write_text("[pytest]\nqeval_perturbation = stray_coment\n", encoding="utf-8")
+    result = run(*mode, "--qeval-selftest", "test_ours_perturbed.py")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert f"(qeval_perturbation is set in {example / 'tox.ini'})" in f"{result.stdout}\n{result.stderr}"
+
+
+@MODES
 def test_a_hook_that_fails_is_told_after_collection(run: Run, example: Path, mode: tuple[str, ...]) -> None:
     """Beside named test files its `conftest.py` may be read with them only."""
     path = example / "conftest.py"
