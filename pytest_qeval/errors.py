@@ -20,11 +20,15 @@ before any model is loaded; a bug keeps its traceback and is never one of these.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class QEvalError(Exception):
     """Anything that went wrong and that the user can fix."""
+
+    option: str | None = None
+    """The option that is refused, such as `gate`, where the message does not name it."""
 
 
 class UsageError(QEvalError):
@@ -41,6 +45,8 @@ class RecipeError(UsageError):
 
 class GateError(UsageError):
     """A gate expression that cannot be parsed."""
+
+    option = "gate"
 
 
 class ModelSourceError(UsageError):
@@ -73,6 +79,16 @@ class SandboxError(QEvalError):
 
 class EngineError(QEvalError):
     """The engine cannot go on; finished completions are kept."""
+
+
+@contextmanager
+def about(option: str | None) -> Iterator[None]:
+    """Note on an error which option is refused, for the user to be told where that is set."""
+    try:
+        yield
+    except QEvalError as error:
+        error.option = error.option or option
+        raise
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

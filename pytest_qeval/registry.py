@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, get_args
 
-from pytest_qeval.errors import UnknownNameError
+from pytest_qeval.errors import QEvalError, UnknownNameError, UsageError
 
 __all__ = ["KINDS", "Kind", "load", "names"]
 
@@ -29,11 +29,24 @@ def load(kind: Kind, name: str) -> Any:
 
     Raises:
         UnknownNameError: with the nearest names, when there is no such entry.
+        UsageError: naming the entry point, when its module raises an exception.
     """
     for entry in _entries(kind):
         if entry.name == name:
-            return entry.load()
+            return _load(entry)
     raise UnknownNameError(_unknown(kind, name, names(kind)))
+
+
+def _load(entry: EntryPoint) -> Any:
+    try:
+        return entry.load()
+    except QEvalError:
+        raise
+    except Exception as error:  # the module may be anybody's
+        raise UsageError(
+            f"{entry.name!r} cannot be loaded: its entry point {entry.value!r} of {entry.group} failed "
+            f"({type(error).__name__}: {error})."
+        ) from error
 
 
 def _entries(kind: Kind) -> Sequence[EntryPoint]:

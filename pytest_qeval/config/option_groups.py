@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 
 from pytest_qeval import registry
 from pytest_qeval.config.values import Values
-from pytest_qeval.errors import DataError, UsageError, did_you_mean
+from pytest_qeval.errors import DataError, UsageError, about, did_you_mean
 from pytest_qeval.measure.machine import quota_cores, total_memory_bytes, usable_cores
 from pytest_qeval.settings import (
     ISOLATIONS,
@@ -55,6 +55,7 @@ def read_calibration(values: Values) -> CalibrationSettings:
     )
 
 
+@about("suite")
 def read_suites(names: Sequence[str]) -> tuple[str, ...]:
     """Read the names of suites; `all` stands for all but the large ones.
 
@@ -69,6 +70,7 @@ def read_suites(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(suite for name in names for suite in (SUITES if name == "all" else (name,))))
 
 
+@about("benchmark")
 def read_benchmarks(values: Values) -> tuple[str, ...]:
     """Read the names of benchmarks.
 

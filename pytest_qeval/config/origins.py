@@ -1,71 +1,87 @@
-"""Where options are set besides the command line: unknown ini keys, and the ini file that a refused value came from."""
+"""Where options are set: typed, by `PYTEST_ADDOPTS`, by `addopts`, or in the ini file."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, NoReturn
+import shlex
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_qeval.errors import UsageError, did_you_mean
+from pytest_qeval.errors import QEvalError
 
 if TYPE_CHECKING:
     import pytest
 
-_SHORTEST = 4
-"""Characters of a value that is recognised in a sentence without its quotes."""
+
+class _Source(NamedTuple):
+    """Words that pytest reads as its command line, and the options in them."""
+
+    place: str
+    """Such as `PYTEST_ADDOPTS`; empty for what is typed."""
+    options: Namespace
 
 
-def refuse_ini_key(key: str, config: pytest.Config) -> NoReturn:
-    """Refuse an unknown ini key.
+def typed_options(config: pytest.Config) -> Sequence[str]:
+    """Return the options of this plugin that the user typed, such as `--qeval-gate`, as options or by `-o`.
 
-    Raises:
-        UsageError: naming the key, the file and the nearest key.
+    `addopts`, `PYTEST_ADDOPTS` and ini files do not count.
     """
-    guess = did_you_mean(key, _destinations(config))
-    where = f"{config.inipath} has" if config.inipath else "-o sets"
-    raise UsageError(f"{where} the unknown key {key!r}. {guess}pytest --help lists all keys.")
-
-
-def with_origin(message: str, config: pytest.Config) -> str:
-    """Add to a refusal where the options that it is about are set, if they were not typed."""
-    found = [
-        origin for name in _destinations(config) if _is_about(message, name, config) for origin in _of(name, config)
+    typed = next(_sources(config)).options
+    return [
+        option_of(name) for name in _names(config) if getattr(typed, name) is not None or name in overridden_keys(typed)
     ]
+
+
+def overridden_keys(options: Namespace) -> Sequence[str]:
+    """Return the ini keys that `-o KEY=VALUE` sets."""
+    return [text.partition("=")[0] for text in options.override_ini or ()]
+
+
+def place_of_key(key: str, config: pytest.Config) -> str:
+    """Return where an ini key is set: `by -o`, `by addopts in …/tox.ini`, `in …/tox.ini`."""
+    places = [source.place or "-o" for source in _sources(config) if key in overridden_keys(source.options)]
+    return f"by {places[0]}" if places else f"in {config.inipath}"
+
+
+def with_origin(error: QEvalError, config: pytest.Config) -> str:
+    """Return a refusal, and where the options that it is about are set, if they were not typed."""
+    message = str(error)
+    about = {error.option and f"qeval_{error.option.replace('-', '_')}"}
+    about |= {name for name in _names(config) if re.search(rf"{option_of(name)}\b(?!-)", message)}
+    found = [place for name in _names(config) if name in about for place in _places(name, config)]
     return f"{message} ({'; '.join(found)})" if found else message
 
 
-def _destinations(config: pytest.Config) -> list[str]:
+def option_of(name: str) -> str:
+    """Return how an ini key is spelled on the command line."""
+    return f"--{name.replace('_', '-')}"
+
+
+def _names(config: pytest.Config) -> Sequence[str]:
     return [name for name in vars(config.option) if name.startswith("qeval_")]
 
 
-def _is_about(message: str, name: str, config: pytest.Config) -> bool:
-    """Return whether a message names an option, or quotes a value of it."""
-    value = config.getoption(name)
-    value = _ini(name, config) if value is None else value
-    texts = [str(text) for text in (value if isinstance(value, list | tuple) else [value]) if text]
-    return bool(re.search(rf"{_option(name)}\b(?!-)", message)) or any(
-        repr(text) in message or (len(text) >= _SHORTEST and not isinstance(value, bool) and text in message)
-        for text in texts
-    )
+def _sources(config: pytest.Config) -> Iterator[_Source]:
+    """Yield what is typed, and what pytest puts before it: the first that sets an option wins.
+
+    Pytest's own parser reads the words, which may be files of words (`@FILE`), or several options in one.
+    """
+    parse = config._parser.parse_known_args  # noqa: SLF001 - no public name
+    yield _Source("", parse(config.invocation_params.args))
+    yield _Source("PYTEST_ADDOPTS", parse(shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))))
+    place = "-o addopts" if "addopts" in overridden_keys(config.option) else f"addopts in {config.inipath}"
+    yield _Source(place, parse(config.getini("addopts")))
 
 
-def _of(name: str, config: pytest.Config) -> Iterator[str]:
+def _places(name: str, config: pytest.Config) -> Iterator[str]:
     """Yield where an option is set; nothing for one that was typed, or is not set at all."""
-    typed = [str(word) for word in config.invocation_params.args]
-    option = _option(name)
-    if any(word.partition("=")[0] == option or word.removeprefix("-o").startswith(f"{name}=") for word in typed):
-        return
-    if config.getoption(name) is not None:
-        in_environment = option in os.environ.get("PYTEST_ADDOPTS", "")
-        yield f"{option} is set by {'PYTEST_ADDOPTS' if in_environment else f'addopts in {config.inipath}'}"
-    elif _ini(name, config) and config.inipath:
-        yield f"{name} is set in {config.inipath}"
-
-
-def _ini(name: str, config: pytest.Config) -> object:
-    return None if name in {"qeval_list", "qeval_compare"} else config.getini(name)
-
-
-def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    value = config.getoption(name)
+    if value is not None:
+        places = [source.place for source in _sources(config) if getattr(source.options, name) is not None]
+        for place in places if isinstance(value, list) else places[:1]:  # those of a list are all read
+            if place:
+                yield f"{option_of(name)} is set by {place}"
+    elif name not in {"qeval_list", "qeval_compare"} and config.getini(name):
+        yield f"{name} is set {place_of_key(name, config)}"

@@ -29,7 +29,7 @@ from pytest_qeval.config.unused_options import settle_unused
 from pytest_qeval.config.values import Values
 from pytest_qeval.engines.base import EngineSource
 from pytest_qeval.engines.samples_file import read_samples
-from pytest_qeval.errors import UsageError
+from pytest_qeval.errors import UsageError, about
 from pytest_qeval.settings import ModelSettings
 from pytest_qeval.verdict.gates.checks import parse_gates
 
@@ -131,13 +131,16 @@ def _of_evaluation(values: Values, settings: RunSettings) -> dict[str, Any]:
 
 def _resolved(settings: RunSettings, choice: RecipeChoice, commits: Sequence[str | None]) -> RunSettings:
     """Find the models without loading them; a checkpoint that is quantized already has a say in the recipes."""
-    engine: EngineSource = registry.load("engines", settings.model.engine)
+    with about("engine"):
+        engine: EngineSource = registry.load("engines", settings.model.engine)
     commit, commit_of_original = (*commits, None, None)[:2]
-    source = engine.find(replace(settings.model, revision=commit or settings.model.revision))
+    with about("model"):
+        source = engine.find(replace(settings.model, revision=commit or settings.model.revision))
     choice = settle_stored(choice, source)
     original = None
     if choice.original is not None:
-        original = engine.find(replace(settings.model, name=choice.original, revision=commit_of_original))
+        with about("baseline"):
+            original = engine.find(replace(settings.model, name=choice.original, revision=commit_of_original))
     resolved = ResolvedModel(engine=engine, source=source, original=original)
     return replace(settings, resolved=resolved, **choice.settings)
 

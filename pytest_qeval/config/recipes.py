@@ -10,7 +10,7 @@ from pytest_qeval import registry
 from pytest_qeval.benchmarks.selftest import RECIPES
 from pytest_qeval.config.values import Values
 from pytest_qeval.engines.sources import ModelSource
-from pytest_qeval.errors import RecipeError, UnknownNameError, UsageError
+from pytest_qeval.errors import RecipeError, UnknownNameError, UsageError, about
 from pytest_qeval.quantize.grammar import expand_braces, looks_like_scheme, parse_recipe
 from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.quantize.recipe import Recipe
@@ -57,7 +57,8 @@ def read_recipes(values: Values) -> RecipeChoice:
     """
     found = _Recipes()
     for text in [text for given in values.texts("recipe") for text in expand_braces(given)] or ["auto"]:
-        found.add(values.path(text) if text.endswith(".toml") else text)
+        with about("recipe"):
+            found.add(values.path(text) if text.endswith(".toml") else text)
     saved = _saved_baseline(values)
     if saved:
         return RecipeChoice(candidates=tuple(found.recipes), recipes=found.recipes, baseline_file=saved)
@@ -93,10 +94,11 @@ def settle_stored(choice: RecipeChoice, source: ModelSource) -> RecipeChoice:
     names = [*choice.candidates, *([choice.baseline] if choice.baseline else [])]
     if not source.stored:
         if "as-is" in names:
-            raise UsageError(
-                f"{source.name} is stored in floating point, and as-is is for checkpoints that are quantized: "
-                "choose auto."
-            )
+            with about("recipe" if "as-is" in choice.candidates else "baseline"):
+                raise UsageError(
+                    f"{source.name} is stored in floating point, and as-is is for checkpoints that are quantized: "
+                    "choose auto."
+                )
         return choice
     if choice.candidates == ("auto",):
         recipes = {**choice.recipes, "as-is": find_recipe("as-is")}
@@ -194,6 +196,7 @@ def _saved_baseline(values: Values) -> Path | None:
     return None
 
 
+@about("baseline")
 def _baseline(values: Values, found: _Recipes) -> tuple[str | None, str | None]:
     """Return the baseline's recipe, and the model that it is applied to where that is another one."""
     text = values.text("baseline") or "auto"

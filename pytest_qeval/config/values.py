@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pytest_qeval.config.origins import overridden_keys, typed_options
 from pytest_qeval.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,8 +32,7 @@ class Values:
     @property
     def typed_options(self) -> Sequence[str]:
         """Options of this plugin that the user typed, such as `--qeval-gate`; `addopts` and ini keys do not count."""
-        words = (str(word).partition("=")[0] for word in self._config.invocation_params.args)
-        return [word for word in words if word.startswith("--qeval-")]
+        return typed_options(self._config)
 
     @property
     def names_files(self) -> bool:
@@ -80,9 +80,13 @@ class Values:
         """Return what a repeatable option was given.
 
         Raises:
-            UsageError: for something else than texts, which TOML can hold.
+            UsageError: for an empty text, and for something else, which TOML can hold.
         """
         values = list(self._raw(name) or ())
+        if any(isinstance(value, str) and not value.strip() for value in values):
+            raise UsageError(
+                f"--qeval-{name} has an empty value, perhaps from a variable that is not set: leave it out."
+            )
         other = next((value for value in values if not isinstance(value, str)), None)
         if other is not None:
             raise UsageError(f"--qeval-{name} expects texts in quotes, not {other!r}.")
@@ -106,8 +110,9 @@ class Values:
         return self.start / text if text else None
 
     def typed(self, name: str) -> bool:
-        """Return whether an option stands on the command line."""
-        return self._config.getoption(f"qeval_{name.replace('-', '_')}") is not None
+        """Return whether an option stands on the command line, by its own name or as `-o KEY=VALUE`."""
+        dest = f"qeval_{name.replace('-', '_')}"
+        return self._config.getoption(dest) is not None or dest in overridden_keys(self._config.option)
 
     def flag(self, name: str) -> bool:
         """Return whether an option is given."""

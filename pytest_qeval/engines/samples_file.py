@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_qeval.benchmarks.rows import iter_entries, iter_rows, read_bytes
-from pytest_qeval.errors import DataError
+from pytest_qeval.errors import DataError, about
 from pytest_qeval.schema import Completion
 
 _EXPECTED = (
@@ -17,6 +17,7 @@ _EXPECTED = (
 _IDS = "expected a benchmark's own id, such as HumanEval/0, MBPP/11, Mbpp/2 or micro/0"
 
 
+@about("completions")
 def read_samples(path: Path) -> Mapping[str, tuple[Completion, ...]]:
     """Read the completions of each `task_id`, in the file's order; several of one task are its samples.
 

@@ -5,7 +5,7 @@ Every pytest session on the machine imports this module, so what only some sessi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
 
 import pytest
 
@@ -32,27 +32,33 @@ def activate(config: pytest.Config) -> None:
         if config.getoption("help"):
             return  # pytest shows its help, whatever else stands beside it
         if not hasattr(config, "workerinput"):
-            _check_ini_keys(config)
+            _check_ini(config)
         if any(_is_given(config, f"qeval_{name}") for name in _ACTIVATING):
             from pytest_qeval.hooks.start import start  # noqa: PLC0415
 
             start(config)
         else:
-            words = (str(word).partition("=")[0] for word in config.invocation_params.args)
-            _check_typed(config, [word for word in words if word.startswith("--qeval-")])
+            _check_typed(config)
     except QEvalError as error:
         from pytest_qeval.config.origins import with_origin  # noqa: PLC0415
 
-        raise pytest.UsageError(with_origin(str(error), config)) from error
+        raise pytest.UsageError(with_origin(error, config)) from error
 
 
-def _check_ini_keys(config: pytest.Config) -> None:
-    """Refuse an unknown key that begins like this plugin's own: pytest only warns, and no gate is judged."""
-    unknown = sorted(key for key in config._get_unknown_ini_keys() if key.startswith("qeval_"))  # noqa: SLF001 - no public name
-    if unknown:
-        from pytest_qeval.config.origins import refuse_ini_key  # noqa: PLC0415
+def _check_ini(config: pytest.Config) -> None:
+    """Check the keys of an ini file, or of `-o`, that mentions this plugin."""
+    files = {}
+    for path in (config.inipath, config.rootpath / "pyproject.toml"):  # the second is ignored beside another one
+        if path is not None and path.is_file() and os.access(path, os.R_OK):
+            files[path] = path.read_text(encoding="utf-8", errors="replace")
+    if any("qeval" in text.casefold() for text in (*files.values(), *_overrides(config))):
+        from pytest_qeval.hooks.ini_keys import check_ini_keys  # noqa: PLC0415
 
-        refuse_ini_key(unknown[0], config)
+        check_ini_keys(config, files)
+
+
+def _overrides(config: pytest.Config) -> list[str]:
+    return config.getoption("override_ini") or []
 
 
 def _is_given(config: pytest.Config, name: str) -> bool:
@@ -61,7 +67,7 @@ def _is_given(config: pytest.Config, name: str) -> bool:
     return bool(config.getini(name) if typed is None else typed)
 
 
-def _check_typed(config: pytest.Config, typed: Sequence[str]) -> None:
+def _check_typed(config: pytest.Config) -> None:
     """Refuse options that were typed without a model: a gate that nobody judges must not look as if it held.
 
     What stands in the ini file, in `addopts` or in the environment is for the sessions that have a model.
@@ -69,9 +75,15 @@ def _check_typed(config: pytest.Config, typed: Sequence[str]) -> None:
     Raises:
         UsageError: naming the option, and what is missing.
     """
-    if not typed or hasattr(config, "workerinput") or config.getoption("help"):
+    given = any(name.startswith("qeval_") and value is not None for name, value in vars(config.option).items())
+    if hasattr(config, "workerinput") or not (given or any(text.startswith("qeval_") for text in _overrides(config))):
         return
-    empty = next((name for name in ("model", "completions") if config.getoption(f"qeval_{name}") == ""), None)
+    from pytest_qeval.config.origins import typed_options  # noqa: PLC0415
+
+    typed = typed_options(config)
+    if not typed:
+        return
+    empty = next((name for name in ("model", "completions") if f"--qeval-{name}" in typed), None)
     if empty:
         raise UsageError(
             f"--qeval-{empty} is empty, perhaps from a variable that is not set: expected a model or a file."
@@ -90,7 +102,7 @@ def run_command(config: pytest.Config) -> int | None:
     """
     if config.getoption("qeval_list") or config.getoption("qeval_compare"):
         try:
-            _check_ini_keys(config)
+            _check_ini(config)
         except QEvalError as error:
             raise pytest.UsageError(str(error)) from error
     if config.getoption("qeval_list"):

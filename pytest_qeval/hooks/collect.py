@@ -89,7 +89,7 @@ def check(config: pytest.Config, context: RunContext, items: list[pytest.Item]) 
             error = found
     if error is not None:
         items.clear()  # what is not run is not planned either
-        raise pytest.UsageError(with_origin(str(error), config)) from error
+        raise pytest.UsageError(with_origin(error, config)) from error
 
 
 _OF_PERTURBED = ("--qeval-perturbation", "--qeval-seeds", "--qeval-benchmark")
@@ -142,7 +142,7 @@ def reuse(config: pytest.Config, context: RunContext, items: list[pytest.Item]) 
     except QEvalError as error:
         if not is_worker:  # for workers the controller ends the session
             items.clear()
-            raise pytest.UsageError(str(error)) from error
+            raise pytest.UsageError(with_origin(error, config)) from error
 
 
 def _sort(items: list[pytest.Item], recipes: Sequence[str]) -> None:

@@ -25,7 +25,7 @@ def compare_runs(config: pytest.Config) -> int:
     try:
         return _compare(read_comparison(config))
     except QEvalError as error:
-        raise pytest.UsageError(with_origin(str(error), config)) from error
+        raise pytest.UsageError(with_origin(error, config)) from error
 
 
 def _compare(settings: ComparisonSettings) -> int:

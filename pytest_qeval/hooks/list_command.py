@@ -12,6 +12,7 @@ import pytest
 from pytest_qeval import registry
 from pytest_qeval.config.suites import suite_files
 from pytest_qeval.errors import QEvalError
+from pytest_qeval.hooks.own_perturbations import call_hook
 from pytest_qeval.perturb.catalogue import FROM_FILES, own_perturbations
 from pytest_qeval.quantize.grammar import SCHEME_PARTS
 from pytest_qeval.settings import MORE_SUITES, SUITES
@@ -50,7 +51,7 @@ def _suites() -> dict[str, str]:
 def _own(config: pytest.Config) -> Mapping[str, str]:
     """Return the perturbations of the project's `conftest.py`."""
     try:
-        own = own_perturbations(config.hook.pytest_qeval_perturbations())
+        own = own_perturbations(call_hook(config))
     except QEvalError as error:
         raise pytest.UsageError(str(error)) from error
     return {one.name: one.summary for one in own.values()}
@@ -66,5 +67,5 @@ def _write(rows: Mapping[str, str], *, indent: str = "") -> None:
 def _summary(kind: registry.Kind, name: str) -> str:
     try:
         return str(registry.load(kind, name).summary).removeprefix(f"{name}: ")
-    except (QEvalError, ImportError) as error:
+    except QEvalError as error:
         return f"not available: {error}"

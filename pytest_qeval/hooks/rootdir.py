@@ -43,9 +43,9 @@ def keep_rootdir(config: pytest.Config) -> None:
 
 
 def _expand(words: Sequence[str]) -> list[str]:
-    """Replace `@FILE` by the lines of the file, as pytest does."""
+    """Replace `@FILE` by the lines of the file, which may name others, as pytest does."""
     read = {word: Path(word[1:]).read_text(encoding="utf-8").splitlines() for word in words if word.startswith("@")}
-    return [line for word in words for line in read.get(word, [word])]
+    return [line for word in words for line in (_expand(read[word]) if word in read else [word])]
 
 
 def join_paths(words: Sequence[str]) -> list[str]:

@@ -22,12 +22,13 @@ from pytest_qeval.config.prompt_format import PromptFormat
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.config.suites import default_suites, suite_files
 from pytest_qeval.config.values import Values
-from pytest_qeval.errors import UsageError
+from pytest_qeval.errors import UsageError, about
 from pytest_qeval.execution.isolation import choose_isolation
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.facts import RunHeader
 from pytest_qeval.fixtures import CONTEXT
 from pytest_qeval.hooks.controller import Controller
+from pytest_qeval.hooks.own_perturbations import call_hook
 from pytest_qeval.hooks.worker import Worker
 from pytest_qeval.hooks.xdist import Distributor, is_distributed, worker_name
 from pytest_qeval.measure.energy import EnergyMeter
@@ -60,7 +61,7 @@ def start(config: pytest.Config) -> None:
     else:
         _warn(config, calibration_warnings(settings))
         if not names_files:  # else a `conftest.py` beside the tests, which is read later, may have further ones
-            check_perturbations(settings, config.hook.pytest_qeval_perturbations())
+            check_perturbations(settings, call_hook(config))
         session, settings, saved = _begin_session(config, settings, isolation)
     context = RunContext(
         settings,
@@ -68,7 +69,7 @@ def start(config: pytest.Config) -> None:
         n_workers=Values(config).n_planned,
         on_progress=_progress(config),
         saved=saved,
-        own_perturbations=config.hook.pytest_qeval_perturbations,
+        own_perturbations=partial(call_hook, config),
         sandboxes=lambda execution: SandboxPool(execution, isolation=isolation()),
     )
     config.stash[CONTEXT] = context
@@ -137,14 +138,15 @@ def _begin_session(
     cache = None
     if settings.baseline_cached:
         cache = cache_path(header, baseline=settings.baseline, execution=settings.execution, model=settings.model)
-    saved = find_saved(
-        key_of(header, execution=settings.execution, replays=settings.replays),
-        file=settings.baseline_file,
-        cached=cache,
-        baseline=settings.baseline,
-        candidates=settings.candidates,
-        force=settings.baseline_force,
-    )
+    with about("baseline"):
+        saved = find_saved(
+            key_of(header, execution=settings.execution, replays=settings.replays),
+            file=settings.baseline_file,
+            cached=cache,
+            baseline=settings.baseline,
+            candidates=settings.candidates,
+            force=settings.baseline_force,
+        )
     if saved:
         settings = replace(settings, baseline=saved.recipe)
         header = replace(header, saved_baseline=saved.origin())

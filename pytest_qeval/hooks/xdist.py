@@ -21,7 +21,7 @@ import pytest
 from pytest_qeval.benchmarks.custom import benchmark_from_dict, benchmark_to_dict
 from pytest_qeval.config.origins import with_origin
 from pytest_qeval.config.values import Values
-from pytest_qeval.errors import QEvalError, UsageError
+from pytest_qeval.errors import QEvalError, UsageError, about
 from pytest_qeval.hooks.collect import ERROR, check_plan
 from pytest_qeval.hooks.items import plan_of
 from pytest_qeval.measure.machine import available_memory_bytes
@@ -65,7 +65,7 @@ def plan_ahead(config: pytest.Config, context: RunContext, items: Sequence[pytes
     if handed is not None:
         scopes = [scope_of(item, handed["dist"]) for item in items]
         collected = {
-            "error": str(config.stash[ERROR]) if ERROR in config.stash else None,
+            "error": [str(config.stash[ERROR]), config.stash[ERROR].option] if ERROR in config.stash else None,
             "plan": [[recipe, asdict(case) if case else None] for recipe, case in plan],
             "run": run,
             "scopes": scopes,
@@ -148,12 +148,14 @@ class Distributor:
                     check_plan(node.config, self.plan)
                 self._accept(collected, self.plan)
             except QEvalError as refusal:
-                pytest.exit(f"ERROR: {with_origin(str(refusal), node.config)}", returncode=pytest.ExitCode.USAGE_ERROR)
+                pytest.exit(f"ERROR: {with_origin(refusal, node.config)}", returncode=pytest.ExitCode.USAGE_ERROR)
 
     def _accept(self, collected: Json, plan: Sequence[tuple[str | None, Case | None]]) -> None:
         """Check what was collected as one process alone would, and announce it."""
         if collected["error"]:
-            raise UsageError(collected["error"])
+            message, option = collected["error"]
+            with about(option):
+                raise UsageError(message)
         for row in collected["own"]:
             self._context.benchmarks.adopt(benchmark_from_dict(row), origin=row["name"])
         self._context.check_benchmarks([case.benchmark for _, case in plan if case])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_qeval import registry
-from pytest_qeval.errors import UnknownNameError, UsageError
+from pytest_qeval.errors import UnknownNameError, UsageError, about
 from pytest_qeval.perturb import recode_files
 from pytest_qeval.perturb.base import CATEGORIES, LEVELS, Perturbation
 from pytest_qeval.perturb.code.variables import NAMES_FILE, read_proposals, rename_variable_model
@@ -101,6 +101,7 @@ class Catalogue:
         return self.data
 
 
+@about("perturbation")
 def select(wanted: Sequence[str], catalogue: Catalogue | None = None) -> tuple[Perturbation, ...]:
     """Return the perturbations of names, categories (`function-name`), levels or the sets `screen` and `full`.
 

@@ -20,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pytest_qeval.errors import DataError, MissingPackageError
+from pytest_qeval.errors import DataError, MissingPackageError, about
 
 FIELDS = ("original_string", "code", "content", "text", "prompt")
 """Fields of a row that may hold its text, in this order; the first is CodeSearchNet's, the third that of The Stack."""
@@ -50,6 +50,7 @@ class CalibrationTexts:
     seed: int
 
 
+@about("calibration")
 def calibration_texts(source: str, *, samples: int, characters: int, seed: int) -> CalibrationTexts:
     """Load `samples` texts from a source and cut each to `characters`; the same arguments return the same texts.
 

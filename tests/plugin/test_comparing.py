@@ -196,7 +196,7 @@ def test_an_unknown_ini_key_is_refused(compare: Run, run: Run, pytester: pytest.
     pytester.makeini("[pytest]\nqeval_gatex = regressed <= 0\n")
     result = compare() if asked == "compare" else run("--qeval-list", "recipes")
 
-    check_refused(result, pytester, "ERROR: *has the unknown key 'qeval_gatex'. Did you mean 'qeval_gate'?*")
+    check_refused(result, pytester, "ERROR: the key 'qeval_gatex', set in *, is unknown. Did you mean 'qeval_gate'?*")
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,36 @@ def test_workers_refuse_a_broken_one(run: Run, example: Path) -> None:
     check_broken(run, example, REFUSED["raises"], ("-n2",))
 
 
+@MODES
+def test_an_unknown_one_is_told_with_its_ini_file(run: Run, example: Path, mode: tuple[str, ...]) -> None:
+    """Workers, which find it, do not know what was typed."""
+    example.joinpath("tox.ini").write_text("[pytest]\nqeval_perturbation = stray_coment\n", encoding="utf-8")
+    result = run(*mode, "--qeval-selftest", "test_ours_perturbed.py")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert f"(qeval_perturbation is set in {example / 'tox.ini'})" in f"{result.stdout}\n{result.stderr}"
+
+
+@MODES
+def test_a_hook_that_fails_is_told_after_collection(run: Run, example: Path, mode: tuple[str, ...]) -> None:
+    """Beside named test files its `conftest.py` may be read with them only."""
+    path = example / "conftest.py"
+    path.write_text("def pytest_qeval_perturbations():\n    return 1 / 0\n", encoding="utf-8")
+    result = run(*mode, "--qeval-selftest", "test_ours_perturbed.py")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    output = f"{result.stdout}\n{result.stderr}"
+    assert f"the hook pytest_qeval_perturbations of {path} (line 2) failed (ZeroDivisionError: division" in output
+    assert "Traceback" not in output
+    assert "INTERNALERROR" not in output
+
+
+def test_a_hook_that_fails_is_told_by_the_list(run: Run, pytester: pytest.Pytester) -> None:
+    path = pytester.makeconftest("def pytest_qeval_perturbations():\n    return 1 / 0\n")
+
+    check_refusal(run("--qeval-list", "perturbations"), f"ERROR: the hook * of {path} (line 2) failed (ZeroDivision*")
+
+
 def check_broken(run: Run, example: Path, broken: tuple[str, str, str], mode: tuple[str, ...]) -> None:
     name, apply, sentence = broken
     example.joinpath("conftest.py").write_text(CONFTEST.format(name=name, apply=apply), encoding="utf-8")

@@ -1,7 +1,9 @@
+from importlib.metadata import EntryPoint
+
 import pytest
 
 from pytest_qeval import registry
-from pytest_qeval.errors import UnknownNameError
+from pytest_qeval.errors import UnknownNameError, UsageError
 
 
 def test_unknown_names_get_a_suggestion() -> None:
@@ -14,6 +16,24 @@ def test_a_name_that_resembles_nothing_gets_the_list() -> None:
     """No guess is better than a wild one."""
     with pytest.raises(UnknownNameError, match=r"^there is no engine 'qqq'\. Available: transformers\.$"):
         registry.load("engines", "qqq")
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        ("no_such_module:RECIPE", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("json:RECIPE", "AttributeError: module 'json' has no attribute 'RECIPE'"),
+    ],
+)
+def test_an_entry_point_that_fails_is_named(monkeypatch: pytest.MonkeyPatch, value: str, fault: str) -> None:
+    """It may be another package's."""
+    entry = EntryPoint(name="ours", value=value, group="pytest_qeval.recipes")
+    monkeypatch.setattr(registry, "entry_points", lambda group: [entry])  # noqa: ARG005 - called by keyword
+    with pytest.raises(UsageError) as error:
+        registry.load("recipes", "ours")
+
+    sentence = f"'ours' cannot be loaded: its entry point {value!r} of pytest_qeval.recipes failed ({fault})."
+    assert str(error.value) == sentence
 
 
 @pytest.mark.parametrize("kind", ["benchmarks", "recipes", "quantizers", "engines"])

@@ -17,7 +17,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from pytest_qeval.errors import DataError, UsageError
+from pytest_qeval.errors import DataError, UsageError, about
 from pytest_qeval.facts import RunHeader
 from pytest_qeval.records.checks import decode_json, read_fields, read_message
 from pytest_qeval.records.messages import RecipeMessage, recipe_of, to_plain
@@ -75,6 +75,7 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
         raise _not_writable(path, error) from error
 
 
+@about("save-baseline")
 def check_writable(path: Path) -> None:
     """Make sure that a file can be written, without writing it.
 

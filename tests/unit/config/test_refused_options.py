@@ -188,25 +188,6 @@ def test_ini_keys_are_checked_like_options(
     assert fnmatch(refusal_of(configure, *DEMO), line)
 
 
-def test_a_refusal_of_what_was_typed_names_no_file(configure: Configure, pytester: pytest.Pytester) -> None:
-    """The command line wins over the ini file, which has nothing to do with it."""
-    pytester.makeini("[pytest]\nqeval_limit = none\n")
-
-    assert refusal_of(configure, *DEMO, "--qeval-limit=x").endswith("not 'x'.")
-
-
-@pytest.mark.parametrize(
-    ("name", "section"), [("tox.ini", "[pytest]"), ("pyproject.toml", "[tool.pytest.ini_options]")]
-)
-def test_an_unknown_ini_key_is_refused(
-    configure: Configure, pytester: pytest.Pytester, name: str, section: str
-) -> None:
-    """Whether or not there is a model: `qeval_modle` must not make a run that evaluates nothing and passes."""
-    pytester.path.joinpath(name).write_text(f"{section}\nqeval_gates = 'regressed <= 0'\n", encoding="utf-8")
-
-    assert fnmatch(refusal_of(configure), f"*/{name} has the unknown key 'qeval_gates'. Did you mean 'qeval_gate'? *")
-
-
 @pytest.mark.parametrize(
     ("content", "line"),
     [

@@ -116,12 +116,13 @@ def test_tests_elsewhere_are_of_the_project_there(
     assert config.inipath == elsewhere / "pytest.ini"
 
 
-@pytest.mark.parametrize("words", [["--qeval-completions", "{}"], ["{}", "--qeval-data", "."]])
+@pytest.mark.parametrize("words", [["--qeval-completions", "{}"], ["{}", "--qeval-data", "."], ["@a.txt"]])
 def test_a_program_that_runs_pytest_is_told_what_to_write(
     pytester: pytest.Pytester, elsewhere: Path, words: list[str]
 ) -> None:
-    """Only a command can be started again."""
+    """Only a command can be started again; a file of arguments may name another one."""
     samples = str(elsewhere / "samples.jsonl")
+    pytester.makefile(".txt", a="@b.txt", b=f"--qeval-completions\n{samples}")
     result = pytester.runpytest_inprocess(*(word.format(samples) for word in words))
 
     check_refusal(result, "*for a test path*as one word: --qeval-*=*")
