@@ -103,7 +103,8 @@ class Controller:
             write_gates(self._allure, self.session.gates)
         if not holds and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        if Values(session.config).typed_options and self.session.is_unjudged and session.exitstatus == pytest.ExitCode.OK:
+        asked = Values(session.config).typed_options
+        if asked and self.session.is_unjudged and session.exitstatus == pytest.ExitCode.OK:
             # Ordinary tests passed, and the gates look as if they held.
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

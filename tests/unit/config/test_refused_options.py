@@ -103,6 +103,30 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
     "replayed recipe": ((*REPLAY, "--qeval-recipe", "int8"), "*needs a model*"),
     "replayed control": ((*REPLAY, "--qeval-control"), "*--qeval-control needs a model*"),
     "replay of a baseline": ((*REPLAY, "--qeval-baseline", "int8"), "*can only be compared with a saved baseline*"),
+    **{
+        f"replayed {suite}": (
+            (*replay, "--qeval-suite", suite),
+            f"--qeval-suite {suite} measures a model, and this run has none: add a suite of completions, such as *",
+        )
+        for suite, replay in (
+            ("efficiency", REPLAY),
+            ("divergence", REPLAY),
+            ("sensitivity", REPLAY),
+            ("efficiency", ("--qeval-selftest",)),
+        )
+    },
+    "nothing to diverge from": (
+        (*DEMO, "--qeval-suite", "divergence"),
+        "--qeval-suite divergence compares a recipe with the baseline*: add --qeval-recipe int8, or --qeval-save-*",
+    ),
+    "benchmark of a replay": (
+        (*REPLAY, "--qeval-benchmark", "micro"),
+        "--qeval-benchmark does nothing in this run: it is read by *, and this run has micro: *",
+    ),
+    "benchmarks of one suite": (
+        (*DEMO, "--qeval-benchmark", "micro", "--qeval-benchmark", "humaneval"),
+        "--qeval-benchmark does nothing in this run: *use one benchmark, and several are given*",
+    ),
     "scores of code": (
         (*DEMO, "--qeval-suite", "sensitivity", "--qeval-recipe", "torch:quantize_dynamic"),
         "*needs a recipe of this package's own schemes*",
@@ -115,13 +139,18 @@ UNUSED: dict[str, tuple[Sequence[str], str]] = {
     "top-p": ((*DEMO, "--qeval-top-p", "0.9"), "greedy decoding takes the likeliest token*"),
     "strict": ((*DEMO, "--qeval-strict"), "there is no baseline to regress from*"),
     "require-proof": ((*DEMO, *NEAR, "--qeval-require-proof"), "no gate is set*"),
+    "allow-missing": ((*REPLAY, "--qeval-allow-missing"), "no gate is set*"),
+    "trust-remote-code": ((*DEMO, "--qeval-trust-remote-code"), "no code comes with the embedded model*"),
+    "calibration": ((*DEMO, *NEAR, "--qeval-calibration", "stdlib"), "only static activations are calibrated*"),
+    "allow-overlap": ((*DEMO, *NEAR, "--qeval-allow-overlap"), "only static activations are calibrated*"),
+    "control": ((*DEMO, *NEAR, "--qeval-suite", "efficiency", "--qeval-control"), "*suites that generate*"),
     "suite": ((*DEMO, "--qeval-suite", "micro", "test_own.py"), "test files are named, which replace the suites*"),
-    "seeds": ((*DEMO, "--qeval-suite", "micro", "--qeval-seeds", "2"), "it is read by the suite robustness*"),
+    "seeds": ((*DEMO, "--qeval-seeds", "2"), "it is read by the suite robustness*this run has micro, efficiency:*"),
     "limit": ((*DEMO, "--qeval-suite", "efficiency", "--qeval-limit", "2"), "*every suite but efficiency*"),
     "workers": ((*DEMO, "--qeval-suite", "summarization", "--qeval-workers", "9"), "*has summarization*"),
     "benchmark": (
-        (*DEMO, "--qeval-suite", "divergence", "--qeval-benchmark", "micro", "--qeval-benchmark", "humaneval"),
-        "*use one benchmark, and several are given*",
+        (*DEMO, *NEAR, "--qeval-suite", "divergence", "--qeval-benchmark", "micro", "--qeval-benchmark", "humaneval"),
+        "the suites of this run use one benchmark, and several are given*",
     ),
     **{
         name: ((*REPLAY, f"--qeval-{name}=1"), "the completions of a samples file are generated already*")
@@ -147,6 +176,23 @@ def test_options_of_the_ini_file_without_effect_are_told(configure: Configure, p
     config = configure(*DEMO, "--qeval-suite=efficiency", "--qeval-max-new-tokens=8", "--qeval-limit=")
     assert config.stash[CONTEXT].settings.unused[0].startswith("max-new-tokens (")
     assert configure(*DEMO, *NEAR, "--qeval-temperature=1", "--qeval-seed=1").stash[CONTEXT].settings.unused == ()
+
+
+def test_suites_of_the_ini_file_say_nothing_about_named_tests(configure: Configure, pytester: pytest.Pytester) -> None:
+    """Those may measure a divergence of their own, for a gate on it."""
+    pytester.makeini("[pytest]\nqeval_suite = micro")
+    config = configure(*DEMO, *NEAR, "--qeval-gate", "kl <= 0.1", "test_own.py")
+
+    assert config.stash[CONTEXT].settings.unused[0].startswith("suite (test files are named")
+
+
+def test_the_calibration_of_the_ini_file_is_for_runs_that_calibrate(
+    configure: Configure, pytester: pytest.Pytester
+) -> None:
+    """Other runs say that they do not."""
+    pytester.makeini("[pytest]\nqeval_calibration = texts.jsonl")
+
+    assert any(one.startswith("calibration (") for one in configure(*DEMO, *NEAR).stash[CONTEXT].settings.unused)
 
 
 def test_a_recipe_is_not_compared_with_itself(configure: Configure) -> None:

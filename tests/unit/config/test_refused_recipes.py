@@ -46,7 +46,6 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
         ["w8a8-static-n2", "--qeval-calibration", "stdlibb"],
         "*no calibration texts are called 'stdlibb': expected `stdlib`*",
     ),
-    "nothing to calibrate": (["int8", "--qeval-calibration", "texts.jsonl"], "*have nothing to calibrate*"),
     "exporting another package's": (
         ["torch:quantize_dynamic", "--qeval-export", "out"],
         "*torch:quantize_dynamic is torch's to write. Leave one of the two out.*",
