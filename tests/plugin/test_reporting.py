@@ -15,13 +15,14 @@ pytestmark = pytest.mark.timeout(300)
 
 def test_a_gate_without_a_result_is_broken(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
     """Nothing had to be loaded for a test that was skipped, so that the gate cannot be judged."""
+    pytester.makepyfile("def test_it(qeval): qeval.measure_stream()")
     result = run(
-        "--qeval-completions", str(samples), "--qeval-suite", "efficiency", "--qeval-output", "out",
-        "--qeval-gate", "pass@1 >= 0.1",
+        "--qeval-completions", str(samples), "--qeval-output", "out", "--qeval-gate", "pass@1 >= 0.1",
+        "test_a_gate_without_a_result_is_broken.py",
     )  # fmt: skip
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*FAIL*replay was never loaded*", "verdict: FAIL, 1 of 1 gates broken"])
+    result.stdout.fnmatch_lines(["*FAIL*replay was never loaded*", "verdict: FAIL, the gate is broken"])
     assert json.loads((pytester.path / "out" / "report.json").read_text(encoding="utf-8"))["verdict"] == "fail"
 
 
