@@ -96,6 +96,15 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
     ),
     "no samples file": (("--qeval-completions", "none.jsonl"), "*there is no file 'none.jsonl'*"),
     "no data folder": ((*DEMO, "--qeval-data", "nodir"), "*there is no folder 'nodir'*"),
+    "a folder of samples": (("--qeval-completions", "."), "--qeval-completions expects a file, and '.' is a folder."),
+    "a file of data": (
+        (*DEMO, "--qeval-data", "completions.jsonl"),
+        "--qeval-data expects a folder, and 'completions.jsonl' is a file.",
+    ),
+    "a device": (
+        ("--qeval-completions=/dev/null",),
+        "--qeval-completions expects a file, and '/dev/null' is neither a file nor a folder.",
+    ),
     "model and samples": ((*DEMO, "--qeval-completions", "x"), "*exclude each other*"),
     "no model": (KEPT, "*--qeval-gate without a model does nothing*add --qeval-model*"),
     "empty model": (("--qeval-model=", "--qeval-recipe", "int8"), "*--qeval-model is empty*variable*"),
@@ -259,10 +268,11 @@ def test_an_unknown_ini_key_is_refused(
         (b"", "*has no samples*"),
         (b'{"task_id": "micro/0"}\n', "*line 1*task_id and either completion*"),
         (b'{"task_id": "micro/0", "completion": "x"}\n{"task', "*line 2: not JSON*"),
-        (b"\xff\xfe\n", "*line 1: not UTF-8*"),
+        (b"\x80\n", "*line 1: not UTF-8*: save the file as UTF-8."),
+        (b"\xff\xfe\n", "*bad.jsonl is UTF-16: save it as UTF-8."),
         (b"[1]\n", "*entry 1: expected a JSON object*"),
     ],
-    ids=["empty", "a field", "torn", "encoding", "a list"],
+    ids=["empty", "a field", "torn", "encoding", "UTF-16", "a list"],
 )
 def test_a_broken_samples_file_names_its_line(
     configure: Configure, pytester: pytest.Pytester, content: bytes, line: str
@@ -356,6 +366,18 @@ def test_a_baseline_that_cannot_be_saved_or_read_is_refused(
 ) -> None:
     """Before hours of generating."""
     assert fnmatch(refusal_of(configure, *DEMO, "--qeval-recipe", "int8", *arguments), line)
+
+
+@pytest.mark.parametrize("arguments", [(*DEMO, "--qeval-recipe", "int8"), REPLAY], ids=["model", "replay"])
+@pytest.mark.parametrize("name", ["mine", "mine.json", "./mine.json"])
+def test_a_saved_baseline_is_suggested_where_its_ending_is_missing(
+    configure: Configure, pytester: pytest.Pytester, arguments: Sequence[str], name: str
+) -> None:
+    """Whether or not the unpacked file lies there as well."""
+    pytester.path.joinpath("mine.json.gz").touch()
+
+    refused = refusal_of(configure, *arguments, "--qeval-baseline", name)
+    assert refused.endswith(f"Did you mean {name.removesuffix('.json')}.json.gz?")
 
 
 @pytest.mark.parametrize("output", ["afile", "afile/x", "afile/x/y"])
