@@ -40,7 +40,7 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
     ),
     "too few texts": (
         ["w8a8-static-n2", "--qeval-calibration", "texts.jsonl"],
-        "*texts.jsonl has 1 calibration texts, and 2 were asked for: ask for fewer.*",
+        "*texts.jsonl has 1 calibration text, and 2 were asked for: ask for fewer.*",
     ),
     "texts of no kind": (
         ["w8a8-static-n2", "--qeval-calibration", "stdlibb"],
