@@ -91,6 +91,11 @@ def about(option: str | None) -> Iterator[None]:
         raise
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number before a noun: `1 case`, `2 cases`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Suggest the nearest known name, as a sentence and a blank; empty where none is near."""
     near = difflib.get_close_matches(name, list(known), n=1)

@@ -103,11 +103,14 @@ class QEval:
     def measure_divergence(self, benchmark: str | None = None) -> DivergenceFacts | None:
         """Compare next-token distributions with those of the baseline, on the solutions of a benchmark's problems.
 
-        Return None for the baseline itself. The test is skipped when samples are replayed.
+        Return None for the baseline itself. The test is skipped when samples are replayed, and where there is neither
+        a baseline to compare with nor one to save.
         """
-        name = benchmark or self._context.benchmarks.default_name
-        if self._context.settings.replays:
+        name, settings = benchmark or self._context.benchmarks.default_name, self._context.settings
+        if settings.replays:
             pytest.skip("a replay of samples has no log-probabilities")
+        if not (settings.compares or settings.save_baseline):
+            pytest.skip("there is no baseline to compare with")
         try:
             with untimed(self._item):
                 return self._context.measurements.divergence(self.recipe, name, self._run.model_engine)

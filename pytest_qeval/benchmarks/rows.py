@@ -13,6 +13,9 @@ from typing import Any
 
 from pytest_qeval.errors import DataError
 
+_GZIP = b"\x1f\x8b"
+"""First bytes of a gzip file."""
+
 
 def find_file(folders: Iterable[Path | None], names: Iterable[str]) -> Path | None:
     """Return the first existing file with one of `names`, searching the folders in turn; skip None."""
@@ -22,14 +25,14 @@ def find_file(folders: Iterable[Path | None], names: Iterable[str]) -> Path | No
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a file, uncompressed when its name ends in `.gz`.
+    """Read a file, uncompressed when it is gzip's or its name ends in `.gz`.
 
     Raises:
         DataError: when it cannot be read or is no gzip file.
     """
     try:
         content = path.read_bytes()
-        return gzip.decompress(content) if path.suffix == ".gz" else content
+        return gzip.decompress(content) if path.suffix == ".gz" or content.startswith(_GZIP) else content
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:  # EOFError is a torn file
         raise DataError(f"cannot read {path}: {error}. Is the archive complete?") from error
     except OSError as error:
@@ -95,7 +98,7 @@ def iter_rows(content: bytes, *, source: str) -> Iterator[tuple[int, dict[str, A
     Raises:
         DataError: naming `source` and the line, when a line is not UTF-8 or not a JSON object.
     """
-    for number, line in enumerate(content.removeprefix(codecs.BOM_UTF8).splitlines(), start=1):
+    for number, line in enumerate(_utf8(content, source).splitlines(), start=1):
         if line.strip():
             where = f"{source}, line {number}"
             yield number, _expect_object(_parse(line, where), where)
@@ -107,7 +110,7 @@ def iter_entries(content: bytes, *, source: str) -> Iterator[tuple[int, dict[str
     Raises:
         DataError: naming `source` and the entry.
     """
-    entries = _parse(content.removeprefix(codecs.BOM_UTF8), source)
+    entries = _parse(_utf8(content, source), source)
     if not isinstance(entries, list):
         raise DataError(f"{source}: expected a JSON array of objects, found {type(entries).__name__}.")
     for number, entry in enumerate(entries, start=1):
@@ -126,11 +129,21 @@ def text_fields(row: Mapping[str, Any], names: Sequence[str], where: str) -> dic
     return {name: row[name] for name in names}
 
 
+def _utf8(content: bytes, source: str) -> bytes:
+    """Return a file's content without its byte order mark; refuse other encodings, whose lines cannot be told."""
+    encoding = json.detect_encoding(content)  # by the mark, or by where zero bytes stand
+    if not encoding.startswith("utf-8"):
+        raise DataError(f"{source} is {encoding[:6].upper()}: save it as UTF-8.")
+    return content.removeprefix(codecs.BOM_UTF8)
+
+
 def _parse(text: bytes, where: str) -> Any:
     try:
         return json.loads(text.decode())
     except UnicodeDecodeError as error:
-        raise DataError(f"{where}: not UTF-8 ({error.reason} at byte {error.start + 1}).") from error
+        raise DataError(
+            f"{where}: not UTF-8 ({error.reason} at byte {error.start + 1}): save the file as UTF-8."
+        ) from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: not JSON ({error}). Is the file truncated?") from error
 

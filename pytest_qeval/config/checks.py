@@ -8,13 +8,13 @@ from pathlib import Path
 
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.config.run_settings import RunSettings
-from pytest_qeval.config.suites import OF_DIVERGENCE
+from pytest_qeval.config.suites import MEASURING, OF_DIVERGENCE
 from pytest_qeval.errors import DataError, GateError, UsageError
 from pytest_qeval.perturb.catalogue import Catalogue, own_perturbations, select
 from pytest_qeval.quantize.corpus import calibration_texts
 from pytest_qeval.quantize.overlap import find_overlap
 from pytest_qeval.quantize.recipe import EXPORT_FILE
-from pytest_qeval.settings import CalibrationSettings, file_stem
+from pytest_qeval.settings import file_stem
 from pytest_qeval.verdict.gates.checks import check_gates, check_samples
 from pytest_qeval.verdict.gates.decider import is_decidable, needs_everything
 
@@ -24,7 +24,6 @@ def calibrate(settings: RunSettings) -> RunSettings:
 
     Raises:
         DataError: when the texts cannot be had.
-        UsageError: when a source is named and nothing is calibrated.
     """
     texts = {}
     for name in () if settings.replays else settings.run_names:
@@ -36,11 +35,6 @@ def calibrate(settings: RunSettings) -> RunSettings:
                 characters=recipe.calibration.characters,
                 seed=settings.generation.seed,
             )
-    if settings.calibration != CalibrationSettings() and not texts:
-        raise UsageError(
-            "--qeval-calibration and --qeval-allow-overlap have nothing to calibrate: only static activations need it, "
-            "as in --qeval-recipe w8a8-static-mse."
-        )
     return replace(settings, calibration_texts=texts)
 
 
@@ -54,18 +48,31 @@ def calibration_warnings(settings: RunSettings) -> list[str]:
 
 
 def check_suites(settings: RunSettings) -> None:
-    """Make sure that a run for sensitivity alone has a recipe whose sensitivity can be measured.
+    """Make sure that at least one of the suites that are named has something to measure.
 
     Raises:
-        UsageError: when it has none.
+        UsageError: when none has, with the reason of the first.
     """
-    if settings.replays or settings.suites != ("sensitivity",):
-        return
-    if not any(settings.recipe(name).is_own_scheme for name in settings.run_names):
-        raise UsageError(
-            "--qeval-suite sensitivity quantizes one block at a time and needs a recipe of this package's own schemes: "
-            "add --qeval-recipe int8, or w4a16-g128."
+    reasons = [_nothing_to_measure(suite, settings) for suite in settings.suites]
+    if reasons and all(reasons):
+        raise UsageError(f"--qeval-suite {settings.suites[0]} {reasons[0]}.")
+
+
+def _nothing_to_measure(suite: str, settings: RunSettings) -> str:
+    """Say what a suite needs that the run has not; empty where it can measure."""
+    if suite in MEASURING and settings.replays:
+        return "measures a model, and this run has none: add a suite of completions, such as --qeval-suite humaneval"
+    if suite == "divergence" and not settings.compares and settings.save_baseline is None:
+        return (
+            "compares a recipe with the baseline, and this run has only one of them: add --qeval-recipe int8, or "
+            "--qeval-save-baseline FILE.json.gz for a later run"
         )
+    if suite == "sensitivity" and not any(settings.recipe(name).is_own_scheme for name in settings.run_names):
+        return (
+            "quantizes one block at a time and needs a recipe of this package's own schemes: add --qeval-recipe int8, "
+            "or w4a16-g128"
+        )
+    return ""
 
 
 def check_perturbations(settings: RunSettings, own: Iterable[object]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_qeval.config.option_groups import gate_texts
+from pytest_qeval.config.unused_options import NO_GATE, OF_GATES, refuse_typed
 from pytest_qeval.config.values import Values
 from pytest_qeval.errors import UsageError
 from pytest_qeval.verdict.gates.checks import parse_gates
@@ -40,26 +42,44 @@ def read_comparison(config: pytest.Config) -> ComparisonSettings:
     """Read what `--qeval-compare` needs.
 
     Raises:
-        UsageError: unless it is two runs, and no model.
+        UsageError: unless it is two runs, and no model; and for what has no effect, or would overwrite one of them.
     """
     values = Values(config)
     other = next((option for option in values.typed_options if option not in _READ), None)
-    if other or values.names_files:
-        raise UsageError(f"--qeval-compare reads two finished runs: leave {other or 'test files'} out.")
+    if other:
+        raise UsageError(f"--qeval-compare reads two finished runs: leave {other} out.")
     paths = config.getoption("qeval_compare")
-    if len(paths) != 2:  # noqa: PLR2004 - A and B
-        raise UsageError(f"--qeval-compare expects two runs, A and B, not {len(paths)}.")
+    if len(paths) != 2 or values.names_files:  # noqa: PLR2004 - A and B
+        more = f" and {' '.join(config.args)}" if values.names_files else ""
+        raise UsageError(
+            f"--qeval-compare expects two runs, A and B, and no tests; found {' '.join(paths)}{more}. Compare further "
+            "runs one after the other."
+        )
     a, b = (_journal(values.start / path) for path in paths)
-    name = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S-compare")
+    gates = parse_gates(gate_texts(values), has_baseline=True)
+    for option in () if gates else OF_GATES:
+        refuse_typed(option, NO_GATE, values)
     return ComparisonSettings(
         a=a,
         b=b,
-        gates=parse_gates(gate_texts(values), has_baseline=True),
+        gates=gates,
         require_proof=values.flag("require-proof"),
         allow_missing=values.flag("allow-missing"),
         force=values.flag("baseline-force"),
-        output=values.output("output") or values.start / ".qeval" / name,
+        output=_output(values, (a, b)),
     )
+
+
+def _output(values: Values, journals: Sequence[Path]) -> Path:
+    """Return the folder of the report, which is not that of a run: its own report would be overwritten."""
+    name = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S-compare")
+    output = values.output("output") or values.start / ".qeval" / name
+    run = next((path for path in journals if path.parent.resolve() == output.resolve()), None)
+    if run is not None and (output / "report.json").exists():
+        raise UsageError(
+            f"--qeval-output: {output} holds the report of {run}, which would be overwritten: name another folder."
+        )
+    return output
 
 
 def _journal(path: Path) -> Path:

@@ -166,10 +166,13 @@ def existing(values: Values, name: str, kind: Literal["file", "folder"]) -> Path
     """Return the path of an option; None where it is not given.
 
     Raises:
-        DataError: when there is no such file or folder.
+        DataError: when there is no such file or folder, or one where the other is expected.
     """
     text = values.file(name)
     path = Path(text) if text else None
-    if path and not (path.is_file() if kind == "file" else path.is_dir()):
-        raise DataError(f"--qeval-{name}: there is no {kind} {text!r}.")
-    return path
+    if path is None or (path.is_file() if kind == "file" else path.is_dir()):
+        return path
+    if path.exists():
+        found = "a folder" if path.is_dir() else "a file" if path.is_file() else "neither a file nor a folder"
+        raise DataError(f"--qeval-{name} expects a {kind}, and {text!r} is {found}.")
+    raise DataError(f"--qeval-{name}: there is no {kind} {text!r}.")

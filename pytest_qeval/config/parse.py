@@ -73,7 +73,7 @@ def read_settings(config: pytest.Config, settled: Settled | None = None) -> RunS
         settings = _resolved(settings, choice, settled.commits if settled else ())
     settings = _with_suites(settings, values, settled)
     if not settings.selftest:
-        settings = replace(settings, gates=parse_gates(gate_texts(values), has_baseline=_has_baseline(settings)))
+        settings = replace(settings, gates=parse_gates(gate_texts(values), has_baseline=settings.compares))
     _check(settings, values)
     settings = calibrate(settings)
     if not settled:
@@ -149,10 +149,10 @@ def _with_suites(settings: RunSettings, values: Values, settled: Settled | None)
     if settled:
         return replace(settings, suites=settled.suites)
     named = values.texts("suite")
-    settings = replace(settings, suites=read_suites(named))
-    if values.names_files:
+    suites = read_suites(named)
+    if values.names_files:  # which replace the suites
         return settings
-    return settle_suites(settings, every_suite="all" in named)
+    return settle_suites(replace(settings, suites=suites), every_suite="all" in named)
 
 
 def _check(settings: RunSettings, values: Values) -> None:
@@ -161,7 +161,3 @@ def _check(settings: RunSettings, values: Values) -> None:
     # Files may bring benchmarks of their own, which are known once the tests are collected.
     benchmarks = None if values.names_files else registry.names("benchmarks")
     check_gates_of_run(settings, benchmarks=benchmarks, distributed=values.is_distributed)
-
-
-def _has_baseline(settings: RunSettings) -> bool:
-    return settings.baseline is not None or settings.baseline_file is not None

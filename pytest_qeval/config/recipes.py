@@ -129,6 +129,7 @@ def replay_recipes(values: Values) -> RecipeChoice:
     if not saved and values.text("baseline") not in {None, "none"}:
         raise UsageError(
             "--qeval-baseline: a replay of one samples file can only be compared with a saved baseline (*.json.gz)."
+            f"{_saved_beside(values)}"
         )
     return RecipeChoice(candidates=("replay",), baseline_file=saved)
 
@@ -191,9 +192,21 @@ def _saved_baseline(values: Values) -> Path | None:
                 "--qeval-save-baseline has nothing new to save where --qeval-baseline names a saved one: copy the file."
             )
         return path
+    if text.endswith(".json"):
+        raise UsageError(
+            f"--qeval-baseline {text}: a saved baseline is a file that ends in .json.gz.{_saved_beside(values)}"
+        )
     if values.flag("baseline-force"):
         raise UsageError("--qeval-baseline-force is about a saved baseline: name one by --qeval-baseline FILE.json.gz.")
     return None
+
+
+def _saved_beside(values: Values) -> str:
+    """Suggest, after a blank, the saved baseline whose name lacks its ending; empty where there is none."""
+    text = values.text("baseline") or ""
+    names = (f"{text}{ending}" for ending in (".gz", ".json.gz"))
+    near = next((name for name in names if Path(values.path(name, "baseline")).is_file()), None)
+    return f" Did you mean {near}?" if near else ""
 
 
 @about("baseline")
@@ -213,7 +226,9 @@ def _baseline(values: Values, found: _Recipes) -> tuple[str | None, str | None]:
     try:
         return found.add(text), None
     except UnknownNameError as error:
-        raise UnknownNameError(f"--qeval-baseline {text} names neither a recipe nor a model: {error}") from error
+        raise UnknownNameError(
+            f"--qeval-baseline {text} names neither a recipe nor a model: {error}{_saved_beside(values)}"
+        ) from error
 
 
 def _is_recipe(text: str) -> bool:

@@ -104,6 +104,11 @@ class RunSettings:
         return self.selftest or self.completions is not None
 
     @property
+    def compares(self) -> bool:
+        """Whether there is a baseline to compare the candidates with, run or saved."""
+        return self.baseline is not None or self.baseline_file is not None
+
+    @property
     def recipe_names(self) -> tuple[str, ...]:
         """All recipes, the baseline first so that regressions are known when candidates run; no name twice."""
         first = [self.baseline] if self.baseline else []

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from pytest_qeval.config.recipes import NOT_IN_SELFTEST
 from pytest_qeval.config.run_settings import RunSettings
+from pytest_qeval.config.suites import MEASURING, default_suites
 from pytest_qeval.config.values import Values
 from pytest_qeval.errors import UsageError
 from pytest_qeval.settings import MORE_SUITES, SUITES
 
-_MEASURING = ("divergence", "sensitivity", "efficiency")
-_GENERATING = tuple(name for name in (*SUITES, *MORE_SUITES) if name not in _MEASURING)
+_GENERATING = tuple(name for name in (*SUITES, *MORE_SUITES) if name not in MEASURING)
 _EXECUTING = tuple(name for name in _GENERATING if name not in {"summarization", "codesearchnet"})
 _OF_ANY_BENCHMARK = ("robustness", "divergence", "sensitivity")
 
@@ -29,9 +29,12 @@ class _Readers(NamedTuple):
 _READ_BY: Mapping[str, _Readers] = {
     **dict.fromkeys(("perturbation", "seeds"), _Readers("the suite robustness", "robustness", ("robustness",))),
     "benchmark": _Readers("the suite robustness, divergence or sensitivity", "robustness", _OF_ANY_BENCHMARK),
-    "limit": _Readers("every suite but efficiency", "humaneval", (*_GENERATING, "divergence", "sensitivity")),
     **dict.fromkeys(
-        ("samples", "temperature", "max-new-tokens", "prompt"),
+        ("limit", "data"),
+        _Readers("every suite but efficiency", "humaneval", (*_GENERATING, "divergence", "sensitivity")),
+    ),
+    **dict.fromkeys(
+        ("samples", "temperature", "max-new-tokens", "prompt", "batch-size", "control"),
         _Readers("suites that generate completions", "humaneval", _GENERATING),
     ),
     **dict.fromkeys(
@@ -41,8 +44,14 @@ _READ_BY: Mapping[str, _Readers] = {
 }
 """Options that only some suites read."""
 _OF_MODELS = ("temperature", "top-p", "max-new-tokens", "seed", "device", "threads", "batch-size")
-_TOLD = ("seed", "samples", "temperature", "max-new-tokens", "prompt", "timeout", "memory")
-"""Not refused where no suite reads them: they are conditions of a saved baseline, and a script may set them for all."""
+_TOLD = ("seed", "samples", "temperature", "max-new-tokens", "prompt", "timeout", "memory", "batch-size", "data")
+"""Not refused where no suite reads them: conditions of a saved baseline, and a folder, which a script may set for all.
+"""
+_WITHOUT_CODE = ("demo", "gguf")
+"""Kinds of models that come without classes of their own."""
+NO_GATE = "no gate is set: add --qeval-gate 'pass@1 drop <= 2pt', or leave it out"
+OF_GATES = ("require-proof", "allow-missing")
+"""Options that only change how gates are judged."""
 
 
 def settle_unused(settings: RunSettings, values: Values) -> RunSettings:
@@ -51,17 +60,28 @@ def settle_unused(settings: RunSettings, values: Values) -> RunSettings:
     Raises:
         UsageError: naming the option, why it would do nothing, and what to do.
     """
-    found = {name: reason for name, reason in _reasons(settings, values) if values.flag(name)}
+    found: dict[str, str] = {}
+    for name, reason in _reasons(settings, values):
+        if values.flag(name):
+            found.setdefault(name, reason)
     for name, reason in found.items():
-        if f"--qeval-{name}" in values.typed_options and (
-            name not in _TOLD or (settings.replays and name in _OF_MODELS)
-        ):
-            raise UsageError(f"--qeval-{name} does nothing in this run: {reason}.")
+        if name not in _TOLD or (settings.replays and name in _OF_MODELS):
+            refuse_typed(name, reason, values)
     return replace(settings, unused=tuple(f"{name} ({reason})" for name, reason in found.items()))
 
 
+def refuse_typed(name: str, reason: str, values: Values) -> None:
+    """Refuse an option without effect if the user typed it.
+
+    Raises:
+        UsageError: with the reason.
+    """
+    if f"--qeval-{name}" in values.typed_options:
+        raise UsageError(f"--qeval-{name} does nothing in this run: {reason}.")
+
+
 def _reasons(settings: RunSettings, values: Values) -> Iterator[tuple[str, str]]:
-    """Yield the options that have no effect in a run, whether or not they are given, with the reason."""
+    """Yield the options that have no effect in a run, whether or not they are given, the best reason first."""
     if settings.selftest:
         yield from ((name, "a self-test evaluates no model") for name in NOT_IN_SELFTEST)
     elif settings.replays:
@@ -70,19 +90,21 @@ def _reasons(settings: RunSettings, values: Values) -> Iterator[tuple[str, str]]
                 yield name, "the completions of a samples file are generated already"
     if values.names_files:
         yield "suite", "test files are named, which replace the suites: leave one of the two out"
-    elif settings.suites:
-        yield from _unread(settings.suites, len(settings.benchmarks))
+    else:
+        yield from _unread(settings)
     yield from ((name, reason) for name, applies, reason in _CONDITIONS if applies(settings))
 
 
-def _unread(suites: Sequence[str], n_benchmarks: int) -> Iterator[tuple[str, str]]:
+def _unread(settings: RunSettings) -> Iterator[tuple[str, str]]:
     """Yield the options that no suite of the run reads."""
+    suites = default_suites(settings, replayed=settings.samples or ())
+    chosen_by_benchmark = not settings.suites and not settings.replays
     for name, readers in _READ_BY.items():
-        if set(readers.suites).isdisjoint(suites):
+        if set(readers.suites).isdisjoint(suites) and not (name == "benchmark" and chosen_by_benchmark):
             advice = f"add --qeval-suite {readers.example}, or leave the option out"
             yield name, f"it is read by {readers.words}, and this run has {', '.join(suites)}: {advice}"
-    if n_benchmarks > 1 and "robustness" not in suites and not set(suites).isdisjoint(_OF_ANY_BENCHMARK):
-        yield "benchmark", "divergence and sensitivity use one benchmark, and several are given: leave one"
+    if len(settings.benchmarks) > 1 and "robustness" not in suites:
+        yield "benchmark", "the suites of this run use one benchmark, and several are given: leave one"
 
 
 def _draws(settings: RunSettings) -> bool:
@@ -92,22 +114,33 @@ def _draws(settings: RunSettings) -> bool:
 _CONDITIONS: Sequence[tuple[str, Callable[[RunSettings], bool], str]] = (
     (
         "top-p",
-        lambda settings: not settings.replays and not settings.generation.temperature,
+        lambda settings: not settings.generation.temperature,
         "greedy decoding takes the likeliest token: add --qeval-temperature 0.2, or leave it out",
     ),
     (
         "seed",
-        lambda settings: not (settings.replays or settings.until_decided or _draws(settings)),
+        lambda settings: not (settings.until_decided or _draws(settings)),
         "nothing is random",
     ),
     (
         "strict",
-        lambda settings: settings.baseline is None and settings.baseline_file is None,
+        lambda settings: not settings.compares,
         "there is no baseline to regress from: add --qeval-recipe, or leave it out",
     ),
+    *((name, lambda settings: not settings.gates, NO_GATE) for name in OF_GATES),
+    *(
+        (
+            name,
+            lambda settings: not settings.calibration_texts,
+            "only static activations are calibrated, as in --qeval-recipe w8a8-static-mse: add one, or leave it out",
+        )
+        for name in ("calibration", "allow-overlap")
+    ),
     (
-        "require-proof",
-        lambda settings: not settings.gates,
-        "no gate is set: add --qeval-gate 'pass@1 drop <= 2pt', or leave it out",
+        "trust-remote-code",
+        lambda settings: (
+            settings.resolved is not None and all(one.kind in _WITHOUT_CODE for one in settings.resolved.sources)
+        ),
+        "no code comes with the embedded model or a GGUF file: leave it out",
     ),
 )

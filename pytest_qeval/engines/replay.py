@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from pytest_qeval.engines.base import FinishedCompletion, Request
-from pytest_qeval.errors import EngineError
+from pytest_qeval.errors import EngineError, counted
 from pytest_qeval.schema import Completion, EngineProgress
 
 FindCompletions = Callable[[str, str], Sequence[Completion]]
@@ -35,7 +35,7 @@ class ReplayEngine:
             completions = self._find_completions(request.benchmark, request.task_id)
             if len(completions) < request.n_samples:
                 raise EngineError(
-                    f"the samples file has {len(completions)} completions of {request.task_id}, "
+                    f"the samples file has {counted(len(completions), 'completion')} of {request.task_id}, "
                     f"{request.n_samples} are needed"
                 )
             for index, completion in enumerate(completions[: request.n_samples]):

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_qeval.config.comparison import ComparisonSettings, read_comparison
 from pytest_qeval.config.origins import with_origin
-from pytest_qeval.errors import QEvalError
+from pytest_qeval.errors import QEvalError, counted
 from pytest_qeval.report.files import check_folder, write_report
 from pytest_qeval.report.terminal import lines
 from pytest_qeval.verdict.compare import FinishedRun, join_runs
@@ -48,7 +48,7 @@ def _compare(settings: ComparisonSettings) -> int:
     settings.output.mkdir(parents=True, exist_ok=True)
     write_report(settings.output, verdict.summary, verdict.gates)
     if joint.left_out:
-        sys.stdout.write(f"left out: {joint.left_out} cases of {settings.a} that {settings.b} does not have\n")
+        sys.stdout.write(f"left out: {counted(joint.left_out, 'case')} of {settings.a}, which {settings.b} lacks\n")
     for line in lines(verdict.summary, verdict.gates, output=settings.output):
         sys.stdout.write(f"{line.text}\n")
     return int(pytest.ExitCode.OK if verdict.holds else pytest.ExitCode.TESTS_FAILED)

@@ -30,7 +30,7 @@ _LOOKS: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
 
 
 class Controller:
-    """Hooks between pytest and a `Session`."""
+    """Hooks between pytest and a `Session`; a pytest session that runs no test has none."""
 
     def __init__(self, session: Session, *, distributed: bool, allure: Path | None) -> None:
         """Take the session."""
@@ -40,24 +40,21 @@ class Controller:
 
     @pytest.hookimpl
     def pytest_report_header(self, config: pytest.Config) -> list[str]:
-        """Describe the run before collection; nothing with `--collect-only`."""
-        if config.option.collectonly:
-            return []
+        """Describe the run before collection."""
         lines = [f"qeval: {line}" for line in self.session.header()]
         if config.pluginmanager.hasplugin("timeout") and (config.getoption("timeout") or config.getini("timeout")):
             lines.append("qeval: the timeout of a test does not count what the model takes; --session-timeout does")
         return lines
 
     @pytest.hookimpl
-    def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Begin, unless tests are only collected."""
-        if not session.config.option.collectonly:
-            self.session.begin()
+    def pytest_sessionstart(self) -> None:
+        """Begin."""
+        self.session.begin()
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Take the plan, unless workers collect it or nothing is to be run."""
-        if not self._distributed and not session.config.option.collectonly:
+        """Take the plan, unless workers collect it."""
+        if not self._distributed:
             self.announce(session.config, [(recipe, case) for recipe, case in plan_of(session.items) if recipe])
 
     def announce(self, config: pytest.Config, planned: Sequence[tuple[str, Case | None]]) -> None:
@@ -106,7 +103,7 @@ class Controller:
             write_gates(self._allure, self.session.gates)
         if not holds and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        asked = Values(session.config).typed_options and not session.config.option.collectonly
+        asked = Values(session.config).typed_options
         if asked and self.session.is_unjudged and session.exitstatus == pytest.ExitCode.OK:
             # Ordinary tests passed, and the gates look as if they held.
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

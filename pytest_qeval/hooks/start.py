@@ -42,6 +42,9 @@ from pytest_qeval.settings import IsolationName
 from pytest_qeval.verdict.baseline.key import cache_path, key_of
 from pytest_qeval.verdict.baseline.reuse import SavedBaseline, find_saved, open_saved
 
+_SHOWING = ("collectonly", "setuponly", "setupplan", "showfixtures", "show_fixtures_per_test", "cacheshow")
+"""pytest's options, by their destinations, that run no test; `--markers` and `--help` begin no session."""
+
 
 def start(config: pytest.Config) -> None:
     """Read the settings, find the saved baseline, and register what evaluates and reports.
@@ -82,19 +85,25 @@ def start(config: pytest.Config) -> None:
 def _register(config: pytest.Config, context: RunContext, session: Session | None, saved: SavedBaseline | None) -> None:
     """Register the hooks of this process: those that report, those that run tests, or both."""
     plugins, allure, distributed = config.pluginmanager, _allure_folder(config), is_distributed(config)
-    if session:
+    controller = None
+    if session and not _runs_nothing(config):
         controller = Controller(session, distributed=distributed, allure=allure)
         plugins.register(controller, "qeval-controller")
-        if distributed:
-            distributor = Distributor(
-                config,
-                context,
-                baseline=str(saved.path) if saved else None,
-                announce=lambda plan: controller.announce(config, plan),
-            )
-            plugins.register(distributor, "qeval-distributor")
-    if not distributed:
+    if distributed:
+        distributor = Distributor(
+            config,
+            context,
+            baseline=str(saved.path) if saved else None,
+            announce=partial(controller.announce, config) if controller else lambda _: None,
+        )
+        plugins.register(distributor, "qeval-distributor")
+    else:
         plugins.register(Worker(context, allure=allure is not None), "qeval-worker")
+
+
+def _runs_nothing(config: pytest.Config) -> bool:
+    """Return whether pytest only shows tests, fixtures or its cache, so that there is nothing to report or to judge."""
+    return any(config.getoption(name, default=False) for name in _SHOWING)
 
 
 def _settled(config: pytest.Config) -> Settled | None:

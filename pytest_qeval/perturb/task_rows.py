@@ -12,6 +12,9 @@ import msgspec
 
 from pytest_qeval.errors import DataError
 
+_GZIP = b"\x1f\x8b"
+"""First bytes of a gzip file."""
+
 
 class TaskRow(msgspec.Struct, frozen=True):
     """The field that every row has; fields of a file that a subclass does not name are ignored."""
@@ -35,14 +38,14 @@ def find_file(data: Path, name: str) -> Path:
 
 
 def read_rows(path: Path, row_type: type[Row]) -> Mapping[str, Row]:
-    """Read a file by task id, gzipped where its name ends in `.gz`; of two rows with one task id the last counts.
+    """Read a file by task id, gzipped or not; of two rows with one task id the last counts.
 
     Raises:
         DataError: when it cannot be read, or naming the line that is not UTF-8, not JSON or not such a row.
     """
     try:
         content = path.read_bytes()
-        content = gzip.decompress(content) if path.suffix == ".gz" else content
+        content = gzip.decompress(content) if path.suffix == ".gz" or content.startswith(_GZIP) else content
     except (OSError, EOFError, zlib.error) as error:  # truncated or corrupt gzip data included
         raise DataError(f"cannot read {path}: {error}") from error
     rows: dict[str, Row] = {}

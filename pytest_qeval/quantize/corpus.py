@@ -20,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pytest_qeval.errors import DataError, MissingPackageError, about
+from pytest_qeval.errors import DataError, MissingPackageError, about, counted
 
 FIELDS = ("original_string", "code", "content", "text", "prompt")
 """Fields of a row that may hold its text, in this order; the first is CodeSearchNet's, the third that of The Stack."""
@@ -80,7 +80,9 @@ def calibration_texts(source: str, *, samples: int, characters: int, seed: int) 
             "on the hub, `owner/name` or `owner/name:split`."
         )
     if len(found) < samples:
-        raise DataError(f"{name} has {len(found)} calibration texts, and {samples} were asked for: ask for fewer.")
+        raise DataError(
+            f"{name} has {counted(len(found), 'calibration text')}, and {samples} were asked for: ask for fewer."
+        )
     texts = tuple(text[:characters] for text in found)
     digest = hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
     return CalibrationTexts(texts=texts, source=name, sha256=digest, seed=seed)
@@ -144,7 +146,9 @@ def _from_file(path: Path, samples: int) -> list[str]:
 def _text_of_line(line: bytes, where: str) -> str:
     try:
         row = json.loads(line)
-    except ValueError as error:  # UnicodeDecodeError and JSONDecodeError alike
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where}: not UTF-8 ({error.reason}): unpack the file, or save it as UTF-8.") from error
+    except ValueError as error:
         raise DataError(f"{where}: not JSON ({error}). Is the file truncated?") from error
     if not isinstance(row, dict):
         raise DataError(f"{where}: expected a JSON object, found {type(row).__name__}.")

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from pytest_qeval.errors import RecipeError, did_you_mean
+from pytest_qeval.errors import RecipeError, counted, did_you_mean
 from pytest_qeval.quantize.recipe import ActivationScheme, CalibrationPlan, ClipMethod, Recipe, WeightScheme
 
 SCHEME_PARTS: Final = (
@@ -192,7 +192,9 @@ def describe(recipe: Recipe) -> str:
     parts = [_describe_default(recipe)]
     parts += [f"{rule.pattern}: {_describe_schemes(rule.weights, rule.activations)}" for rule in recipe.rules]
     if plan := recipe.calibration:
-        parts.append(f"calibrated on {plan.samples} texts of at most {plan.characters} characters")
+        parts.append(
+            f"calibrated on {counted(plan.samples, 'text')} of at most {counted(plan.characters, 'character')}"
+        )
     if recipe.quantizes and recipe.dtype != "checkpoint":
         parts.append(f"the rest in {recipe.dtype}")
     if recipe.quantizes:

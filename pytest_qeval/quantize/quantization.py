@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pytest_qeval.errors import counted
 from pytest_qeval.quantize.recipe import Recipe
 
 _LITTLE = 0.5
@@ -69,7 +70,7 @@ class Quantization:
         first = f", the largest {kept[0].name}" if kept else ""
         return (
             f"only {self.share_outside_embeddings:.0%} of the parameters outside embeddings are quantized: the verdict "
-            f"is mostly about what stayed in floating point ({len(kept)} layers kept{first})"
+            f"is mostly about what stayed in floating point ({counted(len(kept), 'layer')} kept{first})"
         )
 
     @property

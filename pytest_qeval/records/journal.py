@@ -58,6 +58,7 @@ def read_journal(path: Path) -> tuple[RunStart, tuple[Message, ...]]:
 
 
 def _messages(path: Path) -> Iterator[Message]:
+    first = True
     for number, line in _lines(path):
         where = f"{path}, line {number}"
         try:
@@ -71,14 +72,15 @@ def _messages(path: Path) -> Iterator[Message]:
             message = read_message(row)
         except ValueError as error:
             raise DataError(f"{where}: {error}. Expected what a run of pytest-qeval writes.") from error
-        if isinstance(message, RunStart) != (number == 1):
+        if isinstance(message, RunStart) != first:
             raise DataError(f"{where}: expected the run's own line to be the first and the only one of its kind.")
+        first = False
         if message is not None:
             yield message
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield line numbers and lines with their ends."""
+    """Yield line numbers and lines with their ends; blank ones, which an editor may add, are left out."""
     if path.exists() and not path.is_file():
         raise DataError(f"{path} is no file. Expected the records.jsonl of a run.")
     with path.open("rb") as file:
@@ -87,4 +89,5 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 raise DataError(
                     f"{path}, line {number}: longer than {_LONGEST_LINE >> 20} MB. No run writes such lines."
                 )
-            yield number, line
+            if line.strip():
+                yield number, line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from pytest_qeval.errors import counted
 from pytest_qeval.report.plain import to_plain, without
 from pytest_qeval.report.text import Line, table, value_and_interval
 from pytest_qeval.schema import Json, Undefined
@@ -41,8 +42,8 @@ def divergence_lines(summary: DivergenceSummary) -> Iterator[Line]:
     """Yield seven lines, or eight where problems had to be left out."""
     facts = summary.facts
     yield Line(
-        f"divergence of {facts.recipe} from {facts.baseline}: {facts.tokens} tokens of "
-        f"{len(facts.problems)} {facts.benchmark} solutions"
+        f"divergence of {facts.recipe} from {facts.baseline}: {counted(facts.tokens, 'token')} of "
+        f"{counted(len(facts.problems), f'{facts.benchmark} solution')}"
     )
     if facts.incomparable:
         why = "tokenized differently than for the baseline, or too long for the context"

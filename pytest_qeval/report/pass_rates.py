@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pytest_qeval.errors import counted
 from pytest_qeval.facts import RecipeFacts
 from pytest_qeval.report.plain import to_plain, without
 from pytest_qeval.report.text import (
@@ -108,14 +109,14 @@ def _comparison_lines(comparison: Comparison, *, early: bool) -> Iterator[Line]:
         yield Line(f"{name} {delta.reason}", "yellow")
         return
     if early:
-        yield Line(f"{name} {points(delta.value)} pt over the {delta.n} problems that were run; the gates decide")
+        yield Line(f"{name} {points(delta.value)} pt over {counted(delta.n, 'problem')}; the gates decide")
     else:
         evidence = _EVIDENCE[comparison.evidence].format(margin=f"{100 * comparison.margin:g}")
         p = p_value(comparison.mcnemar_p, comparison.mcnemar_p_adjusted)
         yield Line(f"{name} {change(delta)}, McNemar {p}; {evidence}", COLOURS[comparison.evidence])
         if comparison.evidence == "unproven" and comparison.detectable_drop is not None:
             drop = f"a drop of {100 * comparison.detectable_drop:.1f} pt or more"
-            yield Line(f"    at this flip rate, {delta.n} problems can rule out {drop} (80 % power)")
+            yield Line(f"    at this flip rate, {counted(delta.n, 'problem')} can rule out {drop} (80 % power)")
     for word, labels in (("regressed", comparison.regressed), ("fixed", comparison.fixed)):
         if labels:
             yield Line(f"    {len(labels)} {word}: {shorten(labels)}")
@@ -124,6 +125,6 @@ def _comparison_lines(comparison: Comparison, *, early: bool) -> Iterator[Line]:
 
 
 def _describe_excess(excess: ControlExcess) -> str:
-    flips = f"{excess.flips} flips, {excess.control_flips} in the control, {excess.shared} in both"
+    flips = f"{counted(excess.flips, 'flip')}, {excess.control_flips} in the control, {excess.shared} in both"
     share = excess.excess
     return flips if isinstance(share, Undefined) else f"{flips}: {change(share)} above the control"

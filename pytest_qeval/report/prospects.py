@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from pytest_qeval.errors import counted
 from pytest_qeval.summary.power import POWER, TYPICAL_DISCORDANCE, Prospect
 
 
 def prospect_lines(prospects: Iterable[Prospect]) -> Iterator[str]:
     """Yield one line per benchmark: the drop of pass@1 that its problems can rule out."""
     for one in prospects:
-        line = f"{one.benchmark}: {one.problems} problems can rule out a drop of {100 * one.detectable:.1f} points"
+        problems = counted(one.problems, "problem")
+        line = f"{one.benchmark}: {problems} can rule out a drop of {100 * one.detectable:.1f} points"
         if one.needed is not None:
             line += f"; for {100 * one.margin:g} points take about {_round(one.needed):,}"
         yield f"{line} ({100 * POWER:.0f} % power, if {100 * TYPICAL_DISCORDANCE:.0f} % of them flip)"

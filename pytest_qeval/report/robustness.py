@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from pytest_qeval.errors import counted
 from pytest_qeval.report.plain import to_plain, without
 from pytest_qeval.report.text import (
     COLOURS,
@@ -104,11 +105,13 @@ def _count_lines(results: list[RobustResult]) -> Iterator[Line]:
     left = ", ".join(f"{count} {name}" for name, count in left_out.items() if count)
     planned, unpaired = max(one.planned for one in results), max(one.unpaired for one in results)
     part = f", of which {planned} were selected" if planned < counts.applied else ""
-    kinds = "1 perturbation" if len(counts.perturbations) == 1 else f"{len(counts.perturbations)} perturbations"
-    yield Line(f"  {counts.applied} perturbed problems from {kinds}{part}" + (f"; left out: {left}" if left else ""))
+    kinds = counted(len(counts.perturbations), "perturbation")
+    yield Line(
+        f"  {counted(counts.applied, 'perturbed problem')} from {kinds}{part}" + (f"; left out: {left}" if left else "")
+    )
     if unpaired:
         why = "the nominal case was not selected, or has another number of samples"
-        yield Line(f"  {unpaired} cases have no nominal completion to compare with: {why}", "yellow")
+        yield Line(f"  {counted(unpaired, 'case')} without a nominal completion to compare with: {why}", "yellow")
 
 
 def _change_lines(found: RobustChange, worse_scopes: list[str]) -> Iterator[Line]:
@@ -138,4 +141,4 @@ def _example_lines(example: BrokenExample) -> Iterator[Line]:
         for line in lines[:_SHOWN_LINES]:
             yield Line(f"        {line}", _DIFF_COLOURS.get(line[:1]))
         if len(lines) > _SHOWN_LINES:
-            yield Line(f"        … {len(lines) - _SHOWN_LINES} more lines in report.json")
+            yield Line(f"        … {counted(len(lines) - _SHOWN_LINES, 'more line')} in report.json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from pytest_qeval.errors import counted
 from pytest_qeval.facts import SensitivityFacts
 from pytest_qeval.report.costs import cost_lines
 from pytest_qeval.report.divergence import divergence_lines
@@ -38,7 +39,7 @@ def _headline(summary: Summary) -> str:
     model = f"{run.model['id']} (encoder-decoder)" if encoder else str(run.model["id"])
     parts = [model, run.engine + (f" on {device}" if device else "")]
     if summary.planned:  # else nothing was generated
-        parts += [f"{summary.received} cases", *([] if run.engine == "replay" else [decoding]), *chat]
+        parts += [counted(summary.received, "case"), *([] if run.engine == "replay" else [decoding]), *chat]
         parts.append(f"sandbox {run.sandbox}")
     return " · ".join(parts)
 
@@ -63,7 +64,7 @@ def _evaluation_lines(summary: Summary, gates: Sequence[GateResult]) -> Iterator
     yield Line("")
     yield from _missing_lines(summary)
     yield from _gate_lines(gates)
-    if any(gate.outcome == "fail" and gate.reason.endswith("cases are missing") for gate in gates):
+    if any(gate.outcome == "fail" and gate.reason.endswith(("case missing", "cases missing")) for gate in gates):
         yield Line("  to judge gates by the cases that are there, add --qeval-allow-missing")
 
 
@@ -83,7 +84,8 @@ def _selftest_lines(summary: Summary, results: Mapping[str, SelftestResult]) -> 
 
 def _sensitivity_lines(facts: SensitivityFacts) -> Iterator[Line]:
     yield Line(
-        f"sensitivity to {facts.recipe}: each block quantized alone, {facts.tokens} tokens of {facts.texts} solutions"
+        f"sensitivity to {facts.recipe}: each block quantized alone, {counted(facts.tokens, 'token')} of "
+        f"{counted(facts.texts, 'solution')}"
     )
     shown = facts.blocks[:_BLOCKS_SHOWN]
     rows = [["  block", "KL, nats", "same top-1", "layers"]]
@@ -97,7 +99,7 @@ def _sensitivity_lines(facts: SensitivityFacts) -> Iterator[Line]:
 
 def _missing_lines(summary: Summary) -> Iterator[Line]:
     if summary.missing:
-        yield Line(f"{summary.missing} of {summary.planned} cases are missing", "red")
+        yield Line(f"{summary.missing} of {counted(summary.planned, 'case')} missing", "red")
 
 
 def _gate_lines(gates: Sequence[GateResult]) -> Iterator[Line]:
@@ -110,7 +112,8 @@ def _gate_lines(gates: Sequence[GateResult]) -> Iterator[Line]:
             yield Line("verdict: none, no gate was set (such as --qeval-gate 'pass@1 drop <= 2pt')")
         case "fail":
             broken = sum(gate.outcome == "fail" for gate in gates)
-            yield Line(f"verdict: FAIL, {broken} of {len(gates)} gates broken", "red")
+            breaks = "the gate is broken" if len(gates) == 1 else f"{broken} of {len(gates)} gates broken"
+            yield Line(f"verdict: FAIL, {breaks}", "red")
         case "pass":
             hold = "the gate holds" if len(gates) == 1 else f"all {len(gates)} gates hold"
             yield Line(f"verdict: PASS, {hold}", "green")

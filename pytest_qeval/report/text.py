@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from pytest_qeval.errors import counted
 from pytest_qeval.facts import RecipeFacts
 from pytest_qeval.schema import Estimate, Evidence, Json, Quantity, Undefined
 
@@ -99,7 +100,7 @@ def excluded_lines(benchmark: str, facts: Json) -> Iterator[Line]:
     if by_reason:
         count = sum(map(len, by_reason.values()))
         named = "; ".join(f"{shorten(task_ids)} ({reason})" for reason, task_ids in by_reason.items())
-        yield Line(f"  {benchmark}: {count} of {facts['problems'] + count} problems left out: {named}")
+        yield Line(f"  {benchmark}: {count} of {counted(facts['problems'] + count, 'problem')} left out: {named}")
 
 
 def _minus(text: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pytest_qeval.benchmarks.selftest import make_completion
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.engines.replay import FindCompletions
+from pytest_qeval.errors import counted
 from pytest_qeval.schema import Case, Completion, Problem
 
 
@@ -40,11 +41,11 @@ class Replays:
             labels = [case.label for case in cases if case.benchmark == benchmark]
             answered = sum(label in samples for label in labels)
             if answered < len(labels):
-                yield f"{file.name} answers {answered} of {len(labels)} problems of {benchmark}: {accepted}"
+                yield f"{file.name} answers {answered} of {counted(len(labels), 'problem')} of {benchmark}: {accepted}"
         if strange := [label for label in samples if label not in known and label.rsplit("-", 2)[0] not in known]:
             yield (
-                f"{file.name} has {len(strange)} task ids that no benchmark of this run has, such as {strange[0]}: "
-                "their completions are not evaluated"
+                f"{file.name} has {counted(len(strange), 'task id')} that no benchmark of this run has, such as "
+                f"{strange[0]}: their completions are not evaluated"
             )
         sizes = {len(samples[case.label]) for case in cases if case.label in samples}
         if len(sizes) > 1:

@@ -112,8 +112,11 @@ class JoinedRuns:
     roles: Roles
     planned: list[tuple[str, Case]]
     collector: Collector
-    left_out: int = 0
-    """Cases of the baseline that the candidates' run has not."""
+
+    @property
+    def left_out(self) -> int:
+        """Cases of the baseline that the candidates' run has not."""
+        return int((self.run.saved_baseline or {}).get("left_out", 0))
 
 
 def join_runs(before: FinishedRun, after: FinishedRun, *, force: bool) -> JoinedRuns:
@@ -138,14 +141,12 @@ def join_runs(before: FinishedRun, after: FinishedRun, *, force: bool) -> Joined
         collector.add(message)
     for message in saved.baseline.messages:
         collector.add(message)
+    more = {one.case for one in before.messages_of(before.baseline) if isinstance(one, Record)} - cases.keys()
     return JoinedRuns(
-        run=replace(after.run, saved_baseline=saved.origin()),
+        run=replace(after.run, saved_baseline={**saved.origin(), "left_out": len(more)}),
         roles=Roles(candidates=after.plan.candidates, baseline=saved.recipe),
         planned=[*((saved.recipe, case) for case in cases), *planned],
         collector=collector,
-        left_out=len(
-            {one.case for one in before.messages_of(before.baseline) if isinstance(one, Record)} - cases.keys()
-        ),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -183,7 +184,7 @@ def test_a_missing_record_breaks_the_gate(
     result = compare(*KEPT)
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*FAIL*regressed <= 2*1 cases are missing*"])
+    result.stdout.fnmatch_lines(["*FAIL*regressed <= 2*1 case missing*"])
     assert read_report(pytester.path / "out")["run"]["missing"] == 1
     allowed = compare(*KEPT, "--qeval-allow-missing")
     allowed.stdout.fnmatch_lines(["*PASS*regressed <= 2*"])
@@ -230,22 +231,49 @@ def test_runs_are_named_by_their_folders(run: Run, finished: Path, compare: Run,
     result = run("--qeval-compare", str(finished / "a"), "few", "--qeval-output", "out")
 
     assert result.ret == pytest.ExitCode.OK
-    result.stdout.fnmatch_lines(["left out: 2 cases of *a/records.jsonl that *few/records.jsonl does not have"])
+    result.stdout.fnmatch_lines(["left out: 2 cases of *a/records.jsonl, which *few/records.jsonl lacks"])
+    assert read_report(pytester.path / "out")["run"]["saved_baseline"]["left_out"] == 2
     result.stdout.fnmatch_lines(["*replay against replay (before): *"])
+
+
+@pytest.mark.parametrize("output", ["a", "../copy/b"])
+def test_the_report_of_a_compared_run_is_not_overwritten(
+    run: Run, finished: Path, pytester: pytest.Pytester, output: str
+) -> None:
+    """Another folder has to be named."""
+    shutil.copytree(finished, pytester.path / "copy")
+    reports = {path: path.read_bytes() for path in (pytester.path / "copy").rglob("report.json")}
+    result = run("--qeval-compare", "copy/a", "copy/b", f"--qeval-output=copy/{output}")
+
+    check_refusal(result, "ERROR: --qeval-output: * holds the report of */records.jsonl, which would be overwritten: *")
+    assert len(reports) == 2
+    assert {path: path.read_bytes() for path in reports} == reports
 
 
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
         (("--qeval-limit=4",), "ERROR: --qeval-compare reads two finished runs: leave --qeval-limit out."),
-        (("test_own.py",), "ERROR: --qeval-compare reads two finished runs: leave test files out."),
+        (("c",), "ERROR: --qeval-compare expects two runs, A and B, and no tests; found a.jsonl b.jsonl and c. *"),
+        (("--qeval-require-proof",), "ERROR: --qeval-require-proof does nothing in this run: no gate is set: add *"),
+        (("--qeval-allow-missing",), "ERROR: --qeval-allow-missing does nothing in this run: no gate is set: add *"),
         (("--qeval-selftest",), "ERROR: --qeval-compare reads two finished runs: leave --qeval-selftest out."),
-        (("--qeval-compare=c.jsonl",), "ERROR: --qeval-compare expects two runs, A and B, not 3."),
+        (("--qeval-compare=c.jsonl",), "ERROR: *, and no tests; found a.jsonl b.jsonl c.jsonl. *"),
         (("--qeval-model=demo",), "ERROR: --qeval-compare reads two finished runs: leave --qeval-model *"),
         (("--qeval-gate", "be good"), "ERROR: cannot read the gate 'be good'*"),
         (("--qeval-gate", "none.toml"), "ERROR: gate file 'none.toml' cannot be opened*"),
     ],
-    ids=["an option", "a test", "a self-test", "a third run", "a model", "a gate that cannot be read", "no gate file"],
+    ids=[
+        "an option",
+        "a third word",
+        "no proof",
+        "nothing missing",
+        "a self-test",
+        "a third run",
+        "a model",
+        "a gate that cannot be read",
+        "no gate file",
+    ],
 )
 def test_a_mistake_is_one_sentence(
     compare: Run, pytester: pytest.Pytester, arguments: Sequence[str], line: str

@@ -156,7 +156,7 @@ def test_a_comparison_counts_what_was_evaluated(replay: Run, run: Run, pytester:
         assert {**compared, "comparison": None} == live
 
 
-LONE = "* cases have no nominal completion to compare with: the nominal case was not selected, or has another *"
+LONE = "* case* without a nominal completion to compare with: the nominal case was not selected, or has another *"
 
 
 def test_perturbed_completions_alone_have_no_rate(replay: Run, pytester: pytest.Pytester) -> None:

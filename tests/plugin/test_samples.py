@@ -33,10 +33,10 @@ def test_unanswered_problems_are_missing(
     result.stdout.fnmatch_lines(
         [
             "qeval: three.jsonl answers 3 of 4 problems of micro: *--qeval-allow-missing*",
-            "qeval: three.jsonl has 1 task ids that no benchmark of this run has, such as micro/1000: *",
+            "qeval: three.jsonl has 1 task id that no benchmark of this run has, such as micro/1000: *",
             "*3/3 (1 missing!)*",
-            "1 of 4 cases are missing",
-            "*FAIL*1 cases are missing*",
+            "1 of 4 cases missing",
+            "*FAIL*1 case missing*",
             "*--qeval-allow-missing",
             "*3 passed, 1 skipped*",
         ]
@@ -50,7 +50,7 @@ def test_the_user_may_allow_that_problems_are_missing(run: Run, incomplete: str)
     result = run(*FOUR, incomplete, *GATE, "--qeval-allow-missing")
 
     assert result.ret == pytest.ExitCode.OK
-    result.stdout.fnmatch_lines(["*answers 3 of 4*they are left out", "*PASS*observed 1.000, 1 cases missing*"])
+    result.stdout.fnmatch_lines(["*answers 3 of 4*they are left out", "*PASS*observed 1.000, 1 case missing*"])
 
 
 def test_a_selection_needs_only_its_own_completions(run: Run, incomplete: str) -> None:
@@ -142,7 +142,7 @@ def test_what_cannot_be_judged_is_missing_and_no_failure(run: Run, pytester: pyt
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
         ["*100.0%*1/1 (1 missing!)*", "*own/1 cannot be judged here*unsupported: the test compares *",
-         "*FAIL*1 cases are missing*", "*1 passed, 1 unsupported*"]
+         "*FAIL*1 case missing*", "*1 passed, 1 unsupported*"]
     )  # fmt: skip
     found = read_report(pytester.path / "out")["benchmarks"]["own"]["results"]["replay"]
     assert (found["solved"], found["unsolved"], found["missing"], list(found["unsupported"])) == (1, 0, 1, ["own/1"])

@@ -77,7 +77,7 @@ def test_a_case_that_fails_is_missing(replay: Run, pytester: pytest.Pytester) ->
     result = replay("--qeval-output", "out", "--qeval-gate", "pass@1 >= 0.1", "test_mine.py")
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*1 of 8 cases are missing*", "*FAIL*1 cases are missing*"])
+    result.stdout.fnmatch_lines(["*1 of 8 cases missing*", "*FAIL*1 case missing*"])
     report = read_report(pytester.path / "out")
     assert (report["run"]["missing"], report["verdict"]) == (1, "fail")
 

@@ -65,7 +65,7 @@ def test_ctrl_c_leaves_no_child_and_keeps_every_finished_case(pytester: pytest.P
 
     assert process.returncode == pytest.ExitCode.INTERRUPTED
     assert finished(pytester.path / "out" / "records.jsonl") == ["micro/0", "micro/1"]
-    assert "6 of 8 cases are missing" in output
+    assert "6 of 8 cases missing" in output
     assert children
     _, alive = psutil.wait_procs(list(children), timeout=10)
     assert not alive
@@ -92,7 +92,7 @@ def test_ctrl_c_while_a_model_generates_leaves_no_child(pytester: pytest.Pyteste
     output, _ = process.communicate(timeout=60)
 
     assert process.returncode == pytest.ExitCode.INTERRUPTED
-    missing = re.search(r"(\d+) of 178 cases are missing", output)
+    missing = re.search(r"(\d+) of 178 cases missing", output)
     assert missing
     assert len(finished(journal)) == 178 - int(missing[1]) < 178
     assert json.loads((pytester.path / "out" / "report.json").read_text())["run"]["missing"] == int(missing[1])

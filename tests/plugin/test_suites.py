@@ -55,6 +55,14 @@ def test_what_is_named_has_to_be_there(run: Run, mode: tuple[str, ...], argument
     (result.stdout if mode == ("-n2",) else result.stderr).fnmatch_lines(["*MBPP's problems are not on this machine*"])
 
 
+def test_a_divergence_from_nothing_is_skipped(run: Run, pytester: pytest.Pytester) -> None:
+    """Beside other suites: alone it is refused."""
+    pytester.makepyfile("def test_it(qeval): qeval.measure_divergence()")
+    result = run("--qeval-model", "demo", "-rs", "test_a_divergence_from_nothing_is_skipped.py")
+
+    result.stdout.fnmatch_lines(["SKIPPED * there is no baseline to compare with"])
+
+
 def test_samples_of_mbpp_are_not_taken_for_humanevals(run: Run, pytester: pytest.Pytester) -> None:
     """The task ids choose the suite."""
     file = write_samples(pytester.path / "completions.jsonl", [{"task_id": "MBPP/11", "completion": ""}])

@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_qeval.errors import DataError, UsageError
+from pytest_qeval.errors import DataError, UsageError, counted
 from pytest_qeval.facts import BenchmarkFacts, GenerationFacts, InvalidCase, RecipeFacts, RunHeader, StreamFacts
 from pytest_qeval.records.messages import Message, RecipeMessage, recipe_of
 from pytest_qeval.schema import Case, Json, Record
@@ -88,14 +88,14 @@ class BaselineWriter:
             baseline = before.merged(baseline)
         elif missing and path.exists():
             raise UsageError(
-                f"{path} was left as it is: {missing} of this run's cases are missing. Run it to its end, "
+                f"{path} was left as it is: this run lacks {counted(missing, 'case')}. Run it to its end, "
                 "or name another file by --qeval-save-baseline."
             )
         write_baseline(path, baseline)
-        lacking = f", {missing} are missing" if missing else ""
+        lacking = f", {missing} missing" if missing else ""
         older = len(baseline.records.keys() - cases)
         lacking += f", {older} of an earlier run" if older else ""
-        return f"baseline: {path} ({baseline.recipe}, {len(baseline.records)} cases{lacking})"
+        return f"baseline: {path} ({baseline.recipe}, {counted(len(baseline.records), 'case')}{lacking})"
 
 
 def _batches_differ(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
+from pytest_qeval.errors import counted
 from pytest_qeval.facts import GateDecision
 from pytest_qeval.schema import Estimate, Evidence, Quantity, Undefined
 from pytest_qeval.summary.pass_rates import BenchmarkResult
@@ -121,10 +122,10 @@ def _compare(gate: Gate, observed: Quantity, missing: int, *, allow_missing: boo
         return _Judgement("fail", "unproven", observed.reason)
     evidence, value = _evidence(gate, observed), f"observed {_format(gate, observed.value)}"
     if missing and not allow_missing:
-        return _Judgement("fail", evidence, f"{missing} cases are missing")
+        return _Judgement("fail", evidence, f"{counted(missing, 'case')} missing")
     if not gate.holds(observed.value):
         return _Judgement("fail", evidence, f"{value}, required {gate.comparator} {_format(gate, gate.threshold)}")
-    return _Judgement("pass", evidence, f"{value}, {missing} cases missing" if missing else value)
+    return _Judgement("pass", evidence, f"{value}, {counted(missing, 'case')} missing" if missing else value)
 
 
 def _missing(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) -> Iterator[int]:

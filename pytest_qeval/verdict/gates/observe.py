@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TypeVar
 
+from pytest_qeval.errors import counted
 from pytest_qeval.schema import Estimate, Quantity, Undefined
 from pytest_qeval.stats.intervals import negate
 from pytest_qeval.summary.comparison import Comparison
@@ -135,7 +136,9 @@ def _divergence(metric: str, summary: Summary, recipe: str) -> Quantity:
     if facts.baseline != summary.baseline:
         return Undefined(reason=f"the divergence was measured from {facts.baseline}, not from {summary.baseline}")
     if facts.incomparable > _LEFT_OUT * (facts.incomparable + len(facts.problems)):
-        return Undefined(reason=f"{facts.incomparable} solutions could not be compared: other tokens, or no room")
+        return Undefined(
+            reason=f"{counted(facts.incomparable, 'solution')} could not be compared: other tokens, or no room"
+        )
     return found.means[metric]
 
 

@@ -39,7 +39,7 @@ def test_problems_keep_the_files_order_and_every_character() -> None:
         (b"\n\n", "file holds no problems"),
         (content(ROW)[:-20], "file, line 1: not JSON .*Is the file truncated"),
         (content(ROW) + b"\xff\n", r"file, line 2: not UTF-8 \(invalid start byte at byte 1\)"),
-        (content(ROW).decode().encode("utf-16"), "file, line 1: not UTF-8"),
+        (content(ROW).decode().encode("utf-16"), "file is UTF-16: save it as UTF-8"),
         (b"[" * 100_000, "file, line 1: not JSON"),
         (content([ROW]), "line 1: expected a JSON object, found list"),
         (content({"prompt": "p"}), "line 1: expected the text fields task_id, entry_point, test, canonical_solution"),

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from pytest_qeval.benchmarks.rows import find_file, iter_rows, read_bytes, sha256_of, to_jsonl, verify_sha256
+from pytest_qeval.benchmarks.rows import (
+    find_file,
+    iter_entries,
+    iter_rows,
+    read_bytes,
+    sha256_of,
+    to_jsonl,
+    verify_sha256,
+)
 from pytest_qeval.errors import DataError
 
 CONTENT = b'{"task_id": "t/0"}\n'
@@ -15,14 +23,23 @@ def test_compressed_files_are_read_and_broken_ones_refused(tmp_path: Path) -> No
     """A truncated archive raises a data error."""
     whole = gzip.compress(CONTENT)
     (tmp_path / "whole.jsonl.gz").write_bytes(whole)
+    (tmp_path / "named.jsonl").write_bytes(whole)
     (tmp_path / "torn.jsonl.gz").write_bytes(whole[:-9])
     (tmp_path / "fake.jsonl.gz").write_bytes(b"plain")
     (tmp_path / "bent.jsonl.gz").write_bytes(whole[:12] + b"\xff\xff\xff\xff" + whole[16:])
 
-    assert read_bytes(tmp_path / "whole.jsonl.gz") == CONTENT
+    assert read_bytes(tmp_path / "whole.jsonl.gz") == read_bytes(tmp_path / "named.jsonl") == CONTENT
     for name in ("torn.jsonl.gz", "fake.jsonl.gz", "bent.jsonl.gz", "absent.jsonl"):
         with pytest.raises(DataError, match="cannot read"):
             read_bytes(tmp_path / name)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_another_encoding_is_named(encoding: str) -> None:
+    """With the remedy, whether or not there is a byte order mark, and also in an array."""
+    for text, read in ((CONTENT.decode(), iter_rows), (f"[{CONTENT.decode()}]", iter_entries)):
+        with pytest.raises(DataError, match=rf"^file is {encoding[:6].upper()}: save it as UTF-8\.$"):
+            list(read(text.encode(encoding), source="file"))
 
 
 def test_rows_are_written_as_they_are_read() -> None:

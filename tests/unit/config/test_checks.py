@@ -92,19 +92,20 @@ def test_more_texts_are_not_warned_of(harmless: CalibrationSettings) -> None:
     assert warnings_of(settings_of("demo", "w8a8-static-n2", calibration=harmless)) == []
 
 
-def test_texts_for_nothing_are_refused(harmless: CalibrationSettings) -> None:
-    """Who names a source expects it to be used."""
-    assert warnings_of(settings_of("demo", "int8")) == []
-    with pytest.raises(UsageError, match="have nothing to calibrate"):
-        warnings_of(settings_of("demo", "int8", calibration=harmless))
-
-
 @pytest.mark.parametrize("recipes", [("auto",), ("study-dynamic",), ("torchao:Int8WeightOnlyConfig",)])
 def test_sensitivity_alone_needs_a_scheme_of_this_package(recipes: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match="add --qeval-recipe int8"):
         check_suites(settings_of("demo", *recipes, suites=("sensitivity",)))
     check_suites(settings_of("demo", *recipes, "int8", suites=("sensitivity",)))
     check_suites(settings_of("demo", *recipes, suites=("micro", "sensitivity")))
+
+
+def test_a_divergence_is_measured_from_a_baseline_or_for_a_later_run() -> None:
+    """Also where another suite that measures nothing stands beside it."""
+    with pytest.raises(UsageError, match="compares a recipe with the baseline"):
+        check_suites(settings_of("demo", "auto", suites=("divergence", "sensitivity")))
+    for fields in ({"baseline": "auto"}, {"baseline_file": Path("b.json.gz")}, {"save_baseline": Path("b.json.gz")}):
+        check_suites(settings_of("demo", "int8", suites=("divergence",), **fields))
 
 
 def test_an_export_has_a_folder_of_its_own(tmp_path: Path) -> None:

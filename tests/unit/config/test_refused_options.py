@@ -96,6 +96,15 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
     ),
     "no samples file": (("--qeval-completions", "none.jsonl"), "*there is no file 'none.jsonl'*"),
     "no data folder": ((*DEMO, "--qeval-data", "nodir"), "*there is no folder 'nodir'*"),
+    "a folder of samples": (("--qeval-completions", "."), "--qeval-completions expects a file, and '.' is a folder."),
+    "a file of data": (
+        (*DEMO, "--qeval-data", "completions.jsonl"),
+        "--qeval-data expects a folder, and 'completions.jsonl' is a file.",
+    ),
+    "a device": (
+        ("--qeval-completions=/dev/null",),
+        "--qeval-completions expects a file, and '/dev/null' is neither a file nor a folder.",
+    ),
     "model and samples": ((*DEMO, "--qeval-completions", "x"), "*exclude each other*"),
     "no model": (KEPT, "*--qeval-gate without a model does nothing*add --qeval-model*"),
     "empty model": (("--qeval-model=", "--qeval-recipe", "int8"), "*--qeval-model is empty*variable*"),
@@ -103,6 +112,30 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
     "replayed recipe": ((*REPLAY, "--qeval-recipe", "int8"), "*needs a model*"),
     "replayed control": ((*REPLAY, "--qeval-control"), "*--qeval-control needs a model*"),
     "replay of a baseline": ((*REPLAY, "--qeval-baseline", "int8"), "*can only be compared with a saved baseline*"),
+    **{
+        f"replayed {suite}": (
+            (*replay, "--qeval-suite", suite),
+            f"--qeval-suite {suite} measures a model, and this run has none: add a suite of completions, such as *",
+        )
+        for suite, replay in (
+            ("efficiency", REPLAY),
+            ("divergence", REPLAY),
+            ("sensitivity", REPLAY),
+            ("efficiency", ("--qeval-selftest",)),
+        )
+    },
+    "nothing to diverge from": (
+        (*DEMO, "--qeval-suite", "divergence"),
+        "--qeval-suite divergence compares a recipe with the baseline*: add --qeval-recipe int8, or --qeval-save-*",
+    ),
+    "benchmark of a replay": (
+        (*REPLAY, "--qeval-benchmark", "micro"),
+        "--qeval-benchmark does nothing in this run: it is read by *, and this run has micro: *",
+    ),
+    "benchmarks of one suite": (
+        (*DEMO, "--qeval-benchmark", "micro", "--qeval-benchmark", "humaneval"),
+        "--qeval-benchmark does nothing in this run: *use one benchmark, and several are given*",
+    ),
     "scores of code": (
         (*DEMO, "--qeval-suite", "sensitivity", "--qeval-recipe", "torch:quantize_dynamic"),
         "*needs a recipe of this package's own schemes*",
@@ -115,13 +148,18 @@ UNUSED: dict[str, tuple[Sequence[str], str]] = {
     "top-p": ((*DEMO, "--qeval-top-p", "0.9"), "greedy decoding takes the likeliest token*"),
     "strict": ((*DEMO, "--qeval-strict"), "there is no baseline to regress from*"),
     "require-proof": ((*DEMO, *NEAR, "--qeval-require-proof"), "no gate is set*"),
+    "allow-missing": ((*REPLAY, "--qeval-allow-missing"), "no gate is set*"),
+    "trust-remote-code": ((*DEMO, "--qeval-trust-remote-code"), "no code comes with the embedded model*"),
+    "calibration": ((*DEMO, *NEAR, "--qeval-calibration", "stdlib"), "only static activations are calibrated*"),
+    "allow-overlap": ((*DEMO, *NEAR, "--qeval-allow-overlap"), "only static activations are calibrated*"),
+    "control": ((*DEMO, *NEAR, "--qeval-suite", "efficiency", "--qeval-control"), "*suites that generate*"),
     "suite": ((*DEMO, "--qeval-suite", "micro", "test_own.py"), "test files are named, which replace the suites*"),
-    "seeds": ((*DEMO, "--qeval-suite", "micro", "--qeval-seeds", "2"), "it is read by the suite robustness*"),
+    "seeds": ((*DEMO, "--qeval-seeds", "2"), "it is read by the suite robustness*this run has micro, efficiency:*"),
     "limit": ((*DEMO, "--qeval-suite", "efficiency", "--qeval-limit", "2"), "*every suite but efficiency*"),
     "workers": ((*DEMO, "--qeval-suite", "summarization", "--qeval-workers", "9"), "*has summarization*"),
     "benchmark": (
-        (*DEMO, "--qeval-suite", "divergence", "--qeval-benchmark", "micro", "--qeval-benchmark", "humaneval"),
-        "*use one benchmark, and several are given*",
+        (*DEMO, *NEAR, "--qeval-suite", "divergence", "--qeval-benchmark", "micro", "--qeval-benchmark", "humaneval"),
+        "the suites of this run use one benchmark, and several are given*",
     ),
     **{
         name: ((*REPLAY, f"--qeval-{name}=1"), "the completions of a samples file are generated already*")
@@ -147,6 +185,23 @@ def test_options_of_the_ini_file_without_effect_are_told(configure: Configure, p
     config = configure(*DEMO, "--qeval-suite=efficiency", "--qeval-max-new-tokens=8", "--qeval-limit=")
     assert config.stash[CONTEXT].settings.unused[0].startswith("max-new-tokens (")
     assert configure(*DEMO, *NEAR, "--qeval-temperature=1", "--qeval-seed=1").stash[CONTEXT].settings.unused == ()
+
+
+def test_suites_of_the_ini_file_say_nothing_about_named_tests(configure: Configure, pytester: pytest.Pytester) -> None:
+    """Those may measure a divergence of their own, for a gate on it."""
+    pytester.makeini("[pytest]\nqeval_suite = micro")
+    config = configure(*DEMO, *NEAR, "--qeval-gate", "kl <= 0.1", "test_own.py")
+
+    assert config.stash[CONTEXT].settings.unused[0].startswith("suite (test files are named")
+
+
+def test_the_calibration_of_the_ini_file_is_for_runs_that_calibrate(
+    configure: Configure, pytester: pytest.Pytester
+) -> None:
+    """Other runs say that they do not."""
+    pytester.makeini("[pytest]\nqeval_calibration = texts.jsonl")
+
+    assert any(one.startswith("calibration (") for one in configure(*DEMO, *NEAR).stash[CONTEXT].settings.unused)
 
 
 def test_a_recipe_is_not_compared_with_itself(configure: Configure) -> None:
@@ -194,10 +249,11 @@ def test_ini_keys_are_checked_like_options(
         (b"", "*has no samples*"),
         (b'{"task_id": "micro/0"}\n', "*line 1*task_id and either completion*"),
         (b'{"task_id": "micro/0", "completion": "x"}\n{"task', "*line 2: not JSON*"),
-        (b"\xff\xfe\n", "*line 1: not UTF-8*"),
+        (b"\x80\n", "*line 1: not UTF-8*: save the file as UTF-8."),
+        (b"\xff\xfe\n", "*bad.jsonl is UTF-16: save it as UTF-8."),
         (b"[1]\n", "*entry 1: expected a JSON object*"),
     ],
-    ids=["empty", "a field", "torn", "encoding", "a list"],
+    ids=["empty", "a field", "torn", "encoding", "UTF-16", "a list"],
 )
 def test_a_broken_samples_file_names_its_line(
     configure: Configure, pytester: pytest.Pytester, content: bytes, line: str
@@ -291,6 +347,18 @@ def test_a_baseline_that_cannot_be_saved_or_read_is_refused(
 ) -> None:
     """Before hours of generating."""
     assert fnmatch(refusal_of(configure, *DEMO, "--qeval-recipe", "int8", *arguments), line)
+
+
+@pytest.mark.parametrize("arguments", [(*DEMO, "--qeval-recipe", "int8"), REPLAY], ids=["model", "replay"])
+@pytest.mark.parametrize("name", ["mine", "mine.json", "./mine.json"])
+def test_a_saved_baseline_is_suggested_where_its_ending_is_missing(
+    configure: Configure, pytester: pytest.Pytester, arguments: Sequence[str], name: str
+) -> None:
+    """Whether or not the unpacked file lies there as well."""
+    pytester.path.joinpath("mine.json.gz").touch()
+
+    refused = refusal_of(configure, *arguments, "--qeval-baseline", name)
+    assert refused.endswith(f"Did you mean {name.removesuffix('.json')}.json.gz?")
 
 
 @pytest.mark.parametrize("output", ["afile", "afile/x", "afile/x/y"])

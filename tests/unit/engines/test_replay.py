@@ -31,7 +31,7 @@ def test_completions_come_back_unchanged_and_in_order(tmp_path: Path) -> None:
 
 def test_too_few_samples_are_refused_at_once() -> None:
     """When the request is submitted, not when its turn comes."""
-    with pytest.raises(EngineError, match="has 1 completions of a, 2 are needed"):
+    with pytest.raises(EngineError, match="has 1 completion of a, 2 are needed"):
         ReplayEngine(lambda *_: [X]).submit([Request(key="a", prompt="", task_id="a", n_samples=2)])
 
 

@@ -77,7 +77,7 @@ def test_several_completions_of_a_task_are_samples(tmp_path: Path, content: byte
         (b'[["x"], ["y"]]', "is a list of lists without task ids, as bigcode-evaluation-harness writes it: write one"),
         (b'[{"task_id": 0, "completion": ""}]', "entry 1: the task id is 0 of type int"),
         (LINE + LINE[:20], r"line 2: not JSON \(Unterminated string .*Is the file truncated"),
-        (LINE.decode().encode("utf-16"), "line 1: not UTF-8"),
+        (LINE.decode().encode("utf-16"), "is UTF-16: save it as UTF-8"),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )

@@ -68,15 +68,17 @@ def test_files_on_the_command_line_replace_the_suites(configure: Configure, samp
     assert configure(*REPLAY, str(samples), "test_own.py").args == ["test_own.py"]
 
 
-@pytest.mark.parametrize("arguments", [["--tx=2*popen"], ["--dist=load", "--tx=2*popen", "--collect-only"]])
-def test_without_workers_one_process_does_all(configure: Configure, samples: Path, arguments: list[str]) -> None:
-    """`--tx` alone starts none, and neither does `-n 2 --collect-only`."""
+@pytest.mark.parametrize(
+    ("arguments", "plugins"),
+    [(["--tx=2*popen"], {"Controller", "Worker"}), (["--dist=load", "--tx=2*popen", "--collect-only"], {"Worker"})],
+)
+def test_without_workers_one_process_does_all(
+    configure: Configure, samples: Path, arguments: list[str], plugins: set[str]
+) -> None:
+    """`--tx` alone starts none, and neither does `-n 2 --collect-only`, after which there is nothing to report."""
     pytest.importorskip("xdist")
 
-    assert registered(configure("-p", "xdist.plugin", *arguments, f"--qeval-completions={samples}")) == {
-        "Controller",
-        "Worker",
-    }
+    assert registered(configure("-p", "xdist.plugin", *arguments, f"--qeval-completions={samples}")) == plugins
 
 
 def test_every_case_in_every_worker_is_refused(configure: Configure, samples: Path) -> None:

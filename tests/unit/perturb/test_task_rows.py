@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,14 @@ class Row(TaskRow, frozen=True):
     text: str
 
 
-@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz"])
-def test_rows_are_read_by_task_id(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "written"), [("rows.jsonl", bytes), ("rows.jsonl.gz", gzip.compress), ("rows.jsonl", gzip.compress)]
+)
+def test_rows_are_read_by_task_id(tmp_path: Path, name: str, written: Callable[[bytes], bytes]) -> None:
     """Empty lines and further fields are ignored; of two rows with one task id the last counts."""
     text = b'{"task_id": "a", "text": "x"}\n\n{"task_id": "a", "text": "y", "more": 1}\n'
     path = tmp_path / name
-    path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    path.write_bytes(written(text))
 
     assert read_rows(path, Row) == {"a": Row(task_id="a", text="y")}
 

@@ -148,7 +148,7 @@ def test_the_first_field_with_a_text_is_read(tmp_path: Path, first: int) -> None
     ("line", "message"),
     [
         (b'{"code": "x', r"rows\.jsonl, line 2: not JSON .* Is the file truncated\?"),
-        (b'{"code": "\xff"}', r"rows\.jsonl, line 2: not JSON"),
+        (b'{"code": "\xff"}', r"rows\.jsonl, line 2: not UTF-8 .*: unpack the file, or save it as UTF-8\."),
         (b"[1]", r"rows\.jsonl, line 2: expected a JSON object, found list"),
         (
             b'{"body": "x", "code": 1}',

@@ -89,6 +89,14 @@ def test_a_last_line_without_its_end_counts(path: Path, caplog: pytest.LogCaptur
     assert not caplog.text
 
 
+def test_blank_lines_are_no_messages(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """An editor adds them: first, last, with blanks or without an end."""
+    path.write_bytes(b"\n" + path.read_bytes() + b"\n \n ")
+
+    assert read_journal(path) == (RUN, MESSAGES)
+    assert not caplog.text
+
+
 def test_a_broken_line_before_the_last_is_refused_by_its_number(path: Path) -> None:
     """No crash breaks a line in the middle: somebody edited the file."""
     lines = path.read_bytes().splitlines(keepends=True)

@@ -64,7 +64,7 @@ def test_a_recipe_that_was_stopped_early_has_no_interval() -> None:
     text = texts(early)
 
     assert "  int8 was stopped early: proven worse after 8 problems" in text
-    assert "  int8 against auto: +0.0 pt over the 8 problems that were run; the gates decide" in text
+    assert "  int8 against auto: +0.0 pt over 8 problems; the gates decide" in text
     assert "    1 regressed: micro/3" in text
     assert not any("McNemar" in line for line in text)
     results = pass_rate_dict(summarize(early))["micro"]["results"]

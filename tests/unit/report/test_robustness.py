@@ -47,7 +47,7 @@ def test_cases_without_a_counterpart_are_counted() -> None:
         in shown
     )
     why = "the nominal case was not selected, or has another number of samples"
-    assert Line(f"  3 cases have no nominal completion to compare with: {why}", "yellow") in shown
+    assert Line(f"  3 cases without a nominal completion to compare with: {why}", "yellow") in shown
     assert Line("  int8 against auto: robust drop: no problem was evaluated under both recipes", "yellow") in shown
 
 

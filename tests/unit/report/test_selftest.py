@@ -55,7 +55,7 @@ def test_wrong_outcomes_are_red() -> None:
 
 
 def test_missing_cases_are_counted() -> None:
-    assert Line("1 of 4 cases are missing", "red") in shown(replace(SOUND, records=SOUND.records[1:]))
+    assert Line("1 of 4 cases missing", "red") in shown(replace(SOUND, records=SOUND.records[1:]))
 
 
 def test_a_self_test_without_problems_shows_no_green_line() -> None:

@@ -90,7 +90,7 @@ def test_a_gate_is_a_line_with_its_colour() -> None:
 
 
 def test_missing_cases_are_red() -> None:
-    assert Line("1 of 8 cases are missing", "red") in shown(session("++++", "++ +"))
+    assert Line("1 of 8 cases missing", "red") in shown(session("++++", "++ +"))
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_of_a_case_the_last_record_is_kept_and_of_costs_all(path: Path) -> None:
 
 def test_missing_cases_are_counted(path: Path) -> None:
     """A first file is better than none."""
-    assert write(path, record("auto", 0, "+")) == f"baseline: {path} (auto, 1 cases, 3 are missing)"
+    assert write(path, record("auto", 0, "+")) == f"baseline: {path} (auto, 1 case, 3 missing)"
 
 
 def test_an_invalid_case_is_not_missing(path: Path) -> None:
@@ -80,7 +80,7 @@ def test_an_invalid_case_is_not_missing(path: Path) -> None:
     invalid = InvalidCase(**asdict(perturbed), reason="it does not pass")
     note = write(path, record("auto", 0, "+"), invalid, planned=[case(0), perturbed])
 
-    assert note == f"baseline: {path} (auto, 1 cases)"
+    assert note == f"baseline: {path} (auto, 1 case)"
 
 
 def test_a_file_that_would_lose_records_is_left_as_it_is(path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_file_that_would_lose_records_is_left_as_it_is(path: Path) -> None:
     write_baseline(path, replace(SAVED, key={"engine": "another"}))
     before = path.read_bytes()
 
-    with pytest.raises(UsageError, match=r"was left as it is: 3 of this run's cases are missing"):
+    with pytest.raises(UsageError, match=r"was left as it is: this run lacks 3 cases"):
         write(path, record("auto", 0, "+"))
     assert path.read_bytes() == before
 

@@ -35,7 +35,7 @@ def test_a_missing_case_breaks_the_gate_that_needed_it(expression: str) -> None:
     """A lost case may have been the regression."""
     (result,) = judge([parse_gate(expression)], summarize(session("++++", "++ +")), require_proof=False)
 
-    assert (result.outcome, result.reason) == ("fail", "1 cases are missing")
+    assert (result.outcome, result.reason) == ("fail", "1 case missing")
 
 
 def test_evidence_is_what_the_interval_proves() -> None:

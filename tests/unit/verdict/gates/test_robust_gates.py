@@ -112,7 +112,7 @@ def test_a_missing_perturbed_case_breaks_what_it_is_part_of(expression: str, out
     result = judged(expression, baseline, candidate)
 
     assert result.outcome == outcome
-    assert ("1 cases are missing" in result.reason) == (outcome == "fail")
+    assert ("1 case missing" in result.reason) == (outcome == "fail")
 
 
 @pytest.mark.parametrize("expression", ["robust_drop <= 90%", "pass@1 >= 0.5"])
@@ -120,7 +120,7 @@ def test_a_missing_nominal_case_breaks_both(expression: str) -> None:
     """It is counted once."""
     lost: Outcomes = {**OWN, "": [" " + NOMINAL[1:]]}
 
-    assert judged(expression, BASE, lost).reason == "1 cases are missing"
+    assert judged(expression, BASE, lost).reason == "1 case missing"
 
 
 @pytest.mark.parametrize("form", ["robust_drop <= 1", "robust_pass drop <= 3pt", "robust_drop increase <= 3pt"])

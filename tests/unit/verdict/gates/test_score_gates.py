@@ -50,7 +50,7 @@ def test_descriptions_without_a_word_of_the_references_keep_no_gate() -> None:
 def test_a_lost_case_fails_the_gate() -> None:
     (gate,) = judged(summarize(scored_session(SCORES_BASE, [0.5, None, *SCORES_OWN[2:]])), "bleu >= 0")
 
-    assert (gate.outcome, gate.reason) == ("fail", "1 cases are missing")
+    assert (gate.outcome, gate.reason) == ("fail", "1 case missing")
 
 
 @pytest.mark.parametrize(
