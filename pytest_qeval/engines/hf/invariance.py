@@ -6,7 +6,7 @@ length (`forward`), keys and queries to fixed steps (`cache`, `attention`). Wher
 
 from __future__ import annotations
 
-from types import MethodType
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,8 +16,9 @@ from transformers.pytorch_utils import Conv1D
 from pytest_qeval.engines.hf.forward import CausalBatchModel, context_length
 from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.engines.hf.trial import feed, token_ids
-from pytest_qeval.quantize.kernels.row_blocks import multiply, threads_matter
+from pytest_qeval.quantize.kernels.row_blocks import multiply, pack, threads_matter
 from pytest_qeval.quantize.layers import weight_of
+from pytest_qeval.quantize.memory_mapped import MappedFiles
 from pytest_qeval.quantize.recipe import Recipe
 
 _LENGTHS = (60, 6)
@@ -27,16 +28,28 @@ _STEPS = (1, 4)
 
 
 def multiply_in_blocks(model: nn.Module) -> None:
-    """Let the model's linear layers multiply in blocks of rows; layers stay what they are, for those who look."""
+    """Let the model's linear layers multiply in blocks of rows; layers stay what they are, for those who look.
+
+    A layer's weight is packed in its first product and replaces the plain one. Layers whose weight the model reads
+    itself, as Mamba does, are never called and keep it. An output layer tied to the embeddings gets a packed copy.
+    """
+    files = MappedFiles()
     for module in model.modules():
         if type(module) in {nn.Linear, Conv1D}:
-            module.forward = MethodType(_forward, module)
+            module.forward = partial(_forward, module, files)
 
 
-def _forward(layer: Any, x: torch.Tensor) -> torch.Tensor:
+def _forward(layer: Any, files: MappedFiles, x: torch.Tensor) -> torch.Tensor:
     if type(layer.weight) is not nn.Parameter:  # another package has quantized it
         return type(layer).forward(layer, x)  # type: ignore[no-any-return]
-    return multiply(x, weight_of(layer), layer.bias)
+    if layer.weight.is_mkldnn:
+        return multiply(x, layer.weight.detach(), layer.bias)
+    plain = weight_of(layer)
+    weight = pack(plain)
+    if weight.is_mkldnn:
+        layer.weight = nn.Parameter(weight, requires_grad=False)
+        files.release(plain)
+    return multiply(x, weight, layer.bias)
 
 
 def find_batch_dependence(language_model: LanguageModel, recipe: Recipe) -> str:

@@ -13,6 +13,7 @@ from pytest_qeval.engines.base import StreamTimes
 from pytest_qeval.engines.hf.forward import context_length
 from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.errors import EngineError
+from pytest_qeval.quantize.kernels.row_blocks import undivided
 
 
 def measure_stream(language_model: LanguageModel, *, prompt_tokens: int, new_tokens: int, rounds: int) -> StreamTimes:
@@ -27,8 +28,9 @@ def measure_stream(language_model: LanguageModel, *, prompt_tokens: int, new_tok
     model = language_model.model
     vocabulary = model.config.get_text_config(decoder=True).vocab_size
     ids = (torch.arange(prompt_tokens, device=model.device) * 7919 + 11) % vocabulary
-    _time_round(language_model, ids[None], new_tokens)
-    times = [_time_round(language_model, ids[None], new_tokens) for _ in range(rounds)]
+    with undivided():
+        _time_round(language_model, ids[None], new_tokens)
+        times = [_time_round(language_model, ids[None], new_tokens) for _ in range(rounds)]
     return StreamTimes(
         prompt_tokens=prompt_tokens,
         new_tokens=new_tokens,

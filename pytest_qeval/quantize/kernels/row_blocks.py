@@ -1,18 +1,22 @@
 """Floating-point products in which a row's result does not depend on the other rows, their number, or the threads.
 
 A kernel chooses by the number of rows, and of threads, in what order it adds. oneDNN does so where it uses AMX: with a
-weight of 4864 × 896 in bfloat16, 1 to 1024 rows on one or two threads give the same row in nine ways (torch 2.13).
-MKL, torch's choice for float32, has three ways. oneDNN without AMX has one, from two rows on.
+weight of 896 × 4864 in bfloat16, 1 to 1024 rows on one or two threads give the same row in nine ways (torch 2.13); with
+one of 4864 × 896 in two ways, up to 32 rows and from 33 on. MKL, torch's choice for float32, has three ways. oneDNN
+without AMX has one, from two rows on.
 
 Rows are therefore multiplied in blocks whose sizes are known to give the bits of one thread: every shape of a weight is
 tried once. A decoding step has its own sizes, small ones, and a prefill has the largest: each row of a prompt is always
 multiplied in the same phase, so the two need not agree.
+
+Weights are packed into oneDNN's own layout: otherwise it does so again for every product (`benchmarks/linear.py`).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import NamedTuple
 
@@ -25,13 +29,18 @@ _SIZES = (2, 8, 32, 64, 128, 256, 512)
 _PREFILL_SIZES = (64, 96, 128, 192, 256, 384, 512)
 _ODD_SIZES = (33, 100)
 """Tried as well: where these agree with all others, blocks are not needed."""
-_DECODE_SIZE = 32
-"""Size whose bits all blocks of a decoding step have to give. With AMX, it shares them with all smaller ones."""
+_DECODE_SIZES = (64, 32)
+"""Sizes whose bits all blocks of a decoding step may have to give: the first one on which numbers of threads agree.
+With AMX, 32 shares its bits with all smaller ones, and 64, mostly, with all larger ones. Two packed blocks of 64 take
+half the time of four of 32; fewer rows than 33 take up to 1.6 times as long as they would by themselves."""
 _MOST_WORK = 2**35
 """Multiplications of the largest product that is tried: some tenths of a second."""
 _SMALL, _PADDING = 64, 1.25
 """A block may be so large, or that much larger than the rows that are left, before they are divided further: reading a
 weight takes longer than multiplying a few rows by it."""
+
+_undivided = False
+"""See `undivided`."""
 
 _Tried = dict[int, torch.Tensor | None]
 """The row that a number of equal rows gave; None if they did not give the same."""
@@ -41,9 +50,11 @@ class Blocks(NamedTuple):
     """Numbers of rows that may be multiplied at a time."""
 
     sizes: tuple[int, ...]
-    """Ascending; empty where any number from 2 to 512 gives the same row."""
+    """Ascending; empty where any number from `least` to 512 gives the same row."""
     any_threads: bool
     """Whether other numbers of threads give the same row."""
+    least: int = _SIZES[0]
+    """Rows below it are padded to it where `sizes` is empty."""
 
 
 def multiply(
@@ -53,20 +64,43 @@ def multiply(
 
     Args:
         x: `[..., in_features]`.
-        weight: `[out_features, in_features]`.
+        weight: `[out_features, in_features]`, plain or packed (`pack`).
         bias: `[out_features]`.
         prefill: Whether the rows belong to prompts; by default `x` says so by its shape, see `is_prefill`.
     """
-    if x.device.type != "cpu" or x.dtype != weight.dtype or x.numel() == 0:
+    if x.numel() == 0:
+        return x.new_zeros(*x.shape[:-1], weight.shape[0])
+    if x.device.type != "cpu" or x.dtype != weight.dtype:
         return linear(x, weight, bias)
     rows = x.reshape(-1, x.shape[-1])
-    sizes = blocks_of(weight, prefill=is_prefill(x) if prefill is None else prefill).sizes
+    if _undivided:
+        return _product(rows, weight, bias).view(*x.shape[:-1], -1)
+    blocks = blocks_of(weight, prefill=is_prefill(x) if prefill is None else prefill)
     parts = [
         _product(rows[start : start + size] if start + size <= len(rows) else _padded(rows[start:], size), weight, bias)
-        for start, size in _divide(len(rows), sizes)
+        for start, size in _divide(len(rows), blocks)
     ]
     product = parts[0] if len(parts) == 1 else torch.cat(parts)
     return product[: len(rows)].view(*x.shape[:-1], -1)
+
+
+@contextmanager
+def undivided() -> Iterator[None]:
+    """Multiply any number of rows at once: faster for few, and for those who need no equal bits."""
+    global _undivided  # noqa: PLW0603 - a layer's forward cannot be told otherwise
+    before, _undivided = _undivided, True
+    try:
+        yield
+    finally:
+        _undivided = before
+
+
+def pack(weight: torch.Tensor) -> torch.Tensor:
+    """Return a weight `[out_features, in_features]` in oneDNN's own layout; itself where it cannot be packed."""
+    if weight.device.type != "cpu" or not _can_pack(weight.dtype):
+        return weight
+    packed: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), None)  # noqa: SLF001
+    return packed
 
 
 def is_prefill(x: torch.Tensor) -> bool:
@@ -93,14 +127,14 @@ def _known() -> dict[tuple[object, ...], Blocks]:
     return {}
 
 
-def _divide(count: int, sizes: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+def _divide(count: int, blocks: Blocks) -> Iterator[tuple[int, int]]:
     """Divide rows into blocks: the first row and the size of each; the last block may reach beyond the end."""
-    start = 0
+    start, sizes = 0, blocks.sizes
     while start < count:
         left = count - start
         size = next((size for size in sizes if left <= size <= max(_SMALL, _PADDING * left)), 0)
         if not sizes:
-            size = min(max(left, _SIZES[0]), _SIZES[-1])
+            size = min(max(left, blocks.least), _SIZES[-1])
         elif not size:
             size = max((size for size in sizes if size <= left), default=sizes[0])
         yield start, size
@@ -130,6 +164,19 @@ def _onednn_works(dtype: torch.dtype) -> bool:
     return torch.equal(product, rows @ rows.t())
 
 
+@cache
+def _can_pack(dtype: torch.dtype) -> bool:
+    """Whether this torch packs weights of this dtype, and multiplies by them; tested once, like `_onednn_works`."""
+    if not _onednn_works(dtype):
+        return False
+    rows = torch.eye(2, 32, dtype=dtype)
+    try:
+        packed = torch.ops.mkldnn._reorder_linear_weight(rows, None)  # noqa: SLF001
+    except (AttributeError, RuntimeError):
+        return False
+    return torch.equal(_product(rows, packed, None), rows @ rows.t())
+
+
 def _find_blocks(weight: torch.Tensor, *, prefill: bool) -> Blocks:
     """Choose a size whose bits no number of threads changes, and all other sizes that give them."""
     sizes = _PREFILL_SIZES if prefill else _SIZES
@@ -145,9 +192,17 @@ def _find_blocks(weight: torch.Tensor, *, prefill: bool) -> Blocks:
     agreed = [size for size in sizes if all(_same(one.get(size), tried[1].get(size)) for one in standard)]
     if prefill and not agreed:
         return blocks_of(weight, prefill=False)
-    bits = tried[1][max(agreed) if prefill else _DECODE_SIZE]
+    standard_size = (
+        max(agreed) if prefill else next((size for size in _DECODE_SIZES if size in agreed), _DECODE_SIZES[-1])
+    )
+    bits = tried[1][standard_size]
+    any_threads = all(_has(one, bits) for one in tried.values())
+    if not prefill and all(
+        _same(row, bits) for one in tried.values() for size, row in one.items() if size >= _ODD_SIZES[0]
+    ):
+        return Blocks((), any_threads=any_threads, least=_ODD_SIZES[0])
     fitting = tuple(size for size in sizes if _same(tried[own].get(size), bits))
-    return Blocks(fitting or (_DECODE_SIZE,), any_threads=all(_has(one, bits) for one in tried.values()))
+    return Blocks(fitting or (standard_size,), any_threads=any_threads)
 
 
 def _cores() -> int:
@@ -172,7 +227,7 @@ def _revealing_bias(row: torch.Tensor, weight: torch.Tensor) -> torch.Tensor | N
     """Return a float32 bias that takes a product away but for its last bits, which rounding would hide."""
     if not _onednn_works(weight.dtype):
         return None
-    rows = row.expand(_DECODE_SIZE, -1).contiguous()
+    rows = row.expand(_DECODE_SIZES[-1], -1).contiguous()
     bias = torch.zeros(weight.shape[0])
     for _ in range(2):
         bias -= _product(rows, weight, bias)[0].float()
