@@ -140,14 +140,10 @@ class Evaluator:
             scored = Execution(status="scored", duration_s=0.0)
             return _Executed(completion, _digest(benchmark.description(completion.text)), None, _done(scored))
         program = benchmark.program(waiting.problem, completion.text, self.style, whole=completion.is_program)
-        if benchmark.is_unfinished(completion.text, self.style):
-            future = _done(Execution(status="truncated", duration_s=0.0, detail="the completion ends within a thought"))
-        elif benchmark.is_empty(completion.text):
-            future = _done(Execution(status="empty", duration_s=0.0, detail="the completion holds no code"))
-        else:
-            future = self.execute(program)
+        if known := _without_execution(benchmark, completion.text):
+            return _Executed(completion, _digest(program.code), None, _done(known))
         extracted = None if program.follow_up == completion.text else program.follow_up
-        return _Executed(completion, _digest(program.code), extracted, future)
+        return _Executed(completion, _digest(program.code), extracted, self.execute(program))
 
     @staticmethod
     def _sample(executed: _Executed) -> Sample:
@@ -171,6 +167,15 @@ def _scores(waiting: _Open) -> Mapping[str, float]:
         return {}
     scores = [benchmark.score(waiting.problem, executed.completion.text) for executed in waiting.programs.values()]
     return {name: fmean(score[name] for score in scores) for name in SCORES}
+
+
+def _without_execution(benchmark: Benchmark, text: str) -> Execution | None:
+    """Return what becomes of a completion without code; None for one that has to be executed."""
+    if benchmark.is_unfinished(text):
+        return Execution(status="truncated", duration_s=0.0, detail="the completion ends within a thought")
+    if benchmark.is_empty(text):
+        return Execution(status="empty", duration_s=0.0, detail="the completion holds no code")
+    return None
 
 
 def _done(execution: Execution) -> Future[Execution]:

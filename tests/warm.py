@@ -2,7 +2,8 @@
 
 Half of the time of a run of the embedded model goes into importing torch and transformers, so tests that start hundreds
 of runs import them once. Nothing of pytest-qeval and no plugin of pytest is imported ahead: a run begins like
-`python -m pytest`, with the arguments, folder, environment and standard streams of the command that asks for it.
+`python -m pytest`, with the arguments, folder, environment, process group and standard streams of the command that asks
+for it.
 The workers of pytest-xdist are started the same way, as `python -u -c CODE`.
 
     python warm.py serve KIND LISTENER      what is forked, until its standard input ends; KIND is `light` or `model`,
@@ -51,7 +52,14 @@ _STREAMS = 3
 
 def ask(address: str, arguments: list[str]) -> int:
     """Let a server run Python with these arguments and with what this process has; return its exit status."""
-    request = {"arguments": arguments, "folder": str(Path.cwd()), "environment": dict(os.environ)}
+    request = {
+        "arguments": arguments,
+        "folder": str(Path.cwd()),
+        "environment": dict(os.environ),
+        "group": os.getpgrp(),
+        "interrupted": signal.getsignal(signal.SIGINT) is signal.default_int_handler,
+    }
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the fork, which is in the same group
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
         server.connect(address)
         socket.send_fds(server, [json.dumps(request).encode()], list(range(_STREAMS)))
@@ -83,6 +91,8 @@ def serve(listener: socket.socket, kind: str) -> list[str]:
                 listener.close()
                 request = json.loads(message)
                 _become(request["folder"], request["environment"], streams)
+                os.setpgid(0, request["group"])
+                signal.signal(signal.SIGINT, signal.default_int_handler if request["interrupted"] else signal.SIG_IGN)
                 return list(request["arguments"])
             for stream in streams:
                 os.close(stream)

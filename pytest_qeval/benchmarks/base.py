@@ -69,9 +69,9 @@ class Benchmark:
             reference=problem.prompt + problem.canonical_solution if self.is_paced else None,
         )
 
-    def is_unfinished(self, completion: str, style: PromptStyle) -> bool:
-        """Return whether a chat completion ends within a thought, so that it holds no reply."""
-        return style == "chat" and reply_of(completion) is None
+    def is_unfinished(self, completion: str) -> bool:
+        """Return whether a completion ends within a thought and holds no reply, whatever the prompt was."""
+        return reply_of(completion) is None
 
     def is_empty(self, completion: str) -> bool:
         """Return whether a completion holds no code: only blanks and comments."""

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import re
 
+from pytest_qeval.benchmarks.python_source import find_statements
+
 _THOUGHT = r"(?:\w+:)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|analysis|scratchpad|(?:inner_)?monologue)"
 _OPENED = rf"(?:<\|?(?:begin_of_|start_)?{_THOUGHT}\|?>|\[{_THOUGHT}\]|◁{_THOUGHT}▷|<\|channel>thought)"
 _CLOSED = rf"(?:</{_THOUGHT}>|<\|end_(?:of_)?{_THOUGHT}\|>|\[/{_THOUGHT}\]|◁/{_THOUGHT}▷|<channel\|>)(?![\"']|`(?!``))"
 _WHOLE = re.compile(rf"(?:^|(?<=[\s>])){_OPENED}.*?{_CLOSED}", re.DOTALL | re.IGNORECASE)
 _BEFORE = re.compile(rf"\A.*{_CLOSED}", re.DOTALL | re.IGNORECASE)
-_UNENDED = re.compile(rf"^[ \t]*{_OPENED}[ \t]*(?:\n|\Z)", re.MULTILINE | re.IGNORECASE)
+_BEGINS = re.compile(rf"\s*{_OPENED}", re.IGNORECASE)
+_UNENDED = re.compile(
+    rf"\A\s*{_OPENED}|(?:^|(?<=\|>)){_OPENED}|^[ \t]*{_OPENED}[ \t]*(?:\n|\Z)", re.MULTILINE | re.IGNORECASE
+)
+"""At the beginning, at the margin, after another mark, or alone on its line; elsewhere it is text in a string."""
+_CODE = re.compile(r"^(?:[ \t]+\S|return\b)", re.MULTILINE)
+_CHANNEL = re.compile(r"(?:\A\s*|<\|start\|>[^<>\n]*)<\|channel\|>")
 _FINAL = re.compile(r"\A.*<\|channel\|>final[^\n]*?<\|message\|>|\Aanalysis.*?assistantfinal", re.DOTALL)
 """What comes before the last channel of the Harmony format, with its special tokens or without them."""
 _MARK = (
@@ -30,17 +38,22 @@ _TAGGED = re.compile(r"\s*<(\w+)>(.*)</\1>\s*", re.DOTALL)
 
 
 def reply_of(completion: str) -> str | None:
-    """Return what a chat model says in its reply; None where its thought does not end."""
+    """Return what a chat model says in its reply; None where there is no code before a thought that does not end."""
     text = completion.lstrip("\ufeff\u200b").replace("\r\n", "\n").replace("\r", "\n")
-    if "<|channel|>" in text and not _FINAL.match(text):
+    if _CHANNEL.search(text) and not _FINAL.match(text):
         return None
     text = _BEFORE.sub("", _WHOLE.sub("", _FINAL.sub("", text)))
     if unended := _UNENDED.search(text):
         text = text[: unended.start()]
-        if not text.strip():
+        if not _CODE.search(text) and not find_statements(text):
             return None
     begin = _TURN_BEGIN.match(text)
     text = text[begin.end() :].lstrip("\n") if begin else text
     end = _TURN_END.search(text)
     text = text[: end.start()] if end else text
     return tagged[2].lstrip("\n") if (tagged := _TAGGED.fullmatch(text)) else text
+
+
+def begins_with_thought(completion: str) -> bool:
+    """Return whether a completion begins with the mark of a thought, which no Python does."""
+    return _BEGINS.match(completion) is not None or _CHANNEL.match(completion) is not None

@@ -139,13 +139,25 @@ def _utf8(content: bytes, source: str) -> bytes:
 
 def _parse(text: bytes, where: str) -> Any:
     try:
-        return json.loads(text.decode())
+        return json.loads(text.decode(), object_pairs_hook=_unique)
     except UnicodeDecodeError as error:
         raise DataError(
             f"{where}: not UTF-8 ({error.reason} at byte {error.start + 1}): save the file as UTF-8."
         ) from error
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: not JSON ({error}). Is the file truncated?") from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the fields of a JSON object; of two with one name Python would take the last without a word."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"the field {twice!r} stands there twice. Expected one value.")
+    return found
 
 
 def _expect_object(value: Any, where: str) -> dict[str, Any]:

@@ -89,6 +89,7 @@ def _settings(values: Values, model: str, completions: str | None, choice: Recip
     """Read every option but those that depend on the model; a self-test ignores what an evaluation needs."""
     selftest = values.flag("selftest")
     file = existing(values, "completions", "file") if completions else None
+    read = read_samples(file) if file else None
     settings = RunSettings(
         model=ModelSettings(name=model, engine="replay"),
         **choice.settings,
@@ -97,7 +98,8 @@ def _settings(values: Values, model: str, completions: str | None, choice: Recip
         perturbation_seeds=values.positive("seeds"),
         limit=values.positive("limit"),
         completions=file,
-        samples=read_samples(file) if file else None,
+        samples=read.completions if read else None,
+        samples_notes=read.notes if read else (),
         selftest=selftest,
         data=existing(values, "data", "folder"),
         output=values.output("output"),

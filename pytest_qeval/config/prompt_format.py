@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pytest_qeval.benchmarks.chat_marks import begins_with_thought
 from pytest_qeval.benchmarks.code_blocks import is_fenced
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.errors import UsageError
@@ -51,14 +52,16 @@ def choose_prompt_format(wanted: PromptName, settings: RunSettings) -> PromptFor
 
 
 def _format_of_samples(settings: RunSettings) -> PromptFormat:
-    """Take a file for chat completions where most are fenced code, which is no Python as it stands."""
+    """Take a file for chat completions where most are fenced code or thoughts, which is no Python as it stands."""
     texts = [one.text for completions in (settings.samples or {}).values() for one in completions]
-    fenced = sum(map(is_fenced, texts))
-    if 2 * fenced > len(texts):
+    thoughts = sum(map(begins_with_thought, texts))
+    chats = sum(begins_with_thought(text) or is_fenced(text) for text in texts)
+    kind = "begin with a thought or are fenced code" if thoughts else "are fenced code"
+    if 2 * chats > len(texts):
         return PromptFormat(
             "chat",
-            f"{fenced} of {len(texts)} recorded completions are fenced code "
+            f"{chats} of {len(texts)} recorded completions {kind} "
             "(to execute them as they are: --qeval-prompt completion)",
         )
-    some = f", though {fenced} are fenced code, which --qeval-prompt chat extracts" if fenced else ""
+    some = f", though {chats} {kind}, which --qeval-prompt chat extracts" if chats else ""
     return PromptFormat("completion", f"recorded completions are taken for what follows the prompt{some}")

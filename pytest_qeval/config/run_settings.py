@@ -80,6 +80,8 @@ class RunSettings:
     """A samples file to replay instead of running a model."""
     samples: Mapping[str, Sequence[Completion]] | None = None
     """What that file holds, by task id."""
+    samples_notes: tuple[str, ...] = ()
+    """What a user has to know about its lines, without the file's name."""
     allow_missing: bool = False
     """Whether gates are judged although cases are missing."""
     selftest: bool = False

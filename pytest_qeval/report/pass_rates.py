@@ -20,7 +20,8 @@ from pytest_qeval.report.text import (
     table,
     value_and_interval,
 )
-from pytest_qeval.schema import Json, Undefined
+from pytest_qeval.schema import Json, Quantity, Undefined
+from pytest_qeval.stats.intervals import NO_PROBLEM
 from pytest_qeval.summary.comparison import Comparison, ControlExcess
 from pytest_qeval.summary.pass_rates import BenchmarkResult
 from pytest_qeval.summary.results import Summary
@@ -94,12 +95,16 @@ def pass_rate_lines(summary: Summary, benchmark: str) -> Iterator[Line]:
 
 def _row(facts: RecipeFacts | None, result: BenchmarkResult, ks: Sequence[int]) -> list[str]:
     """Return the cells of a recipe, which may have fewer samples than another one, or none yet."""
-    none = Undefined(reason="")
-    cells = [cell for k in ks for cell in value_and_interval(result.pass_at.get(k, none), percent)]
+    cells = [cell for k in ks for cell in value_and_interval(_pass_at(result, k), percent)]
     missing = f" ({result.missing} missing!)" if result.missing else ""
     failures = " · ".join(f"{count} {status}" for status, count in result.failures.items())
     solved = f"{len(result.solved)}/{result.received}{missing}"
     return [f"  {result.recipe}", describe_recipe(facts), *cells, solved, failures or "–"]
+
+
+def _pass_at(result: BenchmarkResult, k: int) -> Quantity:
+    few = Undefined(reason=f"a problem has fewer than {k} samples") if result.received else NO_PROBLEM
+    return result.pass_at.get(k, few)
 
 
 def _comparison_lines(comparison: Comparison, *, early: bool) -> Iterator[Line]:

@@ -82,10 +82,10 @@ def _is_worse_part(one: RobustChange, whole: RobustChange) -> bool:
 
 
 def _row(result: RobustResult) -> list[str]:
-    means = result.means.get(1)
+    means = result.means[1]
     missing = f" ({result.missing} missing!)" if result.missing else ""
     names = ("nominal", "robust", "lost", "gained", "drop")
-    shares = [value_and_interval(getattr(means, name), percent)[0] if means else "" for name in names]
+    shares = [value_and_interval(getattr(means, name), percent)[0] for name in names]
     return [f"  {result.scope}", result.recipe, f"{result.problems}{missing}", *shares]
 
 
@@ -94,8 +94,7 @@ def _last_cell(result: RobustResult, changes: Mapping[tuple[str, str], RobustCha
     found = changes.get((result.recipe, result.scope))
     if found:
         return "–" if isinstance(found.drop_increase, Undefined) else change(found.drop_increase, unit="")
-    means = result.means.get(1)
-    return value_and_interval(means.drop, percent)[1] if means and not changes else ""
+    return "" if changes else value_and_interval(result.means[1].drop, percent)[1]
 
 
 def _count_lines(results: list[RobustResult]) -> Iterator[Line]:

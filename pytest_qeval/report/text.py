@@ -52,18 +52,19 @@ def points(fraction: float) -> str:
 def value_and_interval(
     quantity: Quantity, number: Callable[[float], str], *, interval: str = "{} – {}"
 ) -> tuple[str, str]:
-    """Render value and interval as two cells; of an undefined quantity a dash and the reason."""
+    """Render value and interval as two cells; of what is undefined, or has no interval, the reason."""
     if isinstance(quantity, Undefined):
         return "–", quantity.reason
-    low, high = quantity.low, quantity.high
-    ends = "" if low is None or high is None else interval.format(number(low), number(high))
-    return _minus(number(quantity.value)), _minus(ends)
+    value, low, high = _minus(number(quantity.value)), quantity.low, quantity.high
+    if low is None or high is None:
+        return value, f"none: {quantity.method}"
+    return value, _minus(interval.format(number(low), number(high)))
 
 
 def change(delta: Estimate, *, unit: str = " pt") -> str:
     """Render a change in points with its interval: `−1.2 pt [−3.0, +0.6]`."""
-    value, ends = value_and_interval(delta, points, interval=" [{}, {}]")
-    return f"{value}{unit}{ends}"
+    value, ends = value_and_interval(delta, points, interval="[{}, {}]")
+    return f"{value}{unit} {ends}"
 
 
 def p_value(p: float, adjusted: float) -> str:

@@ -47,9 +47,13 @@ class Replays:
                 f"{file.name} has {counted(len(strange), 'task id')} that no benchmark of this run has, such as "
                 f"{strange[0]}: their completions are not evaluated"
             )
+        yield from (f"{file.name} {note}" for note in self.settings.samples_notes)
         sizes = {len(samples[case.label]) for case in cases if case.label in samples}
         if len(sizes) > 1:
-            yield f"{file.name} has {min(sizes)} to {max(sizes)} completions of a problem: each problem counts once"
+            yield (
+                f"{file.name} has {min(sizes)} to {max(sizes)} completions of a problem: each problem counts once, and "
+                "pass@k is given as far as every problem has k of them"
+            )
 
 
 def _recorded(text: str) -> Completion:

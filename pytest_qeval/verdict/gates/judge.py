@@ -102,7 +102,7 @@ def _judge(
     else:
         outcome, evidence, reason = _compare(gate, observed, missing, allow_missing=allow_missing)
     if gate.needs_proof(default=require_proof) and outcome == "pass" and evidence != "not worse":
-        outcome, reason = "fail", f"{reason} holds, but the interval does not prove it"
+        outcome, reason = "fail", f"{reason} holds, but {_why_unproven(observed)}"
     if gate.reason and outcome == "fail":
         reason += f"; reason of the gate: {gate.reason}"
     return GateResult(
@@ -115,6 +115,12 @@ def _judge(
         evidence=evidence,
         reason=reason,
     )
+
+
+def _why_unproven(observed: Quantity) -> str:
+    if isinstance(observed, Estimate) and observed.low is None:
+        return f"there is no interval that proves it ({observed.method})"
+    return "the interval does not prove it"
 
 
 def _compare(gate: Gate, observed: Quantity, missing: int, *, allow_missing: bool) -> _Judgement:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_qeval.benchmarks.chat_marks import reply_of
+from pytest_qeval.benchmarks.chat_marks import begins_with_thought, reply_of
 from tests.unit.benchmarks.test_extraction import BODY, WHOLE, total_of
 
 FENCED = f"```python\n{WHOLE}```"
@@ -96,16 +96,38 @@ def test_thoughts_are_left_out_in_every_notation(thought: str, draft: str) -> No
 
 
 @pytest.mark.parametrize(
-    "completion", ["<think>\n{}", "<thinking>\nHm", "[THINK]\n{}", "<|channel|>analysis<|message|>{}", " <think>"]
+    "completion",
+    [
+        *("<think>\n{}", "<thinking>\nHm", "[THINK]\n{}", "<|channel|>analysis<|message|>{}", " <think>"),
+        *("<think>Hm {}", "\n [THINK] Hm", "\u25c1think\u25b7{}", "<|begin_of_thought|> Hm", "<|channel>thought Hm"),
+        *("Sure!\n<think>\nHm", "Sure!\n\n<think>Hm\n{}", "python\n<think>\n{}", "```python\n<think>\nHm"),
+        *("<|im_start|>assistant\n<think>\nHm", "<|CHATBOT_TOKEN|><|START_THINKING|>Hm", "<think>a</think><think>\nb"),
+        "<|start|>assistant<|channel|>commentary to=python<|message|>{}",
+    ],
 )
 def test_a_thought_that_does_not_end_has_no_reply(completion: str) -> None:
-    """Its drafts are not judged."""
+    """Its drafts are not judged, wherever on its line it begins and whatever words stand before it."""
     assert reply_of(completion.format(DRAFTED)) is None
+
+
+@pytest.mark.parametrize(
+    "before", [WHOLE, FENCED, BODY, "return sum(numbers)"], ids=["whole", "fenced", "body", "line"]
+)
+def test_code_before_a_thought_that_does_not_end_is_the_reply(before: str) -> None:
+    assert reply_of(f"{before}\n<think>Did I do it?") == f"{before}\n"
+
+
+@pytest.mark.parametrize(
+    ("completion", "begins"),
+    [("<think>Hm", True), ("\n[THINK]\nHm", True), ("<|channel|>analysis", True), (WHOLE, False), ("I <think>", False)],
+)
+def test_a_thought_at_the_beginning_is_seen(completion: str, begins: bool) -> None:  # noqa: FBT001 - a parameter
+    assert begins_with_thought(completion) == begins
 
 
 def test_marks_in_strings_are_code() -> None:
     """Only what ends a line, or stands before another mark, ends a turn."""
-    code = WHOLE.replace("return sum", 'ends = "</s>", "</think>", "<|im_end|>"; return sum')
+    code = WHOLE.replace("return sum", 'ends = "</s>", "</think>", "<|im_end|>", "<|channel|>", "<think>"; return sum')
 
     assert total_of(code)([1, 2]) == 6
     assert reply_of(code) == code

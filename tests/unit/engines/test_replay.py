@@ -18,7 +18,7 @@ def test_completions_come_back_unchanged_and_in_order(tmp_path: Path) -> None:
         '{"task_id": "a", "completion": "  one\\n\\ndef more(): pass"}\n{"task_id": "b", "completion": ""}\n'
         '{"task_id": "a", "completion": "two", "model": "ignored"}\n'
     )
-    samples = read_samples(path)
+    samples = read_samples(path).completions
     engine = ReplayEngine(lambda _, task_id: samples[task_id])
     engine.submit([Request(key=task_id, prompt="p", task_id=task_id, stops=("\ndef",), n_samples=n)
                    for task_id, n in (("b", 1), ("a", 2))])  # fmt: skip

@@ -81,8 +81,12 @@ def test_flips_are_shown_beside_those_of_the_control() -> None:
     assert line.endswith("] above the control")
 
 
-@pytest.mark.parametrize("candidate", [["+", "-"], []], ids=["one sample", "no case"])
-def test_recipes_may_have_different_numbers_of_samples(candidate: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("candidate", "reason"),
+    [(["+", "-"], "a problem has fewer than 5 samples"), ([], "no problem was evaluated")],
+    ids=["one sample", "no case"],
+)
+def test_recipes_may_have_different_numbers_of_samples(candidate: list[str], reason: str) -> None:
     """Beside a baseline of five samples stands a candidate of one, or one that never came to its first case."""
     records = [record("auto", number, "+++--") for number in range(2)]
     records += [record("int8", number, letters) for number, letters in enumerate(candidate)]
@@ -91,7 +95,16 @@ def test_recipes_may_have_different_numbers_of_samples(candidate: list[str]) -> 
 
     (row,) = (line for line in text if line.startswith("  int8 ") and "against" not in line)
     assert "pass@5" in text[0]
-    assert row[text[0].index("pass@5") :].startswith("–")
+    assert row[text[0].index("pass@5") :].split("  ", 1)[1].strip().startswith(reason)
+
+
+def test_an_interval_that_cannot_be_given_has_a_reason() -> None:
+    """Where no problem differs from another, a bootstrap over problems would claim certainty."""
+    records = [record(name, number, "++") for name in ("auto", "int8") for number in range(2)]
+
+    text = texts(replace(session("++", "++"), records=records))
+
+    assert text[2] == "  int8  W8A8 native       100.0%  none: all problems equal  2/2     –"
 
 
 def test_the_report_has_results_and_comparisons_by_recipe() -> None:

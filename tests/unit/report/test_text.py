@@ -28,7 +28,7 @@ def estimate(value: float, low: float | None, high: float | None) -> Estimate:
     ("found", "number", "cells"),
     [
         (estimate(0.652, 0.548, 0.743), percent, ("65.2%", "54.8% – 74.3%")),
-        (estimate(-0.5, None, None), percent, ("−50.0%", "")),
+        (estimate(-0.5, None, None), percent, ("−50.0%", "none: some")),
         (estimate(-0.0123, -0.03, 0.01), points, ("−1.2", "−3.0 – +1.0")),
         (Undefined(reason="nothing was run"), percent, ("–", "nothing was run")),
     ],
@@ -40,9 +40,9 @@ def test_a_quantity_is_a_value_and_an_interval(
     assert value_and_interval(found, number) == cells
 
 
-def test_a_change_has_its_interval_where_there_is_one() -> None:
+def test_a_change_has_its_interval_or_the_reason_why_there_is_none() -> None:
     assert change(estimate(-0.012, -0.03, 0.006)) == "−1.2 pt [−3.0, +0.6]"
-    assert change(estimate(0.2, None, None)) == "+20.0 pt"
+    assert change(estimate(0.2, None, None)) == "+20.0 pt none: some"
     assert change(estimate(0.2, 0.1, 0.3), unit="") == "+20.0 [+10.0, +30.0]"
 
 

@@ -169,7 +169,7 @@ def test_a_replay_loads_no_model(tmp_path: Path) -> None:
         candidates=("replay",),
         baseline=None,
         completions=samples,
-        samples=read_samples(samples),
+        samples=read_samples(samples).completions,
     )
     context = RunContext(settings)
     context.open("replay").load()

@@ -103,7 +103,7 @@ OF_THE_COMPARISON: dict[str, Any] = {
     "prompt_reason": "because",
 }
 NEITHER = {**FINDS_THE_MODEL, **CHOOSES_CASES, **OF_CANDIDATES, **OF_THE_COMPARISON}
-ANOTHER_KIND_OF_RUN = {"completions", "samples", "selftest"}
+ANOTHER_KIND_OF_RUN = {"completions", "samples", "samples_notes", "selftest"}
 """Those without a model."""
 
 HEADER_ROLES = {

@@ -136,6 +136,13 @@ def test_a_gate_s_own_wish_for_proof_comes_first(
     assert result.reason.endswith("the interval does not prove it") == (outcome == "fail")
 
 
+def test_what_has_no_interval_cannot_be_proven(material: SummaryInput) -> None:
+    """The reason says so, instead of blaming an interval that nobody can find."""
+    (result,) = judge([parse_gate("throughput >= 1")], summarize(material), require_proof=True)
+
+    assert result.reason == "observed 100 holds, but there is no interval that proves it (single reading)"
+
+
 def test_a_broken_gate_says_why_it_was_set(material: SummaryInput) -> None:
     """And one that holds does not."""
     gates = [replace(parse_gate(text), reason="we agreed on it") for text in ("regressed <= 0", "regressed <= 9")]
