@@ -51,7 +51,7 @@ Outcome = Literal["solved", "unsolved", "unsupported", "scored"]
 HALF_LABEL = "half_given"
 """Stands in the label of a nominal case for the name of a perturbation; no perturbation is called so."""
 
-PromptStyle = Literal["completion", "chat", "source"]
+PromptStyle = Literal["completion", "chat", "chat-prefilled", "source"]
 """completion: the model continues the prompt. chat: the prompt is a message in the model's chat template. source: an
 encoder reads the bare input, and the decoder starts from nothing."""
 

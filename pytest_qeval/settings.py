@@ -12,7 +12,7 @@ from typing import Literal, get_args
 from pytest_qeval.schema import PromptStyle
 
 IsolationName = Literal["auto", "bwrap", "namespace", "process"]
-PromptName = Literal["auto", "completion", "chat"]
+PromptName = Literal["auto", "completion", "chat", "chat-prefilled"]
 PROMPTS: tuple[PromptName, ...] = get_args(PromptName)
 CONTROL = "control"
 """Name of the baseline's second run."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_qeval.benchmarks.chat import CHAT_STOPS, FUNCTION_TASK, chat_prompt
+from pytest_qeval.benchmarks.chat import CHAT_STOPS, CHAT_STYLES, FUNCTION_TASK, chat_prompt
 from pytest_qeval.benchmarks.chat_marks import reply_of
 from pytest_qeval.benchmarks.extraction import extract_code
 from pytest_qeval.benchmarks.python_source import parse
@@ -44,9 +44,12 @@ class Benchmark:
     def prompt(self, problem: Problem, style: PromptStyle = "completion") -> Prompt:
         """Return the prompt; in the completion style the problem's own, unstripped: stripping can halve a score.
 
-        A benchmark without a chat form returns a prompt without a message in both styles.
+        In the style `chat-prefilled` the assistant has begun its answer with the problem's prompt. A benchmark without
+        a chat form returns a prompt without a message in every style.
         """
-        return chat_prompt(problem, self.task) if style == "chat" else Prompt(text=problem.prompt)
+        if style not in CHAT_STYLES:
+            return Prompt(text=problem.prompt)
+        return chat_prompt(problem, self.task, begun=problem.prompt if style == "chat-prefilled" else "")
 
     def stops_in(self, style: PromptStyle) -> tuple[str, ...]:
         """Return the strings before which a completion ends."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from pytest_qeval.schema import Problem, Prompt
 
@@ -20,16 +21,20 @@ SCRIPT_TASK = (
 CHAT_STOPS = ("\n```",)
 """The end of the block that the prefill opens. A fence inside a docstring is indented and does not end it."""
 
+CHAT_STYLES: tuple[Literal["chat", "chat-prefilled"], ...] = ("chat", "chat-prefilled")
+"""Prompt styles with a message; completions of the first are answers, those of the second continue the prompt."""
+
 _PREFILL = "```python\n"
 
 
-def chat_prompt(problem: Problem, task: str) -> Prompt:
+def chat_prompt(problem: Problem, task: str, *, begun: str = "") -> Prompt:
     """Return the message, which shows the problem's prompt unchanged in a block, and the prefill, which opens a block.
 
-    The instruction `task` has `{entry_point}` in place of the function's name.
+    The instruction `task` has `{entry_point}` in place of the function's name; `begun` is code that the prefill goes on
+    with.
     """
     end = "" if problem.prompt.endswith("\n") else "\n"
     longest = max(map(len, re.findall("`+", problem.prompt)), default=0)
     fence = "`" * max(3, longest + 1)  # no line of the prompt can close it
     instruction = task.replace("{entry_point}", problem.entry_point)
-    return Prompt(text=_PREFILL, user=f"{instruction}\n\n{fence}python\n{problem.prompt}{end}{fence}")
+    return Prompt(text=_PREFILL + begun, user=f"{instruction}\n\n{fence}python\n{problem.prompt}{end}{fence}")

@@ -31,24 +31,26 @@ def choose_prompt_format(wanted: PromptName, settings: RunSettings) -> PromptFor
         UsageError: when chat is wanted, and a model has no template.
     """
     if settings.resolved is None:
-        if wanted == "auto":
-            return _format_of_samples(settings)
-        return PromptFormat(wanted, f"as --qeval-prompt {wanted} says")
+        return _format_of_samples(settings) if wanted == "auto" else _as_wanted(wanted)
     if wanted == "completion":
-        return PromptFormat("completion", "as --qeval-prompt completion says")
+        return _as_wanted(wanted)
     engine, sources = settings.resolved.engine, settings.resolved.sources
     if wanted == "auto" and all(source.encoder_decoder for source in sources):
         return PromptFormat("source", "an encoder reads the prompt")
     lacking = next((source.name for source in sources if not engine.has_chat_template(source)), None)
     if lacking is None:
-        return PromptFormat("chat", "as --qeval-prompt chat says" if wanted == "chat" else _TEMPLATE)
-    if wanted == "chat":
+        return PromptFormat("chat", _TEMPLATE) if wanted == "auto" else _as_wanted(wanted)
+    if wanted != "auto":
         raise UsageError(
-            f"--qeval-prompt chat: the tokenizer of {lacking} has no chat template, neither chat_template in "
+            f"--qeval-prompt {wanted}: the tokenizer of {lacking} has no chat template, neither chat_template in "
             "tokenizer_config.json (tokenizer.chat_template in a GGUF file) nor chat_template.jinja. Name a model that "
             "was trained to chat, or ask for completions: --qeval-prompt completion."
         )
     return PromptFormat("completion", f"{lacking} has no chat template")
+
+
+def _as_wanted(wanted: PromptStyle) -> PromptFormat:
+    return PromptFormat(wanted, f"as --qeval-prompt {wanted} says")
 
 
 def _format_of_samples(settings: RunSettings) -> PromptFormat:

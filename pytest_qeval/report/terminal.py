@@ -33,7 +33,8 @@ def lines(summary: Summary, gates: Sequence[GateResult], *, output: Path) -> Ite
 def _headline(summary: Summary) -> str:
     run = summary.run
     decoding = "greedy" if not run.generation.get("temperature") else f"temperature {run.generation['temperature']:g}"
-    chat = ["chat prompts"] if run.generation.get("prompt_style") == "chat" else []
+    style = str(run.generation.get("prompt_style"))
+    chat = [f"{style} prompts"] if style.startswith("chat") else []
     device = next((facts.device for facts in summary.recipes.values() if facts.device), None)
     encoder = any(facts.architecture == "encoder-decoder" for facts in summary.recipes.values())
     model = f"{run.model['id']} (encoder-decoder)" if encoder else str(run.model["id"])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 from pytest_qeval.benchmarks.base import Benchmark
+from pytest_qeval.benchmarks.chat import CHAT_STYLES
 from pytest_qeval.benchmarks.rows import sha256_of, to_jsonl
 from pytest_qeval.errors import MissingPackageError
 from pytest_qeval.schema import SCORES, Problem, Program, Prompt, PromptStyle
@@ -37,7 +38,7 @@ class TextBenchmark(Benchmark):
         code = problem.prompt.rstrip()
         if style == "source":
             return Prompt(text=self.sources.get(problem.task_id, code))
-        if style == "chat":
+        if style in CHAT_STYLES:
             return Prompt(text=_PREFILL, user=_MESSAGE.format(code=code))
         return Prompt(text=code + _GOAL)
 
@@ -45,7 +46,7 @@ class TextBenchmark(Benchmark):
         """Return what ends a docstring; in chat style also what ends a paragraph, in source style nothing."""
         if style == "source":
             return ()
-        return (*_QUOTES, "\n\n") if style == "chat" else _QUOTES
+        return (*_QUOTES, "\n\n") if style in CHAT_STYLES else _QUOTES
 
     def program(
         self, problem: Problem, completion: str, style: PromptStyle = "completion", *, whole: bool = False

@@ -49,6 +49,17 @@ def test_the_chat_message_shows_the_prompt_in_a_fence_that_it_cannot_close() -> 
     assert BENCHMARK.stops_in("chat") == CHAT_STOPS
 
 
+def test_a_prefilled_answer_begins_with_the_prompt() -> None:
+    """Its completion is the rest of the function, as in the completion style."""
+    prompt = BENCHMARK.prompt(PROBLEM, "chat-prefilled")
+    body = "    return 0\n"
+
+    assert prompt.user == BENCHMARK.prompt(PROBLEM, "chat").user
+    assert prompt.text == f"```python\n{PROBLEM.prompt}"
+    assert BENCHMARK.stops_in("chat-prefilled") == COMPLETION_STOPS
+    assert BENCHMARK.program(PROBLEM, body, "chat-prefilled") == BENCHMARK.program(PROBLEM, body)
+
+
 def test_a_paced_program_brings_its_reference() -> None:
     """The test and the prompt stay separate from the untrusted code."""
     program = BENCHMARK.program(PROBLEM, "    return 0\n")

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from pytest_qeval.benchmarks.chat import CHAT_STYLES
 from pytest_qeval.config.prompt_format import PromptFormat, choose_prompt_format
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.errors import UsageError
-from pytest_qeval.settings import ModelSettings, PromptName
+from pytest_qeval.settings import PROMPTS, ModelSettings, PromptName
 from tests.unit.config.builders import model_of, settings_of
 
 
@@ -29,8 +30,8 @@ def style_of(model: str, prompt: PromptName, original: str | None = None) -> Pro
     return choose_prompt_format(prompt, settings_of(model, resolved=model_of(model, original)))
 
 
-@pytest.mark.parametrize(("prompt", "style"), [("auto", "chat"), ("chat", "chat"), ("completion", "completion")])
-def test_a_template_allows_both(chatty: str, prompt: PromptName, style: str) -> None:
+@pytest.mark.parametrize(("prompt", "style"), [("auto", "chat"), *((name, name) for name in PROMPTS if name != "auto")])
+def test_a_template_allows_every_style(chatty: str, prompt: PromptName, style: str) -> None:
     assert style_of(chatty, prompt).style == style
 
 
@@ -41,8 +42,9 @@ def test_every_model_of_a_run_needs_a_template(chatty: str, model: str, original
     names = where[model] or "", where[original]
 
     assert style_of(names[0], "auto", names[1]) == ("completion", "demo has no chat template")
-    with pytest.raises(UsageError, match=r"tokenizer of demo has no chat template.*--qeval-prompt completion"):
-        style_of(names[0], "chat", names[1])
+    for wanted in CHAT_STYLES:
+        with pytest.raises(UsageError, match=rf"{wanted}: the tokenizer of demo has no chat.*prompt completion"):
+            style_of(names[0], wanted, names[1])
 
 
 @pytest.mark.parametrize(("prompt", "style"), [("auto", "completion"), ("completion", "completion"), ("chat", "chat")])

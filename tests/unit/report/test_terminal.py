@@ -109,8 +109,14 @@ def test_missing_cases_are_red() -> None:
             {"architecture": "encoder-decoder"},
             "tiny (encoder-decoder) · transformers · 2 cases · greedy · chat prompts · sandbox bwrap",
         ),
+        (
+            "transformers",
+            {"prompt_style": "chat-prefilled"},
+            {},
+            "tiny · transformers · 2 cases · greedy · chat-prefilled prompts · sandbox bwrap",
+        ),
     ],
-    ids=["replay", "sampling", "chat"],
+    ids=["replay", "sampling", "chat", "prefilled"],
 )
 def test_the_headline_names_model_engine_and_decoding(
     engine: str, generation: dict[str, object], recipe: dict[str, str], headline: str

@@ -37,6 +37,12 @@ def test_in_a_chat_the_docstring_is_opened() -> None:
     assert '"""' in BENCHMARK.stops_in("chat")
 
 
+def test_both_chat_styles_are_the_same() -> None:
+    """The answer begins with a docstring already."""
+    assert BENCHMARK.prompt(PROBLEM, "chat-prefilled") == BENCHMARK.prompt(PROBLEM, "chat")
+    assert BENCHMARK.stops_in("chat-prefilled") == BENCHMARK.stops_in("chat")
+
+
 def test_an_encoder_gets_the_function_and_nothing_else() -> None:
     """Or the form that its data have for it; there is nothing to stop at but the end."""
     own = TextBenchmark(name="b", version="1", sha256="0" * 64, problems={"b/0": PROBLEM}, sources={"b/0": "def add ("})
