@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from pytest_qeval.engines.base import Request
@@ -19,6 +20,7 @@ from pytest_qeval.engines.hf.invariance import find_batch_dependence, multiply_i
 from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.engines.hf.trial import find_fallback_reason
 from pytest_qeval.engines.sources import resolve
+from pytest_qeval.quantize.kernels.row_blocks import pack
 from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 
@@ -91,6 +93,23 @@ def test_completions_of_other_families_do_not_depend_on_the_batch(
     language_model = LanguageModel(model=model, tokenizer=tokenizer, eos_ids=())
     assert not find_batch_dependence(language_model, find_recipe("auto"))
     check(lambda rows: ContinuousBatch(language_model, GREEDY, shape=BatchShape(rows=rows)))
+
+
+def test_layers_that_are_called_pack_their_weight() -> None:
+    """An output layer tied to the embeddings gets a copy; a layer whose weight is read past it keeps it plain."""
+    embedding, head, unused = nn.Embedding(40, 32), nn.Linear(32, 40, bias=False), nn.Linear(32, 8)
+    head.weight = embedding.weight
+    model = nn.ModuleList([embedding, head, unused])
+    x = torch.randn(3, 1, 32)
+    expected, before = head(x), embedding.weight.detach().clone()
+    multiply_in_blocks(model)
+    with torch.inference_mode():
+        torch.testing.assert_close(head(x), expected)
+        torch.testing.assert_close(head(x), expected)
+    assert head.weight.is_mkldnn == pack(before).is_mkldnn
+    assert torch.equal(embedding.weight, before)
+    assert type(unused.weight) is nn.Parameter
+    assert not unused.weight.is_mkldnn
 
 
 def test_an_engine_says_why_completions_depend_on_the_batch(make_model: Callable[[str], Any], tokenizer: Any) -> None:

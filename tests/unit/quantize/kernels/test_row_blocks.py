@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pytest_qeval.quantize.kernels.row_blocks import multiply
+from pytest_qeval.quantize.kernels.row_blocks import multiply, pack, undivided
 
 SHAPES = [(4864, 64), (896, 256), (128, 384), (33, 17)]
 """Input and output features; the first one's sums depend on the number of rows with AMX, all of them with MKL."""
@@ -13,13 +13,15 @@ SHAPES = [(4864, 64), (896, 256), (128, 384), (33, 17)]
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float16], ids=str)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("transposed", [False, True])
-def test_rows_do_not_depend_on_other_rows_or_threads(
-    shape: tuple[int, int], dtype: torch.dtype, *, transposed: bool
-) -> None:
+@pytest.mark.parametrize("layout", ["plain", "transposed", "packed"])
+def test_rows_do_not_depend_on_other_rows_or_threads(shape: tuple[int, int], dtype: torch.dtype, layout: str) -> None:
     columns, features = shape
     torch.manual_seed(0)
-    weight = torch.randn(columns, features).to(dtype).t() if transposed else torch.randn(features, columns).to(dtype)
+    weight = torch.randn(features, columns).to(dtype)
+    if layout == "transposed":
+        weight = weight.t().contiguous().t()
+    elif layout == "packed":
+        weight = pack(weight)
     rows, bias = torch.randn(150, columns).to(dtype), torch.randn(features).to(dtype)
     threads = torch.get_num_threads()
     expected = multiply(rows, weight, bias)
@@ -39,3 +41,20 @@ def test_a_product_is_that_of_torch(count: int) -> None:
     rows = torch.randn(2, count, 48)
     torch.testing.assert_close(multiply(rows, weight, bias), torch.nn.functional.linear(rows, weight, bias))
     assert multiply(rows, weight, None).shape == (2, count, 24)
+    torch.testing.assert_close(multiply(rows, pack(weight), bias), multiply(rows, weight, bias))
+
+
+def test_an_undivided_product_is_that_of_torch_too() -> None:
+    weight, bias, rows = torch.randn(24, 48), torch.randn(24), torch.randn(1, 5, 48)
+    expected = torch.nn.functional.linear(rows, weight, bias)
+    with undivided():
+        torch.testing.assert_close(multiply(rows, pack(weight), bias), expected)
+        torch.testing.assert_close(multiply(rows, weight, bias), expected)
+
+
+def test_a_weight_is_packed_without_a_change() -> None:
+    """Float64 stays as it is: oneDNN does not multiply it."""
+    weight = torch.randn(33, 17)
+    assert torch.equal(pack(weight).to_dense(), weight)
+    assert pack(weight.double()).dtype == torch.float64
+    assert not pack(weight.double()).is_mkldnn
