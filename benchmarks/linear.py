@@ -1,6 +1,6 @@
 """Compare kernels of linear layers by number of rows, fused and separate layers, and chunk sizes.
 
-    python benchmarks/linear.py
+    python benchmarks/linear.py [--blocks]
 
 Shapes are those of Qwen2.5-Coder-0.5B. Every call takes the next of several weights, some hundred megabytes in all, so
 that each is read from memory as in a decoding model. Variants take turns; times are medians in microseconds. See
@@ -25,12 +25,15 @@ from pytest_qeval.quantize.kernels.activations import ActivationQuantizer
 from pytest_qeval.quantize.kernels.grid import quantize_rows
 from pytest_qeval.quantize.kernels.int8_product import FloatKernel, Int8Kernel, IntMmKernel, OneDnnKernel
 from pytest_qeval.quantize.kernels.linear import Int8Linear
+from pytest_qeval.quantize.kernels.row_blocks import multiply, pack, undivided
 from pytest_qeval.quantize.kernels.weight_only import Int4Kernel, Int8PackKernel, WeightOnlyKernel
 from pytest_qeval.quantize.kernels.weights import QuantizedWeight, quantize_weight
 from pytest_qeval.quantize.recipe import ActivationScheme, WeightScheme
 
 SHAPES = ((4864, 896), (896, 4864), (896, 896), (128, 896))
 """(out_features, in_features): up, down, query, key"""
+OUTPUT_LAYER = (151936, 896)
+BLOCK_ROWS = (1, 8, 32, 64, 112, 128)
 ROWS = (1, 8, 16, 64, 128, 512, 1024)
 WEIGHT_ONLY_ROWS = (1, 8, 12, 16, 32, 64, 96, 128, 512)
 INT8 = WeightScheme(bits=8)
@@ -121,6 +124,24 @@ def kernel_variants(outputs: int, columns: int, rows: int) -> Variants:
     }
 
 
+def block_variants(outputs: int, columns: int, rows: int) -> Variants:
+    """Prepare products in bfloat16 as torch makes them, and in blocks of rows, with plain and with packed weights."""
+    x, size = torch.randn(rows, columns, dtype=BF16), 2 * outputs * columns
+    plain = cycled(partial(torch.randn, outputs, columns, dtype=BF16), size)
+    packed = cycled(lambda: pack(torch.randn(outputs, columns, dtype=BF16)), size)
+
+    def at_once() -> None:
+        with undivided():
+            multiply(x, packed(), None)
+
+    return {
+        "torch": lambda: nn.functional.linear(x, plain()),
+        "blocks": lambda: multiply(x, plain(), None, prefill=False),
+        "packed blocks": lambda: multiply(x, packed(), None, prefill=False),
+        "packed, at once": at_once,
+    }
+
+
 def int8_layers(sizes: tuple[int, ...], columns: int) -> list[Int8Linear]:
     """Make random layers with the same input."""
     weights = [random_weight(size, columns) for size in sizes]
@@ -178,11 +199,17 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--blocks", action="store_true", help="only bfloat16 in blocks of rows")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads; microseconds\n")
     with torch.inference_mode():
+        for outputs, columns in (*SHAPES, OUTPUT_LAYER):
+            print(f"Weight {outputs} × {columns}, bfloat16 in blocks of rows\n")
+            print_table("rows", {str(rows): race(block_variants(outputs, columns, rows)) for rows in BLOCK_ROWS})
+        if arguments.blocks:
+            return
         for outputs, columns in SHAPES:
             print(f"Weight {outputs} × {columns}\n")
             print_table("rows", {str(rows): race(kernel_variants(outputs, columns, rows)) for rows in ROWS})
