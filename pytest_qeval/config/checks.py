@@ -144,6 +144,19 @@ def check_export(settings: RunSettings) -> None:
         _check_export_folder(settings.export / file_stem(recipe.name), settings)
 
 
+def check_output(settings: RunSettings) -> None:
+    """Refuse to write completions over the file that they come from.
+
+    Raises:
+        UsageError: when `--qeval-output` is the folder of a samples file that a run wrote.
+    """
+    read, folder = settings.completions, settings.output
+    if read is None or folder is None or read.resolve().parent != folder.resolve():
+        return
+    if read.name.startswith(("samples", "perturbed-samples")):
+        raise UsageError(f"--qeval-output would overwrite the completions in {read}: name another folder.")
+
+
 def _check_export_folder(folder: Path, settings: RunSettings) -> None:
     """Refuse a folder that holds anything but an earlier export, and one that cannot be made."""
     models = [source.path for source in settings.resolved.sources] if settings.resolved else []

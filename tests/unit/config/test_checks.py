@@ -16,6 +16,7 @@ from pytest_qeval.config.checks import (
     calibrate,
     calibration_warnings,
     check_export,
+    check_output,
     check_overlap,
     check_suites,
 )
@@ -116,6 +117,15 @@ def test_an_export_has_a_folder_of_its_own(tmp_path: Path) -> None:
             check_export(settings_of(name, "int8", export=tmp_path / "out"))
     (tmp_path / "out" / "int8" / "qeval.json").touch()
     check_export(settings_of("demo", "int8", export=tmp_path / "out"))
+
+
+def test_a_replay_does_not_overwrite_its_completions(tmp_path: Path) -> None:
+    """Another file of the same folder is left alone, whatever it is called."""
+    written, foreign = tmp_path / "samples-int8.jsonl", tmp_path / "theirs.jsonl"
+    with pytest.raises(UsageError, match="would overwrite the completions in .*samples-int8"):
+        check_output(settings_of("replay", completions=written, output=tmp_path / "." / ""))
+    check_output(settings_of("replay", completions=foreign, output=tmp_path))
+    check_output(settings_of("replay", completions=written, output=tmp_path / "other"))
 
 
 def test_an_export_needs_a_place_and_something_to_write(tmp_path: Path) -> None:

@@ -121,9 +121,11 @@ def test_a_numbered_sample_counts_once(tmp_path: Path, field: str) -> None:
     )
 
 
-def test_two_completions_with_one_number_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [0, "0", 0.0], ids=repr)
+def test_two_completions_with_one_number_are_refused(tmp_path: Path, number: object) -> None:
     """Nobody knows which of them the model gave."""
-    path = rows(tmp_path / "s.jsonl", ("a", "x", {"sample": 0}), ("b", "x", {"sample": 0}), ("a", "y", {"sample": 0}))
+    lines = [(task, text, {"sample": number}) for task, text in ("ax", "bx", "ay")]
+    path = rows(tmp_path / "s.jsonl", *lines)
 
     with pytest.raises(
         DataError, match=r"s\.jsonl, line 3: another completion of a has sample 0 in line 1\. Expected "
@@ -143,15 +145,16 @@ def test_lines_without_a_number_are_samples_and_repeated_ones_are_told(tmp_path:
     )
 
 
-@pytest.mark.parametrize("value", ["name", None, [0]], ids=str)
+@pytest.mark.parametrize("value", ["name", None, [0], float("nan"), 0.5, "²"], ids=str)
 def test_a_field_that_numbers_no_samples_means_nothing(tmp_path: Path, value: object) -> None:
     """Such as a problem's number, or what is no number."""
     problems = [(task, text, {"index": at}) for at, task in enumerate("ab") for text in "xy"]
+    problems += [(task, text, {"index": 0}) for task in ("micro/0", "HumanEval/0") for text in "xy"]
     others = [("c", text, {"sample": value}) for text in "xy"]
     found = read_samples(rows(tmp_path / "s.jsonl", *problems, *others))
 
     assert ({task: len(given) for task, given in found.completions.items()}, found.notes) == (
-        {"a": 2, "b": 2, "c": 2},
+        {"a": 2, "b": 2, "micro/0": 2, "HumanEval/0": 2, "c": 2},
         (),
     )
 
