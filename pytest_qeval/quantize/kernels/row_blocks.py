@@ -50,11 +50,13 @@ class Blocks(NamedTuple):
     """Numbers of rows that may be multiplied at a time."""
 
     sizes: tuple[int, ...]
-    """Ascending; empty where any number from `least` to 512 gives the same row."""
+    """Ascending; empty where any number from `least` to `most` gives the same row."""
     any_threads: bool
     """Whether other numbers of threads give the same row."""
     least: int = _SIZES[0]
-    """Rows below it are padded to it where `sizes` is empty."""
+    """Fewer rows are padded to this number where `sizes` is empty."""
+    most: int = _SIZES[-1]
+    """The largest number that was tried."""
 
 
 def multiply(
@@ -134,7 +136,7 @@ def _divide(count: int, blocks: Blocks) -> Iterator[tuple[int, int]]:
         left = count - start
         size = next((size for size in sizes if left <= size <= max(_SMALL, _PADDING * left)), 0)
         if not sizes:
-            size = min(max(left, blocks.least), _SIZES[-1])
+            size = min(max(left, blocks.least), blocks.most)
         elif not size:
             size = max((size for size in sizes if size <= left), default=sizes[0])
         yield start, size
@@ -180,15 +182,16 @@ def _can_pack(dtype: torch.dtype) -> bool:
 def _find_blocks(weight: torch.Tensor, *, prefill: bool) -> Blocks:
     """Choose a size whose bits no number of threads changes, and all other sizes that give them."""
     sizes = _PREFILL_SIZES if prefill else _SIZES
-    own, cores = torch.get_num_threads(), _cores()
+    own, usual = torch.get_num_threads(), {1, 2, _cores()}
     try:
-        tried = {threads: _try(weight, sizes, threads) for threads in {1, cores, own}}
+        tried = {threads: _try(weight, sizes, threads) for threads in {*usual, own}}
     finally:
         torch.set_num_threads(own)
-    standard = [tried[1], tried[cores]]  # not the present threads, which must not change the choice
+    standard = [tried[threads] for threads in usual]  # not the present threads, which must not change the choice
+    most = max(tried[1])
     every = [row for one in tried.values() for row in one.values()]
     if not prefill and all(_same(row, every[0]) for row in every):
-        return Blocks((), any_threads=True)
+        return Blocks((), any_threads=True, most=most)
     agreed = [size for size in sizes if all(_same(one.get(size), tried[1].get(size)) for one in standard)]
     if prefill and not agreed:
         return blocks_of(weight, prefill=False)
@@ -200,7 +203,7 @@ def _find_blocks(weight: torch.Tensor, *, prefill: bool) -> Blocks:
     if not prefill and all(
         _same(row, bits) for one in tried.values() for size, row in one.items() if size >= _ODD_SIZES[0]
     ):
-        return Blocks((), any_threads=any_threads, least=_ODD_SIZES[0])
+        return Blocks((), any_threads=any_threads, least=_ODD_SIZES[0], most=most)
     fitting = tuple(size for size in sizes if _same(tried[own].get(size), bits))
     return Blocks(fitting or (standard_size,), any_threads=any_threads)
 
