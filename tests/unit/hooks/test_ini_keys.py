@@ -89,11 +89,12 @@ def test_a_section_beside_another_ini_file_is_refused(
     check_refused(configure, sentence)
 
 
+@pytest.mark.parametrize("text", ["[tool.pytest.ini_options]\nqeval_gate = ['x']\n", "[broken\nqeval_gate = 1\n"])
 def test_the_ini_file_that_was_not_chosen_may_say_what_it_likes(
-    configure: Configure, pytester: pytest.Pytester
+    configure: Configure, pytester: pytest.Pytester, text: str
 ) -> None:
     """Who names another one knows."""
-    pytester.makepyprojecttoml("[tool.pytest.ini_options]\nqeval_gate = ['x']\n")
+    pytester.makepyprojecttoml(text)
     path = pytester.path / "other.ini"
     path.write_text("[pytest]\n", encoding="utf-8")
 
@@ -110,7 +111,6 @@ def test_the_ini_file_that_was_not_chosen_may_say_what_it_likes(
         '[project.scripts]\nqeval_gate = "ours:main"\n',
         '[tool.poe.tasks]\nqeval_selftest = "pytest --qeval-selftest"\n[tool.poe.tasks.qeval]\nengine = "x"\n',
         '[tool.uv.sources]\npytest-qeval = {path = "x"}\n',
-        "[broken\n[tool.qeval]\ngate = 1\n",
     ],
 )
 def test_what_is_about_something_else_is_left_alone(configure: Configure, pytester: pytest.Pytester, text: str) -> None:
