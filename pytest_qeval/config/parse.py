@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,7 +23,14 @@ from pytest_qeval.config.option_groups import (
     read_threads,
 )
 from pytest_qeval.config.prompt_format import PromptFormat, choose_prompt_format
-from pytest_qeval.config.recipes import RecipeChoice, read_recipes, replay_recipes, selftest_recipes, settle_stored
+from pytest_qeval.config.recipes import (
+    RecipeChoice,
+    read_recipes,
+    replay_recipes,
+    selftest_recipes,
+    settle_stored,
+    without_inherited,
+)
 from pytest_qeval.config.run_settings import ResolvedModel, RunSettings
 from pytest_qeval.config.suites import settle_suites
 from pytest_qeval.config.unused_options import settle_unused
@@ -35,6 +43,10 @@ from pytest_qeval.verdict.gates.checks import parse_gates
 
 if TYPE_CHECKING:
     import pytest
+
+
+_PERTURBED = re.compile(r"-s\d+$")
+"""How `Case.label` ends for a perturbed problem."""
 
 
 class Settled(NamedTuple):
@@ -56,6 +68,7 @@ def read_settings(config: pytest.Config, settled: Settled | None = None) -> RunS
     """
     values = Values(config)
     if values.flag("selftest"):
+        values = without_inherited(values)
         model, completions, choice = NAME, None, selftest_recipes(values)
     else:
         name, completions = values.text("model"), values.file("completions")
@@ -65,15 +78,21 @@ def read_settings(config: pytest.Config, settled: Settled | None = None) -> RunS
             )
         if not (name or completions):
             return None
+        values = without_inherited(values) if completions else values
         model, choice = name or str(completions), replay_recipes(values) if completions else read_recipes(values)
     settings = _settings(values, model, completions, choice)
+    if _only_nominal(settings) and values.inherited("perturbation") and "robustness" not in values.texts("suite"):
+        values = values.without({"perturbation": "the samples file has no completion of a perturbed problem"})
+        settings = replace(settings, perturbations=())
     if settled:
         settings = replace(settings, model=replace(settings.model, memory_bytes=settled.memory_bytes))
     if not settings.replays:
         settings = _resolved(settings, choice, settled.commits if settled else ())
     settings = _with_suites(settings, values, settled)
     if not settings.selftest:
-        settings = replace(settings, gates=parse_gates(gate_texts(values), has_baseline=settings.compares))
+        settings = replace(
+            settings, gates=parse_gates(gate_texts(values), has_baseline=settings.compares, replays=settings.replays)
+        )
     _check(settings, values)
     settings = calibrate(settings)
     if not settled:
@@ -129,6 +148,11 @@ def _of_evaluation(values: Values, settings: RunSettings) -> dict[str, Any]:
         "generation": read_generation(values),
         "calibration": read_calibration(values),
     }
+
+
+def _only_nominal(settings: RunSettings) -> bool:
+    """Return whether this replays completions, none of which is of a perturbed problem."""
+    return settings.samples is not None and not any(_PERTURBED.search(label) for label in settings.samples)
 
 
 def _resolved(settings: RunSettings, choice: RecipeChoice, commits: Sequence[str | None]) -> RunSettings:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.selftest import RECIPES
+from pytest_qeval.config.suites import MEASURING
 from pytest_qeval.config.values import Values
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import RecipeError, UnknownNameError, UsageError, about
@@ -134,16 +135,39 @@ def replay_recipes(values: Values) -> RecipeChoice:
     return RecipeChoice(candidates=("replay",), baseline_file=saved)
 
 
+def without_inherited(values: Values) -> Values:
+    """Leave out of a replay, or a self-test, what the ini file or `addopts` says about runs of a model.
+
+    A gate is never left out: it is judged, or refused.
+    """
+    what = "a self-test" if values.flag("selftest") else "a replay"
+    reason = f"it is for runs of a model, and this is {what}"
+    names = list(() if values.flag("selftest") else _NOT_IN_REPLAY)
+    if set(values.texts("suite")) <= set(MEASURING):
+        names.append("suite")
+    if not (values.flag("selftest") or _may_be_saved(values)):
+        names += ["baseline", "baseline-force"]
+    return values.without({name: reason for name in names if values.inherited(name)})
+
+
+def _may_be_saved(values: Values) -> bool:
+    """Return whether the baseline is a saved one, or none, or looks like a misspelled one."""
+    text = values.text("baseline") or "auto"
+    return not _is_recipe(text) and (text.endswith((".json", ".json.gz")) or bool(_saved_beside(values)))
+
+
 def selftest_recipes(values: Values) -> RecipeChoice:
     """Return the recipes of a self-test.
 
-    An ini file may name model and gates all the same: only the command line is refused.
+    An ini file may name model and gates all the same, and so may `addopts`: only what was typed is refused.
 
     Raises:
-        UsageError: for an option that a self-test does not use.
+        UsageError: for an option that a self-test does not use, or beside a self-test that was not typed.
     """
-    for name in NOT_IN_SELFTEST:
-        if values.typed(name) or (values.flag(name) and not values.typed("selftest")):
+    typed = () if values.in_worker else values.typed_options
+    for name in () if values.in_worker else NOT_IN_SELFTEST:
+        given = values.typed(name) if values.typed("selftest") else values.flag(name)
+        if f"--qeval-{name}" in typed or (given and "--qeval-selftest" not in typed):
             raise UsageError(
                 f"--qeval-selftest and --qeval-{name} exclude each other: test the harness, or evaluate with it."
             )

@@ -60,12 +60,12 @@ def settle_unused(settings: RunSettings, values: Values) -> RunSettings:
     Raises:
         UsageError: naming the option, why it would do nothing, and what to do.
     """
-    found: dict[str, str] = {}
+    found = dict(values.ignored)
     for name, reason in _reasons(settings, values):
         if values.flag(name):
             found.setdefault(name, reason)
     for name, reason in found.items():
-        if name not in _TOLD or (settings.replays and name in _OF_MODELS):
+        if name not in values.ignored and (name not in _TOLD or (settings.replays and name in _OF_MODELS)):
             refuse_typed(name, reason, values)
     return replace(settings, unused=tuple(f"{name} ({reason})" for name, reason in found.items()))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,9 +20,18 @@ _MOST = 10**9
 class Values:
     """The options of a session; the command line wins over the ini file."""
 
-    def __init__(self, config: pytest.Config) -> None:
-        """Read nothing yet."""
+    def __init__(self, config: pytest.Config, ignored: Mapping[str, str] | None = None) -> None:
+        """Read nothing yet; `ignored` are options that count as not given, and why."""
         self._config = config
+        self.ignored: Mapping[str, str] = ignored or {}
+
+    def without(self, ignored: Mapping[str, str]) -> Values:
+        """Return the options of the session without some of them."""
+        return Values(self._config, {**self.ignored, **ignored})
+
+    def inherited(self, name: str) -> bool:
+        """Return whether an option is given, but was not typed for this session."""
+        return self.flag(name) and f"--qeval-{name}" not in self.typed_options
 
     @property
     def start(self) -> Path:
@@ -47,6 +56,11 @@ class Values:
         return bool(starts_workers) or hasattr(self._config, "workerinput")
 
     @property
+    def in_worker(self) -> bool:
+        """Whether this is a worker of pytest-xdist, which does not know what was typed."""
+        return hasattr(self._config, "workerinput")
+
+    @property
     def n_workers(self) -> int:
         """Number of processes that share the machine with this worker; 1 outside of workers."""
         return int(getattr(self._config, "workerinput", {}).get("workercount", 1))
@@ -61,6 +75,8 @@ class Values:
         return len(parse_tx_spec_config(self._config))  # `2*popen` are two
 
     def _raw(self, name: str) -> Any:
+        if name in self.ignored:
+            return None
         dest = f"qeval_{name.replace('-', '_')}"
         value = self._config.getoption(dest)
         return self._config.getini(dest) if value is None else value

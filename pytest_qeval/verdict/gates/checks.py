@@ -11,8 +11,14 @@ from pytest_qeval.verdict.gates.file import read_gate_file
 from pytest_qeval.verdict.gates.grammar import Gate, parse_gate
 from pytest_qeval.verdict.gates.metrics import METRICS
 
+_OF_REPLAYS = "Name a saved one, as in --qeval-baseline FILE.json.gz"
+_OF_MODELS = (
+    "Add a recipe, such as --qeval-recipe int8, which is compared with the checkpoint unless --qeval-baseline is none"
+)
+"""Where a baseline comes from."""
 
-def parse_gates(expressions: Sequence[str], *, has_baseline: bool) -> tuple[Gate, ...]:
+
+def parse_gates(expressions: Sequence[str], *, has_baseline: bool, replays: bool = False) -> tuple[Gate, ...]:
     """Read every `--qeval-gate`: expressions, and paths of gate files, which end in `.toml`.
 
     Raises:
@@ -27,8 +33,7 @@ def parse_gates(expressions: Sequence[str], *, has_baseline: bool) -> tuple[Gate
                 origin = f" of {text}" if is_file else ""
                 raise GateError(
                     f"the gate {gate.expression!r}{origin} compares with a baseline, but this run has none. "
-                    "Add a recipe, such as --qeval-recipe int8, which is compared with the checkpoint unless "
-                    "--qeval-baseline is none, or gate the value itself, such as 'pass@1 >= 0.35'."
+                    f"{_OF_REPLAYS if replays else _OF_MODELS}, or gate the value itself, such as 'pass@1 >= 0.35'."
                 )
         gates += found
     return tuple(gates)

@@ -187,6 +187,62 @@ def test_options_of_the_ini_file_without_effect_are_told(configure: Configure, p
     assert configure(*DEMO, *NEAR, "--qeval-temperature=1", "--qeval-seed=1").stash[CONTEXT].settings.unused == ()
 
 
+INHERITED: dict[str, str] = {
+    **dict.fromkeys(("recipe", "engine", "revision", "export"), "int8"),
+    "baseline": "auto",
+    "calibration": "stdlib",
+    "samples": "1",
+    "control": "true",
+    "trust-remote-code": "true",
+    "baseline-force": "true",
+    "perturbation": "tab_indent",
+    "suite": "divergence",
+}
+
+
+def test_a_replay_tells_what_the_ini_file_says_about_models(configure: Configure, pytester: pytest.Pytester) -> None:
+    """The same file is for the runs of a model."""
+    lines = "".join(f"qeval_{name.replace('-', '_')} = {value}\n" for name, value in INHERITED.items())
+    pytester.makeini(f"[pytest]\n{lines}")
+    settings = configure(*REPLAY).stash[CONTEXT].settings
+
+    assert {line.partition(" (")[0] for line in settings.unused} == INHERITED.keys()
+    assert settings.candidates == ("replay",)
+    assert settings.export is None
+
+
+@pytest.mark.parametrize("baseline", ["run", "int8", "other/model"])
+def test_a_replay_tells_a_baseline_that_a_model_would_need(
+    configure: Configure, pytester: pytest.Pytester, baseline: str
+) -> None:
+    """A gate on it is refused all the same, with a remedy that a replay takes."""
+    pytester.makeini(f"[pytest]\nqeval_baseline = {baseline}\n")
+    (line,) = configure(*REPLAY).stash[CONTEXT].settings.unused
+    assert line == "baseline (it is for runs of a model, and this is a replay)"
+
+    refusal = refusal_of(configure, *REPLAY, "--qeval-gate", "pass@1 drop <= 2pt")
+    assert "Name a saved one, as in --qeval-baseline FILE.json.gz, or gate the value itself" in refusal
+
+
+def test_what_was_added_to_a_replay_is_told_and_what_was_typed_is_refused(
+    configure: Configure, pytester: pytest.Pytester
+) -> None:
+    pytester.makeini("[pytest]\naddopts = --qeval-recipe int8\n")
+    assert configure(*REPLAY).stash[CONTEXT].settings.unused[0].startswith("recipe (")
+
+    assert "--qeval-recipe needs a model" in refusal_of(configure, *REPLAY, "--qeval-recipe=int4")
+    assert "exclude each other" in refusal_of(configure, "--qeval-selftest", "--qeval-recipe=int4")
+
+
+@pytest.mark.parametrize("line", ["addopts = --qeval-model demo", "qeval_model = demo", "qeval_suite = efficiency"])
+def test_a_self_test_leaves_out_what_was_not_typed(configure: Configure, pytester: pytest.Pytester, line: str) -> None:
+    pytester.makeini(f"[pytest]\n{line}\n")
+
+    settings = configure("--qeval-selftest").stash[CONTEXT].settings
+    assert settings.selftest
+    assert "micro" in settings.suites
+
+
 def test_suites_of_the_ini_file_say_nothing_about_named_tests(configure: Configure, pytester: pytest.Pytester) -> None:
     """Those may measure a divergence of their own, for a gate on it."""
     pytester.makeini("[pytest]\nqeval_suite = micro")
