@@ -115,7 +115,7 @@ class QEval:
             with untimed(self._item):
                 return self._context.measurements.divergence(self.recipe, name, self._run.model_engine)
         except QEvalError as error:
-            pytest.fail(str(error), pytrace=False)
+            raise pytest.fail.Exception(str(error), pytrace=False) from None  # else pytest says it twice
 
 
 @pytest.fixture(scope="session")
@@ -136,5 +136,5 @@ def qeval(qeval_recipe: RecipeRun, request: pytest.FixtureRequest) -> QEval:
                 with untimed(request.node):
                     qeval_recipe.load()  # in the set-up, so that a failure is reported as a set-up error
         except QEvalError as error:
-            pytest.fail(str(error), pytrace=False)
+            raise pytest.fail.Exception(str(error), pytrace=False) from None  # else pytest says it twice
     return QEval(qeval_recipe, request.config.stash[CONTEXT], request.node)

@@ -49,6 +49,10 @@ def read_comparison(config: pytest.Config) -> ComparisonSettings:
     if other:
         raise UsageError(f"--qeval-compare reads two finished runs: leave {other} out.")
     paths = config.getoption("qeval_compare")
+    if not all(path.strip() for path in paths):
+        raise UsageError(
+            "--qeval-compare has an empty value, perhaps from a variable that is not set: name two runs, A and B."
+        )
     if len(paths) != 2 or values.names_files:  # noqa: PLR2004 - A and B
         more = f" and {' '.join(config.args)}" if values.names_files else ""
         raise UsageError(
@@ -71,13 +75,15 @@ def read_comparison(config: pytest.Config) -> ComparisonSettings:
 
 
 def _output(values: Values, journals: Sequence[Path]) -> Path:
-    """Return the folder of the report, which is not that of a run: its own report would be overwritten."""
+    """Return the folder of the report, which is not that of any run: its own report would be overwritten."""
     name = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S-compare")
     output = values.output("output") or values.start / ".qeval" / name
-    run = next((path for path in journals if path.parent.resolve() == output.resolve()), None)
-    if run is not None and (output / "report.json").exists():
+    own = output / "records.jsonl"
+    links = [own] if own.exists() else [path for path in journals if path.resolve().parent == output.resolve()]
+    if links and (own.exists() or (output / "report.json").exists()):
         raise UsageError(
-            f"--qeval-output: {output} holds the report of {run}, which would be overwritten: name another folder."
+            f"--qeval-output: {output} holds the run {links[0]}, whose report would be overwritten: name another "
+            "folder."
         )
     return output
 

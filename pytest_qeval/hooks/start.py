@@ -156,6 +156,9 @@ def _begin_session(
             candidates=settings.candidates,
             force=settings.baseline_force,
         )
+        size = settings.model.batch_size  # else it is known once a model is loaded
+        if saved and size is not None and not settings.replays:
+            saved.check_batch_size(size, "this run is")
     if saved:
         settings = replace(settings, baseline=saved.recipe)
         header = replace(header, saved_baseline=saved.origin())

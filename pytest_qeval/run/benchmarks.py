@@ -70,6 +70,11 @@ class BenchmarkLoader:
             self._take(name, benchmark)
         return name
 
+    @property
+    def read(self) -> Sequence[Benchmark]:
+        """The benchmarks that were read so far."""
+        return [*self._benchmarks.values()]
+
     def is_scored(self, name: str) -> bool:
         """Return whether a benchmark's completions are scored instead of executed."""
         return isinstance(self.find(name), TextBenchmark)

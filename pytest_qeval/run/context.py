@@ -103,7 +103,9 @@ class RunContext:
 
     def notes(self, cases: Sequence[Case]) -> Iterator[str]:
         """Yield what a user has to know about the samples file; see `Replays.notes`."""
-        found = [self.benchmarks.find(name) for name in dict.fromkeys(case.benchmark for case in cases)]
+        for name in dict.fromkeys(case.benchmark for case in cases):
+            self.benchmarks.find(name)
+        found = self.benchmarks.read  # those of deselected tests, too
         return self._replays.notes(cases, {label for one in found for label in (*one.problems, *one.excluded)})
 
     def plan(self, planned: Sequence[tuple[str, Case]]) -> None:

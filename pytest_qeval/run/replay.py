@@ -30,7 +30,7 @@ class Replays:
     def notes(self, cases: Sequence[Case], known: Collection[str]) -> Iterator[str]:
         """Yield what a user has to know about a samples file before it is evaluated."""
         samples, file = self.settings.samples, self.settings.completions
-        if samples is None or file is None:
+        if samples is None or file is None or not cases:  # nothing is evaluated
             return
         accepted = (
             "they are left out"

@@ -79,17 +79,22 @@ class FinishedRun:
     def conditions(self) -> Json:
         """Return what has to be equal in two runs that are compared."""
         checksums = {message.name: message.sha256 for message in self.messages if isinstance(message, BenchmarkFacts)}
-        return {**self._conditions(costs=False), **benchmark_key(checksums), **self._batches()}
+        return {**self._conditions(costs=False), **benchmark_key(checksums)}
 
-    def _batches(self) -> Json:
-        """Return what the batches were made of, where completions depend on them."""
-        facts = [message for message in self.messages if isinstance(message, RecipeFacts) and message.batch_dependence]
-        if not facts:
-            return {}
+    def facts_of(self, *recipes: str) -> RecipeFacts | None:
+        """Return what is known of the first of these recipes that a model was loaded for."""
+        facts = (message for name in recipes for message in self.messages_of(name) if isinstance(message, RecipeFacts))
+        return next((one for one in facts if one.batch_size), None)
+
+    def composition(self) -> Json:
+        """Return what the batches were made of."""
         made = self.plan.conditions
         cases = (one.case for one in self.plan.cases)
-        composition = composition_of(cases, threads=made.get("costs.threads"), n_workers=made["costs.workers"])
-        return batch_key(facts[0], composition)
+        return composition_of(cases, threads=made.get("costs.threads"), n_workers=made["costs.workers"])
+
+    def model_conditions(self) -> Json:
+        """Return what identifies the baseline's model."""
+        return {name: value for name, value in self.plan.conditions.items() if name.startswith("model.")}
 
     def cost_conditions(self) -> Json:
         """Return what costs depend on, and results do not."""
@@ -130,8 +135,8 @@ def join_runs(before: FinishedRun, after: FinishedRun, *, force: bool) -> Joined
     accepted = _differences(before, after)
     if accepted and not force:
         raise UsageError(
-            f"{before.path} and {after.path} were made under other conditions: {'; '.join(accepted)}. Compare runs "
-            "that differ in their recipe only, or accept the differences with --qeval-baseline-force."
+            f"A ({before.path}) and B ({after.path}) were made under other conditions: {'; '.join(accepted)}. Compare "
+            "runs that differ in their recipe only, or accept the differences with --qeval-baseline-force."
         )
     planned = after.candidate_cases()
     cases = dict.fromkeys(case for _, case in planned)
@@ -188,7 +193,7 @@ def _of_candidates(
     for message in (one for name in after.plan.candidates for one in after.messages_of(name)):
         match message:
             case DivergenceFacts():
-                if then == now:
+                if then == now and before.model_conditions() == after.model_conditions():
                     yield replace(message, baseline=baseline)
             case GateDecision():
                 if same_results:
@@ -201,4 +206,15 @@ def _differences(before: FinishedRun, after: FinishedRun) -> tuple[str, ...]:
     ours = after.conditions()
     if after.plan.candidates == ("as-is",):  # its baseline is another checkpoint by nature
         ours = {name: value for name, value in ours.items() if not name.startswith("model.")}
-    return differences(ours, before.conditions())
+    batches, same_batches = _batches(before, after)
+    return differences({**ours, **batches}, {**before.conditions(), **same_batches}, "{theirs} in A, {ours} in B")
+
+
+def _batches(before: FinishedRun, after: FinishedRun) -> tuple[Json, Json]:
+    """Return what the later run's batches were and had to be, where the completions of the baseline depend on that."""
+    baseline, candidate = before.facts_of(before.baseline), after.facts_of(*after.plan.candidates)
+    if baseline is None or candidate is None:  # completions of a file have no batches
+        return {}, {}
+    expected = batch_key(baseline, before.composition())
+    found = {"batch.size": candidate.batch_size, **after.composition()}
+    return (found, expected) if expected else ({}, {})

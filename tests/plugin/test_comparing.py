@@ -165,7 +165,7 @@ def test_other_settings_of_generation_are_refused_or_accepted(
                 {**row, "conditions": {**row["conditions"], **more}} if row["type"] == "plan" else row
             ),
         )
-    differences = ["generation.max_new_tokens: 512 here, 9 there", "generation.seed: 0 here, 3 there"]
+    differences = ["generation.max_new_tokens: 9 in A, 512 in B", "generation.seed: 3 in A, 0 in B"]
 
     check_refused(compare(), pytester, f"ERROR: *other conditions: {'; '.join(differences)}. *--qeval-baseline-force.")
     assert compare("--qeval-baseline-force").ret == pytest.ExitCode.OK
@@ -245,9 +245,33 @@ def test_the_report_of_a_compared_run_is_not_overwritten(
     reports = {path: path.read_bytes() for path in (pytester.path / "copy").rglob("report.json")}
     result = run("--qeval-compare", "copy/a", "copy/b", f"--qeval-output=copy/{output}")
 
-    check_refusal(result, "ERROR: --qeval-output: * holds the report of */records.jsonl, which would be overwritten: *")
+    check_refusal(result, "ERROR: --qeval-output: * holds the run *, whose report would be overwritten: *")
     assert len(reports) == 2
     assert {path: path.read_bytes() for path in reports} == reports
+
+
+@pytest.mark.parametrize("output", ["third", "b"], ids=["a third run", "by a link"])
+def test_the_report_of_any_other_run_is_not_overwritten(
+    run: Run, finished: Path, pytester: pytest.Pytester, output: str
+) -> None:
+    """Neither that of a run that is not compared, nor that of one whose journal is reached by a link."""
+    for name in ("a", "b", "third"):
+        shutil.copytree(finished / name[0].replace("t", "a"), pytester.path / name)
+    (pytester.path / "b" / "records.jsonl").rename(pytester.path / "b" / "other.jsonl")
+    (pytester.path / "link.jsonl").symlink_to(pytester.path / "b" / "other.jsonl")
+    before = (pytester.path / output / "report.json").read_bytes()
+    result = run("--qeval-compare", "a", "link.jsonl", f"--qeval-output={output}")
+
+    check_refusal(result, "ERROR: --qeval-output: * holds the run *, whose report would be overwritten: *")
+    assert (pytester.path / output / "report.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("runs", [("a", ""), ("", "a"), ("a", " ")])
+def test_an_empty_name_of_a_run_is_refused(run: Run, runs: Sequence[str]) -> None:
+    """It is no run in the current folder."""
+    check_refusal(
+        run("--qeval-compare", *runs), "ERROR: --qeval-compare has an empty value, *: name two runs, A and B."
+    )
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,14 @@ def test_unanswered_problems_are_missing(
     assert (report["run"]["planned"], report["run"]["missing"]) == (4, 1)
 
 
+def test_nothing_is_said_of_a_file_when_no_test_is_selected(run: Run, incomplete: str) -> None:
+    """Its task ids are not strange because of that."""
+    result = run("-p", "no:xdist", *FOUR, incomplete, "-k", "nothing")
+
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    result.stdout.no_fnmatch_line("*three.jsonl has*")
+
+
 def test_the_user_may_allow_that_problems_are_missing(run: Run, incomplete: str) -> None:
     """The gate is judged by the others, and says how many there are not."""
     result = run(*FOUR, incomplete, *GATE, "--qeval-allow-missing")

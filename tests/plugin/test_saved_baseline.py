@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from pytest_qeval.fixtures import CONTEXT
-from pytest_qeval.schema import Json
+from pytest_qeval.schema import Case, Json
 from pytest_qeval.settings import ExecutionSettings, ModelSettings
 from pytest_qeval.verdict.baseline.file import read_baseline
-from pytest_qeval.verdict.baseline.key import cache_path
+from pytest_qeval.verdict.baseline.key import cache_path, composition_of
 from tests.plugin.runs import REPLAY, WRONG, check_refusal, read_records, read_report, write_samples
 
 Run = Callable[..., pytest.RunResult]
@@ -151,6 +151,42 @@ def test_data_that_changed_are_refused(run: Run, pytester: pytest.Pytester, save
 
     check_refusal(result, "*b.json.gz was made under other conditions (benchmarks.micro: * here, 00 there)*")
     assert not (pytester.path / "out").exists()
+
+
+def depend_on_batches(saved: Path, cases: list[Case], size: int) -> None:
+    """Let a saved baseline depend on its batches, as one on a GPU does."""
+    batches = {"batch.size": size, **composition_of(cases, threads=1, n_workers=1)}
+    rewrite(saved, lambda document: document["key"].update(batches))
+
+
+def test_other_batches_are_refused_once(run: Run, saved: Path) -> None:
+    """With the hash of this run's cases; pytest ends its collection after the refusal, too."""
+    own, other = (Case(benchmark="micro", task_id=f"micro/{number}") for number in range(2))
+    depend_on_batches(saved, [other], 128)
+    result = run(*asked(1), "--qeval-threads", "1", "--qeval-baseline", "b.json.gz")
+
+    digests = [composition_of(cases, threads=1, n_workers=1)["batch.cases_sha256"] for cases in ([own], [other])]
+    check_refusal(result, f"ERROR: b.json.gz *: batch.cases_sha256: {digests[0]} here, {digests[1]} there. *")
+
+
+def test_another_batch_size_is_refused_at_the_start(configure: Configure, saved: Path) -> None:
+    """Where the user gives it: no model has to be loaded to know."""
+    depend_on_batches(saved, [], 128)
+
+    refusal = check_refused(configure, *asked(1), "--qeval-batch-size", "2")
+    assert "decoded 128 rows at a time" in refusal
+    assert "this run is decoded 2 at a time: add --qeval-batch-size 128" in refusal
+
+
+def test_a_model_that_is_decoded_otherwise_fails_in_one_sentence(run: Run, saved: Path) -> None:
+    """Its own batch size is known once it is loaded."""
+    depend_on_batches(saved, [Case(benchmark="micro", task_id="micro/0")], 3)
+    result = run(*asked(1), "--qeval-threads", "1", "--qeval-baseline", "b.json.gz")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    errors, _, _ = result.stdout.str().partition("short test summary")
+    assert errors.count("b.json.gz was decoded 3 rows at a time") == 1
+    assert "During handling" not in errors
 
 
 @pytest.mark.parametrize(

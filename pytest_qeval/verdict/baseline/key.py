@@ -135,13 +135,15 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("pytest-qeval") / "baselines"
 
 
-def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[str, ...]:
+def differences(
+    ours: Mapping[str, Any], theirs: Mapping[str, Any], words: str = "{ours} here, {theirs} there"
+) -> tuple[str, ...]:
     """Return one line for each condition of a run that a baseline does not share; others of the baseline do not count.
 
     Example: `generation.max_new_tokens: 512 here, 256 there`.
     """
     return tuple(
-        f"{name}: {_shown(value)} here, {_shown(theirs[name]) if name in theirs else 'unknown'} there"
+        f"{name}: " + words.format(ours=_shown(value), theirs=_shown(theirs[name]) if name in theirs else "unknown")
         for name, value in ours.items()
         if name not in theirs or theirs[name] != value
     )

@@ -86,11 +86,19 @@ class SavedBaseline:
         Raises:
             UsageError: when it is not, and the user does not accept that.
         """
-        size = self.baseline.key.get("batch.size", facts.batch_size)
-        if size != facts.batch_size and not self.force:
+        self.check_batch_size(facts.batch_size, f"{facts.name} is")
+
+    def check_batch_size(self, size: int | None, who: str) -> None:
+        """Do the same with a size alone; `who` begins the words about it, as in `int8 is`.
+
+        Raises:
+            UsageError: as `check_batch`.
+        """
+        expected = self.baseline.key.get("batch.size", size)
+        if size != expected and not self.force:
             raise UsageError(
-                f"{self.path} was decoded {size} rows at a time, on which its completions depend, and {facts.name} is "
-                f"decoded {facts.batch_size} at a time: add --qeval-batch-size {size}, or run the baseline again with "
+                f"{self.path} was decoded {expected} rows at a time, on which its completions depend, and {who} "
+                f"decoded {size} at a time: add --qeval-batch-size {expected}, or run the baseline again with "
                 "--qeval-baseline run."
             )
 
@@ -104,14 +112,16 @@ class SavedBaseline:
     ) -> ReusableCases:
         """Return which of the run's cases need not be run again: those with a record of the same problem.
 
-        Cases that are not valid need no record. `sha256_of` returns the checksum of a benchmark's data, and
-        `composition` is what the run's batches are made of, see `key.composition_of`.
+        Cases that are not valid need no record, and a run without cases takes none. `sha256_of` returns the checksum of
+        a benchmark's data, and `composition` is what the run's batches are made of, see `key.composition_of`.
 
         Raises:
             UsageError: when the user named the file, and it does not have all cases, was made of other data, or was
                 decoded in other batches on which its completions depend.
         """
         cases = list(cases)
+        if not cases:  # nothing is compared; so it is, too, once the run is refused
+            return ReusableCases()
         rebatched = differences(composition, self.baseline.key) if "batch.size" in self.baseline.key else ()
         if rebatched and not self.named:
             return ReusableCases()

@@ -116,7 +116,7 @@ def _robust(name: str, form: Form, summary: Summary, recipe: str, benchmark: str
     if form == "value" and result:
         return result.means[1].drop if name == "robust_drop" else result.means[1].robust
     problems = f"no perturbed problem of {benchmark or 'any benchmark'}"
-    return Undefined(reason=f"{problems} was run: add --qeval-suite robustness")
+    return Undefined(reason=f"{problems} was run: it takes a run with --qeval-suite robustness")
 
 
 def _nothing_robust(summary: Summary, baseline: str, benchmark: str | None) -> Undefined | None:
@@ -131,7 +131,9 @@ def _nothing_robust(summary: Summary, baseline: str, benchmark: str | None) -> U
 def _divergence(metric: str, summary: Summary, recipe: str) -> Quantity:
     found = summary.divergence.get(recipe)
     if found is None:
-        return Undefined(reason="no divergence was measured: add --qeval-suite divergence")
+        return Undefined(
+            reason=f"no divergence from {summary.baseline} was measured: it takes a run with --qeval-suite divergence"
+        )
     facts = found.facts
     if facts.baseline != summary.baseline:
         return Undefined(reason=f"the divergence was measured from {facts.baseline}, not from {summary.baseline}")

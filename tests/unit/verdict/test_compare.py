@@ -21,6 +21,9 @@ DECISION = GateDecision(
 )
 
 
+DEPENDENT = (replace(BASELINE, batch_size=8, batch_dependence="kernels of cuda"), replace(INT8, batch_size=8))
+
+
 def finished(*messages: Message, own: str = "+-", base: str = "++", conditions: object = None) -> FinishedRun:
     """Make a run of int8 beside its baseline, from one letter a case."""
     outcomes = {"auto": base, "int8": own}
@@ -73,21 +76,31 @@ def test_other_conditions_are_refused_or_accepted() -> None:
     """The report lists what was accepted."""
     before = finished(conditions={"engine": "another"})
 
-    with pytest.raises(UsageError, match="other conditions: engine: transformers here, another there"):
+    with pytest.raises(UsageError, match=r"A \(run\.jsonl\) and B .*: engine: another in A, transformers in B\."):
         join(before, finished())
     origin = join(before, finished(), force=True).run.saved_baseline
     assert origin is not None
-    assert origin["accepted_differences"] == ["engine: transformers here, another there"]
+    assert origin["accepted_differences"] == ["engine: another in A, transformers in B"]
 
 
 def test_runs_of_other_batches_are_refused_where_completions_depend_on_them() -> None:
     """As a saved baseline is."""
-    dependent = replace(BASELINE, batch_size=8, batch_dependence="kernels of cuda")
-    wide, narrow = (finished(dependent, conditions={"costs.threads": threads}) for threads in (2, 1))
+    wide, narrow = (finished(*DEPENDENT, conditions={"costs.threads": threads}) for threads in (2, 1))
 
     assert join(wide, wide).run.saved_baseline is not None
-    with pytest.raises(UsageError, match=r"other conditions: batch\.threads: 1 here, 2 there"):
+    with pytest.raises(UsageError, match=r"other conditions: batch\.threads: 2 in A, 1 in B"):
         join(wide, narrow)
+    with pytest.raises(UsageError, match=r"other conditions: batch\.size: 8 in A, 4 in B"):
+        join(wide, finished(replace(INT8, batch_size=4), conditions={"costs.threads": 2}))
+
+
+def test_only_the_batches_of_the_baseline_count() -> None:
+    """Not those of a candidate, or of the baseline that the candidate had in its own run."""
+    invariant = finished(replace(BASELINE, batch_size=8), conditions={"costs.threads": 2})
+    dependent = finished(*DEPENDENT, replace(INT8, batch_size=8, batch_dependence="one scale of all rows"))
+
+    assert join(invariant, dependent).run.saved_baseline is not None
+    assert join(finished(), dependent).run.saved_baseline is not None
 
 
 def test_a_recipe_is_compared_with_itself_under_another_name() -> None:
@@ -121,6 +134,16 @@ def test_a_divergence_is_from_a_baseline_of_the_same_name() -> None:
 
     assert join(finished(), finished(measured)).collector.divergence == {"int8": measured}
     assert not join(replace(finished(), plan=other), finished(measured)).collector.divergence
+
+
+def test_a_divergence_is_from_the_same_model() -> None:
+    """The baseline of a checkpoint as it is may be any; a divergence from another one says nothing about it."""
+    measured = replace(divergence().facts, recipe="as-is")
+    another, one = (finished(measured, conditions={"model.weights_sha256": sha256}) for sha256 in ("22", "11"))
+    run = replace(one, plan=replace(one.plan, candidates=("as-is",)))
+
+    assert join(one, run).collector.divergence == {"as-is": measured}
+    assert not join(another, run).collector.divergence
 
 
 def test_a_case_that_is_invalid_in_either_run_is_invalid() -> None:

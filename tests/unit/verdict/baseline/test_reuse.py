@@ -157,6 +157,13 @@ def test_a_baseline_that_depends_on_its_batch_needs_the_same(saved: SavedBaselin
     replace(dependent, force=True).check_batch(narrow)
 
 
+def test_a_run_without_cases_takes_none() -> None:
+    """It is refused for nothing: pytest plans no case of a run that was refused already."""
+    named = replace(NAMED, baseline=replace(BASE, key=DEPENDENT))
+
+    assert reusable(named, [], Problems(), batches=composition_of([], threads=2, n_workers=1)) == ReusableCases()
+
+
 OTHER_BATCHES = {
     "fewer cases": composition_of(ALL[:2], threads=2, n_workers=1),
     "another order": composition_of(reversed(ALL), threads=2, n_workers=1),

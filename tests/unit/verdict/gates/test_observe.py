@@ -138,7 +138,7 @@ def test_what_is_observed(expression: str, expected: tuple[float, float | None, 
 
 
 SILENT = replace(SUMMARY, results=(), comparisons=(), efficiency={}, divergence={})
-NO_DIVERGENCE = "no divergence was measured: add --qeval-suite divergence"
+NO_DIVERGENCE = "no divergence from auto was measured: it takes a run with --qeval-suite divergence"
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def test_a_run_that_perturbed_nothing_breaks_the_gate(form: str) -> None:
     (result,) = judge([parse_gate(form)], summarize(session("++", "++")), require_proof=False)
 
     assert result.outcome == "fail"
-    assert "add --qeval-suite robustness" in result.reason
+    assert "it takes a run with --qeval-suite robustness" in result.reason
 
 
 @pytest.mark.parametrize("expression", ["robust_drop drop <= 3pt", "robust_pass increase <= 3pt", "robust_drop@1 <= 1"])
