@@ -277,7 +277,7 @@ def test_a_mistake_is_refused(configure: Configure, arguments: Sequence[str], li
     [
         (
             "qeval_prompt = sing",
-            "*expects one of auto, completion, chat, not 'sing'* (qeval_prompt is set in *tox.ini)",
+            "*expects one of auto, completion, chat, chat-prefilled, not 'sing'* (qeval_prompt is set in *tox.ini)",
         ),
         (
             "qeval_recipe = int8\nqeval_gate =\n    regressed <= 0\n    nonsense",
