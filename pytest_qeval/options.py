@@ -120,7 +120,7 @@ OPTIONS = (
         name="prompt",
         metavar="P",
         help="Prompt the model by 'completion' (it continues the benchmark's text), by 'chat' (a message through its "
-        "chat template) or by 'chat-prefilled' (the same, with an answer that begins with the benchmark's text); "
+        "chat template) or by 'chat-prefilled' (the same, with a reply that begins with the benchmark's text); "
         "'auto' is chat where there is a chat template (default: auto).",
     ),
     Option(name="engine", metavar="E", help="Run the model with this engine (default: transformers)."),

@@ -44,7 +44,7 @@ class Benchmark:
     def prompt(self, problem: Problem, style: PromptStyle = "completion") -> Prompt:
         """Return the prompt; in the completion style the problem's own, unstripped: stripping can halve a score.
 
-        In the style `chat-prefilled` the assistant has begun its answer with the problem's prompt. A benchmark without
+        In the style `chat-prefilled` the assistant prefill ends with the problem's prompt. A benchmark without
         a chat form returns a prompt without a message in every style.
         """
         if style not in CHAT_STYLES:

@@ -22,7 +22,7 @@ CHAT_STOPS = ("\n```",)
 """The end of the block that the prefill opens. A fence inside a docstring is indented and does not end it."""
 
 CHAT_STYLES: tuple[Literal["chat", "chat-prefilled"], ...] = ("chat", "chat-prefilled")
-"""Prompt styles with a message; completions of the first are answers, those of the second continue the prompt."""
+"""Prompt styles with a message; completions of the second continue the prompt, as in the completion style."""
 
 _PREFILL = "```python\n"
 

@@ -11,7 +11,9 @@ import re
 from pytest_qeval.benchmarks.python_source import find_statements
 
 _THOUGHT = r"(?:\w+:)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|analysis|scratchpad|(?:inner_)?monologue)"
-_OPENED = rf"(?:<\|?(?:begin_of_|start_)?{_THOUGHT}\|?>|\[{_THOUGHT}\]|◁{_THOUGHT}▷|<\|channel>thought)"
+_NO_CODE = r"(?![ \t]*[-=,.:\[(+*/%@|&^<>])"
+"""After a bracket: `[reason] = reasons` is Python."""
+_OPENED = rf"(?:<\|?(?:begin_of_|start_)?{_THOUGHT}\|?>|\[{_THOUGHT}\]{_NO_CODE}|◁{_THOUGHT}▷|<\|channel>thought)"
 _CLOSED = rf"(?:</{_THOUGHT}>|<\|end_(?:of_)?{_THOUGHT}\|>|\[/{_THOUGHT}\]|◁/{_THOUGHT}▷|<channel\|>)(?![\"']|`(?!``))"
 _WHOLE = re.compile(rf"(?:^|(?<=[\s>])){_OPENED}.*?{_CLOSED}", re.DOTALL | re.IGNORECASE)
 _BEFORE = re.compile(rf"\A.*{_CLOSED}", re.DOTALL | re.IGNORECASE)
@@ -55,5 +57,5 @@ def reply_of(completion: str) -> str | None:
 
 
 def begins_with_thought(completion: str) -> bool:
-    """Return whether a completion begins with the mark of a thought, which no Python does."""
+    """Return whether a completion begins with the mark of a thought."""
     return _BEGINS.match(completion) is not None or _CHANNEL.match(completion) is not None

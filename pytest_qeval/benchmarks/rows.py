@@ -156,7 +156,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"the field {twice!r} stands there twice. Expected one value.")
+        raise DataError(f"the field {twice!r} occurs twice. Expected one value.")
     return found
 
 

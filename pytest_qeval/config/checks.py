@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -148,13 +149,13 @@ def check_output(settings: RunSettings) -> None:
     """Refuse to write completions over the file that they come from.
 
     Raises:
-        UsageError: when `--qeval-output` is the folder of a samples file that a run wrote.
+        UsageError: when the samples file lies in the folder of `--qeval-output`, and is named like those of a run.
     """
     read, folder = settings.completions, settings.output
     if read is None or folder is None or read.resolve().parent != folder.resolve():
         return
-    if read.name.startswith(("samples", "perturbed-samples")):
-        raise UsageError(f"--qeval-output would overwrite the completions in {read}: name another folder.")
+    if re.fullmatch(r"(perturbed-)?samples(-.+)?\.jsonl", read.name):
+        raise UsageError(f"--qeval-output could overwrite the completions in {read}: name another folder.")
 
 
 def _check_export_folder(folder: Path, settings: RunSettings) -> None:

@@ -27,7 +27,10 @@ NOT_IN_SELFTEST = (
     *("batch-size", "trust-remote-code"),
 )
 """Options about what a self-test does not have: a model, a baseline, gates."""
-_NOT_IN_REPLAY = ("recipe", "samples", "revision", "trust-remote-code", "engine", "export", "calibration", "control")
+_NOT_IN_REPLAY = (
+    *("recipe", "samples", "revision", "trust-remote-code", "engine", "export", "calibration", "allow-overlap"),
+    "control",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +156,9 @@ def without_inherited(values: Values) -> Values:
 def _may_be_saved(values: Values) -> bool:
     """Return whether the baseline is a saved one, or none, or looks like a misspelled one."""
     text = values.text("baseline") or "auto"
-    return not _is_recipe(text) and (text.endswith((".json", ".json.gz")) or bool(_saved_beside(values)))
+    if text == "none" or _is_recipe(text):
+        return text == "none"
+    return text.endswith((".json", ".json.gz")) or bool(_saved_beside(values))
 
 
 def selftest_recipes(values: Values) -> RecipeChoice:

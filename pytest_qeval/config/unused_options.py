@@ -104,7 +104,7 @@ def _unread(settings: RunSettings) -> Iterator[tuple[str, str]]:
             advice = f"add --qeval-suite {readers.example}, or leave the option out"
             yield name, f"it is read by {readers.words}, and this run has {', '.join(suites)}: {advice}"
     if len(settings.benchmarks) > 1 and "robustness" not in suites:
-        yield "benchmark", "the suites of this run use one benchmark, and several are given: leave one"
+        yield "benchmark", "the suites of this run use one benchmark, and several are given: name only one"
 
 
 def _draws(settings: RunSettings) -> bool:
@@ -125,7 +125,7 @@ _CONDITIONS: Sequence[tuple[str, Callable[[RunSettings], bool], str]] = (
     (
         "strict",
         lambda settings: not settings.compares,
-        "there is no baseline to regress from: add --qeval-recipe, or leave it out",
+        "there is no baseline to regress from: add --qeval-recipe, in a replay --qeval-baseline FILE.json.gz",
     ),
     *((name, lambda settings: not settings.gates, NO_GATE) for name in OF_GATES),
     *(

@@ -57,7 +57,7 @@ class Values:
 
     @property
     def in_worker(self) -> bool:
-        """Whether this is a worker of pytest-xdist, which does not know what was typed."""
+        """Whether this is a worker of pytest-xdist, whose controller has checked the options already."""
         return hasattr(self._config, "workerinput")
 
     @property

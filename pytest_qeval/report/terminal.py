@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def _evaluation_lines(summary: Summary, gates: Sequence[GateResult]) -> Iterator
     yield Line("")
     yield from _missing_lines(summary)
     yield from _gate_lines(gates)
-    if any(gate.outcome == "fail" and gate.reason.endswith(("case missing", "cases missing")) for gate in gates):
+    if any(gate.outcome == "fail" and re.search(r"cases? missing\b", gate.reason) for gate in gates):
         yield Line("  to judge gates by the cases that are there, add --qeval-allow-missing")
 
 

@@ -206,12 +206,12 @@ def _differences(before: FinishedRun, after: FinishedRun) -> tuple[str, ...]:
     ours = after.conditions()
     if after.plan.candidates == ("as-is",):  # its baseline is another checkpoint by nature
         ours = {name: value for name, value in ours.items() if not name.startswith("model.")}
-    batches, same_batches = _batches(before, after)
-    return differences({**ours, **batches}, {**before.conditions(), **same_batches}, "{theirs} in A, {ours} in B")
+    batches, expected = _batches(before, after)
+    return differences({**ours, **batches}, {**before.conditions(), **expected}, "{theirs} in A, {ours} in B")
 
 
 def _batches(before: FinishedRun, after: FinishedRun) -> tuple[Json, Json]:
-    """Return what the later run's batches were and had to be, where the completions of the baseline depend on that."""
+    """Return the batches of B and those of A that they must equal; empty where completions do not depend on batches."""
     baseline, candidate = before.facts_of(before.baseline), after.facts_of(*after.plan.candidates)
     if baseline is None or candidate is None:  # completions of a file have no batches
         return {}, {}

@@ -36,6 +36,13 @@ def test_an_entry_point_that_fails_is_named(monkeypatch: pytest.MonkeyPatch, val
     assert str(error.value) == sentence
 
 
+def test_a_bug_of_our_own_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = EntryPoint(name="ours", value="pytest_qeval.errors:missing", group="pytest_qeval.recipes")
+    monkeypatch.setattr(registry, "entry_points", lambda group: [entry])  # noqa: ARG005 - called by keyword
+    with pytest.raises(AttributeError, match="missing"):
+        registry.load("recipes", "ours")
+
+
 @pytest.mark.parametrize("kind", ["benchmarks", "recipes", "quantizers", "engines"])
 def test_everything_listed_can_be_loaded_and_says_what_it_is(kind: registry.Kind) -> None:
     """Every built-in entry has its own name and a summary of one line."""

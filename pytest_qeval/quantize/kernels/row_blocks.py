@@ -9,7 +9,8 @@ Rows are therefore multiplied in blocks whose sizes are known to give the bits o
 tried once. A decoding step has its own sizes, small ones, and a prefill has the largest: each row of a prompt is always
 multiplied in the same phase, so the two need not agree.
 
-Weights are packed into oneDNN's own layout: otherwise it does so again for every product (`benchmarks/linear.py`).
+Weights are packed into oneDNN's own layout once. Otherwise oneDNN packs them again for every product
+(`benchmarks/linear.py --blocks`).
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ _PREFILL_SIZES = (64, 96, 128, 192, 256, 384, 512)
 _ODD_SIZES = (33, 100)
 """Tried as well: where these agree with all others, blocks are not needed."""
 _DECODE_SIZES = (64, 32)
-"""Sizes whose bits all blocks of a decoding step may have to give: the first one on which numbers of threads agree.
-With AMX, 32 shares its bits with all smaller ones, and 64, mostly, with all larger ones. Two packed blocks of 64 take
-half the time of four of 32; fewer rows than 33 take up to 1.6 times as long as they would by themselves."""
+"""Sizes that may decide on the bits of a decoding step: the first one on which numbers of threads agree does.
+
+With AMX, 32 shares its bits with all smaller sizes, and 64, mostly, with all larger ones. 64 comes first, because two
+blocks of it take half the time of four of 32 (4864 × 896, packed). Fewer than 33 rows pay for it: up to 1.6 times."""
 _MOST_WORK = 2**35
 """Multiplications of the largest product that is tried: some tenths of a second."""
 _SMALL, _PADDING = 64, 1.25

@@ -89,7 +89,7 @@ class SavedBaseline:
         self.check_batch_size(facts.batch_size, f"{facts.name} is")
 
     def check_batch_size(self, size: int | None, who: str) -> None:
-        """Do the same with a size alone; `who` begins the words about it, as in `int8 is`.
+        """Check a batch size; `who` is the subject of the message, such as `int8 is`.
 
         Raises:
             UsageError: as `check_batch`.
@@ -120,7 +120,7 @@ class SavedBaseline:
                 decoded in other batches on which its completions depend.
         """
         cases = list(cases)
-        if not cases:  # nothing is compared; so it is, too, once the run is refused
+        if not cases:  # no test was selected, or the run is being refused
             return ReusableCases()
         rebatched = differences(composition, self.baseline.key) if "batch.size" in self.baseline.key else ()
         if rebatched and not self.named:

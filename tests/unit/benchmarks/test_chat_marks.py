@@ -125,6 +125,15 @@ def test_a_thought_at_the_beginning_is_seen(completion: str, begins: bool) -> No
     assert begins_with_thought(completion) == begins
 
 
+@pytest.mark.parametrize(
+    "code",
+    ["    [reason] = reasons\n    return reason\n", "[thought], rest = thoughts\n", "    [analysis][0].run()\n"],
+)
+def test_a_list_of_one_name_is_no_thought(code: str) -> None:
+    """It is Python that unpacks or calls."""
+    assert reply_of(code) == code
+
+
 def test_marks_in_strings_are_code() -> None:
     """Only what ends a line, or stands before another mark, ends a turn."""
     code = WHOLE.replace("return sum", 'ends = "</s>", "</think>", "<|im_end|>", "<|channel|>", "<think>"; return sum')

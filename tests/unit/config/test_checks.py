@@ -122,9 +122,10 @@ def test_an_export_has_a_folder_of_its_own(tmp_path: Path) -> None:
 def test_a_replay_does_not_overwrite_its_completions(tmp_path: Path) -> None:
     """Another file of the same folder is left alone, whatever it is called."""
     written, foreign = tmp_path / "samples-int8.jsonl", tmp_path / "theirs.jsonl"
-    with pytest.raises(UsageError, match=r"would overwrite the completions in .*samples-int8"):
+    with pytest.raises(UsageError, match=r"could overwrite the completions in .*samples-int8"):
         check_output(settings_of("replay", completions=written, output=tmp_path / "." / ""))
     check_output(settings_of("replay", completions=foreign, output=tmp_path))
+    check_output(settings_of("replay", completions=tmp_path / "samples.jsonl.gz", output=tmp_path))
     check_output(settings_of("replay", completions=written, output=tmp_path / "other"))
 
 

@@ -72,7 +72,7 @@ def test_several_completions_of_a_task_are_samples(tmp_path: Path, content: byte
         (b'{"task_id": "a", "completions": []}', "has no samples"),
         (
             LINE + b'{"task_id": "a", "completion": "y", "completion": "x"}',
-            "line 2: the field 'completion' stands there twice",
+            "line 2: the field 'completion' occurs twice",
         ),
         (b'{"task_id": "a"}', "line 1: found the fields task_id: expected task_id and either completion"),
         (b'{"task_id": "a", "generation": "x"}', "line 1: found the fields generation, task_id: expected"),
@@ -145,7 +145,7 @@ def test_lines_without_a_number_are_samples_and_repeated_ones_are_told(tmp_path:
     )
 
 
-@pytest.mark.parametrize("value", ["name", None, [0], float("nan"), 0.5, "²"], ids=str)
+@pytest.mark.parametrize("value", ["name", None, [0], float("nan"), 0.5, "²", "1" * 5000], ids=str)
 def test_a_field_that_numbers_no_samples_means_nothing(tmp_path: Path, value: object) -> None:
     """Such as a problem's number, or what is no number."""
     problems = [(task, text, {"index": at}) for at, task in enumerate("ab") for text in "xy"]

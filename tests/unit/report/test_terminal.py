@@ -89,6 +89,14 @@ def test_a_gate_is_a_line_with_its_colour() -> None:
     assert Line("  FAIL  energy ratio <= 1  (int8): observed 2; unproven", "red") in found
 
 
+@pytest.mark.parametrize("more", ["", "; reason of the gate: nightly"])
+def test_the_option_for_missing_cases_is_named(more: str) -> None:
+    gate = replace(FAILED, reason=f"2 cases missing{more}")
+
+    assert any("--qeval-allow-missing" in line.text for line in shown(FOUND, gate))
+    assert not any("--qeval-allow-missing" in line.text for line in shown(FOUND, FAILED))
+
+
 def test_missing_cases_are_red() -> None:
     assert Line("1 of 8 cases missing", "red") in shown(session("++++", "++ +"))
 
