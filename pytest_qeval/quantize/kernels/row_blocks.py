@@ -33,8 +33,8 @@ _ODD_SIZES = (33, 100)
 _DECODE_SIZES = (64, 32)
 """Sizes that may decide on the bits of a decoding step: the first one on which numbers of threads agree does.
 
-With AMX, 32 shares its bits with all smaller sizes, and 64, mostly, with all larger ones. 64 comes first, because two
-blocks of it take half the time of four of 32 (4864 × 896, packed). Fewer than 33 rows pay for it: up to 1.6 times."""
+With AMX, 32 shares its bits with all smaller sizes, and 64, mostly, with all larger ones. 64 comes first:
+wide steps gain more by it than steps of fewer than 33 rows, which are padded, lose (`benchmarks/linear.py --blocks`)."""
 _MOST_WORK = 2**35
 """Multiplications of the largest product that is tried: some tenths of a second."""
 _SMALL, _PADDING = 64, 1.25
@@ -52,7 +52,7 @@ class Blocks(NamedTuple):
     """Numbers of rows that may be multiplied at a time."""
 
     sizes: tuple[int, ...]
-    """Ascending; empty where any number from `least` to `most` gives the same row."""
+    """Ascending; empty where all numbers that were tried from `least` to `most` give the same row."""
     any_threads: bool
     """Whether other numbers of threads give the same row."""
     least: int = _SIZES[0]
