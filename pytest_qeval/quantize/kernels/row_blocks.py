@@ -33,8 +33,8 @@ _ODD_SIZES = (33, 100)
 _DECODE_SIZES = (64, 32)
 """Sizes that may decide on the bits of a decoding step: the first one on which numbers of threads agree does.
 
-With AMX, 32 shares its bits with all smaller sizes, and 64, mostly, with all larger ones. 64 comes first:
-wide steps gain more by it than steps of fewer than 33 rows, which are padded, lose (`benchmarks/linear.py --blocks`)."""
+With AMX, 32 shares its bits with all smaller sizes, and 64, mostly, with all larger ones. 64 comes first: wide
+steps gain more by it than steps of fewer than 33 rows, which are padded, lose (`linear.py --blocks`)."""
 _MOST_WORK = 2**35
 """Multiplications of the largest product that is tried: some tenths of a second."""
 _SMALL, _PADDING = 64, 1.25
