@@ -36,6 +36,8 @@ class Request:
     task_id: str = ""
     """The case's label: the problem's own id for a nominal case. A replay finds completions by it and the benchmark."""
     n_samples: int = 1
+    expected: tuple[str, ...] = ()
+    """What the samples will probably be, one text each; drafts of them change nothing but time."""
     seed: int = 0
     """Seeds the request's random generators together with the session's seed, independent of the batch."""
 

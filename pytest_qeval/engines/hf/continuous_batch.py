@@ -11,10 +11,10 @@ import torch
 
 from pytest_qeval.engines.hf.cache import Prefilled
 from pytest_qeval.engines.hf.decoder import Decoder
+from pytest_qeval.engines.hf.drafts import MAX_DRAFT_TOKENS, choose_draft_length
 from pytest_qeval.engines.hf.encoder_decoder import EncoderDecoderBatchModel
 from pytest_qeval.engines.hf.forward import CausalBatchModel
 from pytest_qeval.engines.hf.language_model import LanguageModel
-from pytest_qeval.engines.hf.prompt_lookup import MAX_DRAFT_TOKENS, choose_draft_length
 from pytest_qeval.engines.hf.rows import PendingSample, Row
 from pytest_qeval.settings import GenerationSettings
 
@@ -122,8 +122,8 @@ class ContinuousBatch(Decoder):
         """Draft tokens for every row; all empty where drafts would not pay, or the model cannot take them."""
         if not self._model.supports_drafts:
             return [[] for _ in self._live]
-        drafts = [row.lookup.draft() for row in self._live]
-        rates = [row.lookup.rate for row, draft in zip(self._live, drafts, strict=True) if draft]
+        drafts = [row.drafts.draft() for row in self._live]
+        rates = [row.drafts.rate for row, draft in zip(self._live, drafts, strict=True) if draft]
         length = choose_draft_length(rates, len(self._live))
         return [draft[:length] for draft in drafts]
 
@@ -141,7 +141,7 @@ class ContinuousBatch(Decoder):
             if not active:
                 break
         for live, draft, count in zip(self._live, drafts, accepted, strict=True):
-            live.lookup.update_rate(count, len(draft))
+            live.drafts.update_rate(count, len(draft))
 
     def _remove_finished(self) -> None:
         """Take finished rows out; the last live row moves into each hole, so that rows stay contiguous."""

@@ -10,8 +10,8 @@ from itertools import groupby
 import torch
 
 from pytest_qeval.engines.base import FinishedCompletion, Request
+from pytest_qeval.engines.hf.drafts import Drafts
 from pytest_qeval.engines.hf.language_model import LanguageModel
-from pytest_qeval.engines.hf.prompt_lookup import PromptLookup
 from pytest_qeval.engines.hf.rows import PendingSample, Row
 from pytest_qeval.engines.hf.sampling import choose, sample_rng
 from pytest_qeval.schema import EngineProgress
@@ -100,7 +100,11 @@ class Decoder(ABC):
 
     def _row(self, sample: PendingSample, admitted_at: float) -> Row:
         rng = sample_rng(self._generation.seed, sample.request.seed, sample.index)
-        return Row(sample=sample, rng=rng, lookup=PromptLookup(sample.prompt_ids), admitted_at=admitted_at)
+        return Row(sample=sample, rng=rng, drafts=self._drafts(sample), admitted_at=admitted_at)
+
+    def _drafts(self, sample: PendingSample) -> Drafts:
+        expected = self._codec.encode_completion(sample.request.expected[sample.index : sample.index + 1])
+        return Drafts(sample.prompt_ids, expected)
 
     def _choose(self, logits: torch.Tensor, rows: Sequence[Row]) -> list[int]:
         settings = self._generation
@@ -110,7 +114,7 @@ class Decoder(ABC):
     def _append(self, row: Row, token: int) -> None:
         self._new_tokens += 1
         self._codec.append(row, token)
-        row.lookup.append(token)
+        row.drafts.append(token)
 
     def _finish(self, row: Row) -> None:
         self._outbox.append(self._codec.finish(row))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_qeval.engines.base import FinishedCompletion, Request
-from pytest_qeval.engines.hf.prompt_lookup import PromptLookup
+from pytest_qeval.engines.hf.drafts import Drafts
 from pytest_qeval.engines.templates import render
 from pytest_qeval.schema import Completion, FinishReason
 
@@ -38,7 +38,7 @@ class Row:
 
     sample: PendingSample
     rng: random.Random
-    lookup: PromptLookup
+    drafts: Drafts
     admitted_at: float
     """`time.perf_counter` when its prefill began."""
     ids: list[int] = field(default_factory=list)
@@ -73,6 +73,10 @@ class TokenCodec:
         start = self._tokenizer.bos_token_id
         blank = (next(iter(self._eos_ids), 0) if start is None else start,)
         return [tuple(ids) or blank for ids in self._tokenizer(list(texts), **options).input_ids]
+
+    def encode_completion(self, texts: Sequence[str]) -> tuple[int, ...]:
+        """Tokenize the text of a completion alone, if there is one: its tokens may differ where the prompt ends."""
+        return tuple(self._tokenizer(texts[0], add_special_tokens=False).input_ids) if texts and texts[0] else ()
 
     def encode_requests(self, requests: Sequence[Request]) -> list[tuple[int, ...]]:
         """Tokenize prompts; for a user message the chat template decides about special tokens.

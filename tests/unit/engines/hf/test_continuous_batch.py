@@ -7,6 +7,7 @@ import copy
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from types import FrameType
 from typing import Any
@@ -18,10 +19,10 @@ from pytest_qeval.engines.base import FinishedCompletion, Request
 from pytest_qeval.engines.hf.attention import use_grouped_attention
 from pytest_qeval.engines.hf.continuous_batch import BatchShape, ContinuousBatch
 from pytest_qeval.engines.hf.decoder import Decoder
+from pytest_qeval.engines.hf.drafts import Drafts
 from pytest_qeval.engines.hf.forward import context_length
 from pytest_qeval.engines.hf.generate import GenerateQueue, pick_group
 from pytest_qeval.engines.hf.language_model import LanguageModel
-from pytest_qeval.engines.hf.prompt_lookup import PromptLookup, choose_draft_length
 from pytest_qeval.engines.hf.rows import PendingSample, Row, TokenCodec
 from pytest_qeval.engines.hf.trial import find_fallback_reason
 from pytest_qeval.schema import Completion
@@ -126,6 +127,44 @@ def test_greedy_completions_equal_generate_one_by_one(
         assert completion.finish_reason == ("eos" if ids[-1] == tokenizer.eos_token_id else "length")
 
 
+@pytest.mark.parametrize("family", CONTINUOUS)
+def test_expected_completions_change_nothing(family: str, make_model: Callable[[str], Any], tokenizer: Any) -> None:
+    """Right ones, those of other prompts, beginnings, noise, and none, in one batch."""
+    model, texts = with_attention(make_model(family), "grouped"), prompts(10)
+    plain = [run(batch(model, tokenizer, rows=4), requests_for(texts))[f"r{at}", 0] for at in range(len(texts))]
+    right = [completion.text for completion in plain]
+    tries = [right, [*right[1:], ""], [text[: len(text) // 2] for text in right], ["x = 1\n" * 9] * 10]
+    mixed = [tries[at % len(tries)][at] for at in range(len(texts))]
+    for expected in (*tries, mixed):
+        requests = [
+            replace(request, expected=(text,)) for request, text in zip(requests_for(texts), expected, strict=True)
+        ]
+        results = run(batch(model, tokenizer, rows=4), requests)
+        found = [results[f"r{at}", 0] for at in range(len(texts))]
+        assert [(one.text, one.n_tokens, one.finish_reason) for one in found] == [
+            (one.text, one.n_tokens, one.finish_reason) for one in plain
+        ]
+
+
+def test_an_expected_completion_is_confirmed_in_fewer_steps(make_model: Callable[[str], Any], tokenizer: Any) -> None:
+    """A row's own text suggests next to nothing here."""
+    model, texts = make_model("llama"), prompts(4)
+    plain = run(batch(model, tokenizer, rows=4), requests_for(texts))
+    expected = [replace(request, expected=(plain[request.key, 0].text,)) for request in requests_for(texts)]
+    assert count_steps(batch(model, tokenizer, rows=4), expected) < count_steps(
+        batch(model, tokenizer, rows=4), requests_for(texts)
+    )
+
+
+def count_steps(decoder: Decoder, requests: Sequence[Request]) -> int:
+    decoder.submit(requests)
+    steps = 0
+    while decoder.progress.finished < decoder.progress.total:
+        decoder.step()
+        steps += 1
+    return steps
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_any_pattern_of_joining_and_leaving_gives_the_same(
     seed: int, make_model: Callable[[str], Any], tokenizer: Any
@@ -189,7 +228,7 @@ def test_a_special_token_can_be_a_stop_string(tokenizer: Any) -> None:
 def make_row(**fields: Any) -> Row:
     sample = PendingSample(request=Request(key="r", prompt="p", **fields), index=0, prompt_ids=(5,), max_new_tokens=99)
     rng = random.Random(0)  # noqa: S311
-    return Row(sample=sample, rng=rng, lookup=PromptLookup(()), admitted_at=0.0)
+    return Row(sample=sample, rng=rng, drafts=Drafts(()), admitted_at=0.0)
 
 
 def test_a_prompt_that_fills_the_context_is_finished_empty(make_model: Callable[[str], Any], tokenizer: Any) -> None:
@@ -376,31 +415,6 @@ def test_early_requests_finish_early(make_model: Callable[[str], Any], tokenizer
 )
 def test_groups_have_similar_lengths_and_hold_the_first(lengths: list[int], count: int, expected: list[int]) -> None:
     assert pick_group(lengths, count) == expected
-
-
-def test_a_draft_repeats_what_followed_the_last_time() -> None:
-    """Also beyond the end of what is there, with the period of the repetition."""
-    lookup = PromptLookup([1, 2, 3, 9, 1, 2, 3])
-    assert lookup.draft() == [9, 1, 2, 3, 9, 1, 2]
-    lookup.append(5)
-    assert lookup.draft() == []
-
-
-def test_drafts_are_as_long_as_they_pay() -> None:
-    """Wide batches and rows with rejected drafts decode plainly; few rows in a loop take the longest draft."""
-    assert choose_draft_length([0.3] * 64, 64) == 0
-    assert choose_draft_length([0.0], 1) == 0
-    assert choose_draft_length([1.0, 1.0], 2) == 7
-    assert choose_draft_length([], 3) == 0
-
-
-def test_acceptance_rates_follow_accepted_and_rejected_drafts() -> None:
-    """Tokens after the first rejected one do not count."""
-    good, bad = PromptLookup([]), PromptLookup([])
-    good.update_rate(4, 4)
-    bad.update_rate(0, 4)
-    assert good.rate == pytest.approx(1 - 0.5 * 0.7**4)
-    assert bad.rate == pytest.approx(0.35)
 
 
 def generate_queue(model: Any, tokenizer: Any, generation: GenerationSettings = GREEDY) -> GenerateQueue:

@@ -18,10 +18,10 @@ from pytest_qeval.engines.hf.attention import use_grouped_attention
 from pytest_qeval.engines.hf.cache import Prefilled
 from pytest_qeval.engines.hf.continuous_batch import BatchShape, ContinuousBatch
 from pytest_qeval.engines.hf.decoder import Decoder
+from pytest_qeval.engines.hf.drafts import Drafts
 from pytest_qeval.engines.hf.encoder_decoder import EncoderDecoder, encoder_decoder_of
 from pytest_qeval.engines.hf.generate import GenerateQueue
 from pytest_qeval.engines.hf.language_model import LanguageModel
-from pytest_qeval.engines.hf.prompt_lookup import PromptLookup
 from pytest_qeval.engines.hf.rows import PendingSample, Row
 from pytest_qeval.engines.hf.trial import find_fallback_reason
 from pytest_qeval.errors import ModelSourceError
@@ -254,7 +254,7 @@ def test_special_tokens_are_no_text(family: str) -> None:
     special = [token for token in tokenizer.all_special_ids if token != tokenizer.eos_token_id]
     codec = language_model(family).codec
     sample = PendingSample(request=Request(key="r", prompt="x"), index=0, prompt_ids=(), max_new_tokens=99)
-    row = Row(sample=sample, rng=random.Random(0), lookup=PromptLookup(()), admitted_at=0.0)  # noqa: S311
+    row = Row(sample=sample, rng=random.Random(0), drafts=Drafts(()), admitted_at=0.0)  # noqa: S311
     ids = tokenizer("def add", add_special_tokens=False).input_ids
     for token in [*special, *ids, *special]:
         codec.append(row, token)
