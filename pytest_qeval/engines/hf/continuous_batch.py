@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, islice
 
 import torch
 
@@ -87,10 +88,14 @@ class ContinuousBatch(Decoder):
             self._ready.extend(_Ready(sample=sample, prefilled=prompt, admitted_at=started) for sample in samples)
 
     def _pick(self, count: int) -> list[int]:
-        """Pick the first prompt of the queue, and the next ones of the same padded length: indices, ascending."""
-        lengths = [self._model.padded_length(len(samples[0].prompt_ids)) for samples in self._waiting]
-        fitting = min(count, max(1, self._shape.group_tokens // lengths[0]))
-        return [at for at, length in enumerate(lengths) if length == lengths[0]][:fitting]
+        """Pick the first prompt of the queue, and the next ones of its group as far as they fit: indices, ascending."""
+        lengths = [len(samples[0].prompt_ids) for samples in self._waiting]
+        group = self._model.group(lengths[0])
+        own = (at for at, length in enumerate(lengths) if self._model.group(length) == group)
+        picked = list(islice(own, count))
+        totals = accumulate(self._model.padded_length(lengths[at]) for at in picked)
+        fitting = sum(total <= self._shape.group_tokens for total in totals)
+        return picked[: max(1, fitting)]
 
     def _join(self) -> None:
         """Let prefilled samples take free rows; their first token comes from the prompt's own logits."""

@@ -13,7 +13,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from pytest_qeval.engines.hf.aligned_cache import AlignedCache
 from pytest_qeval.engines.hf.cache import Prefilled
-from pytest_qeval.engines.hf.forward import context_length, copy_row, pad_right, padded_length
+from pytest_qeval.engines.hf.forward import context_length, copy_columns, pad_right, padded_length
 from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.measure.divergence import ScoredText
 
@@ -118,8 +118,12 @@ class EncoderDecoderBatchModel:
         self.cache = AlignedCache(rows=rows, device=model.device)
 
     def padded_length(self, tokens: int) -> int:
-        """Return the length to which a prompt is padded; prompts of the same one may be encoded together."""
+        """Return how many tokens a prompt takes in a prefill."""
         return padded_length(tokens, self._source_limit)
+
+    def group(self, tokens: int) -> int:
+        """Return a number that prompts have in common if they may be encoded together."""
+        return self.padded_length(tokens)
 
     @torch.inference_mode()
     def prefill(self, prompts: Sequence[Sequence[int]]) -> list[Prefilled]:
@@ -133,11 +137,11 @@ class EncoderDecoderBatchModel:
         own, cross = cache.self_attention_cache, cache.cross_attention_cache
         return [
             Prefilled(
-                keys=copy_row(own, "keys", row),
-                values=copy_row(own, "values", row),
+                keys=copy_columns(own, "keys", row),
+                values=copy_columns(own, "values", row),
                 length=len(prompt),
-                cross_keys=copy_row(cross, "keys", row, len(prompt)),
-                cross_values=copy_row(cross, "values", row, len(prompt)),
+                cross_keys=copy_columns(cross, "keys", row, end=len(prompt)),
+                cross_values=copy_columns(cross, "values", row, end=len(prompt)),
                 logits=output.logits[row, -1],
             )
             for row, prompt in enumerate(prompts)

@@ -1,7 +1,8 @@
 """Batch invariance: a completion depends on the model, the recipe and the prompt, and on nothing that runs beside it.
 
-Shapes hold it: products are made of blocks of rows (`quantize.kernels.row_blocks`), prompts are padded to their own
-length (`forward`), keys and queries to fixed steps (`cache`, `attention`). Where it does not hold, this says why.
+Shapes hold it: products are made of blocks of rows (`quantize.kernels.row_blocks`), a prompt attends to itself alone
+(`forward`), keys and queries of a step are padded to fixed numbers (`cache`, `attention`). Where it does not hold, this
+says why.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def feed(batch: CausalBatchModel, sequences: Sequence[Sequence[int]], *, steps: 
         Each sequence's logits, [1 + tokens of all steps, vocabulary].
     """
     rest = sum(steps)
-    groups = groupby((ids[:-rest] for ids in sequences), key=lambda prompt: batch.padded_length(len(prompt)))
+    groups = groupby((ids[:-rest] for ids in sequences), key=lambda prompt: batch.group(len(prompt)))
     prefilled = [prompt for _, group in groups for prompt in batch.prefill(list(group))]
     logits = [[prompt.logits[None]] for prompt in prefilled]
     for row, prompt in enumerate(prefilled):

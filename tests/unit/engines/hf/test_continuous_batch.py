@@ -20,7 +20,7 @@ from pytest_qeval.engines.hf.attention import use_grouped_attention
 from pytest_qeval.engines.hf.continuous_batch import BatchShape, ContinuousBatch
 from pytest_qeval.engines.hf.decoder import Decoder
 from pytest_qeval.engines.hf.drafts import Drafts
-from pytest_qeval.engines.hf.forward import context_length
+from pytest_qeval.engines.hf.forward import CausalBatchModel, context_length
 from pytest_qeval.engines.hf.generate import GenerateQueue, pick_group
 from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.engines.hf.rows import PendingSample, Row, TokenCodec
@@ -154,6 +154,29 @@ def test_an_expected_completion_is_confirmed_in_fewer_steps(make_model: Callable
     assert count_steps(batch(model, tokenizer, rows=4), expected) < count_steps(
         batch(model, tokenizer, rows=4), requests_for(texts)
     )
+
+
+@pytest.mark.parametrize(("attention", "shape"), [("grouped", (1, 64)), ("eager", (3, 64))])
+def test_prompts_are_prefilled_behind_one_another(
+    attention: str, shape: tuple[int, int], make_model: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the attention can be told their borders; elsewhere as rows of one padded length."""
+    model = with_attention(make_model("llama"), attention)
+    shapes: list[tuple[int, ...]] = []
+    forward = model.forward
+
+    def record(**fed: Any) -> Any:
+        shapes.append(tuple(fed["input_ids"].shape))
+        return forward(**fed)
+
+    monkeypatch.setattr(model, "forward", record)
+    together = CausalBatchModel(model, rows=3).prefill([[5, 6, 7], [8] * 30, [9, 5]])
+    assert shapes == [shape]
+    alone = [CausalBatchModel(model, rows=3).prefill([ids])[0] for ids in ([5, 6, 7], [8] * 30, [9, 5])]
+    for one, other in zip(together, alone, strict=True):
+        assert one.length == other.length == one.keys[0].shape[1]
+        assert torch.equal(one.logits, other.logits)
+        assert all(map(torch.equal, (*one.keys, *one.values), (*other.keys, *other.values)))
 
 
 def count_steps(decoder: Decoder, requests: Sequence[Request]) -> int:
