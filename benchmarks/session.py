@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -113,7 +114,7 @@ class Recorder:
 def parts_of(marks: list[list[Any]]) -> dict[str, list[float]]:
     """Return the wall and CPU seconds of every part, in the order of their first ends."""
     parts: dict[str, list[float]] = {}
-    for (_, *before), (part, *after) in zip(marks, marks[1:], strict=False):
+    for (_, *before), (part, *after) in pairwise(marks):
         sums = parts.setdefault(part, [0.0, 0.0])
         sums[:] = [total + end - start for total, start, end in zip(sums, before, after, strict=True)]
     return parts
