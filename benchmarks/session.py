@@ -1,11 +1,12 @@
-"""Where do the seconds of a whole session go, beyond generating and executing?
+"""Where do the seconds of a whole session go, beyond generating?
 
     python benchmarks/session.py --qeval-model=DIR --qeval-recipe int8 --qeval-suite humaneval --qeval-limit 2
 
 Runs pytest with these arguments in a new process and an empty folder, and prints the wall and CPU seconds of every part
-of it. `load` and `quantize` are the report's own figures; `trials` is what else is done before the first prompt;
-`waiting` is the time in tests in which the engine was not busy, mostly for programs that are executed. CPU seconds are
-those of pytest's process, without its sandboxes; they change little on a busy machine.
+of it. `load`, `quantize` and `generating` are the report's own figures. `imports, trials` is what else is done before
+the first prompt, `waiting` the time in tests in which the engine was not busy. CPU seconds are those of pytest's
+process, without its sandboxes; they change less on a busy machine. A second run finds the digests of the weights in the
+user's cache.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import time
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -27,16 +28,11 @@ _MARKS_FILE, _STARTED = "QEVAL_SESSION_MARKS", "QEVAL_SESSION_STARTED"
 _OVERLAPPING = {"load": "setup", "quantize": "setup", "generating": "call"}
 """Parts that the report knows, and the part of the session that each is taken out of."""
 _NAMES = {"setup": "setting up", "call": "generating and executing", "measuring": "measuring single streams"}
-_REST = {"setup": "trials and sandboxes", "call": "waiting for programs, and the rest"}
+_REST = {"setup": "imports, trials, sandboxes", "call": "waiting for programs, and the rest"}
 
 
-class _Mark(NamedTuple):
-    """The end of a part."""
-
-    part: str
-    wall_s: float
-    """Seconds since the epoch."""
-    cpu_s: float
+_Mark = tuple[str, float, float]
+"""The end of a part: its name, seconds since the epoch, CPU seconds."""
 
 
 class Recorder:
@@ -44,11 +40,11 @@ class Recorder:
 
     def __init__(self) -> None:
         """Begin where the process began."""
-        self.marks = [_Mark("", float(os.environ[_STARTED]), 0.0)]
+        self.marks: list[_Mark] = [("", float(os.environ[_STARTED]), 0.0)]
 
     def end(self, part: str) -> None:
         """Note the end of a part, which began at the end of the one before."""
-        self.marks.append(_Mark(part, time.time(), time.process_time()))
+        self.marks.append((part, time.time(), time.process_time()))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self) -> None:
@@ -62,19 +58,8 @@ class Recorder:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self) -> None:
-        """Cases are planned; the engine is imported here, as the first test would do it."""
+        """Cases are planned."""
         self.end("collection")
-        import pytest_qeval.engines.hf.engine  # noqa: F401, PLC0415 - timed
-
-        self.end("imports")
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_protocol(self) -> Any:
-        """Whatever lies between tests."""
-        self.end("between tests")
-        result = yield
-        self.end("between tests")
-        return result
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self) -> Any:
@@ -98,11 +83,6 @@ class Recorder:
         self.end("between tests")
         yield
         self.end("closing")
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self) -> None:
-        """Tests are through."""
-        self.end("between tests")
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
@@ -143,11 +123,13 @@ def main() -> None:
             raise SystemExit(finished.returncode)
         marks = json.loads(marks_file.read_text(encoding="utf-8"))
         report = json.loads((output / "report.json").read_text(encoding="utf-8"))
+        rows = [json.loads(line) for line in (output / "records.jsonl").read_text(encoding="utf-8").splitlines()]
     parts = parts_of([*marks, ["exit", ended, marks[-1][2]]])
     known = reported(report)
+    executing_s = sum(sample["execution"]["duration_s"] for row in rows for sample in row.get("samples", ()))
     print_parts(parts, known)
-    beyond_s = ended - marks[0][1] - parts.get("call", [0.0])[0]
-    print(f"{'beyond generating and executing':34} {beyond_s:7.2f}")
+    print(f"{'beyond generating':34} {ended - marks[0][1] - known['generating']:7.2f}")
+    print(f"{'programs, mostly beside generating':34} {executing_s:7.2f}")
 
 
 def print_parts(parts: Mapping[str, list[float]], known: Mapping[str, float]) -> None:
@@ -155,8 +137,7 @@ def print_parts(parts: Mapping[str, list[float]], known: Mapping[str, float]) ->
     print(f"{'part':34} {'wall s':>7} {'CPU s':>7}")
     for name, (wall_s, cpu_s) in parts.items():
         print(f"{_NAMES.get(name, name):34} {wall_s:7.2f} {cpu_s:7.2f}")
-        inside = [part for part, around in _OVERLAPPING.items() if around == name]
-        for part in inside:
+        for part in (inside := [part for part, around in _OVERLAPPING.items() if around == name]):
             print(f"  {part:32} {known[part]:7.2f}")
         if inside:
             print(f"  {_REST[name]:32} {wall_s - sum(known[part] for part in inside):7.2f}")
