@@ -94,18 +94,18 @@ def load_tokenizer(source: ModelSource) -> Any:
     Raises:
         ModelSourceError: when transformers cannot.
     """
-    return _load_tokenizer(source, source_identity(source))
-
-
-@lru_cache(maxsize=1)
-def _load_tokenizer(source: ModelSource, _files: Hashable) -> Any:
     try:
-        with _quiet():
-            return AutoTokenizer.from_pretrained(**_place(source))
+        return _load_tokenizer(source, source_identity(source))
     except Exception as error:  # the package tokenizers raises nothing narrower
         raise ModelSourceError(
             f"transformers {transformers.__version__} cannot load the tokenizer of {source.name}: {_reason(error)}"
         ) from error
+
+
+@lru_cache(maxsize=1)
+def _load_tokenizer(source: ModelSource, _files: Hashable) -> Any:
+    with _quiet():
+        return AutoTokenizer.from_pretrained(**_place(source))
 
 
 def _reason(error: Exception) -> str:
