@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from pytest_qeval.engines.digests import sha256_of
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.quantize.checkpoints.weight_files import safetensors_files
 
@@ -17,12 +18,13 @@ def weights_sha256(source: ModelSource) -> str | None:
     """Return the digest of a local model's weight files; None for a hub model, which its commit identifies.
 
     The digest of a single file is the one that `sha256sum` prints. The digest of several shards is that of the lines
-    that `sha256sum` prints for them in the order of their names. Loading the model finds the files in the page cache.
+    that `sha256sum` prints for them in the order of their names. Digests of large files are kept in the
+    user's cache (`digests`).
     """
     if source.path is None or source.kind == "hub":
         return None
     files = [source.path] if source.path.is_file() else safetensors_files(source.path)
-    return _digest(files[0]) if len(files) == 1 else _digest_all(files)
+    return sha256_of(files[0]) if len(files) == 1 else _digest_all(files)
 
 
 def files_sha256(source: ModelSource) -> str | None:
@@ -37,14 +39,5 @@ def files_sha256(source: ModelSource) -> str | None:
 
 
 def _digest_all(files: Iterable[Path]) -> str:
-    lines = "".join(f"{_digest(file)}  {file.name}\n" for file in files)
+    lines = "".join(f"{sha256_of(file)}  {file.name}\n" for file in files)
     return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def _digest(file: Path) -> str:
-    digest, buffer = hashlib.sha256(), bytearray(2**20)
-    view = memoryview(buffer)
-    with file.open("rb", buffering=0) as stream:
-        while size := stream.readinto(buffer):
-            digest.update(view[:size])
-    return digest.hexdigest()

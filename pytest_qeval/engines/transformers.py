@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -37,7 +39,7 @@ class TransformersSource:
         with _no_warnings():
             check_checkpoint(source)
         if model.device not in {"auto", "cpu"}:
-            with _no_warnings():
+            with _importing():
                 from pytest_qeval.engines.hf.loading import choose_device  # noqa: PLC0415 - imports torch
             choose_device(model.device)
         return source
@@ -60,7 +62,7 @@ class TransformersSource:
         """
         if model.device == "cpu" or (model.device == "auto" and not may_have_gpu()):
             return {"device": cpu_class()}
-        with _no_warnings():
+        with _importing():
             from pytest_qeval.engines.hf.loading import device_class  # noqa: PLC0415 - imports torch
         return {"device": device_class(model.device)}
 
@@ -72,7 +74,7 @@ class TransformersSource:
         """
         found = templates.has_chat_template(source)
         if found and source.kind != "gguf":  # whose tokenizer takes as long to load as a small model
-            with _no_warnings():
+            with _importing():
                 from pytest_qeval.engines.hf.checkpoint import load_tokenizer  # noqa: PLC0415 - imports torch
             try:
                 templates.render(load_tokenizer(source), "Add two numbers.", "")
@@ -91,7 +93,7 @@ class TransformersSource:
         export: Path | None,
     ) -> ModelEngine:
         """Load the model and apply the recipe."""
-        with _no_warnings():  # where torchao is installed, it logs which kernels of other devices it cannot load
+        with _importing():
             from pytest_qeval.engines.hf.engine import TransformersEngine  # noqa: PLC0415 - imports torch
 
         return TransformersEngine(
@@ -108,11 +110,31 @@ class TransformersSource:
         texts: CalibrationTexts | None,
     ) -> SensitivityFacts:
         """Quantize one block at a time."""
-        with _no_warnings():
+        with _importing():
             from pytest_qeval.engines.hf.loading import check_fits  # noqa: PLC0415 - imports torch
             from pytest_qeval.engines.hf.sensitivity import measure_sensitivity  # noqa: PLC0415 - as above
         check_fits(source, recipe.dtype, model)
         return measure_sensitivity(source, recipe, solutions, device=model.device, threads=model.threads, texts=texts)
+
+
+@contextmanager
+def _importing() -> Iterator[None]:
+    """Import torch and transformers without warnings: torchao logs which kernels of other devices it cannot load.
+
+    Importing makes half a million objects that live as long as the process. Without them, each pass of the garbage
+    collector is faster by some tenths of a second, and so is the end of the process. Later imports freeze nothing: a
+    model may be loaded, which has to be collected.
+    """
+    enabled, is_first = gc.isenabled(), "torch" not in sys.modules
+    gc.disable()
+    try:
+        with _no_warnings():
+            yield
+    finally:
+        if is_first:
+            gc.freeze()
+        if enabled:
+            gc.enable()
 
 
 @contextmanager

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stderr
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 from transformers.utils import logging as transformers_logging
 
 from pytest_qeval.engines.hf.completeness import check_complete, check_finite
+from pytest_qeval.engines.identity import source_identity
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import MissingPackageError, ModelSourceError, QEvalError
 from pytest_qeval.quantize.checkpoints.reader import ExportedCheckpoint, read_checkpoint
@@ -87,18 +89,23 @@ def _from_exported(source: ModelSource, exported: ExportedCheckpoint, device: to
 
 
 def load_tokenizer(source: ModelSource) -> Any:
-    """Load a model's tokenizer alone.
+    """Load a model's tokenizer alone; all recipes of a model share one, which nobody changes.
 
     Raises:
         ModelSourceError: when transformers cannot.
     """
     try:
-        with _quiet():
-            return AutoTokenizer.from_pretrained(**_place(source))
+        return _load_tokenizer(source, source_identity(source))
     except Exception as error:  # the package tokenizers raises nothing narrower
         raise ModelSourceError(
             f"transformers {transformers.__version__} cannot load the tokenizer of {source.name}: {_reason(error)}"
         ) from error
+
+
+@lru_cache(maxsize=1)
+def _load_tokenizer(source: ModelSource, _files: Hashable) -> Any:
+    with _quiet():
+        return AutoTokenizer.from_pretrained(**_place(source))
 
 
 def _reason(error: Exception) -> str:

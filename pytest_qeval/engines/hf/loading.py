@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Hashable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.engines.hf.memory_check import check_memory
 from pytest_qeval.engines.hf.trial import find_fallback_reason
 from pytest_qeval.engines.hub import hub_file
+from pytest_qeval.engines.identity import source_identity
 from pytest_qeval.engines.model_config import quantization_config, read_config
 from pytest_qeval.engines.sources import ModelSource, find_file
 from pytest_qeval.errors import ModelSourceError
@@ -98,9 +100,7 @@ def load(
         unpack_experts_(model)
     direct_reads = () if exported else find_direct_reads(model, recipe, language_model.encoder_decoder)
     recipe = replace(recipe, kept=(*recipe.kept, *direct_reads))
-    language_model = replace(
-        language_model, fallback_reason=find_fallback_reason(model, language_model.encoder_decoder)
-    )
+    language_model = replace(language_model, fallback_reason=_fallback_reason(source, language_model))
     run = CalibrationRun(language_model, texts, recipe.calibration) if texts and recipe.calibration else None
     ranges = observe_ranges(model, recipe, run) if run else exported.content.ranges if exported else NO_RANGES
     exporter = Exporter(model, recipe) if export else None
@@ -152,6 +152,20 @@ def load_language_model(
     encoder_decoder = encoder_decoder_of(model, tokenizer)
     model.generation_config = bare_generation_config(eos_ids, encoder_decoder)
     return LanguageModel(model=model, tokenizer=tokenizer, eos_ids=eos_ids, encoder_decoder=encoder_decoder)
+
+
+_fallback_reasons: dict[Hashable, str] = {}
+"""What was found, by all that the trial depends on: every recipe begins with the same model."""
+
+
+def _fallback_reason(source: ModelSource, language_model: LanguageModel) -> str:
+    """Return why `generate` has to decode a model, which a model in the same precision has been asked before."""
+    model = language_model.model
+    modules = tuple(map(type, model.modules()))  # experts may have been unpacked
+    key = (source, source_identity(source), model.dtype, model.device, modules)
+    if key not in _fallback_reasons:
+        _fallback_reasons[key] = find_fallback_reason(model, language_model.encoder_decoder)
+    return _fallback_reasons[key]
 
 
 def _describe_stored(source: ModelSource, model: Any) -> Quantization:

@@ -13,12 +13,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from pytest_qeval.engines.hf import checkpoint
-from pytest_qeval.engines.hf.checkpoint import from_pretrained, stored_checkpoint
+from pytest_qeval.engines.hf import checkpoint, loading
+from pytest_qeval.engines.hf.checkpoint import from_pretrained, load_tokenizer, stored_checkpoint
 from pytest_qeval.engines.hf.loading import load
 from pytest_qeval.engines.sources import ModelSource, resolve
 from pytest_qeval.errors import MissingPackageError, ModelSourceError
-from pytest_qeval.quantize.builtin import AS_IS, INT8
+from pytest_qeval.quantize.builtin import AS_IS, BF16, FP32, INT8
 from pytest_qeval.quantize.recipe import EXPORT_FILE
 from pytest_qeval.settings import ModelSettings
 from tests.unit.odd_checkpoints import copy_demo, edit_json
@@ -207,3 +207,31 @@ def test_an_export_keeps_how_the_model_is_sampled(tmp_path: Path) -> None:
     file.unlink()
     load(find(path), INT8, device="cpu", export=tmp_path / "out")
     assert not (tmp_path / "out" / "generation_config.json").is_file()
+
+
+def test_recipes_share_a_tokenizer_until_its_files_change(tmp_path: Path) -> None:
+    """It takes seconds to load a large one, and nobody changes it."""
+    path = copy_demo(tmp_path / "model")
+    first, second = load_tokenizer(find(path)), load_tokenizer(find(path))
+    edit_json(path / "tokenizer_config.json", model_max_length=77)
+    third = load_tokenizer(find(path))
+
+    assert first is second
+    assert third is not first
+    assert third.model_max_length == 77
+
+
+def test_the_continuous_batch_is_tried_once_per_model_and_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every recipe begins with the same model."""
+    tried: list[torch.dtype] = []
+
+    def find_reason(model: Any, _encoder_decoder: object) -> str:
+        tried.append(model.dtype)
+        return "a reason"
+
+    monkeypatch.setattr(loading, "_fallback_reasons", {})
+    monkeypatch.setattr(loading, "find_fallback_reason", find_reason)
+    loaded = [load(DEMO, recipe, device="cpu") for recipe in (BF16, INT8, FP32, FP32)]
+
+    assert [one.fallback_reason for one in loaded] == ["a reason"] * 4
+    assert len(tried) == len(set(tried))
