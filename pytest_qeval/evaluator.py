@@ -68,6 +68,8 @@ class Evaluator:
     problem: Callable[[Case], Problem]
     """Finds the problem of a case: the benchmark's own, or a perturbed one."""
     n_samples: Callable[[Case], int]
+    expected: Callable[[Case], tuple[str, ...]] = lambda _: ()
+    """Finds what the samples of a case will probably be; see `Request.expected`."""
     style: PromptStyle = "completion"
     worker: str = "main"
     on_progress: Callable[[EngineProgress], None] = lambda _: None
@@ -95,6 +97,7 @@ class Evaluator:
                     benchmark=case.benchmark,
                     task_id=case.label,
                     n_samples=waiting.n_samples,
+                    expected=self.expected(case),
                     seed=crc32(key.encode()),
                 )
             )

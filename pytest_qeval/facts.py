@@ -123,6 +123,8 @@ class GenerationFacts:
     peak_memory_bytes: int | None
     """Highest resident size of the process while the recipe was loaded; None where the system does not report it."""
     energy: EnergyFacts
+    drafted: bool = False
+    """Whether the baseline's completions were drafts, so that all costs here are of another way of generating."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,6 +66,12 @@ OPTIONS = (
         help="Run the baseline a second time, in another order, to count the outcomes that flip without quantization.",
     ),
     Option(
+        name="baseline-drafts",
+        flag=True,
+        help="Draft the completions of the other recipes from the baseline's: the same completions, sooner; what their "
+        "generation costs is not reported.",
+    ),
+    Option(
         name="calibration",
         metavar="SOURCE",
         help="Calibrate static activations on these texts: 'stdlib' (Python's standard library), a *.jsonl file, or a "

@@ -18,6 +18,7 @@ from pytest_qeval.quantize.recipe import EXPORT_FILE
 from pytest_qeval.settings import file_stem
 from pytest_qeval.verdict.gates.checks import check_gates, check_samples
 from pytest_qeval.verdict.gates.decider import is_decidable, needs_everything
+from pytest_qeval.verdict.gates.metrics import OF_GENERATION
 
 
 def calibrate(settings: RunSettings) -> RunSettings:
@@ -95,17 +96,28 @@ def check_gates_of_run(settings: RunSettings, *, benchmarks: Collection[str] | N
 
     Raises:
         GateError: for a gate that no suite measures.
-        UsageError: when the run is to end early and cannot.
+        UsageError: when the run is to end early and cannot, or drafts leave out what a gate is about.
     """
     gates = settings.gates
     check_gates(gates, candidates=settings.candidates, benchmarks=benchmarks)
     about = next((gate for gate in gates if gate.metric in OF_DIVERGENCE), None)
     if about and settings.suites and "divergence" not in settings.suites:
         raise GateError(f"the gate {about.expression!r} needs the suite divergence: add --qeval-suite divergence.")
+    if settings.baseline_drafts:
+        _check_drafts(settings)
     if settings.until_decided:
         _check_early_stop(settings, distributed=distributed)
     if not settings.replays:
         check_samples(gates, n_samples=settings.generation.n_samples)
+
+
+def _check_drafts(settings: RunSettings) -> None:
+    gate = next((gate for gate in settings.gates if gate.metric in OF_GENERATION), None)
+    if gate is not None:
+        raise UsageError(
+            f"--qeval-baseline-drafts changes what generating costs, which the gate {gate.expression!r} is about: "
+            "leave one of the two out."
+        )
 
 
 def _check_early_stop(settings: RunSettings, *, distributed: bool) -> None:

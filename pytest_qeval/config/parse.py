@@ -140,6 +140,7 @@ def _of_evaluation(values: Values, settings: RunSettings) -> dict[str, Any]:
         ),
         "baseline_force": values.flag("baseline-force"),
         "save_baseline": read_save_baseline(values),
+        "baseline_drafts": values.flag("baseline-drafts"),
         "require_proof": values.flag("require-proof"),
         "allow_missing": values.flag("allow-missing"),
         "strict": values.flag("strict"),

@@ -57,6 +57,8 @@ class RunSettings:
     """Where the baseline is written to, if it is."""
     control: bool = False
     """Whether the baseline runs a second time, in another batch order, as the recipe `control`."""
+    baseline_drafts: bool = False
+    """Whether completions of candidates are drafted from the baseline's."""
     gates: tuple[Gate, ...] = ()
     require_proof: bool = False
     strict: bool = False

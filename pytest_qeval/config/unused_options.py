@@ -34,7 +34,7 @@ _READ_BY: Mapping[str, _Readers] = {
         _Readers("every suite but efficiency", "humaneval", (*_GENERATING, "divergence", "sensitivity")),
     ),
     **dict.fromkeys(
-        ("samples", "temperature", "max-new-tokens", "prompt", "batch-size", "control"),
+        ("samples", "temperature", "max-new-tokens", "prompt", "batch-size", "control", "baseline-drafts"),
         _Readers("suites that generate completions", "humaneval", _GENERATING),
     ),
     **dict.fromkeys(
@@ -126,6 +126,11 @@ _CONDITIONS: Sequence[tuple[str, Callable[[RunSettings], bool], str]] = (
         "strict",
         lambda settings: not settings.compares,
         "there is no baseline to regress from: add --qeval-recipe, in a replay --qeval-baseline FILE.json.gz",
+    ),
+    (
+        "baseline-drafts",
+        lambda settings: not settings.compares,
+        "there is no baseline: add --qeval-recipe, or leave it out",
     ),
     *((name, lambda settings: not settings.gates, NO_GATE) for name in OF_GATES),
     *(

@@ -32,6 +32,7 @@ def cost_dict(costs: Efficiency) -> Json:
         "memory": {"model_bytes": costs.model_bytes, "peak_bytes": costs.peak_memory_bytes},
         "energy": {"undefined": undefined} if undefined else {**energy, "wh_per_solved": costs.wh_per_solved},
         "simulated": costs.simulated,
+        "drafted": costs.drafted,
         "slower": _describe_slowdown(costs.slower),
     }
 
@@ -61,7 +62,10 @@ def cost_lines(summary: Summary) -> Iterator[Line]:
     if any(costs.simulated for costs in summary.efficiency.values()):
         what = "speed, peak memory and energy are not the recipe's"
         yield Line(f"  (…) simulated: weights are rounded but computed in float, so {what}")
-    energies = [costs.energy for costs in summary.efficiency.values() if costs.new_tokens]
+    if drafted := [name for name, costs in summary.efficiency.items() if costs.drafted]:
+        left_out = "what generating cost is left out"
+        yield Line(f"  {', '.join(drafted)}: completions were drafted from the baseline's, so {left_out}")
+    energies = [costs.energy for costs in summary.efficiency.values() if costs.new_tokens and not costs.drafted]
     notes = {f": {one.undefined}" if one.undefined else f" {one.provenance}: {one.method}" for one in energies}
     yield from (Line(f"  energy{note}") for note in sorted(notes))
     if summary.planned and summary.run.saved_baseline and summary.baseline in summary.efficiency:

@@ -167,6 +167,7 @@ class RunContext:
             reused=self._reused if self.saved and recipe == self.saved.recipe else {},
             early_stop=self.early_stop,
             meter=self._meter,
+            drafted=self._drafts(recipe),
             worker=self.worker,
             post=self._post,
         )
@@ -185,6 +186,7 @@ class RunContext:
             benchmark=self.benchmarks.find,
             problem=self.problems.of,
             n_samples=lambda case: self._n_samples(recipe, case),
+            expected=lambda case: self._baseline_texts(case) if self._drafts(recipe) else (),
             style=self.settings.generation.prompt_style,
             worker=self.worker,
             on_progress=lambda progress: self.on_progress(recipe, progress),
@@ -195,6 +197,15 @@ class RunContext:
         if completions is None:
             return self.settings.generation.n_samples
         return len(completions(case.benchmark, case.label))
+
+    def _drafts(self, recipe: str) -> bool:
+        """Return whether completions of a recipe are drafted from the baseline's."""
+        return self.settings.baseline_drafts and recipe in self.settings.candidates
+
+    def _baseline_texts(self, case: Case) -> tuple[str, ...]:
+        """Return the baseline's completions of a case; empty where this process has none."""
+        record = self.outcomes.get((str(self.settings.baseline), case))
+        return tuple(sample.completion.text for sample in record.samples) if record else ()
 
     def _post(self, message: Message) -> None:
         self._outbox.append(message)

@@ -43,6 +43,8 @@ class RecipeRun:
     worker: str
     post: Callable[[Message], None]
     """Takes messages for the session."""
+    drafted: bool = False
+    """Whether the baseline's completions are drafts; see `GenerationFacts.drafted`."""
     _memory: PeakMemory = field(default_factory=PeakMemory, init=False)
     _loaded: tuple[ReplayEngine | ModelEngine, Evaluator] | None = field(default=None, init=False)
     _failure: BaseException | None = field(default=None, init=False)
@@ -159,5 +161,6 @@ class RecipeRun:
             prompt_tokens=progress.prompt_tokens,
             peak_memory_bytes=self._memory.read(),
             energy=EnergyFacts.total(self._energy),
+            drafted=self.drafted,
         )
         self.post(facts)

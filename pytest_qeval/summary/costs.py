@@ -11,6 +11,7 @@ from pytest_qeval.schema import Completion, Record
 
 _SLOWER = 1.03
 """A recipe that takes more than this many times as long is slower; up to 3 % may be noise."""
+_DRAFTED = "completions were drafted from the baseline's"
 _BATCH_TOKENS = 200
 """Generated tokens below which a batch ends too soon to be compared."""
 
@@ -59,6 +60,8 @@ class Efficiency:
     stream_prompt_tokens: int | None
     simulated: bool
     """Rounded, then computed in float: every number but `model_bytes` and `new_tokens` is the simulation's."""
+    drafted: bool = False
+    """Completions were drafted from the baseline's: latencies, throughput, peak memory and energy are left out."""
     slower: Slowdown | None = None
     """None for a candidate that is not slower than the baseline, or not comparable."""
 
@@ -72,7 +75,7 @@ def summarize_costs(
     """Combine one recipe's measurements; tokens and engine times of several workers are added up.
 
     If any completion is of an earlier run and its duration is not known, the costs of generating are left out: what
-    this process spent on the other problems is not the cost of all of them.
+    this process spent on the other problems is not the cost of all of them. The same goes for drafted completions.
     """
     completions = [sample.completion for record in records for sample in record.samples]
     if any(completion.duration_s is None for completion in completions):
@@ -80,15 +83,19 @@ def summarize_costs(
     busy_s = sum(part.busy_s for part in generation)
     new_tokens = sum(part.new_tokens for part in generation)
     energy = EnergyFacts.total([part.energy for part in generation if part.new_tokens])
+    peaks = [part.peak_memory_bytes for part in generation]
+    drafted = any(part.drafted for part in generation)
+    if drafted:
+        completions, energy = [], EnergyFacts(undefined=_DRAFTED)
     return Efficiency(
         recipe=facts.name,
         ttft_s=percentiles(c.ttft_s for c in completions if c.ttft_s is not None),
         tpot_s=percentiles(_tpot(completions)),
         duration_s=percentiles(c.duration_s for c in completions if c.duration_s is not None),
-        throughput=new_tokens / busy_s if busy_s and new_tokens else None,
+        throughput=new_tokens / busy_s if busy_s and new_tokens and not drafted else None,
         new_tokens=new_tokens,
         busy_s=busy_s,
-        peak_memory_bytes=max((p.peak_memory_bytes for p in generation if p.peak_memory_bytes), default=None),
+        peak_memory_bytes=None if drafted else max(filter(None, peaks), default=None),
         model_bytes=facts.model_bytes,
         energy=energy,
         wh_per_solved=_wh_per_solved(energy, records),
@@ -96,6 +103,7 @@ def summarize_costs(
         decode_s=percentiles(value for stream in streams for value in stream.decode_s),
         stream_prompt_tokens=streams[0].prompt_tokens if streams else None,
         simulated=facts.execution == "simulated",
+        drafted=drafted,
     )
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +45,30 @@ def test_the_main_job(request: pytest.FixtureRequest, pytester: pytest.Pytester,
     energy = costs["energy"]
     late = "-n2" in mode and energy.get("undefined", "").startswith("the machine was metered for ")
     assert late or (energy["energy_wh"] > 0 and energy["provenance"] in {"measured", "estimated"})
+
+
+def test_baseline_drafts_change_no_completion(run_afresh: Run, pytester: pytest.Pytester) -> None:
+    """What generating costs is left out and explained."""
+    arguments = (
+        "-p", "no:xdist", "--qeval-model=demo", "--qeval-recipe=int8", "--qeval-suite=micro", "--qeval-limit=6"
+    )  # fmt: skip
+    plain = run_afresh(*arguments, "--qeval-output=plain")
+    drafted = run_afresh(*arguments, "--qeval-output=drafted", "--qeval-baseline-drafts")
+
+    assert plain.ret == drafted.ret
+    assert texts_of(pytester.path / "plain") == texts_of(pytester.path / "drafted")
+    drafted.stdout.fnmatch_lines("*int8: completions were drafted from the baseline's, so *")
+    efficiency = read_report(pytester.path / "drafted")["efficiency"]
+    assert (efficiency["auto"]["drafted"], efficiency["int8"]["drafted"]) == (False, True)
+    assert efficiency["int8"]["generation"]["throughput_tokens_per_s"] is None
+    assert efficiency["int8"]["energy"] == {"undefined": "completions were drafted from the baseline's"}
+
+
+def texts_of(folder: Path) -> list[tuple[str, str, list[str]]]:
+    return [
+        (record["recipe"], record["task_id"], [sample["completion"] for sample in record["samples"]])
+        for record in read_records(folder)
+    ]
 
 
 THREADS = """

@@ -127,6 +127,16 @@ def test_a_style_asks_and_reads_its_own_way(style: PromptStyle) -> None:
         assert sample.extracted == sample.code == f"    pass\n\n\ndel f0\n\n\n{text}"
 
 
+def test_what_is_expected_is_passed_on() -> None:
+    """Each case has its own."""
+    engine = FakeEngine()
+    subject = evaluator(engine, FakeExecutor(PASSED))
+    subject.expected = lambda case: (f"    # {case.task_id}\n",) if case == CASES[1] else ()
+    subject.submit(CASES[:2])
+
+    assert [request.expected for request in engine.requests] == [(), ("    # b/1\n",)]
+
+
 def test_planned_cases_are_generated_together() -> None:
     """Asking for the first case steps the engine; by then the others are there and need no further step."""
     engine, executor = FakeEngine(), FakeExecutor(PASSED)

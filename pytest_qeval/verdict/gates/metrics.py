@@ -105,4 +105,6 @@ _ENTRIES = (
     Metric(name="peak_memory", help="highest resident size of the process in bytes", forms=_COST),
     Metric(name="model_bytes", help="bytes of the model's weights in memory", forms=_COST, needs_cases=False),
 )
+OF_GENERATION = ("throughput", "energy", "peak_memory")
+"""Costs of generating completions, which drafts change."""
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _ENTRIES}

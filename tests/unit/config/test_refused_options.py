@@ -110,6 +110,7 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
     "empty model": (("--qeval-model=", "--qeval-recipe", "int8"), "*--qeval-model is empty*variable*"),
     "empty samples": (("--qeval-completions=",), "*--qeval-completions is empty*"),
     "replayed recipe": ((*REPLAY, "--qeval-recipe", "int8"), "*needs a model*"),
+    "replayed drafts": ((*REPLAY, "--qeval-baseline-drafts"), "*--qeval-baseline-drafts needs a model*"),
     "replayed control": ((*REPLAY, "--qeval-control"), "*--qeval-control needs a model*"),
     "replay of a baseline": ((*REPLAY, "--qeval-baseline", "int8"), "*can only be compared with a saved baseline*"),
     **{
@@ -146,6 +147,7 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
 NEAR = ("--qeval-recipe", "int8")
 UNUSED: dict[str, tuple[Sequence[str], str]] = {
     "top-p": ((*DEMO, "--qeval-top-p", "0.9"), "greedy decoding takes the likeliest token*"),
+    "baseline-drafts": ((*DEMO, "--qeval-baseline-drafts"), "there is no baseline: add --qeval-recipe*"),
     "strict": ((*DEMO, "--qeval-strict"), "there is no baseline to regress from*"),
     "require-proof": ((*DEMO, *NEAR, "--qeval-require-proof"), "no gate is set*"),
     "allow-missing": ((*REPLAY, "--qeval-allow-missing"), "no gate is set*"),
@@ -361,6 +363,14 @@ def test_a_self_test_excludes_what_belongs_to_an_evaluation(configure: Configure
 def test_a_control_needs_a_baseline_that_is_run(configure: Configure, arguments: Sequence[str], line: str) -> None:
     """Nothing can be run a second time that is not run once."""
     assert fnmatch(refusal_of(configure, *arguments, "--qeval-control"), line)
+
+
+@pytest.mark.parametrize("metric", ["throughput", "energy", "peak_memory"])
+def test_a_gate_on_what_drafts_change_is_refused(configure: Configure, metric: str) -> None:
+    """Its number would be of another way of generating."""
+    arguments = (*DEMO, *NEAR, "--qeval-baseline-drafts", "--qeval-gate", f"{metric} ratio <= 1.0")
+    assert fnmatch(refusal_of(configure, *arguments), f"*the gate '{metric} ratio <= 1.0' is about: leave one of the*")
+    assert configure(*arguments[:-1], "model_bytes ratio <= 1.0").stash[CONTEXT].settings.baseline_drafts
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,21 @@ def test_workers_are_added_up() -> None:
     assert found.wh_per_solved is None
 
 
+def test_drafts_leave_out_what_generating_cost() -> None:
+    """One worker's are enough; what was measured without them stays."""
+    stream = StreamFacts(recipe="int8", prompt_tokens=8, new_tokens=2, prefill_s=(0.1,), decode_s=(0.02, 0.04))
+    parts = [generation("int8", tokens=100, busy_s=1.0, energy_wh=0.1) for _ in range(2)]
+    found = summarize_costs(INT8, TIMED, [parts[0], replace(parts[1], drafted=True)], [stream])
+
+    assert found.drafted
+    assert (found.ttft_s, found.tpot_s, found.duration_s, found.throughput, found.peak_memory_bytes) == (None,) * 5
+    assert found.energy == EnergyFacts(undefined="completions were drafted from the baseline's")
+    assert found.wh_per_solved is None
+    assert (found.new_tokens, found.model_bytes) == (200, 1500)
+    assert found.decode_s is not None
+    assert not costs().drafted
+
+
 @pytest.mark.parametrize("saved", [1, 4], ids=["a part", "all"])
 def test_costs_of_generating_are_left_out_where_completions_are_of_an_earlier_run(saved: int) -> None:
     """Generating the rest is not the cost of all problems, so no gate may compare it with a candidate's."""

@@ -146,6 +146,19 @@ def test_expected_completions_change_nothing(family: str, make_model: Callable[[
         ]
 
 
+def test_expected_samples_change_nothing(make_model: Callable[[str], Any], tokenizer: Any) -> None:
+    """Every sample has its own draft, and draws the same random numbers with it."""
+    model, settings = make_model("llama"), replace(GREEDY, temperature=1.0, n_samples=2)
+    requests = requests_for(prompts(3), n_samples=2)
+    plain = run(batch(model, tokenizer, settings), requests)
+    expected = [
+        replace(request, expected=tuple(plain[request.key, index].text for index in range(2))) for request in requests
+    ]
+    drafted = run(batch(model, tokenizer, settings), expected)
+    assert {key: one.text for key, one in drafted.items()} == {key: one.text for key, one in plain.items()}
+    assert len({one.text for one in plain.values()}) > 3
+
+
 def test_an_expected_completion_is_confirmed_in_fewer_steps(make_model: Callable[[str], Any], tokenizer: Any) -> None:
     """A row's own text suggests next to nothing here."""
     model, texts = make_model("llama"), prompts(4)

@@ -83,6 +83,7 @@ OF_CANDIDATES: dict[str, Any] = {
     "candidates": ("w4a16",),
     "recipes": {"int8": None},
     "export": Path("export"),
+    "baseline_drafts": True,
     "calibration.source": "texts.jsonl",
     "calibration.allow_overlap": True,
     "calibration_texts": {"int8": TEXTS},
