@@ -6,8 +6,6 @@ One tracker serves the whole session: it meters the machine, so a second one wou
 from __future__ import annotations
 
 import logging
-from concurrent.futures import Future
-from threading import Thread
 from typing import Any
 
 from pytest_qeval.facts import EnergyFacts
@@ -20,26 +18,16 @@ class EnergyMeter:
     """Meters one task at a time."""
 
     def __init__(self) -> None:
-        """Make no tracker yet: that takes seconds, see `prepare`."""
+        """Prepare; the tracker is made when the first task starts, because that takes a second."""
         self._unavailable = ""
-        self._making: Future[Any] | None = None
         self._tracker: Any = None
         self._task = ""
-
-    def prepare(self) -> None:
-        """Begin to make the tracker, in the background: most of the time it waits for the hardware.
-
-        Without this the first task begins with it.
-        """
-        if self._making is None:
-            self._making = Future()
-            Thread(target=_make, args=(self._making,), name="qeval-energy-tracker", daemon=True).start()
 
     def start(self, task: str) -> None:
         """Begin to meter a task; a task that is still running is dropped."""
         if self._task:
             self.stop()
-        if not self._unavailable and self._is_ready():
+        if not self._unavailable and self._prepare():
             self._tracker.start_task(task)
             self._task = task
 
@@ -56,13 +44,10 @@ class EnergyMeter:
             method=self._method(data),
         )
 
-    def _is_ready(self) -> bool:
-        """Wait for the tracker; return whether there is one."""
+    def _prepare(self) -> bool:
         if self._tracker is None:
-            self.prepare()
-            assert self._making is not None  # noqa: S101 - as prepared
             try:
-                self._tracker = self._making.result()
+                self._tracker = _make_tracker()
             except ImportError:
                 self._unavailable = "energy needs the package codecarbon: pip install 'pytest-qeval[energy]'"
         return not self._unavailable
@@ -85,13 +70,6 @@ def _explain(part: str) -> str:
     if any(word in part for word in _COUNTERS):
         return f"counter ({inside})" if inside else "counter"
     return {"Cpu Load": "load × TDP model", "": "constant power model"}.get(inside, f"power model ({inside})")
-
-
-def _make(tracker: Future[Any]) -> None:
-    try:
-        tracker.set_result(_make_tracker())
-    except BaseException as error:  # noqa: BLE001 - raised where the tracker is waited for
-        tracker.set_exception(error)
 
 
 def _make_tracker() -> Any:

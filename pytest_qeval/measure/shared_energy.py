@@ -23,9 +23,6 @@ class BusyTimes:
         self._clock = clock
         self._since = 0.0
 
-    def prepare(self) -> None:
-        """Do nothing: times need no tracker."""
-
     def start(self, _task: str) -> None:
         """Begin a stretch."""
         self._since = self._clock()

@@ -160,7 +160,7 @@ class RunContext:
         return RecipeRun(
             recipe=recipe,
             planned=self._planned.setdefault(recipe, []),
-            load_engine=self._load_engine,
+            load_engine=self._engines.load,
             make_evaluator=self._evaluator,
             problems=self.problems,
             outcomes=self.outcomes,
@@ -171,12 +171,6 @@ class RunContext:
             worker=self.worker,
             post=self._post,
         )
-
-    def _load_engine(self, recipe: str) -> ReplayEngine | ModelEngine:
-        """Load a recipe's engine, while the meter is made that its generation needs."""
-        if self._planned.get(recipe) and not self.settings.replays:
-            self._meter.prepare()
-        return self._engines.load(recipe)
 
     def _evaluator(self, recipe: str, engine: ReplayEngine | ModelEngine) -> Evaluator:
         return Evaluator(

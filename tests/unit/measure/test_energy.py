@@ -60,31 +60,6 @@ def test_a_missing_package_is_a_reason_and_no_failure(monkeypatch: pytest.Monkey
     assert "pytest-qeval[energy]" in meter.stop().undefined
 
 
-def test_a_tracker_that_was_prepared_is_the_one_that_meters(made: list[FakeTracker]) -> None:
-    """It is made in the background, once."""
-    meter = EnergyMeter()
-    meter.prepare()
-    meter.prepare()
-    meter.start("int8")
-
-    assert meter.stop().energy_wh == 1.0
-    assert len(made) == 1
-
-
-def test_what_fails_in_the_background_is_raised_where_it_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session that generates nothing never hears of it."""
-
-    def fail() -> None:
-        raise RuntimeError("no hardware")
-
-    monkeypatch.setattr(energy, "_make_tracker", fail)
-    meter = EnergyMeter()
-    meter.prepare()
-
-    with pytest.raises(RuntimeError, match="no hardware"):
-        meter.start("int8")
-
-
 @pytest.mark.parametrize(
     ("hardware", "provenance"),
     [
