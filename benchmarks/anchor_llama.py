@@ -1,4 +1,9 @@
-"""llama.cpp as `anchors.py` asks it: its server for completions, its bench program for a single stream."""
+"""llama.cpp as `anchors.py` asks it: its server for completions, its bench program for a single stream.
+
+Built by GCC 12 on a processor with AMX, both end with a segmentation fault: its `_tile_loadconfig` reads 8 of the 64
+bytes that are given, and the compiler leaves the others out. Take another compiler, or add in
+`ggml/src/ggml-cpu/amx/mmq.cpp`, before that call, `__asm__ volatile("" :: "r"(&tc) : "memory");`.
+"""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 WIDEST = ROWS[-1]
 PROMPT_TOKENS = (128, 256, 512, 1024, 2048, 4096)
 PROMPTS, PROMPT_NEW_TOKENS = 4, 32
-RECIPES = ("bf16", "int8", "fp32", "int8-static")
+RECIPES = ("bf16", "int8", "w8a16", "fp32")
 RECIPE_PROBLEMS = 32
 SAMPLES = (1, 2, 5, 10, 20)
 SAMPLED_PROBLEMS, TEMPERATURE = 8, 0.8
@@ -114,7 +114,7 @@ def by_prompt(bench: Bench) -> Iterator[Point]:
     endless = replace(bench.loaded, eos_ids=())
     tokenizer, room = bench.loaded.tokenizer, context_length(bench.loaded.model) - PROMPT_NEW_TOKENS
     text = "\n".join(row["prompt"] + row["canonical_solution"] for row in bench.rows)
-    ids = tokenizer(text, add_special_tokens=False).input_ids
+    ids = tokenizer(text, add_special_tokens=False, verbose=False).input_ids
     for n in PROMPT_TOKENS:
         if n > room:
             print(f"prompts of {n} tokens are left out: the model's context leaves {room}.")
