@@ -4,8 +4,8 @@
 
 Parts: `vllm`, `engine` (bf16 and int8) and `llama` complete HumanEval's raw prompts, greedily; `llama-single` times one
 stream, and `llama-32` as many streams as `--streams`, each of exactly `--stream-tokens` new tokens. Engines take turns,
-`--rounds` times, each in a process of its own, which is warmed up for streams, but not for HumanEval. Every run is a file
-of OUT, and is not made again while it is there: delete it for that.
+`--rounds` times, each in a process of its own, which is warmed up for streams, but not for HumanEval. Every run is a
+file of OUT, and is not made again while it is there: delete it for that.
 
 The start is from the process's beginning until it is ready for the first prompt. vLLM compiles in its first start, and
 packs weights there; our engine packs them in the first products, while it generates. Useful tokens are those of the
