@@ -85,10 +85,17 @@ def by_generate(loaded: Loaded, prompts: Sequence[str], *, batch: int, max_new_t
     return completions
 
 
-def by_engine(loaded: Loaded, prompts: Sequence[str], *, rows: int, max_new_tokens: int) -> Completions:
+def by_engine(
+    loaded: Loaded,
+    prompts: Sequence[str],
+    *,
+    rows: int,
+    max_new_tokens: int,
+    stops: tuple[str, ...] = COMPLETION_STOPS,
+) -> Completions:
     """Complete prompts with the continuous batch."""
     batch = make_decoder(loaded, GenerationSettings(max_new_tokens=max_new_tokens), rows=rows)
-    batch.submit([Request(key=str(at), prompt=prompt, stops=COMPLETION_STOPS) for at, prompt in enumerate(prompts)])
+    batch.submit([Request(key=str(at), prompt=prompt, stops=stops) for at, prompt in enumerate(prompts)])
     finished = {}
     while batch.progress.finished < batch.progress.total:
         finished.update({int(one.key): one.completion for one in batch.step()})
@@ -130,7 +137,7 @@ def compare_speed(args: argparse.Namespace) -> None:
     print(f"same text {same}/{len(prompts)}")
 
 
-def limits(args: argparse.Namespace, **width: int) -> dict[str, int]:
+def limits(args: argparse.Namespace, **width: int) -> dict[str, Any]:
     """Return the keyword arguments that both ways take."""
     return {"max_new_tokens": args.max_new_tokens, **width}
 

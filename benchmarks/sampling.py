@@ -51,7 +51,14 @@ class Run:
         )
 
 
-def generate(loaded: Loaded, tasks: Mapping[str, str], settings: GenerationSettings, *, rows: int) -> Run:
+def generate(
+    loaded: Loaded,
+    tasks: Mapping[str, str],
+    settings: GenerationSettings,
+    *,
+    rows: int,
+    stops: tuple[str, ...] = COMPLETION_STOPS,
+) -> Run:
     """Complete every prompt `settings.n_samples` times in one continuous batch."""
     wall, cpu = time.perf_counter(), time.process_time()
     batch = make_decoder(loaded, settings, rows=rows)
@@ -60,7 +67,7 @@ def generate(loaded: Loaded, tasks: Mapping[str, str], settings: GenerationSetti
             Request(
                 key=task_id,
                 prompt=prompt,
-                stops=COMPLETION_STOPS,
+                stops=stops,
                 n_samples=settings.n_samples,
                 seed=crc32(task_id.encode()),
             )
