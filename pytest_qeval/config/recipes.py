@@ -199,9 +199,7 @@ class _Recipes:
             raise UsageError(f"the recipe's name {name[:40]!r}… is longer than {_LONGEST_NAME} characters: shorten it.")
         for other, defined in self._texts.items():
             if (other == name and defined != text) or (other != name and file_stem(other) == file_stem(name)):
-                raise UsageError(
-                    f"two recipes are called {name!r}: {defined} and {text}. Give one of them another name."
-                )
+                raise UsageError(f"two recipes are called {name!r}: {defined} and {text}. Rename one of them.")
         self.recipes[name], self._texts[name] = recipe, text
         return name
 

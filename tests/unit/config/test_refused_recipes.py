@@ -53,7 +53,7 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
     "exporting nothing": (["bf16", "--qeval-export", "out"], "*--qeval-export has nothing to write*"),
     "one name twice": (
         ["int8", "--qeval-recipe", "int8.toml"],
-        "*two recipes are called 'int8': int8 and int8.toml. Give one of them another name.*",
+        "*two recipes are called 'int8': int8 and int8.toml. Rename one of them.*",
     ),
     "a name with a meaning": (["original"], "*no recipe can be given the name 'original'*"),
     "as-is of floating point": (["as-is"], "*demo is stored in floating point*choose auto.*"),
