@@ -27,7 +27,7 @@ from torch.nn.functional import linear, pad
 FEW_TOKENS = 32
 """Tokens of a sequence up to which a call decodes; a prefill brings more (`engines.hf.forward`)."""
 _SIZES = (2, 8, 32, 64, 128, 256, 512)
-_PREFILL_SIZES = (64, 96, 128, 192, 256, 384, 512, 640, 768, 896, 1024)
+_PREFILL_SIZES = (64, 96, 128, 192, 256, 384, 512)
 _ODD_SIZES = (33, 100)
 """Tried as well: where these agree with all others, blocks are not needed."""
 _DECODE_SIZES = (64, 32)
