@@ -45,8 +45,10 @@ def percent(share: float) -> str:
 
 
 def points(fraction: float) -> str:
-    """Render a change in points, with its sign."""
-    return _minus(f"{100 * fraction:+.1f}")
+    """Render a change in points, with its sign; a small one with a digit more, so that it is not taken for none."""
+    value = 100 * fraction
+    digits = 2 if round(value, 1) == 0 and round(value, 2) else 1
+    return _minus(f"{round(value, digits) + 0.0:+.{digits}f}")
 
 
 def value_and_interval(

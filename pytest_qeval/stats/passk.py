@@ -12,7 +12,7 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     """Estimate the chance that at least one of k samples passes, without bias.
 
     pass@k = 1 − C(n − c, k) / C(n, k) (Chen et al., 2021, arXiv:2107.03374, equation 1). With exact integers the
-    published product form for large n is not needed.
+    published product form for large n is not needed, and only the last division rounds.
 
     Args:
         n: Samples drawn, at least k.
@@ -24,4 +24,4 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     """
     if not (1 <= k <= n and 0 <= c <= n):
         raise ValueError(f"pass@k needs 1 <= k <= n and 0 <= c <= n, not n={n}, c={c}, k={k}")
-    return 1.0 - comb(n - c, k) / comb(n, k)
+    return (comb(n, k) - comb(n - c, k)) / comb(n, k)

@@ -142,7 +142,7 @@ def drop_increase(baseline: Sequence[ProblemRobustness], candidate: Sequence[Pro
     influences = zip(_linearised(candidate), _linearised(baseline), strict=True)
     contributions = [increase + own - base for own, base in influences]
     smallest = min(_nominal(candidate), _nominal(baseline))
-    flips = Flips.of(contributions, default_step=1 / smallest)
+    flips = Flips.of(contributions, whole=1 / smallest)
     method = "tango paired score, effective flips of linearised drops"
     return replace(flips.estimate(len(baseline)), value=increase, method=method)
 

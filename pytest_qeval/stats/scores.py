@@ -11,7 +11,7 @@ from math import sqrt
 from statistics import fmean, variance
 
 from pytest_qeval.schema import Estimate, Quantity
-from pytest_qeval.stats.intervals import CONFIDENCE, NO_PROBLEM
+from pytest_qeval.stats.intervals import CONFIDENCE, NO_PROBLEM, mean_of_problems
 from pytest_qeval.stats.paired import Flips
 from pytest_qeval.stats.power import detectable_drop
 
@@ -26,14 +26,15 @@ def mean_score(values: Sequence[float]) -> Quantity:
 
     The values vary less than outcomes of 0 and 1 with the same mean m would: as much as those of n·m(1 − m) / s²
     problems. This number replaces n in Wilson's interval (1927), and Student's quantile replaces the normal one.
-    Scores of sentences are skewed, for which it covers better than t or a percentile bootstrap.
+    Scores of sentences are skewed, for which it covers better than t or a percentile bootstrap. Equal scores have the
+    interval of `mean_of_problems`.
     """
     if not values:
         return NO_PROBLEM
     n, mean = len(values), fmean(values)
     spread = variance(values) if n > 1 else 0.0
     if not spread or not 0 < mean < 1:
-        return Estimate(value=mean, low=None, high=None, n=n, method="all problems equal")
+        return mean_of_problems(values)
     from scipy.stats import t  # noqa: PLC0415 - scipy.stats takes half a second, which an inert plugin must not
 
     z = float(t.ppf((1 + CONFIDENCE) / 2, n - 1))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
-from pytest_qeval.schema import Case, Evidence, Quantity, Record
+from pytest_qeval.schema import Case, Evidence, Quantity, Record, Undefined
 from pytest_qeval.stats.paired import (
     PairedCounts,
     difference,
@@ -18,9 +19,11 @@ from pytest_qeval.stats.paired import (
 )
 from pytest_qeval.stats.passk import KS, pass_at_k
 from pytest_qeval.stats.power import detectable_drop
+from pytest_qeval.stats.scores import sign_flip_p
 from pytest_qeval.summary.cases import Groups, Records, pair_records, pairs_of_groups
 from pytest_qeval.summary.margins import Margins
 
+_NO_ODDS = Undefined(reason="a problem with several samples does not simply flip")
 _Pair = tuple[Record, Record]
 """The baseline's record and the candidate's."""
 
@@ -54,11 +57,15 @@ class Comparison:
     """Lost share of the baseline's pass@1, as a fraction."""
     regressed: tuple[str, ...]
     fixed: tuple[str, ...]
+    test: Literal["McNemar", "sign-flip"]
+    """What the p-value is of: McNemar's exact test of the flips, or, for several samples of a problem, a sign-flip test
+    of the differences of pass@1. With one sample the two are the same."""
     mcnemar_p: float
+    """Of `test`."""
     mcnemar_p_adjusted: float
     """Benjamini-Hochberg over all candidates and benchmarks of the run."""
     odds_ratio: Quantity
-    """Regressed to fixed problems."""
+    """Regressed to fixed problems; undefined for several samples, with which a problem does not simply flip."""
     evidence: Evidence
     margin: float
     """The loss of pass@1 that the evidence is about, as a fraction."""
@@ -94,13 +101,13 @@ def compare(
 def _comparison(
     benchmark: str, recipe: str, baseline: str, pairs: Sequence[_Pair], *, margin: float, excess: ControlExcess | None
 ) -> Comparison:
-    """Compare; a problem with several samples is solved when any of them passed."""
+    """Compare; among several samples, a problem is regressed or fixed by whether any of them passed."""
     counts = PairedCounts.of((bool(base.n_solved), bool(own.n_solved)) for base, own in pairs)
     greedy = all(len(base.samples) == len(own.samples) == 1 for base, own in pairs)
     delta = paired_mean(*_rates(pairs, 1))
     fewest = min((len(one.samples) for pair in pairs for one in pair), default=1)
     further = [k for k in KS[1:] if k <= fewest]
-    p = mcnemar_p(counts)
+    p = mcnemar_p(counts) if greedy else sign_flip_p([own - base for base, own in zip(*_rates(pairs, 1), strict=True)])
     return Comparison(
         benchmark=benchmark,
         recipe=recipe,
@@ -109,9 +116,10 @@ def _comparison(
         relative_drop=relative_drop(counts) if greedy else relative_drop_of_means(*_rates(pairs, 1)),
         regressed=tuple(own.case.label for base, own in pairs if base.n_solved and not own.n_solved),
         fixed=tuple(own.case.label for base, own in pairs if own.n_solved and not base.n_solved),
+        test="McNemar" if greedy else "sign-flip",
         mcnemar_p=p,
         mcnemar_p_adjusted=p,
-        odds_ratio=odds_ratio(counts),
+        odds_ratio=odds_ratio(counts) if greedy else _NO_ODDS,
         evidence=evidence_of(delta, margin=margin),
         margin=margin,
         detectable_drop=_detectable(counts) if pairs and greedy else None,

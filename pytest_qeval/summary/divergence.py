@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, ProblemDivergence
 from pytest_qeval.schema import Estimate, Quantity, Undefined
-from pytest_qeval.stats.intervals import ratio_of_sums, transform
+from pytest_qeval.stats.intervals import proportion, ratio_of_sums, transform
 
 _WORST = 5
 
@@ -62,9 +62,9 @@ def summarize_divergence(
     return DivergenceSummary(
         facts=facts,
         means={
-            "kl": _per_token(problems, lambda problem: problem.kl),
-            "reverse_kl": _per_token(problems, lambda problem: problem.reverse_kl),
-            "same_top1": _per_token(problems, lambda problem: problem.same_top1),
+            "kl": _certain_zero(_per_token(problems, lambda problem: problem.kl)),
+            "reverse_kl": _certain_zero(_per_token(problems, lambda problem: problem.reverse_kl)),
+            "same_top1": _whole_share(_per_token(problems, lambda problem: problem.same_top1)),
             "delta_p": _per_token(problems, lambda problem: problem.delta_p),
             "rms_delta_p": transform(_per_token(problems, lambda problem: problem.delta_p_squared), math.sqrt),
             "perplexity_ratio": transform(lost, math.exp),
@@ -76,6 +76,20 @@ def summarize_divergence(
 
 def _per_token(problems: Sequence[ProblemDivergence], total: Callable[[ProblemDivergence], float]) -> Quantity:
     return ratio_of_sums([total(problem) for problem in problems], [problem.tokens for problem in problems])
+
+
+def _certain_zero(divergence: Quantity) -> Quantity:
+    """Give a divergence of exactly 0 in every problem the interval 0 to 0: both models computed the same numbers."""
+    if isinstance(divergence, Undefined) or divergence.value or divergence.low is not None:
+        return divergence
+    return replace(divergence, low=0.0, high=0.0, method="no token diverges")
+
+
+def _whole_share(share: Quantity) -> Quantity:
+    """Give a share of all tokens, or of none, in every problem Wilson's interval for as many problems."""
+    if isinstance(share, Undefined) or share.low is not None or share.value not in {0.0, 1.0}:
+        return share
+    return proportion(round(share.value) * share.n, share.n)
 
 
 def _prediction(problems: Sequence[ProblemDivergence], flips: Collection[str] | None) -> FlipPrediction:

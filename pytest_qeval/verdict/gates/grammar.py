@@ -97,9 +97,8 @@ def allowed_loss(
         metric: What is lost; of pass@K it is pass@1.
     """
     for gate in gates:
-        about = (
-            gate.metric == metric and gate.k in {None, 1} and gate.form in {"drop", "increase"} and gate.threshold > 0
-        )
+        limits = gate.form in {"drop", "increase"} and gate.comparator in {"<=", "<"} and gate.threshold > 0
+        about = gate.metric == metric and gate.k in {None, 1} and limits
         if about and gate.benchmark in {None, benchmark} and (recipe is None or gate.judges(recipe)):
             return gate.threshold
     return default

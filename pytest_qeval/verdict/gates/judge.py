@@ -19,6 +19,8 @@ from pytest_qeval.verdict.gates.observe import observe
 
 _Decided = Mapping[tuple[str, str, str | None], GateDecision]
 _NONE_DECIDED: _Decided = {}
+_MOST_DIGITS = 9
+"""More of them than usual, to tell two numbers apart."""
 
 
 class _Judgement(NamedTuple):
@@ -126,11 +128,12 @@ def _why_unproven(observed: Quantity) -> str:
 def _compare(gate: Gate, observed: Quantity, missing: int, *, allow_missing: bool) -> _Judgement:
     if isinstance(observed, Undefined):
         return _Judgement("fail", "unproven", observed.reason)
-    evidence, value = _evidence(gate, observed), f"observed {_format(gate, observed.value)}"
+    found, wanted = _texts(gate, observed.value)
+    evidence, value = _evidence(gate, observed), f"observed {found}"
     if missing and not allow_missing:
         return _Judgement("fail", evidence, f"{counted(missing, 'case')} missing")
     if not gate.holds(observed.value):
-        return _Judgement("fail", evidence, f"{value}, required {gate.comparator} {_format(gate, gate.threshold)}")
+        return _Judgement("fail", evidence, f"{value}, required {gate.comparator} {wanted}")
     return _Judgement("pass", evidence, f"{value}, {counted(missing, 'case')} missing" if missing else value)
 
 
@@ -155,9 +158,25 @@ def _evidence(gate: Gate, observed: Estimate) -> Evidence:
     return "unproven" if any(ends) else "worse"
 
 
-def _format(gate: Gate, value: float) -> str:
-    if gate.form in {"drop", "increase"}:
-        return f"{100 * value:.1f} pt"
-    if gate.form == "relative_drop":
-        return f"{100 * value:.1f} %"
-    return f"{value:.4g}" if not METRICS[gate.metric].units else f"{value:.3f}"
+def _texts(gate: Gate, observed: float) -> tuple[str, str]:
+    """Write the observed value and the threshold, with as many digits as it takes to tell them apart."""
+    found = wanted = ""
+    for more in range(_MOST_DIGITS):
+        found, wanted = _format(gate, observed, more), _format(gate, gate.threshold, more)
+        if found != wanted or observed == gate.threshold:
+            break
+    return found, wanted
+
+
+def _format(gate: Gate, value: float, more: int) -> str:
+    """Write a value in the gate's unit, with `more` digits than usual."""
+    if gate.form in {"drop", "increase", "relative_drop"}:
+        unit = "%" if gate.form == "relative_drop" else "pt"
+        return f"{_positive_zero(100 * value, 1 + more):.{1 + more}f} {unit}"
+    if METRICS[gate.metric].units:
+        return f"{_positive_zero(value, 3 + more):.{3 + more}f}"
+    return f"{value:.{4 + more}g}"
+
+
+def _positive_zero(value: float, digits: int) -> float:
+    return round(value, digits) + 0.0  # -0.0 + 0.0 is 0.0

@@ -98,13 +98,13 @@ def test_recipes_may_have_different_numbers_of_samples(candidate: list[str], rea
     assert row[text[0].index("pass@5") :].split("  ", 1)[1].strip().startswith(reason)
 
 
-def test_an_interval_that_cannot_be_given_has_a_reason() -> None:
-    """Where no problem differs from another, a bootstrap over problems would claim certainty."""
+def test_problems_that_are_all_solved_have_an_interval() -> None:
+    """Two problems prove little, however many samples they have."""
     records = [record(name, number, "++") for name in ("auto", "int8") for number in range(2)]
 
     text = texts(replace(session("++", "++"), records=records))
 
-    assert text[2] == "  int8  W8A8 native       100.0%  none: all problems equal  2/2     –"
+    assert text[2] == "  int8  W8A8 native       100.0%  34.2% – 100.0%  2/2     –"
 
 
 def test_the_report_has_results_and_comparisons_by_recipe() -> None:

@@ -1,7 +1,11 @@
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pytest_qeval.schema import Estimate, Undefined
 from pytest_qeval.stats.intervals import mean_of_problems, proportion, ratio_of_sums
+from pytest_qeval.stats.passk import pass_at_k
 
 
 def test_wilson_interval_of_a_known_case() -> None:
@@ -19,24 +23,55 @@ def test_no_problem_gives_no_number() -> None:
     assert mean_of_problems([]) == Undefined(reason="no problem was evaluated")
 
 
-def test_bootstrap_is_seeded_and_holds_the_mean() -> None:
-    """The same values give the same interval, around their mean."""
-    values = [0.0, 0.2, 0.4, 1.0, 1.0, 0.6]
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 1), min_size=1, max_size=300))
+def test_one_sample_per_problem_gives_wilsons_interval(outcomes: list[int]) -> None:
+    """Problems that are all solved are among them."""
+    found, wilson = mean_of_problems(outcomes), proportion(sum(outcomes), len(outcomes))
+
+    assert isinstance(found, Estimate)
+    assert isinstance(wilson, Estimate)
+    assert (found.value, found.low, found.high) == pytest.approx((wilson.value, wilson.low, wilson.high), abs=1e-12)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=60))
+def test_an_interval_of_shares_is_inside_0_and_1_and_around_the_mean(values: list[float]) -> None:
+    """It is never wider than that of outcomes with the same mean."""
     found = mean_of_problems(values)
 
     assert isinstance(found, Estimate)
-    assert found == mean_of_problems(values)
     assert found.low is not None
     assert found.high is not None
-    assert found.low < found.value < found.high
+    assert 0 <= found.low <= found.value + 1e-12
+    assert found.value - 1e-12 <= found.high <= 1
+    assert found.high > found.low
 
 
-def test_equal_values_have_no_interval() -> None:
-    """A bootstrap over equal values would claim certainty; the interval is left open instead."""
-    found = mean_of_problems([1.0, 1.0, 1.0])
+def test_shares_that_vary_less_are_known_better() -> None:
+    """Ten samples that agree say more than one."""
+    narrow, wide = (mean_of_problems([0.5 - step, 0.5 + step] * 40) for step in (0.1, 0.5))
 
-    assert isinstance(found, Estimate)
-    assert (found.low, found.high) == (None, None)
+    assert isinstance(narrow, Estimate)
+    assert isinstance(wide, Estimate)
+    assert narrow.low is not None
+    assert wide.low is not None
+    assert wide.low < narrow.low < narrow.value == pytest.approx(wide.value)
+
+
+@pytest.mark.parametrize("k", [1, 5])
+def test_the_interval_of_pass_at_k_covers(k: int) -> None:
+    """Twenty problems, most of them easy, ten samples each: 95 % are nominal."""
+    rng, runs, covered = np.random.default_rng(k), 1000, 0
+    true = float(np.mean(1 - (1 - rng.beta(9, 0.5, 400_000)) ** k))
+    for _ in range(runs):
+        solved = rng.binomial(10, rng.beta(9, 0.5, 20))
+        found = mean_of_problems([pass_at_k(10, int(c), k) for c in solved])
+        assert isinstance(found, Estimate)
+        assert found.low is not None
+        assert found.high is not None
+        covered += found.low <= true <= found.high
+
+    assert covered / runs > 0.93
 
 
 def test_ratio_of_sums_weighs_problems_by_their_denominator() -> None:

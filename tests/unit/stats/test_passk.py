@@ -19,6 +19,7 @@ def test_equals_brute_force_over_all_choices(data: st.DataObject) -> None:
     expected = sum(any(choice) for choice in choices) / len(choices)
 
     assert pass_at_k(n, c, k) == pytest.approx(expected, abs=1e-12)
+    assert pass_at_k(n, c, 1) == c / n  # to the last digit
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ def comparison(recipe: str, p: float) -> Comparison:
         relative_drop=UNKNOWN,
         regressed=(),
         fixed=(),
+        test="McNemar",
         mcnemar_p=p,
         mcnemar_p_adjusted=p,
         odds_ratio=UNKNOWN,

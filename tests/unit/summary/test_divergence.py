@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from pytest_qeval.schema import Estimate, Quantity, Undefined
+from pytest_qeval.stats.intervals import proportion
 from pytest_qeval.summary.divergence import summarize_divergence
 from tests.unit.summary.divergences import facts, problem, rising
 
@@ -37,6 +39,15 @@ def test_intervals_come_from_drawing_problems_again() -> None:
         assert quantity.high is not None
         assert quantity.low < quantity.value < quantity.high
     assert found.means["same_top1"] == Estimate(value=0.9, low=None, high=None, n=20, method="all problems equal")
+
+
+def test_a_model_that_does_not_diverge_has_intervals() -> None:
+    """KL is 0 to 0, as nothing was different; of the tokens that agree, so many problems prove so much."""
+    same = [replace(problem(number, kl=0.0), same_top1=10, tokens=10, reverse_kl=0.0) for number in range(40)]
+    found = summarize_divergence(facts(*same), None).means
+    assert found["kl"] == Estimate(value=0.0, low=0.0, high=0.0, n=40, method="no token diverges")
+    assert found["reverse_kl"] == found["kl"]
+    assert found["same_top1"] == proportion(40, 40)
 
 
 def test_the_worst_have_the_largest_mean() -> None:

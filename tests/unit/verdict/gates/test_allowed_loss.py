@@ -25,10 +25,18 @@ def test_the_first_gate_on_a_drop_counts() -> None:
 
 @pytest.mark.parametrize(
     "expression",
-    ["pass@1 drop <= 5%", "pass@1 >= 0.5", "pass@10 drop <= 5pt", "regressed <= 3", "pass@1 drop <= 0pt", "kl <= 0.05"],
+    [
+        "pass@1 drop <= 5%",
+        "pass@1 >= 0.5",
+        "pass@10 drop <= 5pt",
+        "regressed <= 3",
+        "pass@1 drop <= 0pt",
+        "pass@1 drop >= 3pt",
+        "kl <= 0.05",
+    ],
 )
 def test_other_gates_are_passed_over(expression: str) -> None:
-    """Only points of pass@1 above 0 are a margin: a share of the baseline, a count and a nought are none."""
+    """Only at most so many points of pass@1 are a margin, not a share of the baseline, a count or a nought."""
     assert margin(parse_gate(expression), TWO) == 0.02
 
 

@@ -167,6 +167,29 @@ def test_a_lost_share_is_shown_in_per_cent(material: SummaryInput) -> None:
 @pytest.mark.parametrize(
     ("expression", "reason"),
     [
+        ("kl <= 0.02", "observed 0.02000001, required <= 0.02"),
+        ("same_top1 >= 0.98", "observed 0.980"),
+        ("same_top1 >= 0.980001", "observed 0.980000, required >= 0.980001"),
+    ],
+)
+def test_a_reason_has_the_digits_that_tell_its_numbers_apart(expression: str, reason: str) -> None:
+    """No gate is broken by a number that looks as if it kept it."""
+    kl, same = (Estimate(value=value, low=None, high=None, n=9, method="test") for value in (0.02000001, 0.98))
+    summary = replace(summarize(session("++++", "++++")), divergence={"int8": divergence(kl=kl, same_top1=same)})
+    (result,) = judge([parse_gate(expression)], summary, require_proof=False)
+
+    assert result.reason == reason
+
+
+def test_a_drop_of_nothing_has_no_minus() -> None:
+    """Baseline minus candidate is -0.0 in floating point."""
+    shown = judge([parse_gate("pass@1 drop <= 2pt")], summarize(session("++++", "++++")), require_proof=False)
+    assert [gate.reason for gate in shown] == ["observed 0.0 pt"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
         ("pass@1 >= 0", "1 case missing"),
         ("throughput >= 1", "1 case missing"),
         ("model_bytes <= 9000", "observed 1500"),

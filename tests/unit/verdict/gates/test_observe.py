@@ -66,6 +66,7 @@ COMPARISON = Comparison(
     relative_drop=estimate(0.25, -0.2, 0.6),
     regressed=("a", "b", "c"),
     fixed=(),
+    test="McNemar",
     mcnemar_p=1.0,
     mcnemar_p_adjusted=1.0,
     odds_ratio=Undefined(reason="not here"),
