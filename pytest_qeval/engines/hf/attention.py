@@ -49,15 +49,15 @@ def attends_in_packs(model: Any) -> bool:
 
 
 def use_grouped_attention(model: Any) -> None:
-    """Route torch's attention through `grouped`; a model with another attention stays as it is."""
+    """Route torch's attention through `_grouped`; a model with another attention stays as it is."""
     if getattr(model.config, "_attn_implementation", None) != "sdpa":
         return
-    AttentionInterface.register(_NAME, grouped)
+    AttentionInterface.register(_NAME, _grouped)
     AttentionMaskInterface.register(_NAME, sdpa_mask)
     model.set_attn_implementation(_NAME)
 
 
-def grouped(
+def _grouped(
     module: torch.nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,

@@ -18,7 +18,6 @@ from pytest_qeval.engines.hf.encoder_decoder import encoder_decoder_of
 from pytest_qeval.engines.hf.generation_config import bare_generation_config, end_tokens
 from pytest_qeval.engines.hf.invariance import multiply_in_blocks
 from pytest_qeval.engines.hf.language_model import LanguageModel
-from pytest_qeval.engines.hf.lean_layers import use_lean_layers
 from pytest_qeval.engines.hf.memory_check import check_memory
 from pytest_qeval.engines.hf.trial import find_fallback_reason
 from pytest_qeval.engines.hub import hub_file
@@ -146,7 +145,6 @@ def load_language_model(
         torch.set_num_threads(threads)
     model, tokenizer = from_pretrained(source, dtype, choose_device(device), exported)
     use_grouped_attention(model)
-    use_lean_layers(model)
     # Weights keep requires_grad: without it, torch's matmul copies the output layer for every row of a slice of hidden
     # states (2.13, on a CPU: 5 s instead of 1 s for a prefill of 8 × 128). Inference mode records no graph anyway.
     model.eval()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import torch
 from torch import nn
@@ -16,15 +15,6 @@ from pytest_qeval.quantize.kernels.weights import QuantizedWeight
 CHUNK_ELEMENTS = 2**21
 """Elements of the float32 copies before and after the product (8 MB). malloc gets larger blocks from the system page by
 page every time, and with smaller ones the weights are read more often (`benchmarks/linear.py`)."""
-
-
-@dataclass(slots=True)
-class _Made:
-    """The outputs of the last product that no layer has taken yet; a module's own attributes are slow to set."""
-
-    input: torch.Tensor | None = None
-    version: int = 0
-    outputs: list[torch.Tensor | None] = field(default_factory=list)
 
 
 class FusedInt8Linear(nn.Module):
@@ -55,7 +45,9 @@ class FusedInt8Linear(nn.Module):
         self._activations = activations
         self.register_buffer("weight_sums", sums, persistent=False)
         self.register_buffer("bias", _concatenate(biases, self.sizes), persistent=False)
-        self._made = _Made()
+        self._input: torch.Tensor | None = None
+        self._version = 0
+        self._outputs: list[torch.Tensor | None] = []
 
     @property
     def packed_bytes(self) -> int:
@@ -64,13 +56,12 @@ class FusedInt8Linear(nn.Module):
 
     def output(self, x: torch.Tensor, index: int) -> torch.Tensor:
         """Return the output of layer `index` for `x` `[..., in_features]`, in the dtype of `x`."""
-        made = self._made
-        if made.input is not x or made.version != _version(x) or made.outputs[index] is None:
-            made.outputs = [*self._multiply(x)]
-            made.input, made.version = x, _version(x)
-        out, made.outputs[index] = made.outputs[index], None
-        if all(output is None for output in made.outputs):
-            made.input = None
+        if self._input is not x or self._version != _version(x) or self._outputs[index] is None:
+            self._outputs = [*self._multiply(x)]
+            self._input, self._version = x, _version(x)
+        out, self._outputs[index] = self._outputs[index], None
+        if all(output is None for output in self._outputs):
+            self._input = None
         return out  # type: ignore[return-value] # computed above if it was None
 
     def _multiply(self, x: torch.Tensor) -> list[torch.Tensor]:

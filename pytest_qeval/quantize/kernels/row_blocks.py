@@ -197,7 +197,9 @@ def _find_blocks(weight: torch.Tensor, *, prefill: bool) -> Blocks:
     agreed = [size for size in sizes if all(_same(one.get(size), tried[1].get(size)) for one in standard)]
     if prefill and not agreed:
         return blocks_of(weight, prefill=False)
-    standard_size = _standard_size(tried[1], agreed, prefill=prefill)
+    standard_size = (
+        max(agreed) if prefill else next((size for size in _DECODE_SIZES if size in agreed), _DECODE_SIZES[-1])
+    )
     bits = tried[1][standard_size]
     any_threads = all(_has(one, bits) for one in tried.values())
     if not prefill and all(
@@ -206,13 +208,6 @@ def _find_blocks(weight: torch.Tensor, *, prefill: bool) -> Blocks:
         return Blocks((), any_threads=any_threads, least=_ODD_SIZES[0], most=most)
     fitting = tuple(size for size in sizes if _same(tried[own].get(size), bits))
     return Blocks(fitting or (standard_size,), any_threads=any_threads)
-
-
-def _standard_size(tried: _Tried, agreed: list[int], *, prefill: bool) -> int:
-    """Choose the size whose bits a product shall have: in a prefill one that shares them with most other sizes."""
-    if not prefill:
-        return next((size for size in _DECODE_SIZES if size in agreed), _DECODE_SIZES[-1])
-    return max(agreed, key=lambda size: (sum(_same(tried[size], tried[other]) for other in agreed), size))
 
 
 def _cores() -> int:
