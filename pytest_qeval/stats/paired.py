@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from pytest_qeval.schema import Estimate, Evidence, Quantity, Undefined
 from pytest_qeval.stats.intervals import CONFIDENCE, transform
 
-_UNSEEN = 3
+_UNSEEN = 2
 """Whole flips that may not have been seen, see `Flips`. With 1, 2, 3 and 5 of them, "not worse" is wrong in at most
 3.9, 3.0, 2.9 and 2.7 % of runs, on the grid of `benchmarks/paired_samples.py`; without, in 28 %."""
 NO_PAIRS = Undefined(reason="no problem was evaluated under both recipes")
@@ -57,13 +57,12 @@ class PairedCounts:
 class Flips(NamedTuple):
     """Differences dᵢ of problems as effective flips of one size: Σ|dᵢ| / s flips of the size s.
 
-    With F the size of a whole flip, s = F · (Σ(dᵢ/F)² + 3) / (Σ|dᵢ|/F + 3): flips that have the spread of the dᵢ and of
-    three whole flips around 0. Score limits for flips apply to them, scaled by s. Where all dᵢ are whole flips, or none
+    With F the size of a whole flip, s = F · (Σ(dᵢ/F)² + 2) / (Σ|dᵢ|/F + 2): flips that have the spread of the dᵢ and of
+    two whole flips around 0. Score limits for flips apply to them, scaled by s. Where all dᵢ are whole flips, or none
     differs, s is F, and the limits are Tango's own.
 
-    The whole flips that are added stand for what has not been seen: an event that 95 % of samples of n would show at
-    least once has a chance of 3/n ("rule of three"). Without them, a few small differences would pass for proof that
-    larger ones do not occur. For the same reason a candidate that lost something, however little, never
+    The whole flips that are added stand for what has not been seen. Without them, a few small differences would pass
+    for proof that larger ones do not occur. For the same reason a candidate that lost something, however little, never
     proves more than one that lost nothing. `benchmarks/paired_samples.py` measures how often a loss is missed.
     """
 
