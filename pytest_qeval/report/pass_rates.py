@@ -119,9 +119,6 @@ def _comparison_lines(comparison: Comparison, *, early: bool) -> Iterator[Line]:
         evidence = _EVIDENCE[comparison.evidence].format(margin=f"{100 * comparison.margin:g}")
         p = p_value(comparison.mcnemar_p, comparison.mcnemar_p_adjusted)
         yield Line(f"{name} {change(delta)}, {comparison.test} {p}; {evidence}", COLOURS[comparison.evidence])
-        if comparison.evidence == "unproven" and comparison.detectable_drop is not None:
-            drop = f"a drop of {100 * comparison.detectable_drop:.1f} pt or more"
-            yield Line(f"    at this flip rate, {counted(delta.n, 'problem')} can rule out {drop} (80 % power)")
     for word, labels in (("regressed", comparison.regressed), ("fixed", comparison.fixed)):
         if labels:
             yield Line(f"    {len(labels)} {word}: {shorten(labels)}")

@@ -12,10 +12,11 @@ def prospect_lines(prospects: Iterable[Prospect]) -> Iterator[str]:
     """Yield one line per benchmark: the drop of pass@1 that its problems can rule out."""
     for one in prospects:
         problems = counted(one.problems, "problem")
-        line = f"{one.benchmark}: {problems} can rule out a drop of {100 * one.detectable:.1f} points"
+        line = f"{one.benchmark}: {problems} can rule out a drop of more than {100 * one.detectable:.1f} points"
         if one.needed is not None:
             line += f"; for {100 * one.margin:g} points take about {_round(one.needed):,}"
-        yield f"{line} ({100 * POWER:.0f} % power, if {100 * TYPICAL_DISCORDANCE:.0f} % of them flip)"
+        flips = f"{100 * TYPICAL_DISCORDANCE:.0f} % of them flip"
+        yield f"{line} (in {100 * POWER:.0f} % of runs, if nothing is lost and {flips})"
 
 
 def _round(count: int) -> int:

@@ -19,7 +19,7 @@ from pytest_qeval.report.text import (
 )
 from pytest_qeval.schema import SCORES, Json, Undefined
 from pytest_qeval.summary.results import Summary
-from pytest_qeval.summary.scores import ScoreChange, ScoreComparison, ScoreResult
+from pytest_qeval.summary.scores import ScoreComparison, ScoreResult
 
 _NAMES: Mapping[str, str] = {"bleu": "BLEU", "chrf": "chrF"}
 
@@ -83,11 +83,4 @@ def _comparison_lines(comparison: ScoreComparison) -> Iterator[Line]:
         evidence = evidence_at_margin(score.evidence, score.margin)
         text = f"{about} {change(score.delta)}, {p_value(score.p, score.p_adjusted)}; {evidence}"
         yield Line(text, COLOURS[score.evidence])
-        yield Line(f"    {_describe_moves(score)}")
-
-
-def _describe_moves(score: ScoreChange) -> str:
-    moves = f"{score.higher} higher, {score.lower} lower"
-    if score.evidence != "unproven" or score.detectable_drop is None:
-        return moves
-    return f"{moves}; as many problems, moving as far, can rule out a drop of {100 * score.detectable_drop:.1f} pt"
+        yield Line(f"    {score.higher} higher, {score.lower} lower")

@@ -29,7 +29,6 @@ def test_a_table_of_results_and_the_flips_of_each_candidate() -> None:
         "  int8  W8A8 native       50.0%   21.5% – 78.5%  4/8     3 failed · 1 timeout",
         "",
         "  int8 against auto: +0.0 pt [−40.0, +40.0], McNemar p = 1; unproven at a margin of 2 pt",
-        "    at this flip rate, 8 problems can rule out a drop of 52.8 pt or more (80 % power)",
         "    1 regressed: micro/3",
         "    1 fixed: micro/4",
     ]

@@ -11,13 +11,14 @@ def line(margin: float, needed: int | None) -> str:
 
 
 def test_the_line_names_drop_and_assumptions() -> None:
-    assert line(0.1, None) == "micro: 164 problems can rule out a drop of 6.8 points (80 % power, if 8 % of them flip)"
+    expected = "can rule out a drop of more than 6.8 points (in 80 % of runs, if nothing is lost and 8 % of them flip)"
+    assert line(0.1, None) == f"micro: 164 problems {expected}"
 
 
 def test_the_number_needed_has_three_digits() -> None:
     """The share of flips is a guess."""
-    assert "; for 2 points take about 1,610 (80 % power" in line(0.02, 1606)
-    assert "; for 2 points take about 89 (80 % power" in line(0.02, 89)
+    assert "; for 2 points take about 1,610 (in 80 % of runs" in line(0.02, 1606)
+    assert "; for 2 points take about 89 (in 80 % of runs" in line(0.02, 89)
 
 
 def test_fractions_of_a_point_are_not_rounded() -> None:

@@ -33,7 +33,7 @@ def test_the_terminal_shows_means_and_changes() -> None:
     change = next(line for line in text if "int8 against auto: BLEU" in line)
     assert "BLEU −6.2 pt [" in change
     assert change.endswith("; unproven at a margin of 1 pt")
-    assert any("1 higher, 3 lower; as many problems, moving as far, can rule out" in line for line in text)
+    assert "    1 higher, 3 lower" in text
 
 
 def test_lost_cases_and_missing_pairs_are_shown() -> None:
