@@ -36,9 +36,14 @@ def mean_of_problems(values: Sequence[float]) -> Quantity:
     Wilson's interval (1927). Both terms have one problem more, which may be unlike those that were seen. Outcomes of 0
     and 1 have r = 1, so that one sample per problem gives `proportion`; so have problems that are all solved, or none.
     `benchmarks/mean_rates.py` measures how often the truth is covered, beside a percentile bootstrap.
+
+    Raises:
+        ValueError: If a share is not between 0 and 1.
     """
     if not values:
         return NO_PROBLEM
+    if min(values) < 0 or max(values) > 1:
+        raise ValueError(f"shares lie between 0 and 1, not between {min(values):g} and {max(values):g}")
     n, mean = len(values), fsum(values) / len(values)
     ratio = (fsum((value - mean) ** 2 for value in values) + 1) / (n * mean * (1 - mean) + 1)
     weight = Z * Z * ratio / n

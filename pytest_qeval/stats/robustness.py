@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pytest_qeval.schema import Quantity, Undefined
-from pytest_qeval.stats.intervals import NO_PROBLEM, mean_of_problems, proportion
+from pytest_qeval.stats.intervals import NO_PROBLEM, mean_of_problems, proportion, transform
 from pytest_qeval.stats.paired import NO_PAIRS, Flips, PairedCounts, relative_drop, relative_drop_of_means
 from pytest_qeval.stats.passk import pass_at_k
 
@@ -101,7 +101,7 @@ class RobustnessMeans:
 
 
 def mean_robustness(problems: Sequence[ProblemRobustness]) -> RobustnessMeans:
-    """Average over problems, with Wilson intervals for greedy outcomes and a bootstrap over problems otherwise."""
+    """Average over problems, with Wilson intervals; for several samples of their effective number of problems."""
     names = ("nominal", "robust", "relative", "lost", "gained")
     return RobustnessMeans(drop=_mean_drop(problems), **{name: _mean(problems, name) for name in names})
 
@@ -117,7 +117,10 @@ def _mean_drop(problems: Sequence[ProblemRobustness]) -> Quantity:
 
 def _mean(problems: Sequence[ProblemRobustness], name: str) -> Quantity:
     values = [float(getattr(problem, name)) for problem in problems]
-    return proportion(round(sum(values)), len(values)) if _greedy(problems) else mean_of_problems(values)
+    if _greedy(problems):
+        return proportion(round(sum(values)), len(values))
+    most = 2 if name == "relative" else 1
+    return transform(mean_of_problems([value / most for value in values]), lambda mean: most * mean)
 
 
 def _greedy(problems: Sequence[ProblemRobustness]) -> bool:

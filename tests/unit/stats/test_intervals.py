@@ -47,6 +47,12 @@ def test_an_interval_of_shares_is_inside_0_and_1_and_around_the_mean(values: lis
     assert found.high > found.low
 
 
+def test_what_is_no_share_is_refused() -> None:
+    """Its variance has no bound by its mean."""
+    with pytest.raises(ValueError, match="between 0 and 1, not between 0.5 and 1.5"):
+        mean_of_problems([0.5, 1.5])
+
+
 def test_shares_that_vary_less_are_known_better() -> None:
     """Ten samples that agree say more than one."""
     narrow, wide = (mean_of_problems([0.5 - step, 0.5 + step] * 40) for step in (0.1, 0.5))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -107,6 +108,17 @@ def test_three_samples_by_hand(k: int, expected: tuple[float, ...]) -> None:
     found = problem_robustness([True, True, False], [[True, False, False], [True, True, True]], k=k)
 
     assert (found.nominal, found.robust, found.lost, found.gained, found.relative) == pytest.approx(expected)
+
+
+def test_a_relative_of_more_than_1_has_an_interval() -> None:
+    """It may reach 2, and its interval ends there."""
+    some = ProblemRobustness(nominal=0.5, robust=0.0, lost=0.9, gained=0.9, relative=1.8, greedy=False)
+    found = mean_robustness([some, replace(some, relative=1.9), replace(some, relative=2.0)]).relative
+
+    assert isinstance(found, Estimate)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < found.value == pytest.approx(1.9) < found.high <= 2
 
 
 def test_what_passed_before_is_no_gain() -> None:
