@@ -118,7 +118,8 @@ def test_a_relative_of_more_than_1_has_an_interval() -> None:
     assert isinstance(found, Estimate)
     assert found.low is not None
     assert found.high is not None
-    assert found.low < found.value == pytest.approx(1.9) < found.high <= 2
+    assert found.value == pytest.approx(1.9)
+    assert found.low < found.value < found.high <= 2
 
 
 def test_what_passed_before_is_no_gain() -> None:
