@@ -71,6 +71,8 @@ class Problem:
     """Source that defines `check(candidate)`; empty where completions are scored and not executed."""
     canonical_solution: str
     """A completion that is known to pass, or the reference that completions are scored against."""
+    cluster: str = ""
+    """What the problem shares with others, such as a module or a source function; empty where it stands alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,12 @@ from pytest_qeval.errors import DataError
 from pytest_qeval.schema import Problem
 
 _FIELDS = ("task_id", "prompt", "entry_point", "test", "canonical_solution")
+_OPTIONAL = ("cluster",)
 
 
 def _parse_problem(row: Mapping[str, Any], benchmark: str, where: str) -> Problem:
-    problem = Problem(benchmark=benchmark, **text_fields(row, _FIELDS, where))
+    optional = [name for name in _OPTIONAL if row.get(name) is not None]
+    problem = Problem(benchmark=benchmark, **text_fields(row, (*_FIELDS, *optional), where))
     if flaw := find_flaw(problem):
         raise DataError(f"{where}: {flaw}.")
     return problem

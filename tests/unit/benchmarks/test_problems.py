@@ -57,6 +57,7 @@ def test_problems_keep_the_files_order_and_every_character() -> None:
         (content(ROW | {"test": "def check(:"}), r"line 1 \(t/0\): test is no Python \(.*, line 1\)"),
         (content(ROW | {"test": "assert f(1) == 1"}), r"line 1 \(t/0\): test defines no function check\(candidate\)"),
         (content(ROW | {"test": "def test():\n def check(f): pass"}), "test defines no function check"),
+        (content(ROW | {"cluster": 7}), "expected the text fields cluster"),
     ],
 )
 def test_bad_data_names_file_and_line(broken: bytes, message: str) -> None:
@@ -79,6 +80,12 @@ def test_bad_data_names_file_and_line(broken: bytes, message: str) -> None:
 def test_a_name_may_be_bound_in_any_way(test: str) -> None:
     """What Python accepts as a definition is accepted."""
     assert parse_problems(content(ROW | {"test": test}), benchmark="b", source="file")
+
+
+def test_a_problem_may_name_its_cluster() -> None:
+    rows = content(ROW) + content(ROW | {"task_id": "own/1", "cluster": "module a"})
+    problems = parse_problems(rows, benchmark="own", source="own.jsonl")
+    assert [problem.cluster for problem in problems.values()] == ["", "module a"]
 
 
 def test_a_byte_order_mark_is_no_mistake() -> None:
