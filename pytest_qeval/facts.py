@@ -192,6 +192,10 @@ class BenchmarkFacts:
     """Task ids of the problems that are left out, with the reason."""
     scored: bool = False
     """Whether completions are scored against a reference instead of executed."""
+    clusters: Mapping[str, str] = field(default_factory=dict)
+    """What problems share with others, by task id; without those that stand alone."""
+    covers: tuple[str, ...] = ()
+    """Benchmarks with the same problems, judged no more strictly; pooled, such a problem counts here only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,8 @@ from pytest_qeval.report.text import Line
 from pytest_qeval.schema import Case, Outcome
 from pytest_qeval.settings import CONTROL
 from pytest_qeval.summary.margins import DEFAULT_MARGINS
-from pytest_qeval.summary.power import estimate_prospects
+from pytest_qeval.summary.pooled import POOL
+from pytest_qeval.summary.power import estimate_pool, estimate_prospects
 from pytest_qeval.summary.results import GateResult
 from pytest_qeval.verdict.baseline.key import composition_of, cost_key, key_of
 from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
@@ -154,8 +155,13 @@ class Session:
         cases = tuple(PlannedCase(recipe=recipe, **asdict(case)) for recipe, case in planned)
         self._journal.write(Plan(**asdict(self._roles), conditions={**self._key, **self._costs}, cases=cases))
 
-    def preview(self, executed: Iterable[Case]) -> Iterator[str]:
-        """Yield how much of the baseline is reused, and what so many problems whose programs are executed can prove."""
+    def preview(self, executed: Iterable[Case], counted: Collection[Case] = ()) -> Iterator[str]:
+        """Yield how much of the baseline is reused, and what so many problems can prove.
+
+        Args:
+            executed: Cases whose programs are executed.
+            counted: Those of them that count in the pool of all benchmarks.
+        """
         if self.saved:
             n_cases = sum(recipe == self.saved.recipe for recipe, _ in self._planned)
             if n_cases:
@@ -164,6 +170,7 @@ class Session:
             mine = {case for name, case in self._planned if name in self._roles.candidates and case.is_own}
             margin = partial(allowed_loss, self.settings.gates, None, default=DEFAULT_MARGINS["pass@K"])
             yield from prospect_lines(estimate_prospects(mine & {*executed}, margin=margin))
+            yield from prospect_lines(estimate_pool(mine & {*counted}, margin=margin(POOL)))
 
     def add(self, message: Message) -> None:
         """Take one message and append it to the journal; energy that is shared is known at the end."""

@@ -38,6 +38,8 @@ class Benchmark:
     """Instruction for chat models; `{entry_point}` stands for the function's name."""
     excluded: Mapping[str, str] = field(default_factory=dict)
     """Task ids of the data that are left out, each with the reason, which reports repeat."""
+    covers: tuple[str, ...] = ()
+    """Benchmarks with the same problems, judged no more strictly; pooled, such a problem counts here only."""
     is_paced: bool = False
     """Whether a program's time limit follows from how long the reference takes on this machine."""
 

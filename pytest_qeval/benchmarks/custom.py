@@ -56,6 +56,8 @@ def check_benchmark_name(name: str, source: str) -> None:
     Raises:
         UsageError: with `source`, where the name comes from.
     """
+    if name == "all":
+        raise UsageError(f"{source}: 'all' stands for all benchmarks of a run in gates: rename this one.")
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"{source}: {name!r} cannot be the name of a benchmark, which is made of letters, digits, _ and -, "
@@ -71,6 +73,7 @@ def benchmark_to_dict(benchmark: Benchmark) -> Json:
         "sha256": benchmark.sha256,
         "problems": [asdict(problem) for problem in benchmark.problems.values()],
         "excluded": dict(benchmark.excluded),
+        "covers": list(benchmark.covers),
         "scored": isinstance(benchmark, TextBenchmark),
     }
 
@@ -78,5 +81,5 @@ def benchmark_to_dict(benchmark: Benchmark) -> Json:
 def benchmark_from_dict(row: Json) -> Benchmark:
     """Read the result of `benchmark_to_dict`; it lacks how prompts are made."""
     problems = [Problem(**problem) for problem in row["problems"]]
-    fields = {**row, "problems": {problem.task_id: problem for problem in problems}}
+    fields = {**row, "problems": {problem.task_id: problem for problem in problems}, "covers": tuple(row["covers"])}
     return TextBenchmark(**fields) if fields.pop("scored") else Benchmark(**fields)

@@ -103,7 +103,9 @@ def _fetch(edition: MbppEdition) -> bytes:
     return json.dumps(rows).encode() if edition is SANITIZED else to_jsonl(rows)
 
 
-def _load(data: Path | None, *, name: str, form: _ProblemForm, ids: range, edition: MbppEdition) -> Benchmark:
+def _load(
+    data: Path | None, *, name: str, form: _ProblemForm, ids: range, edition: MbppEdition, covers: tuple[str, ...]
+) -> Benchmark:
     """Read MBPP from the user's data directory, else from the hub."""
     path = find_file([data], edition.files)
     content, source = (read_bytes(path), str(path)) if path else (_fetch(edition), f"hub:{_HUB_ID}")
@@ -118,6 +120,7 @@ def _load(data: Path | None, *, name: str, form: _ProblemForm, ids: range, editi
         problems={row.task_id: _problem(row, name, form) for row in rows if row.task_id not in EXCLUDED},
         stops=form.stops,
         task=form.task,
+        covers=covers,
         excluded={row.task_id: EXCLUDED[row.task_id] for row in rows if row.task_id in EXCLUDED},
     )
 
@@ -134,19 +137,32 @@ def _problem(row: MbppRow, benchmark: str, form: _ProblemForm) -> Problem:
 
 
 def _source(
-    name: str, summary: str, *, form: _ProblemForm = _SCRIPT, ids: range = _TEST_SPLIT, edition: MbppEdition = ORIGINAL
+    name: str,
+    summary: str,
+    *,
+    form: _ProblemForm = _SCRIPT,
+    ids: range = _TEST_SPLIT,
+    edition: MbppEdition = ORIGINAL,
+    covers: tuple[str, ...] = (),
 ) -> BenchmarkSource:
     return BenchmarkSource(
         name=name,
         summary=summary,
-        load=partial(_load, name=name, form=form, ids=ids, edition=edition),
+        load=partial(_load, name=name, form=form, ids=ids, edition=edition, covers=covers),
         is_here=lambda data: find_file([data], edition.files) is not None,
     )
 
 
-MBPP = _source("mbpp", "MBPP: 500 short Python tasks from a sentence and one test, zero-shot (Austin et al., 2021)")
+MBPP = _source(
+    "mbpp",
+    "MBPP: 500 short Python tasks from a sentence and one test, zero-shot (Austin et al., 2021)",
+    covers=("mbpp-function", "mbpp-sanitized"),
+)
 MBPP_ALL = _source(
-    "mbpp-all", "mbpp-all: all 974 tasks of MBPP, prompted like mbpp; only 11 to 510 are meant for testing", ids=_ALL
+    "mbpp-all",
+    "mbpp-all: all 974 tasks of MBPP, prompted like mbpp; only 11 to 510 are meant for testing",
+    ids=_ALL,
+    covers=("mbpp", "mbpp-function", "mbpp-sanitized"),
 )
 MBPP_FUNCTION = _source(
     "mbpp-function",

@@ -67,8 +67,9 @@ class Controller:
         self.session.plan(planned, context.find_reusable(cases) if context.saved else None)
         terminal: TerminalReporter | None = config.pluginmanager.getplugin("terminalreporter")
         if terminal and config.option.verbose >= 0:
-            executed = (case for case in cases if not context.benchmarks.is_scored(case.benchmark))
-            for line in (*context.notes(cases), *self.session.preview(executed)):
+            executed = {case for case in cases if not context.benchmarks.is_scored(case.benchmark)}
+            counted = context.benchmarks.counted_once(executed)
+            for line in (*context.notes(cases), *self.session.preview(executed, counted)):
                 terminal.write_line(f"qeval: {line}")
 
     @pytest.hookimpl(tryfirst=True)

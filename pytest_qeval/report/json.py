@@ -9,6 +9,7 @@ from pytest_qeval.report.costs import cost_dict
 from pytest_qeval.report.divergence import divergence_dict
 from pytest_qeval.report.pass_rates import pass_rate_dict
 from pytest_qeval.report.plain import to_plain, without
+from pytest_qeval.report.pooled import pooled_dict
 from pytest_qeval.report.robustness import robustness_dict
 from pytest_qeval.report.scores import score_dict
 from pytest_qeval.schema import Json
@@ -32,6 +33,7 @@ def report_dict(summary: Summary, gates: Sequence[GateResult]) -> Json:
         },
         "recipes": {name: without(facts, "name") for name, facts in summary.recipes.items()},
         "benchmarks": pass_rate_dict(summary),
+        "pooled": pooled_dict(summary),
         "robustness": robustness_dict(summary),
         "summarization": score_dict(summary),
         "efficiency": {name: cost_dict(costs) for name, costs in summary.efficiency.items()},

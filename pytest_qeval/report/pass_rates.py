@@ -27,6 +27,7 @@ from pytest_qeval.summary.pass_rates import BenchmarkResult
 from pytest_qeval.summary.results import Summary
 
 _UNSUPPORTED_SHOWN = 3
+_NOT_SHOWN = ("scored", "covers")
 _EVIDENCE = {
     "worse": "worse: the whole interval lies below −{margin} pt",
     "not worse": "not worse: the whole interval lies above −{margin} pt",
@@ -37,7 +38,9 @@ _EVIDENCE = {
 def describe_data(summary: Summary, benchmark: str) -> Json:
     """Return the report's facts about a benchmark's data; whether it is scored shows in its section."""
     facts = {"excluded": {}, **summary.benchmarks.get(benchmark, {})}
-    return {key: value for key, value in facts.items() if key != "scored"}
+    shared = facts.get("clusters", {})
+    clusters = len({*shared.values()}) + facts["problems"] - len(shared) if shared else None
+    return {**{name: facts[name] for name in facts if name not in _NOT_SHOWN}, "clusters": clusters}
 
 
 def pass_rate_dict(summary: Summary) -> Json:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from pytest_qeval.errors import counted
+from pytest_qeval.summary.pooled import POOL
 from pytest_qeval.summary.power import POWER, TYPICAL_DISCORDANCE, Prospect
 
 
 def prospect_lines(prospects: Iterable[Prospect]) -> Iterator[str]:
-    """Yield one line per benchmark: the drop of pass@1 that its problems can rule out."""
+    """Yield one line per benchmark, or for all together: the drop of pass@1 that its problems can rule out."""
     for one in prospects:
         problems = counted(one.problems, "problem")
-        line = f"{one.benchmark}: {problems} can rule out a drop of more than {100 * one.detectable:.1f} points"
+        name = "all benchmarks together" if one.benchmark == POOL else one.benchmark
+        line = f"{name}: {problems} can rule out a drop of more than {100 * one.detectable:.1f} points"
         if one.needed is not None:
             line += f"; for {100 * one.margin:g} points take about {_round(one.needed):,}"
         flips = f"{100 * TYPICAL_DISCORDANCE:.0f} % of them flip"

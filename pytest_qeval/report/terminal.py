@@ -11,6 +11,7 @@ from pytest_qeval.facts import SensitivityFacts
 from pytest_qeval.report.costs import cost_lines
 from pytest_qeval.report.divergence import divergence_lines
 from pytest_qeval.report.pass_rates import pass_rate_lines
+from pytest_qeval.report.pooled import pooled_lines
 from pytest_qeval.report.robustness import robustness_lines
 from pytest_qeval.report.scores import score_lines
 from pytest_qeval.report.text import Line, excluded_lines, shorten, table
@@ -47,8 +48,11 @@ def _headline(summary: Summary) -> str:
 
 
 def _evaluation_lines(summary: Summary, gates: Sequence[GateResult]) -> Iterator[Line]:
+    for benchmark in dict.fromkeys(one.benchmark for one in summary.results):
+        yield Line("")
+        yield from pass_rate_lines(summary, benchmark)
+    yield from pooled_lines(summary)
     sections: tuple[tuple[Sequence[str], Callable[[Summary, str], Iterator[Line]]], ...] = (
-        ([one.benchmark for one in summary.results], pass_rate_lines),
         ([one.benchmark for one in summary.score_results], score_lines),
         ([one.benchmark for one in summary.robust_results], robustness_lines),
     )

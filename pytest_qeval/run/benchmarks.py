@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple
@@ -18,6 +18,8 @@ from pytest_qeval.facts import BenchmarkFacts
 from pytest_qeval.plan import cases_of
 from pytest_qeval.records.messages import Message
 from pytest_qeval.schema import Case, PromptStyle
+from pytest_qeval.summary.clusters import clusters_of
+from pytest_qeval.summary.pooled import counted_once
 
 
 class Solution(NamedTuple):
@@ -26,6 +28,11 @@ class Solution(NamedTuple):
     task_id: str
     prompt: str
     solution: str
+
+
+def clusters_in(benchmark: Benchmark) -> Mapping[str, str]:
+    """Return what problems share with others, by task id; without those that stand alone."""
+    return {one.task_id: one.cluster for one in benchmark.problems.values() if one.cluster}
 
 
 @dataclass(kw_only=True, eq=False)
@@ -79,6 +86,13 @@ class BenchmarkLoader:
         """Return whether a benchmark's completions are scored instead of executed."""
         return isinstance(self.find(name), TextBenchmark)
 
+    def counted_once(self, cases: Collection[Case]) -> set[Case]:
+        """Return the cases that count when all benchmarks are pooled."""
+        found = {name: self.find(name) for name in {case.benchmark for case in cases}}
+        clusters = {name: {"clusters": clusters_in(benchmark)} for name, benchmark in found.items()}
+        covers = {name: benchmark.covers for name, benchmark in found.items()}
+        return counted_once(cases, clusters=clusters_of(clusters), covers=covers)
+
     @property
     def default_name(self) -> str:
         """The benchmark of suites that take any one."""
@@ -131,5 +145,7 @@ class BenchmarkLoader:
                 problems=len(benchmark.problems),
                 excluded=dict(benchmark.excluded),
                 scored=isinstance(benchmark, TextBenchmark),
+                clusters=clusters_in(benchmark),
+                covers=benchmark.covers,
             )
         )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from math import fsum, sqrt
 from statistics import NormalDist
 
 from pytest_qeval.schema import Estimate, Quantity, Undefined
+from pytest_qeval.stats.clusters import cluster_sums, typical_size
 
 CONFIDENCE = 0.95
 """Of all intervals but those of early looks."""
@@ -28,7 +29,7 @@ def proportion(successes: int, n: int) -> Quantity:
     return Estimate(value=successes / n, low=float(interval.low), high=float(interval.high), n=n, method="wilson")
 
 
-def mean_of_problems(values: Sequence[float]) -> Quantity:
+def mean_of_problems(values: Sequence[float], clusters: Sequence[str] | None = None) -> Quantity:
     """Estimate the mean of shares between 0 and 1, one per problem, with Wilson's interval for their effective number.
 
     Samples of one problem are not independent, so a problem counts once, by its share x. Shares vary less than outcomes
@@ -37,15 +38,20 @@ def mean_of_problems(values: Sequence[float]) -> Quantity:
     and 1 have r = 1, so that one sample per problem gives `proportion`; so have problems that are all solved, or none.
     `benchmarks/mean_rates.py` measures how often the truth is covered, beside a percentile bootstrap.
 
+    With `clusters`, one name per problem, squares are of the sums over a cluster, Σ(xᵢ − m), and the one problem more
+    is a cluster of the typical size. `benchmarks/clusters.py` measures how often the truth is covered.
+
     Raises:
-        ValueError: If a share is not between 0 and 1.
+        ValueError: If a share is not between 0 and 1, or there are not as many clusters as shares.
     """
     if not values:
         return NO_PROBLEM
     if min(values) < 0 or max(values) > 1:
         raise ValueError(f"shares lie between 0 and 1, not between {min(values):g} and {max(values):g}")
     n, mean = len(values), fsum(values) / len(values)
-    ratio = (fsum((value - mean) ** 2 for value in values) + 1) / (n * mean * (1 - mean) + 1)
+    names: Sequence[Hashable] = range(n) if clusters is None else clusters
+    sums, size = cluster_sums([value - mean for value in values], names), typical_size(names)
+    ratio = (fsum(total * total for total in sums) + size * size) / (n * mean * (1 - mean) + size)
     weight = Z * Z * ratio / n
     centre = (mean + weight / 2) / (1 + weight)
     reach = sqrt(weight * (mean * (1 - mean) + weight / 4)) / (1 + weight)

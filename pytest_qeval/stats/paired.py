@@ -12,11 +12,13 @@ from math import fsum
 from typing import Literal, NamedTuple
 
 from pytest_qeval.schema import Estimate, Evidence, Quantity, Undefined
+from pytest_qeval.stats.clusters import cluster_sums, stand_alone, typical_size
 from pytest_qeval.stats.intervals import CONFIDENCE, transform
 
 _UNSEEN = 2
 """Whole flips that may not have been seen, see `Flips`. With 1, 2, 3 and 5 of them, "not worse" is wrong in at most
 3.9, 3.0, 2.9 and 2.7 % of runs, on the grid of `benchmarks/paired_samples.py`; without, in 28 %."""
+_ROUNDING = 1e-12
 NO_PAIRS = Undefined(reason="no problem was evaluated under both recipes")
 
 
@@ -81,8 +83,8 @@ class Flips(NamedTuple):
         lost = -sum(delta for delta in deltas if delta < 0)
         return cls(fixed=gained / step, regressed=lost / step, step=step, whole=whole)
 
-    def estimate(self, n: int, *, confidence: float = CONFIDENCE) -> Estimate:
-        """Estimate the mean difference over n problems with Tango's score interval."""
+    def estimate(self, n: float, *, confidence: float = CONFIDENCE) -> Estimate:
+        """Estimate the mean difference over n problems, or as many draws, with Tango's score interval."""
         from pytest_qeval.stats.score_limits import paired_difference_limits  # noqa: PLC0415 - it imports scipy
 
         limits = paired_difference_limits(self.fixed, self.regressed, n, confidence=confidence)
@@ -90,12 +92,14 @@ class Flips(NamedTuple):
         value = self.step * (self.fixed - self.regressed) / n
         if self.step != self.whole:
             unmoved = self.whole * float(paired_difference_limits(0, 0, n, confidence=confidence).high)
-            low, high = min(low, -unmoved if value <= 0 else low), max(high, unmoved if value >= 0 else high)
+            # Sums of tenths that cancel out differ from 0 by rounding.
+            low = min(low, -unmoved) if value <= _ROUNDING else low
+            high = max(high, unmoved) if value >= -_ROUNDING else high
         return Estimate(
             value=value,
             low=low,
             high=high,
-            n=n,
+            n=round(n),
             method="tango paired score" if self.step == self.whole else "tango paired score, effective flips",
             confidence=confidence,
         )
@@ -129,20 +133,33 @@ def difference(counts: PairedCounts, *, confidence: float = CONFIDENCE) -> Quant
     return Flips(counts.fixed, counts.regressed).estimate(counts.n, confidence=confidence)
 
 
-def paired_mean(baseline: Sequence[float], candidate: Sequence[float]) -> Quantity:
+def paired_mean(
+    baseline: Sequence[float], candidate: Sequence[float], clusters: Sequence[str] | None = None
+) -> Quantity:
     """Estimate the mean of candidate minus baseline over problems, whose rates are shares of samples that passed.
 
     Samples of one problem are not independent, so a problem counts once, by its difference. The interval is Tango's for
     effective flips (`Flips`). With one sample per problem the step is 1, and this is `difference`. The same holds where
     nothing differs.
 
+    With `clusters`, one name per problem, a cluster counts once, by the sum of its differences: n / size draws of
+    sums / size, where size is the clusters' `typical_size`. `benchmarks/clusters.py` measures how often a loss is
+    missed.
+
     Raises:
-        ValueError: If there are not as many rates of one as of the other.
+        ValueError: If there are not as many rates of one as of the other, or as many clusters.
     """
     deltas = [own - base for base, own in zip(baseline, candidate, strict=True)]
+    if clusters is not None and len(clusters) != len(deltas):
+        raise ValueError(f"{len(deltas)} problems have {len(clusters)} clusters; give one name per problem")
     if not deltas:
         return NO_PAIRS
-    return replace(Flips.of(deltas).estimate(len(deltas)), value=fsum(deltas) / len(deltas))
+    n, mean = len(deltas), fsum(deltas) / len(deltas)
+    if clusters is None or stand_alone(clusters):
+        return replace(Flips.of(deltas).estimate(n), value=mean)
+    size = typical_size(clusters)
+    draws = Flips.of([total / size for total in cluster_sums(deltas, clusters)])
+    return replace(draws.estimate(n / size), value=mean, n=n, method="tango paired score, effective flips of clusters")
 
 
 def relative_drop(counts: PairedCounts) -> Quantity:
@@ -164,7 +181,11 @@ def relative_drop(counts: PairedCounts) -> Quantity:
 
 
 def relative_drop_of_means(
-    baseline: Sequence[float], candidate: Sequence[float], *, verb: Literal["solved", "scored"] = "solved"
+    baseline: Sequence[float],
+    candidate: Sequence[float],
+    clusters: Sequence[str] | None = None,
+    *,
+    verb: Literal["solved", "scored"] = "solved",
 ) -> Quantity:
     """Estimate 1 − candidate / baseline of mean rates or scores: `paired_mean` divided by the baseline's mean.
 
@@ -173,7 +194,7 @@ def relative_drop_of_means(
     Raises:
         ValueError: If there are not as many rates of one as of the other.
     """
-    delta = paired_mean(baseline, candidate)
+    delta = paired_mean(baseline, candidate, clusters)
     if isinstance(delta, Undefined):
         return delta
     mean = sum(baseline) / len(baseline)

@@ -25,7 +25,7 @@ class Limits(NamedTuple):
     high: Floats
 
 
-def paired_difference_limits(fixed: ArrayLike, regressed: ArrayLike, n: int, *, confidence: float) -> Limits:
+def paired_difference_limits(fixed: ArrayLike, regressed: ArrayLike, n: float, *, confidence: float) -> Limits:
     """Return Tango's score limits of candidate minus baseline pass rate, for arrays of flips among n problems.
 
     The interval holds all differences whose score statistic lies within ±z (Tango, 1998, "Equivalence test and
@@ -43,7 +43,7 @@ def paired_difference_limits(fixed: ArrayLike, regressed: ArrayLike, n: int, *, 
     return _limits(statistic, z, low=-one, observed=observed, high=one)
 
 
-def paired_difference_statistic(fixed: ArrayLike, regressed: ArrayLike, n: int, delta: ArrayLike) -> Floats:
+def paired_difference_statistic(fixed: ArrayLike, regressed: ArrayLike, n: float, delta: ArrayLike) -> Floats:
     """Return Tango's z: how many standard errors the observed difference lies above `delta`.
 
     z = (b − c − n·δ) / √(n·(2q + δ·(1 − δ))) for b fixed and c regressed problems. q is the maximum likelihood estimate
@@ -56,7 +56,7 @@ def paired_difference_statistic(fixed: ArrayLike, regressed: ArrayLike, n: int, 
 
 
 def paired_ratio_limits(
-    both: ArrayLike, fixed: ArrayLike, regressed: ArrayLike, n: int, *, confidence: float
+    both: ArrayLike, fixed: ArrayLike, regressed: ArrayLike, n: float, *, confidence: float
 ) -> Limits:
     """Return score limits of candidate over baseline pass rate, for arrays of outcomes of n problems.
 

@@ -6,11 +6,12 @@ The interval of a mean difference is `paired.paired_mean`. `benchmarks/scores.py
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import sqrt
-from statistics import fmean, variance
+from collections.abc import Hashable, Sequence
+from math import fsum, sqrt
+from statistics import fmean
 
 from pytest_qeval.schema import Estimate, Quantity
+from pytest_qeval.stats.clusters import cluster_sums
 from pytest_qeval.stats.intervals import CONFIDENCE, NO_PROBLEM, mean_of_problems
 from pytest_qeval.stats.paired import Flips
 from pytest_qeval.stats.power import detectable_drop
@@ -21,23 +22,29 @@ _MANY = 1000
 """Differences from which on random signs take more than a second, and the sum is normal to good approximation."""
 
 
-def mean_score(values: Sequence[float]) -> Quantity:
+def mean_score(values: Sequence[float], clusters: Sequence[str] | None = None) -> Quantity:
     """Estimate the mean of scores between 0 and 1, one per problem, with Wilson's interval for their effective number.
 
     The values vary less than outcomes of 0 and 1 with the same mean m would: as much as those of n·m(1 − m) / s²
     problems. This number replaces n in Wilson's interval (1927), and Student's quantile replaces the normal one.
     Scores of sentences are skewed, for which it covers better than t or a percentile bootstrap. Equal scores have the
     interval of `mean_of_problems`.
+
+    With `clusters`, one name per value, s² is of the sums Σ(xᵢ − m) over the G clusters: G / (G − 1) times the sum of
+    their squares, over n. Student's degrees of freedom are G − 1.
     """
     if not values:
         return NO_PROBLEM
     n, mean = len(values), fmean(values)
-    spread = variance(values) if n > 1 else 0.0
-    if not spread or not 0 < mean < 1:
-        return mean_of_problems(values)
+    names: Sequence[Hashable] = range(n) if clusters is None else clusters
+    sums = cluster_sums([value - mean for value in values], names)
+    draws = len(sums)
+    spread = draws / (draws - 1) * fsum(total * total for total in sums) / n if draws > 1 else 0.0
+    if len(set(values)) == 1 or not spread or not 0 < mean < 1:
+        return mean_of_problems(values, clusters)
     from scipy.stats import t  # noqa: PLC0415 - scipy.stats takes half a second, which an inert plugin must not
 
-    z = float(t.ppf((1 + CONFIDENCE) / 2, n - 1))
+    z = float(t.ppf((1 + CONFIDENCE) / 2, draws - 1))
     weight = z * z * spread / (n * mean * (1 - mean))
     centre = (mean + weight / 2) / (1 + weight)
     reach = sqrt(weight * (mean * (1 - mean) + weight / 4)) / (1 + weight)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pytest_qeval.schema import Case, Evidence, Quantity, Record, Undefined
+from pytest_qeval.stats.clusters import cluster_sums, stand_alone
 from pytest_qeval.stats.paired import (
     PairedCounts,
     difference,
@@ -21,9 +22,11 @@ from pytest_qeval.stats.passk import KS, pass_at_k
 from pytest_qeval.stats.power import detectable_drop
 from pytest_qeval.stats.scores import sign_flip_p
 from pytest_qeval.summary.cases import Groups, Records, pair_records, pairs_of_groups
+from pytest_qeval.summary.clusters import Clusters, each_alone
 from pytest_qeval.summary.margins import Margins
 
 _NO_ODDS = Undefined(reason="a problem with several samples does not simply flip")
+_NO_ODDS_OF_CLUSTERS = Undefined(reason="problems that share a source do not flip independently")
 _Pair = tuple[Record, Record]
 """The baseline's record and the candidate's."""
 
@@ -58,19 +61,21 @@ class Comparison:
     regressed: tuple[str, ...]
     fixed: tuple[str, ...]
     test: Literal["McNemar", "sign-flip"]
-    """What the p-value is of: McNemar's exact test of the flips, or, for several samples of a problem, a sign-flip test
-    of the differences of pass@1. With one sample the two are the same."""
+    """What the p-value is of: McNemar's exact test of the flips, or, for several samples of a problem and for problems
+    that share a source, a sign-flip test of the differences of pass@1, summed over clusters. With one sample of
+    independent problems the two are the same."""
     mcnemar_p: float
     """Of `test`."""
     mcnemar_p_adjusted: float
     """Benjamini-Hochberg over all candidates and benchmarks of the run."""
     odds_ratio: Quantity
-    """Regressed to fixed problems; undefined for several samples, with which a problem does not simply flip."""
+    """Regressed to fixed problems; undefined for several samples, and where problems share a source."""
     evidence: Evidence
     margin: float
     """The loss of pass@1 that the evidence is about, as a fraction."""
     detectable_drop: float | None
-    """The smallest loss that as many problems with as many flips can rule out; None for several samples."""
+    """The smallest loss that as many problems with as many flips can rule out; None where the odds ratio is undefined,
+    too."""
     excess: ControlExcess | None = None
     """None without a control."""
     delta_at: Mapping[int, Quantity] = field(default_factory=dict)
@@ -80,7 +85,13 @@ class Comparison:
 
 
 def compare(
-    groups: Groups, records: Records, *, baseline: str | None, control: str | None, margins: Margins
+    groups: Groups,
+    records: Records,
+    *,
+    baseline: str | None,
+    control: str | None,
+    margins: Margins,
+    clusters: Clusters = each_alone,
 ) -> tuple[Comparison, ...]:
     """Compare every recipe with the baseline on every benchmark that both ran; p-values are not adjusted yet."""
     return tuple(
@@ -89,6 +100,7 @@ def compare(
             recipe,
             base,
             list(pair_records(cases, records, baseline=base, recipe=recipe)),
+            clusters=clusters,
             margin=margins("pass@K", recipe, benchmark),
             excess=None
             if control is None or control == recipe or (benchmark, control) not in groups
@@ -99,34 +111,48 @@ def compare(
 
 
 def _comparison(
-    benchmark: str, recipe: str, baseline: str, pairs: Sequence[_Pair], *, margin: float, excess: ControlExcess | None
+    benchmark: str,
+    recipe: str,
+    baseline: str,
+    pairs: Sequence[_Pair],
+    *,
+    clusters: Clusters,
+    margin: float,
+    excess: ControlExcess | None,
 ) -> Comparison:
     """Compare; among several samples, a problem is regressed or fixed by whether any of them passed."""
     counts = PairedCounts.of((bool(base.n_solved), bool(own.n_solved)) for base, own in pairs)
+    names = [clusters(own.case) for _, own in pairs]
     greedy = all(len(base.samples) == len(own.samples) == 1 for base, own in pairs)
-    delta = paired_mean(*_rates(pairs, 1))
+    simple = greedy and stand_alone(names)
+    delta = paired_mean(*_rates(pairs, 1), names)
     fewest = min((len(one.samples) for pair in pairs for one in pair), default=1)
     further = [k for k in KS[1:] if k <= fewest]
-    p = mcnemar_p(counts) if greedy else sign_flip_p([own - base for base, own in zip(*_rates(pairs, 1), strict=True)])
+    p = mcnemar_p(counts) if simple else sign_flip_p(_differences(pairs, names))
     return Comparison(
         benchmark=benchmark,
         recipe=recipe,
         baseline=baseline,
         delta=delta,
-        relative_drop=relative_drop(counts) if greedy else relative_drop_of_means(*_rates(pairs, 1)),
+        relative_drop=relative_drop(counts) if simple else relative_drop_of_means(*_rates(pairs, 1), names),
         regressed=tuple(own.case.label for base, own in pairs if base.n_solved and not own.n_solved),
         fixed=tuple(own.case.label for base, own in pairs if own.n_solved and not base.n_solved),
-        test="McNemar" if greedy else "sign-flip",
+        test="McNemar" if simple else "sign-flip",
         mcnemar_p=p,
         mcnemar_p_adjusted=p,
-        odds_ratio=odds_ratio(counts) if greedy else _NO_ODDS,
+        odds_ratio=odds_ratio(counts) if simple else _NO_ODDS_OF_CLUSTERS if greedy else _NO_ODDS,
         evidence=evidence_of(delta, margin=margin),
         margin=margin,
-        detectable_drop=_detectable(counts) if pairs and greedy else None,
+        detectable_drop=_detectable(counts) if pairs and simple else None,
         excess=excess,
-        delta_at={k: paired_mean(*_rates(pairs, k)) for k in further},
-        relative_drop_at={k: relative_drop_of_means(*_rates(pairs, k)) for k in further},
+        delta_at={k: paired_mean(*_rates(pairs, k), names) for k in further},
+        relative_drop_at={k: relative_drop_of_means(*_rates(pairs, k), names) for k in further},
     )
+
+
+def _differences(pairs: Sequence[_Pair], clusters: Sequence[str]) -> list[float]:
+    """Return candidate minus baseline pass@1, summed over each cluster."""
+    return cluster_sums([own - base for base, own in zip(*_rates(pairs, 1), strict=True)], clusters)
 
 
 def _detectable(counts: PairedCounts) -> float:

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytest_qeval.schema import Case, Quantity, Record
+from pytest_qeval.stats.clusters import stand_alone
 from pytest_qeval.stats.intervals import mean_of_problems, proportion
 from pytest_qeval.stats.passk import KS, pass_at_k
 from pytest_qeval.summary.cases import Groups, Records
+from pytest_qeval.summary.clusters import Clusters, each_alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +38,16 @@ class BenchmarkResult:
         return len(self.solved) + len(self.unsolved)
 
 
-def benchmark_results(groups: Groups, records: Records) -> tuple[BenchmarkResult, ...]:
+def benchmark_results(
+    groups: Groups, records: Records, *, clusters: Clusters = each_alone
+) -> tuple[BenchmarkResult, ...]:
     """Summarize every benchmark and recipe."""
-    return tuple(_result(benchmark, recipe, cases, records) for (benchmark, recipe), cases in groups.items())
+    return tuple(_result(benchmark, recipe, cases, records, clusters) for (benchmark, recipe), cases in groups.items())
 
 
-def _result(benchmark: str, recipe: str, cases: Sequence[Case], records: Records) -> BenchmarkResult:
+def _result(
+    benchmark: str, recipe: str, cases: Sequence[Case], records: Records, clusters: Clusters
+) -> BenchmarkResult:
     finished = [records[recipe, case] for case in cases if (recipe, case) in records]
     found = [record for record in finished if record.outcome != "unsupported"]
     unsolved = [record for record in found if record.outcome == "unsolved"]
@@ -52,17 +58,17 @@ def _result(benchmark: str, recipe: str, cases: Sequence[Case], records: Records
         unsolved=tuple(record.case.label for record in unsolved),
         missing=len(cases) - len(found),
         unsupported={record.case.label: record.reason for record in finished if record not in found},
-        pass_at=_pass_at(found),
+        pass_at=_pass_at(found, [clusters(record.case) for record in found]),
         failures=dict(Counter(str(record.samples[0].execution.status) for record in unsolved).most_common()),
     )
 
 
-def _pass_at(records: Sequence[Record]) -> Mapping[int, Quantity]:
+def _pass_at(records: Sequence[Record], clusters: Sequence[str]) -> Mapping[int, Quantity]:
     fewest = min((len(record.samples) for record in records), default=1)
-    if all(len(record.samples) == 1 for record in records):
+    if all(len(record.samples) == 1 for record in records) and stand_alone(clusters):
         return {1: proportion(sum(record.n_solved for record in records), len(records))}
     return {
-        k: mean_of_problems([pass_at_k(len(record.samples), record.n_solved, k) for record in records])
+        k: mean_of_problems([pass_at_k(len(record.samples), record.n_solved, k) for record in records], clusters)
         for k in KS
         if k <= fewest
     }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from pytest_qeval.schema import Case
 from pytest_qeval.stats.power import detectable_drop, problems_needed
+from pytest_qeval.summary.pooled import POOL
 
 TYPICAL_DISCORDANCE = 0.08
 """Share of problems that flip, typical of int8; it is not known before the run."""
@@ -19,6 +20,7 @@ class Prospect:
     """The drop of pass@1 that a benchmark's problems can rule out."""
 
     benchmark: str
+    """`POOL` for all of them together."""
     problems: int
     detectable: float
     """The smallest drop, as a fraction."""
@@ -31,6 +33,19 @@ class Prospect:
 def estimate_prospects(cases: Iterable[Case], *, margin: Callable[[str], float]) -> Iterator[Prospect]:
     """Yield one estimate per benchmark; `margin` is the loss that its evidence is about, as a fraction."""
     for benchmark, count in Counter(case.benchmark for case in set(cases)).items():
-        within, wanted = detectable_drop(count, discordance=TYPICAL_DISCORDANCE, power=POWER), margin(benchmark)
-        needed = problems_needed(wanted, discordance=TYPICAL_DISCORDANCE, power=POWER) if within > wanted > 0 else None
-        yield Prospect(benchmark=benchmark, problems=count, detectable=within, margin=wanted, needed=needed)
+        yield _prospect(benchmark, count, margin(benchmark))
+
+
+def estimate_pool(cases: Collection[Case], *, margin: float) -> Iterator[Prospect]:
+    """Yield an estimate for the problems of several benchmarks together, each of which counts once.
+
+    They are taken to flip independently of each other, whatever they share.
+    """
+    if len({case.benchmark for case in cases}) > 1:
+        yield _prospect(POOL, len(cases), margin)
+
+
+def _prospect(benchmark: str, count: int, margin: float) -> Prospect:
+    within = detectable_drop(count, discordance=TYPICAL_DISCORDANCE, power=POWER)
+    needed = problems_needed(margin, discordance=TYPICAL_DISCORDANCE, power=POWER) if within > margin > 0 else None
+    return Prospect(benchmark=benchmark, problems=count, detectable=within, margin=margin, needed=needed)

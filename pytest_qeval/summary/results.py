@@ -12,6 +12,7 @@ from pytest_qeval.summary.comparison import Comparison
 from pytest_qeval.summary.costs import Efficiency
 from pytest_qeval.summary.divergence import DivergenceSummary
 from pytest_qeval.summary.pass_rates import BenchmarkResult
+from pytest_qeval.summary.pooled import PooledComparison
 from pytest_qeval.summary.robust_comparison import RobustChange
 from pytest_qeval.summary.robustness import RobustResult
 from pytest_qeval.summary.scores import ScoreComparison, ScoreResult
@@ -57,6 +58,8 @@ class Summary:
     results: tuple[BenchmarkResult, ...]
     """Of benchmarks whose completions are executed."""
     comparisons: tuple[Comparison, ...]
+    pooled: tuple[PooledComparison, ...] = ()
+    """All executed benchmarks together, one for each recipe that is compared."""
     score_results: tuple[ScoreResult, ...] = ()
     """Of benchmarks whose completions are scored."""
     score_comparisons: tuple[ScoreComparison, ...] = ()

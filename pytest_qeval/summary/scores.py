@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from pytest_qeval.schema import SCORES, Case, Evidence, Json, Quantity
+from pytest_qeval.stats.clusters import cluster_sums, stand_alone
 from pytest_qeval.stats.paired import evidence_of, paired_mean, relative_drop_of_means
 from pytest_qeval.stats.scores import detectable_score_drop, mean_score, sign_flip_p
 from pytest_qeval.summary.cases import Groups, Records, pair_records, pairs_of_groups
+from pytest_qeval.summary.clusters import Clusters, each_alone
 from pytest_qeval.summary.margins import Margins
 
 _EMPTY_SHA256 = sha256(b"").hexdigest()
@@ -50,7 +52,7 @@ class ScoreChange:
     margin: float
     """The loss that the evidence is about, as a fraction."""
     detectable_drop: float | None
-    """The smallest loss that as many cases, moving as far as they did, can rule out."""
+    """The smallest loss that as many cases, moving as far as they did, can rule out; None where they share a source."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,50 +73,54 @@ def is_scored(benchmark: str, benchmarks: Mapping[str, Json], records: Records) 
     return any(case.benchmark == benchmark and one.outcome == "scored" for (_, case), one in records.items())
 
 
-def score_results(groups: Groups, records: Records) -> tuple[ScoreResult, ...]:
+def score_results(groups: Groups, records: Records, *, clusters: Clusters = each_alone) -> tuple[ScoreResult, ...]:
     """Summarize every benchmark and recipe."""
-    return tuple(_result(benchmark, recipe, cases, records) for (benchmark, recipe), cases in groups.items())
+    return tuple(_result(benchmark, recipe, cases, records, clusters) for (benchmark, recipe), cases in groups.items())
 
 
-def _result(benchmark: str, recipe: str, cases: Sequence[Case], records: Records) -> ScoreResult:
+def _result(benchmark: str, recipe: str, cases: Sequence[Case], records: Records, clusters: Clusters) -> ScoreResult:
     found = [records[recipe, case] for case in cases if (recipe, case) in records]
+    names = [clusters(record.case) for record in found]
     return ScoreResult(
         benchmark=benchmark,
         recipe=recipe,
         cases={record.case.label: {name: record.measurements[name] for name in SCORES} for record in found},
         empty=sum(all(sample.program_sha256 == _EMPTY_SHA256 for sample in record.samples) for record in found),
         missing=len(cases) - len(found),
-        means={name: mean_score([record.measurements[name] for record in found]) for name in SCORES},
+        means={name: mean_score([record.measurements[name] for record in found], names) for name in SCORES},
     )
 
 
 def compare_scores(
-    groups: Groups, records: Records, *, baseline: str | None, margins: Margins
+    groups: Groups, records: Records, *, baseline: str | None, margins: Margins, clusters: Clusters = each_alone
 ) -> tuple[ScoreComparison, ...]:
     """Compare every recipe with the baseline on every benchmark that both ran; p-values are not adjusted yet."""
     comparisons = []
     for benchmark, recipe, base_name, cases in pairs_of_groups(groups, baseline):
         pairs = list(pair_records(cases, records, baseline=base_name, recipe=recipe))
+        names = [clusters(own.case) for _, own in pairs]
         changes = {}
         for name in SCORES:
             base, own = ([pair[at].measurements[name] for pair in pairs] for at in (0, 1))
-            changes[name] = _change(base, own, margin=margins(name, recipe, benchmark))
+            changes[name] = _change(base, own, names, margin=margins(name, recipe, benchmark))
         comparisons.append(ScoreComparison(benchmark=benchmark, recipe=recipe, baseline=base_name, changes=changes))
     return tuple(comparisons)
 
 
-def _change(baseline: Sequence[float], candidate: Sequence[float], *, margin: float) -> ScoreChange:
-    delta = paired_mean(baseline, candidate)
+def _change(
+    baseline: Sequence[float], candidate: Sequence[float], clusters: Sequence[str], *, margin: float
+) -> ScoreChange:
+    delta = paired_mean(baseline, candidate, clusters)
     differences = [own - base for base, own in zip(baseline, candidate, strict=True)]
-    p = sign_flip_p(differences)
+    p = sign_flip_p(cluster_sums(differences, clusters))
     return ScoreChange(
         delta=delta,
-        relative_drop=relative_drop_of_means(baseline, candidate, verb="scored"),
+        relative_drop=relative_drop_of_means(baseline, candidate, clusters, verb="scored"),
         higher=sum(difference > 0 for difference in differences),
         lower=sum(difference < 0 for difference in differences),
         p=p,
         p_adjusted=p,
         evidence=evidence_of(delta, margin=margin),
         margin=margin,
-        detectable_drop=detectable_score_drop(differences),
+        detectable_drop=detectable_score_drop(differences) if stand_alone(clusters) else None,
     )

@@ -11,11 +11,13 @@ from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.summary.adjustment import adjust_pass_rates_and_scores, adjust_robust_changes
 from pytest_qeval.summary.cases import Records, group_cases
+from pytest_qeval.summary.clusters import clusters_of
 from pytest_qeval.summary.comparison import Comparison, compare
 from pytest_qeval.summary.costs import Efficiency, mark_slower, summarize_costs
 from pytest_qeval.summary.divergence import DivergenceSummary, summarize_divergence
 from pytest_qeval.summary.margins import Margins, default_margins
 from pytest_qeval.summary.pass_rates import benchmark_results
+from pytest_qeval.summary.pooled import pool
 from pytest_qeval.summary.results import Summary
 from pytest_qeval.summary.robust_comparison import compare_robustness
 from pytest_qeval.summary.robustness import robust_results
@@ -62,9 +64,10 @@ def summarize(found: SummaryInput) -> Summary:
     perturbed = {
         key: cases for key, cases in group_cases(found.planned).items() if not all(case.is_own for case in cases)
     }
+    clusters = clusters_of(found.benchmarks)
     comparisons, score_comparisons = adjust_pass_rates_and_scores(
-        compare(executed, records, baseline=baseline, control=control, margins=margins),
-        compare_scores(scored, records, baseline=baseline, margins=margins),
+        compare(executed, records, baseline=baseline, control=control, margins=margins, clusters=clusters),
+        compare_scores(scored, records, baseline=baseline, margins=margins, clusters=clusters),
         control=control,
     )
     return Summary(
@@ -75,9 +78,14 @@ def summarize(found: SummaryInput) -> Summary:
         candidates=tuple(found.candidates),
         baseline=baseline,
         recipes=found.recipes,
-        results=benchmark_results(executed, finished),
+        results=benchmark_results(executed, finished, clusters=clusters),
         comparisons=comparisons,
-        score_results=score_results(scored, records),
+        pooled=()
+        if found.decided  # a benchmark that was stopped early has an outcome-dependent number of problems
+        else pool(
+            executed, records, baseline=baseline, margins=margins, clusters=clusters, benchmarks=found.benchmarks
+        ),
+        score_results=score_results(scored, records, clusters=clusters),
         score_comparisons=score_comparisons,
         robust_results=robust_results(perturbed, records, found.perturbations),
         robust_changes=adjust_robust_changes(

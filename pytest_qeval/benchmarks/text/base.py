@@ -81,7 +81,7 @@ class TextBenchmark(Benchmark):
         return {name: min(round(score, _DIGITS), 1.0) for name, score in zip(SCORES, scores, strict=True)}
 
 
-def text_problem(*, benchmark: str, task_id: str, name: str, code: str, reference: str) -> Problem:
+def text_problem(*, benchmark: str, task_id: str, name: str, code: str, reference: str, cluster: str = "") -> Problem:
     """Return a problem of a function's code and its description; it has no test, since nothing is executed."""
     return Problem(
         benchmark=benchmark,
@@ -90,6 +90,7 @@ def text_problem(*, benchmark: str, task_id: str, name: str, code: str, referenc
         entry_point=name,
         test="",
         canonical_solution=reference,
+        cluster=cluster,
     )
 
 

@@ -63,7 +63,12 @@ def _benchmark(rows: Mapping[int, Mapping[str, Any]], *, source: str) -> TextBen
             continue
         name = str(row.get("func_name", "")).rpartition(".")[2]
         problems[task_id] = text_problem(
-            benchmark="codesearchnet", task_id=task_id, name=name, code=shown, reference=reference
+            benchmark="codesearchnet",
+            task_id=task_id,
+            name=name,
+            code=shown,
+            reference=reference,
+            cluster=str(row.get("repo") or ""),
         )
         if tokens and not _leaks(tokens, row):
             sources[task_id] = tokens

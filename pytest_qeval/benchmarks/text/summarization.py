@@ -33,6 +33,7 @@ def load(_data: Path | None) -> TextBenchmark:
             name=row["name"].rpartition(".")[2],
             code=row["code"],
             reference=row["reference"],
+            cluster=row["module"],
         )
         for _, row in iter_rows(content, source=PATH.name)
     ]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pytest_qeval.errors import GateError, did_you_mean
 from pytest_qeval.stats.passk import KS
+from pytest_qeval.summary.pooled import POOL
 from pytest_qeval.verdict.gates.file import read_gate_file
 from pytest_qeval.verdict.gates.grammar import Gate, parse_gate
 from pytest_qeval.verdict.gates.metrics import METRICS
@@ -74,7 +75,7 @@ def check_gates(
         about = None
         if gate.recipe is not None and not any(map(gate.judges, candidates)):
             about = ("recipe", gate.recipe, candidates, "candidate")
-        elif gate.benchmark is not None and benchmarks is not None and gate.benchmark not in benchmarks:
+        elif gate.benchmark and benchmarks is not None and gate.benchmark not in {POOL, *benchmarks}:
             about = ("benchmark", gate.benchmark, benchmarks, "benchmark")
         if about:
             kind, name, known, role = about
@@ -94,9 +95,10 @@ def check_benchmark_kinds(gates: Sequence[Gate], *, executed: Collection[str], s
         if not gate.per_benchmark:
             continue
         fitting, others = (scored, executed) if METRICS[gate.metric].of_scores else (executed, scored)
-        if gate.benchmark in others or (gate.benchmark is None and not fitting):
+        if gate.benchmark in others or (gate.benchmark in {None, POOL} and not fitting):
             kind = "scored" if fitting is scored else "executed"
+            without = gate.benchmark if gate.benchmark in others else ", ".join(others)
             raise GateError(
                 f"the gate {gate.expression!r} needs a benchmark whose completions are {kind}; "
-                f"{gate.benchmark or ', '.join(others)} has none. Those of this run: {', '.join(fitting) or 'none'}."
+                f"{without} has none. Those of this run: {', '.join(fitting) or 'none'}."
             )

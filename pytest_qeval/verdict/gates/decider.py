@@ -9,6 +9,7 @@ from pytest_qeval.facts import GateDecision
 from pytest_qeval.schema import Case, Evidence, Record
 from pytest_qeval.stats.paired import PairedCounts
 from pytest_qeval.stats.sequential import sequential_evidence
+from pytest_qeval.summary.pooled import POOL
 from pytest_qeval.verdict.gates.early import CaseRates, settled
 from pytest_qeval.verdict.gates.grammar import Gate
 
@@ -18,7 +19,7 @@ _DECIDABLE = ("pass@K", "regressed")
 
 def is_decidable(gate: Gate) -> bool:
     """Return whether a gate can be decided before all cases are finished."""
-    return gate.metric in _DECIDABLE and gate.k in {None, 1}
+    return gate.metric in _DECIDABLE and gate.k in {None, 1} and gate.benchmark != POOL
 
 
 def needs_everything(gate: Gate) -> bool:

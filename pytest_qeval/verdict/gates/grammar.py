@@ -3,7 +3,8 @@
     [benchmark:] metric [drop | ratio] comparator number[pt | %]
 
 `drop` is baseline minus candidate in points, or the lost share of the baseline where the number is in per cent; `ratio`
-is candidate over baseline; neither means the candidate's own value. `metrics.METRICS` lists the metrics.
+is candidate over baseline; neither means the candidate's own value. The benchmark `all` is the pool of all executed
+ones. `metrics.METRICS` lists the metrics.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from pytest_qeval.errors import GateError, did_you_mean
+from pytest_qeval.summary.pooled import POOL
 from pytest_qeval.verdict.gates.metrics import METRICS, Form, Metric
 
 _COMPARATORS: Mapping[str, Callable[[float, float], bool]] = {
@@ -30,6 +32,8 @@ _PATTERN = re.compile(
     r"(?:(?P<benchmark>[\w-]+)\s*:)?\s*(?P<metric>[a-z][a-z0-9_]*)(?:@(?P<k>[0-9]{1,9}))?"
     r"(?:\s+(?P<form>[a-z]+))?\s*(?P<comparator><=|>=|<|>)\s*(?P<number>-?[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>pt|%)?"
 )
+_POOLED = (("pass@K", "1"), ("regressed", None))
+"""Metrics of all benchmarks together, each with its k."""
 _EXAMPLES = "`pass@1 drop <= 2pt`, `humaneval:pass@1 >= 0.35`, `energy ratio <= 1.0`"
 
 
@@ -40,7 +44,7 @@ class Gate:
     expression: str
     """As the user wrote it."""
     benchmark: str | None
-    """None judges every benchmark of the run."""
+    """None judges every benchmark of the run, `POOL` all executed ones together."""
     metric: str
     """A key of `METRICS`."""
     k: int | None
@@ -124,6 +128,11 @@ def parse_gate(expression: str) -> Gate:
         raise GateError(
             f"the gate {expression!r}: {name} is measured once a run, not once a benchmark; "
             f"leave '{match['benchmark']}:' out."
+        )
+    if match["benchmark"] == POOL and (metric.name, match["k"]) not in _POOLED:
+        raise GateError(
+            f"the gate {expression!r}: only pass@1 and regressed are pooled over all benchmarks; name one benchmark "
+            f"instead of {POOL!r}, or none to judge each."
         )
     form = _form(expression, metric, match["form"], match["unit"])
     return Gate(

@@ -10,6 +10,7 @@ from pytest_qeval.errors import counted
 from pytest_qeval.facts import GateDecision
 from pytest_qeval.schema import Estimate, Evidence, Quantity, Undefined
 from pytest_qeval.summary.pass_rates import BenchmarkResult
+from pytest_qeval.summary.pooled import POOL
 from pytest_qeval.summary.results import GateResult, Summary
 from pytest_qeval.summary.robustness import ALL, RobustResult
 from pytest_qeval.summary.scores import ScoreResult
@@ -142,7 +143,9 @@ def _missing(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) -
     needed = {recipe, summary.baseline}
     perturbed = [one for one in summary.robust_results if one.scope == ALL]
     results: Sequence[BenchmarkResult | ScoreResult | RobustResult] = (*summary.results, *summary.score_results)
-    if METRICS[gate.metric].of_perturbed or not gate.per_benchmark:
+    if benchmark == POOL:
+        results, benchmark = summary.results, None
+    elif METRICS[gate.metric].of_perturbed or not gate.per_benchmark:
         results = (*results, *perturbed)
     for result in results:
         if result.recipe in needed and (benchmark is None or result.benchmark == benchmark):

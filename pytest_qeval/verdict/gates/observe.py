@@ -12,6 +12,7 @@ from pytest_qeval.stats.intervals import negate
 from pytest_qeval.summary.comparison import Comparison
 from pytest_qeval.summary.costs import Efficiency, Percentiles
 from pytest_qeval.summary.pass_rates import BenchmarkResult
+from pytest_qeval.summary.pooled import POOL
 from pytest_qeval.summary.results import Summary
 from pytest_qeval.summary.robust_comparison import RobustChange
 from pytest_qeval.summary.robustness import ALL, RobustResult
@@ -31,7 +32,9 @@ def observe(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) ->
     """Return the value that a gate is about, or the reason why there is none."""
     needed = (recipe, summary.baseline) if gate.compares else (recipe,)
     absent = next((name for name in needed if name not in summary.recipes), None)
-    return Undefined(reason=f"{absent} was never loaded") if absent else _observed(gate, summary, recipe, benchmark)
+    if absent:
+        return Undefined(reason=f"{absent} was never loaded")
+    return _pooled(gate, summary, recipe) if benchmark == POOL else _observed(gate, summary, recipe, benchmark)
 
 
 def _observed(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
@@ -74,6 +77,23 @@ def _pass_at(k: int, form: Form, summary: Summary, recipe: str, benchmark: str |
 def _pass_of(summary: Summary, recipe: str, benchmark: str | None, k: int) -> Quantity | None:
     result = _find(summary.results, recipe, benchmark)
     return result.pass_at.get(k) if result else None
+
+
+def _pooled(gate: Gate, summary: Summary, recipe: str) -> Quantity:
+    found = next((one for one in summary.pooled if one.recipe == recipe), None)
+    if found is None:
+        stopped = summary.decided and "benchmarks that were stopped early cannot be pooled"
+        return Undefined(reason=stopped or "no benchmark was run by both recipe and baseline, so nothing can be pooled")
+    nothing = _nothing_to_lose(found.pass_at_1[found.baseline], found.baseline)
+    match gate.metric, gate.form:
+        case "regressed", _:
+            return nothing or _single(found.regressed, "count")
+        case _, "value":
+            return found.pass_at_1[recipe]
+        case _, "relative_drop":
+            return nothing or found.relative_drop
+        case _:
+            return nothing or negate(found.delta)
 
 
 def _not_compared(benchmark: str | None) -> Undefined:

@@ -102,6 +102,25 @@ def session(baseline: str, candidate: str, *, planned: int | None = None) -> Sum
     )
 
 
+def several_benchmarks(**outcomes: tuple[str, str]) -> SummaryInput:
+    """Make a session from two strings of outcomes for each benchmark, the baseline's and the candidate's."""
+    material = session("", "")
+    rows = [
+        (recipe, Case(benchmark=name, task_id=f"{name}/{n}"), letter)
+        for name, pair in outcomes.items()
+        for recipe, letters in zip(("auto", "int8"), pair, strict=True)
+        for n, letter in enumerate(letters)
+    ]
+    return replace(
+        material,
+        planned=[(recipe, case) for recipe, case, _ in rows],
+        records=[replace(record(recipe, 0, letter), case=case) for recipe, case, letter in rows if letter != " "],
+        benchmarks={
+            name: {"version": "1", "sha256": "0" * 64, "problems": len(pair[0])} for name, pair in outcomes.items()
+        },
+    )
+
+
 def scored(recipe: str, number: int, *scores: float, text: str = "Do it.") -> Record:
     """Make a record of a case whose samples have these scores, BLEU and chrF alike."""
     completion = Completion(text=text, n_tokens=5, finish_reason="stop")

@@ -75,10 +75,16 @@ def test_a_control_is_no_candidate() -> None:
 
 def test_margins_are_asked_by_metric_recipe_and_benchmark() -> None:
     """Each comparison keeps the margin that its evidence is about."""
-    margins = {("pass@K", "int8", "micro"): 0.07, ("bleu", "int8", "text"): 0.03, ("chrf", "int8", "text"): 0.04}
+    margins = {
+        ("pass@K", "int8", "micro"): 0.07,
+        ("pass@K", "int8", "all"): 0.05,
+        ("bleu", "int8", "text"): 0.03,
+        ("chrf", "int8", "text"): 0.04,
+    }
     summary = summarize(replace(session_of_both_kinds(), margins=lambda *key: margins[key]))
 
     assert summary.comparisons[0].margin == 0.07
+    assert summary.pooled[0].margin == 0.05
     assert {name: change.margin for name, change in summary.score_comparisons[0].changes.items()} == {
         "bleu": 0.03, "chrf": 0.04,
     }  # fmt: skip
