@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
+from pytest_qeval.benchmarks.broken import broken_functions
 from pytest_qeval.benchmarks.chat import CHAT_STOPS, CHAT_STYLES, FUNCTION_TASK, chat_prompt
 from pytest_qeval.benchmarks.chat_marks import reply_of
 from pytest_qeval.benchmarks.extraction import extract_code
@@ -27,6 +29,8 @@ instruction-tuned models append.
 class Benchmark:
     """Problems in HumanEval's form: a prompt, code that follows it (a body or a whole program), a `check`."""
 
+    unperturbed: ClassVar[str] = ""
+    """Why the prompt cannot be perturbed, such as `it ends within an assertion`; empty where it can."""
     name: str
     version: str
     sha256: str
@@ -73,6 +77,10 @@ class Benchmark:
             entry_point=problem.entry_point,
             reference=problem.prompt + problem.canonical_solution if self.is_paced else None,
         )
+
+    def broken(self, problem: Problem) -> Mapping[str, str]:
+        """Return completions that must fail, by the self-test's recipes `empty`, `constant` and `spoof`."""
+        return broken_functions(problem)
 
     def is_unfinished(self, completion: str) -> bool:
         """Return whether a completion ends within a thought and holds no reply, whatever the prompt was."""

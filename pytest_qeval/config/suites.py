@@ -23,6 +23,8 @@ _SUITE_OF = {
     "HumanEval": "humaneval",
     "MBPP": "mbpp",
     "Mbpp": "mbpp-plus",
+    "CRUXEval-I": "cruxeval-input",
+    "CRUXEval-O": "cruxeval-output",
     "micro": "micro",
     "summarization": "summarization",
     "CodeSearchNet": "codesearchnet",

@@ -21,6 +21,9 @@ _SCREENED_PROBLEMS = 40
 """Problems of the set `screen`, taken evenly from the whole benchmark unless `--qeval-limit` says otherwise."""
 _FULL_SEEDS = 5
 """Seeds of the set `full`, as many as ReCode's robust pass has by default."""
+_PERTURBED = (
+    "perturbations need prompts that begin a function, such as those of humaneval and mbpp-function (--qeval-benchmark)"
+)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -65,6 +68,8 @@ class CaseProblems:
         return self._made[name]
 
     def _perturb(self, name: str) -> PerturbedProblems:
+        if reason := self.benchmark(name).unperturbed:
+            raise UsageError(f"the prompt of {name} cannot be perturbed, since {reason}: {_PERTURBED}.")
         settings = self.settings
         catalogue = Catalogue(own=own_perturbations(self.own()), data=settings.data)
         perturbations = select(settings.perturbations, catalogue)
@@ -74,8 +79,7 @@ class CaseProblems:
             reasons = [reason for found in made.of.values() for reason in found.reasons.values()]
             raise UsageError(
                 f"no problem of {name} could be perturbed by {', '.join(made.of)} "
-                f"({reasons[0] if reasons else 'there was nothing to perturb'}): perturbations need prompts that begin "
-                "a function, such as those of humaneval and mbpp-function (--qeval-benchmark)."
+                f"({reasons[0] if reasons else 'there was nothing to perturb'}): {_PERTURBED}."
             )
         return made
 

@@ -64,6 +64,7 @@ class RunContext:
         self._reused: dict[Case, Record] = {}
         self._replays = Replays(
             settings=settings,
+            benchmark=lambda name: self.benchmarks.find(name),  # noqa: PLW0108 - made below
             problem=lambda benchmark, label: self.problems.labelled(benchmark, label),  # noqa: PLW0108 - made below
         )
         self.benchmarks = BenchmarkLoader(settings=settings, post=self._post)

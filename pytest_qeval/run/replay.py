@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.benchmarks.selftest import make_completion
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.engines.replay import FindCompletions
@@ -17,15 +18,19 @@ class Replays:
     """Finds recorded completions, and says what the samples file lacks and what is left out of it."""
 
     settings: RunSettings
+    benchmark: Callable[[str], Benchmark]
     problem: Callable[[str, str], Problem]
     """Finds the problem of a benchmark by the label of its case."""
 
     def completions(self, recipe: str) -> FindCompletions | None:
         """Return what finds a recipe's completions by benchmark and label; None where a model generates them."""
         if self.settings.selftest:
-            return lambda benchmark, label: (_recorded(make_completion(recipe, self.problem(benchmark, label))),)
+            return lambda name, label: (_recorded(self._completion(recipe, name, label)),)
         samples = self.settings.samples
         return None if samples is None else lambda _, task_id: samples.get(task_id, ())
+
+    def _completion(self, recipe: str, name: str, label: str) -> str:
+        return make_completion(recipe, self.problem(name, label), self.benchmark(name))
 
     def notes(self, cases: Sequence[Case], known: Collection[str]) -> Iterator[str]:
         """Yield what a user has to know about a samples file before it is evaluated."""

@@ -59,6 +59,11 @@ class TextBenchmark(Benchmark):
         del completion, style, whole
         raise TypeError(f"completions of {problem.task_id} are descriptions, which cannot be executed")
 
+    def broken(self, problem: Problem) -> Mapping[str, str]:
+        """Return other texts than the reference; `spoof` repeats it."""
+        reference = problem.canonical_solution
+        return {"empty": "", "constant": "What no reference says.", "spoof": f"{reference} {reference}"}
+
     def is_empty(self, completion: str) -> bool:
         """Return whether a completion holds no description."""
         return not self.description(completion)
