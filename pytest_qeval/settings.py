@@ -20,7 +20,15 @@ ISOLATIONS: tuple[IsolationName, ...] = get_args(IsolationName)
 
 SUITES = ("divergence", "humaneval", "mbpp", "micro", "summarization", "robustness", "efficiency", "sensitivity")
 """In the order in which they run."""
-MORE_SUITES = ("codesearchnet", "cruxeval-input", "cruxeval-output", "humaneval-plus", "mbpp-function", "mbpp-plus", "mbpp-sanitized")
+MORE_SUITES = (
+    "codesearchnet",
+    "cruxeval-input",
+    "cruxeval-output",
+    "humaneval-plus",
+    "mbpp-function",
+    "mbpp-plus",
+    "mbpp-sanitized",
+)
 """Those that `all` leaves out, for their size, or because they are other editions of the same problems."""
 
 

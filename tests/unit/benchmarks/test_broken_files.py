@@ -48,6 +48,8 @@ BROKEN: dict[str, tuple[str, str, str | bytes, str]] = {
     ),
     "mbpp empty": ("mbpp", "mbpp.jsonl", "", "mbpp.jsonl holds no problems."),
     "sanitized mbpp": ("mbpp-sanitized", "sanitized-mbpp.json", "[1]", "sanitized-mbpp.json, entry 1: expected a JSON"),
+    "cruxeval": ("cruxeval-input", "cruxeval.jsonl", "[]", "cruxeval.jsonl, line 1: expected a JSON object"),
+    "cruxeval torn": ("cruxeval-output", "cruxeval.jsonl", '{"code": "', "cruxeval.jsonl, line 1: not JSON"),
     "mbpp-plus": ("mbpp-plus", "MbppPlus.jsonl", '{"task_id": "Mbpp/2"}', "line 1 (Mbpp/2): expected the text fields"),
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_qeval.benchmarks.base import Benchmark, BenchmarkSource
+from pytest_qeval.benchmarks.broken import TRICKS
 from pytest_qeval.benchmarks.humaneval import HUMANEVAL
 from pytest_qeval.benchmarks.mbpp import MBPP
 from pytest_qeval.benchmarks.micro import MICRO
@@ -17,7 +18,6 @@ from pytest_qeval.benchmarks.selftest import (
     BENCHMARKS,
     NAME,
     RECIPES,
-    TRICKS,
     describe_fault,
     is_expected,
     make_completion,
@@ -39,6 +39,7 @@ SCRIPT = Problem(
     test="def check(candidate): assert candidate(1, 2) == 3",
     canonical_solution="def add(a, b):\n    return a + b",
 )
+SCRIPTS = Benchmark(name="mbpp", version="1", sha256="0" * 64, problems={"MBPP/2": SCRIPT})
 SETTINGS = RunSettings(model=ModelSettings(name=NAME), candidates=tuple(RECIPES), baseline=None, selftest=True)
 
 
@@ -52,7 +53,8 @@ def record(recipe: str, status: ExecutionStatus, detail: str = "") -> Record:
 def function_of(recipe: str, problem: Problem) -> Callable[..., object]:
     """Execute a harmless completion as the solver would."""
     space: dict[str, Any] = {}
-    exec(compile(problem.prompt + make_completion(recipe, problem), "<completion>", "exec"), space)  # noqa: S102 - ours
+    code = problem.prompt + make_completion(recipe, problem, SCRIPTS)
+    exec(compile(code, "<completion>", "exec"), space)  # noqa: S102 - ours
     function: Callable[..., object] = space[problem.entry_point]
     return function
 
@@ -60,8 +62,16 @@ def function_of(recipe: str, problem: Problem) -> Callable[..., object]:
 @SOURCES
 def test_a_reference_is_the_benchmark_s_own(source: BenchmarkSource) -> None:
     """Not one character is added."""
-    problems = source.load(None).problems.values()
-    assert all(make_completion("reference", problem) == problem.canonical_solution for problem in problems)
+    benchmark: Benchmark = source.load(None)
+    for problem in benchmark.problems.values():
+        assert make_completion("reference", problem, benchmark) == problem.canonical_solution
+
+
+@pytest.mark.parametrize("source", [MICRO, SUMMARIZATION], ids=lambda source: source.name)
+def test_every_broken_recipe_has_a_completion(source: BenchmarkSource) -> None:
+    """Whatever the form of a benchmark."""
+    benchmark: Benchmark = source.load(None)
+    assert all(set(benchmark.broken(problem)) == set(BROKEN) for problem in benchmark.problems.values())
 
 
 @SOURCES
@@ -70,7 +80,7 @@ def test_every_broken_completion_is_a_program(source: BenchmarkSource, recipe: s
     """A body with a syntax error would prove nothing."""
     benchmark: Benchmark = source.load(None)
     for problem in benchmark.problems.values():
-        compile(benchmark.program(problem, make_completion(recipe, problem)).code, problem.task_id, "exec")
+        compile(benchmark.program(problem, make_completion(recipe, problem, benchmark)).code, problem.task_id, "exec")
 
 
 @SOURCES
@@ -90,14 +100,16 @@ def test_a_script_is_overridden_too() -> None:
 
 def test_every_trick_is_tried() -> None:
     """On any benchmark of some size, and each alone."""
-    bodies = {make_completion("spoof", problem) for problem in MICRO.load(None).problems.values()}
+    benchmark: Benchmark = MICRO.load(None)
+    bodies = {make_completion("spoof", problem, benchmark) for problem in benchmark.problems.values()}
     assert {name for name, body in TRICKS.items() if any(body in text for text in bodies)} == set(TRICKS)
     assert all(sum(body in text for body in TRICKS.values()) == 1 for text in bodies)
 
 
 def test_the_value_of_yes_equals_everything() -> None:
     """By its own comparison methods."""
-    problem = next(found for found in map(numbered, range(99)) if TRICKS["yes"] in make_completion("spoof", found))
+    scripts = map(numbered, range(99))
+    problem = next(found for found in scripts if TRICKS["yes"] in make_completion("spoof", found, SCRIPTS))
     value: Any = function_of("spoof", problem)(1, 2)
     assert all((value == 3, value == "x", value < 0, value > 0, 7 in value))
 
@@ -158,7 +170,7 @@ def test_texts_test_the_scores(recipe: str) -> None:
     benchmark = SUMMARIZATION.load(None)
     assert isinstance(benchmark, TextBenchmark)
     for problem in benchmark.problems.values():
-        scores = benchmark.score(problem, make_completion(recipe, problem))
+        scores = benchmark.score(problem, make_completion(recipe, problem, benchmark))
         found = replace(record(recipe, "scored"), measurements=scores)
         assert describe_fault(found) == ""
         assert is_expected(replace(found, measurements={"bleu": 1.0, "chrf": 0.9})) == (recipe != "reference")

@@ -35,6 +35,7 @@ def settings(model: str, *, suites: tuple[str, ...] = (), gates: tuple[str, ...]
         (["HumanEval/3"], ("humaneval",)),
         (["MBPP/11"], ("mbpp",)),
         (["Mbpp/2"], ("mbpp-plus",)),
+        (["CRUXEval-O/1", "CRUXEval-I/1"], ("cruxeval-input", "cruxeval-output")),
         (["MBPP/11", "HumanEval/3"], ("humaneval", "mbpp")),
         (["mine/1"], ("humaneval",)),
     ],

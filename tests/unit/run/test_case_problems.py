@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 
 from pytest_qeval.benchmarks.base import Benchmark
+from pytest_qeval.benchmarks.cruxeval.output import OutputBenchmark
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import InvalidCase, PerturbationFacts
@@ -194,3 +195,15 @@ def test_a_label_finds_what_its_case_asks() -> None:
     desk = Desk("new_line_after_doc")
 
     assert all(desk.problems.labelled("made up", one.label) is desk.problems.of(one) for one in desk.cases())
+
+
+def test_a_form_of_prompt_that_cannot_be_perturbed_is_refused() -> None:
+    """Before anything is perturbed: a perturbation of the user's own would not know."""
+    desk = Desk("tab_indent")
+    problems = desk.benchmark.problems
+    desk.benchmark = OutputBenchmark(name="made up", version="1", sha256="0" * 64, problems=problems)
+
+    with pytest.raises(
+        UsageError, match="made up cannot be perturbed, since it ends within an assertion: perturbations"
+    ):
+        desk.cases()
