@@ -10,6 +10,10 @@ import pytest
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import COMPLETION_STOPS
 from pytest_qeval.benchmarks.chat import CHAT_STOPS, FUNCTION_TASK, SCRIPT_TASK, chat_prompt
+from pytest_qeval.benchmarks.cruxeval import input as cruxeval_input
+from pytest_qeval.benchmarks.cruxeval import output as cruxeval_output
+from pytest_qeval.benchmarks.cruxeval.assertions import STOPS
+from pytest_qeval.benchmarks.cruxeval.rows import CruxRow
 from pytest_qeval.benchmarks.extraction import extract_code
 from pytest_qeval.benchmarks.mbpp import EXCLUDED
 from pytest_qeval.options import OPTIONS
@@ -141,6 +145,22 @@ def test_the_messages_shown_are_those_of_the_program(problem: Problem, task: str
 
     assert _shown(prompt.user or "") in PROMPTS_PAGE
     assert f"\n\n{_shown(prompt.text)}\n\n" in PROMPTS_PAGE
+
+
+def test_the_prompts_of_cruxeval_shown_are_those_of_the_program() -> None:
+    """In both styles and directions, for one program."""
+    row = CruxRow(number=0, code="def f(words):\n    return '-'.join(words)", arguments="['a', 'b']", output="'a-b'")
+    output, given = cruxeval_output.make_problem(row), cruxeval_input.make_problem(row)
+    asks = cruxeval_output.OutputBenchmark(name="o", version="1", sha256="", problems={})
+    takes = cruxeval_input.InputBenchmark(name="i", version="1", sha256="", problems={})
+    chat = asks.prompt(output, "chat")
+
+    assert f"{_shown(asks.prompt(output).text)}\n\n" in PROMPTS_PAGE
+    assert f"\n{_shown(takes.prompt(given).text.splitlines()[-1])}\n\n" in PROMPTS_PAGE
+    assert f"{_shown(chat.user or '')}\n\n" in PROMPTS_PAGE
+    assert f"\n\n{_shown(chat.text)}\n\n" in PROMPTS_PAGE
+    assert f"\n\n{_shown(takes.task)}\n\n" in PROMPTS_PAGE
+    assert f"beginning of an assertion | {_stops(STOPS)} |" in PROMPTS_PAGE
 
 
 def test_the_stop_strings_shown_are_those_of_the_program() -> None:

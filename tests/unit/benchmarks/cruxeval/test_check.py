@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from pytest_qeval.benchmarks.cruxeval.check import check_input, check_output, is_plain
+from pytest_qeval.benchmarks.cruxeval.rows import CruxRow
 from pytest_qeval.execution.carried import FieldTuple
-from tests.unit.benchmarks.cruxeval.rows import CALLING, JOIN, NAMED, CruxRow
+from tests.unit.benchmarks.cruxeval.rows import CALLING, JOIN, NAMED
 
 
 class Yes:
@@ -35,7 +36,7 @@ class Text(str):  # noqa: SLOT000 - as a program would write it
         return 0
 
 
-PLAIN = (
+PLAIN: tuple[object, ...] = (
     None,
     True,
     1,
@@ -51,7 +52,7 @@ PLAIN = (
     (),
     float("nan"),
 )
-NOT_PLAIN = (
+NOT_PLAIN: tuple[object, ...] = (
     Yes(), Text("a"), [Yes()], {"a": Yes()}, {Yes(): 1}, (1, [Text()]), len, int, Yes, ..., Counter("a"), OrderedDict(),
     FieldTuple.of(("a",), [1]), iter("a"), bytearray(b"a"),
 )  # fmt: skip
