@@ -48,6 +48,9 @@ Evidence = Literal["worse", "not worse", "unproven"]
 
 Outcome = Literal["solved", "unsolved", "unsupported", "scored"]
 
+Language = Literal["python", "javascript"]
+"""Of a problem's prompt and of the code that follows it; tests are Python in any case."""
+
 HALF_LABEL = "half_given"
 """Stands in the label of a nominal case for the name of a perturbation; no perturbation is called so."""
 
@@ -73,6 +76,7 @@ class Problem:
     """A completion that is known to pass, or the reference that completions are scored against."""
     cluster: str = ""
     """What the problem shares with others, such as a module or a source function; empty where it stands alone."""
+    language: Language = "python"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +160,8 @@ class Program:
     """Time limit in seconds; None for the session's limit."""
     reference: str | None = None
     """Code that is known to pass; its duration on this machine then sets the time limit."""
+    language: Language = "python"
+    """Of the code; a prelude in another language than Python's only tells the code that the model wrote."""
 
     @property
     def follow_up(self) -> str:

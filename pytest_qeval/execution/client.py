@@ -17,7 +17,7 @@ from pytest_qeval.execution.cleanup import remove_contents
 from pytest_qeval.execution.launch import worker_command, worker_environment, worker_profile
 from pytest_qeval.execution.limits import LONGEST_S, MAX_EXTENSION
 from pytest_qeval.execution.outcome import WorkerReport, interpret
-from pytest_qeval.schema import Execution, Program
+from pytest_qeval.schema import Execution, Language, Program
 from pytest_qeval.settings import ExecutionSettings, IsolationName
 
 # After the start or the last report: a program may have left very many files to remove.
@@ -35,8 +35,8 @@ class WorkerLostError(Exception):
 class WorkerClient:
     """One worker process, used by one thread; the worker dies when that thread ends."""
 
-    def __init__(self, isolation: IsolationName, settings: ExecutionSettings) -> None:
-        """Start the worker and wait until it is ready.
+    def __init__(self, isolation: IsolationName, settings: ExecutionSettings, language: Language = "python") -> None:
+        """Start the worker and wait until it is ready for programs in a language.
 
         Raises:
             WorkerLostError: with the last line that the worker printed.
@@ -47,7 +47,7 @@ class WorkerClient:
         self._scratch = tempfile.mkdtemp(prefix="pytest-qeval-") if isolation == "process" else ""
         with theirs, tempfile.TemporaryFile() as messages:
             try:
-                command = worker_command(worker_profile(isolation, settings, self._scratch))
+                command = worker_command(worker_profile(isolation, settings, self._scratch, language))
                 self._process = subprocess.Popen(
                     command,
                     stdin=theirs.fileno(),
@@ -80,9 +80,8 @@ class WorkerClient:
         self._is_ready = False
         settings = self._settings_of(program)
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        request = Channel.frame(
-            nonce, program.prelude, program.code, program.test, program.entry_point, settings.timeout_s
-        )
+        prelude = program.prelude if program.language == "python" else ""  # the test is Python
+        request = Channel.frame(nonce, prelude, program.code, program.test, program.entry_point, settings.timeout_s)
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:

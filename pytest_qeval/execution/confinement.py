@@ -13,6 +13,8 @@ from pytest_qeval.execution import landlock, linux, seccomp
 from pytest_qeval.execution.limits import ProgramLimits
 from pytest_qeval.execution.namespaces import DEVICES, can_nest
 
+_MOST_DESCRIPTORS = 256  # a worker has about ten
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
@@ -29,6 +31,8 @@ class Profile:
     import_paths: tuple[str, ...]
     """Directories of installed packages that programs may import."""
     limits: ProgramLimits
+    node: str = ""
+    """Node.js, where programs are JavaScript; empty for Python."""
 
     def to_json(self) -> str:
         """Return the form for a command line."""
@@ -68,8 +72,11 @@ def prepare_file_rules(profile: Profile, abilities: Abilities) -> int | None:
     return landlock.build_ruleset(readable, profile.hidden, (profile.scratch, "/dev/null"))
 
 
-def confine(profile: Profile, abilities: Abilities, file_rules: int | None) -> None:
-    """Confine the calling process irrevocably, and change into its empty temporary directory."""
+def confine(profile: Profile, abilities: Abilities, file_rules: int | None, *, execute_at: int | None = None) -> None:
+    """Confine the calling process irrevocably, and change into its empty temporary directory.
+
+    See `seccomp.restrict_system_calls` for `execute_at`.
+    """
     if abilities.nested:
         linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWIPC)
         linux.mount_tmpfs(profile.scratch, profile.limits.scratch_bytes)
@@ -82,7 +89,13 @@ def confine(profile: Profile, abilities: Abilities, file_rules: int | None) -> N
     if file_rules is not None:
         landlock.apply_ruleset(file_rules)
     if abilities.system_call_filter:
-        seccomp.restrict_system_calls(os.getpid())
+        seccomp.restrict_system_calls(os.getpid(), execute_at=execute_at)
+
+
+def close_others(kept: int) -> None:
+    """Close all descriptors but the standard streams and `kept`."""
+    os.closerange(3, kept)
+    os.closerange(kept + 1, _MOST_DESCRIPTORS)
 
 
 def _survives_filter() -> bool:

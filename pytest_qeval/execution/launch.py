@@ -6,14 +6,18 @@ import importlib.util
 import os
 import shutil
 import site
+import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from pytest_qeval.execution.confinement import Profile
 from pytest_qeval.execution.limits import ProgramLimits
 from pytest_qeval.execution.namespaces import DEVICES
+from pytest_qeval.execution.node import RESERVED_BYTES
+from pytest_qeval.schema import Language
 from pytest_qeval.settings import ExecutionSettings, IsolationName
 
 # What a Python interpreter needs from the system: shared libraries, time zones, names of users.
@@ -26,16 +30,28 @@ _ROOT = _PACKAGE.parent
 _START = "import sys; sys.path[0] = sys.argv[1]; from pytest_qeval.execution.worker import main; main(sys.argv[2])"
 
 
-def worker_profile(isolation: IsolationName, settings: ExecutionSettings, scratch: str) -> Profile:
-    """Return a worker's configuration; `scratch` is used where the isolation has no file system of its own."""
-    readable = tuple(readable_paths())
+def worker_profile(
+    isolation: IsolationName, settings: ExecutionSettings, scratch: str, language: Language = "python"
+) -> Profile:
+    """Return a worker's configuration; `scratch` is used where the isolation has no file system of its own.
+
+    Raises:
+        FileNotFoundError: when programs are JavaScript and Node.js is not installed.
+    """
+    node = _find_node() if language == "javascript" else ""
+    readable = tuple(readable_paths(*([node] if node else [])))
     return Profile(
         isolation=isolation,
         scratch=scratch if isolation == "process" else private_scratch(readable),
         readable=readable,
         hidden=tuple(hidden_paths(readable)),
         import_paths=tuple(_import_paths()),
-        limits=ProgramLimits(timeout_s=settings.timeout_s, memory_bytes=settings.memory_bytes),
+        limits=ProgramLimits(
+            timeout_s=settings.timeout_s,
+            memory_bytes=settings.memory_bytes,
+            reserved_bytes=RESERVED_BYTES if node else 0,
+        ),
+        node=node,
     )
 
 
@@ -58,20 +74,30 @@ def private_scratch(readable: Iterable[str]) -> str:
     return "/scratch" if any(path.startswith("/tmp/") for path in readable) else "/tmp"  # noqa: S108 - a private one
 
 
+@cache
+def _find_node() -> str:
+    """Return the path of Node.js itself, behind links and the launchers of version managers."""
+    node = shutil.which("node")
+    if node is None:
+        raise FileNotFoundError("Node.js is not installed")
+    done = subprocess.run([node, "-p", "process.execPath"], capture_output=True, text=True, check=False)
+    return str(Path(done.stdout.strip() or node).resolve())
+
+
 def _import_paths() -> list[str]:
     """Return the directories of installed packages, which programs may import."""
     paths = [*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])]
     return [path for path in paths if Path(path).is_dir()]
 
 
-def readable_paths() -> list[str]:
-    """Return what programs may read: system libraries, this Python and its packages; no home, /proc or /run.
+def readable_paths(*more: str) -> list[str]:
+    """Return what programs may read: system libraries, this Python and its packages, `more`; no home, /proc or /run.
 
     Paths below another one are left out. A path that leads through symbolic links is followed by its real path.
     """
     python = (sys.prefix, sys.base_prefix, sys.exec_prefix, sysconfig.get_path("stdlib"), *_import_paths())
     own = (str(_PACKAGE / "__init__.py"), str(_PACKAGE / "execution"))
-    present = [path for path in (*_SYSTEM_PATHS, *python, *own) if Path(path).exists()]
+    present = [path for path in (*_SYSTEM_PATHS, *python, *own, *more) if Path(path).exists()]
     return _outermost({*present, *(str(Path(path).resolve()) for path in present)})
 
 

@@ -33,7 +33,9 @@ class ProgramLimits:
     timeout_s: float
     """Wall clock, enforced by the worker; the kernel enforces slightly more CPU time."""
     memory_bytes: int
-    """Address space."""
+    """Address space; where some of it is reserved, the part that is written to."""
+    reserved_bytes: int = 0
+    """Address space beyond the memory, for a runtime that reserves much more than it uses, as V8 does."""
     file_bytes: int = 16 * 2**20
     """Size of one file."""
     scratch_bytes: int = 64 * 2**20
@@ -47,8 +49,9 @@ class ProgramLimits:
         cpu_s = cpu_limit_s(self.timeout_s)
         # A solver is confined before its program and that program's own time limit are known.
         longest_s = cpu_limit_s(max(self.timeout_s, LONGEST_S))
+        space = self.memory_bytes + self.reserved_bytes
         limits: dict[int, tuple[int, int]] = {
-            resource.RLIMIT_AS: (self.memory_bytes, self.memory_bytes + MEMORY_RESERVE_BYTES),
+            resource.RLIMIT_AS: (space, space + MEMORY_RESERVE_BYTES),
             resource.RLIMIT_CPU: (cpu_s, longest_s + 1),
             resource.RLIMIT_FSIZE: (self.file_bytes, self.file_bytes),
             resource.RLIMIT_NOFILE: (self.open_files, self.open_files),
@@ -56,6 +59,8 @@ class ProgramLimits:
             resource.RLIMIT_MEMLOCK: (0, 0),
             resource.RLIMIT_MSGQUEUE: (0, 0),
         }
+        if self.reserved_bytes:  # private writable pages, which V8 makes of its reserve as it needs them
+            limits[resource.RLIMIT_DATA] = (self.memory_bytes, self.memory_bytes)
         if bound_processes:
             limits[resource.RLIMIT_NPROC] = (self.processes, self.processes)
         for kind, (soft, hard) in limits.items():

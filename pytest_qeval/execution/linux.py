@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+from collections.abc import Mapping, Sequence
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -84,6 +85,17 @@ def drop_capabilities() -> None:
     header = _CapHeader(_LINUX_CAPABILITY_VERSION_3, 0)
     data = (ctypes.c_uint32 * 6)()
     _check(_libc.capset(ctypes.byref(header), ctypes.byref(data)), "capset")
+
+
+def execute(path: ctypes.Array[ctypes.c_char], arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Replace the program of this process by the one at `path`, a buffer whose address a filter may know."""
+    variables = [f"{name}={value}" for name, value in environment.items()]
+    _check(_libc.execve(path, _texts(arguments), _texts(variables)), "execve")
+
+
+def _texts(values: Sequence[str]) -> ctypes.Array[ctypes.c_char_p]:
+    """Return an array of C strings that ends with a null pointer."""
+    return (ctypes.c_char_p * (len(values) + 1))(*map(os.fsencode, values), None)
 
 
 def unshare(flags: int) -> None:

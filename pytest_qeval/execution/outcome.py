@@ -14,6 +14,9 @@ from pytest_qeval.execution.proxy import LOST
 from pytest_qeval.schema import EXECUTION_STATUSES, Execution
 from pytest_qeval.settings import ExecutionSettings
 
+_OUT_OF_MEMORY = frozenset({signal.SIGKILL, signal.SIGABRT, signal.SIGSEGV, signal.SIGTRAP})
+"""Of the machine, and of V8, which aborts: the first process of a tree is not reached by its own SIGABRT."""
+
 
 class WorkerReport(NamedTuple):
     """What a worker observed from outside of a program, in the order of its message."""
@@ -66,8 +69,7 @@ def _verdict_of_end(report: WorkerReport, settings: ExecutionSettings) -> tuple[
     limit_s = cpu_limit_s(settings.timeout_s)
     if -code == signal.SIGXCPU or (-code == signal.SIGKILL and report.solver_cpu_s >= limit_s):
         return "timeout", f"used {report.solver_cpu_s:.1f} s of CPU time"
-    if -code == signal.SIGKILL and report.solver_peak_bytes >= settings.memory_bytes // 2:
-        # The machine was out of memory.
+    if -code in _OUT_OF_MEMORY and report.solver_peak_bytes >= settings.memory_bytes // 2:
         return "memory", f"killed while it used {report.solver_peak_bytes // 2**20} MiB"
     return "error", f"{_describe(code)} before check returned"
 

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from pytest_qeval.errors import SandboxError
 from pytest_qeval.execution.client import WorkerClient, WorkerLostError
 from pytest_qeval.execution.isolation import choose_isolation
-from pytest_qeval.schema import Execution, Program
+from pytest_qeval.schema import Execution, Language, Program
 from pytest_qeval.settings import ExecutionSettings, IsolationName
 
 _ATTEMPTS = 2
@@ -82,7 +82,7 @@ def _refuse(job: _Job | None) -> None:
 
 
 class _Lane(threading.Thread):
-    """One worker and the thread that owns it."""
+    """One worker for each language that is asked for, and the thread that owns them."""
 
     def __init__(
         self, isolation: IsolationName, settings: ExecutionSettings, jobs: queue.SimpleQueue[_Job | None]
@@ -92,7 +92,7 @@ class _Lane(threading.Thread):
         self.settings = settings
         self.jobs = jobs
         self.stopped = threading.Event()
-        self.client: WorkerClient | None = None
+        self.clients: dict[Language, WorkerClient] = {}
 
     def run(self) -> None:
         """Execute programs until the pool is closed."""
@@ -106,13 +106,13 @@ class _Lane(threading.Thread):
                         future.set_exception(error)
             _refuse(job)
         finally:
-            self._end_worker()
+            for language in list(self.clients):
+                self._end_worker(language)
 
     def stop(self) -> None:
         """Interrupt the running program; called from another thread."""
         self.stopped.set()
-        client = self.client
-        if client is not None:
+        for client in list(self.clients.values()):
             client.hang_up()
 
     def _execute(self, program: Program) -> Execution:
@@ -120,19 +120,19 @@ class _Lane(threading.Thread):
         reasons = []
         for _ in range(_ATTEMPTS):
             try:
-                if self.client is None:
-                    self.client = WorkerClient(self.isolation, self.settings)
-                if self.stopped.is_set():  # checked after `client` is set: `stop` either sees it or is seen here
+                if program.language not in self.clients:
+                    self.clients[program.language] = WorkerClient(self.isolation, self.settings, program.language)
+                if self.stopped.is_set():  # checked after the client is set: `stop` either sees it or is seen here
                     break
-                return self.client.run(program)
+                return self.clients[program.language].run(program)
             except WorkerLostError as error:
                 reasons.append(str(error))
-                self._end_worker()
+                self._end_worker(program.language)
         if self.stopped.is_set():
             raise SandboxError("The pool of sandboxes was closed while this program ran.")
         raise SandboxError(f"The sandbox died {_ATTEMPTS} times on one program: {'; '.join(reasons)}")
 
-    def _end_worker(self) -> None:
-        client, self.client = self.client, None
+    def _end_worker(self, language: Language) -> None:
+        client = self.clients.pop(language, None)
         if client is not None:
             client.close()

@@ -97,17 +97,18 @@ def is_supported() -> bool:
     return platform.machine() in _AUDIT_ARCHITECTURES
 
 
-def restrict_system_calls(pid: int) -> None:
+def restrict_system_calls(pid: int, *, execute_at: int | None = None) -> None:
     """Put the calling process, whose id is `pid`, under the filter; this cannot be undone.
 
-    `set_no_new_privileges` must have been called.
+    `set_no_new_privileges` must have been called. With `execute_at`, the address of a path, the process can still
+    become the program of that path; that has other addresses, so it cannot do the same again.
     """
-    instructions = _build_filter(platform.machine(), pid)
+    instructions = _build_filter(platform.machine(), pid, execute_at)
     program = (_SockFilter * len(instructions))(*(_SockFilter(*instruction) for instruction in instructions))
     prctl("SECCOMP", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(_SockProgram(len(instructions), program)))
 
 
-def _build_filter(machine: str, pid: int) -> list[_Instruction]:
+def _build_filter(machine: str, pid: int, execute_at: int | None) -> list[_Instruction]:
     """Return the BPF program for the process `pid`, which may signal and limit only itself."""
     column = list(_AUDIT_ARCHITECTURES).index(machine)
     program = [
@@ -120,11 +121,11 @@ def _build_filter(machine: str, pid: int) -> list[_Instruction]:
         (_EQUAL, 0, 1, _CLONE3),
         (_RETURN, 0, 0, _ERRNO | errno.ENOSYS),
     ]
-    for numbers in _DENIED.values():
+    for name, numbers in _DENIED.items():
         number = numbers[column]
-        if number is not None:
+        if number is not None and (name != "execve" or execute_at is None):
             program += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | errno.EPERM)]
-    for rule in _rules(pid):
+    for rule in (*_rules(pid), *([] if execute_at is None else [_execute_rule(execute_at)])):
         program += _rule_block(rule, rule.numbers[column])
     return [*program, (_RETURN, 0, 0, _ALLOW)]
 
@@ -143,6 +144,10 @@ def _rules(pid: int) -> tuple[_CallRule, ...]:
         _CallRule((157, 167), 0, _ANY_BITS, (_PR_SET_PDEATHSIG,), allow=False),  # prctl: a solver dies with its worker
         _CallRule((16, 29), 1, _ANY_BITS, (_FIOSETOWN, _SIOCSPGRP), allow=False),  # ioctl
     )
+
+
+def _execute_rule(address: int) -> _CallRule:
+    return _CallRule((59, 221), 0, _ANY_BITS, (address & _ANY_BITS,), allow=True)
 
 
 def _rule_block(rule: _CallRule, number: int) -> list[_Instruction]:

@@ -22,10 +22,11 @@ from typing import NamedTuple, NoReturn
 from pytest_qeval.execution import linux, namespaces
 from pytest_qeval.execution.channel import TIMEOUT, Channel
 from pytest_qeval.execution.cleanup import kill_children, kill_everybody_else, remove_contents
-from pytest_qeval.execution.confinement import Abilities, Profile, confine, prepare_file_rules
+from pytest_qeval.execution.confinement import Abilities, Profile, close_others, confine, prepare_file_rules
 from pytest_qeval.execution.judge import judge
 from pytest_qeval.execution.limits import MAX_EXTENSION, STARVATION_CHECK_S, cpu_time_s, is_starved
 from pytest_qeval.execution.namespaces import enter_process_tree, leave_process_tree
+from pytest_qeval.execution.node import become_node
 from pytest_qeval.execution.solver import serve
 
 # Imported once, so that programs which use them start fast.
@@ -35,7 +36,6 @@ _PRELOADED = (
 )  # fmt: skip
 
 _SOLVER_LOST = 3
-_MOST_DESCRIPTORS = 256  # a worker has about ten
 # A solver that closed its channel and is not dead within this time closed it on purpose.
 _ENDING_S = 0.25
 
@@ -143,12 +143,13 @@ class _WorkerProcess:
             _start_clean()
             channel = Channel(sock)
             try:
+                if self.profile.node:
+                    become_node(self.profile, self.abilities, self.file_rules, sock.fileno())
                 confine(self.profile, self.abilities, self.file_rules)
             except OSError as error:
                 channel.send("fault", f"the solver cannot be confined: {error}")
                 os._exit(1)
-            os.closerange(3, sock.fileno())
-            os.closerange(sock.fileno() + 1, _MOST_DESCRIPTORS)
+            close_others(sock.fileno())
             channel.send("ready")
             serve(channel)
         finally:
@@ -158,7 +159,7 @@ class _WorkerProcess:
         try:
             _start_clean()
             self.control.close()
-            replace(self.profile.limits, timeout_s=job.timeout_s).apply(bound_processes=False)
+            replace(self.profile.limits, timeout_s=job.timeout_s, reserved_bytes=0).apply(bound_processes=False)
             os._exit(0 if judge(Channel(job.sock), solver.channel) else _SOLVER_LOST)
         finally:
             os._exit(1)

@@ -87,6 +87,32 @@ def test_landlock_guards_files(confined: Confined) -> None:
     assert not {"write outside", "read a hidden file"} & set(allowed)
 
 
+_EXECUTE = """
+import ctypes, os, sys
+from pytest_qeval.execution import linux, seccomp
+
+path = ctypes.create_string_buffer(os.fsencode(sys.executable))
+linux.set_no_new_privileges()
+seccomp.restrict_system_calls(os.getpid(), execute_at=ctypes.addressof(path))
+try:
+    os.execv(sys.executable, [sys.executable, "-c", "print('another address')"])
+except PermissionError:
+    print("refused", flush=True)
+code = "import os, sys\\ntry:\\n os.execv(sys.executable, ['x'])\\nexcept PermissionError:\\n print('refused again')"
+linux.execute(path, [sys.executable, "-I", "-c", code], os.environ)
+"""
+
+
+def test_one_program_may_be_executed_once(confined: Confined) -> None:
+    """The filter knows the address of its path, which is another one after that."""
+    if not confined[0]["system_call_filter"]:
+        pytest.skip("this machine's system calls cannot be filtered")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    command = [sys.executable, "-c", _EXECUTE]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.splitlines() == ["refused", "refused again"]
+
+
 def test_the_filter_guards_processes_and_the_network(confined: Confined) -> None:
     """System calls that start a process or open a socket fail."""
     abilities, allowed, _, _ = confined

@@ -47,6 +47,32 @@ def test_every_isolation_starts_the_same_worker(isolation: IsolationName, monkey
     assert str(Path(sys.executable).resolve()) in command
 
 
+def test_node_is_readable_wherever_it_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its own file, behind the launcher of a version manager."""
+    node = tmp_path / "versions" / "node"
+    node.parent.mkdir()
+    node.touch()
+    launcher = tmp_path / "node"
+    launcher.write_text(f"#!/bin/sh\necho {node}\n", encoding="utf-8")
+    launcher.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    launch._find_node.cache_clear()
+    profile = worker_profile("process", ExecutionSettings(), "/scratch", "javascript")
+    launch._find_node.cache_clear()
+
+    assert profile.node == str(node)
+    assert profile.node in profile.readable
+    assert profile.limits.reserved_bytes > 0
+
+
+def test_node_may_be_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Then no worker for JavaScript can be started."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    launch._find_node.cache_clear()
+    with pytest.raises(FileNotFoundError, match=r"Node\.js is not installed"):
+        worker_profile("process", ExecutionSettings(), "/scratch", "javascript")
+
+
 def test_a_worker_imports_nothing_but_the_standard_library_and_execution() -> None:
     """A worker starts with `-S`, without site-packages."""
     root = Path(launch.__file__).parents[2]

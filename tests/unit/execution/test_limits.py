@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ if sys.argv[2] == "reserve":
     lift_memory_limit()
 if sys.argv[2] == "program":
     limit_cpu_time(1.5)
-names = ["RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_NOFILE", "RLIMIT_CORE"]
+names = ["RLIMIT_AS", "RLIMIT_DATA", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_NOFILE", "RLIMIT_CORE"]
 print(json.dumps({name: resource.getrlimit(getattr(resource, name)) for name in names}))
 """
 
@@ -43,11 +44,20 @@ def test_every_limit_is_set() -> None:
     rows = _limits_after({"timeout_s": 1.5, "memory_bytes": memory, "file_bytes": 4096, "open_files": 32}, "program")
     assert rows == {
         "RLIMIT_AS": [memory, memory + MEMORY_RESERVE_BYTES],
+        "RLIMIT_DATA": [*resource.getrlimit(resource.RLIMIT_DATA)],
         "RLIMIT_CPU": [3, 4],
         "RLIMIT_FSIZE": [4096, 4096],
         "RLIMIT_NOFILE": [32, 32],
         "RLIMIT_CORE": [0, 0],
     }
+
+
+def test_a_reserve_of_address_space_leaves_the_memory_bounded() -> None:
+    """What is written to counts, and the address space is bounded as well."""
+    memory, reserved = 300 * 2**20, 2**30
+    rows = _limits_after({"timeout_s": 1.5, "memory_bytes": memory, "reserved_bytes": reserved})
+    assert rows["RLIMIT_AS"] == [memory + reserved, memory + reserved + MEMORY_RESERVE_BYTES]
+    assert rows["RLIMIT_DATA"] == [memory, memory]
 
 
 def test_a_solver_has_room_for_any_time_limit() -> None:

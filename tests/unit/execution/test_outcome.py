@@ -33,6 +33,11 @@ _NONCE = b"n" * 16
             (_NONCE, LOST, ""),
             ("memory", "killed while it used 200 MiB"),
         ),
+        (
+            {"solver_code": -11, "solver_peak_bytes": 250 * 2**20},
+            (_NONCE, LOST, ""),
+            ("memory", "killed while it used 250 MiB"),
+        ),
         ({}, (_NONCE, LOST, ""), ("tampered", "the program closed the channel to its judge")),
     ],
 )
