@@ -88,9 +88,9 @@ OPTIONS = (
         metavar="S",
         repeatable=True,
         help="Run this suite: divergence, humaneval, mbpp, micro, summarization, robustness, efficiency, sensitivity, "
-        "'all' for all of these, codesearchnet, cruxeval-input, cruxeval-output, humaneval-plus, mbpp-function, "
-        "mbpp-plus, mbpp-sanitized (repeatable; default: micro and efficiency for 'demo', humaneval and efficiency for "
-        "other models).",
+        "'all' for all of these, codesearchnet, cruxeval-input, cruxeval-output, humaneval-js, humaneval-plus, "
+        "mbpp-function, mbpp-plus, mbpp-sanitized (repeatable; default: micro and efficiency for 'demo', humaneval and "
+        "efficiency for other models).",
     ),
     Option(
         name="benchmark",

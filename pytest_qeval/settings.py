@@ -24,6 +24,7 @@ MORE_SUITES = (
     "codesearchnet",
     "cruxeval-input",
     "cruxeval-output",
+    "humaneval-js",
     "humaneval-plus",
     "mbpp-function",
     "mbpp-plus",

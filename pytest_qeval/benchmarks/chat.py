@@ -24,8 +24,6 @@ CHAT_STOPS = ("\n```",)
 CHAT_STYLES: tuple[Literal["chat", "chat-prefilled"], ...] = ("chat", "chat-prefilled")
 """Prompt styles with a message; completions of the second continue the prompt, as in the completion style."""
 
-_PREFILL = "```python\n"
-
 
 def chat_prompt(problem: Problem, task: str, *, begun: str = "") -> Prompt:
     """Return the message, which shows the problem's prompt unchanged in a block, and the prefill, which opens a block.
@@ -37,4 +35,5 @@ def chat_prompt(problem: Problem, task: str, *, begun: str = "") -> Prompt:
     longest = max(map(len, re.findall("`+", problem.prompt)), default=0)
     fence = "`" * max(3, longest + 1)  # no line of the prompt can close it
     instruction = task.replace("{entry_point}", problem.entry_point)
-    return Prompt(text=_PREFILL + begun, user=f"{instruction}\n\n{fence}python\n{problem.prompt}{end}{fence}")
+    message = f"{instruction}\n\n{fence}{problem.language}\n{problem.prompt}{end}{fence}"
+    return Prompt(text=f"```{problem.language}\n{begun}", user=message)

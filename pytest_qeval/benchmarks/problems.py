@@ -16,7 +16,8 @@ _OPTIONAL = ("cluster",)
 
 def _parse_problem(row: Mapping[str, Any], benchmark: str, where: str) -> Problem:
     optional = [name for name in _OPTIONAL if row.get(name) is not None]
-    problem = Problem(benchmark=benchmark, **text_fields(row, (*_FIELDS, *optional), where))
+    fields: dict[str, Any] = {**text_fields(row, (*_FIELDS, *optional), where)}
+    problem = Problem(benchmark=benchmark, **fields)
     if flaw := find_flaw(problem):
         raise DataError(f"{where}: {flaw}.")
     return problem

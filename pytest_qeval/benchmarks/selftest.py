@@ -10,8 +10,8 @@ from pytest_qeval.schema import Problem, Record
 NAME = "self-test"
 """Stands for the model's name and source in reports."""
 BENCHMARKS = (
-    *("cruxeval-input", "cruxeval-output", "humaneval", "humaneval-plus", "mbpp", "mbpp-function", "mbpp-plus"),
-    *("mbpp-sanitized", "micro"),
+    *("cruxeval-input", "cruxeval-output", "humaneval", "humaneval-js", "humaneval-plus"),
+    *("mbpp", "mbpp-function", "mbpp-plus", "mbpp-sanitized", "micro"),
 )
 """Used as far as their data are on this machine, unless suites are named."""
 RECIPES: Mapping[str, str] = {

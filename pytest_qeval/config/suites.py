@@ -21,6 +21,7 @@ MEASURING = ("divergence", "sensitivity", "efficiency")
 """Suites that measure a model and generate no completions."""
 _SUITE_OF = {
     "HumanEval": "humaneval",
+    "HumanEval_javascript": "humaneval-js",
     "MBPP": "mbpp",
     "Mbpp": "mbpp-plus",
     "CRUXEval-I": "cruxeval-input",

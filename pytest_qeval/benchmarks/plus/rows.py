@@ -97,7 +97,7 @@ def parse_plus_problem(row: Mapping[str, Any], benchmark: str, where: str) -> Pr
         raise DataError(f"{where}: expected a number from 0 on in the field atol.")
     inputs = {name.removesuffix("_input"): _inputs(row.get(name), name, where) for name in _INPUT_FIELDS}
     test = _test(texts, inputs, float(atol))
-    problem = Problem(benchmark=benchmark, test=test, **texts)
+    problem = Problem(benchmark=benchmark, test=test, **dict[str, Any](texts))
     flaw = find_reference_flaw(problem)
     if flaw:
         raise DataError(f"{where}: {flaw}.")

@@ -33,6 +33,7 @@ def settings(model: str, *, suites: tuple[str, ...] = (), gates: tuple[str, ...]
     [
         (["micro/0", "micro/1"], ("micro",)),
         (["HumanEval/3"], ("humaneval",)),
+        (["HumanEval_javascript/3"], ("humaneval-js",)),
         (["MBPP/11"], ("mbpp",)),
         (["Mbpp/2"], ("mbpp-plus",)),
         (["CRUXEval-O/1", "CRUXEval-I/1"], ("cruxeval-input", "cruxeval-output")),
