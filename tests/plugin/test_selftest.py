@@ -37,7 +37,7 @@ def test_every_benchmark_at_hand_is_tested(run: Run) -> None:
     result.stdout.fnmatch_lines(
         [
             "qeval: self-test · reference, empty, constant, spoof · sandbox *",
-            "qeval: benchmarks: humaneval, micro; left out: cruxeval-input, cruxeval-output, *",
+            "qeval: benchmarks: humaneval, micro; left out: cruxeval-input, cruxeval-output, humaneval-js, *",
             "self-test: humaneval: 2 of 2 references pass, 6 of 6 broken bodies fail",
             "self-test: micro: 2 of 2 references pass, 6 of 6 broken bodies fail",
         ]

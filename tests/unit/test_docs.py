@@ -15,6 +15,8 @@ from pytest_qeval.benchmarks.cruxeval import output as cruxeval_output
 from pytest_qeval.benchmarks.cruxeval.assertions import STOPS
 from pytest_qeval.benchmarks.cruxeval.rows import CruxRow
 from pytest_qeval.benchmarks.extraction import extract_code
+from pytest_qeval.benchmarks.javascript.humaneval import EXCLUDED as JAVASCRIPT_EXCLUDED
+from pytest_qeval.benchmarks.javascript.source import STOPS as JAVASCRIPT_STOPS
 from pytest_qeval.benchmarks.mbpp import EXCLUDED
 from pytest_qeval.options import OPTIONS
 from pytest_qeval.schema import Problem
@@ -166,6 +168,7 @@ def test_the_prompts_of_cruxeval_shown_are_those_of_the_program() -> None:
 def test_the_stop_strings_shown_are_those_of_the_program() -> None:
     """Each prompt style has its own."""
     assert f"| {_stops(COMPLETION_STOPS)} |" in PROMPTS_PAGE
+    assert f"| {_stops(JAVASCRIPT_STOPS)} |" in PROMPTS_PAGE
     assert f"the block, {_stops(CHAT_STOPS)}." in " ".join(PROMPTS_PAGE.split())
 
 
@@ -218,6 +221,10 @@ def test_every_benchmark_is_listed() -> None:
 
     assert set(re.findall(r"^\| \*([\w-]+)\* \|", text, flags=re.MULTILINE)) == set(registry.names("benchmarks"))
     assert set(re.findall(r"MBPP/\d+", text)) == set(EXCLUDED)
+    left_out = dict(
+        re.findall(r"^\| `(HumanEval_javascript/\d+)` \| (.+) \|$", _text("javascript.md"), flags=re.MULTILINE)
+    )
+    assert left_out == JAVASCRIPT_EXCLUDED
 
 
 def test_every_page_is_in_the_index() -> None:
