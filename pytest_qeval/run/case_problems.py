@@ -71,11 +71,6 @@ class CaseProblems:
         if reason := self.benchmark(name).unperturbed:
             raise UsageError(f"the prompt of {name} cannot be perturbed, since {reason}: {_PERTURBED}.")
         settings = self.settings
-        if any(problem.language != "python" for problem in self.benchmark(name).problems.values()):
-            raise UsageError(
-                f"perturbations change Python, and the problems of {name} are in another language: name another "
-                "benchmark, such as humaneval (--qeval-benchmark)."
-            )
         catalogue = Catalogue(own=own_perturbations(self.own()), data=settings.data)
         perturbations = select(settings.perturbations, catalogue)
         seeds = settings.perturbation_seeds or (_FULL_SEEDS if FULL in settings.perturbations else None)

@@ -91,7 +91,8 @@ def test_perturbations_are_refused(run: Run, pytester: pytest.Pytester) -> None:
     )  # fmt: skip
 
     check_refusal(
-        result, "*perturbations change Python, and the problems of humaneval-js are in another language: name*"
+        result,
+        "*the prompt of humaneval-js cannot be perturbed, since it is JavaScript, and perturbations change Python*",
     )
 
 

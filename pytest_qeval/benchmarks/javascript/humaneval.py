@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pytest_qeval.benchmarks.base import Benchmark, BenchmarkSource
 from pytest_qeval.benchmarks.javascript.broken import broken_bodies
@@ -38,6 +38,8 @@ _OLDEST_NODE = 18
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JavaScriptBenchmark(Benchmark):
     """Problems whose prompt begins a JavaScript function."""
+
+    unperturbed: ClassVar[str] = "it is JavaScript, and perturbations change Python"
 
     def program(
         self, problem: Problem, completion: str, style: PromptStyle = "completion", *, whole: bool = False
