@@ -63,6 +63,7 @@ class _Model(TypedDict):
 
 class _Generation(TypedDict, total=False):
     temperature: float
+    max_new_tokens: int
 
 
 class _Origin(TypedDict):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pytest_qeval.report.costs import cost_dict
 from pytest_qeval.report.divergence import divergence_dict
+from pytest_qeval.report.length import length_dict
 from pytest_qeval.report.pass_rates import pass_rate_dict
 from pytest_qeval.report.plain import to_plain, without
 from pytest_qeval.report.pooled import pooled_dict
@@ -36,6 +37,7 @@ def report_dict(summary: Summary, gates: Sequence[GateResult]) -> Json:
         "pooled": pooled_dict(summary),
         "robustness": robustness_dict(summary),
         "summarization": score_dict(summary),
+        "length": length_dict(summary),
         "efficiency": {name: cost_dict(costs) for name, costs in summary.efficiency.items()},
         "divergence": {name: divergence_dict(found) for name, found in summary.divergence.items()},
         "sensitivity": {name: without(facts, "recipe") for name, facts in summary.sensitivity.items()},

@@ -10,6 +10,7 @@ from pytest_qeval.errors import counted
 from pytest_qeval.facts import SensitivityFacts
 from pytest_qeval.report.costs import cost_lines
 from pytest_qeval.report.divergence import divergence_lines
+from pytest_qeval.report.length import length_lines
 from pytest_qeval.report.pass_rates import pass_rate_lines
 from pytest_qeval.report.pooled import pooled_lines
 from pytest_qeval.report.robustness import robustness_lines
@@ -60,6 +61,7 @@ def _evaluation_lines(summary: Summary, gates: Sequence[GateResult]) -> Iterator
         for benchmark in dict.fromkeys(benchmarks):
             yield Line("")
             yield from section(summary, benchmark)
+    yield from length_lines(summary)
     yield from cost_lines(summary)
     for divergence in summary.divergence.values():
         yield Line("")

@@ -11,6 +11,7 @@ from pytest_qeval.schema import Evidence, Json, Quantity
 from pytest_qeval.summary.comparison import Comparison
 from pytest_qeval.summary.costs import Efficiency
 from pytest_qeval.summary.divergence import DivergenceSummary
+from pytest_qeval.summary.length import LengthSummary
 from pytest_qeval.summary.pass_rates import BenchmarkResult
 from pytest_qeval.summary.pooled import PooledComparison
 from pytest_qeval.summary.robust_comparison import RobustChange
@@ -65,6 +66,8 @@ class Summary:
     score_comparisons: tuple[ScoreComparison, ...] = ()
     robust_results: tuple[RobustResult, ...] = ()
     robust_changes: tuple[RobustChange, ...] = ()
+    lengths: LengthSummary = field(default_factory=LengthSummary)
+    """Of completions, executed and scored alike."""
     efficiency: Mapping[str, Efficiency]
     """By recipe."""
     benchmarks: Mapping[str, Json] = field(default_factory=dict)

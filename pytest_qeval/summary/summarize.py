@@ -10,11 +10,12 @@ from pytest_qeval.facts import GenerationFacts, PerturbationFacts, RecipeFacts, 
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.summary.adjustment import adjust_pass_rates_and_scores, adjust_robust_changes
-from pytest_qeval.summary.cases import Records, group_cases
+from pytest_qeval.summary.cases import Groups, Records, group_cases
 from pytest_qeval.summary.clusters import clusters_of
 from pytest_qeval.summary.comparison import Comparison, compare
 from pytest_qeval.summary.costs import Efficiency, mark_slower, summarize_costs
 from pytest_qeval.summary.divergence import DivergenceSummary, summarize_divergence
+from pytest_qeval.summary.length import LengthSummary, summarize_lengths
 from pytest_qeval.summary.margins import Margins, default_margins
 from pytest_qeval.summary.pass_rates import benchmark_results
 from pytest_qeval.summary.pooled import pool
@@ -93,6 +94,7 @@ def summarize(found: SummaryInput) -> Summary:
             {one.name for one in found.perturbations.values()},
             control=control,
         ),
+        lengths=_lengths(found, nominal, records),
         efficiency=_costs(found),
         benchmarks=found.benchmarks,
         sensitivity=found.sensitivity,
@@ -114,6 +116,14 @@ def _divergence(
     own = (case for name, case in records if name == facts.recipe and case.is_own)
     both = {case.task_id for case in own if (baseline, case) in records}
     return summarize_divergence(facts, {*compared[0].regressed, *compared[0].fixed}, compared=both)
+
+
+def _lengths(found: SummaryInput, nominal: Groups, records: Records) -> LengthSummary:
+    """Leave the completions of a self-test out, which no model wrote."""
+    if found.run.model.get("source") == NAME:
+        return LengthSummary()
+    limit = int(found.run.generation.get("max_new_tokens", 0))
+    return summarize_lengths(nominal, records, baseline=found.baseline, limit=limit)
 
 
 def _costs(found: SummaryInput) -> Mapping[str, Efficiency]:

@@ -92,7 +92,7 @@ def check_benchmark_kinds(gates: Sequence[Gate], *, executed: Collection[str], s
         GateError: for a metric that its benchmark, or every benchmark of the run, does not have.
     """
     for gate in gates:
-        if not gate.per_benchmark:
+        if not gate.per_benchmark or METRICS[gate.metric].of_all:
             continue
         fitting, others = (scored, executed) if METRICS[gate.metric].of_scores else (executed, scored)
         if gate.benchmark in others or (gate.benchmark in {None, POOL} and not fitting):

@@ -1,10 +1,10 @@
 """Gates such as `pass@1 drop <= 2pt`, read before anything is loaded.
 
-    [benchmark:] metric [drop | ratio] comparator number[pt | %]
+    [benchmark:] metric [drop | increase | ratio] comparator number[pt | %]
 
-`drop` is baseline minus candidate in points, or the lost share of the baseline where the number is in per cent; `ratio`
-is candidate over baseline; neither means the candidate's own value. The benchmark `all` is the pool of all executed
-ones. `metrics.METRICS` lists the metrics.
+`drop` is baseline minus candidate in points, or the lost share of the baseline where the number is in per cent;
+`increase` is candidate minus baseline; `ratio` is candidate over baseline; without any of these words, it is the
+candidate's own value. The benchmark `all` is the pool of all executed ones. `metrics.METRICS` lists the metrics.
 """
 
 from __future__ import annotations

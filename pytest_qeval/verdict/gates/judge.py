@@ -84,6 +84,8 @@ def _benchmarks(gate: Gate, summary: Summary) -> Sequence[str | None]:
     results = summary.score_results if metric.of_scores else summary.results
     if metric.of_perturbed:
         results = summary.robust_results
+    if metric.of_all:
+        results = (*summary.results, *summary.score_results)
     return tuple(dict.fromkeys(result.benchmark for result in results)) or (None,)
 
 

@@ -34,6 +34,8 @@ class Metric:
     """Whether the metric is about perturbed problems."""
     of_scores: bool = False
     """Whether the metric is about benchmarks whose completions are scored instead of executed."""
+    of_all: bool = False
+    """Whether the metric is about both kinds of benchmarks."""
 
 
 _COST: tuple[Form, ...] = ("value", "ratio")
@@ -79,6 +81,20 @@ _ENTRIES = (
         units=_SHARE,
         per_benchmark=True,
         of_perturbed=True,
+    ),
+    Metric(
+        name="tokens",
+        help="mean generated tokens per completion",
+        forms=("value", "ratio"),
+        per_benchmark=True,
+        of_all=True,
+    ),
+    *(
+        Metric(name=name, help=help_, forms=("value", "increase"), units=_SHARE, per_benchmark=True, of_all=True)
+        for name, help_ in (
+            ("truncated", "share of completions that ran into the token limit"),
+            ("loops", "share of completions that end by repeating one stretch of text"),
+        )
     ),
     *(
         Metric(

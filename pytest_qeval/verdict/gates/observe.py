@@ -18,6 +18,7 @@ from pytest_qeval.summary.robust_comparison import RobustChange
 from pytest_qeval.summary.robustness import ALL, RobustResult
 from pytest_qeval.summary.scores import ScoreComparison, ScoreResult
 from pytest_qeval.verdict.gates.grammar import Gate
+from pytest_qeval.verdict.gates.lengths import OF_LENGTH, observe_length
 from pytest_qeval.verdict.gates.metrics import Form
 
 T = TypeVar("T", BenchmarkResult, Comparison, ScoreResult, ScoreComparison, RobustResult, RobustChange)
@@ -34,7 +35,10 @@ def observe(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) ->
     absent = next((name for name in needed if name not in summary.recipes), None)
     if absent:
         return Undefined(reason=f"{absent} was never loaded")
-    return _pooled(gate, summary, recipe) if benchmark == POOL else _observed(gate, summary, recipe, benchmark)
+    if benchmark == POOL:
+        return _pooled(gate, summary, recipe)
+    find = observe_length if gate.metric in OF_LENGTH else _observed
+    return find(gate, summary, recipe, benchmark)
 
 
 def _observed(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
