@@ -31,10 +31,12 @@ class RunHeader:
     baseline_model: Json | None = None
     """The baseline's model, where it is another one."""
     saved_baseline: Json | None = None
-    """Origin of a baseline that was read instead of run: path, started_at, host, accepted_differences;
+    """Origin of a baseline that was read instead of run: path, started_at, host, accepted_differences, model, versions;
     of two runs that are compared also left_out."""
     prompt_reason: str = ""
     """Why `generation.prompt_style` was chosen."""
+    prompt_doubt: str = ""
+    """Why that may be wrong, where it is a guess; empty where it is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

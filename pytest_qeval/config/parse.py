@@ -101,7 +101,7 @@ def read_settings(config: pytest.Config, settled: Settled | None = None) -> RunS
     else:
         prompt = settled.prompt
     generation = replace(settings.generation, prompt_style=prompt.style)
-    return replace(settings, generation=generation, prompt_reason=prompt.reason)
+    return replace(settings, generation=generation, prompt_reason=prompt.reason, prompt_doubt=prompt.doubt)
 
 
 def _settings(values: Values, model: str, completions: str | None, choice: RecipeChoice) -> RunSettings:

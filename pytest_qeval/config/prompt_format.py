@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from pathlib import PurePath
 from typing import NamedTuple
 
 from pytest_qeval.benchmarks.chat_marks import begins_with_thought
@@ -13,12 +16,17 @@ from pytest_qeval.settings import PromptName
 
 _TEMPLATE = "there is a chat template (for a base model that brings one: --qeval-prompt completion)"
 
+_FOLLOWS = re.compile(r"(?<![a-z])(instruct\w*|chat\w*|it|thinking|assistant|sft|dpo)(?![a-z])", re.IGNORECASE)
+"""How models that were trained to chat are called: `Qwen2.5-Coder-0.5B-Instruct`, `gemma-3-1b-it`."""
+
 
 class PromptFormat(NamedTuple):
     """A run's prompt style, and why it is that."""
 
     style: PromptStyle
     reason: str
+    doubt: str = ""
+    """Why it may be wrong; empty where the user chose it, or there is no choice."""
 
 
 def choose_prompt_format(wanted: PromptName, settings: RunSettings) -> PromptFormat:
@@ -39,7 +47,8 @@ def choose_prompt_format(wanted: PromptName, settings: RunSettings) -> PromptFor
         return PromptFormat("source", "an encoder reads the prompt")
     lacking = next((source.name for source in sources if not engine.has_chat_template(source)), None)
     if lacking is None:
-        return PromptFormat("chat", _TEMPLATE) if wanted == "auto" else _as_wanted(wanted)
+        names = [source.name for source in sources]
+        return PromptFormat("chat", _TEMPLATE, _doubt_of(names)) if wanted == "auto" else _as_wanted(wanted)
     if wanted != "auto":
         raise UsageError(
             f"--qeval-prompt {wanted}: the tokenizer of {lacking} has no chat template, neither chat_template in "
@@ -47,6 +56,12 @@ def choose_prompt_format(wanted: PromptName, settings: RunSettings) -> PromptFor
             "was trained to chat, or ask for completions: --qeval-prompt completion."
         )
     return PromptFormat("completion", f"{lacking} has no chat template")
+
+
+def _doubt_of(names: Sequence[str]) -> str:
+    """Doubt that a model follows messages where its name does not say so: base models may bring a template as well."""
+    silent = next((name for name in names if not _FOLLOWS.search(PurePath(name).name)), None)
+    return f"{silent} has a chat template, but its name does not say that it was trained to chat" if silent else ""
 
 
 def _as_wanted(wanted: PromptStyle) -> PromptFormat:
@@ -59,11 +74,13 @@ def _format_of_samples(settings: RunSettings) -> PromptFormat:
     thoughts = sum(map(begins_with_thought, texts))
     chats = sum(begins_with_thought(text) or is_fenced(text) for text in texts)
     kind = "begin with a thought or are fenced code" if thoughts else "are fenced code"
+    doubt = f"{chats} of {len(texts)} recorded completions {kind}" if 0 < chats < len(texts) else ""
     if 2 * chats > len(texts):
         return PromptFormat(
             "chat",
             f"{chats} of {len(texts)} recorded completions {kind} "
             "(to execute them as they are: --qeval-prompt completion)",
+            doubt,
         )
     some = f", though {chats} {kind}, which --qeval-prompt chat extracts" if chats else ""
-    return PromptFormat("completion", f"recorded completions are taken for what follows the prompt{some}")
+    return PromptFormat("completion", f"recorded completions are taken for what follows the prompt{some}", doubt)

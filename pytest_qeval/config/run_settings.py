@@ -96,6 +96,8 @@ class RunSettings:
     """Where quantized checkpoints are written, if they are."""
     prompt_reason: str = ""
     """Why `generation.prompt_style` is what it is."""
+    prompt_doubt: str = ""
+    """Why that may be wrong, where it is a guess; empty where it is none, and in a worker, which reports nothing."""
     generation: GenerationSettings = field(default_factory=GenerationSettings)
     calibration: CalibrationSettings = field(default_factory=CalibrationSettings)
     calibration_texts: Mapping[str, CalibrationTexts] = field(default_factory=dict)

@@ -133,7 +133,7 @@ class EngineSource(Protocol):
         ...
 
     def describe(self, source: ModelSource) -> Json:
-        """Return the report's `run.model`: id, source, revision, and what identifies the files.
+        """Return the report's `run.model`: id, source, revision, how it is quantized, and what identifies the files.
 
         That is `commit` for a hub model, `weights_sha256` and `files_sha256` for a local one.
         """

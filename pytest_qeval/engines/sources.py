@@ -39,6 +39,8 @@ class ModelSource:
     """How the checkpoint is quantized: `gguf`, its config's `quant_method`, or `qeval` for an export of this program
     without one; empty for floating point."""
 
+    made_from: str = ""
+    """Name of the model that was loaded before it was saved, as the config has it; empty where it has none."""
     dtype: str = ""
     """Floating-point type in the config, such as `bfloat16`; empty where it names none."""
     remote_code: bool = False
@@ -148,5 +150,6 @@ def _completed(source: ModelSource, config: Mapping[str, Any], files: Collection
         source,
         stored=quantization_method(config),
         encoder_decoder=has_encoder(config),
+        made_from=str(config.get("_name_or_path") or ""),
         dtype=str(text_entry(config, "dtype") or text_entry(config, "torch_dtype") or ""),
     )

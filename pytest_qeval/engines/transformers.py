@@ -18,6 +18,7 @@ from pytest_qeval.engines.sources import ModelSource, resolve
 from pytest_qeval.errors import EngineError, MissingPackageError, ModelSourceError
 from pytest_qeval.facts import SensitivityFacts
 from pytest_qeval.measure.machine import cpu_class, may_have_gpu
+from pytest_qeval.quantize.checkpoints.weight_files import GGUF_FLOATS, gguf_type
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.schema import Json
@@ -53,6 +54,8 @@ class TransformersSource:
             "commit": source.commit,
             "weights_sha256": weights_sha256(source),
             "files_sha256": files_sha256(source),
+            "quantization": _quantization(source),
+            "made_from": source.made_from,
         }
 
     def conditions(self, model: ModelSettings) -> Json:
@@ -115,6 +118,14 @@ class TransformersSource:
             from pytest_qeval.engines.hf.sensitivity import measure_sensitivity  # noqa: PLC0415 - as above
         check_fits(source, recipe.dtype, model)
         return measure_sensitivity(source, recipe, solutions, device=model.device, threads=model.threads, texts=texts)
+
+
+def _quantization(source: ModelSource) -> str:
+    """Return how a checkpoint's own weights are quantized: `gptq`, `gguf Q4_K`; empty for floating point."""
+    if source.kind != "gguf" or source.path is None:
+        return source.stored
+    kind = gguf_type(source.path)
+    return "" if kind in GGUF_FLOATS else f"gguf {kind}"
 
 
 @contextmanager

@@ -192,6 +192,7 @@ def describe_run(settings: RunSettings, *, sandbox: str, arguments: Sequence[str
         sandbox=sandbox,
         conditions=settings.resolved.engine.conditions(settings.model) if settings.resolved else {},
         prompt_reason=settings.prompt_reason,
+        prompt_doubt=settings.prompt_doubt,
     )
 
 

@@ -66,7 +66,12 @@ class _Generation(TypedDict, total=False):
     max_new_tokens: int
 
 
-class _Origin(TypedDict):
+class _MoreOfOrigin(TypedDict, total=False):
+    model: dict[str, Any]
+    versions: dict[str, str]
+
+
+class _Origin(_MoreOfOrigin):
     path: str
     started_at: str
     host: dict[str, Any]

@@ -77,8 +77,6 @@ def cost_lines(summary: Summary) -> Iterator[Line]:
         yield from (Line(f"  {name}: {note}", "yellow") for note in facts.notes)
         if facts.decoding and facts.decoding != "continuous batch":
             yield Line(f"  {name} was decoded by {facts.decoding}", "yellow")
-        if facts.batch_dependence:
-            yield Line(f"  {name}: completions may depend on batch and threads: {facts.batch_dependence}", "yellow")
 
 
 def _describe_saved(summary: Summary) -> str:

@@ -32,6 +32,7 @@ def report_dict(summary: Summary, gates: Sequence[GateResult]) -> Json:
             "received": summary.received,
             "missing": summary.missing,
         },
+        "comparability": to_plain(summary.comparability),
         "recipes": {name: without(facts, "name") for name, facts in summary.recipes.items()},
         "benchmarks": pass_rate_dict(summary),
         "pooled": pooled_dict(summary),

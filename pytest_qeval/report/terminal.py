@@ -16,6 +16,7 @@ from pytest_qeval.report.pooled import pooled_lines
 from pytest_qeval.report.robustness import robustness_lines
 from pytest_qeval.report.scores import score_lines
 from pytest_qeval.report.text import Line, excluded_lines, shorten, table
+from pytest_qeval.summary.comparability import Remark
 from pytest_qeval.summary.results import GateResult, Summary, overall_verdict
 from pytest_qeval.summary.selftest import SelftestResult
 
@@ -25,6 +26,7 @@ _BLOCKS_SHOWN = 8
 def lines(summary: Summary, gates: Sequence[GateResult], *, output: Path) -> Iterator[Line]:
     """Yield the summary from the headline to the path of the report."""
     yield Line(_headline(summary), "bold")
+    yield from _remark_lines(summary.comparability)
     if summary.selftest is None:
         yield from _evaluation_lines(summary, gates)
     else:
@@ -46,6 +48,11 @@ def _headline(summary: Summary) -> str:
         parts += [counted(summary.received, "case"), *([] if run.engine == "replay" else [decoding]), *chat]
         parts.append(f"sandbox {run.sandbox}")
     return " · ".join(parts)
+
+
+def _remark_lines(remarks: Sequence[Remark]) -> Iterator[Line]:
+    for remark in remarks:
+        yield Line(f"  {remark.level}: {remark.text}", "red" if remark.level == "inconclusive" else "yellow")
 
 
 def _evaluation_lines(summary: Summary, gates: Sequence[GateResult]) -> Iterator[Line]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pytest_qeval.facts import RecipeFacts, RunHeader, SensitivityFacts
 from pytest_qeval.schema import Evidence, Json, Quantity
+from pytest_qeval.summary.comparability import Remark
 from pytest_qeval.summary.comparison import Comparison
 from pytest_qeval.summary.costs import Efficiency
 from pytest_qeval.summary.divergence import DivergenceSummary
@@ -56,6 +57,8 @@ class Summary:
     """The recipe that candidates are compared with, if any, whether or not it was loaded."""
     recipes: Mapping[str, RecipeFacts]
     """Those that were loaded."""
+    comparability: tuple[Remark, ...] = ()
+    """What limits the comparison."""
     results: tuple[BenchmarkResult, ...]
     """Of benchmarks whose completions are executed."""
     comparisons: tuple[Comparison, ...]

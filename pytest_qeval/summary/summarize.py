@@ -12,6 +12,7 @@ from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.summary.adjustment import adjust_pass_rates_and_scores, adjust_robust_changes
 from pytest_qeval.summary.cases import Groups, Records, group_cases
 from pytest_qeval.summary.clusters import clusters_of
+from pytest_qeval.summary.comparability import find_remarks
 from pytest_qeval.summary.comparison import Comparison, compare
 from pytest_qeval.summary.costs import Efficiency, mark_slower, summarize_costs
 from pytest_qeval.summary.divergence import DivergenceSummary, summarize_divergence
@@ -79,6 +80,7 @@ def summarize(found: SummaryInput) -> Summary:
         candidates=tuple(found.candidates),
         baseline=baseline,
         recipes=found.recipes,
+        comparability=find_remarks(found.run, found.recipes, baseline=baseline),
         results=benchmark_results(executed, finished, clusters=clusters),
         comparisons=comparisons,
         pooled=()

@@ -96,7 +96,10 @@ def test_a_saved_baseline_gives_the_results_of_the_live_one(
         "started_at": there["run"]["started_at"],
         "host": there["run"]["host"],
         "accepted_differences": [],
+        "model": there["run"]["model"],
+        "versions": there["run"]["versions"],
     }
+    assert here["comparability"] == []
     assert there["run"]["saved_baseline"] is None
 
 
@@ -129,6 +132,27 @@ def test_differences_can_be_accepted(run: Run, pytester: pytest.Pytester, saved:
     difference = "generation.max_new_tokens: 25 here, 24 there"
     result.stdout.fnmatch_lines([f"qeval: accepted: {difference}"])
     assert read_report(pytester.path / "out")["run"]["saved_baseline"]["accepted_differences"] == [difference]
+
+
+def test_what_limits_the_comparison_is_said_before_the_numbers(
+    run: Run, pytester: pytest.Pytester, saved: Path
+) -> None:
+    """An old baseline of other conditions, which the user accepts."""
+    rewrite(saved, lambda document: document["run"].update({"started_at": "2020-02-29T00:00:00+00:00"}))
+    force = ("--qeval-baseline", "b.json.gz", "--qeval-baseline-force", "--qeval-output", "out")
+    result = run(*asked(1, tokens=25), *force)
+
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        [
+            "demo · transformers on cpu *",
+            "  inconclusive: the baseline auto was made under other conditions (generation.max_new_tokens: 25 here, *",
+            "  note: the baseline auto is * days old, of 2020-02-29T00:00:00+00:00",
+            "micro *",
+        ]
+    )
+    levels = [remark["level"] for remark in read_report(pytester.path / "out")["comparability"]]
+    assert levels == ["inconclusive", "note"]
 
 
 @pytest.mark.parametrize("mode", [("-p", "no:xdist"), ("-n2",)], ids=["no-xdist", "n2"])

@@ -12,12 +12,11 @@ import torch
 from torch import nn
 
 from pytest_qeval.quantize.backends.torchao import bits_of
-from pytest_qeval.quantize.checkpoints.weight_files import read_gguf
+from pytest_qeval.quantize.checkpoints.weight_files import GGUF_FLOATS, read_gguf
 from pytest_qeval.quantize.footprint import hidden_bytes, parts_of
 from pytest_qeval.quantize.layers import embedding_parameters, record_others
 from pytest_qeval.quantize.quantization import ExecutionKind, LayerRecord, Quantization
 
-_GGUF_FLOATS = {"F32", "F16", "BF16", "F64"}
 _UNPACKED = {"compressed-tensors": "transformers unpacks compressed-tensors checkpoints to floating point"}
 """Formats that transformers unpacks to floating point."""
 
@@ -75,7 +74,7 @@ def _gguf_record(tensor: Any, itemsize: int) -> LayerRecord:
     columns, *sizes = (int(size) for size in tensor.shape)
     rows = math.prod(sizes)
     kind = tensor.tensor_type.name
-    kept = kind in _GGUF_FLOATS
+    kept = kind in GGUF_FLOATS
     return LayerRecord(
         name=str(tensor.name),
         shape=(rows, columns),

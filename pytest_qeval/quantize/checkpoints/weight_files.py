@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from pytest_qeval.errors import MissingPackageError, ModelSourceError
 WEIGHTS = "model.safetensors"
 OWN_WEIGHTS = "qeval.safetensors"
 """The weight file of an export that other programs would read wrongly."""
+GGUF_FLOATS = frozenset({"F32", "F16", "BF16", "F64"})
+"""Types of GGUF tensors in floating point."""
 _INDEX = f"{WEIGHTS}.index.json"
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
@@ -133,6 +136,15 @@ def gguf_text(file: Path, key: str) -> str | None:
     field = read_gguf(file).get_field(key)
     text = field.contents() if field else None
     return text if isinstance(text, str) else None
+
+
+def gguf_type(file: Path) -> str:
+    """Return the type that most weights of a GGUF file's matrices have, such as `Q4_K`; see `read_gguf`."""
+    sizes: Counter[str] = Counter()
+    for tensor in read_gguf(file).tensors:
+        if len(tensor.shape) > 1:
+            sizes[tensor.tensor_type.name] += int(tensor.n_elements)
+    return next((name for name, _ in sizes.most_common(1)), "")
 
 
 def gguf_end_tokens(file: Path) -> list[int]:

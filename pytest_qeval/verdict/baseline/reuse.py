@@ -70,6 +70,8 @@ class SavedBaseline:
             "started_at": run.started_at,
             "host": run.host,
             "accepted_differences": [*self.accepted, *more_accepted],
+            "model": run.baseline_model or run.model,
+            "versions": run.versions,
         }
 
     def scores(self, benchmark: str, task_ids: Collection[str]) -> Scores | None:

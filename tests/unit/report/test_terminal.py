@@ -97,6 +97,22 @@ def test_the_option_for_missing_cases_is_named(more: str) -> None:
     assert not any("--qeval-allow-missing" in line.text for line in shown(FOUND, FAILED))
 
 
+def test_what_limits_the_comparison_stands_before_the_numbers() -> None:
+    """What makes it inconclusive in red."""
+    header = replace(HEADER, model={**HEADER.model, "quantization": "gptq"}, prompt_doubt="perhaps")
+    found = shown(replace(FOUND, run=header))
+
+    assert found[1:4] == [
+        Line(
+            "  inconclusive: the baseline auto is itself quantized (gptq): a drop relative to it says little about the "
+            "original model",
+            "red",
+        ),
+        Line("  note: the prompt style completion is a guess: perhaps", "yellow"),
+        Line(""),
+    ]
+
+
 def test_missing_cases_are_red() -> None:
     assert Line("1 of 8 cases missing", "red") in shown(session("++++", "++ +"))
 

@@ -102,6 +102,7 @@ OF_THE_COMPARISON: dict[str, Any] = {
     "strict": True,
     "output": Path("out"),
     "prompt_reason": "because",
+    "prompt_doubt": "perhaps",
 }
 NEITHER = {**FINDS_THE_MODEL, **CHOOSES_CASES, **OF_CANDIDATES, **OF_THE_COMPARISON}
 ANOTHER_KIND_OF_RUN = {"completions", "samples", "samples_notes", "selftest"}
@@ -110,7 +111,7 @@ ANOTHER_KIND_OF_RUN = {"completions", "samples", "samples_notes", "selftest"}
 HEADER_ROLES = {
     **dict.fromkeys(("model", "baseline_model", "engine", "generation", "versions", "sandbox", "conditions"), "answer"),
     "host": "cost",
-    **dict.fromkeys(("id", "started_at", "command", "saved_baseline", "prompt_reason"), "neither"),
+    **dict.fromkeys(("id", "started_at", "command", "saved_baseline", "prompt_reason", "prompt_doubt"), "neither"),
 }
 
 
