@@ -44,9 +44,9 @@ class Setting(NamedTuple):
 
     def draw(self, *shape: int) -> tuple[Floats, Floats]:
         """Return lengths of baseline and candidate."""
-        base = np.clip(np.round(np.exp(RNG.normal(log(TYPICAL), SPREAD, shape))), 1, LIMIT)
+        base: Floats = np.exp(RNG.normal(log(TYPICAL), SPREAD, shape)).round().clip(1.0, LIMIT)
         base = np.where(RNG.random(shape) < self.looping_before, LIMIT, base)
-        own = np.clip(np.round(base * self.factor * np.exp(RNG.normal(0, self.noise, shape))), 1, LIMIT)
+        own = (base * self.factor * np.exp(RNG.normal(0, self.noise, shape))).round().clip(1.0, LIMIT)
         own = np.where(RNG.random(shape) < self.equal, base, own)
         return base, np.where(RNG.random(shape) < self.looping, LIMIT, own)
 
