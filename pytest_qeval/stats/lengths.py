@@ -7,6 +7,7 @@ from math import exp, fsum, sqrt
 from typing import Literal, NamedTuple
 
 from pytest_qeval.schema import Estimate, Quantity, Undefined
+from pytest_qeval.stats.clusters import cluster_sums, typical_size
 from pytest_qeval.stats.intervals import CONFIDENCE, NO_PROBLEM
 from pytest_qeval.stats.paired import NO_PAIRS
 
@@ -22,7 +23,9 @@ class _Pair(NamedTuple):
     candidate: float
 
 
-def ratio_of_lengths(baseline: Sequence[float], candidate: Sequence[float], *, limit: float) -> Quantity:
+def ratio_of_lengths(
+    baseline: Sequence[float], candidate: Sequence[float], *, limit: float, clusters: Sequence[str] | None = None
+) -> Quantity:
     """Estimate mean candidate length / mean baseline length over the same problems.
 
     With the ratio r and the residuals eᵢ = candidateᵢ − r · baselineᵢ, log r has the standard error
@@ -37,42 +40,58 @@ def ratio_of_lengths(baseline: Sequence[float], candidate: Sequence[float], *, l
         baseline: Length of each problem's completion, or the mean over its samples.
         candidate: Those of the candidate, in the same order.
         limit: The longest that a completion can be.
+        clusters: One name per problem. A cluster counts once, by its sums, and the unseen problem is a cluster of the
+            typical size.
 
     Raises:
         ValueError: If there are not as many lengths of one as of the other.
     """
-    pairs = [_Pair(*pair) for pair in zip(baseline, candidate, strict=True)]
-    if not pairs:
+    if len(baseline) != len(candidate):
+        raise ValueError(f"{len(baseline)} lengths of the baseline cannot be paired with {len(candidate)}")
+    if not baseline:
         return NO_PAIRS
     if not sum(baseline):
         return Undefined(reason="the baseline generated no token")
     limit = max(limit, *baseline, *candidate)
-    longer = _Pair(*_extreme(fsum(baseline) / len(pairs), limit))
-    lost, full = _extreme(fsum(candidate) / len(pairs), limit)
+    pairs, size, n = _sums(baseline, candidate, clusters), _size(clusters), len(baseline)
+    short, long = _extreme(fsum(baseline) / n, limit)
+    lost, full = _extreme(fsum(candidate) / n, limit)
     return Estimate(
         value=fsum(candidate) / fsum(baseline),
-        low=_end([*pairs, _Pair(full, lost)], -1),
-        high=_end([*pairs, longer], 1),
-        n=len(pairs),
+        low=_end([*pairs, _Pair(size * full, size * lost)], -1),
+        high=_end([*pairs, _Pair(size * short, size * long)], 1),
+        n=n,
         method=_METHOD,
     )
 
 
-def mean_length(lengths: Sequence[float], *, limit: float) -> Quantity:
+def mean_length(lengths: Sequence[float], *, limit: float, clusters: Sequence[str] | None = None) -> Quantity:
     """Estimate the mean length of completions, one value a problem; the interval is that of `ratio_of_lengths` to 1.
 
     The unseen problem is as long as the limit for the upper end, and has one token for the lower one.
     """
     if not lengths:
         return NO_PROBLEM
-    pairs = [_Pair(1.0, length) for length in lengths]
+    pairs, size = _sums([1.0] * len(lengths), lengths, clusters), _size(clusters)
     return Estimate(
         value=fsum(lengths) / len(lengths),
-        low=_end([*pairs, _Pair(1.0, min(_SHORTEST, *lengths))], -1),
-        high=_end([*pairs, _Pair(1.0, max(limit, *lengths))], 1),
+        low=_end([*pairs, _Pair(size, size * min(_SHORTEST, *lengths))], -1),
+        high=_end([*pairs, _Pair(size, size * max(limit, *lengths))], 1),
         n=len(lengths),
         method=_METHOD,
     )
+
+
+def _sums(baseline: Sequence[float], candidate: Sequence[float], clusters: Sequence[str] | None) -> list[_Pair]:
+    """Return the lengths of each problem, or their sums over each cluster."""
+    if clusters is None:
+        return [_Pair(*pair) for pair in zip(baseline, candidate, strict=True)]
+    sums = (cluster_sums(lengths, clusters) for lengths in (baseline, candidate))
+    return [_Pair(*pair) for pair in zip(*sums, strict=True)]
+
+
+def _size(clusters: Sequence[str] | None) -> float:
+    return 1.0 if clusters is None else typical_size(clusters)
 
 
 def _extreme(mean: float, limit: float) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from pytest_qeval.stats.intervals import mean_of_problems
 from pytest_qeval.stats.lengths import mean_length, ratio_of_lengths
 from pytest_qeval.stats.paired import paired_mean
 from pytest_qeval.summary.cases import Groups, Records, pairs_of_groups
+from pytest_qeval.summary.clusters import Clusters, each_alone
 from pytest_qeval.summary.loops import find_loop
 
 _NO_TOKENS = Undefined(reason="the numbers of tokens are not known, as where completions are read from a file")
@@ -81,6 +82,7 @@ class _Measured:
     """The samples of one case; None where the engine does not tell."""
 
     label: str
+    cluster: str
     completions: int
     tokens: float | None
     """Mean of the samples."""
@@ -88,7 +90,9 @@ class _Measured:
     loops: int
 
 
-def summarize_lengths(groups: Groups, records: Records, *, baseline: str | None, limit: int) -> LengthSummary:
+def summarize_lengths(
+    groups: Groups, records: Records, *, baseline: str | None, limit: int, clusters: Clusters = each_alone
+) -> LengthSummary:
     """Summarize every benchmark and recipe, and compare those that both have with the baseline.
 
     Args:
@@ -96,9 +100,10 @@ def summarize_lengths(groups: Groups, records: Records, *, baseline: str | None,
         records: Those with an outcome.
         baseline: The recipe to compare with.
         limit: Tokens that a completion can have at most.
+        clusters: Returns the cluster of a case.
     """
     found = {
-        (recipe, case): _measure(record)
+        (recipe, case): _measure(record, clusters(case))
         for (_, recipe), cases in groups.items()
         for case in cases
         if (record := records.get((recipe, case)))
@@ -115,11 +120,12 @@ def summarize_lengths(groups: Groups, records: Records, *, baseline: str | None,
     )
 
 
-def _measure(record: Record) -> _Measured:
+def _measure(record: Record, cluster: str) -> _Measured:
     completions = [sample.completion for sample in record.samples]
     tokens = [one.n_tokens for one in completions if one.n_tokens is not None]
     return _Measured(
         label=record.case.label,
+        cluster=cluster,
         completions=len(completions),
         tokens=fmean(tokens) if len(tokens) == len(completions) else None,
         truncated=None
@@ -143,14 +149,14 @@ def _shared(
 
 def _lengths(cases: Sequence[_Measured], limit: int) -> Lengths:
     tokens = _tokens(cases)
-    truncated = _truncated(cases)
+    truncated, clusters = _truncated(cases), [one.cluster for one in cases]
     return Lengths(
         completions=sum(one.completions for one in cases),
-        tokens=_NO_TOKENS if tokens is None else mean_length(tokens, limit=limit),
+        tokens=_NO_TOKENS if tokens is None else mean_length(tokens, limit=limit, clusters=clusters),
         truncated=Ending(count=None, share=_NO_ENDS)
         if truncated is None
-        else Ending(count=sum(one.truncated or 0 for one in cases), share=mean_of_problems(truncated)),
-        loops=Ending(count=sum(one.loops for one in cases), share=mean_of_problems(_loops(cases))),
+        else Ending(count=sum(one.truncated or 0 for one in cases), share=mean_of_problems(truncated, clusters)),
+        loops=Ending(count=sum(one.loops for one in cases), share=mean_of_problems(_loops(cases), clusters)),
         looping=tuple(one.label for one in cases if one.loops),
     )
 
@@ -159,6 +165,7 @@ def _compare(
     benchmark: str, recipe: str, baseline: str, pair: tuple[list[_Measured], list[_Measured]], limit: int
 ) -> LengthComparison:
     base, own = pair
+    clusters = [one.cluster for one in own]
     base_tokens, own_tokens = _tokens(base), _tokens(own)
     base_ends, own_ends = _truncated(base), _truncated(own)
     return LengthComparison(
@@ -169,9 +176,11 @@ def _compare(
         of_candidate=_lengths(own, limit),
         token_ratio=_NO_TOKENS
         if base_tokens is None or own_tokens is None
-        else ratio_of_lengths(base_tokens, own_tokens, limit=limit),
-        truncated_increase=_NO_ENDS if base_ends is None or own_ends is None else paired_mean(base_ends, own_ends),
-        loops_increase=paired_mean(_loops(base), _loops(own)),
+        else ratio_of_lengths(base_tokens, own_tokens, limit=limit, clusters=clusters),
+        truncated_increase=_NO_ENDS
+        if base_ends is None or own_ends is None
+        else paired_mean(base_ends, own_ends, clusters),
+        loops_increase=paired_mean(_loops(base), _loops(own), clusters),
     )
 
 

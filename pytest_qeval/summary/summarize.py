@@ -125,7 +125,9 @@ def _lengths(found: SummaryInput, nominal: Groups, records: Records) -> LengthSu
     if found.run.model.get("source") == NAME:
         return LengthSummary()
     limit = int(found.run.generation.get("max_new_tokens", 0))
-    return summarize_lengths(nominal, records, baseline=found.baseline, limit=limit)
+    return summarize_lengths(
+        nominal, records, baseline=found.baseline, limit=limit, clusters=clusters_of(found.benchmarks)
+    )
 
 
 def _costs(found: SummaryInput) -> Mapping[str, Efficiency]:

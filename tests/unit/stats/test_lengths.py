@@ -76,8 +76,19 @@ def test_without_lengths_there_is_no_ratio() -> None:
     """And none to a baseline that generated nothing."""
     assert ratio_of_lengths([], [], limit=LIMIT) == Undefined(reason="no problem was evaluated under both recipes")
     assert ratio_of_lengths([0.0], [3.0], limit=LIMIT) == Undefined(reason="the baseline generated no token")
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="2 lengths of the baseline cannot be paired with 1"):
         ratio_of_lengths([1.0, 2.0], [1.0], limit=LIMIT)
+
+
+@given(pairs)
+def test_repeated_problems_prove_no_more_than_one_of_them(rows: list[tuple[int, int]]) -> None:
+    """As clusters of three they have the interval of single ones."""
+    base, own = ([float(row[at]) for row in rows for _ in range(3)] for at in (0, 1))
+    names = [f"c{number}" for number in range(len(rows)) for _ in range(3)]
+
+    assert ends(ratio_of_lengths(base, own, limit=LIMIT, clusters=names)) == pytest.approx(ratio(rows))
+    alone = mean_length([float(mine) for _, mine in rows], limit=LIMIT)
+    assert ends(mean_length(own, limit=LIMIT, clusters=names)) == pytest.approx(ends(alone))
 
 
 @given(lengths)
