@@ -69,8 +69,10 @@ def change(delta: Estimate, *, unit: str = " pt") -> str:
     return f"{value}{unit} {ends}"
 
 
-def p_value(p: float, adjusted: float) -> str:
+def p_value(p: float | None, adjusted: float | None) -> str:
     """Render a p-value, and the corrected one where it differs."""
+    if p is None or adjusted is None:
+        return "no p-value"
     own, corrected = f"{p:.2g}", f"{adjusted:.2g}"
     return f"p = {own}" if own == corrected else f"p = {own} ({corrected} corrected)"
 

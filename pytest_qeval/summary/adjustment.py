@@ -15,8 +15,12 @@ from pytest_qeval.summary.scores import ScoreComparison
 def adjust_pass_rates_and_scores(
     comparisons: Sequence[Comparison], scores: Sequence[ScoreComparison], *, control: str | None
 ) -> tuple[tuple[Comparison, ...], tuple[ScoreComparison, ...]]:
-    """Correct for the number of candidates, benchmarks and scores together; a control is not a candidate."""
-    p = {("", one.benchmark, one.recipe): one.mcnemar_p for one in comparisons}
+    """Correct for the number of candidates, benchmarks and scores together; a control is not a candidate.
+
+    What has no p-value, after an early stop, does not count.
+    """
+    pairs = ((("", one.benchmark, one.recipe), one.mcnemar_p) for one in comparisons)
+    p = {key: value for key, value in pairs if value is not None}
     p |= {(name, one.benchmark, one.recipe): change.p for one in scores for name, change in one.changes.items()}
     p = _corrected(p, control)
 
@@ -26,7 +30,7 @@ def adjust_pass_rates_and_scores(
         return replace(one, changes=corrected)
 
     return (
-        tuple(replace(one, mcnemar_p_adjusted=p["", one.benchmark, one.recipe]) for one in comparisons),
+        tuple(replace(one, mcnemar_p_adjusted=p.get(("", one.benchmark, one.recipe))) for one in comparisons),
         tuple(map(of, scores)),
     )
 

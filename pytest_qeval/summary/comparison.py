@@ -43,8 +43,8 @@ class ControlExcess:
     """Problems that flipped both times."""
     excess: Quantity
     """Share of problems that the candidate flips, minus the share that the control flips."""
-    p: float
-    """Exact McNemar test on the two kinds of flips."""
+    p: float | None
+    """Exact McNemar test on the two kinds of flips; None after an early stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +64,10 @@ class Comparison:
     """What the p-value is of: McNemar's exact test of the flips, or, for several samples of a problem and for problems
     that share a source, a sign-flip test of the differences of pass@1, summed over clusters. With one sample of
     independent problems the two are the same."""
-    mcnemar_p: float
-    """Of `test`."""
-    mcnemar_p_adjusted: float
-    """Benjamini-Hochberg over all candidates and benchmarks of the run."""
+    mcnemar_p: float | None
+    """Of `test`; None after an early stop, see `early_stops`."""
+    mcnemar_p_adjusted: float | None
+    """Benjamini-Hochberg over all candidates and benchmarks of the run; None after an early stop."""
     odds_ratio: Quantity
     """Regressed to fixed problems; undefined for several samples, and where problems share a source."""
     evidence: Evidence
@@ -75,7 +75,7 @@ class Comparison:
     """The loss of pass@1 that the evidence is about, as a fraction."""
     detectable_drop: float | None
     """The smallest loss that as many problems with as many flips can rule out; None where the odds ratio is undefined,
-    too."""
+    and after an early stop."""
     excess: ControlExcess | None = None
     """None without a control."""
     delta_at: Mapping[int, Quantity] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from pytest_qeval.summary.comparability import find_remarks
 from pytest_qeval.summary.comparison import Comparison, compare
 from pytest_qeval.summary.costs import Efficiency, mark_slower, summarize_costs
 from pytest_qeval.summary.divergence import DivergenceSummary, summarize_divergence
+from pytest_qeval.summary.early_stops import withhold_from_comparisons, withhold_from_results
 from pytest_qeval.summary.length import LengthSummary, summarize_lengths
 from pytest_qeval.summary.margins import Margins, default_margins
 from pytest_qeval.summary.pass_rates import benchmark_results
@@ -68,7 +69,10 @@ def summarize(found: SummaryInput) -> Summary:
     }
     clusters = clusters_of(found.benchmarks)
     comparisons, score_comparisons = adjust_pass_rates_and_scores(
-        compare(executed, records, baseline=baseline, control=control, margins=margins, clusters=clusters),
+        withhold_from_comparisons(
+            compare(executed, records, baseline=baseline, control=control, margins=margins, clusters=clusters),
+            found.decided,
+        ),
         compare_scores(scored, records, baseline=baseline, margins=margins, clusters=clusters),
         control=control,
     )
@@ -81,7 +85,7 @@ def summarize(found: SummaryInput) -> Summary:
         baseline=baseline,
         recipes=found.recipes,
         comparability=find_remarks(found.run, found.recipes, baseline=baseline),
-        results=benchmark_results(executed, finished, clusters=clusters),
+        results=withhold_from_results(benchmark_results(executed, finished, clusters=clusters), found.decided),
         comparisons=comparisons,
         pooled=()
         if found.decided  # a benchmark that was stopped early has an outcome-dependent number of problems

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
+import jsonschema
 import pytest
 
+from pytest_qeval.report.json import SCHEMA_PATH, report_dict
 from pytest_qeval.report.pass_rates import pass_rate_dict, pass_rate_lines
 from pytest_qeval.report.text import Line
 from pytest_qeval.summary.summarize import SummaryInput, summarize
@@ -66,8 +69,11 @@ def test_a_recipe_that_was_stopped_early_has_no_interval() -> None:
     assert "  int8 against auto: +0.0 pt over 8 problems; the gates decide" in text
     assert "    1 regressed: micro/3" in text
     assert not any("McNemar" in line for line in text)
+    (row,) = (line for line in text if line.startswith("  int8  "))
+    assert "none: stopped early, after which no interval is valid" in row
     results = pass_rate_dict(summarize(early))["micro"]["results"]
     assert [results[name]["decided"] for name in ("auto", "int8")] == [None, "proven worse after 8 problems"]
+    jsonschema.validate(report_dict(summarize(early), ()), json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
 
 
 def test_flips_are_shown_beside_those_of_the_control() -> None:
