@@ -39,7 +39,7 @@ def divergence_dict(summary: DivergenceSummary) -> Json:
 
 
 def divergence_lines(summary: DivergenceSummary) -> Iterator[Line]:
-    """Yield seven lines, or eight where problems had to be left out."""
+    """Yield eight lines, or nine where problems had to be left out."""
     facts = summary.facts
     yield Line(
         f"divergence of {facts.recipe} from {facts.baseline}: {counted(facts.tokens, 'token')} of "
@@ -53,7 +53,11 @@ def divergence_lines(summary: DivergenceSummary) -> Iterator[Line]:
     yield from table([_row(summary, *pair) for pair in _ROWS])
     kl = facts.kl_percentiles
     spread = " · ".join(f"{label} {kl[name]:.2g}" for name, label in _PERCENTILES.items())
-    yield Line(f"  KL of tokens: {spread}; tokens beyond the {facts.k} likeliest count as one")
+    yield Line(f"  KL of tokens: {spread}")
+    yield Line(
+        f"  both KL are lower bounds: tokens beyond the {facts.k} likeliest count as one, by which the reverse one may "
+        "lose a quarter"
+    )
     worst = ", ".join(f"{problem.task_id} ({problem.mean_kl:.2g})" for problem in summary.worst)
     yield Line(f"  largest KL: {worst or 'none, nothing diverges'}")
     yield Line(f"  KL and flips: {_describe_prediction(summary.prediction)}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
-from math import fsum, sqrt
+from math import exp, fsum, sqrt
 from statistics import NormalDist
+from typing import NamedTuple
 
 from pytest_qeval.schema import Estimate, Quantity, Undefined
 from pytest_qeval.stats.clusters import cluster_sums, typical_size
@@ -16,7 +17,10 @@ Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 """The normal quantile of such an interval, 1.96."""
 NO_PROBLEM = Undefined(reason="no problem was evaluated")
 
+_NOTHING = Undefined(reason="no problem has anything to take the mean of")
 _RESAMPLES = 2000
+_UNSEEN = 1.5
+"""How much more than the worst problem an unseen one may diverge, see `ratio_of_positive_sums`."""
 
 
 def proportion(successes: int, n: int) -> Quantity:
@@ -70,7 +74,7 @@ def ratio_of_sums(numerators: Sequence[float], denominators: Sequence[float]) ->
     """
     pairs = [(top, bottom) for top, bottom in zip(numerators, denominators, strict=True) if bottom]
     if not pairs:
-        return Undefined(reason="no problem has anything to take the mean of")
+        return _NOTHING
     return _bootstrap([top for top, _ in pairs], [bottom for _, bottom in pairs])
 
 
@@ -93,6 +97,53 @@ def _bootstrap(numerators: Sequence[float], denominators: Sequence[float]) -> Es
     ).confidence_interval
     low, high = float(interval.low), float(interval.high)
     return Estimate(value=ratio, low=low, high=high, n=n, method="bootstrap over problems")
+
+
+def ratio_of_positive_sums(numerators: Sequence[float], denominators: Sequence[float]) -> Quantity:
+    """Estimate Σ numerators / Σ denominators, one of each per problem, of numerators that are at least 0 and skewed.
+
+    Divergences are such: a few problems make most of the sum, and a sample that lacks them looks small and certain at
+    once. On the logarithmic scale the limits are r·exp(∓t·s / (r·√n)), with t Student's quantile and s the standard
+    deviation of the residuals (xᵢ − r·yᵢ) / ȳ, the delta method (Cochran, 1977, "Sampling Techniques", chapter 6). For
+    the upper limit, r, s and n have one problem more, of average size, whose ratio is 1.5 times the largest one. It
+    stands for what has not been seen. `benchmarks/divergence_interval.py` measures how often each limit errs, beside a
+    percentile bootstrap. Problems whose denominator is 0 (no token) are left out.
+
+    Raises:
+        ValueError: If there are not as many numerators as denominators, or a numerator is negative.
+    """
+    pairs = [(top, bottom) for top, bottom in zip(numerators, denominators, strict=True) if bottom]
+    if not pairs:
+        return _NOTHING
+    ratios = {top / bottom for top, bottom in pairs}
+    if min(ratios) < 0:
+        raise ValueError(f"the numerators have to be at least 0, not {min(top for top, _ in pairs):g}")
+    value = _Ratio.of(pairs)
+    if len(ratios) == 1:
+        return Estimate(value=value.ratio, low=None, high=None, n=len(pairs), method="all problems equal")
+    from scipy.stats import t  # noqa: PLC0415 - as above
+
+    size = value.denominator
+    more = _Ratio.of([*pairs, (_UNSEEN * max(ratios) * size, size)])
+    reach = float(t.ppf((1 + CONFIDENCE) / 2, len(pairs) - 1))
+    low, high = value.ratio * exp(-reach * value.error), more.ratio * exp(reach * more.error)
+    return Estimate(value=value.ratio, low=low, high=high, n=len(pairs), method="log scale, one unseen problem")
+
+
+class _Ratio(NamedTuple):
+    ratio: float
+    denominator: float
+    """Mean."""
+    error: float
+    """Standard error, as a share of the ratio."""
+
+    @classmethod
+    def of(cls, pairs: Sequence[tuple[float, float]]) -> _Ratio:
+        n, size = len(pairs), fsum(bottom for _, bottom in pairs) / len(pairs)
+        ratio = fsum(top for top, _ in pairs) / n / size
+        spread = fsum((top - ratio * bottom) ** 2 for top, bottom in pairs)
+        error = sqrt(spread / (n * (n - 1))) / (ratio * size) if ratio and n > 1 else 0.0
+        return cls(ratio, size, error)
 
 
 def transform(quantity: Quantity, monotone: Callable[[float], float], *, method: str | None = None) -> Quantity:

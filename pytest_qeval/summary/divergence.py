@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, ProblemDivergence
 from pytest_qeval.schema import Estimate, Quantity, Undefined
-from pytest_qeval.stats.intervals import proportion, ratio_of_sums, transform
+from pytest_qeval.stats.intervals import proportion, ratio_of_positive_sums, ratio_of_sums, transform
 
 _WORST = 5
 
@@ -48,7 +48,9 @@ class DivergenceSummary:
 def summarize_divergence(
     facts: DivergenceFacts, flips: Collection[str] | None, *, compared: Collection[str] | None = None
 ) -> DivergenceSummary:
-    """Summarize the sums of each problem, with intervals by a bootstrap over problems.
+    """Summarize the sums of each problem, with intervals over problems.
+
+    What has a sign gets those of a bootstrap; what is at least 0 is skewed, and gets those of `ratio_of_positive_sums`.
 
     Args:
         facts: What was measured.
@@ -62,11 +64,13 @@ def summarize_divergence(
     return DivergenceSummary(
         facts=facts,
         means={
-            "kl": _certain_zero(_per_token(problems, lambda problem: problem.kl)),
-            "reverse_kl": _certain_zero(_per_token(problems, lambda problem: problem.reverse_kl)),
-            "same_top1": _whole_share(_per_token(problems, lambda problem: problem.same_top1)),
+            "kl": _certain_zero(_positive(problems, lambda problem: problem.kl)),
+            "reverse_kl": _certain_zero(_positive(problems, lambda problem: problem.reverse_kl)),
+            "same_top1": _whole_share(
+                transform(_positive(problems, lambda problem: problem.tokens - problem.same_top1), _other_share)
+            ),
             "delta_p": _per_token(problems, lambda problem: problem.delta_p),
-            "rms_delta_p": transform(_per_token(problems, lambda problem: problem.delta_p_squared), math.sqrt),
+            "rms_delta_p": transform(_positive(problems, lambda problem: problem.delta_p_squared), math.sqrt),
             "perplexity_ratio": transform(lost, math.exp),
         },
         worst=tuple(sorted(diverging, key=lambda problem: -problem.mean_kl)[:_WORST]),
@@ -76,6 +80,14 @@ def summarize_divergence(
 
 def _per_token(problems: Sequence[ProblemDivergence], total: Callable[[ProblemDivergence], float]) -> Quantity:
     return ratio_of_sums([total(problem) for problem in problems], [problem.tokens for problem in problems])
+
+
+def _positive(problems: Sequence[ProblemDivergence], total: Callable[[ProblemDivergence], float]) -> Quantity:
+    return ratio_of_positive_sums([total(problem) for problem in problems], [problem.tokens for problem in problems])
+
+
+def _other_share(share: float) -> float:
+    return max(1 - share, 0.0)
 
 
 def _certain_zero(divergence: Quantity) -> Quantity:

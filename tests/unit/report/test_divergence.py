@@ -38,17 +38,17 @@ def test_the_report_holds_plain_values() -> None:
 
 def test_the_terminal_shows_means_percentiles_and_extremes() -> None:
     shown = texts(divergence_lines(summarize_divergence(rising(10), {"t/8", "t/9"})))
-    assert len(shown) == 7
+    assert len(shown) == 8
     assert shown[0] == "divergence of int8 from auto: 100 tokens of 10 micro solutions"
     assert [line.split("  ")[1] for line in shown[1:4]] == ["KL, nats per token", "same top-1", "mean Δp"]
     assert "0.055" in shown[1]
     assert "90.00%" in shown[2]
     assert "−5.500%" in shown[3]
-    assert shown[4].startswith(
-        "  KL of tokens: p50 0.055 · p90 0.091 · p99 0.099 · p99.9 0.1 · max 0.1; tokens beyond the 32 likeliest"
-    )
-    assert shown[5] == "  largest KL: t/9 (0.1), t/8 (0.09), t/7 (0.08), t/6 (0.07), t/5 (0.06)"
-    assert shown[6].startswith("  KL and flips: Spearman +0.70 (p = 0.025), AUC 1.00; 2 of 10 problems flipped")
+    assert shown[4].startswith("  KL of tokens: p50 0.055 · p90 0.091 · p99 0.099 · p99.9 0.1 · max 0.1")
+    bound = "both KL are lower bounds: tokens beyond the 32 likeliest count as one"
+    assert shown[5] == f"  {bound}, by which the reverse one may lose a quarter"
+    assert shown[6] == "  largest KL: t/9 (0.1), t/8 (0.09), t/7 (0.08), t/6 (0.07), t/5 (0.06)"
+    assert shown[7].startswith("  KL and flips: Spearman +0.70 (p = 0.025), AUC 1.00; 2 of 10 problems flipped")
 
 
 def test_the_terminal_shows_what_was_left_out() -> None:

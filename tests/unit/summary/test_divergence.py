@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_qeval.schema import Estimate, Quantity, Undefined
-from pytest_qeval.stats.intervals import proportion
+from pytest_qeval.stats.intervals import proportion, ratio_of_positive_sums
 from pytest_qeval.summary.divergence import summarize_divergence
 from tests.unit.summary.divergences import facts, problem, rising
 
@@ -28,13 +28,16 @@ def test_every_token_weighs_the_same() -> None:
     assert value(found.means["perplexity_ratio"]) == pytest.approx(math.exp(1.6 / 40))
 
 
-def test_intervals_come_from_drawing_problems_again() -> None:
+def test_intervals_are_over_problems() -> None:
+    """What has a sign is drawn again; what is at least 0 is skewed, and has an interval of its own."""
     found = summarize_divergence(rising(20), None)
-    for quantity in found.means.values():
+    for name, quantity in found.means.items():
         assert isinstance(quantity, Estimate)
         if quantity.method == "all problems equal":
             continue
-        assert (quantity.n, quantity.method) == (20, "bootstrap over problems")
+        has_sign = name in {"delta_p", "perplexity_ratio"}
+        method = "bootstrap over problems" if has_sign else "log scale, one unseen problem"
+        assert (quantity.n, quantity.method) == (20, method)
         assert quantity.low is not None
         assert quantity.high is not None
         assert quantity.low < quantity.value < quantity.high
@@ -48,6 +51,19 @@ def test_a_model_that_does_not_diverge_has_intervals() -> None:
     assert found["kl"] == Estimate(value=0.0, low=0.0, high=0.0, n=40, method="no token diverges")
     assert found["reverse_kl"] == found["kl"]
     assert found["same_top1"] == proportion(40, 40)
+
+
+def test_the_share_of_equal_tokens_has_the_interval_of_the_others() -> None:
+    """Few problems make most of the differences, so that it is the lower limit that allows for one more."""
+    differing = [(10, number % 4 == 0) for number in range(40)]
+    problems = [replace(problem(number), same_top1=10 - 2 * moved) for number, (_, moved) in enumerate(differing)]
+    found = summarize_divergence(facts(*problems), None).means["same_top1"]
+    others = ratio_of_positive_sums([2 * moved for _, moved in differing], [tokens for tokens, _ in differing])
+
+    assert isinstance(others, Estimate)
+    assert others.low is not None
+    assert others.high is not None
+    assert found == replace(others, value=1 - others.value, low=1 - others.high, high=1 - others.low)
 
 
 def test_the_worst_have_the_largest_mean() -> None:
