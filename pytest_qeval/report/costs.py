@@ -125,10 +125,12 @@ def _shown(cell: _Cell, costs: Efficiency) -> str:
 
 
 def _ms(spread: Percentiles | None, digits: int = 0) -> str | None:
-    """Render a spread in milliseconds: p50 / p90 / p99."""
+    """Render a spread in milliseconds: p50 / p90 / p99, with the maximum and n in place of what few values have not."""
     if spread is None:
         return None
-    return " / ".join(f"{1000 * value:.{digits}f}" for value in (spread.p50, spread.p90, spread.p99))
+    known = [value for value in (spread.p50, spread.p90, spread.p99) if value is not None]
+    text = " / ".join(f"{1000 * value:.{digits}f}" for value in known)
+    return text if spread.p99 is not None else f"{text} / max {1000 * spread.max:.{digits}f} of {spread.n}"
 
 
 def _size(size: float | None) -> str | None:

@@ -12,17 +12,22 @@ from pytest_qeval.schema import Completion, Record
 _SLOWER = 1.03
 """A recipe that takes more than this many times as long is slower; up to 3 % may be noise."""
 _DRAFTED = "completions were drafted from the baseline's"
+_LEAST_FOR_P90, _LEAST_FOR_P99 = 10, 100
+"""Values, of which one lies above the percentile."""
 _BATCH_TOKENS = 200
 """Generated tokens below which a batch ends too soon to be compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Percentiles:
-    """Spread of a latency, in seconds."""
+    """Spread of a latency, in seconds; None where there are too few values for a percentile."""
 
     p50: float
-    p90: float
-    p99: float
+    p90: float | None
+    """From 10 values on."""
+    p99: float | None
+    """From 100 values on."""
+    max: float
     n: int
 
 
@@ -122,10 +127,21 @@ def _tpot(completions: Iterable[Completion]) -> Iterable[float]:
 
 
 def percentiles(values: Iterable[float]) -> Percentiles | None:
-    """Return p50, p90 and p99, interpolated linearly between the order statistics; None for no values."""
+    """Return p50, p90 and p99, interpolated linearly between the order statistics; None for no values.
+
+    A percentile above which there is less than one value is only another name for the maximum, and is left out.
+    """
     found = list(values)
-    shares = divergence_facts.percentiles(found)
-    return Percentiles(p50=shares["p50"], p90=shares["p90"], p99=shares["p99"], n=len(found)) if found else None
+    if not found:
+        return None
+    shares, n = divergence_facts.percentiles(found), len(found)
+    return Percentiles(
+        p50=shares["p50"],
+        p90=shares["p90"] if n >= _LEAST_FOR_P90 else None,
+        p99=shares["p99"] if n >= _LEAST_FOR_P99 else None,
+        max=max(found),
+        n=n,
+    )
 
 
 def mark_slower(

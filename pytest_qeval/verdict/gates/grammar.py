@@ -1,10 +1,11 @@
 """Gates such as `pass@1 drop <= 2pt`, read before anything is loaded.
 
-    [benchmark:] metric [drop | increase | ratio] comparator number[pt | %]
+    [benchmark:] metric [drop | increase | ratio] comparator number[pt | %] [rough]
 
 `drop` is baseline minus candidate in points, or the lost share of the baseline where the number is in per cent;
 `increase` is candidate minus baseline; `ratio` is candidate over baseline; without any of these words, it is the
-candidate's own value. The benchmark `all` is the pool of all executed ones. `metrics.METRICS` lists the metrics.
+candidate's own value. The benchmark `all` is the pool of all executed ones. `rough` accepts that a single reading
+decides. `metrics.METRICS` lists the metrics.
 """
 
 from __future__ import annotations
@@ -31,10 +32,11 @@ _DIGITS = 12
 _PATTERN = re.compile(
     r"(?:(?P<benchmark>[\w-]+)\s*:)?\s*(?P<metric>[a-z][a-z0-9_]*)(?:@(?P<k>[0-9]{1,9}))?"
     r"(?:\s+(?P<form>[a-z]+))?\s*(?P<comparator><=|>=|<|>)\s*(?P<number>-?[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>pt|%)?"
+    r"(?P<rough>\s+rough)?"
 )
 _POOLED = (("pass@K", "1"), ("regressed", None))
 """Metrics of all benchmarks together, each with its k."""
-_EXAMPLES = "`pass@1 drop <= 2pt`, `humaneval:pass@1 >= 0.35`, `energy ratio <= 1.0`"
+_EXAMPLES = "`pass@1 drop <= 2pt`, `humaneval:pass@1 >= 0.35`, `model_bytes ratio <= 0.6`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +137,8 @@ def parse_gate(expression: str) -> Gate:
             f"instead of {POOL!r}, or none to judge each."
         )
     form = _form(expression, metric, match["form"], match["unit"])
+    threshold = _threshold(expression, metric, match["number"], match["unit"])
+    _check_rough(expression, metric, accepted=bool(match["rough"]))
     return Gate(
         expression=expression.strip(),
         benchmark=match["benchmark"],
@@ -142,8 +146,20 @@ def parse_gate(expression: str) -> Gate:
         k=int(k) if k else None,
         form=form,
         comparator=match["comparator"],
-        threshold=_threshold(expression, metric, match["number"], match["unit"]),
+        threshold=threshold,
     )
+
+
+def _check_rough(expression: str, metric: Metric, *, accepted: bool) -> None:
+    """Refuse to let a single reading decide unless that is accepted."""
+    if metric.single_reading and not accepted:
+        raise GateError(
+            f"the gate {expression!r} would be decided by a single reading: a run measures {metric.name} once, and "
+            "other work on the machine changes it; energy may even be estimated from a power model. Accept that by "
+            f"'{expression.strip()} rough', or gate single_stream or prefill, which are medians of several readings."
+        )
+    if accepted and not metric.single_reading:
+        raise GateError(f"the gate {expression!r}: {metric.name} is no single reading; leave 'rough' out.")
 
 
 def _form(expression: str, metric: Metric, word: str | None, unit: str | None) -> Form:

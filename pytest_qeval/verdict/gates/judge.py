@@ -133,10 +133,14 @@ def _compare(gate: Gate, observed: Quantity, missing: int, *, allow_missing: boo
         return _Judgement("fail", "unproven", observed.reason)
     found, wanted = _texts(gate, observed.value)
     evidence, value = _evidence(gate, observed), f"observed {found}"
+    if METRICS[gate.metric].single_reading:
+        value = f"{value} ({observed.method})"
     if missing and not allow_missing:
         return _Judgement("fail", evidence, f"{counted(missing, 'case')} missing")
     if not gate.holds(observed.value):
         return _Judgement("fail", evidence, f"{value}, required {gate.comparator} {wanted}")
+    if bound := METRICS[gate.metric].lower_bound:  # what breaks a gate, breaks it all the more
+        value = f"{value}, {bound}"
     return _Judgement("pass", evidence, f"{value}, {counted(missing, 'case')} missing" if missing else value)
 
 

@@ -36,6 +36,10 @@ class Metric:
     """Whether the metric is about benchmarks whose completions are scored instead of executed."""
     of_all: bool = False
     """Whether the metric is about both kinds of benchmarks."""
+    single_reading: bool = False
+    """Whether a run reads the value only once, so that noise may decide; a gate has to accept that (`rough`)."""
+    lower_bound: str = ""
+    """Why the value, and so its interval, is below the one that is meant; empty where it is not."""
 
 
 _COST: tuple[Form, ...] = ("value", "ratio")
@@ -103,8 +107,12 @@ _ENTRIES = (
             forms=("value",),
             needs_baseline=True,
             needs_cases=False,
+            lower_bound=bound,
         )
-        for name, what in (("kl", "KL(baseline ‖ candidate)"), ("reverse_kl", "KL(candidate ‖ baseline)"))
+        for name, what, bound in (
+            ("kl", "KL(baseline ‖ candidate)", "a lower bound, since rare tokens count as one"),
+            ("reverse_kl", "KL(candidate ‖ baseline)", "a lower bound that may miss a quarter of the full value"),
+        )
     ),
     Metric(
         name="same_top1",
@@ -114,10 +122,10 @@ _ENTRIES = (
         needs_baseline=True,
         needs_cases=False,
     ),
-    Metric(name="throughput", help="generated tokens per second of the whole batch", forms=_COST),
+    Metric(name="throughput", help="generated tokens per second of the whole batch", forms=_COST, single_reading=True),
     Metric(name="single_stream", help="median seconds per token of a single stream", forms=_COST, needs_cases=False),
     Metric(name="prefill", help="median seconds to read a single stream's prompt", forms=_COST, needs_cases=False),
-    Metric(name="energy", help="watt-hours of generating", forms=_COST),
+    Metric(name="energy", help="watt-hours of generating", forms=_COST, single_reading=True),
     Metric(name="peak_memory", help="highest resident size of the process in bytes", forms=_COST),
     Metric(name="model_bytes", help="bytes of the model's weights in memory", forms=_COST, needs_cases=False),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import TypeVar
 
@@ -10,7 +11,7 @@ from pytest_qeval.errors import counted
 from pytest_qeval.schema import Estimate, Quantity, Undefined
 from pytest_qeval.stats.intervals import negate
 from pytest_qeval.summary.comparison import Comparison
-from pytest_qeval.summary.costs import Efficiency, Percentiles
+from pytest_qeval.summary.costs import Efficiency
 from pytest_qeval.summary.pass_rates import BenchmarkResult
 from pytest_qeval.summary.pooled import POOL
 from pytest_qeval.summary.results import Summary
@@ -177,7 +178,10 @@ def _cost_of(gate: Gate, summary: Summary, recipe: str) -> Quantity:
         return Undefined(reason=f"baseline: {other.reason}")
     if gate.needs_cases and _cases_of(summary, recipe) != _cases_of(summary, str(summary.baseline)):
         return Undefined(reason=f"{recipe} and {summary.baseline} generated different cases, whose costs differ")
-    return _single(own.value / other.value, "ratio of two single readings")
+    n, method = min(own.n, other.n), f"ratio to the baseline, {own.method}"
+    if other.method != own.method:
+        method = f"{method}, of the baseline {other.method}"
+    return replace(own, value=own.value / other.value, n=n, method=method)
 
 
 def _cases_of(summary: Summary, recipe: str) -> set[tuple[str, str]]:
@@ -195,25 +199,28 @@ def _cost(metric: str, costs: Efficiency | None) -> Quantity:
         return Undefined(reason=f"no {metric} was measured")
     if costs.simulated and metric != "model_bytes":
         return Undefined(reason=f"simulated: its {metric} is not the recipe's")
-    value = {
-        "throughput": costs.throughput,
-        "single_stream": _median(costs.decode_s),
-        "prefill": _median(costs.prefill_s),
-        "energy": costs.energy.energy_wh,
-        "peak_memory": costs.peak_memory_bytes,
-        "model_bytes": costs.model_bytes,
-    }[metric]
+    value: float | None
+    n, method = 1, "single reading"
+    if metric in {"single_stream", "prefill"}:
+        spread = costs.decode_s if metric == "single_stream" else costs.prefill_s
+        value, n = (spread.p50, spread.n) if spread else (None, 0)
+        method = f"median of {n} readings"
+    else:
+        value = {
+            "throughput": costs.throughput,
+            "energy": costs.energy.energy_wh,
+            "peak_memory": costs.peak_memory_bytes,
+            "model_bytes": costs.model_bytes,
+        }[metric]
     if not value:  # nothing costs 0
         return Undefined(reason=(metric == "energy" and costs.energy.undefined) or f"no {metric} was measured")
-    return _single(value, "single reading")
+    if metric == "energy" and costs.energy.provenance:
+        method = f"{method}, {costs.energy.provenance}"
+    return _single(value, method, n=n)
 
 
-def _median(spread: Percentiles | None) -> float | None:
-    return spread.p50 if spread else None
-
-
-def _single(value: float, method: str) -> Estimate:
-    return Estimate(value=float(value), low=None, high=None, n=1, method=method)
+def _single(value: float, method: str, *, n: int = 1) -> Estimate:
+    return Estimate(value=float(value), low=None, high=None, n=n, method=method)
 
 
 def _nothing_to_lose(own: Quantity | None, baseline: str) -> Undefined | None:

@@ -119,3 +119,25 @@ def test_without_costs_there_is_no_table() -> None:
     text = texts(replace(FOUND, recipes={}, generation=[]))
 
     assert not any(line.startswith("cost") for line in text)
+
+
+def test_few_values_have_a_maximum_instead_of_a_percentile() -> None:
+    """Three prefills have no p99, and the report has null for it."""
+    streams = [
+        StreamFacts(recipe="int8", prompt_tokens=8, new_tokens=2, prefill_s=(0.1, 0.3, 0.2), decode_s=decode_s)
+        for decode_s in ((0.01,) * 40, (0.02,) * 79, (0.03,))
+    ]
+    found = replace(FOUND, streams=streams)
+    report = report_dict(summarize(found), ())
+    cells = {label: next(text for text in texts(found) if label in text) for label in ("prefill ms", "ms per token")}
+
+    assert report["efficiency"]["int8"]["prefill"]["latency_s"] == {
+        "p50": 0.2,
+        "p90": None,
+        "p99": None,
+        "max": 0.3,
+        "n": 9,
+    }
+    assert cells["prefill ms"].endswith("200 / max 300 of 9")
+    assert cells["ms per token"].endswith("20.0 / 20.0 / 20.0")
+    jsonschema.validate(report, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))

@@ -28,7 +28,7 @@ PASSED = GateResult(
     evidence="unproven",
     reason="observed 0.0 pt",
 )
-FAILED = replace(PASSED, expression="energy ratio <= 1", benchmark=None, outcome="fail", reason="observed 2")
+FAILED = replace(PASSED, expression="energy ratio <= 1 rough", benchmark=None, outcome="fail", reason="observed 2")
 
 
 def shown(found: SummaryInput, *gates: GateResult) -> list[Line]:
@@ -86,7 +86,7 @@ def test_a_gate_is_a_line_with_its_colour() -> None:
     found = shown(FOUND, PASSED, FAILED)
 
     assert Line("  PASS  pass@1 drop <= 2pt  (int8, micro): observed 0.0 pt; unproven", "green") in found
-    assert Line("  FAIL  energy ratio <= 1  (int8): observed 2; unproven", "red") in found
+    assert Line("  FAIL  energy ratio <= 1 rough  (int8): observed 2; unproven", "red") in found
 
 
 @pytest.mark.parametrize("more", ["", "; reason of the gate: nightly"])

@@ -40,9 +40,21 @@ def test_percentiles_are_interpolated_between_closest_ranks() -> None:
     found = percentiles([4.0, 1.0, 2.0, 3.0])
 
     assert found is not None
-    assert (found.p50, found.p90, found.p99) == pytest.approx((2.5, 3.7, 3.97))
-    assert found.n == 4
+    assert (found.p50, found.p90, found.p99, found.max, found.n) == (2.5, None, None, 4.0, 4)
     assert percentiles([]) is None
+
+
+@pytest.mark.parametrize(
+    ("n", "known"), [(9, (False, False)), (10, (True, False)), (99, (True, False)), (100, (True, True))]
+)
+def test_a_percentile_needs_a_value_above_it(n: int, known: tuple[bool, bool]) -> None:
+    """The p99 of three values would be another name for their maximum."""
+    found = percentiles(map(float, range(n)))
+
+    assert found is not None
+    assert (found.p90 is not None, found.p99 is not None, found.max, found.n) == (*known, n - 1, n)
+    assert found.p90 is None or found.p90 == pytest.approx(0.9 * (n - 1))
+    assert found.p99 is None or found.p99 == pytest.approx(0.99 * (n - 1))
 
 
 def test_costs_are_ratios_of_what_was_measured() -> None:

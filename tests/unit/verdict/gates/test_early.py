@@ -37,7 +37,7 @@ def outcome(gate: Gate, done: Pairs, remaining: list[float], *, require_proof: b
         ("pass@1 drop <= 0%", DONE, [1.0, 1.0], (0.5, 0.0)),
         ("pass@1 drop <= 0%", [(0.0, 1.0)], [0.0], None),
         ("regressed <= 0", [*DONE, (0.5, 0.0), (0.5, 0.25)], [1.0, 0.5, 0.0], (4, 2)),
-        ("energy ratio <= 1", DONE, [1.0], None),
+        ("energy ratio <= 1 rough", DONE, [1.0], None),
         ("pass@10 >= 0", DONE, [1.0], None),
     ],
 )
@@ -62,7 +62,7 @@ def test_bounds(expression: str, done: Pairs, remaining: list[float], expected: 
         ("regressed <= 1", [(1, 0)], [0] * 100, "pass"),
         ("pass@1 drop <= 5%", [(0, 1)], [0], None),
         ("pass@10 >= 0", [(1, 1)], [], None),
-        ("energy ratio <= 1", [(1, 1)], [], None),
+        ("energy ratio <= 1 rough", [(1, 1)], [], None),
         ("model_bytes <= 1", [(1, 1)], [], None),
         ("kl <= 1", [(1, 1)], [], None),
         ("pass@1 >= 0", [], [1], None),

@@ -46,7 +46,7 @@ def test_every_key_is_read(read: Read) -> None:
         reason = "agreed for the release"
 
         [[gate]]
-        expression = "energy ratio <= 1"
+        expression = "energy ratio <= 1 rough"
     """)
     drop = replace(
         parse_gate("pass@1 drop <= 2pt"), benchmark="humaneval", require_proof=False, reason="agreed for the release"
@@ -55,7 +55,7 @@ def test_every_key_is_read(read: Read) -> None:
     assert found == (
         replace(drop, recipe="int8*"),
         replace(drop, recipe="int4"),
-        replace(parse_gate("energy ratio <= 1"), require_proof=True),
+        replace(parse_gate("energy ratio <= 1 rough"), require_proof=True),
     )
 
 
@@ -76,9 +76,9 @@ def test_files_and_expressions_are_mixed() -> None:
     """In the order in which they were named."""
     Path("gates.toml").write_text(f"[[gate]]\n{DROP}", encoding="utf-8")
 
-    gates = parse_gates(["energy ratio <= 1", "gates.toml", "regressed <= 3"], has_baseline=True)
+    gates = parse_gates(["energy ratio <= 1 rough", "gates.toml", "regressed <= 3"], has_baseline=True)
 
-    assert [gate.expression for gate in gates] == ["energy ratio <= 1", "pass@1 drop <= 2pt", "regressed <= 3"]
+    assert [gate.expression for gate in gates] == ["energy ratio <= 1 rough", "pass@1 drop <= 2pt", "regressed <= 3"]
 
 
 @pytest.mark.usefixtures("read")
@@ -142,7 +142,7 @@ FIRST = ", [[gate]] number 1: "
             "[[gate]]\nexpression = 'be good'",
             (
                 FIRST + "cannot read the gate 'be good': expected something like `pass@1 drop <= 2pt`, "
-                "`humaneval:pass@1 >= 0.35`, `energy ratio <= 1.0`."
+                "`humaneval:pass@1 >= 0.35`, `model_bytes ratio <= 0.6`."
             ),
         ),
         (

@@ -29,7 +29,7 @@ def material() -> SummaryInput:
         ("int8", "regressed <= 9", "int8 was never loaded"),
         ("int8", "model_bytes <= 9000", "int8 was never loaded"),
         ("auto", "pass@1 drop <= 2pt", "auto was never loaded"),
-        ("auto", "energy ratio <= 1", "auto was never loaded"),
+        ("auto", "energy ratio <= 1 rough", "auto was never loaded"),
     ],
 )
 def test_a_recipe_that_was_never_loaded_breaks_its_gates(lost: str, expression: str, reason: str) -> None:
@@ -51,7 +51,7 @@ def test_one_of_two_recipes_cannot_be_left_out(material: SummaryInput) -> None:
     assert "verdict: FAIL, 1 of 2 gates broken" in [line.text for line in lines(summary, gates, output=Path())]
 
 
-@pytest.mark.parametrize("expression", ["pass@1 drop <= 2pt", "regressed <= 0", "throughput >= 1"])
+@pytest.mark.parametrize("expression", ["pass@1 drop <= 2pt", "regressed <= 0", "throughput >= 1 rough"])
 def test_a_run_without_a_result_has_a_verdict(expression: str) -> None:
     """Interrupted before anything was loaded, or with nothing to generate: a gate was set, and it is broken."""
     nothing = replace(session("", ""), planned=[], recipes={}, generation=[])
@@ -80,13 +80,13 @@ def test_a_run_without_cases_has_no_result_to_judge(material: SummaryInput, expr
 @pytest.mark.parametrize(
     ("simulated", "expression", "outcome", "reason"),
     [
-        ("int8", "throughput >= 1", "fail", "simulated: its throughput is not the recipe's"),
-        ("int8", "energy ratio <= 9", "fail", "simulated: its energy is not the recipe's"),
+        ("int8", "throughput >= 1 rough", "fail", "simulated: its throughput is not the recipe's"),
+        ("int8", "energy ratio <= 9 rough", "fail", "simulated: its energy is not the recipe's"),
         ("int8", "peak_memory <= 9000", "fail", "simulated: its peak_memory is not the recipe's"),
         ("int8", "model_bytes ratio <= 0.5", "pass", "observed 0.375"),
         ("int8", "pass@1 drop <= 2pt", "pass", "observed 0.0 pt"),
-        ("auto", "throughput ratio >= 1", "fail", "baseline: simulated: its throughput is not the recipe's"),
-        ("auto", "throughput >= 1", "pass", "observed 100"),
+        ("auto", "throughput ratio >= 1 rough", "fail", "baseline: simulated: its throughput is not the recipe's"),
+        ("auto", "throughput >= 1 rough", "pass", "observed 100 (single reading)"),
         ("auto", "model_bytes ratio <= 0.5", "pass", "observed 0.375"),
     ],
 )
@@ -138,9 +138,11 @@ def test_a_gate_s_own_wish_for_proof_comes_first(
 
 def test_what_has_no_interval_cannot_be_proven(material: SummaryInput) -> None:
     """The reason says so, instead of blaming an interval that nobody can find."""
-    (result,) = judge([parse_gate("throughput >= 1")], summarize(material), require_proof=True)
+    (result,) = judge([parse_gate("throughput >= 1 rough")], summarize(material), require_proof=True)
 
-    assert result.reason == "observed 100 holds, but there is no interval that proves it (single reading)"
+    assert (
+        result.reason == "observed 100 (single reading) holds, but there is no interval that proves it (single reading)"
+    )
 
 
 def test_a_broken_gate_says_why_it_was_set(material: SummaryInput) -> None:
@@ -181,6 +183,24 @@ def test_a_reason_has_the_digits_that_tell_its_numbers_apart(expression: str, re
     assert result.reason == reason
 
 
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("kl <= 0.05", "observed 0.01, a lower bound, since rare tokens count as one"),
+        ("reverse_kl <= 0.05", "observed 0.01, a lower bound that may miss a quarter of the full value"),
+        ("reverse_kl <= 0.005", "observed 0.01, required <= 0.005"),
+    ],
+)
+def test_a_divergence_that_holds_is_proven_for_its_bound_only(expression: str, reason: str) -> None:
+    """One that is too large is so all the more."""
+    found = Estimate(value=0.01, low=0.009, high=0.02, n=9, method="test")
+    summary = replace(summarize(session("++", "++")), divergence={"int8": divergence(kl=found, reverse_kl=found)})
+    (result,) = judge([parse_gate(expression)], summary, require_proof=True)
+
+    assert result.reason == reason
+    assert result.evidence == ("worse" if "required" in reason else "not worse")
+
+
 def test_a_drop_of_nothing_has_no_minus() -> None:
     """Baseline minus candidate is -0.0 in floating point."""
     shown = judge([parse_gate("pass@1 drop <= 2pt")], summarize(session("++++", "++++")), require_proof=False)
@@ -191,7 +211,7 @@ def test_a_drop_of_nothing_has_no_minus() -> None:
     ("expression", "reason"),
     [
         ("pass@1 >= 0", "1 case missing"),
-        ("throughput >= 1", "1 case missing"),
+        ("throughput >= 1 rough", "1 case missing"),
         ("model_bytes <= 9000", "observed 1500"),
         ("same_top1 >= 90%", "observed 0.990"),
     ],
@@ -211,7 +231,7 @@ def test_the_user_may_allow_that_cases_are_missing(own: str) -> None:
     summary = summarize(session("++++", own))
     found = [
         judge([parse_gate(expression)], summary, require_proof=False, allow_missing=allowed)[0]
-        for expression in ("pass@1 drop <= 2pt", "throughput >= 99999")
+        for expression in ("pass@1 drop <= 2pt", "throughput >= 99999 rough")
         for allowed in (False, True)
     ]
 
@@ -219,7 +239,7 @@ def test_the_user_may_allow_that_cases_are_missing(own: str) -> None:
         ("fail", "1 case missing"),
         ("pass", "observed 0.0 pt, 1 case missing"),
         ("fail", "1 case missing"),
-        ("fail", "observed 100, required >= 1e+05"),
+        ("fail", "observed 100 (single reading), required >= 1e+05"),
     ]
 
 
