@@ -15,6 +15,7 @@ from pytest_qeval.report.robustness import robustness_dict
 from pytest_qeval.report.scores import score_dict
 from pytest_qeval.schema import Json
 from pytest_qeval.summary.results import GateResult, Summary, overall_verdict
+from pytest_qeval.summary.selection import selection_of
 
 SCHEMA = "qeval-report/1"
 SCHEMA_PATH = Path(__file__).parent / "schema.json"
@@ -43,5 +44,6 @@ def report_dict(summary: Summary, gates: Sequence[GateResult]) -> Json:
         "divergence": {name: divergence_dict(found) for name, found in summary.divergence.items()},
         "sensitivity": {name: without(facts, "recipe") for name, facts in summary.sensitivity.items()},
         "gates": to_plain(gates),
+        "selection": to_plain(selection_of(summary, gates)),
         "selftest": to_plain(summary.selftest),
     }

@@ -18,6 +18,7 @@ from pytest_qeval.report.scores import score_lines
 from pytest_qeval.report.text import Line, excluded_lines, shorten, table
 from pytest_qeval.summary.comparability import Remark
 from pytest_qeval.summary.results import GateResult, Summary, overall_verdict
+from pytest_qeval.summary.selection import Selection, selection_of
 from pytest_qeval.summary.selftest import SelftestResult
 
 _BLOCKS_SHOWN = 8
@@ -79,6 +80,8 @@ def _evaluation_lines(summary: Summary, gates: Sequence[GateResult]) -> Iterator
     yield Line("")
     yield from _missing_lines(summary)
     yield from _gate_lines(gates)
+    if selection := selection_of(summary, gates):
+        yield Line(f"  {_describe_selection(selection)}")
     if any(gate.outcome == "fail" and re.search(r"cases? missing\b", gate.reason) for gate in gates):
         yield Line("  to judge gates by the cases that are there, add --qeval-allow-missing")
 
@@ -115,6 +118,19 @@ def _sensitivity_lines(facts: SensitivityFacts) -> Iterator[Line]:
 def _missing_lines(summary: Summary) -> Iterator[Line]:
     if summary.missing:
         yield Line(f"{summary.missing} of {counted(summary.planned, 'case')} missing", "red")
+
+
+def _describe_selection(selection: Selection) -> str:
+    """Say how often the best of several candidates is wrongly called not worse."""
+    chance = f"a chance of at most {selection.chance:.1%}".replace("%", " %")
+    if selection.primary:
+        return (
+            f"primary: {', '.join(selection.primary)}: wrongly proven with {chance}; all other evidence is exploratory"
+        )
+    return (
+        f"{selection.comparisons} comparisons: at least one is wrongly called not worse with {chance}; "
+        "a gate file can declare a primary gate"
+    )
 
 
 def _gate_lines(gates: Sequence[GateResult]) -> Iterator[Line]:

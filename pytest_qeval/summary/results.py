@@ -34,6 +34,8 @@ class GateResult:
     evidence: Evidence
     reason: str
     """One sentence for a person."""
+    primary: bool = False
+    """Whether it was declared the one that a choice among several candidates is about."""
 
 
 def overall_verdict(gates: Sequence[GateResult]) -> Literal["none", "pass", "fail"]:

@@ -7,6 +7,7 @@ expression = "pass@1 drop <= 2pt"
 recipe = "int8*"                 # optional: a candidate, a pattern, or a list of them
 benchmark = "humaneval"          # optional, as in front of an expression
 require_proof = true             # optional, comes before that of the file
+primary = true                   # optional, the comparison that the choice among several candidates is about
 reason = "agreed for 2.0"        # optional, shown when the gate fails
 """
 
@@ -21,7 +22,8 @@ from pytest_qeval.toml_table import Table, read_toml
 from pytest_qeval.verdict.gates.grammar import Gate, parse_gate
 
 _KEYS = ("require_proof", "gate")
-_GATE_KEYS = ("expression", "recipe", "benchmark", "require_proof", "reason")
+_PROVABLE = ("drop", "relative_drop", "increase")
+_GATE_KEYS = ("expression", "recipe", "benchmark", "require_proof", "primary", "reason")
 
 
 def read_gate_file(path: Path) -> tuple[Gate, ...]:
@@ -55,6 +57,11 @@ def _gates(table: Table) -> Iterator[Gate]:
         raise GateError(
             f"{table.where}: {benchmark!r} and {gate.expression!r} name two benchmarks; leave one of them out."
         )
+    primary = table.flag("primary") or False
+    if primary and gate.form not in _PROVABLE:
+        raise GateError(
+            f"{table.where}: {gate.expression!r} compares nothing by an interval; only a drop or increase is primary."
+        )
     recipes = table.lines("recipe")
     if recipes == ():
         raise table.wrong("recipe", "one line of text, or a list of at least one")
@@ -64,6 +71,7 @@ def _gates(table: Table) -> Iterator[Gate]:
             recipe=recipe,
             benchmark=benchmark or gate.benchmark,
             require_proof=table.flag("require_proof"),
+            primary=primary,
             reason=table.line("reason") or "",
         )
 

@@ -61,6 +61,8 @@ class Gate:
     """None leaves that to `--qeval-require-proof`."""
     reason: str = ""
     """Why the gate is there, shown when it fails."""
+    primary: bool = False
+    """Whether it is the gate that a choice among several candidates is about."""
 
     @property
     def per_benchmark(self) -> bool:

@@ -119,6 +119,7 @@ def _judge(
         outcome=outcome,
         evidence=evidence,
         reason=reason,
+        primary=gate.primary,
     )
 
 

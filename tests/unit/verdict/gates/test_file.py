@@ -43,13 +43,18 @@ def test_every_key_is_read(read: Read) -> None:
         recipe = ["int8*", "int4"]
         benchmark = "humaneval"
         require_proof = false
+        primary = true
         reason = "agreed for the release"
 
         [[gate]]
         expression = "energy ratio <= 1 rough"
     """)
     drop = replace(
-        parse_gate("pass@1 drop <= 2pt"), benchmark="humaneval", require_proof=False, reason="agreed for the release"
+        parse_gate("pass@1 drop <= 2pt"),
+        benchmark="humaneval",
+        require_proof=False,
+        primary=True,
+        reason="agreed for the release",
     )
 
     assert found == (
@@ -111,7 +116,7 @@ FIRST = ", [[gate]] number 1: "
             f"[[gate]]\n{DROP}[[gate]]\nexpresion = 'regressed <= 1'",
             (
                 ", [[gate]] number 2: the key 'expresion' is unknown. Did you mean 'expression'? "
-                "Possible: expression, recipe, benchmark, require_proof, reason."
+                "Possible: expression, recipe, benchmark, require_proof, primary, reason."
             ),
         ),
         ("[[gate]]\nexpression = 1.5", FIRST + "the key 'expression' is a number; give one line of text."),
@@ -148,6 +153,10 @@ FIRST = ", [[gate]] number 1: "
         (
             "[[gate]]\nexpression = 'micro:regressed <= 1'\nbenchmark = 'humaneval'",
             FIRST + "'humaneval' and 'micro:regressed <= 1' name two benchmarks; leave one of them out.",
+        ),
+        (
+            "[[gate]]\nexpression = 'kl <= 1'\nprimary = true",
+            FIRST + "'kl <= 1' compares nothing by an interval; only a drop or increase is primary.",
         ),
         (
             "[[gate]]\nexpression = 'kl <= 1'\nbenchmark = 'humaneval'",
