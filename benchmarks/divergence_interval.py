@@ -79,10 +79,10 @@ def percentile(found: Floats, tokens: Floats) -> Interval:
 
 
 def errors(
-    case: Divergences, n: int, *, interval: Callable[[Floats, Floats], Interval], runs: int
+    case: Divergences, n: int, *, interval: Callable[[Floats, Floats], Interval], runs: int, seed: int | None = None
 ) -> tuple[float, float]:
-    """Return how often the upper limit lies below the truth, and the lower limit above it."""
-    true, drawn = case.true_mean(), case.draw(np.random.default_rng(n), runs, n)
+    """Return how often the upper limit lies below the truth, and the lower limit above it; the seed is n by default."""
+    true, drawn = case.true_mean(), case.draw(np.random.default_rng(n if seed is None else seed), runs, n)
     limits = np.array([interval(*run) for run in zip(*drawn, strict=True)])
     return float(np.mean(limits[:, 1] < true)), float(np.mean(limits[:, 0] > true))
 

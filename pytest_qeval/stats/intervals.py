@@ -40,7 +40,7 @@ def mean_of_problems(values: Sequence[float], clusters: Sequence[str] | None = N
     of 0 and 1 with the same mean m: by r = (Σ(xᵢ − m)² + 1) / (n·m·(1 − m) + 1), and n / r takes the place of n in
     Wilson's interval (1927). Both terms have one problem more, which may be unlike those that were seen. Outcomes of 0
     and 1 have r = 1, so that one sample per problem gives `proportion`; so have problems that are all solved, or none.
-    `benchmarks/mean_rates.py` measures how often the truth is covered, beside a percentile bootstrap.
+    `benchmarks/error_rates.py` searches how seldom the truth is covered at worst.
 
     With `clusters`, one name per problem, squares are of the sums over a cluster, Σ(xᵢ − m), and the one problem more
     is a cluster of the typical size. `benchmarks/clusters.py` measures how often the truth is covered.

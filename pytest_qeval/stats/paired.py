@@ -65,7 +65,7 @@ class Flips(NamedTuple):
 
     The whole flips that are added stand for what has not been seen. Without them, a few small differences would pass
     for proof that larger ones do not occur. For the same reason a candidate that lost something, however little, never
-    proves more than one that lost nothing. `benchmarks/paired_samples.py` measures how often a loss is missed.
+    proves more than one that lost nothing. `benchmarks/error_rates.py` searches how often a loss is missed at worst.
     """
 
     fixed: float

@@ -132,7 +132,8 @@ def drop_increase(baseline: Sequence[ProblemRobustness], candidate: Sequence[Pro
 
     A problem with all its perturbations and samples is one observation of the interval. Both drops are ratios, so each
     problem stands for its contribution dᵢ to the difference, linearised in numerators and denominators; the interval is
-    Tango's for effective flips of the dᵢ (`Flips`). `benchmarks/robust_drop.py` measures how often it covers the truth.
+    Tango's for effective flips of the dᵢ (`Flips`). `benchmarks/error_rates.py` searches how seldom it covers the truth
+    at worst.
 
     Raises:
         ValueError: If there are not as many problems of one as of the other.
