@@ -34,9 +34,10 @@ _READ_BY: Mapping[str, _Readers] = {
         _Readers("every suite but efficiency", "humaneval", (*_GENERATING, "divergence", "sensitivity")),
     ),
     **dict.fromkeys(
-        ("samples", "temperature", "max-new-tokens", "prompt", "batch-size", "control", "baseline-drafts"),
+        ("samples", "temperature", "max-new-tokens", "prompt", "batch-size", "baseline-drafts"),
         _Readers("suites that generate completions", "humaneval", _GENERATING),
     ),
+    "control": _Readers("divergence and suites that generate completions", "humaneval", (*_GENERATING, "divergence")),
     **dict.fromkeys(
         ("timeout", "memory", "workers", "strict"),
         _Readers("suites that execute programs", "humaneval", _EXECUTING),

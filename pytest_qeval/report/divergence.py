@@ -30,6 +30,7 @@ def divergence_dict(summary: DivergenceSummary) -> Json:
         "incomparable": facts.incomparable,
         "duration_s": facts.duration_s,
         **to_plain(summary.means),
+        "floor": to_plain(summary.floor),
         "kl_percentiles": dict(facts.kl_percentiles),
         "delta_p_percentiles": dict(facts.delta_p_percentiles),
         "worst": [problem.task_id for problem in summary.worst],
@@ -39,7 +40,7 @@ def divergence_dict(summary: DivergenceSummary) -> Json:
 
 
 def divergence_lines(summary: DivergenceSummary) -> Iterator[Line]:
-    """Yield eight lines, or nine where problems had to be left out."""
+    """Yield eight lines, one more where problems had to be left out, and one more with a control."""
     facts = summary.facts
     yield Line(
         f"divergence of {facts.recipe} from {facts.baseline}: {counted(facts.tokens, 'token')} of "
@@ -58,6 +59,9 @@ def divergence_lines(summary: DivergenceSummary) -> Iterator[Line]:
         f"  both KL are lower bounds: tokens beyond the {facts.k} likeliest count as one, by which the reverse one may "
         "lose a quarter"
     )
+    if summary.floor is not None:
+        own, interval = value_and_interval(summary.floor, "{:.3g}".format, interval="[{}, {}]")
+        yield Line(f"  KL of {facts.baseline} from itself, in the control: {own} {interval}")
     worst = ", ".join(f"{problem.task_id} ({problem.mean_kl:.2g})" for problem in summary.worst)
     yield Line(f"  largest KL: {worst or 'none, nothing diverges'}")
     yield Line(f"  KL and flips: {_describe_prediction(summary.prediction)}")

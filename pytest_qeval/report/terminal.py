@@ -74,6 +74,8 @@ def _evaluation_lines(summary: Summary, gates: Sequence[GateResult]) -> Iterator
     for divergence in summary.divergence.values():
         yield Line("")
         yield from divergence_lines(divergence)
+    if len(summary.divergence) > 1:
+        yield Line("  KL does not rank recipes near the baseline: compare those by the problems that they solve")
     for sensitivity in summary.sensitivity.values():
         yield Line("")
         yield from _sensitivity_lines(sensitivity)

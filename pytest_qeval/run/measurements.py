@@ -12,7 +12,6 @@ from pytest_qeval.measure.divergence_facts import DivergenceFacts, divergence_fa
 from pytest_qeval.records.messages import Message
 from pytest_qeval.run.baseline_scores import BaselineScorer
 from pytest_qeval.run.benchmarks import BenchmarkLoader
-from pytest_qeval.settings import CONTROL
 
 _SENSITIVITY_PROBLEMS = 20
 """Whose solutions blocks are compared on, unless `--qeval-limit` says otherwise: about a thousand tokens."""
@@ -53,11 +52,9 @@ class Measurements:
         """Compare a recipe with the baseline on a benchmark's solutions.
 
         None where there is nothing to compare: of the baseline only the log-probabilities are taken, if they are not
-        known yet; the control differs in batch order, and one text at a time has none.
+        known yet. The control is the baseline again: its divergence is what the device's arithmetic alone does.
         """
         settings = self.settings
-        if name == CONTROL:
-            return None
         if name == (settings.baseline or settings.candidates[0]):
             self.baseline_scores.of(benchmark, engine())
             return None

@@ -43,6 +43,16 @@ class DivergenceSummary:
     worst: tuple[ProblemDivergence, ...]
     """Those with the largest mean KL, at most five, the largest first; none that does not diverge."""
     prediction: FlipPrediction
+    floor: Quantity | None = None
+    """The KL of the baseline from itself, in its second run; None without a control, and of the control itself."""
+
+
+def with_floors(found: Mapping[str, DivergenceSummary], control: str | None) -> Mapping[str, DivergenceSummary]:
+    """Set the divergence of the control, the baseline's second run, beside that of all others."""
+    if control not in found:
+        return found
+    floor = found[control].means["kl"]
+    return {name: one if name == control else replace(one, floor=floor) for name, one in found.items()}
 
 
 def summarize_divergence(

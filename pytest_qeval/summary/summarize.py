@@ -15,7 +15,7 @@ from pytest_qeval.summary.clusters import clusters_of
 from pytest_qeval.summary.comparability import find_remarks
 from pytest_qeval.summary.comparison import Comparison, compare
 from pytest_qeval.summary.costs import Efficiency, mark_slower, summarize_costs
-from pytest_qeval.summary.divergence import DivergenceSummary, summarize_divergence
+from pytest_qeval.summary.divergence import DivergenceSummary, summarize_divergence, with_floors
 from pytest_qeval.summary.early_stops import withhold_from_comparisons, withhold_from_results
 from pytest_qeval.summary.length import LengthSummary, summarize_lengths
 from pytest_qeval.summary.margins import Margins, default_margins
@@ -104,9 +104,10 @@ def summarize(found: SummaryInput) -> Summary:
         efficiency=_costs(found),
         benchmarks=found.benchmarks,
         sensitivity=found.sensitivity,
-        divergence={
-            name: _divergence(facts, comparisons, records, baseline) for name, facts in found.divergence.items()
-        },
+        divergence=with_floors(
+            {name: _divergence(facts, comparisons, records, baseline) for name, facts in found.divergence.items()},
+            control,
+        ),
         decided=found.decided,
         selftest=selftest_results(found.planned, records) if found.run.model.get("source") == NAME else None,
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
 from pytest_qeval.report.divergence import divergence_dict, divergence_lines
 from pytest_qeval.report.text import Line
-from pytest_qeval.summary.divergence import summarize_divergence
+from pytest_qeval.summary.divergence import summarize_divergence, with_floors
 from tests.unit.summary.divergences import facts, problem, rising
 
 
@@ -49,6 +50,20 @@ def test_the_terminal_shows_means_percentiles_and_extremes() -> None:
     assert shown[5] == f"  {bound}, by which the reverse one may lose a quarter"
     assert shown[6] == "  largest KL: t/9 (0.1), t/8 (0.09), t/7 (0.08), t/6 (0.07), t/5 (0.06)"
     assert shown[7].startswith("  KL and flips: Spearman +0.70 (p = 0.025), AUC 1.00; 2 of 10 problems flipped")
+
+
+def test_the_divergence_of_the_control_stands_beside_every_kl() -> None:
+    """As a floor; of the control itself there is none."""
+    again = replace(facts(*(replace(problem(n, kl=0.0), reverse_kl=0.0) for n in range(4))), recipe="control")
+    found = with_floors(
+        {"int8": summarize_divergence(rising(10), None), "control": summarize_divergence(again, None)}, "control"
+    )
+
+    line = "  KL of auto from itself, in the control: 0 [0, 0]"
+    assert [line in texts(divergence_lines(found[name])) for name in found] == [True, False]
+    assert divergence_dict(found["int8"])["floor"]["value"] == 0
+    assert divergence_dict(found["control"])["floor"] is None
+    assert with_floors(found, None) == found
 
 
 def test_the_terminal_shows_what_was_left_out() -> None:

@@ -225,14 +225,27 @@ def test_a_baseline_that_is_not_loaded_is_loaded_for_its_scores() -> None:
     assert source.engines[0].closed
 
 
-@pytest.mark.parametrize("name", [CONTROL, "int8"])
-def test_there_may_be_nothing_to_compare(name: str) -> None:
-    """The control has the baseline's weights; without a baseline only the first candidate is scored."""
-    context = context_of(FakeSource(), baseline="auto" if name == CONTROL else None, control=name == CONTROL)
+def test_the_control_is_compared_with_the_baseline() -> None:
+    """It is what the arithmetic alone does; a baseline that repeats itself has none."""
+    context = context_of(FakeSource(), control=True)
+    auto, again = (FakeEngine() for _ in range(2))
+    loaded: Any = {"auto": auto, CONTROL: again}
+
+    assert context.measurements.divergence("auto", "mine", lambda: loaded["auto"]) is None
+    facts = context.measurements.divergence(CONTROL, "mine", lambda: loaded[CONTROL])
+
+    assert facts is not None
+    assert (facts.recipe, facts.baseline, again.scored) == (CONTROL, "auto", 1)
+    assert [problem.kl for problem in facts.problems] == [0.0] * len(facts.problems)
+
+
+def test_there_may_be_nothing_to_compare() -> None:
+    """Without a baseline only the first candidate is scored."""
+    context = context_of(FakeSource(), baseline=None)
     engine: Any = FakeEngine()
 
-    assert context.measurements.divergence(name, "mine", lambda: engine) is None
-    assert engine.scored == (0 if name == CONTROL else 1)
+    assert context.measurements.divergence("int8", "mine", lambda: engine) is None
+    assert engine.scored == 1
 
 
 def test_a_saved_baselines_scores_are_taken() -> None:
