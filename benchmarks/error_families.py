@@ -205,9 +205,9 @@ def limits_beyond(
     scaled = truth / step
     z = paired_difference_statistic(gained, lost, n, np.clip(scaled, -1, 1))
     unmoved = whole * float(paired_difference_limits(0, 0, n, confidence=0.95).high)
-    value = gained - lost
-    above = ((scaled < -1) | (z > Z)) & ((value > 0) | (-unmoved > truth))
-    below = ((scaled > 1) | (z < -Z)) & ((value < 0) | (unmoved < truth))
+    value = step * (gained - lost) / n
+    above = ((scaled < -1) | (z > Z)) & ((value > paired._ROUNDING) | (-unmoved > truth))  # noqa: SLF001
+    below = ((scaled > 1) | (z < -Z)) & ((value < -paired._ROUNDING) | (unmoved < truth))  # noqa: SLF001
     return float(np.mean(above)), float(np.mean(below))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_qeval.stats.intervals import CONFIDENCE
+from pytest_qeval.summary.pooled import POOL
 from pytest_qeval.summary.results import GateResult, Summary
 from pytest_qeval.summary.robustness import ALL
 
@@ -46,4 +47,5 @@ def _compared(summary: Summary) -> list[tuple[str, str]]:
     found = [(one.recipe, one.benchmark) for one in summary.comparisons]
     found += [(one.recipe, one.benchmark) for one in summary.score_comparisons for _ in one.changes]
     found += [(one.recipe, one.benchmark) for one in summary.robust_changes if one.scope == ALL]
+    found += [(one.recipe, POOL) for one in summary.pooled if len(one.strata) > 1]
     return [subject for subject in found if subject[0] in summary.candidates]
