@@ -14,22 +14,19 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import gammaln, roots_jacobi
-from scipy.stats import binom, norm
+from scipy.stats import binom
 
 from benchmarks.divergence_interval import Divergences, errors, in_use
-from pytest_qeval.stats import paired
+from benchmarks.flip_limits import UNSEEN, Floats, Z, limits_beyond
 from pytest_qeval.stats.passk import KS, pass_at_k
-from pytest_qeval.stats.score_limits import paired_difference_limits, paired_difference_statistic
+from pytest_qeval.stats.score_limits import paired_difference_statistic
 
-Floats = NDArray[np.float64]
 Point = Mapping[str, float]
 
 SAMPLES = 10
 COINCIDING = 0.9
 """Share of samples that are the baseline's, as shared seeds make them."""
-Z = float(norm.ppf(0.975))
 
 
 class Errors(NamedTuple):
@@ -76,17 +73,10 @@ def greedy(point: Point, n: int, _runs: int, _rng: np.random.Generator) -> Error
 
 def _likely(n: int, chance: float) -> Floats:
     low, high = binom.ppf(1e-9, n, chance), binom.ppf(1 - 1e-9, n, chance)
-    return np.arange(max(low, 0), high + 1)
+    return np.arange(max(float(low), 0.0), float(high) + 1)
 
 
-def samples(
-    point: Point,
-    n: int,
-    runs: int,
-    rng: np.random.Generator,
-    *,
-    unseen: float = paired._UNSEEN,  # noqa: SLF001
-) -> Errors:
+def samples(point: Point, n: int, runs: int, rng: np.random.Generator, *, unseen: float = UNSEEN) -> Errors:
     """Lose some problems whole, while nine of ten other samples are the baseline's."""
     alpha, beta = point["alpha"], point["beta"]
     loss = point["lost"] * alpha / (alpha + beta)
@@ -106,7 +96,7 @@ def _sample_chances(alpha: float, beta: float, lost: float) -> Floats:
         each = binom.pmf(solved, m, chance[:, None])
         both = np.einsum("n,ni,nj->ij", weight, each, each)
         np.add.at(chances, SAMPLES + solved[:, None] - solved, (1 - lost) * fresh[m] * both)
-    return np.maximum(chances, 0) / chances.sum()
+    return np.asarray(np.maximum(chances, 0) / chances.sum())
 
 
 def scores(point: Point, n: int, runs: int, rng: np.random.Generator) -> Errors:
@@ -178,37 +168,6 @@ def divergence(point: Point, n: int, runs: int, rng: np.random.Generator) -> Err
     """Diverge by a skewed amount in each problem; "not worse" is wrong when the upper limit is too low."""
     case = Divergences(spread=point["spread"], share=point["share"])
     return Errors(*errors(case, n, interval=in_use, runs=runs, seed=int(rng.integers(2**32))))
-
-
-def limits_beyond(
-    values: Floats,
-    counts: NDArray[np.int64],
-    truth: float,
-    *,
-    whole: Floats | float = 1.0,
-    unseen: float = paired._UNSEEN,  # noqa: SLF001 - what is measured
-) -> tuple[float, float]:
-    """Return how often the lower limit lies above the truth, and the upper one below it, as `paired.Flips` has them.
-
-    Args:
-        values: Differences that a problem can have, [kinds] or [runs, kinds].
-        counts: Problems with each of them, [runs, kinds].
-        truth: The mean difference.
-        whole: The size of a whole flip, one for all runs or one for each.
-        unseen: Whole flips that are added; those in use by default.
-    """
-    n = int(counts[0].sum()) if len(counts) else 1
-    relative = values / (np.reshape(whole, (-1, 1)) if np.ndim(whole) else whole)
-    moved, squares = (counts * np.abs(relative)).sum(1), (counts * relative**2).sum(1)
-    step = whole * np.where(moved + unseen > 0, (squares + unseen) / np.maximum(moved + unseen, 1e-300), 1.0)
-    gained, lost = ((counts * np.maximum(sign * values, 0)).sum(1) / step for sign in (1, -1))
-    scaled = truth / step
-    z = paired_difference_statistic(gained, lost, n, np.clip(scaled, -1, 1))
-    unmoved = whole * float(paired_difference_limits(0, 0, n, confidence=0.95).high)
-    value = step * (gained - lost) / n
-    above = ((scaled < -1) | (z > Z)) & ((value > paired._ROUNDING) | (-unmoved > truth))  # noqa: SLF001
-    below = ((scaled > 1) | (z < -Z)) & ((value < -paired._ROUNDING) | (unmoved < truth))  # noqa: SLF001
-    return float(np.mean(above)), float(np.mean(below))
 
 
 SHAPE = Range(0.1, 20.0, log=True)

@@ -49,7 +49,7 @@ class DivergenceSummary:
 
 def with_floors(found: Mapping[str, DivergenceSummary], control: str | None) -> Mapping[str, DivergenceSummary]:
     """Set the divergence of the control, the baseline's second run, beside that of all others."""
-    if control not in found:
+    if control is None or control not in found:
         return found
     floor = found[control].means["kl"]
     return {name: one if name == control else replace(one, floor=floor) for name, one in found.items()}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.error_families import FAMILIES, Errors, Family, Range, limits_beyond
+from benchmarks.error_families import FAMILIES, Errors, Family, Point, Range
 from benchmarks.error_rates import Effort, worst
+from benchmarks.flip_limits import limits_beyond
 from pytest_qeval.schema import Estimate
 from pytest_qeval.stats.intervals import mean_of_problems
 from pytest_qeval.stats.paired import paired_mean
@@ -87,7 +88,7 @@ def test_exact_errors_are_those_of_a_simulation() -> None:
 def test_the_search_finds_the_worst_point() -> None:
     """Of a family whose errors are known: the peak lies at 0.02 on a logarithmic side, and at the end of the other."""
 
-    def errors(point: dict[str, float], *_: object) -> Errors:
+    def errors(point: Point, *_: object) -> Errors:
         return Errors(0.05 - 0.01 * abs(np.log(point["x"] / 0.02)), 0.01 * point["y"])
 
     family = Family(box={"x": Range(0.001, 1.0, log=True), "y": Range(0.0, 2.0)}, errors=errors, exact=True)

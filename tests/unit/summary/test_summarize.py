@@ -54,6 +54,7 @@ def test_a_scored_benchmark_without_records_is_still_a_scored_one() -> None:
 def test_p_values_of_both_kinds_are_corrected_together() -> None:
     summary = summarize(session_of_both_kinds())
     (flips,), (scores,) = summary.comparisons, summary.score_comparisons
+    assert flips.mcnemar_p is not None
     raw = [flips.mcnemar_p, *(change.p for change in scores.changes.values())]
 
     found = [flips.mcnemar_p_adjusted, *(change.p_adjusted for change in scores.changes.values())]
