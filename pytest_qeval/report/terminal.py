@@ -124,7 +124,7 @@ def _missing_lines(summary: Summary) -> Iterator[Line]:
 
 def _describe_selection(selection: Selection) -> str:
     """Say how often the best of several candidates is wrongly called not worse."""
-    chance = f"a chance of at most {selection.chance:.1%}".replace("%", " %")
+    chance = f"a nominal chance of at most {selection.chance:.1%}".replace("%", " %")
     if selection.primary:
         return (
             f"primary: {', '.join(selection.primary)}: wrongly proven with {chance}; all other evidence is exploratory"

@@ -90,14 +90,14 @@ def test_a_sequential_test_errs_twice_as_often() -> None:
         (
             DROP,
             (
-                "  2 comparisons: at least one is wrongly called not worse with a chance of at most 5.0 %; "
+                "  2 comparisons: at least one is wrongly called not worse with a nominal chance of at most 5.0 %; "
                 "a gate file can declare a primary gate"
             ),
         ),
         (
             replace(DROP, recipe="w0", primary=True),
             (
-                "  primary: pass@1 drop <= 2pt (w0, micro): wrongly proven with a chance of at most 2.5 %; "
+                "  primary: pass@1 drop <= 2pt (w0, micro): wrongly proven with a nominal chance of at most 2.5 %; "
                 "all other evidence is exploratory"
             ),
         ),
