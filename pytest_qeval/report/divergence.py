@@ -57,7 +57,7 @@ def divergence_lines(summary: DivergenceSummary) -> Iterator[Line]:
     yield Line(f"  KL of tokens: {spread}")
     yield Line(
         f"  both KL are lower bounds: tokens beyond the {facts.k} likeliest count as one, by which the reverse one may "
-        "lose a quarter"
+        "lose half"
     )
     if summary.floor is not None:
         own, interval = value_and_interval(summary.floor, "{:.3g}".format, interval="[{}, {}]")

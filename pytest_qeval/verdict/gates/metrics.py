@@ -111,7 +111,7 @@ _ENTRIES = (
         )
         for name, what, bound in (
             ("kl", "KL(baseline ‖ candidate)", "a lower bound, since rare tokens count as one"),
-            ("reverse_kl", "KL(candidate ‖ baseline)", "a lower bound that may miss a quarter of the full value"),
+            ("reverse_kl", "KL(candidate ‖ baseline)", "a lower bound that may miss half of the full value"),
         )
     ),
     Metric(

@@ -47,7 +47,7 @@ def test_the_terminal_shows_means_percentiles_and_extremes() -> None:
     assert "−5.500%" in shown[3]
     assert shown[4].startswith("  KL of tokens: p50 0.055 · p90 0.091 · p99 0.099 · p99.9 0.1 · max 0.1")
     bound = "both KL are lower bounds: tokens beyond the 32 likeliest count as one"
-    assert shown[5] == f"  {bound}, by which the reverse one may lose a quarter"
+    assert shown[5] == f"  {bound}, by which the reverse one may lose half"
     assert shown[6] == "  largest KL: t/9 (0.1), t/8 (0.09), t/7 (0.08), t/6 (0.07), t/5 (0.06)"
     assert shown[7].startswith("  KL and flips: Spearman +0.70 (p = 0.025), AUC 1.00; 2 of 10 problems flipped")
 

@@ -187,7 +187,7 @@ def test_a_reason_has_the_digits_that_tell_its_numbers_apart(expression: str, re
     ("expression", "reason"),
     [
         ("kl <= 0.05", "observed 0.01, a lower bound, since rare tokens count as one"),
-        ("reverse_kl <= 0.05", "observed 0.01, a lower bound that may miss a quarter of the full value"),
+        ("reverse_kl <= 0.05", "observed 0.01, a lower bound that may miss half of the full value"),
         ("reverse_kl <= 0.005", "observed 0.01, required <= 0.005"),
     ],
 )
