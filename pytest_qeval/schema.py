@@ -6,6 +6,7 @@ record.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -77,6 +78,12 @@ class Problem:
     cluster: str = ""
     """What the problem shares with others, such as a module or a source function; empty where it stands alone."""
     language: Language = "python"
+    suffix: str = ""
+    """The text that follows the completion in the program; empty where the program ends with the completion."""
+
+    def source(self, completion: str) -> str:
+        """Return the program with a completion: prompt, completion and suffix joined, with nothing between them."""
+        return f"{self.prompt}{completion}{self.suffix}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +120,36 @@ class Prompt:
     """The text that the completion continues; in the chat style the assistant prefill."""
     user: str | None = None
     """The user's message in the chat style; None in the completion style."""
+    suffix: str | None = None
+    """The text that follows the completion, for an `InfillingForm` to show; None where completions end programs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InfillingForm:
+    """How a model is shown the text on both sides of a completion."""
+
+    template: str
+    """The text that the completion continues, with `{prefix}` and perhaps `{suffix}` in place of the two sides."""
+    stops: tuple[str, ...] = ()
+    """Tokens that end a completion, besides the end-of-sequence tokens of the model."""
+
+    @property
+    def summary(self) -> str:
+        """What a user has to know of the form, without a full stop."""
+        if "{suffix}" not in self.template:
+            return "prompts have no fill-in-the-middle tokens: the model sees the prefix only"
+        return f"prompts are {self.template}"
+
+    def fill(self, prompt: Prompt) -> str:
+        """Return the template with both sides in place, all other braces untouched; without a suffix the bare text."""
+        if prompt.suffix is None:
+            return prompt.text
+        sides = {"{prefix}": prompt.text, "{suffix}": prompt.suffix}
+        return "".join(sides.get(part, part) for part in re.split(r"(\{prefix\}|\{suffix\})", self.template))
+
+
+PREFIX_ONLY = InfillingForm(template="{prefix}")
+"""The form for a model without fill-in-the-middle tokens: it does not see what follows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +189,7 @@ class Program:
     prelude: str
     """Trusted source (the prompt): the test may call helper functions that it defines."""
     code: str
-    """Untrusted source: prompt and completion joined."""
+    """Untrusted source: prompt, completion and suffix joined."""
     test: str
     """Trusted source that defines `check(candidate)`."""
     entry_point: str
@@ -162,11 +199,15 @@ class Program:
     """Code that is known to pass; its duration on this machine then sets the time limit."""
     language: Language = "python"
     """Of the code; a prelude in another language than Python's only tells the code that the model wrote."""
+    suffix: str = ""
+    """What follows the completion in the code."""
 
     @property
     def follow_up(self) -> str:
         """The part of the code that the model wrote: the completion, or the code taken out of it."""
-        return self.code.removeprefix(self.prelude)
+        end = len(self.code) - len(self.suffix)
+        joined = self.code.startswith(self.prelude) and self.code.endswith(self.suffix) and len(self.prelude) <= end
+        return self.code[len(self.prelude) : end] if joined else self.code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

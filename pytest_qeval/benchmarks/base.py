@@ -24,6 +24,8 @@ The first seven are common (bigcode-evaluation-harness, HumanEval). The last thr
 instruction-tuned models append.
 """
 
+_LINE_END = "\n"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Benchmark:
@@ -46,36 +48,49 @@ class Benchmark:
     """Benchmarks with the same problems, judged no more strictly; pooled, such a problem counts here only."""
     is_paced: bool = False
     """Whether a program's time limit follows from how long the reference takes on this machine."""
+    infills: bool = field(init=False)
+    """Whether completions stand in the middle of programs: then problems have a suffix, if not all of them."""
+
+    def __post_init__(self) -> None:
+        """Find out whether any problem has a suffix."""
+        object.__setattr__(self, "infills", any(problem.suffix for problem in self.problems.values()))
 
     def prompt(self, problem: Problem, style: PromptStyle = "completion") -> Prompt:
         """Return the prompt; in the completion style the problem's own, unstripped: stripping can halve a score.
 
         In the style `chat-prefilled` the assistant prefill ends with the problem's prompt. A benchmark without
-        a chat form returns a prompt without a message in every style.
+        a chat form returns a prompt without a message in every style, such as one that infills.
         """
+        if self.infills:
+            return Prompt(text=problem.prompt, suffix=problem.suffix)
         if style not in CHAT_STYLES:
             return Prompt(text=problem.prompt)
         return chat_prompt(problem, self.task, begun=problem.prompt if style == "chat-prefilled" else "")
 
     def stops_in(self, style: PromptStyle) -> tuple[str, ...]:
         """Return the strings before which a completion ends."""
-        return CHAT_STOPS if style == "chat" else self.stops
+        return CHAT_STOPS if style == "chat" and not self.infills else self.stops
 
     def program(
         self, problem: Problem, completion: str, style: PromptStyle = "completion", *, whole: bool = False
     ) -> Program:
-        """Join prompt and completion, or the code of a chat completion; the trusted test stays separate.
+        """Join prompt, completion or the code of a chat completion, and suffix; the trusted test stays separate.
 
-        A completion that is a `whole` program does not follow the prompt.
+        A completion that is a `whole` program does not follow the prompt. One that generation stopped before a line end
+        gets it back where a suffix may follow.
         """
-        if style == "chat":
+        is_chat = style == "chat" and not self.infills
+        if is_chat:
             completion = extract_code(completion, prompt=problem.prompt, entry_point=problem.entry_point)
+        elif self.infills and _LINE_END in self.stops and not (whole or completion.endswith(_LINE_END)):
+            completion += _LINE_END
         return Program(
             prelude=problem.prompt,
-            code=completion if whole and style != "chat" else problem.prompt + completion,
+            code=completion if whole and not is_chat else problem.source(completion),
             test=problem.test,
             entry_point=problem.entry_point,
-            reference=problem.prompt + problem.canonical_solution if self.is_paced else None,
+            reference=problem.source(problem.canonical_solution) if self.is_paced else None,
+            suffix=problem.suffix,
         )
 
     def broken(self, problem: Problem) -> Mapping[str, str]:
@@ -87,7 +102,9 @@ class Benchmark:
         return reply_of(completion) is None
 
     def is_empty(self, completion: str) -> bool:
-        """Return whether a completion holds no code: only blanks and comments."""
+        """Return whether a completion holds no code: only blanks and comments; in the middle of code that may do."""
+        if self.infills:
+            return False
         try:
             return not parse(completion.strip()).body
         except (SyntaxError, ValueError, RecursionError, MemoryError):

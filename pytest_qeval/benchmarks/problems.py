@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from pytest_qeval.benchmarks.python_source import bound_names
@@ -11,7 +12,7 @@ from pytest_qeval.errors import DataError
 from pytest_qeval.schema import Problem
 
 _FIELDS = ("task_id", "prompt", "entry_point", "test", "canonical_solution")
-_OPTIONAL = ("cluster",)
+_OPTIONAL = ("cluster", "suffix")
 
 
 def _parse_problem(row: Mapping[str, Any], benchmark: str, where: str) -> Problem:
@@ -69,14 +70,19 @@ def find_reference_flaw(problem: Problem) -> str:
     if not problem.task_id.strip():
         return "the task id is empty"
     try:
-        defined = _names(problem.prompt + problem.canonical_solution)
+        defined = _names(problem.source(problem.canonical_solution))
     except ValueError as error:
-        return f"prompt and canonical_solution together are no Python ({error})"
+        return f"{_parts(problem)} together are no Python ({error})"
     if problem.entry_point not in defined:
-        return f"prompt and canonical_solution define no function {problem.entry_point!r}, which entry_point names"
+        return f"{_parts(problem)} define no function {problem.entry_point!r}, which entry_point names"
     return ""
 
 
+def _parts(problem: Problem) -> str:
+    return "prompt, canonical_solution and suffix" if problem.suffix else "prompt and canonical_solution"
+
+
+@lru_cache(maxsize=64)  # problems of one function share their program and their test
 def _names(source: str) -> frozenset[str]:
     """Return the names that a module's source binds; raise a ValueError with the line where it is no Python."""
     try:

@@ -192,7 +192,7 @@ def check_overlap(settings: RunSettings, benchmarks: Iterable[Benchmark]) -> Non
     if settings.calibration.allow_overlap or not settings.calibration_texts:
         return
     problems = [
-        (problem.task_id, problem.prompt + problem.canonical_solution)
+        (problem.task_id, problem.source(problem.canonical_solution))
         for benchmark in benchmarks
         for problem in benchmark.problems.values()
     ]

@@ -27,6 +27,8 @@ def describe_case(record: Record, problem: Problem) -> None:
     for index, sample in enumerate(record.samples):
         name = "completion" if len(record.samples) == 1 else f"completion {index}: {sample.execution.status}"
         texts.append((name, sample.completion.text))
+    if problem.suffix:
+        texts.append(("suffix", problem.suffix))
     texts.append(("canonical solution" if problem.test else "reference", problem.canonical_solution))
     if problem.test:
         texts.append(("test", problem.test))
