@@ -15,11 +15,13 @@ from pytest_qeval.benchmarks.text.base import TextBenchmark
 from pytest_qeval.engines.base import Engine, Request
 from pytest_qeval.errors import EngineError, MissingCompletionError
 from pytest_qeval.schema import (
+    PREFIX_ONLY,
     SCORES,
     Case,
     Completion,
     EngineProgress,
     Execution,
+    InfillingForm,
     Problem,
     Program,
     PromptStyle,
@@ -71,6 +73,8 @@ class Evaluator:
     expected: Callable[[Case], tuple[str, ...]] = lambda _: ()
     """Finds what the samples of a case will probably be; see `Request.expected`."""
     style: PromptStyle = "completion"
+    form: Callable[[str], InfillingForm | None] = lambda _: None
+    """Finds how a benchmark shows the model what follows a completion; None where no model is asked."""
     worker: str = "main"
     on_progress: Callable[[EngineProgress], None] = lambda _: None
     """Takes the engine's progress after every step."""
@@ -88,12 +92,13 @@ class Evaluator:
             waiting = _Open(case=case, benchmark=benchmark, problem=problem, n_samples=self.n_samples(case))
             self._open[key] = waiting
             prompt = benchmark.prompt(problem, self.style)
+            form = self.form(case.benchmark) or PREFIX_ONLY
             requests.append(
                 Request(
                     key=key,
-                    prompt=prompt.text,
+                    prompt=form.fill(prompt),
                     user=prompt.user,
-                    stops=benchmark.stops_in(self.style),
+                    stops=(*benchmark.stops_in(self.style), *form.stops),
                     benchmark=case.benchmark,
                     task_id=case.label,
                     n_samples=waiting.n_samples,

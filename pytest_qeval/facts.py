@@ -198,6 +198,8 @@ class BenchmarkFacts:
     """What problems share with others, by task id; without those that stand alone."""
     covers: tuple[str, ...] = ()
     """Benchmarks with the same problems, judged no more strictly; pooled, such a problem counts here only."""
+    infilling: str = ""
+    """Template of the `InfillingForm`; empty where completions end programs, or no model is asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,8 +89,8 @@ OPTIONS = (
         repeatable=True,
         help="Run this suite: divergence, humaneval, mbpp, micro, summarization, robustness, efficiency, sensitivity, "
         "'all' for all of these, codesearchnet, cruxeval-input, cruxeval-output, humaneval-js, humaneval-plus, "
-        "mbpp-function, mbpp-plus, mbpp-sanitized (repeatable; default: micro and efficiency for 'demo', humaneval and "
-        "efficiency for other models).",
+        "infilling-multi-line, infilling-random-span, infilling-single-line, mbpp-function, mbpp-plus, mbpp-sanitized "
+        "(repeatable; default: micro and efficiency for 'demo', humaneval and efficiency for other models).",
     ),
     Option(
         name="benchmark",
@@ -129,6 +129,13 @@ OPTIONS = (
         help="Prompt the model by 'completion' (it continues the benchmark's text), by 'chat' (a message through its "
         "chat template) or by 'chat-prefilled' (the same, with a reply that begins with the benchmark's text); "
         "'auto' is chat where there is a chat template (default: auto).",
+    ),
+    Option(
+        name="fim",
+        metavar="T",
+        help="Fill in code by this template, such as '<PRE>{prefix}<SUF>{suffix}<MID>' with tokens of the model, or by "
+        "'{prefix}', which shows nothing of what follows (default: the tokenizer's fill-in-the-middle tokens, else "
+        "'{prefix}').",
     ),
     Option(name="engine", metavar="E", help="Run the model with this engine (default: transformers)."),
     Option(

@@ -26,11 +26,16 @@ MORE_SUITES = (
     "cruxeval-output",
     "humaneval-js",
     "humaneval-plus",
+    "infilling-multi-line",
+    "infilling-random-span",
+    "infilling-single-line",
     "mbpp-function",
     "mbpp-plus",
     "mbpp-sanitized",
 )
 """Those that `all` leaves out, for their size, or because they are other editions of the same problems."""
+INFILLING = tuple(name for name in MORE_SUITES if name.startswith("infilling-"))
+"""Suites whose completions stand in the middle of programs; no chat message asks for them."""
 
 
 def file_stem(recipe: str) -> str:

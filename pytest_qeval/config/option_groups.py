@@ -123,6 +123,21 @@ def read_prompt(values: Values) -> PromptName:
     return cast("PromptName", prompt)
 
 
+def read_fim(values: Values) -> str | None:
+    """Read the template of prompts to be filled in; its tokens are checked once a tokenizer is known.
+
+    Raises:
+        UsageError: for a template without a place for the prefix, or with several for the same side.
+    """
+    template = values.text("fim")
+    if template and (template.count("{prefix}") != 1 or template.count("{suffix}") > 1):
+        raise UsageError(
+            "--qeval-fim expects a text with {prefix} once, and {suffix} at most once, such as "
+            f"'<|fim_prefix|>{{prefix}}<|fim_suffix|>{{suffix}}<|fim_middle|>', not {template!r}."
+        )
+    return template or None
+
+
 def read_threads(values: Values) -> int | None:
     """Read the engine's CPU threads; None leaves torch's own choice.
 

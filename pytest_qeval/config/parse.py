@@ -16,6 +16,7 @@ from pytest_qeval.config.option_groups import (
     read_benchmarks,
     read_calibration,
     read_execution,
+    read_fim,
     read_generation,
     read_prompt,
     read_save_baseline,
@@ -147,6 +148,7 @@ def _of_evaluation(values: Values, settings: RunSettings) -> dict[str, Any]:
         "until_decided": values.flag("until-decided"),
         "export": values.output("export"),
         "generation": read_generation(values),
+        "fim": read_fim(values),
         "calibration": read_calibration(values),
     }
 

@@ -10,9 +10,10 @@ from typing import NamedTuple
 from pytest_qeval.benchmarks.chat_marks import begins_with_thought
 from pytest_qeval.benchmarks.code_blocks import is_fenced
 from pytest_qeval.config.run_settings import RunSettings
+from pytest_qeval.config.suites import MEASURING
 from pytest_qeval.errors import UsageError
 from pytest_qeval.schema import PromptStyle
-from pytest_qeval.settings import PromptName
+from pytest_qeval.settings import INFILLING, PromptName
 
 _TEMPLATE = "there is a chat template (for a base model that brings one: --qeval-prompt completion)"
 
@@ -32,7 +33,8 @@ class PromptFormat(NamedTuple):
 def choose_prompt_format(wanted: PromptName, settings: RunSettings) -> PromptFormat:
     """Choose the prompt style: what the user wants, else what every model of the run can read.
 
-    An encoder reads the bare `source`; a model with a chat template is prompted by `chat`. A replay has no model: its
+    An encoder reads the bare `source`; a model with a chat template is prompted by `chat`, unless all that is generated
+    is filled in. A replay has no model: its
     file holds completions unless the user says that they are chat completions, or most of them are fenced code.
 
     Raises:
@@ -45,6 +47,9 @@ def choose_prompt_format(wanted: PromptName, settings: RunSettings) -> PromptFor
     engine, sources = settings.resolved.engine, settings.resolved.sources
     if wanted == "auto" and all(source.encoder_decoder for source in sources):
         return PromptFormat("source", "an encoder reads the prompt")
+    generating = {*settings.suites} - {*MEASURING}
+    if generating and generating <= {*INFILLING}:
+        return PromptFormat("completion", "no chat message asks for code to be filled in")
     lacking = next((source.name for source in sources if not engine.has_chat_template(source)), None)
     if lacking is None:
         names = [source.name for source in sources]

@@ -98,6 +98,8 @@ class RunSettings:
     """Why `generation.prompt_style` is what it is."""
     prompt_doubt: str = ""
     """Why that may be wrong, where it is a guess; empty where it is none, and in a worker, which reports nothing."""
+    fim: str | None = None
+    """Template of prompts to be filled in, as `InfillingForm` has it; None finds it by the tokenizer."""
     generation: GenerationSettings = field(default_factory=GenerationSettings)
     calibration: CalibrationSettings = field(default_factory=CalibrationSettings)
     calibration_texts: Mapping[str, CalibrationTexts] = field(default_factory=dict)

@@ -26,11 +26,14 @@ _SUITE_OF = {
     "Mbpp": "mbpp-plus",
     "CRUXEval-I": "cruxeval-input",
     "CRUXEval-O": "cruxeval-output",
+    "SingleLineInfilling": "infilling-single-line",
+    "MultiLineInfilling": "infilling-multi-line",
+    "RandomSpanInfillingLight": "infilling-random-span",
     "micro": "micro",
     "summarization": "summarization",
     "CodeSearchNet": "codesearchnet",
 }
-"""By what stands before the slash of a task id."""
+"""By what stands before the first slash of a task id."""
 
 
 def default_suites(settings: RunSettings, *, replayed: Iterable[str] = ()) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.config.suites import MEASURING, default_suites
 from pytest_qeval.config.values import Values
 from pytest_qeval.errors import UsageError
-from pytest_qeval.settings import MORE_SUITES, SUITES
+from pytest_qeval.settings import INFILLING, MORE_SUITES, SUITES
 
 _GENERATING = tuple(name for name in (*SUITES, *MORE_SUITES) if name not in MEASURING)
 _EXECUTING = tuple(name for name in _GENERATING if name not in {"summarization", "codesearchnet"})
@@ -34,17 +34,23 @@ _READ_BY: Mapping[str, _Readers] = {
         _Readers("every suite but efficiency", "humaneval", (*_GENERATING, "divergence", "sensitivity")),
     ),
     **dict.fromkeys(
-        ("samples", "temperature", "max-new-tokens", "prompt", "batch-size", "baseline-drafts"),
+        ("samples", "temperature", "max-new-tokens", "batch-size", "baseline-drafts"),
         _Readers("suites that generate completions", "humaneval", _GENERATING),
     ),
     "control": _Readers("divergence and suites that generate completions", "humaneval", (*_GENERATING, "divergence")),
+    "prompt": _Readers(
+        "suites that can ask for completions by chat",
+        "humaneval",
+        tuple(name for name in _GENERATING if name not in INFILLING),
+    ),
+    "fim": _Readers("suites that fill in code", "infilling-single-line", (*INFILLING, "divergence", "sensitivity")),
     **dict.fromkeys(
         ("timeout", "memory", "workers", "strict"),
         _Readers("suites that execute programs", "humaneval", _EXECUTING),
     ),
 }
 """Options that only some suites read."""
-_OF_MODELS = ("temperature", "top-p", "max-new-tokens", "seed", "device", "threads", "batch-size")
+_OF_MODELS = ("temperature", "top-p", "max-new-tokens", "seed", "fim", "device", "threads", "batch-size")
 _TOLD = ("seed", "samples", "temperature", "max-new-tokens", "prompt", "timeout", "memory", "batch-size", "data")
 """Not refused where no suite reads them: conditions of a saved baseline, and a folder, which a script may set for all.
 """

@@ -16,7 +16,7 @@ from pytest_qeval.facts import SensitivityFacts
 from pytest_qeval.measure.topk import Scores
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.recipe import Recipe
-from pytest_qeval.schema import Completion, EngineProgress, Json
+from pytest_qeval.schema import Completion, EngineProgress, InfillingForm, Json
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 
 
@@ -148,6 +148,16 @@ class EngineSource(Protocol):
 
     def has_chat_template(self, source: ModelSource) -> bool:
         """Return whether the model can be prompted with messages, without loading it."""
+        ...
+
+    def infilling_form(self, source: ModelSource, template: str | None) -> InfillingForm:
+        """Return how the model is shown what follows a completion, without loading it.
+
+        `template` is the user's; None takes the tokenizer's fill-in-the-middle tokens, or shows the prefix only.
+
+        Raises:
+            UsageError: when the template is not made of the tokenizer's tokens.
+        """
         ...
 
     def open(

@@ -13,15 +13,16 @@ from pathlib import Path
 from pytest_qeval.engines import templates
 from pytest_qeval.engines.base import EngineSource, ModelEngine
 from pytest_qeval.engines.checkpoint_checks import check_checkpoint
+from pytest_qeval.engines.fill_in_the_middle import find_form
 from pytest_qeval.engines.fingerprint import files_sha256, weights_sha256
 from pytest_qeval.engines.sources import ModelSource, resolve
-from pytest_qeval.errors import EngineError, MissingPackageError, ModelSourceError
+from pytest_qeval.errors import EngineError, MissingPackageError, ModelSourceError, about
 from pytest_qeval.facts import SensitivityFacts
 from pytest_qeval.measure.machine import cpu_class, may_have_gpu
 from pytest_qeval.quantize.checkpoints.weight_files import GGUF_FLOATS, gguf_type
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.recipe import Recipe
-from pytest_qeval.schema import Json
+from pytest_qeval.schema import InfillingForm, Json
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 
 
@@ -84,6 +85,14 @@ class TransformersSource:
             except EngineError as error:
                 raise ModelSourceError(f"{source.name}: {error}") from error
         return found
+
+    def infilling_form(self, source: ModelSource, template: str | None) -> InfillingForm:
+        """Find the form by the tokens that the tokenizer has."""
+        with _importing():
+            from pytest_qeval.engines.hf.checkpoint import load_tokenizer  # noqa: PLC0415 - imports torch
+        tokens = {str(token.content) for token in load_tokenizer(source).added_tokens_decoder.values()}
+        with about("fim"):
+            return find_form(tokens, template, name=source.name)
 
     def open(
         self,

@@ -95,8 +95,8 @@ def check(config: pytest.Config, context: RunContext, items: list[pytest.Item]) 
 _OF_PERTURBED = ("--qeval-perturbation", "--qeval-seeds", "--qeval-benchmark")
 
 
-def check_plan(config: pytest.Config, plan: Sequence[tuple[str | None, Case | None]]) -> None:
-    """Make sure that what the user typed for perturbed tests is read by a selected test.
+def check_plan(config: pytest.Config, context: RunContext, plan: Sequence[tuple[str | None, Case | None]]) -> None:
+    """Make sure that what the user typed for perturbed tests, or for code to be filled in, is read by a selected test.
 
     Only test files that the user names may have none: suites are checked when the options are read.
 
@@ -104,6 +104,12 @@ def check_plan(config: pytest.Config, plan: Sequence[tuple[str | None, Case | No
         UsageError: naming the option and the marker.
     """
     values = Values(config)
+    names = {case.benchmark for _, case in plan if case}
+    if "--qeval-fim" in values.typed_options and values.names_files and not any(map(context.infills, names)):
+        raise UsageError(
+            "--qeval-fim does nothing in this run, since no selected test fills in code: mark one with "
+            "@pytest.mark.qeval('infilling-single-line'), or with problems of your own that have a suffix."
+        )
     typed = [option for option in values.typed_options if option in _OF_PERTURBED and values.names_files]
     perturbed = any(case and not case.is_own for _, case in plan)
     measuring = any(recipe and case is None for recipe, case in plan)  # may measure a divergence on any benchmark
@@ -136,7 +142,7 @@ def reuse(config: pytest.Config, context: RunContext, items: list[pytest.Item]) 
     is_worker = hasattr(config, "workerinput")
     try:
         if not is_worker:
-            check_plan(config, plan_of(items))
+            check_plan(config, context, plan_of(items))
         _sort(items, context.settings.run_names)
         context.reuse(context.find_reusable([case for case in map(case_of, items) if case]).cases)
     except QEvalError as error:

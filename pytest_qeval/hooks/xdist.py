@@ -144,13 +144,11 @@ class Distributor:
             self.plan = [(recipe, Case(**case) if case else None) for recipe, case in collected["plan"]]
             self._run = collected["run"]
             try:
-                if not collected["error"]:
-                    check_plan(node.config, self.plan)
-                self._accept(collected, self.plan)
+                self._accept(node.config, collected, self.plan)
             except QEvalError as refusal:
                 pytest.exit(f"ERROR: {with_origin(refusal, node.config)}", returncode=pytest.ExitCode.USAGE_ERROR)
 
-    def _accept(self, collected: Json, plan: Sequence[tuple[str | None, Case | None]]) -> None:
+    def _accept(self, config: pytest.Config, collected: Json, plan: Sequence[tuple[str | None, Case | None]]) -> None:
         """Check what was collected as one process alone would, and announce it."""
         if collected["error"]:
             message, option = collected["error"]
@@ -158,6 +156,7 @@ class Distributor:
                 raise UsageError(message)
         for row in collected["own"]:
             self._context.benchmarks.adopt(benchmark_from_dict(row), origin=row["name"])
+        check_plan(config, self._context, plan)
         self._context.check_benchmarks([case.benchmark for _, case in plan if case])
         self._announce([(recipe, case) for recipe, case in plan if recipe])
 

@@ -20,7 +20,7 @@ from pytest_qeval.report.text import (
     table,
     value_and_interval,
 )
-from pytest_qeval.schema import Json, Quantity, Undefined
+from pytest_qeval.schema import InfillingForm, Json, Quantity, Undefined
 from pytest_qeval.stats.intervals import NO_PROBLEM
 from pytest_qeval.summary.comparison import Comparison, ControlExcess
 from pytest_qeval.summary.pass_rates import BenchmarkResult
@@ -40,7 +40,8 @@ def describe_data(summary: Summary, benchmark: str) -> Json:
     facts = {"excluded": {}, **summary.benchmarks.get(benchmark, {})}
     shared = facts.get("clusters", {})
     clusters = len({*shared.values()}) + facts["problems"] - len(shared) if shared else None
-    return {**{name: facts[name] for name in facts if name not in _NOT_SHOWN}, "clusters": clusters}
+    shown = {name: facts[name] for name in facts if name not in _NOT_SHOWN and (facts[name] or name != "infilling")}
+    return {**shown, "clusters": clusters}
 
 
 def pass_rate_dict(summary: Summary) -> Json:
@@ -81,6 +82,8 @@ def pass_rate_lines(summary: Summary, benchmark: str) -> Iterator[Line]:
     rows = [[benchmark, "", *heads, "solved", "unsolved because"]]
     yield from table([*rows, *(_row(summary.recipes.get(result.recipe), result, ks) for result in results)])
     yield from excluded_lines(benchmark, summary.benchmarks.get(benchmark, {}))
+    if template := summary.benchmarks.get(benchmark, {}).get("infilling"):
+        yield Line(f"  {InfillingForm(template=template).summary}")
     for result in results:
         for label, reason in list(result.unsupported.items())[:_UNSUPPORTED_SHOWN]:
             yield Line(

@@ -40,7 +40,8 @@ def _headline(summary: Summary) -> str:
     run = summary.run
     decoding = "greedy" if not run.generation.get("temperature") else f"temperature {run.generation['temperature']:g}"
     style = str(run.generation.get("prompt_style"))
-    chat = [f"{style} prompts"] if style.startswith("chat") else []
+    infills = summary.benchmarks and all(facts.get("infilling") for facts in summary.benchmarks.values())
+    chat = [f"{style} prompts"] if style.startswith("chat") and not infills else []
     device = next((facts.device for facts in summary.recipes.values() if facts.device), None)
     encoder = any(facts.architecture == "encoder-decoder" for facts in summary.recipes.values())
     model = f"{run.model['id']} (encoder-decoder)" if encoder else str(run.model["id"])

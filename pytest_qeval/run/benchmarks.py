@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from random import Random
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import BenchmarkFacts
 from pytest_qeval.plan import cases_of
 from pytest_qeval.records.messages import Message
-from pytest_qeval.schema import Case, PromptStyle
+from pytest_qeval.schema import PREFIX_ONLY, Case, InfillingForm, PromptStyle
 from pytest_qeval.summary.clusters import clusters_of
 from pytest_qeval.summary.pooled import counted_once
 
@@ -45,6 +46,7 @@ class BenchmarkLoader:
     own: dict[str, Benchmark] = field(default_factory=dict, init=False)
     """Those of the user's tests, by name; no registry knows them."""
     _benchmarks: dict[str, Benchmark] = field(default_factory=dict, init=False)
+    _facts: dict[str, BenchmarkFacts] = field(default_factory=dict, init=False)
 
     def find(self, name: str) -> Benchmark:
         """Return a benchmark, read on first use.
@@ -93,6 +95,31 @@ class BenchmarkLoader:
         covers = {name: benchmark.covers for name, benchmark in found.items()}
         return counted_once(cases, clusters=clusters_of(clusters), covers=covers)
 
+    def facts(self, name: str) -> BenchmarkFacts:
+        """Return what the report says of a benchmark.
+
+        Raises:
+            QEvalError: as `find`.
+        """
+        self.find(name)
+        return self._facts[name]
+
+    def form(self, name: str) -> InfillingForm | None:
+        """Return how a benchmark shows the model what follows a completion; None where it need not, or there is none.
+
+        Raises:
+            QEvalError: as `find`; and for a template that is not made of the tokenizer's tokens.
+        """
+        return self._form if self.settings.resolved and self.find(name).infills else None
+
+    @cached_property
+    def _form(self) -> InfillingForm:
+        """The form of all benchmarks; models of a run that have different tokens see the prefix only."""
+        resolved, template = self.settings.resolved, self.settings.fim
+        assert resolved is not None  # noqa: S101 - only a replay has no model
+        forms = [resolved.engine.infilling_form(source, template) for source in resolved.sources]
+        return forms[0] if all(form == forms[0] for form in forms) else PREFIX_ONLY
+
     @property
     def default_name(self) -> str:
         """The benchmark of suites that take any one."""
@@ -132,20 +159,22 @@ class BenchmarkLoader:
     def _solutions(self, name: str, task_ids: Sequence[str]) -> list[Solution]:
         benchmark = self.find(name)
         style: PromptStyle = "source" if self.settings.generation.prompt_style == "source" else "completion"
+        form = self.form(name) or PREFIX_ONLY
         problems = [benchmark.problems[task_id] for task_id in task_ids]
-        return [Solution(p.task_id, benchmark.prompt(p, style).text, p.canonical_solution) for p in problems]
+        return [Solution(p.task_id, form.fill(benchmark.prompt(p, style)), p.canonical_solution) for p in problems]
 
     def _take(self, name: str, benchmark: Benchmark) -> None:
         self._benchmarks[name] = benchmark
-        self.post(
-            BenchmarkFacts(
-                name=name,
-                version=str(benchmark.version),  # a benchmark of the user's may hold anything
-                sha256=str(benchmark.sha256),
-                problems=len(benchmark.problems),
-                excluded=dict(benchmark.excluded),
-                scored=isinstance(benchmark, TextBenchmark),
-                clusters=clusters_in(benchmark),
-                covers=benchmark.covers,
-            )
+        form = self.form(name)
+        self._facts[name] = BenchmarkFacts(
+            name=name,
+            version=str(benchmark.version),  # a benchmark of the user's may hold anything
+            sha256=str(benchmark.sha256),
+            problems=len(benchmark.problems),
+            excluded=dict(benchmark.excluded),
+            scored=isinstance(benchmark, TextBenchmark),
+            clusters=clusters_in(benchmark),
+            covers=benchmark.covers,
+            infilling=form.template if form else "",
         )
+        self.post(self._facts[name])

@@ -25,6 +25,8 @@ _PERTURBED = (
     "perturbations need prompts that begin a function, such as those of humaneval and mbpp-function (--qeval-benchmark)"
 )
 
+_IN_THE_MIDDLE = "it ends in the middle of a function that goes on after the completion"
+
 
 @dataclass(kw_only=True, eq=False)
 class CaseProblems:
@@ -68,7 +70,8 @@ class CaseProblems:
         return self._made[name]
 
     def _perturb(self, name: str) -> PerturbedProblems:
-        if reason := self.benchmark(name).unperturbed:
+        benchmark = self.benchmark(name)
+        if reason := benchmark.unperturbed or (_IN_THE_MIDDLE if benchmark.infills else ""):
             raise UsageError(f"the prompt of {name} cannot be perturbed, since {reason}: {_PERTURBED}.")
         settings = self.settings
         catalogue = Catalogue(own=own_perturbations(self.own()), data=settings.data)

@@ -25,7 +25,7 @@ from pytest_qeval.run.measurements import Measurements
 from pytest_qeval.run.outcomes import EarlyStop, Outcomes
 from pytest_qeval.run.recipe_run import RecipeRun
 from pytest_qeval.run.replay import Replays
-from pytest_qeval.schema import Case, EngineProgress, Record
+from pytest_qeval.schema import Case, EngineProgress, InfillingForm, Record
 from pytest_qeval.settings import ExecutionSettings
 from pytest_qeval.verdict.baseline.key import composition_of
 from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
@@ -103,11 +103,19 @@ class RunContext:
         return PacedPool(sandboxes, timeout_s=self.settings.execution.timeout_s)
 
     def notes(self, cases: Sequence[Case]) -> Iterator[str]:
-        """Yield what a user has to know about the samples file; see `Replays.notes`."""
+        """Yield what a user has to know about prompts to be filled in, and the samples file; see `Replays.notes`."""
         for name in dict.fromkeys(case.benchmark for case in cases):
-            self.benchmarks.find(name)
+            if template := self.benchmarks.facts(name).infilling:
+                style = self.settings.generation.prompt_style
+                never = ", never a chat" if style.startswith("chat") else ""
+                yield f"{name}: {InfillingForm(template=template).summary}{never}"
         found = self.benchmarks.read  # those of deselected tests, too
-        return self._replays.notes(cases, {label for one in found for label in (*one.problems, *one.excluded)})
+        known = {label for one in found for label in (*one.problems, *one.excluded)}
+        yield from self._replays.notes(cases, known)
+
+    def infills(self, benchmark: str) -> bool:
+        """Return whether completions of a benchmark stand in the middle of programs."""
+        return self.benchmarks.find(benchmark).infills
 
     def plan(self, planned: Sequence[tuple[str, Case]]) -> None:
         """Take the cases of this process, by recipe, to generate them ahead; reused ones are not generated."""
@@ -142,7 +150,7 @@ class RunContext:
         return self.saved.find_reusable(
             answered,
             problems=self.problems,
-            sha256_of=lambda name: str(self.benchmarks.find(name).sha256),
+            benchmark=self.benchmarks.facts,
             composition=composition_of(cases, threads=self.settings.model.threads, n_workers=self.n_workers),
         )
 
@@ -183,6 +191,7 @@ class RunContext:
             n_samples=lambda case: self._n_samples(recipe, case),
             expected=lambda case: self._baseline_texts(case) if self._drafts(recipe) else (),
             style=self.settings.generation.prompt_style,
+            form=self.benchmarks.form,
             worker=self.worker,
             on_progress=lambda progress: self.on_progress(recipe, progress),
         )

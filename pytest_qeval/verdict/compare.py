@@ -78,8 +78,8 @@ class FinishedRun:
 
     def conditions(self) -> Json:
         """Return what has to be equal in two runs that are compared."""
-        checksums = {message.name: message.sha256 for message in self.messages if isinstance(message, BenchmarkFacts)}
-        return {**self._conditions(costs=False), **benchmark_key(checksums)}
+        benchmarks = [message for message in self.messages if isinstance(message, BenchmarkFacts)]
+        return {**self._conditions(costs=False), **benchmark_key(benchmarks)}
 
     def facts_of(self, *recipes: str) -> RecipeFacts | None:
         """Return what is known of the first of these recipes that a model was loaded for."""

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from pytest_qeval.engines.base import FinishedCompletion, Request
@@ -101,8 +102,10 @@ class TokenCodec:
         """Make the completion of a finished row: decoded once as a whole, cut before the earliest stop string."""
         reason = row.reason or "length"
         ids = row.ids[:-1] if reason == "eos" else row.ids
-        # sentencepiece drops a leading space, so the first generated token is decoded behind the prompt's last one
-        anchor = row.sample.prompt_ids[-1:] if self._continues_prompt else ()
+        # sentencepiece drops a leading space, so the first generated token is decoded behind the prompt's last one that
+        # has a text; a prompt to be filled in ends with a special token
+        written = (one for one in reversed(row.sample.prompt_ids) if one not in self._special.values())
+        anchor = tuple(islice(written, 1)) if self._continues_prompt else ()
         text = self._decode((*anchor, *ids))[len(self._decode(anchor)) :]
         cuts = [at for at in map(text.find, row.sample.request.stops) if at >= 0]
         completion = Completion(

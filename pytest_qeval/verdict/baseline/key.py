@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_qeval.facts import RecipeFacts, RunHeader
+from pytest_qeval.facts import BenchmarkFacts, RecipeFacts, RunHeader
 from pytest_qeval.measure.machine import usable_cores
 from pytest_qeval.schema import Case, Json
 from pytest_qeval.settings import ExecutionSettings, ModelSettings
@@ -65,9 +65,13 @@ def _identity(model: Mapping[str, Any]) -> tuple[str, ...]:
     return ("weights_sha256", "files_sha256") if model.get("weights_sha256") else ()
 
 
-def benchmark_key(checksums: Mapping[str, str]) -> Json:
-    """Return the conditions that are the data: SHA-256 by name of benchmark."""
-    return {f"benchmarks.{name}": sha256 for name, sha256 in checksums.items()}
+def benchmark_key(benchmarks: Iterable[BenchmarkFacts]) -> Json:
+    """Return the conditions that belong to benchmarks: SHA-256 of the data, and how a suffix is shown where it is."""
+    found = {one.name: one for one in benchmarks}
+    return {
+        **{f"benchmarks.{name}": one.sha256 for name, one in found.items()},
+        **{f"infilling.{name}": one.infilling for name, one in found.items() if one.infilling},
+    }
 
 
 def recipe_key(facts: RecipeFacts) -> Json:

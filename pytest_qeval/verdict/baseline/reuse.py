@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from pytest_qeval.errors import DataError, UsageError
-from pytest_qeval.facts import GenerationFacts, RecipeFacts, StreamFacts
+from pytest_qeval.facts import BenchmarkFacts, GenerationFacts, RecipeFacts, StreamFacts
 from pytest_qeval.measure.topk import Scores
 from pytest_qeval.records.messages import BaselineScores, RecipeMessage
 from pytest_qeval.schema import Case, Json, Record
@@ -109,13 +109,13 @@ class SavedBaseline:
         cases: Iterable[Case],
         *,
         problems: CaseProofs,
-        sha256_of: Callable[[str], str],
+        benchmark: Callable[[str], BenchmarkFacts],
         composition: Mapping[str, Any],
     ) -> ReusableCases:
         """Return which of the run's cases need not be run again: those with a record of the same problem.
 
-        Cases that are not valid need no record, and a run without cases takes none. `sha256_of` returns the checksum of
-        a benchmark's data, and `composition` is what the run's batches are made of, see `key.composition_of`.
+        Cases that are not valid need no record, and a run without cases takes none. `benchmark` returns the facts of
+        a benchmark in this run, and `composition` is what its batches are made of, see `key.composition_of`.
 
         Raises:
             UsageError: when the user named the file, and it does not have all cases, was made of other data, or was
@@ -133,7 +133,7 @@ class SavedBaseline:
             unknown = {case for case in cases if case not in self.records}
             problems.check_ahead(unknown)  # all at once
             cases = [case for case in cases if case not in unknown or not problems.fault_of(case)]
-        changed = dict(self._changed_data({case.benchmark for case in cases}, sha256_of))
+        changed = dict(self._changed_data({case.benchmark for case in cases}, benchmark))
         if self.named and changed and not self.force:
             raise UsageError(refusal(self.path, list(changed.values())))
         reusable = frozenset(
@@ -160,11 +160,13 @@ class SavedBaseline:
             "some flips are numerical with --qeval-baseline-force."
         )
 
-    def _changed_data(self, benchmarks: Iterable[str], sha256_of: Callable[[str], str]) -> Iterator[tuple[str, str]]:
-        """Yield the benchmarks whose data differ from the baseline's, with the difference in words."""
-        for name in sorted(benchmarks):
-            for difference in differences(benchmark_key({name: sha256_of(name)}), self.baseline.key):
-                yield name, difference
+    def _changed_data(
+        self, names: Iterable[str], benchmark: Callable[[str], BenchmarkFacts]
+    ) -> Iterator[tuple[str, str]]:
+        """Yield the benchmarks whose data or form differ from the baseline's, with the differences in words."""
+        for name in sorted(names):
+            if found := differences(benchmark_key([benchmark(name)]), self.baseline.key):
+                yield name, "; ".join(found)
 
     def reused(self, planned: Sequence[tuple[str, Case]], cases: Collection[Case]) -> list[Case]:
         """Return those of the reusable cases that are planned for any recipe."""

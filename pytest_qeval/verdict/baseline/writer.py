@@ -31,7 +31,7 @@ class BaselineWriter:
     saved: Baseline | None
     """What was reused."""
     _messages: dict[object, RecipeMessage] = field(default_factory=dict, init=False)
-    _checksums: dict[str, str] = field(default_factory=dict, init=False)
+    _benchmarks: list[BenchmarkFacts] = field(default_factory=list, init=False)
     _invalid: set[Case] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
@@ -42,7 +42,7 @@ class BaselineWriter:
     def add(self, message: Message) -> None:
         """Take a message; of two about the same the last counts, except for costs, which several workers add up."""
         if isinstance(message, BenchmarkFacts):
-            self._checksums[message.name] = message.sha256
+            self._benchmarks.append(message)
         elif isinstance(message, InvalidCase):
             self._invalid.add(message.case)
         elif isinstance(message, RecipeMessage) and recipe_of(message) == self.recipe:
@@ -58,7 +58,7 @@ class BaselineWriter:
     def write(self, key: Json, run: RunHeader, *, planned: Sequence[tuple[str, Case]], composition: Json) -> str | None:
         """Write what there is, and return a line for the user about the file at `path`.
 
-        To the run's conditions in `key` those of the data, of the recipe and of the batches are added; see
+        To the run's conditions in `key` those of benchmarks, of the recipe and of the batches are added; see
         `key.composition_of`.
 
         Raises:
@@ -66,7 +66,7 @@ class BaselineWriter:
         """
         messages = tuple(self._messages.values())
         loaded = next((message for message in messages if isinstance(message, RecipeFacts)), None)
-        key = {**key, **benchmark_key(self._checksums)}
+        key = {**key, **benchmark_key(self._benchmarks)}
         if loaded:
             key |= {**recipe_key(loaded), **batch_key(loaded, composition)}
         fresh = Baseline(recipe=self.recipe, key=key, run=run, messages=messages)

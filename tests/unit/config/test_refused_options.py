@@ -89,6 +89,15 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
     "unknown device": ((*DEMO, "--qeval-device", "gpu"), "*--qeval-device gpu*Expected auto, cpu, cuda*"),
     "unknown prompt": ((*DEMO, "--qeval-prompt", "sing"), "*--qeval-prompt expects one of*not 'sing'*"),
     "chat without a template": ((*DEMO, "--qeval-prompt", "chat"), "*the tokenizer of demo has no chat template*"),
+    "template without a prefix": (
+        (*DEMO, "--qeval-fim", "<PRE>{suffix}<MID>"),
+        "--qeval-fim expects a text with {prefix} once, and {suffix} at most once*not '<PRE>{suffix}<MID>'*",
+    ),
+    "template of no suite": (
+        (*DEMO, "--qeval-suite", "micro", "--qeval-fim", "{prefix}"),
+        "--qeval-fim does nothing in this run: it is read by suites that fill in code*infilling-single-line*",
+    ),
+    "replayed template": ((*REPLAY, "--qeval-fim", "{prefix}"), "--qeval-fim does nothing in this run: *generated al*"),
     "unknown benchmark": ((*DEMO, "--qeval-benchmark", "humanevel"), "*no benchmark 'humanevel'*'humaneval'*"),
     "benchmark file": (
         (*DEMO, "--qeval-benchmark", "ours.jsonl"),

@@ -79,6 +79,8 @@ CHOOSES_CASES: dict[str, Any] = {
     "data": Path("data"),
 }
 """Records are found by case; problems are known by the checksum of their data."""
+CHOOSES_FORMS: dict[str, Any] = {"fim": "{prefix}"}
+"""The form of a benchmark is in `benchmark_key`, so that one without a suffix does not depend on it."""
 OF_CANDIDATES: dict[str, Any] = {
     "candidates": ("w4a16",),
     "recipes": {"int8": None},
@@ -104,7 +106,7 @@ OF_THE_COMPARISON: dict[str, Any] = {
     "prompt_reason": "because",
     "prompt_doubt": "perhaps",
 }
-NEITHER = {**FINDS_THE_MODEL, **CHOOSES_CASES, **OF_CANDIDATES, **OF_THE_COMPARISON}
+NEITHER = {**FINDS_THE_MODEL, **CHOOSES_CASES, **CHOOSES_FORMS, **OF_CANDIDATES, **OF_THE_COMPARISON}
 ANOTHER_KIND_OF_RUN = {"completions", "samples", "samples_notes", "selftest"}
 """Those without a model."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_qeval.facts import RecipeFacts, RunHeader
+from pytest_qeval.facts import BenchmarkFacts, RecipeFacts, RunHeader
 from pytest_qeval.schema import Json
 from pytest_qeval.settings import ExecutionSettings, GenerationSettings, ModelSettings
 from pytest_qeval.verdict.baseline.key import (
@@ -176,7 +176,13 @@ def test_what_a_recipe_did_is_known_once_it_is_loaded(facts: RecipeFacts) -> Non
 
 def test_the_data_are_known_by_checksum() -> None:
     """One condition for each benchmark."""
-    assert benchmark_key({"micro": "ab", "mine": "cd"}) == {"benchmarks.micro": "ab", "benchmarks.mine": "cd"}
+    micro = BenchmarkFacts(name="micro", version="1", sha256="ab", problems=4)
+    mine = replace(micro, name="mine", sha256="cd", infilling="{prefix}")
+    assert benchmark_key([micro, mine]) == {
+        "benchmarks.micro": "ab",
+        "benchmarks.mine": "cd",
+        "infilling.mine": "{prefix}",
+    }
 
 
 @pytest.mark.parametrize(

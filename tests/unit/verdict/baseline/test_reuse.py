@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_qeval.errors import DataError, UsageError
-from pytest_qeval.facts import GenerationFacts, RecipeFacts, SensitivityFacts, StreamFacts
+from pytest_qeval.facts import BenchmarkFacts, GenerationFacts, RecipeFacts, SensitivityFacts, StreamFacts
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.verdict.baseline.file import write_baseline
 from pytest_qeval.verdict.baseline.key import composition_of
@@ -47,9 +47,10 @@ class Problems:
 
 
 def reusable(
-    saved: SavedBaseline, cases: Iterable[Case], problems: Problems, sha256: str = SHA256, batches: Json = BATCHES
+    saved: SavedBaseline, cases: Iterable[Case], problems: Problems, batches: Json = BATCHES, **facts: str
 ) -> ReusableCases:
-    return saved.find_reusable(cases, problems=problems, sha256_of=lambda _: sha256, composition=batches)
+    micro = BenchmarkFacts(name="micro", version="1", problems=4, **{"sha256": SHA256, **facts})  # type: ignore[arg-type]
+    return saved.find_reusable(cases, problems=problems, benchmark=lambda _: micro, composition=batches)
 
 
 def with_perturbed(diff: str) -> SavedBaseline:
@@ -67,6 +68,19 @@ def test_a_case_that_a_named_file_lacks_is_refused() -> None:
     with pytest.raises(UsageError, match=r"b\.json\.gz has no record of 1 of this run's cases, such as micro/9: "):
         reusable(NAMED, [*ALL, case(9)], Problems())
     assert reusable(CACHED, [*ALL, case(9)], Problems()).cases == {*ALL}
+
+
+def test_another_form_of_infilling_is_other_data() -> None:
+    """What a model is shown decides its completions; a cached baseline is run again."""
+    form = "<PRE>{prefix}<SUF>{suffix}<MID>"
+    filled = replace(NAMED, baseline=replace(BASE, key={**BASE.key, "infilling.micro": form}))
+
+    assert reusable(filled, ALL, Problems(), infilling=form).cases == {*ALL}
+    with pytest.raises(
+        UsageError, match=r"infilling\.micro: \{prefix\} here, <PRE>\{prefix\}<SUF>\{suffix\}<MID> there"
+    ):
+        reusable(filled, ALL, Problems(), infilling="{prefix}")
+    assert reusable(replace(filled, named=False), ALL, Problems(), infilling="{prefix}") == ReusableCases()
 
 
 def test_an_invalid_case_needs_no_record() -> None:
