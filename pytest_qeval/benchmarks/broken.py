@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from zlib import crc32
 
@@ -56,7 +57,8 @@ variables, and the judge's channel. Each problem gets one of them, so that none 
 def broken_functions(problem: Problem) -> Mapping[str, str]:
     """Return the reference followed by a second definition of the function, by the self-test's recipe.
 
-    That works with every form of prompt, and keeps the reference's helpers.
+    That works with every form of prompt, and keeps the reference's helpers. Where a suffix follows, it belongs to a
+    function without a use, so that the broken body is called wherever in the function the completion stands.
     """
     tricks = tuple(TRICKS.values())
     bodies = {
@@ -64,7 +66,13 @@ def broken_functions(problem: Problem) -> Mapping[str, str]:
         "constant": _CONSTANT,
         "spoof": tricks[crc32(problem.task_id.encode()) % len(tricks)],
     }
-    reference = problem.canonical_solution
+    reference = problem.canonical_solution + problem.suffix
     end = "" if reference.endswith("\n") else "\n"
     header = f"{reference}{end}\n\ndef {problem.entry_point}(*_args, **_kwargs):\n"
-    return {recipe: header + body for recipe, body in bodies.items()}
+    unused = f"\n\n{_renamed(problem)}{problem.canonical_solution}" if problem.suffix else ""
+    return {recipe: header + body + unused for recipe, body in bodies.items()}
+
+
+def _renamed(problem: Problem) -> str:
+    """Return the prompt, which begins the function, with another name of it."""
+    return re.sub(rf"^(\s*def\s+){problem.entry_point}\b", r"\1_unused", problem.prompt, flags=re.MULTILINE)

@@ -34,8 +34,8 @@ def choose_prompt_format(wanted: PromptName, settings: RunSettings) -> PromptFor
     """Choose the prompt style: what the user wants, else what every model of the run can read.
 
     An encoder reads the bare `source`; a model with a chat template is prompted by `chat`, unless all that is generated
-    is filled in. A replay has no model: its
-    file holds completions unless the user says that they are chat completions, or most of them are fenced code.
+    is filled in. A replay has no model: its file holds completions unless the user says that they are chat completions,
+    or most of them are fenced code.
 
     Raises:
         UsageError: when chat is wanted, and a model has no template.

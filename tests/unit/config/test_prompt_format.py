@@ -73,6 +73,18 @@ def test_a_file_of_both_kinds_of_completions_is_doubted(fenced: int, doubt: str)
     assert choose_prompt_format("completion", replay).doubt == ""
 
 
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_nobody_chats_where_all_is_filled_in(chatty: str, prompt: PromptName) -> None:
+    """A run that also asks for whole functions keeps the style for those."""
+
+    def style(*suites: str) -> str:
+        return choose_prompt_format(prompt, settings_of(chatty, resolved=model_of(chatty), suites=suites)).style
+
+    assert style("infilling-single-line", "efficiency") == "completion"
+    assert style("infilling-single-line", "micro") == style("efficiency") == style("micro")
+    assert style("micro") == ("chat" if prompt == "auto" else prompt)
+
+
 @pytest.mark.parametrize(("prompt", "style"), [("auto", "completion"), ("completion", "completion"), ("chat", "chat")])
 @pytest.mark.parametrize(
     "fields", [{"completions": Path("answers.jsonl")}, {"selftest": True}], ids=lambda f: next(iter(f))
