@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.special import gammaln, roots_jacobi
-from scipy.stats import binom
+from scipy.stats import beta, binom
 
 from benchmarks.divergence_interval import Divergences, errors, in_use
 from benchmarks.flip_limits import UNSEEN, Floats, Z, limits_beyond
@@ -157,11 +157,11 @@ def rates(point: Point, n: int, runs: int, rng: np.random.Generator) -> Errors:
     truth, counts = float(values @ solved), rng.multinomial(n, solved / solved.sum(), runs)
     mean = counts @ values / n
     spread = counts @ values**2 - n * mean**2
-    size = Z * Z * (spread + 1) / (n * mean * (1 - mean) + 1) / n  # as in `intervals.mean_of_problems`
-    centre, reach = mean + size / 2, np.sqrt(size * (mean * (1 - mean) + size / 4))
-    slack = 1e-9
-    low, high = (centre - reach) / (1 + size) - slack, (centre + reach) / (1 + size) + slack
-    return Errors(float(np.mean(np.maximum(low, 0) > truth)), float(np.mean(np.minimum(high, 1) < truth)))
+    draws = n * (n * mean * (1 - mean) + 1) / (spread + 1)  # as in `intervals.mean_of_problems`
+    found, slack = mean * draws, 1e-9
+    low = np.nan_to_num(beta.ppf(0.025, found, draws - found + 1)) - slack
+    high = np.nan_to_num(beta.ppf(0.975, found + 1, draws - found), nan=1.0) + slack
+    return Errors(float(np.mean(low > truth)), float(np.mean(high < truth)))
 
 
 def divergence(point: Point, n: int, runs: int, rng: np.random.Generator) -> Errors:

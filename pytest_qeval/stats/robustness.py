@@ -101,7 +101,7 @@ class RobustnessMeans:
 
 
 def mean_robustness(problems: Sequence[ProblemRobustness]) -> RobustnessMeans:
-    """Average over problems, with Wilson intervals; for several samples of their effective number of problems."""
+    """Average over problems, with exact intervals; for several samples of their effective number of problems."""
     names = ("nominal", "robust", "relative", "lost", "gained")
     return RobustnessMeans(drop=_mean_drop(problems), **{name: _mean(problems, name) for name in names})
 

@@ -108,7 +108,7 @@ def _certain_zero(divergence: Quantity) -> Quantity:
 
 
 def _whole_share(share: Quantity) -> Quantity:
-    """Give a share of all tokens, or of none, in every problem Wilson's interval for as many problems."""
+    """Give a share of all tokens, or of none, in every problem the exact interval for as many problems."""
     if isinstance(share, Undefined) or share.low is not None or share.value not in {0.0, 1.0}:
         return share
     return proportion(round(share.value) * share.n, share.n)

@@ -125,7 +125,7 @@ def test_further_samples_are_told(run: Run, write: Write) -> None:
         [
             "qeval: samples.jsonl repeats 1 line exactly, first in line 2 (micro/0): each counts as a further sample*",
             "qeval: samples.jsonl has 1 to 2 completions of a problem: each problem counts once, and pass@k *",
-            "*0.0% *0.0% – 65.8% *0/2*",
+            "*0.0% *0.0% – 84.2% *0/2*",
         ]
     )
 

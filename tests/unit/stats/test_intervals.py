@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from benchmarks.divergence_interval import CASES, errors, in_use, percentile
 from pytest_qeval.schema import Estimate, Undefined
@@ -9,30 +10,21 @@ from pytest_qeval.stats.intervals import mean_of_problems, proportion, ratio_of_
 from pytest_qeval.stats.passk import pass_at_k
 
 
-def test_wilson_interval_of_a_known_case() -> None:
-    """72 of 164: Wilson's limits computed by hand from the formula."""
-    found = proportion(72, 164)
+@settings(deadline=None)
+@given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_a_proportion_has_clopper_and_pearsons_interval(counts: tuple[int, int]) -> None:
+    """As scipy's own exact interval has it."""
+    found, exact = proportion(*counts), binomtest(*counts).proportion_ci(method="exact")
 
     assert isinstance(found, Estimate)
-    assert found.low == pytest.approx(0.3653, abs=1e-4)
-    assert found.high == pytest.approx(0.5155, abs=1e-4)
+    assert (found.low, found.high) == pytest.approx((exact.low, exact.high), abs=1e-9)
+    assert (found.value, found.n, found.method) == (counts[0] / counts[1], counts[1], "clopper-pearson")
 
 
 def test_no_problem_gives_no_number() -> None:
     """0 of 0 is undefined with a reason."""
     assert proportion(0, 0) == Undefined(reason="no problem was evaluated")
     assert mean_of_problems([]) == Undefined(reason="no problem was evaluated")
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(0, 1), min_size=1, max_size=300))
-def test_one_sample_per_problem_gives_wilsons_interval(outcomes: list[int]) -> None:
-    """Problems that are all solved are among them."""
-    found, wilson = mean_of_problems(outcomes), proportion(sum(outcomes), len(outcomes))
-
-    assert isinstance(found, Estimate)
-    assert isinstance(wilson, Estimate)
-    assert (found.value, found.low, found.high) == pytest.approx((wilson.value, wilson.low, wilson.high), abs=1e-12)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60))
