@@ -102,6 +102,7 @@ class Evaluator:
                     benchmark=case.benchmark,
                     task_id=case.label,
                     n_samples=waiting.n_samples,
+                    max_new_tokens=benchmark.max_new_tokens,
                     expected=self.expected(case),
                     seed=crc32(key.encode()),
                 )

@@ -44,6 +44,8 @@ class Benchmark:
     """Instruction for chat models; `{entry_point}` stands for the function's name."""
     excluded: Mapping[str, str] = field(default_factory=dict)
     """Task ids of the data that are left out, each with the reason, which reports repeat."""
+    max_new_tokens: int | None = None
+    """The most that a completion needs, where that is far less than usual; None leaves it to the session's limit."""
     covers: tuple[str, ...] = ()
     """Benchmarks with the same problems, judged no more strictly; pooled, such a problem counts here only."""
     is_paced: bool = False

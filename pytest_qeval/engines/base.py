@@ -36,6 +36,8 @@ class Request:
     task_id: str = ""
     """The case's label: the problem's own id for a nominal case. A replay finds completions by it and the benchmark."""
     n_samples: int = 1
+    max_new_tokens: int | None = None
+    """The most that a completion of this benchmark needs; the session's limit holds as well."""
     expected: tuple[str, ...] = ()
     """What the samples will probably be, one text each; drafts of them change nothing but time."""
     seed: int = 0

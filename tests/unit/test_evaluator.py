@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 
 import pytest
 
@@ -135,6 +136,16 @@ def test_what_is_expected_is_passed_on() -> None:
     subject.submit(CASES[:2])
 
     assert [request.expected for request in engine.requests] == [(), ("    # b/1\n",)]
+
+
+def test_a_benchmark_of_short_completions_has_a_limit_of_its_own() -> None:
+    """Which the engine keeps beside the session's."""
+    engine = FakeEngine()
+    subject = evaluator(engine, FakeExecutor(PASSED))
+    subject.benchmark = lambda _: replace(BENCHMARK, max_new_tokens=40)
+    subject.submit(CASES[:1])
+
+    assert [request.max_new_tokens for request in engine.requests] == [40]
 
 
 def test_planned_cases_are_generated_together() -> None:

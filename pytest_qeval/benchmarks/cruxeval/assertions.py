@@ -22,6 +22,9 @@ ENTRY_POINT = "answer"
 STOPS = ("\n",)
 """The end of the assertion."""
 
+MAX_NEW_TOKENS = 160
+"""No reference has more than 128 characters. Models that get into a loop write literals without an end."""
+
 _TEST = """\
 SOURCE = {source!r}
 
@@ -47,6 +50,7 @@ class AssertionBenchmark(Benchmark):
     examples: ClassVar[str]
     """Solved problems, which stand before the prompt in the completion style."""
     stops: tuple[str, ...] = STOPS
+    max_new_tokens: int | None = MAX_NEW_TOKENS
 
     def prompt(self, problem: Problem, style: PromptStyle = "completion") -> Prompt:
         """Return the examples and the problem, or a message with the problem and a prefill that begins the assertion.

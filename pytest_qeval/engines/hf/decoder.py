@@ -50,7 +50,8 @@ class Decoder(ABC):
         prompts = self._codec.encode_requests(requests)
         for request, ids in zip(requests, prompts, strict=True):
             room = self._language_model.completion_room(len(ids))
-            limit = max(0, min(self._generation.max_new_tokens, room))
+            wanted = self._generation.max_new_tokens
+            limit = max(0, min(wanted, request.max_new_tokens or wanted, room))
             samples = tuple(
                 PendingSample(request=request, index=index, prompt_ids=ids, max_new_tokens=limit)
                 for index in range(request.n_samples)

@@ -127,6 +127,22 @@ def test_greedy_completions_equal_generate_one_by_one(
         assert completion.finish_reason == ("eos" if ids[-1] == tokenizer.eos_token_id else "length")
 
 
+@pytest.mark.parametrize("make", ["continuous", "generate"])
+def test_a_request_may_need_less_than_the_session_allows(
+    make: str, make_model: Callable[[str], Any], tokenizer: Any
+) -> None:
+    """A smaller limit ends it early, whatever its neighbours may do; a larger one changes nothing."""
+    model, limits = make_model("llama"), (None, 3, 99)
+    decoder = batch(model, tokenizer, rows=3) if make == "continuous" else generate_queue(model, tokenizer)
+    texts = prompts(1) * 3
+    asked = [replace(one, max_new_tokens=n) for one, n in zip(requests_for(texts), limits, strict=True)]
+    found = run(decoder, asked)
+
+    assert found["r0", 0] == replace(found["r2", 0], ttft_s=found["r0", 0].ttft_s, duration_s=found["r0", 0].duration_s)
+    assert (found["r1", 0].n_tokens, found["r1", 0].finish_reason) == (3, "length")
+    assert found["r0", 0].text.startswith(found["r1", 0].text)
+
+
 @pytest.mark.parametrize("family", CONTINUOUS)
 def test_expected_completions_change_nothing(family: str, make_model: Callable[[str], Any], tokenizer: Any) -> None:
     """Right ones, those of other prompts, beginnings, noise, and none, in one batch."""
