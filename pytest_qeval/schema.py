@@ -195,8 +195,14 @@ class Program:
     entry_point: str
     timeout_s: float | None = None
     """Time limit in seconds; None for the session's limit."""
+    memory_bytes: int | None = None
+    """Memory limit; None for the session's limit."""
     reference: str | None = None
-    """Code that is known to pass; its duration on this machine then sets the time limit."""
+    """Code that is known to pass; what it needs on this machine then sets the limits."""
+    is_reference: bool = False
+    """Whether the code is itself such a reference, of which a test may note what it returns."""
+    expected: bytes = b""
+    """What the test noted of the reference's results, encoded; empty where it has to find out."""
     language: Language = "python"
     """Of the code; a prelude in another language than Python's only tells the code that the model wrote."""
     suffix: str = ""
@@ -219,6 +225,14 @@ class Execution:
     """Seconds of wall clock in the sandbox; 0.0 where nothing had to be executed."""
     detail: str = ""
     """One line: exception type and message, the limit that was hit, or empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceExecution(Execution):
+    """What happened when a reference was executed, of whose results the test took note."""
+
+    expected: bytes
+    """See `Program.expected`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,8 @@ from typing import Any
 from pytest_qeval.execution.carried import CodecError
 from pytest_qeval.execution.codec import MAX_BYTES, Refer, Resolve, decode, encode, no_reference
 
-TIMEOUT = struct.Struct(">d")
-"""A program's time limit in seconds, sent to a worker together with the judge's descriptor."""
+LIMITS = struct.Struct(">dQ")
+"""A program's limits, seconds and bytes of memory, sent to a worker together with the judge's descriptor."""
 
 _LENGTH = struct.Struct(">I")
 _MAX_FRAME = MAX_BYTES + 2**16  # the largest value and the tuple around it

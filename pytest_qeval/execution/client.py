@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from pytest_qeval.execution.carried import CodecError
-from pytest_qeval.execution.channel import TIMEOUT, Channel
+from pytest_qeval.execution.channel import LIMITS, Channel
 from pytest_qeval.execution.cleanup import remove_contents
+from pytest_qeval.execution.judge import Request
 from pytest_qeval.execution.launch import worker_command, worker_environment, worker_profile
-from pytest_qeval.execution.limits import LONGEST_S, MAX_EXTENSION
+from pytest_qeval.execution.limits import LONGEST_S, MAX_EXTENSION, MOST_BYTES
 from pytest_qeval.execution.outcome import WorkerReport, interpret
 from pytest_qeval.schema import Execution, Language, Program
 from pytest_qeval.settings import ExecutionSettings, IsolationName
@@ -80,12 +81,11 @@ class WorkerClient:
         self._is_ready = False
         settings = self._settings_of(program)
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        prelude = program.prelude if program.language == "python" else ""  # the test is Python
-        request = Channel.frame(nonce, prelude, program.code, program.test, program.entry_point, settings.timeout_s)
+        request = Channel.frame(nonce, *_request(program, settings))
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:
-                self._send_job(theirs, settings.timeout_s)
+                self._send_job(theirs, settings)
             longest_s = MAX_EXTENSION * settings.timeout_s + _GRACE_S
             ours.settimeout(longest_s)
             with contextlib.suppress(OSError):  # the judge died; the report says how
@@ -95,10 +95,14 @@ class WorkerClient:
             return interpret(report, _read_reply(ours), nonce, settings)
 
     def _settings_of(self, program: Program) -> ExecutionSettings:
-        if program.timeout_s is None:
-            return self._settings
-        longest_s = max(self._settings.timeout_s, LONGEST_S)
-        return replace(self._settings, timeout_s=min(program.timeout_s, longest_s))
+        """Return the session's settings with the program's own limits."""
+        settings = self._settings
+        if program.timeout_s is not None:
+            settings = replace(settings, timeout_s=min(program.timeout_s, max(settings.timeout_s, LONGEST_S)))
+        if program.memory_bytes is not None:
+            most_bytes = max(settings.memory_bytes, MOST_BYTES)
+            settings = replace(settings, memory_bytes=min(program.memory_bytes, most_bytes))
+        return settings
 
     def hang_up(self) -> None:
         """Close the connection from any thread: the worker ends, and `run` raises `WorkerLostError`."""
@@ -121,9 +125,10 @@ class WorkerClient:
             remove_contents(self._scratch)
             Path(self._scratch).rmdir()
 
-    def _send_job(self, sock: socket.socket, timeout_s: float) -> None:
+    def _send_job(self, sock: socket.socket, settings: ExecutionSettings) -> None:
+        limits = LIMITS.pack(settings.timeout_s, settings.memory_bytes)
         try:
-            socket.send_fds(self._control, [TIMEOUT.pack(timeout_s)], [sock.fileno()])
+            socket.send_fds(self._control, [limits], [sock.fileno()])
         except OSError as error:
             raise WorkerLostError(str(error)) from error
 
@@ -135,6 +140,19 @@ class WorkerClient:
             raise WorkerLostError(f"the worker did not reply within {timeout_s:g} s") from None
         except (EOFError, OSError, CodecError) as error:
             raise WorkerLostError(f"the worker ended: {error}") from error
+
+
+def _request(program: Program, settings: ExecutionSettings) -> Request:
+    return Request(
+        prelude=program.prelude if program.language == "python" else "",  # the test is Python
+        code=program.code,
+        test=program.test,
+        entry_point=program.entry_point,
+        timeout_s=settings.timeout_s,
+        memory_bytes=settings.memory_bytes,
+        is_reference=program.is_reference,
+        expected=program.expected,
+    )
 
 
 def _read_reply(sock: socket.socket) -> tuple[Any, ...] | None:

@@ -11,38 +11,59 @@ import contextlib
 import reprlib
 import sys
 import types
-from typing import Any
+from typing import Any, NamedTuple
 
+from pytest_qeval.execution.carried import CodecError
 from pytest_qeval.execution.channel import Channel
+from pytest_qeval.execution.codec import decode, encode
 from pytest_qeval.execution.proxy import LOST, NOTHING, ProgramError, SolverProxy, StoppedError
 
 FAULT = "fault"
 """Status of a solver that could not be confined."""
 
+NOTE_EXPECTED = "note_expected"
+"""Name of the function by which a test takes note of what the reference returns."""
+
 _MAX_DETAIL = 200
+_MAX_EXPECTED_BYTES = 2**19  # so much that a request has room for it beside the largest test
+
+
+class Request(NamedTuple):
+    """What the plugin sends to a judge after the nonce; see `Program`."""
+
+    prelude: str
+    code: str
+    test: str
+    entry_point: str
+    timeout_s: float
+    memory_bytes: int
+    is_reference: bool = False
+    expected: bytes = b""
 
 
 def judge(plugin: Channel, solver: Channel) -> bool:
     """Judge one program from the plugin and reply to it; return whether the solver is still alive."""
-    nonce, prelude, code, test, entry_point, timeout_s = plugin.receive()
+    nonce, *values = plugin.receive()
     proxy = SolverProxy(solver)
+    expected = bytearray()
     try:
         kind, *details = solver.receive()
         if kind == "ready":
-            proxy.timeout_s = timeout_s
-            status, detail = _run(proxy, prelude, code, test, entry_point)
+            status, detail = _run(proxy, Request(*values), expected)
         else:
             status, detail = FAULT, " ".join(map(str, details))
     except EOFError:
         status, detail = FAULT, "the solver died before it saw the program"
-    plugin.send(nonce, status, _one_line(detail))
+    plugin.send(nonce, status, _one_line(detail), bytes(expected))
     return status != LOST
 
 
-def _run(proxy: SolverProxy, prelude: str, code: str, test: str, entry_point: str) -> tuple[str, str]:
+def _run(proxy: SolverProxy, request: Request, expected: bytearray) -> tuple[str, str]:
+    """Return status and detail; add to `expected` what the test has noted."""
+    test = request.test
     try:
-        proxy.load(code, entry_point)
-        _check(proxy, prelude, test, entry_point)
+        proxy.load(request.code, request.entry_point, timeout_s=request.timeout_s, memory_bytes=request.memory_bytes)
+        expected += _check(proxy, request)
     except StoppedError:
         pass
     except ProgramError as error:
@@ -59,22 +80,35 @@ def _run(proxy: SolverProxy, prelude: str, code: str, test: str, entry_point: st
     return proxy.verdict or ("passed", "")
 
 
-def _check(proxy: SolverProxy, prelude: str, test: str, entry_point: str) -> None:
-    """Execute the trusted sources and call `check`."""
+def _check(proxy: SolverProxy, request: Request) -> bytes:
+    """Execute the trusted sources and call `check`; of a reference, return instead what a test notes of its results."""
+    entry_point = request.entry_point
     namespace: dict[str, Any] = {"__name__": "test"}
-    compiled = _compile_prelude(prelude)
+    compiled = _compile_prelude(request.prelude)
     if compiled is not None:
         with contextlib.suppress(Exception):  # such as a missing import: the test names what it misses
             exec(compiled, namespace)  # noqa: S102 - the benchmark's own source
-    body = compile(test, "<test>", "exec", dont_inherit=True)
+    body = compile(request.test, "<test>", "exec", dont_inherit=True)
     for name in _names_of(body) - namespace.keys() - vars(builtins).keys():
         namespace[name] = _supply(name, proxy)
     candidate = proxy.function(entry_point)
     namespace[entry_point] = candidate
     exec(body, namespace)  # noqa: S102 - the benchmark's own source
-    check = namespace["check"]
+    check, note_expected = namespace["check"], namespace.get(NOTE_EXPECTED)
     namespace[entry_point] = candidate  # again: the function may be called `check`, as in MBPP/56
-    check(candidate)
+    if request.is_reference and note_expected is not None and note_expected is not candidate:
+        return _encode_expected(note_expected(candidate))
+    check(candidate, *([decode(request.expected)] if request.expected else []))
+    return b""
+
+
+def _encode_expected(noted: object) -> bytes:
+    """Encode what a test noted; nothing where it is too much, or holds objects of the program."""
+    try:
+        data = encode(noted)
+    except CodecError:
+        return b""
+    return data if len(data) <= _MAX_EXPECTED_BYTES else b""
 
 
 def _supply(name: str, proxy: SolverProxy) -> object:

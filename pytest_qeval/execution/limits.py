@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 LONGEST_S = 120.0
 """Longest time limit of a single program, unless the session's limit is above it."""
+MOST_BYTES = 4 * 2**30
+"""Largest memory limit of a single program, unless the session's limit is above it; evalplus gives it to all."""
 MAX_EXTENSION = 4
 """Longest run of a starved program, in multiples of its limit."""
 STARVATION_CHECK_S = 0.25
@@ -47,11 +49,12 @@ class ProgramLimits:
     def apply(self, *, bound_processes: bool) -> None:
         """Limit the calling process and its descendants."""
         cpu_s = cpu_limit_s(self.timeout_s)
-        # A solver is confined before its program and that program's own time limit are known.
+        # A solver is confined before its program and that program's own limits are known.
         longest_s = cpu_limit_s(max(self.timeout_s, LONGEST_S))
         space = self.memory_bytes + self.reserved_bytes
+        most_bytes = space if self.reserved_bytes else max(space, MOST_BYTES)
         limits: dict[int, tuple[int, int]] = {
-            resource.RLIMIT_AS: (space, space + MEMORY_RESERVE_BYTES),
+            resource.RLIMIT_AS: (space, most_bytes + MEMORY_RESERVE_BYTES),
             resource.RLIMIT_CPU: (cpu_s, longest_s + 1),
             resource.RLIMIT_FSIZE: (self.file_bytes, self.file_bytes),
             resource.RLIMIT_NOFILE: (self.open_files, self.open_files),
@@ -80,10 +83,11 @@ def cpu_limit_s(timeout_s: float) -> int:
     return math.ceil(timeout_s) + 1
 
 
-def limit_cpu_time(timeout_s: float) -> None:
-    """Limit the CPU time of the calling process to that of a program with the time limit `timeout_s`."""
+def limit_program(timeout_s: float, memory_bytes: int) -> None:
+    """Limit the calling process, which is confined already, to the CPU time and memory of the program that it gets."""
     cpu_s = cpu_limit_s(timeout_s)
     _lower(resource.RLIMIT_CPU, cpu_s, cpu_s + 1)
+    _lower(resource.RLIMIT_AS, memory_bytes, memory_bytes + MEMORY_RESERVE_BYTES)
 
 
 def lift_memory_limit() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hmac
 import signal
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from pytest_qeval.errors import SandboxError
 from pytest_qeval.execution.judge import FAULT
 from pytest_qeval.execution.limits import cpu_limit_s
 from pytest_qeval.execution.proxy import LOST
-from pytest_qeval.schema import EXECUTION_STATUSES, Execution
+from pytest_qeval.schema import EXECUTION_STATUSES, Execution, ReferenceExecution
 from pytest_qeval.settings import ExecutionSettings
 
 _OUT_OF_MEMORY = frozenset({signal.SIGKILL, signal.SIGABRT, signal.SIGSEGV, signal.SIGTRAP})
@@ -42,7 +43,11 @@ def interpret(
     status, detail = _verdict(report, reply, nonce, settings)
     if status == FAULT or status not in EXECUTION_STATUSES:
         raise SandboxError(f"The sandbox cannot run programs: {detail}")
-    return Execution(status=status, duration_s=report.duration_s, detail=detail)
+    execution = Execution(status=status, duration_s=report.duration_s, detail=detail)
+    match reply:
+        case (_, _, _, bytes(expected)) if expected and status == "passed":
+            return ReferenceExecution(**asdict(execution), expected=expected)
+    return execution
 
 
 def _verdict(
@@ -51,7 +56,7 @@ def _verdict(
     if report.timed_out:
         return "timeout", f"no result within {settings.timeout_s:g} s"
     match reply:
-        case (bytes(token), str(status), str(detail)) if hmac.compare_digest(token, nonce):
+        case (bytes(token), str(status), str(detail), bytes()) if hmac.compare_digest(token, nonce):
             return (status, detail) if status != LOST else _verdict_of_end(report, settings)
         case None:
             return "tampered", f"the judge ended with {_describe(report.judge_code)} before it gave a verdict"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import os
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -12,6 +11,8 @@ from typing import Any
 from pytest_qeval.execution.carried import CodecError
 from pytest_qeval.execution.channel import Channel
 from pytest_qeval.execution.codec import Reference
+from pytest_qeval.execution.held import Held
+from pytest_qeval.execution.in_place import update_in_place
 from pytest_qeval.execution.remote import refer, resolver
 
 LOST = "lost"
@@ -44,12 +45,10 @@ class SolverProxy:
         self.verdict: tuple[str, str] | None = None
         """Status and detail, set as soon as success is impossible; a test that swallows exceptions cannot undo it."""
         self.last_result: object = NOTHING
-        self.timeout_s = 0.0
-        """The program's time limit."""
 
-    def load(self, code: str, entry_point: str) -> None:
-        """Have the solver execute the program."""
-        match self._request("load", code, entry_point, self.timeout_s):
+    def load(self, code: str, entry_point: str, *, timeout_s: float, memory_bytes: int) -> None:
+        """Have the solver execute the program within its limits."""
+        match self._request("load", code, entry_point, timeout_s, memory_bytes):
             case ("loaded",):
                 return
             case ("syntax", str(detail)):
@@ -66,7 +65,20 @@ class SolverProxy:
             return result
 
         candidate.__name__ = candidate.__qualname__ = name
+        candidate.hold = partial(self._hold, name)  # type: ignore[attr-defined]
         return candidate
+
+    def _hold(self, name: str, /, *args: object) -> Held:
+        """Call the program's function like `function` does, and leave a large result with the program.
+
+        What the program does to the arguments stays with it, too.
+        """
+        reply = self._request("hold", name, args)
+        match reply:
+            case ("held", bytes(digest)):
+                return Held(digest, lambda: self._exchange((), {}, "held"))
+        value = self._result(reply, [])
+        return Held(b"", lambda: value)
 
     def ask(self, reference: Reference, operation: str, /, *args: object, **kwargs: object) -> Any:
         """Return the result of an operation on an object of the program; see `objects.ask`."""
@@ -95,8 +107,11 @@ class SolverProxy:
 
     def _exchange(self, args: tuple[object, ...], kwargs: dict[str, object], *request: object) -> object:
         """Have the program do something with arguments; return its result, or raise what it raised."""
-        passed = [*args, *kwargs.values()]
-        match self._request(*request, args, kwargs):
+        return self._result(self._request(*request, args, kwargs), [*args, *kwargs.values()])
+
+    def _result(self, reply: tuple[Any, ...], passed: Sequence[object]) -> object:
+        """Return the result that a reply says, or raise what it says was raised."""
+        match reply:
             case ("returned", value, dict(changed)):
                 self._update(passed, changed)
                 return value
@@ -138,7 +153,7 @@ class SolverProxy:
         for index, value in changed.items():
             if type(index) is not int or not 0 <= index < len(passed):
                 raise self._stopped("tampered", "changed an argument that does not exist")
-            _update_in_place(passed[index], value)
+            update_in_place(passed[index], value)
 
     def _exception(self, names: Sequence[str], message: str) -> BaseException:
         """Return an exception that the test can catch by the name of its builtin class."""
@@ -160,44 +175,13 @@ class SolverProxy:
         return StoppedError()
 
 
-def _update_in_place(old: object, new: object) -> None:
-    """Make the mutable `old` equal to `new`; objects inside that keep their type and place keep their identity."""
-    if type(old) is not type(new):
-        return
-    if isinstance(old, (list, tuple)) and isinstance(new, (list, tuple)):
-        kept = [_merged(was, now) for was, now in zip(old, new, strict=False)]
-        if isinstance(old, list):
-            old[:] = [*kept, *new[len(kept) :]]
-    elif isinstance(old, dict) and isinstance(new, dict):
-        merged = {key: _merged(old[key], now) if key in old else now for key, now in new.items()}
-        old.clear()
-        old.update(merged)
-    elif isinstance(old, deque) and isinstance(new, deque):
-        old.clear()
-        old.extend(new)
-    elif isinstance(old, set) and isinstance(new, set):
-        old.clear()
-        old.update(new)
-    elif isinstance(old, bytearray) and isinstance(new, bytearray):
-        old[:] = new
-    elif type(old).__module__ == "numpy" and getattr(old, "shape", ()) == getattr(new, "shape", None) != ():
-        old[...] = new  # type: ignore[index] # an array
-
-
-def _merged(old: object, new: object) -> object:
-    if type(old) is type(new) and isinstance(old, (list, tuple, dict, set, bytearray)):
-        _update_in_place(old, new)
-        return new if isinstance(old, tuple) else old
-    return new
-
-
 def _new_item(value: object, _last: object) -> object:
     return value
 
 
 def _same_item(value: object, last: object) -> object:
     """Return the item before, which the program has changed."""
-    _update_in_place(last, value)
+    update_in_place(last, value)
     return last
 
 

@@ -17,7 +17,8 @@ from typing import Any, NoReturn
 from pytest_qeval.execution.carried import CodecError
 from pytest_qeval.execution.channel import Channel
 from pytest_qeval.execution.codec import MAX_BYTES, encode
-from pytest_qeval.execution.limits import lift_memory_limit, limit_cpu_time
+from pytest_qeval.execution.held import digest_of
+from pytest_qeval.execution.limits import lift_memory_limit, limit_program
 from pytest_qeval.execution.objects import SOLUTION, ObjectTable, ask, look_ahead
 
 _MUTABLE = (list, dict, set, bytearray, deque)
@@ -26,6 +27,7 @@ _MUTABLE = (list, dict, set, bytearray, deque)
 def serve(channel: Channel) -> NoReturn:
     """Reply to requests until the judge closes the channel."""
     namespace: dict[str, Any] = {}
+    held: object = None
     objects = ObjectTable()
     channel.refer, channel.resolve = objects.refer, objects.find
     try:
@@ -34,6 +36,11 @@ def serve(channel: Channel) -> NoReturn:
             match kind:
                 case "load":
                     namespace, reply = _load(*request)
+                case "hold":
+                    held = None  # before another one may need the memory
+                    held, reply = _hold(namespace, *request, objects=objects)
+                case "held":
+                    reply = _reply(partial(_give, held), request, objects)
                 case "call":
                     reply = _reply(partial(_call, namespace), request, objects)
                 case "ask":
@@ -46,8 +53,10 @@ def serve(channel: Channel) -> NoReturn:
         os._exit(0)
 
 
-def _load(code: str, entry_point: str, timeout_s: float) -> tuple[dict[str, Any], tuple[object, ...]]:
-    limit_cpu_time(timeout_s)
+def _load(
+    code: str, entry_point: str, timeout_s: float, memory_bytes: int
+) -> tuple[dict[str, Any], tuple[object, ...]]:
+    limit_program(timeout_s, memory_bytes)
     module = types.ModuleType(SOLUTION)
     sys.modules[SOLUTION] = module
     namespace = module.__dict__
@@ -68,6 +77,29 @@ def _load(code: str, entry_point: str, timeout_s: float) -> tuple[dict[str, Any]
 
 def _call(namespace: Mapping[str, Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
     return namespace[name](*args, **kwargs)
+
+
+def _hold(
+    namespace: Mapping[str, Any], name: str, args: tuple[Any, ...], *, objects: ObjectTable
+) -> tuple[object, tuple[object, ...]]:
+    """Call a function; return its result, and the reply: the digest of a large result, else the result itself."""
+    found: list[Any] = []
+
+    def call() -> None:
+        result = namespace[name](*args)
+        found[:] = [result, digest_of(result)]
+
+    failure = _attempt(call)
+    if failure is not None:
+        return None, (*failure, {})
+    result, digest = found
+    if digest:
+        return result, ("held", digest)
+    return None, _sendable(objects, ("returned", result, {}), large=result)
+
+
+def _give(value: object, _args: tuple[()], _kwargs: dict[str, Any]) -> object:
+    return value
 
 
 def _reply(action: Callable[..., object], request: list[Any], objects: ObjectTable) -> tuple[object, ...]:

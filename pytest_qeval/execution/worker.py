@@ -20,7 +20,7 @@ from dataclasses import asdict, replace
 from typing import NamedTuple, NoReturn
 
 from pytest_qeval.execution import linux, namespaces
-from pytest_qeval.execution.channel import TIMEOUT, Channel
+from pytest_qeval.execution.channel import LIMITS, Channel
 from pytest_qeval.execution.cleanup import kill_children, kill_everybody_else, remove_contents
 from pytest_qeval.execution.confinement import Abilities, Profile, close_others, confine, prepare_file_rules
 from pytest_qeval.execution.judge import judge
@@ -93,6 +93,7 @@ class _Job(NamedTuple):
     sock: socket.socket
     """Connects the plugin and the judge."""
     timeout_s: float
+    memory_bytes: int
 
 
 class _WorkerProcess:
@@ -122,8 +123,8 @@ class _WorkerProcess:
 
     def receive_job(self) -> _Job | None:
         """Wait for a job; None when the plugin is gone."""
-        limit, fds, _, _ = socket.recv_fds(self.control, TIMEOUT.size, 1)
-        return _Job(socket.socket(fileno=fds[0]), TIMEOUT.unpack(limit)[0]) if fds else None
+        limits, fds, _, _ = socket.recv_fds(self.control, LIMITS.size, 1)
+        return _Job(socket.socket(fileno=fds[0]), *LIMITS.unpack(limits)) if fds else None
 
     def start_solver(self) -> _Solver:
         """Fork a solver before its program arrives: its memory holds nothing of the request."""
@@ -159,7 +160,9 @@ class _WorkerProcess:
         try:
             _start_clean()
             self.control.close()
-            replace(self.profile.limits, timeout_s=job.timeout_s, reserved_bytes=0).apply(bound_processes=False)
+            limits = self.profile.limits
+            limits = replace(limits, timeout_s=job.timeout_s, memory_bytes=job.memory_bytes, reserved_bytes=0)
+            limits.apply(bound_processes=False)
             os._exit(0 if judge(Channel(job.sock), solver.channel) else _SOLVER_LOST)
         finally:
             os._exit(1)

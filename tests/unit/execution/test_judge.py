@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from pytest_qeval.execution.channel import Channel
-from pytest_qeval.execution.codec import Reference
-from pytest_qeval.execution.judge import FAULT, judge
+from pytest_qeval.execution.codec import Reference, encode
+from pytest_qeval.execution.judge import FAULT, Request, judge
 from pytest_qeval.execution.proxy import LOST
 
 Reply = Callable[..., tuple[object, ...]]
@@ -20,7 +20,24 @@ NONCE = b"n" * 16
 TEST = "def check(candidate):\n    items = [2, 1]\n    assert candidate(items) == 3\n    assert items == [1, 2]\n"
 
 
-def verdict_on(*replies: tuple[object, ...] | None, first: tuple[object, ...] = ("ready",), test: str = TEST) -> Any:
+NOTING = """
+def note_expected(candidate):
+    held = candidate.hold()
+    return [(b'', held.value())]
+
+def check(candidate):
+    assert candidate() == 7
+"""
+
+
+def verdict_on(
+    *replies: tuple[object, ...] | None,
+    first: tuple[object, ...] = ("ready",),
+    test: str = TEST,
+    entry_point: str = "total",
+    noted: bytes = b"",
+    **request: Any,
+) -> Any:
     """Return whether the solver is left alive, and the judge's verdict; None as a reply closes the channel."""
     (plugin, judge_to_plugin), (solver, judge_to_solver) = (map(Channel, socket.socketpair()) for _ in range(2))
 
@@ -37,13 +54,13 @@ def verdict_on(*replies: tuple[object, ...] | None, first: tuple[object, ...] = 
 
     player = threading.Thread(target=play)
     player.start()
-    plugin.send(NONCE, "", "code", test, "total", 1.0)
+    plugin.send(NONCE, *Request("", "code", test, entry_point, 1.0, 2**30, **request))
     alive = judge(judge_to_plugin, judge_to_solver)
     player.join()
-    nonce, *verdict = plugin.receive()
+    nonce, *verdict, expected = plugin.receive()
     for end in (plugin, judge_to_plugin, judge_to_solver):
         end.close()
-    assert nonce == NONCE
+    assert (nonce, expected) == (NONCE, noted)
     return alive, *verdict
 
 
@@ -113,6 +130,65 @@ def test_references_are_untrusted_as_well(test: str, replies: list[tuple[object,
     source = f"def check(candidate):\n    assert {test}\n"
 
     assert verdict_on(("loaded",), *replies, test=source)[1] == verdict
+
+
+DIGEST = b"d" * 32
+HOLDING = """
+def check(candidate):
+    held = candidate.hold([2, 1])
+    assert held.digest == b"d" * 32 or held.value() == 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("replies", "verdict"),
+    [
+        ([("held", DIGEST)], "passed"),
+        ([("held", b"e" * 32), ("returned", 3, {})], "passed"),
+        ([("held", b"e" * 32), ("returned", 4, {})], "failed"),
+        ([("held", b"e" * 32), ("returned", thing("E", "x", "__eq__"), {})], "failed"),
+        ([("held", b"e" * 32), ("held", DIGEST)], "tampered"),
+        ([("held", "d" * 32)], "tampered"),
+        ([("held", thing())], "tampered"),
+        ([("held", DIGEST, 3)], "tampered"),
+        ([("returned", 3, {})], "passed"),
+        ([("returned", 4, {})], "failed"),
+        ([("returned", 3, {0: [3]})], "tampered"),
+        ([("same", 0, {})], "tampered"),
+        ([("raised", ["ValueError", "Exception", "BaseException"], "bad", {})], "error"),
+    ],
+)
+def test_a_result_may_stay_with_the_program(replies: list[tuple[object, ...]], verdict: str) -> None:
+    """The judge compares a digest, or asks for the value; what the program does to arguments stays with it."""
+    assert verdict_on(("loaded",), *replies, test=HOLDING)[1] == verdict
+
+
+def test_a_digest_is_no_result() -> None:
+    """Where the test did not ask for one."""
+    assert verdict_on(("loaded",), ("held", DIGEST))[1] == "tampered"
+
+
+@pytest.mark.parametrize(
+    ("request_", "noted"),
+    [
+        ({}, b""),
+        ({"is_reference": True}, encode([(b"", 7)])),
+        ({"is_reference": True, "test": "def check(candidate): pass"}, b""),
+        ({"is_reference": True, "entry_point": "note_expected", "test": "def check(candidate): pass"}, b""),
+        ({"is_reference": True, "test": NOTING.replace("[(b'', held.value())]", "'x' * 2**20")}, b""),
+        ({"is_reference": True, "test": NOTING.replace("held.value()", "candidate")}, b""),
+    ],
+)
+def test_a_test_takes_note_of_a_reference_and_of_nothing_else(request_: dict[str, Any], noted: bytes) -> None:
+    """As far as it can be copied and is not too much; else the test finds out itself."""
+    assert verdict_on(("loaded",), ("returned", 7, {}), noted=noted, **{"test": NOTING, **request_})[1] == "passed"
+
+
+def test_what_was_noted_is_given_to_check() -> None:
+    """Decoded."""
+    test = "def check(candidate, expected): assert expected == [(b'', 7)] and candidate() == 7"
+
+    assert verdict_on(("loaded",), ("returned", 7, {}), test=test, expected=encode([(b"", 7)]))[1] == "passed"
 
 
 @pytest.mark.parametrize(

@@ -12,19 +12,27 @@ import time
 
 import pytest
 
-from pytest_qeval.execution.limits import LONGEST_S, MEMORY_RESERVE_BYTES, ProgramLimits, cpu_time_s, is_starved
+from pytest_qeval.execution.limits import (
+    LONGEST_S,
+    MEMORY_RESERVE_BYTES,
+    MOST_BYTES,
+    ProgramLimits,
+    cpu_time_s,
+    is_starved,
+)
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.schema import Program
 from pytest_qeval.settings import ExecutionSettings
 
 _REPORT = """
 import json, resource, sys
-from pytest_qeval.execution.limits import ProgramLimits, limit_cpu_time, lift_memory_limit
-ProgramLimits(**json.loads(sys.argv[1])).apply(bound_processes=False)
+from pytest_qeval.execution.limits import ProgramLimits, limit_program, lift_memory_limit
+limits = ProgramLimits(**json.loads(sys.argv[1]))
+limits.apply(bound_processes=False)
+if sys.argv[2] in ("program", "reserve"):
+    limit_program(limits.timeout_s, limits.memory_bytes)
 if sys.argv[2] == "reserve":
     lift_memory_limit()
-if sys.argv[2] == "program":
-    limit_cpu_time(1.5)
 names = ["RLIMIT_AS", "RLIMIT_DATA", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_NOFILE", "RLIMIT_CORE"]
 print(json.dumps({name: resource.getrlimit(getattr(resource, name)) for name in names}))
 """
@@ -60,10 +68,11 @@ def test_a_reserve_of_address_space_leaves_the_memory_bounded() -> None:
     assert rows["RLIMIT_DATA"] == [memory, memory]
 
 
-def test_a_solver_has_room_for_any_time_limit() -> None:
-    """Before its program is known, its hard limit is that of the longest time, its soft one the session's."""
+def test_a_solver_has_room_for_the_limits_of_any_program() -> None:
+    """Before its program is known, its hard limits are the largest there are, its soft ones the session's."""
     rows = _limits_after({"timeout_s": 1.5, "memory_bytes": 300 * 2**20})
     assert rows["RLIMIT_CPU"] == [3, math.ceil(LONGEST_S) + 2]
+    assert rows["RLIMIT_AS"] == [300 * 2**20, MOST_BYTES + MEMORY_RESERVE_BYTES]
 
 
 def test_the_reserve_lifts_memory_once() -> None:

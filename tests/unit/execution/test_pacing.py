@@ -7,10 +7,10 @@ from concurrent.futures import Future
 import pytest
 
 from pytest_qeval.errors import SandboxError
-from pytest_qeval.execution.limits import LONGEST_S
+from pytest_qeval.execution.limits import LONGEST_S, MOST_BYTES
 from pytest_qeval.execution.pacing import FACTOR, PacedPool
 from pytest_qeval.execution.sandbox import SandboxPool
-from pytest_qeval.schema import Execution, ExecutionStatus, Program
+from pytest_qeval.schema import Execution, ExecutionStatus, Program, ReferenceExecution
 from pytest_qeval.settings import ExecutionSettings, IsolationName
 from tests.sandboxes import skip_unless_usable
 
@@ -47,6 +47,39 @@ def test_a_program_has_four_times_as_long_as_the_reference(reference_s: float, l
 
     assert result.result().status == "failed"
     assert [one.timeout_s for one in pool.submitted] == [LONGEST_S, limit_s]
+
+
+@pytest.mark.parametrize(("needed_bytes", "memory_bytes"), [(0, None), (2**31, MOST_BYTES), (2**40, None)])
+def test_a_program_has_the_memory_that_the_reference_needs(needed_bytes: int, memory_bytes: int | None) -> None:
+    """The session's; else the largest there is; the session's again where even that is not enough."""
+
+    class Hungry(Pool):
+        def submit(self, program: Program) -> Future[Execution]:
+            self.status = "passed" if (program.memory_bytes or 2**30) >= needed_bytes else "memory"
+            return super().submit(program)
+
+    pool = Hungry(2.0)
+    PacedPool(pool, timeout_s=5.0).submit(program()).result()
+
+    assert pool.submitted[-1].memory_bytes == memory_bytes
+    assert pool.submitted[-1].timeout_s == (5.0 if needed_bytes == 2**40 else 8.0)
+    assert [one.is_reference for one in pool.submitted] == [True] * (len(pool.submitted) - 1) + [False]
+
+
+def test_what_was_noted_of_the_reference_is_given_to_programs() -> None:
+    """Of a reference that passes."""
+
+    class Noting(Pool):
+        def submit(self, program: Program) -> Future[Execution]:
+            self.submitted.append(program)
+            future: Future[Execution] = Future()
+            future.set_result(ReferenceExecution(status="passed", duration_s=1.0, expected=b"noted"))
+            return future
+
+    pool = Noting(1.0)
+    PacedPool(pool, timeout_s=5.0).submit(program()).result()
+
+    assert [(one.is_reference, one.expected) for one in pool.submitted] == [(True, b""), (False, b"noted")]
 
 
 def test_a_reference_is_measured_once_per_problem() -> None:
