@@ -1,4 +1,4 @@
-"""The test of HumanEval+ and MBPP+: compare a function with the reference on every input.
+"""The test of HumanEval+ and MBPP+: compare what a function returns with what the reference returns, on every input.
 
 A judge executes its source in a namespace of its own, so it imports only the standard library. The rules are evalplus'
 (Liu et al., 2023, arXiv:2305.01210), as its documentation and release 0.3.1 state them.
@@ -7,7 +7,7 @@ A judge executes its source in a namespace of its own, so it imports only the st
 import copy
 import math
 import reprlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 RTOL = 1e-7
@@ -114,8 +114,34 @@ COMPARISONS: Mapping[str, Callable[[Any, Any, Sequence[Any], float], bool]] = {
 """How results are compared, by name; nearly always `equal`."""
 
 
+def note_expected(
+    reference: Any,
+    *,
+    inputs: Mapping[str, Sequence[Sequence[Any]]],
+    first: Sequence[str] = (),
+    rest: str = "as is",
+    comparison: str = "equal",
+    **_others: object,
+) -> list[tuple[bytes, Any]]:
+    """Return what the reference returns on every input: the digest of a large value, else the value.
+
+    The arguments are those of `find_disagreement`.
+    """
+    noted: list[tuple[bytes, Any]] = []
+    for _, arguments in arguments_of(inputs, first, rest):
+        held = reference.hold(*arguments)
+        if held.digest:
+            noted.append((held.digest, None))
+        else:
+            # A match cannot be copied; how it is compared needs no more than that there is one.
+            value = held.value()
+            noted.append((b"", True if comparison == "some" and value is not None else value))
+    return noted
+
+
 def find_disagreement(
-    candidate: Callable[..., Any],
+    candidate: Any,
+    expected: Sequence[tuple[bytes, Any]] = (),
     *,
     source: str,
     entry_point: str,
@@ -128,7 +154,9 @@ def find_disagreement(
     """Return the first input on which a candidate and the reference disagree, or an empty string.
 
     Args:
-        candidate: The function to judge.
+        candidate: The function to judge, as a judge makes it.
+        expected: What `note_expected` returned. The reference is called here for every input without it, and where a
+            large value has not the digest of the reference's, since values can be equal all the same.
         source: Source of the reference.
         entry_point: Name of its function.
         inputs: Lists of arguments by kind, `base` and `plus`, in the order in which they are tried.
@@ -137,24 +165,47 @@ def find_disagreement(
         comparison: One of `COMPARISONS`.
         atol: Absolute tolerance.
     """
-    space: dict[str, Any] = {"__name__": "reference"}
-    exec(compile(source, "<reference>", "exec", dont_inherit=True), space)  # noqa: S102 - the benchmark's own
-    places = ((f"{kind} input {index}", case) for kind, cases in inputs.items() for index, case in enumerate(cases))
-    for place, case in places:
-        arguments = restore(case, first, rest)
-        # Copies: neither side sees how the other one changed its arguments.
-        expected = space[entry_point](*copy.deepcopy(arguments))
-        result = call(candidate, copy.deepcopy(arguments), place)
-        if not holds(COMPARISONS[comparison], result, expected, arguments, atol):
+    reference = make_reference(source, entry_point)
+    for index, (place, arguments) in enumerate(arguments_of(inputs, first, rest)):
+        digest, value = expected[index] if expected else (b"", None)
+        held = call(candidate.hold, arguments, place)
+        if digest and held.digest == digest:
+            continue
+        if digest or not expected:
+            value = reference(arguments)
+        result = held.value()
+        if not holds(COMPARISONS[comparison], result, value, arguments, atol):
             shown = f"{entry_point}({', '.join(map(reprlib.repr, arguments))})"
-            return f"{place}: {shown} gave {reprlib.repr(result)}, expected {reprlib.repr(expected)}"
+            return f"{place}: {shown} gave {reprlib.repr(result)}, expected {reprlib.repr(value)}"
     return ""
 
 
-def call(candidate: Callable[..., Any], arguments: Sequence[Any], place: str) -> Any:
-    """Call the candidate; the verdict on an exception names the input that raised it."""
+def arguments_of(
+    inputs: Mapping[str, Sequence[Sequence[Any]]], first: Sequence[str], rest: str
+) -> Iterator[tuple[str, list[Any]]]:
+    """Yield the name and the arguments of every input."""
+    for kind, cases in inputs.items():
+        for index, case in enumerate(cases):
+            yield f"{kind} input {index}", restore(case, first, rest)
+
+
+def make_reference(source: str, entry_point: str) -> Callable[[Sequence[Any]], Any]:
+    """Return a function that calls the reference with copies of arguments; the source is executed when it has to be."""
+    space: dict[str, Any] = {}
+
+    def reference(arguments: Sequence[Any]) -> Any:
+        if not space:
+            space["__name__"] = "reference"
+            exec(compile(source, "<reference>", "exec", dont_inherit=True), space)  # noqa: S102 - the benchmark's own
+        return space[entry_point](*copy.deepcopy(arguments))
+
+    return reference
+
+
+def call(function: Callable[..., Any], arguments: Sequence[Any], place: str) -> Any:
+    """Call a function of the program; the verdict on an exception names the input that raised it."""
     try:
-        return candidate(*arguments)
+        return function(*arguments)
     except Exception as error:
         status, detail = getattr(error, "verdict", ("error", str(error)))
         error.verdict = (status, f"{place}: {detail}")  # type: ignore[attr-defined] # the judge's own exceptions have one

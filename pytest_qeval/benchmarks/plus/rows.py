@@ -72,14 +72,17 @@ _INPUT_FIELDS = ("base_input", "plus_input")
 _TEST = """\
 import json
 
-SOURCE = {source!r}
+SPACE = {{"__name__": "plus_check"}}
 ARGUMENTS = {arguments!r}
+exec(compile({source!r}, "<check>", "exec"), SPACE)
 
 
-def check(candidate):
-    space = {{"__name__": "plus_check"}}
-    exec(compile(SOURCE, "<check>", "exec"), space)
-    found = space["find_disagreement"](candidate, **json.loads(ARGUMENTS))
+def note_expected(reference):
+    return SPACE["note_expected"](reference, **json.loads(ARGUMENTS))
+
+
+def check(candidate, expected=()):
+    found = SPACE["find_disagreement"](candidate, expected, **json.loads(ARGUMENTS))
     if found:
         raise AssertionError(found)
 """
@@ -97,7 +100,9 @@ def parse_plus_problem(row: Mapping[str, Any], benchmark: str, where: str) -> Pr
         raise DataError(f"{where}: expected a number from 0 on in the field atol.")
     inputs = {name.removesuffix("_input"): _inputs(row.get(name), name, where) for name in _INPUT_FIELDS}
     test = _test(texts, inputs, float(atol))
-    problem = Problem(benchmark=benchmark, test=test, **dict[str, Any](texts))
+    # The id of the problem that it extends, in the original benchmark's spelling.
+    cluster = texts["task_id"].replace("Mbpp/", "MBPP/")
+    problem = Problem(benchmark=benchmark, test=test, cluster=cluster, **dict[str, Any](texts))
     flaw = find_reference_flaw(problem)
     if flaw:
         raise DataError(f"{where}: {flaw}.")

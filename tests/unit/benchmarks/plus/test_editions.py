@@ -4,6 +4,7 @@ import gzip
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,61 @@ def test_cheats_fail(load: Load, judge: Judge, completion: str) -> None:
     (found,) = judge(load(BIGGEST, name="HumanEvalPlus.jsonl"), completion)
 
     assert found.status == "failed"
+
+
+LARGE = row("def f(n):\n  return {str(i): i for i in range(n)}", [3], [500], [600])
+PATCH = "import sys\nsys.modules['pytest_qeval.execution.solver'].digest_of = lambda value: {digest!r}\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "detail"),
+    [
+        ("def f(n):\n  return {str(i): i for i in range(n)}\n", "passed", ""),
+        ("def f(n):\n  return {str(i): float(i) for i in range(n)}\n", "passed", ""),
+        ("def f(n):\n  return {str(i): i for i in reversed(range(n))}\n", "passed", ""),
+        ("def f(n):\n  return {str(i): i % 599 for i in range(n)}\n", "failed", "plus input 1: f(600) gave {*"),
+        ("def f(n):\n  return {str(i): i for i in range(n)} if n < 99 else None\n", "failed", "plus input 0: *None*"),
+        (PATCH.format(digest=b"unknown") + "def f(n):\n  return n\n", "failed", "base input 0: f(3) gave 3*"),
+        (PATCH.format(digest=b"x" * 32) + "def f(n):\n  return {str(i): 1 for i in range(n)}\n", "failed", "base *"),
+        (PATCH.format(digest="x" * 32) + "def f(n):\n  return {}\n", "tampered", "sent a reply that fits *"),
+    ],
+)
+def test_large_results_are_compared_by_value_where_their_digests_differ(
+    load: Load, judge: Judge, code: str, status: str, detail: str
+) -> None:
+    """Equal values pass in whatever form, others fail, and so do digests that a program makes up."""
+    (found,) = judge(load(LARGE), code)
+
+    assert found.status == status
+    assert fnmatchcase(found.detail, detail)
+
+
+def test_a_digest_is_worth_nothing_where_none_is_expected(load: Load, judge: Judge) -> None:
+    """The reference ends before anything is noted, so that the test has to call it itself."""
+    ends = row("import sys\ndef f(n):\n  return 'x' * n if n < 999 else sys.exit()", [3], [500], [999])
+    for digest in (b"", b"x", b"x" * 32):
+        (found,) = judge(load(ends), PATCH.format(digest=digest) + "def f(n):\n  return n\n")
+        assert (found.status, found.detail) == ("failed", "base input 0: f(3) gave 3, expected 'xxx'")
+
+
+def test_the_reference_is_not_executed_again_for_every_program(load: Load, judge: Judge) -> None:
+    """A quick program takes less time than the reference has to."""
+    slow = row(
+        "import time\ndef f(x):\n  end = time.process_time() + x\n  while time.process_time() < end: pass\n  return 1",
+        [1.0],
+    )
+    (found,) = judge(load(slow), "def f(x):\n  return 1\n")
+
+    assert found.status == "passed"
+    assert found.duration_s < 1.0
+
+
+def test_a_problem_shares_its_cluster_with_the_one_that_it_extends(load: Load) -> None:
+    """In the spelling of the original benchmark."""
+    (humaneval,) = load(BIGGEST, name="HumanEvalPlus.jsonl").problems.values()
+    (mbpp,) = load(row("def f(x):\n  return x", [1], task_id="Mbpp/2")).problems.values()
+
+    assert (humaneval.cluster, mbpp.cluster) == ("HumanEval/900", "MBPP/2")
 
 
 def test_many_inputs_are_judged_in_one_program(load: Load, judge: Judge) -> None:
