@@ -173,8 +173,8 @@ def test_a_digest_is_no_result() -> None:
     [
         ({}, b""),
         ({"is_reference": True}, encode([(b"", 7)])),
-        ({"is_reference": True, "test": "def check(candidate): pass"}, b""),
-        ({"is_reference": True, "entry_point": "note_expected", "test": "def check(candidate): pass"}, b""),
+        ({"is_reference": True, "test": "def check(candidate): candidate()"}, b""),
+        ({"is_reference": True, "entry_point": "note_expected", "test": "def check(candidate): candidate()"}, b""),
         ({"is_reference": True, "test": NOTING.replace("[(b'', held.value())]", "'x' * 2**20")}, b""),
         ({"is_reference": True, "test": NOTING.replace("held.value()", "candidate")}, b""),
     ],
