@@ -24,13 +24,15 @@ _RNG = np.random.default_rng(0)
 DESIGNS: Mapping[str, Sequence[int]] = {
     "49 clusters of 1 to 5": (_RNG.integers(1, 6, 49)).tolist(),
     "164 clusters of 1 to 12": (_RNG.integers(1, 13, 164)).tolist(),
+    "500 alone and 60 together": [1] * 500 + [60],
+    "974 alone and two of 50": [1] * 974 + [50] * 2,
     "400 pairs": [2] * 400,
     "660 alone and 800 pairs": [1] * 660 + [2] * 800,
 }
 """Sizes of the clusters; the second is like infilling, the last like HumanEval, MBPP and two directions of CRUXEval."""
 SHARED = (0.0, 0.5, 1.0)
 """Shares of clusters with a common fate."""
-FLIPS = ((0.02, 0.0), (0.05, 0.01), (0.10, 0.05))
+FLIPS = ((0.02, 0.0), (0.05, 0.01), (0.10, 0.05), (0.25, 0.0))
 """Chances to regress and to be fixed."""
 RATES = (0.1, 0.5, 0.95)
 """pass@1."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from pytest_qeval.report.terminal import lines
 from pytest_qeval.report.text import Line
 from pytest_qeval.schema import Case, Outcome
 from pytest_qeval.settings import CONTROL
+from pytest_qeval.summary.clusters import Clusters, each_alone
 from pytest_qeval.summary.margins import DEFAULT_MARGINS
 from pytest_qeval.summary.pooled import POOL
 from pytest_qeval.summary.power import estimate_pool, estimate_prospects
@@ -155,22 +156,27 @@ class Session:
         cases = tuple(PlannedCase(recipe=recipe, **asdict(case)) for recipe, case in planned)
         self._journal.write(Plan(**asdict(self._roles), conditions={**self._key, **self._costs}, cases=cases))
 
-    def preview(self, executed: Iterable[Case], counted: Collection[Case] = ()) -> Iterator[str]:
+    def preview(
+        self, executed: Collection[Case], counted: Collection[Case] = (), clusters: Clusters = each_alone
+    ) -> Iterator[str]:
         """Yield how much of the baseline is reused, and what so many problems can prove.
 
         Args:
             executed: Cases whose programs are executed.
             counted: Those of them that count in the pool of all benchmarks.
+            clusters: Returns what a case's problem shares with others.
         """
         if self.saved:
             n_cases = sum(recipe == self.saved.recipe for recipe, _ in self._planned)
             if n_cases:
                 yield f"{len(self._reused)} of the {n_cases} records of {self.saved.recipe} are the saved ones"
         if self._roles.baseline:
-            mine = {case for name, case in self._planned if name in self._roles.candidates and case.is_own}
+            # Once for all candidates, in the order of the plan.
+            mine = dict.fromkeys(case for name, case in self._planned if name in self._roles.candidates and case.is_own)
             margin = partial(allowed_loss, self.settings.gates, None, default=DEFAULT_MARGINS["pass@K"])
-            yield from prospect_lines(estimate_prospects(mine & {*executed}, margin=margin))
-            yield from prospect_lines(estimate_pool(mine & {*counted}, margin=margin(POOL)))
+            each = estimate_prospects([case for case in mine if case in executed], margin=margin, clusters=clusters)
+            pool = [case for case in mine if case in counted]
+            yield from prospect_lines([*each, *estimate_pool(pool, margin=margin(POOL), clusters=clusters)])
 
     def add(self, message: Message) -> None:
         """Take one message and append it to the journal; energy that is shared is known at the end."""

@@ -173,4 +173,5 @@ MBPP_SANITIZED = _source(
     "mbpp-sanitized",
     "mbpp-sanitized: the 257 of MBPP's 500 tasks that its authors verified by hand, prompted like mbpp",
     edition=SANITIZED,
+    covers=("mbpp-function",),
 )

@@ -69,7 +69,7 @@ class Controller:
         if terminal and config.option.verbose >= 0:
             executed = {case for case in cases if not context.benchmarks.is_scored(case.benchmark)}
             counted = context.benchmarks.counted_once(executed)
-            for line in (*context.notes(cases), *self.session.preview(executed, counted)):
+            for line in (*context.notes(cases), *self.session.preview(executed, counted, context.benchmarks.cluster)):
                 terminal.write_line(f"qeval: {line}")
 
     @pytest.hookimpl(tryfirst=True)

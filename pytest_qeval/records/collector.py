@@ -50,6 +50,8 @@ class Collector:
         self.divergence: dict[str, DivergenceFacts] = {}
         self.decisions: dict[tuple[str, str, str | None], GateDecision] = {}
         """By gate expression, recipe and benchmark."""
+        self.stops: dict[tuple[str, str], str] = {}
+        """Why a recipe was stopped early on a benchmark, by recipe and benchmark."""
         self.benchmarks: dict[str, BenchmarkFacts] = {}
         self.invalid: dict[Case, str] = {}
         """Perturbed cases whose own solution does not pass, with the reason."""
@@ -76,12 +78,9 @@ class Collector:
                 self.invalid[message.case] = message.reason
             case GateDecision():
                 self.decisions[message.gate, message.recipe, message.benchmark] = message
+                self.stops[message.recipe, message.benchmark] = message.reason
             case BenchmarkFacts():
                 self.benchmarks[message.name] = message
-
-    def early_stop_reasons(self) -> Mapping[tuple[str, str], str]:
-        """Return why not all cases of a benchmark were evaluated, by recipe and benchmark."""
-        return {(one.recipe, one.benchmark): one.reason for one in self.decisions.values()}
 
     def perturbations(self) -> Mapping[tuple[str, str], PerturbationFacts]:
         """Return what perturbations did, by benchmark and name; cases found invalid during the run count as invalid."""

@@ -39,9 +39,10 @@ def describe_data(summary: Summary, benchmark: str) -> Json:
     """Return the report's facts about a benchmark's data; whether it is scored shows in its section."""
     facts = {"excluded": {}, **summary.benchmarks.get(benchmark, {})}
     shared = facts.get("clusters", {})
-    clusters = len({*shared.values()}) + facts["problems"] - len(shared) if shared else None
+    problems = facts.get("problems", 0)
+    clusters = len({*shared.values()}) + problems - len(shared)
     shown = {name: facts[name] for name in facts if name not in _NOT_SHOWN and (facts[name] or name != "infilling")}
-    return {**shown, "clusters": clusters}
+    return {**shown, "clusters": clusters if clusters < problems else None}
 
 
 def pass_rate_dict(summary: Summary) -> Json:

@@ -18,6 +18,8 @@ def prospect_lines(prospects: Iterable[Prospect]) -> Iterator[str]:
         if one.needed is not None:
             line += f"; for {100 * one.margin:g} points take about {_round(one.needed):,}"
         flips = f"{100 * TYPICAL_DISCORDANCE:.0f} % of them flip"
+        if one.sources < one.problems:
+            flips += f", independently of each other, though they come from {one.sources:,} sources"
         yield f"{line} (in {100 * POWER:.0f} % of runs, if nothing is lost and {flips})"
 
 

@@ -19,7 +19,7 @@ from pytest_qeval.facts import BenchmarkFacts
 from pytest_qeval.plan import cases_of
 from pytest_qeval.records.messages import Message
 from pytest_qeval.schema import PREFIX_ONLY, Case, InfillingForm, PromptStyle
-from pytest_qeval.summary.clusters import clusters_of
+from pytest_qeval.summary.clusters import Clusters, clusters_of
 from pytest_qeval.summary.pooled import counted_once
 
 
@@ -34,6 +34,10 @@ class Solution(NamedTuple):
 def clusters_in(benchmark: Benchmark) -> Mapping[str, str]:
     """Return what problems share with others, by task id; without those that stand alone."""
     return {one.task_id: one.cluster for one in benchmark.problems.values() if one.cluster}
+
+
+def _clusters_of(benchmarks: Mapping[str, Benchmark]) -> Clusters:
+    return clusters_of({name: {"clusters": clusters_in(one), "covers": one.covers} for name, one in benchmarks.items()})
 
 
 @dataclass(kw_only=True, eq=False)
@@ -91,9 +95,12 @@ class BenchmarkLoader:
     def counted_once(self, cases: Collection[Case]) -> set[Case]:
         """Return the cases that count when all benchmarks are pooled."""
         found = {name: self.find(name) for name in {case.benchmark for case in cases}}
-        clusters = {name: {"clusters": clusters_in(benchmark)} for name, benchmark in found.items()}
         covers = {name: benchmark.covers for name, benchmark in found.items()}
-        return counted_once(cases, clusters=clusters_of(clusters), covers=covers)
+        return counted_once(cases, clusters=_clusters_of(found), covers=covers)
+
+    def cluster(self, case: Case) -> str:
+        """Return what a case's problem shares with others of its benchmark."""
+        return self.find(case.benchmark).problems[case.task_id].cluster or case.task_id
 
     def facts(self, name: str) -> BenchmarkFacts:
         """Return what the report says of a benchmark.

@@ -80,6 +80,7 @@ class RunContext:
             planned=self._planned,
             outcomes=self.outcomes,
             is_scored=self.benchmarks.is_scored,
+            clusters=self.benchmarks.cluster,
             post=self._post,
         )
         self._engines = EngineLoader(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.records.messages import Message
 from pytest_qeval.schema import Case, Record
+from pytest_qeval.summary.clusters import Clusters
 from pytest_qeval.verdict.gates.decider import Decider
 
 Outcomes = dict[tuple[str, Case], Record]
@@ -24,6 +25,8 @@ class EarlyStop:
     """Finished cases."""
     is_scored: Callable[[str], bool]
     """Whether a benchmark's completions are scored instead of executed."""
+    clusters: Clusters
+    """Returns what a case's problem shares with others."""
     post: Callable[[Message], None]
     """Takes every decision."""
     _decider: Decider | None = field(default=None, init=False)
@@ -32,7 +35,12 @@ class EarlyStop:
         """Take the gates, if the user wants to stop early."""
         settings = self.settings
         if settings.until_decided:
-            self._decider = Decider(settings.gates, baseline=settings.baseline, require_proof=settings.require_proof)
+            self._decider = Decider(
+                settings.gates,
+                baseline=settings.baseline,
+                require_proof=settings.require_proof,
+                clusters=self.clusters,
+            )
 
     def applies_to(self, recipe: str) -> bool:
         """Return whether a recipe may end before all its cases are finished."""

@@ -73,10 +73,11 @@ def mean_length(lengths: Sequence[float], *, limit: float, clusters: Sequence[st
     if not lengths:
         return NO_PROBLEM
     pairs, size = _sums([1.0] * len(lengths), lengths, clusters), _size(clusters)
+    shortest, longest = min(_SHORTEST, *lengths), max(limit, *lengths)
     return Estimate(
         value=fsum(lengths) / len(lengths),
-        low=_end([*pairs, _Pair(size, size * min(_SHORTEST, *lengths))], -1),
-        high=_end([*pairs, _Pair(size, size * max(limit, *lengths))], 1),
+        low=max(shortest, _end([*pairs, _Pair(size, size * shortest)], -1)),
+        high=min(longest, _end([*pairs, _Pair(size, size * longest)], 1)),
         n=len(lengths),
         method=_METHOD,
     )

@@ -157,9 +157,24 @@ def paired_mean(
     n, mean = len(deltas), fsum(deltas) / len(deltas)
     if clusters is None or stand_alone(clusters):
         return replace(Flips.of(deltas).estimate(n), value=mean)
-    size = typical_size(clusters)
-    draws = Flips.of([total / size for total in cluster_sums(deltas, clusters)])
-    return replace(draws.estimate(n / size), value=mean, n=n, method="tango paired score, effective flips of clusters")
+    found = _flips_of_clusters(deltas, clusters).estimate(n / typical_size(clusters))
+    return replace(found, value=mean, n=n, method="tango paired score, effective flips of clusters")
+
+
+def _flips_of_clusters(deltas: Sequence[float], clusters: Sequence[str]) -> Flips:
+    """Convert differences to flips of as many draws as clusters of the typical size F would be, D = n / F.
+
+    The sums S of clusters are spread around m·δ by their numbers m of problems, while flips are spread around δ. Where
+    sizes differ, flips therefore get the size at which their spread is Σ(S − m·δ)² / F², plus that of the two unseen
+    ones; and no more of them are made than there are draws.
+    """
+    size, mean = typical_size(clusters), fsum(deltas) / len(deltas)
+    sums, members = cluster_sums(deltas, clusters), cluster_sums([1.0] * len(deltas), clusters)
+    draws, flips = len(deltas) / size, Flips.of([total / size for total in sums])
+    moved = fsum(map(abs, sums)) / size
+    spread = fsum((total - count * mean) ** 2 for total, count in zip(sums, members, strict=True)) / size**2
+    step = max(flips.step, (spread + draws * mean * mean + _UNSEEN) / (moved + _UNSEEN), moved / draws)
+    return Flips(flips.fixed * flips.step / step, flips.regressed * flips.step / step, step)
 
 
 def relative_drop(counts: PairedCounts) -> Quantity:

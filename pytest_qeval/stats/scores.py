@@ -17,6 +17,8 @@ from pytest_qeval.stats.paired import Flips
 from pytest_qeval.stats.power import detectable_drop
 
 _RESAMPLES = 9999
+_ROUNDING = 1e-12
+"""Variances below are those of equal values."""
 _BATCH = 500
 _MANY = 1000
 """Differences from which on random signs take more than a second, and the sum is normal to good approximation."""
@@ -40,7 +42,7 @@ def mean_score(values: Sequence[float], clusters: Sequence[str] | None = None) -
     sums = cluster_sums([value - mean for value in values], names)
     draws = len(sums)
     spread = draws / (draws - 1) * fsum(total * total for total in sums) / n if draws > 1 else 0.0
-    if len(set(values)) == 1 or not spread or not 0 < mean < 1:
+    if spread < _ROUNDING or not 0 < mean < 1:
         return mean_of_problems(values, clusters)
     from scipy.stats import t  # noqa: PLC0415 - scipy.stats takes half a second, which an inert plugin must not
 

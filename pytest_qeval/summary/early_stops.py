@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from pytest_qeval.schema import Quantity, Undefined
 from pytest_qeval.summary.comparison import Comparison
+from pytest_qeval.summary.length import Lengths, LengthSummary
 from pytest_qeval.summary.pass_rates import BenchmarkResult
 
 _METHOD = "stopped early, after which no interval is valid"
@@ -31,6 +32,38 @@ def withhold_from_results(results: Collection[BenchmarkResult], stops: Stops) ->
 def withhold_from_comparisons(comparisons: Collection[Comparison], stops: Stops) -> tuple[Comparison, ...]:
     """Take intervals, p-values and evidence from the comparisons of recipes that were stopped on their benchmark."""
     return tuple(_withheld(one) if (one.recipe, one.benchmark) in stops else one for one in comparisons)
+
+
+def withhold_from_lengths(lengths: LengthSummary, stops: Stops) -> LengthSummary:
+    """Take the intervals from the lengths of recipes that were stopped on their benchmark."""
+    return LengthSummary(
+        results=tuple(
+            replace(one, lengths=_bare_lengths(one.lengths)) if (one.recipe, one.benchmark) in stops else one
+            for one in lengths.results
+        ),
+        comparisons=tuple(
+            replace(
+                one,
+                of_baseline=_bare_lengths(one.of_baseline),
+                of_candidate=_bare_lengths(one.of_candidate),
+                token_ratio=_bare(one.token_ratio),
+                truncated_increase=_bare(one.truncated_increase),
+                loops_increase=_bare(one.loops_increase),
+            )
+            if (one.recipe, one.benchmark) in stops
+            else one
+            for one in lengths.comparisons
+        ),
+    )
+
+
+def _bare_lengths(lengths: Lengths) -> Lengths:
+    return replace(
+        lengths,
+        tokens=_bare(lengths.tokens),
+        truncated=replace(lengths.truncated, share=_bare(lengths.truncated.share)),
+        loops=replace(lengths.loops, share=_bare(lengths.loops.share)),
+    )
 
 
 def _withheld(one: Comparison) -> Comparison:

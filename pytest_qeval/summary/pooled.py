@@ -103,10 +103,13 @@ def counted_once(cases: Collection[Case], *, clusters: Clusters, covers: Mapping
 
 def _covering(problems: Mapping[str, Collection[str]], covers: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
     """Return for each benchmark the clusters that count elsewhere."""
-    return {
-        name: {one for other in problems if name in covers.get(other, ()) for one in problems[other]}
-        for name in problems
-    }
+    order = list(problems)
+
+    def counts_in(name: str, other: str) -> bool:
+        mutual = other in covers.get(name, ())  # then the first one counts
+        return name in covers.get(other, ()) and (not mutual or order.index(other) < order.index(name))
+
+    return {name: {one for other in order if counts_in(name, other) for one in problems[other]} for name in order}
 
 
 def _pooled(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from pytest_qeval.schema import Case
 from pytest_qeval.stats.power import detectable_drop, problems_needed
+from pytest_qeval.summary.clusters import Clusters, each_alone
 from pytest_qeval.summary.pooled import POOL
 
 TYPICAL_DISCORDANCE = 0.08
@@ -22,6 +22,8 @@ class Prospect:
     benchmark: str
     """`POOL` for all of them together."""
     problems: int
+    sources: int
+    """Problems that share nothing, and groups of those that share a source."""
     detectable: float
     """The smallest drop, as a fraction."""
     margin: float
@@ -30,22 +32,34 @@ class Prospect:
     """Problems that prove the margin; None if there are enough, or if no number is."""
 
 
-def estimate_prospects(cases: Iterable[Case], *, margin: Callable[[str], float]) -> Iterator[Prospect]:
-    """Yield one estimate per benchmark; `margin` is the loss that its evidence is about, as a fraction."""
-    for benchmark, count in Counter(case.benchmark for case in set(cases)).items():
-        yield _prospect(benchmark, count, margin(benchmark))
+def estimate_prospects(
+    cases: Iterable[Case], *, margin: Callable[[str], float], clusters: Clusters = each_alone
+) -> Iterator[Prospect]:
+    """Yield one estimate per benchmark; `margin` is the loss that its evidence is about, as a fraction.
 
-
-def estimate_pool(cases: Collection[Case], *, margin: float) -> Iterator[Prospect]:
-    """Yield an estimate for the problems of several benchmarks together, each of which counts once.
-
-    They are taken to flip independently of each other, whatever they share.
+    Problems are taken to flip independently of each other, whatever they share.
     """
+    by_benchmark: dict[str, list[Case]] = {}
+    for case in dict.fromkeys(cases):
+        by_benchmark.setdefault(case.benchmark, []).append(case)
+    for benchmark, found in by_benchmark.items():
+        yield _prospect(benchmark, found, margin(benchmark), clusters)
+
+
+def estimate_pool(cases: Collection[Case], *, margin: float, clusters: Clusters = each_alone) -> Iterator[Prospect]:
+    """Yield an estimate for the problems of several benchmarks together, each of which counts once."""
     if len({case.benchmark for case in cases}) > 1:
-        yield _prospect(POOL, len(cases), margin)
+        yield _prospect(POOL, cases, margin, clusters)
 
 
-def _prospect(benchmark: str, count: int, margin: float) -> Prospect:
-    within = detectable_drop(count, discordance=TYPICAL_DISCORDANCE, power=POWER)
+def _prospect(benchmark: str, cases: Collection[Case], margin: float, clusters: Clusters) -> Prospect:
+    within = detectable_drop(len(cases), discordance=TYPICAL_DISCORDANCE, power=POWER)
     needed = problems_needed(margin, discordance=TYPICAL_DISCORDANCE, power=POWER) if within > margin > 0 else None
-    return Prospect(benchmark=benchmark, problems=count, detectable=within, margin=margin, needed=needed)
+    return Prospect(
+        benchmark=benchmark,
+        problems=len(cases),
+        sources=len({clusters(case) for case in cases}),
+        detectable=within,
+        margin=margin,
+        needed=needed,
+    )

@@ -16,7 +16,7 @@ from pytest_qeval.summary.comparability import find_remarks
 from pytest_qeval.summary.comparison import Comparison, compare
 from pytest_qeval.summary.costs import Efficiency, mark_slower, summarize_costs
 from pytest_qeval.summary.divergence import DivergenceSummary, summarize_divergence, with_floors
-from pytest_qeval.summary.early_stops import withhold_from_comparisons, withhold_from_results
+from pytest_qeval.summary.early_stops import withhold_from_comparisons, withhold_from_lengths, withhold_from_results
 from pytest_qeval.summary.length import LengthSummary, summarize_lengths
 from pytest_qeval.summary.margins import Margins, default_margins
 from pytest_qeval.summary.pass_rates import benchmark_results
@@ -100,7 +100,7 @@ def summarize(found: SummaryInput) -> Summary:
             {one.name for one in found.perturbations.values()},
             control=control,
         ),
-        lengths=_lengths(found, nominal, records),
+        lengths=withhold_from_lengths(_lengths(found, nominal, records), found.decided),
         efficiency=_costs(found),
         benchmarks=found.benchmarks,
         sensitivity=found.sensitivity,

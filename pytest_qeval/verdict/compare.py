@@ -146,6 +146,9 @@ def join_runs(before: FinishedRun, after: FinishedRun, *, force: bool) -> Joined
         collector.add(message)
     for message in saved.baseline.messages:
         collector.add(message)
+    for name in after.plan.candidates:  # a decision may be void beside another baseline, and the stop is none the less
+        stops = (one for one in after.messages_of(name) if isinstance(one, GateDecision))
+        collector.stops.update({(one.recipe, one.benchmark): one.reason for one in stops})
     more = {one.case for one in before.messages_of(before.baseline) if isinstance(one, Record)} - cases.keys()
     return JoinedRuns(
         run=replace(after.run, saved_baseline={**saved.origin(), "left_out": len(more)}),

@@ -58,7 +58,7 @@ def conclude(
             margins=lambda metric, recipe, benchmark: allowed_loss(
                 gates, recipe, benchmark, default=DEFAULT_MARGINS[metric], metric=metric
             ),
-            decided=collected.early_stop_reasons(),
+            decided=collected.stops,
             perturbations=collected.perturbations(),
         )
     )

@@ -34,7 +34,6 @@ pytestmark = pytest.mark.skipif(
 HARD = (
     *("HumanEval/15", "HumanEval/130", "Mbpp/630"),  # results of some MiB
     "Mbpp/255",  # a result of more than a GiB
-    "Mbpp/599",  # 20 s of CPU time
     *("Mbpp/737", "Mbpp/794"),  # matches of regular expressions
     *("HumanEval/32", "Mbpp/581"),  # several right results
     *("HumanEval/38", "HumanEval/50"),  # a thousand inputs, of helpers in the prompt

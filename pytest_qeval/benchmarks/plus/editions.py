@@ -44,7 +44,16 @@ def _rank(version: str | None) -> tuple[float, ...]:
     return (float("inf"),) if version is None else tuple(map(float, version.split(".")))
 
 
-def _load(data: Path | None, *, name: str, title: str, stem: str, stops: tuple[str, ...], task: str) -> Benchmark:
+def _load(
+    data: Path | None,
+    *,
+    name: str,
+    title: str,
+    stem: str,
+    stops: tuple[str, ...],
+    task: str,
+    covers: tuple[str, ...],
+) -> Benchmark:
     """Read the file `stem`, without version and ending, from the user's data directory."""
     path = _find(data, stem)
     if path is None:
@@ -63,16 +72,19 @@ def _load(data: Path | None, *, name: str, title: str, stem: str, stops: tuple[s
         problems={task_id: problem for task_id, problem in problems.items() if task_id not in too_large},
         stops=stops,
         task=task,
+        covers=covers,
         excluded=dict.fromkeys((task_id for task_id in problems if task_id in too_large), _TOO_LARGE),
         is_paced=True,
     )
 
 
-def _source(name: str, summary: str, *, title: str, stem: str, stops: tuple[str, ...], task: str) -> BenchmarkSource:
+def _source(
+    name: str, summary: str, *, title: str, stem: str, stops: tuple[str, ...], task: str, covers: tuple[str, ...]
+) -> BenchmarkSource:
     return BenchmarkSource(
         name=name,
         summary=f"{title}: {summary} with many more inputs (Liu et al., 2023); needs --qeval-data",
-        load=partial(_load, name=name, title=title, stem=stem, stops=stops, task=task),
+        load=partial(_load, name=name, title=title, stem=stem, stops=stops, task=task, covers=covers),
         is_here=lambda data: _find(data, stem) is not None,
     )
 
@@ -84,6 +96,7 @@ HUMANEVAL_PLUS = _source(
     stem="HumanEvalPlus",
     stops=COMPLETION_STOPS,
     task=FUNCTION_TASK,
+    covers=("humaneval",),
 )
 MBPP_PLUS = _source(
     "mbpp-plus",
@@ -92,4 +105,5 @@ MBPP_PLUS = _source(
     stem="MbppPlus",
     stops=SCRIPT_STOPS,
     task=SCRIPT_TASK,
+    covers=("mbpp", "mbpp-all", "mbpp-function", "mbpp-sanitized"),
 )

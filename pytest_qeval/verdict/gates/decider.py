@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_qeval.facts import GateDecision
 from pytest_qeval.schema import Case, Evidence, Record
+from pytest_qeval.stats.clusters import stand_alone
 from pytest_qeval.stats.paired import PairedCounts
 from pytest_qeval.stats.sequential import sequential_evidence
+from pytest_qeval.summary.clusters import Clusters, each_alone
 from pytest_qeval.summary.pooled import POOL
 from pytest_qeval.verdict.gates.early import CaseRates, settled
 from pytest_qeval.verdict.gates.grammar import Gate
@@ -30,8 +32,11 @@ def needs_everything(gate: Gate) -> bool:
 class Decider:
     """Decides the gates on a candidate and a benchmark, after each of the candidate's cases."""
 
-    def __init__(self, gates: Sequence[Gate], *, baseline: str | None, require_proof: bool) -> None:
-        """Take the gates of a run."""
+    def __init__(
+        self, gates: Sequence[Gate], *, baseline: str | None, require_proof: bool, clusters: Clusters = each_alone
+    ) -> None:
+        """Take the gates of a run, and what problems share; the sequential test takes independent ones only."""
+        self._clusters = clusters
         self._gates = [gate for gate in gates if is_decidable(gate)]
         self._baseline = baseline
         self._require_proof = require_proof
@@ -55,8 +60,9 @@ class Decider:
         rates = self._rates(recipe, cases, records)
         if rates is None or not rates[1]:
             return
+        tests = stand_alone([self._clusters(case) for case in cases])
         for gate in gates:
-            if gate not in decided and (decision := self._decision(gate, recipe, benchmark, *rates)):
+            if gate not in decided and (decision := self._decision(gate, recipe, benchmark, *rates, tests=tests)):
                 decided[gate] = decision
         if len(decided) == len(gates):
             self._closed.add((recipe, benchmark))
@@ -80,7 +86,14 @@ class Decider:
         return done, remaining
 
     def _decision(
-        self, gate: Gate, recipe: str, benchmark: str, done: Sequence[CaseRates], remaining: Sequence[float]
+        self,
+        gate: Gate,
+        recipe: str,
+        benchmark: str,
+        done: Sequence[CaseRates],
+        remaining: Sequence[float],
+        *,
+        tests: bool,
     ) -> GateDecision | None:
         n = len(done) + len(remaining)
         if gate.compares and not any((*(rates.baseline for rates in done), *remaining)):
@@ -90,7 +103,7 @@ class Decider:
         if outcome:
             reason = f"{'kept' if outcome == 'pass' else 'broken'} whatever the others bring"
         else:
-            evidence = _evidence(gate, done, n)
+            evidence = _evidence(gate, done, n) if tests else "unproven"
             if evidence == "unproven":
                 return None
             outcome = "fail" if evidence == "worse" else "pass"

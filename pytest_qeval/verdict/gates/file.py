@@ -19,7 +19,7 @@ from pathlib import Path
 
 from pytest_qeval.errors import GateError
 from pytest_qeval.toml_table import Table, read_toml
-from pytest_qeval.verdict.gates.grammar import Gate, parse_gate
+from pytest_qeval.verdict.gates.grammar import Gate, check_pool, parse_gate
 
 _KEYS = ("require_proof", "gate")
 _PROVABLE = ("drop", "relative_drop", "increase")
@@ -66,7 +66,7 @@ def _gates(table: Table) -> Iterator[Gate]:
     if recipes == ():
         raise table.wrong("recipe", "one line of text, or a list of at least one")
     for recipe in recipes or (None,):
-        yield replace(
+        changed = replace(
             gate,
             recipe=recipe,
             benchmark=benchmark or gate.benchmark,
@@ -74,6 +74,7 @@ def _gates(table: Table) -> Iterator[Gate]:
             primary=primary,
             reason=table.line("reason") or "",
         )
+        yield check_pool(changed)
 
 
 def _expression(table: Table) -> Gate:

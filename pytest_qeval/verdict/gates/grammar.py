@@ -34,7 +34,7 @@ _PATTERN = re.compile(
     r"(?:\s+(?P<form>[a-z]+))?\s*(?P<comparator><=|>=|<|>)\s*(?P<number>-?[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>pt|%)?"
     r"(?P<rough>\s+rough)?"
 )
-_POOLED = (("pass@K", "1"), ("regressed", None))
+_POOLED = (("pass@K", 1), ("regressed", None))
 """Metrics of all benchmarks together, each with its k."""
 _EXAMPLES = "`pass@1 drop <= 2pt`, `humaneval:pass@1 >= 0.35`, `model_bytes ratio <= 0.6`"
 
@@ -72,7 +72,7 @@ class Gate:
     @property
     def compares(self) -> bool:
         """Whether the gate needs a baseline."""
-        return self.form != "value" or METRICS[self.metric].needs_baseline
+        return self.form != "value" or METRICS[self.metric].needs_baseline or self.benchmark == POOL
 
     @property
     def needs_cases(self) -> bool:
@@ -104,11 +104,12 @@ def allowed_loss(
         default: Returned where no gate is about the metric.
         metric: What is lost; of pass@K it is pass@1.
     """
-    for gate in gates:
-        limits = gate.form in {"drop", "increase"} and gate.comparator in {"<=", "<"} and gate.threshold > 0
-        about = gate.metric == metric and gate.k in {None, 1} and limits
-        if about and gate.benchmark in {None, benchmark} and (recipe is None or gate.judges(recipe)):
-            return gate.threshold
+    for wanted in (benchmark, None):  # a gate on the benchmark itself comes first
+        for gate in gates:
+            limits = gate.form in {"drop", "increase"} and gate.comparator in {"<=", "<"} and gate.threshold > 0
+            about = gate.metric == metric and gate.k in {None, 1} and gate.benchmark == wanted
+            if limits and about and (recipe is None or gate.judges(recipe)):
+                return gate.threshold
     return default
 
 
@@ -133,23 +134,34 @@ def parse_gate(expression: str) -> Gate:
             f"the gate {expression!r}: {name} is measured once a run, not once a benchmark; "
             f"leave '{match['benchmark']}:' out."
         )
-    if match["benchmark"] == POOL and (metric.name, match["k"]) not in _POOLED:
-        raise GateError(
-            f"the gate {expression!r}: only pass@1 and regressed are pooled over all benchmarks; name one benchmark "
-            f"instead of {POOL!r}, or none to judge each."
-        )
     form = _form(expression, metric, match["form"], match["unit"])
     threshold = _threshold(expression, metric, match["number"], match["unit"])
     _check_rough(expression, metric, accepted=bool(match["rough"]))
-    return Gate(
-        expression=expression.strip(),
-        benchmark=match["benchmark"],
-        metric=metric.name,
-        k=int(k) if k else None,
-        form=form,
-        comparator=match["comparator"],
-        threshold=threshold,
+    return check_pool(
+        Gate(
+            expression=expression.strip(),
+            benchmark=match["benchmark"],
+            metric=metric.name,
+            k=int(k) if k else None,
+            form=form,
+            comparator=match["comparator"],
+            threshold=threshold,
+        )
     )
+
+
+def check_pool(gate: Gate) -> Gate:
+    """Return a gate, whose benchmark may have been set after it was read.
+
+    Raises:
+        GateError: for one on all benchmarks together whose metric is not pooled.
+    """
+    if gate.benchmark == POOL and (gate.metric, gate.k) not in _POOLED:
+        raise GateError(
+            f"the gate {gate.expression!r}: only pass@1 and regressed are pooled over all benchmarks; name one "
+            f"benchmark instead of {POOL!r}, or none to judge each."
+        )
+    return gate
 
 
 def _check_rough(expression: str, metric: Metric, *, accepted: bool) -> None:

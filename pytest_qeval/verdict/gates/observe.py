@@ -21,13 +21,13 @@ from pytest_qeval.summary.scores import ScoreComparison, ScoreResult
 from pytest_qeval.verdict.gates.grammar import Gate
 from pytest_qeval.verdict.gates.lengths import OF_LENGTH, observe_length
 from pytest_qeval.verdict.gates.metrics import Form
+from pytest_qeval.verdict.gates.pools import observe_pool
+from pytest_qeval.verdict.gates.quantities import nothing_to_lose, single
 
 T = TypeVar("T", BenchmarkResult, Comparison, ScoreResult, ScoreComparison, RobustResult, RobustChange)
 
 _LEFT_OUT = 0.05
 """Share of the solutions that a divergence may leave out."""
-_NOTHING = 1e-9
-"""Shares and scores below are 0: BLEU of a sentence with no word in common is 1e-77."""
 
 
 def observe(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
@@ -37,7 +37,7 @@ def observe(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) ->
     if absent:
         return Undefined(reason=f"{absent} was never loaded")
     if benchmark == POOL:
-        return _pooled(gate, summary, recipe)
+        return observe_pool(gate, summary, recipe)
     find = observe_length if gate.metric in OF_LENGTH else _observed
     return find(gate, summary, recipe, benchmark)
 
@@ -75,30 +75,13 @@ def _pass_at(k: int, form: Form, summary: Summary, recipe: str, benchmark: str |
     deltas = {1: compared.delta, **compared.delta_at}
     if k not in deltas:
         return Undefined(reason=f"the baseline has fewer than {k} samples on {benchmark}")
-    nothing = _nothing_to_lose(_pass_of(summary, compared.baseline, benchmark, k), compared.baseline)
+    nothing = nothing_to_lose(_pass_of(summary, compared.baseline, benchmark, k), compared.baseline)
     return nothing or (drops[k] if form == "relative_drop" else negate(deltas[k]))
 
 
 def _pass_of(summary: Summary, recipe: str, benchmark: str | None, k: int) -> Quantity | None:
     result = _find(summary.results, recipe, benchmark)
     return result.pass_at.get(k) if result else None
-
-
-def _pooled(gate: Gate, summary: Summary, recipe: str) -> Quantity:
-    found = next((one for one in summary.pooled if one.recipe == recipe), None)
-    if found is None:
-        stopped = summary.decided and "benchmarks that were stopped early cannot be pooled"
-        return Undefined(reason=stopped or "no benchmark was run by both recipe and baseline, so nothing can be pooled")
-    nothing = _nothing_to_lose(found.pass_at_1[found.baseline], found.baseline)
-    match gate.metric, gate.form:
-        case "regressed", _:
-            return nothing or _single(found.regressed, "count")
-        case _, "value":
-            return found.pass_at_1[recipe]
-        case _, "relative_drop":
-            return nothing or found.relative_drop
-        case _:
-            return nothing or negate(found.delta)
 
 
 def _not_compared(benchmark: str | None) -> Undefined:
@@ -109,8 +92,10 @@ def _regressed(summary: Summary, recipe: str, benchmark: str | None) -> Quantity
     compared = _find(summary.comparisons, recipe, benchmark)
     if compared is None:
         return _not_compared(benchmark)
+    if isinstance(compared.delta, Undefined):
+        return compared.delta
     solved = _pass_of(summary, compared.baseline, benchmark, 1)
-    return _nothing_to_lose(solved, compared.baseline) or _single(len(compared.regressed), "count")
+    return nothing_to_lose(solved, compared.baseline) or single(len(compared.regressed), "count")
 
 
 def _score(name: str, form: Form, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
@@ -126,7 +111,7 @@ def _score(name: str, form: Form, summary: Summary, recipe: str, benchmark: str 
         if isinstance(baseline, Undefined):
             return baseline
         drop = change.relative_drop if form == "relative_drop" else negate(change.delta)
-        return _nothing_to_lose(baseline, compared.baseline) or drop
+        return nothing_to_lose(baseline, compared.baseline) or drop
     return Undefined(reason=f"no {name} of {recipe} on {benchmark or 'any benchmark'} in this run")
 
 
@@ -216,17 +201,4 @@ def _cost(metric: str, costs: Efficiency | None) -> Quantity:
         return Undefined(reason=(metric == "energy" and costs.energy.undefined) or f"no {metric} was measured")
     if metric == "energy" and costs.energy.provenance:
         method = f"{method}, {costs.energy.provenance}"
-    return _single(value, method, n=n)
-
-
-def _single(value: float, method: str, *, n: int = 1) -> Estimate:
-    return Estimate(value=float(value), low=None, high=None, n=n, method=method)
-
-
-def _nothing_to_lose(own: Quantity | None, baseline: str) -> Undefined | None:
-    """Refuse a drop from 0, which would always pass; often the prompt is wrong then."""
-    if isinstance(own, Estimate) and own.value < _NOTHING:
-        return Undefined(
-            reason=f"{baseline} itself has 0, so that nothing can drop: is the prompt style right for the model?"
-        )
-    return None
+    return single(value, method, n=n)

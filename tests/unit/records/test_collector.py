@@ -49,7 +49,7 @@ def test_every_type_is_kept_by_its_subject(collector: Collector) -> None:
     assert list(collector.benchmarks) == ["micro"]
     assert list(collector.perturbations()) == [("micro", "butter_fingers")]
     assert list(collector.invalid.values()) == ["it does not pass"]
-    assert collector.early_stop_reasons() == {("int8", "micro"): "sure"}
+    assert collector.stops == {("int8", "micro"): "sure"}
 
 
 def test_a_case_that_is_found_invalid_counts_as_invalid(collector: Collector) -> None:

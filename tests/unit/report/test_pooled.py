@@ -54,3 +54,11 @@ def test_the_report_has_the_rows_of_a_forest_plot() -> None:
     assert [row["benchmark"] for row in pooled_dict(summary)["int8"]["strata"]] == ["a", "b"]
     assert (report["benchmarks"]["a"]["clusters"], report["benchmarks"]["b"]["clusters"]) == (None, 15)
     assert "covers" not in report["benchmarks"]["b"]
+
+
+def test_clusters_of_one_are_no_clusters() -> None:
+    """As those of HumanEval+, which only name the problem that is extended."""
+    facts = {**TWO.benchmarks["b"], "clusters": {f"b/{n}": f"base/{n}" for n in range(16)}}
+    report = report_dict(summarize(replace(TWO, benchmarks={**TWO.benchmarks, "b": facts})), ())
+
+    assert report["benchmarks"]["b"]["clusters"] is None

@@ -5,7 +5,7 @@ from pytest_qeval.summary.power import Prospect
 
 
 def line(margin: float, needed: int | None) -> str:
-    prospect = Prospect(benchmark="micro", problems=164, detectable=0.0676, margin=margin, needed=needed)
+    prospect = Prospect(benchmark="micro", problems=164, sources=164, detectable=0.0676, margin=margin, needed=needed)
     (found,) = prospect_lines([prospect])
     return found
 
@@ -23,3 +23,11 @@ def test_the_number_needed_has_three_digits() -> None:
 
 def test_fractions_of_a_point_are_not_rounded() -> None:
     assert "; for 0.5 points take about " in line(0.005, 25_600)
+
+
+def test_problems_of_one_source_are_said_to_be_so() -> None:
+    """Their number alone promises too much."""
+    prospect = Prospect(benchmark="micro", problems=164, sources=82, detectable=0.0676, margin=0.02, needed=None)
+
+    (line,) = prospect_lines([prospect])
+    assert line.endswith("8 % of them flip, independently of each other, though they come from 82 sources)")

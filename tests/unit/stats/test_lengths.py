@@ -104,3 +104,14 @@ def test_a_mean_has_an_interval(values: list[float]) -> None:
 def test_a_candidate_that_generates_nothing_has_the_length_0() -> None:
     assert ends(mean_length([0.0, 0.0], limit=LIMIT))[:2] == (0.0, 0.0)
     assert mean_length([], limit=LIMIT) == Undefined(reason="no problem was evaluated")
+
+
+@pytest.mark.parametrize("lengths", [[1.0], [11.0] * 20, [1.0, 512.0]])
+def test_a_mean_length_is_within_what_is_possible(lengths: list[float]) -> None:
+    """No completion is longer than the limit, and none is shorter than a token."""
+    found = mean_length(lengths, limit=512)
+
+    assert isinstance(found, Estimate)
+    assert found.low is not None
+    assert found.high is not None
+    assert 1 <= found.low <= found.value <= found.high <= 512

@@ -76,3 +76,16 @@ def test_a_gate_beside_the_decided_one_proves_nothing() -> None:
     (result,) = judge([parse_gate("pass@1 drop <= 2pt")], summary, require_proof=False)
 
     assert (result.outcome, result.evidence) == ("fail", "unproven")
+
+
+def test_lengths_have_no_interval_either() -> None:
+    """They are of the same problems, whose number depends on how they went."""
+    lengths = stopped(session("+" * 12, "-" * 12)).lengths
+    (compared,) = lengths.comparisons
+    own = next(one.lengths for one in lengths.results if one.recipe == "int8")
+
+    found = (
+        *(compared.token_ratio, compared.truncated_increase, compared.loops_increase),
+        *(own.tokens, own.truncated.share, own.loops.share, compared.of_baseline.tokens),
+    )
+    assert all(isinstance(one, Estimate) and one.low is None and one.high is None for one in found)

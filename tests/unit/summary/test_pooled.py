@@ -111,3 +111,26 @@ def test_cases_that_count_are_known_before_the_run() -> None:
         "base/2", "plus/0", "plus/1",
     }  # fmt: skip
     assert counted_once(cases, clusters=each_alone, covers={}) == set(cases)
+
+
+def test_the_same_ids_in_two_files_are_no_cluster() -> None:
+    """Problems of a user's own files share nothing unless they say so."""
+    letters = ("+" * 20, "---" + "+" * 17)
+    found = several_benchmarks(a=letters, b=letters)
+    same = {case: replace(case, task_id=case.task_id.partition("/")[2]) for _, case in found.planned}
+    renamed = replace(
+        found,
+        planned=[(recipe, same[case]) for recipe, case in found.planned],
+        records=[replace(record, case=same[record.case]) for record in found.records],
+    )
+
+    assert pooled(renamed).delta == pooled(found).delta
+    assert pooled(renamed).p == pooled(found).p
+
+
+def test_ids_that_others_refer_to_are_clusters() -> None:
+    """Such as HumanEval's, which parts of the same functions name."""
+    clusters = clusters_of({"base": {}, "parts": {"clusters": {"parts/0/L1": "base/0"}}, "other": {}})
+
+    assert clusters(Case(benchmark="base", task_id="base/0")) == clusters(Case(benchmark="parts", task_id="parts/0/L1"))
+    assert clusters(Case(benchmark="base", task_id="base/1")) != clusters(Case(benchmark="other", task_id="base/1"))

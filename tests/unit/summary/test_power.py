@@ -1,12 +1,13 @@
 """The drop that a benchmark's problems can rule out, and how many problems a margin takes."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from pytest_qeval.schema import Case
 from pytest_qeval.stats.power import detectable_drop, problems_needed
-from pytest_qeval.summary.power import Prospect, estimate_prospects
+from pytest_qeval.summary.power import Prospect, estimate_pool, estimate_prospects
 
 
 def cases(benchmark: str, count: int) -> Iterator[Case]:
@@ -20,7 +21,12 @@ def prospect(count: int, margin: float) -> Prospect:
 
 def test_too_few_problems_come_with_the_number_needed() -> None:
     assert prospect(164, 0.02) == Prospect(
-        benchmark="micro", problems=164, detectable=detectable_drop(164), margin=0.02, needed=problems_needed(0.02)
+        benchmark="micro",
+        problems=164,
+        sources=164,
+        detectable=detectable_drop(164),
+        margin=0.02,
+        needed=problems_needed(0.02),
     )
 
 
@@ -39,6 +45,22 @@ def test_every_benchmark_has_its_own_margin() -> None:
     assert {one.benchmark: (one.problems, one.margin) for one in found} == {
         "micro": (10, 0.03), "humaneval": (20, 0.04),
     }  # fmt: skip
+
+
+def test_benchmarks_stay_in_the_order_of_the_plan() -> None:
+    """Whatever their names are, in every process."""
+    names = ["zeta", "alpha", "micro", "beta", "eta"]
+    plan = [one for name in names for one in cases(name, 2)]
+
+    assert [one.benchmark for one in estimate_prospects([*plan, *plan], margin=lambda _: 0.02)] == names
+
+
+def test_a_pool_of_several_benchmarks_is_one_more_prospect() -> None:
+    """As of one benchmark with all problems; of a single one there is no pool."""
+    (pooled,) = estimate_pool([*cases("a", 100), *cases("b", 64)], margin=0.02)
+
+    assert pooled == replace(prospect(164, 0.02), benchmark="all")
+    assert list(estimate_pool([*cases("a", 100)], margin=0.02)) == []
 
 
 def test_without_cases_there_is_no_prospect() -> None:

@@ -124,7 +124,10 @@ def test_several_recipes_without_a_baseline_cannot_be_compared_with() -> None:
 def test_a_decision_holds_against_the_same_results_only() -> None:
     """It was made against the run's own baseline."""
     assert list(join(finished(), finished(DECISION)).collector.decisions) == [("regressed <= 0", "int8", "micro")]
-    assert not join(finished(base="+-"), finished(DECISION)).collector.decisions
+    joined = join(finished(base="+-"), finished(DECISION)).collector
+
+    assert not joined.decisions
+    assert joined.stops == {("int8", "micro"): "kept"}  # its intervals stay withheld
 
 
 def test_a_divergence_is_from_a_baseline_of_the_same_name() -> None:

@@ -243,6 +243,12 @@ def test_a_problem_shares_its_cluster_with_the_one_that_it_extends(load: Load) -
     assert (humaneval.cluster, mbpp.cluster) == ("HumanEval/900", "MBPP/2")
 
 
+def test_the_stricter_edition_covers_the_others(load: Load) -> None:
+    """Pooled, a problem counts once."""
+    assert load(BIGGEST, name="HumanEvalPlus.jsonl").covers == ("humaneval",)
+    assert "mbpp" in load(row("def f(x):\n  return x", [1], task_id="Mbpp/2")).covers
+
+
 def test_many_inputs_are_judged_in_one_program(load: Load, judge: Judge) -> None:
     """A thousand calls are a thousand small messages in one process."""
     many = row("def f(x):\n  return sum(x)", *[[list(range(index % 50))] for index in range(1000)])

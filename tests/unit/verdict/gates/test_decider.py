@@ -232,3 +232,16 @@ def test_an_unsupported_case_decides_nothing() -> None:
     """Neither the candidate's, which is as if it were not finished, nor the baseline's."""
     assert decisions(decider_of("pass@1 >= 0.5", baseline=None), "++++", "??") == []
     assert decisions(decider_of("regressed <= 0"), "+++?", "---") == []
+
+
+@pytest.mark.parametrize(("sources", "decides"), [(200, True), (20, False)])
+def test_problems_that_share_a_source_are_not_tested_one_by_one(sources: int, *, decides: bool) -> None:
+    """The sequential test takes them for independent, which proves too much too soon."""
+    decider = Decider(
+        [parse_gate("pass@1 drop <= 16pt")],
+        baseline="auto",
+        require_proof=True,
+        clusters=lambda one: str(int(one.task_id.partition("/")[2]) % sources),
+    )
+
+    assert bool(decisions(decider, "+-" * 100, "+-" * 80)) == decides

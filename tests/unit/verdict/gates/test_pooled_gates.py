@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from pytest_qeval.errors import GateError
 from pytest_qeval.summary.results import GateResult
 from pytest_qeval.summary.summarize import SummaryInput, summarize
-from pytest_qeval.verdict.gates.checks import check_gates
+from pytest_qeval.verdict.gates.checks import check_gates, parse_gates
 from pytest_qeval.verdict.gates.decider import is_decidable, needs_everything
+from pytest_qeval.verdict.gates.file import read_gate_file
 from pytest_qeval.verdict.gates.grammar import allowed_loss, parse_gate
 from pytest_qeval.verdict.gates.judge import judge
 from tests.unit.summary.builders import several_benchmarks
@@ -100,6 +102,61 @@ def test_nothing_may_be_left_out_of_a_pool() -> None:
 
 def test_the_margin_of_the_pool_is_its_own() -> None:
     gates = [parse_gate("all:pass@1 drop <= 1pt"), parse_gate("pass@1 drop <= 5pt")]
+
+    assert allowed_loss(gates, "int8", "all", default=0.02) == 0.01
+    assert allowed_loss(gates, "int8", "micro", default=0.02) == 0.05
+
+
+def test_a_benchmark_that_the_baseline_lacks_breaks_the_pool() -> None:
+    """The candidate may fail all of it."""
+    found = several_benchmarks(a=("++++", "++++"), b=("----", "----"))
+    planned = [one for one in found.planned if one[0] != "auto" or one[1].benchmark == "a"]
+    result = judged("all:pass@1 drop <= 2pt", replace(found, planned=planned))
+
+    assert (result.outcome, result.reason) == ("fail", "b was not run under auto, and cannot be pooled")
+
+
+@pytest.mark.parametrize("expression", ["all:regressed <= 0", "regressed <= 0"])
+def test_a_gate_on_no_pair_is_broken(expression: str) -> None:
+    """Even if missing cases are allowed."""
+    found = summarize(several_benchmarks(a=("++", "  "), b=("++", "  ")))
+    results = judge([parse_gate(expression)], found, require_proof=False, allow_missing=True)
+
+    assert {one.outcome for one in results} == {"fail"}
+
+
+@pytest.mark.parametrize("covers", [{"a": ("a",)}, {"a": ("b",), "b": ("a",)}])
+def test_benchmarks_that_cover_each_other_count_once(covers: dict[str, tuple[str, ...]]) -> None:
+    """Else they would both count nowhere, and a gate would pass on nothing."""
+    found = several_benchmarks(a=("++", "--"), b=("++", "--"))
+    facts = {
+        name: {**row, "covers": covers.get(name, ()), "clusters": {f"{name}/{n}": f"shared {n}" for n in range(2)}}
+        for name, row in found.benchmarks.items()
+    }
+
+    assert judged("all:regressed <= 0", replace(found, benchmarks=facts)).reason.startswith("observed ")
+    assert judged("all:regressed <= 0", replace(found, benchmarks=facts)).outcome == "fail"
+
+
+def test_a_pool_needs_a_baseline() -> None:
+    """Which is known before anything is loaded."""
+    with pytest.raises(GateError, match="compares with a baseline, but this run has none"):
+        parse_gates(["all:pass@1 >= 0.1"], has_baseline=False)
+
+
+@pytest.mark.parametrize("expression", ["tokens ratio <= 1.1", "pass@10 drop <= 1pt", "loops increase <= 1pt"])
+def test_a_gate_file_pools_no_other_metric_either(tmp_path: Path, expression: str) -> None:
+    """There the benchmark stands apart from the expression."""
+    file = tmp_path / "gates.toml"
+    file.write_text(f'[[gate]]\nexpression = "{expression}"\nbenchmark = "all"\n', encoding="utf-8")
+
+    with pytest.raises(GateError, match="only pass@1 and regressed are pooled"):
+        read_gate_file(file)
+
+
+def test_the_pools_own_gate_states_its_margin() -> None:
+    """Whichever gate comes first."""
+    gates = [parse_gate("pass@1 drop <= 5pt"), parse_gate("all:pass@1 drop <= 1pt")]
 
     assert allowed_loss(gates, "int8", "all", default=0.02) == 0.01
     assert allowed_loss(gates, "int8", "micro", default=0.02) == 0.05
