@@ -100,6 +100,12 @@ OPTIONS = (
         "and sensitivity use only the first; default: micro for 'demo', humaneval for other models).",
     ),
     Option(
+        name="divergence-texts",
+        metavar="FILE",
+        help="Measure the divergence on the completions of this samples file, such as the baseline's of an earlier "
+        "run, instead of the canonical solutions.",
+    ),
+    Option(
         name="perturbation",
         metavar="P",
         repeatable=True,

@@ -128,6 +128,15 @@ def _settings(values: Values, model: str, completions: str | None, choice: Recip
     return settings if selftest else replace(settings, **_of_evaluation(values, settings))
 
 
+def _divergence_texts(values: Values) -> dict[str, str] | None:
+    """Read the first completion of each task that the divergence is measured on."""
+    file = existing(values, "divergence-texts", "file")
+    if file is None:
+        return None
+    with about("divergence-texts"):
+        return {task_id: found[0].text for task_id, found in read_samples(file).completions.items()}
+
+
 def _of_evaluation(values: Values, settings: RunSettings) -> dict[str, Any]:
     return {
         "model": replace(
@@ -142,6 +151,7 @@ def _of_evaluation(values: Values, settings: RunSettings) -> dict[str, Any]:
         "baseline_force": values.flag("baseline-force"),
         "save_baseline": read_save_baseline(values),
         "baseline_drafts": values.flag("baseline-drafts"),
+        "divergence_texts": _divergence_texts(values),
         "require_proof": values.flag("require-proof"),
         "allow_missing": values.flag("allow-missing"),
         "strict": values.flag("strict"),

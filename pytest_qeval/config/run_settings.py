@@ -62,6 +62,8 @@ class RunSettings:
     gates: tuple[Gate, ...] = ()
     require_proof: bool = False
     strict: bool = False
+    divergence_texts: Mapping[str, str] | None = None
+    """Completions to measure the divergence on, by task id; None takes the canonical solutions."""
     until_decided: bool = False
     """Whether a candidate stops when its gates are decided; cases run in random order then."""
     suites: tuple[str, ...] = ()

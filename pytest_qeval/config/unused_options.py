@@ -37,6 +37,7 @@ _READ_BY: Mapping[str, _Readers] = {
         ("samples", "temperature", "max-new-tokens", "batch-size", "baseline-drafts"),
         _Readers("suites that generate completions", "humaneval", _GENERATING),
     ),
+    "divergence-texts": _Readers("the suite divergence", "divergence", ("divergence",)),
     "control": _Readers("divergence and suites that generate completions", "humaneval", (*_GENERATING, "divergence")),
     "prompt": _Readers(
         "suites that can ask for completions by chat",

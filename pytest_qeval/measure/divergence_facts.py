@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from pytest_qeval.measure.topk import Scores, TextDivergence, compare_scores
 
@@ -54,7 +55,7 @@ class ProblemDivergence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DivergenceFacts:
-    """A candidate against its baseline over the solutions of a benchmark's problems."""
+    """A candidate against its baseline over the solutions of a benchmark's problems, or over completions of them."""
 
     recipe: str
     baseline: str
@@ -70,6 +71,8 @@ class DivergenceFacts:
     """Of running the candidate over the texts."""
     incomparable: int
     """Problems that could not be compared: see `Scores.incomparable`."""
+    texts: Literal["solutions", "completions"] = "solutions"
+    """What both models read: canonical solutions, or the completions of the user's file."""
 
     @property
     def tokens(self) -> int:
@@ -78,19 +81,26 @@ class DivergenceFacts:
 
 
 def divergence_facts(
-    baseline: Scores, candidate: Scores, *, recipe: str, baseline_recipe: str, benchmark: str
+    baseline: Scores,
+    candidate: Scores,
+    *,
+    recipe: str,
+    baseline_recipe: str,
+    benchmark: str,
+    texts: Literal["solutions", "completions"] = "solutions",
 ) -> DivergenceFacts:
     """Compare a baseline's scores with those of a candidate (`recipe`), which were made `against` them."""
-    texts = [compare_scores(baseline.texts[task_id], scores) for task_id, scores in candidate.texts.items()]
+    compared = [compare_scores(baseline.texts[task_id], scores) for task_id, scores in candidate.texts.items()]
     return DivergenceFacts(
         recipe=recipe,
         baseline=baseline_recipe,
         benchmark=benchmark,
         k=baseline.k,
-        problems=tuple(map(ProblemDivergence.total, texts)),
-        kl_percentiles=percentiles(value for text in texts for value in text.kl),
-        delta_p_percentiles=percentiles(value for text in texts for value in text.delta_p),
+        problems=tuple(map(ProblemDivergence.total, compared)),
+        kl_percentiles=percentiles(value for text in compared for value in text.kl),
+        delta_p_percentiles=percentiles(value for text in compared for value in text.delta_p),
         duration_s=candidate.duration_s,
+        texts=texts,
         incomparable=len(candidate.incomparable),
     )
 

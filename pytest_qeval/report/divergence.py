@@ -25,6 +25,7 @@ def divergence_dict(summary: DivergenceSummary) -> Json:
     return {
         "baseline": facts.baseline,
         "benchmark": facts.benchmark,
+        "texts": facts.texts,
         "k": facts.k,
         "tokens": facts.tokens,
         "incomparable": facts.incomparable,
@@ -44,7 +45,7 @@ def divergence_lines(summary: DivergenceSummary) -> Iterator[Line]:
     facts = summary.facts
     yield Line(
         f"divergence of {facts.recipe} from {facts.baseline}: {counted(facts.tokens, 'token')} of "
-        f"{counted(len(facts.problems), f'{facts.benchmark} solution')}"
+        f"{counted(len(facts.problems), f'{facts.benchmark} {facts.texts[:-1]}')}"
     )
     if facts.incomparable:
         why = "tokenized differently than for the baseline, or too long for the context"

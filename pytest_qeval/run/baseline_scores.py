@@ -34,7 +34,13 @@ class BaselineScorer:
         """
         if benchmark not in self._scores:
             task_ids = {case.task_id for case in self.benchmarks.cases(benchmark)}
-            saved = self.saved.scores(benchmark, task_ids) if self.saved else None
+            own_texts = self.settings.divergence_texts is not None
+            saved = self.saved.scores(benchmark, task_ids) if self.saved and not own_texts else None
+            if self.settings.baseline_file and own_texts:
+                raise UsageError(
+                    f"{self.settings.baseline_file} holds log-probabilities on canonical solutions only: for "
+                    "--qeval-divergence-texts run the baseline as well, and leave --qeval-baseline out."
+                )
             if saved is None and self.settings.baseline_file:
                 raise UsageError(
                     f"{self.settings.baseline_file} holds no log-probabilities on {benchmark}: make it again with "
@@ -45,11 +51,13 @@ class BaselineScorer:
 
     def _measure(self, benchmark: str, engine: ModelEngine | None) -> Scores:
         name = self.settings.baseline or self.settings.candidates[0]
+        texts = self.benchmarks.solutions(benchmark)
         loaded = engine or self.engines.load_model(name)
         try:
-            scores = loaded.score(self.benchmarks.solutions(benchmark))
+            scores = loaded.score(texts)
         finally:
             if engine is None:
                 loaded.close()
-        self.post(BaselineScores.of(name, benchmark, scores))
+        if self.settings.divergence_texts is None:  # a saved baseline has those of the solutions
+            self.post(BaselineScores.of(name, benchmark, scores))
         return scores

@@ -24,7 +24,7 @@ from pytest_qeval.summary.pooled import counted_once
 
 
 class Solution(NamedTuple):
-    """A solution and the prompt that it follows."""
+    """A solution, or another completion, and the prompt that it follows."""
 
     task_id: str
     prompt: str
@@ -57,10 +57,12 @@ class BenchmarkLoader:
 
         Raises:
             UnknownNameError: when there is none of that name.
+            UsageError: when a package calls it by a name that gates cannot contain.
             DataError: when its data cannot be read.
         """
         if name not in self._benchmarks:
             source: BenchmarkSource = registry.load("benchmarks", name)
+            check_benchmark_name(name, f"the entry point {name!r}")
             self._take(name, source.load(self.settings.data))
         return self._benchmarks[name]
 
@@ -156,8 +158,22 @@ class BenchmarkLoader:
         return cases
 
     def solutions(self, name: str) -> list[Solution]:
-        """Return the canonical solutions of a benchmark's problems in this run, each with its prompt."""
-        return self._solutions(name, [case.task_id for case in self.cases(name)])
+        """Return the texts that divergence is measured on, each with its prompt: solutions, or the user's completions.
+
+        Raises:
+            UsageError: when the user's file has no completion of these problems.
+        """
+        task_ids, texts = [case.task_id for case in self.cases(name)], self.settings.divergence_texts
+        if texts is None:
+            return self._solutions(name, task_ids)
+        known = [task_id for task_id in task_ids if texts.get(task_id)]
+        found = [one._replace(solution=texts[one.task_id]) for one in self._solutions(name, known)]
+        if not found:
+            raise UsageError(
+                f"--qeval-divergence-texts holds no completion of a {name} problem of this run: name a file with task "
+                f"ids such as {task_ids[0]}, or another benchmark (--qeval-benchmark)."
+            )
+        return found
 
     def first_solutions(self, name: str, count: int) -> list[Solution]:
         """Return the canonical solutions of a benchmark's first problems, each with its prompt."""

@@ -67,6 +67,7 @@ class Measurements:
             recipe=name,
             baseline_recipe=settings.baseline,
             benchmark=benchmark,
+            texts="solutions" if settings.divergence_texts is None else "completions",
         )
         self.post(facts)
         return facts

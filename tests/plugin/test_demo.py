@@ -190,3 +190,16 @@ def test_efficiency_alone_is_reported(run: Run, pytester: pytest.Pytester) -> No
     table = (pytester.path / "out" / "layers.csv").read_text(encoding="utf-8").splitlines()
     assert len(table) == 1 + len(report["recipes"]["int8"]["layers"])
     assert "int8,lm_head," in "\n".join(table)
+
+
+def test_divergence_is_measured_on_the_baselines_own_completions(run: Run, pytester: pytest.Pytester) -> None:
+    """A samples file of an earlier run takes the place of the canonical solutions."""
+    model = ("--qeval-model", "demo", "--qeval-recipe", "int8", "--qeval-limit", "4")
+    run(*model, "--qeval-suite", "micro", "--qeval-output", "first")
+    texts = ("--qeval-suite", "divergence", "--qeval-divergence-texts", "first/samples-auto.jsonl")
+    result = run(*model, *texts, "--qeval-output", "second", "--qeval-gate", "kl <= 0.5")
+
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["divergence of int8 from auto: * tokens of 4 micro completions"])
+    found = read_report(pytester.path / "second")["divergence"]["int8"]
+    assert (found["texts"], len(found["problems"]), found["incomparable"]) == ("completions", 4, 0)

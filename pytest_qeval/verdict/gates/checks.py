@@ -67,9 +67,9 @@ def check_gates(
     Raises:
         GateError: for a recipe that is no candidate, or a benchmark that the run does not have.
     """
-    seen: dict[tuple[str, str | None], Gate] = {}
+    seen: dict[tuple[str, str | None, str | None], Gate] = {}
     for gate in gates:
-        twin = seen.setdefault((gate.expression, gate.recipe), gate)
+        twin = seen.setdefault((gate.expression, gate.recipe, gate.benchmark), gate)
         if twin.require_proof != gate.require_proof:
             raise GateError(f"the gate {gate.expression!r} is given twice, with and without proof: leave one out.")
         about = None

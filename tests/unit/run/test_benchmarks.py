@@ -8,16 +8,26 @@ from pathlib import Path
 
 import pytest
 
+from pytest_qeval import registry
+from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import BenchmarkFacts
 from pytest_qeval.records.messages import Message
 from pytest_qeval.run.benchmarks import BenchmarkLoader
-from pytest_qeval.schema import Completion, PromptStyle
+from pytest_qeval.schema import Case, Completion, Problem, PromptStyle
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 
 SETTINGS = RunSettings(model=ModelSettings(name="tiny"), candidates=("int8",), baseline=None, limit=3)
 
+PROBLEM = Problem(
+    benchmark="base",
+    task_id="base/0",
+    prompt="def f():\n",
+    entry_point="f",
+    test="def check(candidate): pass\n",
+    canonical_solution="    return 1\n",
+)
 EMPTY = (Completion(text="", n_tokens=None, finish_reason="replay"),)
 
 
@@ -78,3 +88,53 @@ def test_samples_of_another_benchmark_are_refused() -> None:
     settings = replace(SETTINGS, completions=Path("samples.jsonl"))
     with pytest.raises(UsageError, match=r"samples\.jsonl holds no completion of a micro problem.*HumanEval/0"):
         loader(settings, samples={"HumanEval/0": EMPTY}).cases("micro")
+
+
+def test_a_package_cannot_call_its_benchmark_like_the_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a gate the two could not be told apart."""
+    monkeypatch.setattr(registry, "load", lambda _kind, _name: None)
+
+    with pytest.raises(UsageError, match="the entry point 'all': 'all' stands for all benchmarks of a run"):
+        BenchmarkLoader(settings=SETTINGS, post=lambda _: None).find("all")
+
+
+def test_cases_of_a_pool_count_once_and_know_their_cluster() -> None:
+    """As the summary has it afterwards."""
+    problems = {f"{name}/{n}": replace(PROBLEM, task_id=f"{name}/{n}") for name in ("base", "plus") for n in range(2)}
+    base = Benchmark(name="base", version="1", sha256="0" * 64, problems={"base/0": problems["base/0"]})
+    plus = Benchmark(
+        name="plus",
+        version="1",
+        sha256="0" * 64,
+        problems={"plus/0": replace(problems["plus/0"], cluster="base/0"), "plus/1": problems["plus/1"]},
+        covers=("base",),
+    )
+    benchmarks = BenchmarkLoader(settings=SETTINGS, post=lambda _: None)
+    for one in (base, plus):
+        benchmarks.adopt(one, origin="test")
+    cases = {Case(benchmark=one.name, task_id=task_id) for one in (base, plus) for task_id in one.problems}
+
+    assert {one.label for one in benchmarks.counted_once(cases)} == {"plus/0", "plus/1"}
+    assert {one.label: benchmarks.cluster(one) for one in cases} == {
+        "base/0": "base/0",
+        "plus/0": "base/0",
+        "plus/1": "plus/1",
+    }
+
+
+def test_divergence_may_be_measured_on_completions() -> None:
+    """Of the problems that have one; an empty one has no token to compare."""
+    first, second, third = (case.task_id for case in loader().cases("micro"))
+    texts = {first: "    return 1\n", second: "", "other/0": "x"}
+    plain = {one.task_id: one for one in loader().solutions("micro")}
+
+    found = loader(replace(SETTINGS, divergence_texts=texts)).solutions("micro")
+    assert found == [plain[first]._replace(solution="    return 1\n")]
+    assert plain.keys() == {first, second, third}
+
+
+def test_completions_of_other_problems_are_refused() -> None:
+    settings = replace(SETTINGS, divergence_texts={"HumanEval/0": "    pass\n"})
+
+    with pytest.raises(UsageError, match=r"--qeval-divergence-texts holds no completion of a micro problem"):
+        loader(settings).solutions("micro")

@@ -261,3 +261,24 @@ def test_a_saved_baselines_scores_are_taken() -> None:
     without = context_of(FakeSource(), lacking, baseline_file=Path("base.json.gz"))
     with pytest.raises(UsageError, match=r"base\.json\.gz holds no log-probabilities on mine"):
         without.measurements.divergence("int8", "mine", lambda: engine)
+
+
+def test_completions_are_no_solutions_of_a_baseline() -> None:
+    """What both models read is the user's; the scores are not kept for later runs, which read solutions."""
+    context = context_of(FakeSource(), divergence_texts={"micro/0": "    return 0\n", "micro/1": "    return n\n"})
+    engine: Any = FakeEngine()
+
+    assert context.measurements.divergence("auto", "mine", lambda: engine) is None
+    facts = context.measurements.divergence("int8", "mine", lambda: engine)
+    assert facts is not None
+    assert facts.texts == "completions"
+    assert posted(context, BaselineScores) == []
+
+
+def test_a_named_baseline_has_no_scores_on_completions() -> None:
+    saved = SavedBaseline(baseline=SAVED, path=Path("base.json.gz"), named=True)
+    texts = {"micro/0": "    return 0\n"}
+    context = context_of(FakeSource(), saved, baseline_file=Path("base.json.gz"), divergence_texts=texts)
+
+    with pytest.raises(UsageError, match=r"base\.json\.gz holds log-probabilities on canonical solutions only"):
+        context.measurements.divergence("int8", "mine", FakeEngine)

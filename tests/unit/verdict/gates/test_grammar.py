@@ -199,3 +199,13 @@ def test_a_gate_needs_its_samples() -> None:
         check_samples([parse_gate("pass@10 >= 0.5")], n_samples=9)
     with pytest.raises(GateError, match="not reported; possible are 1, 5, 10, 100"):
         check_samples([parse_gate("pass@7 >= 0.5")], n_samples=9)
+
+
+def test_one_expression_may_be_about_two_benchmarks() -> None:
+    """With proof for the larger one only; for one benchmark it contradicts itself."""
+    gate = parse_gate("pass@1 drop <= 2pt")
+    large, small = (replace(gate, benchmark=name, require_proof=name == "large") for name in ("large", "small"))
+
+    check_gates([large, small], candidates=["int8"], benchmarks=["large", "small"])
+    with pytest.raises(GateError, match="is given twice, with and without proof"):
+        check_gates([large, replace(large, require_proof=False)], candidates=["int8"], benchmarks=["large"])
