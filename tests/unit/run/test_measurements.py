@@ -279,6 +279,7 @@ def test_a_named_baseline_has_no_scores_on_completions() -> None:
     saved = SavedBaseline(baseline=SAVED, path=Path("base.json.gz"), named=True)
     texts = {"micro/0": "    return 0\n"}
     context = context_of(FakeSource(), saved, baseline_file=Path("base.json.gz"), divergence_texts=texts)
+    engine: Any = FakeEngine()
 
     with pytest.raises(UsageError, match=r"base\.json\.gz holds log-probabilities on canonical solutions only"):
-        context.measurements.divergence("int8", "mine", FakeEngine)
+        context.measurements.divergence("int8", "mine", lambda: engine)
