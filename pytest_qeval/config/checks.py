@@ -123,15 +123,15 @@ def _check_drafts(settings: RunSettings) -> None:
 def _check_early_stop(settings: RunSettings, *, distributed: bool) -> None:
     if distributed:
         raise UsageError("--qeval-until-decided needs all outcomes in one process: leave -n out, or use -n0.")
-    if not any(is_decidable(gate) for gate in settings.gates):
-        raise UsageError(
-            "--qeval-until-decided needs a gate on solved problems, such as --qeval-gate 'pass@1 drop <= 2pt'."
-        )
     whole = next((gate for gate in settings.gates if needs_everything(gate)), None)
     if whole is not None:
         raise UsageError(
             f"--qeval-until-decided cannot leave anything out for the gate {whole.expression!r}, whose number depends "
             "on every completion: leave one of the two out."
+        )
+    if not any(is_decidable(gate) for gate in settings.gates):
+        raise UsageError(
+            "--qeval-until-decided needs a gate on solved problems, such as --qeval-gate 'pass@1 drop <= 2pt'."
         )
 
 

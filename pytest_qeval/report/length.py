@@ -10,6 +10,9 @@ from pytest_qeval.schema import Estimate, Json, Quantity
 from pytest_qeval.summary.length import Ending, LengthComparison, Lengths
 from pytest_qeval.summary.results import Summary
 
+_WIDEST = 10
+"""An interval that reaches farther, as a multiple of its value, tells nothing."""
+
 
 def length_dict(summary: Summary) -> Json:
     """Return the report's section, by benchmark."""
@@ -51,6 +54,8 @@ def _tokens(one: LengthComparison) -> Iterator[str]:
     ratio, base, own = one.token_ratio, one.of_baseline.tokens, one.of_candidate.tokens
     if isinstance(ratio, Estimate) and isinstance(base, Estimate) and isinstance(own, Estimate):
         value, ends = value_and_interval(ratio, "{:.2f}".format, interval="[{}, {}]")
+        if ratio.high is not None and ratio.high > _WIDEST * ratio.value:
+            ends = "(too few problems for an interval)"
         means = f"{own.value:.0f} against {base.value:.0f} a completion"
         yield f"{value} × the tokens of {one.baseline} {ends} ({means})"
 

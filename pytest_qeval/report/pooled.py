@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pytest_qeval.report.plain import without
 from pytest_qeval.report.text import COLOURS, Line, change, evidence_at_margin, percent, table
-from pytest_qeval.schema import Json, Undefined
+from pytest_qeval.schema import Estimate, Json, Undefined
 from pytest_qeval.summary.pooled import PooledComparison, Stratum
 from pytest_qeval.summary.results import Summary
 
@@ -31,7 +31,10 @@ def _lines(pooled: PooledComparison) -> Iterator[Line]:
         return
     evidence = evidence_at_margin(pooled.evidence, pooled.margin)
     yield Line(f"{name} {change(pooled.delta)}, sign-flip p = {pooled.p:.2g}; {evidence}", COLOURS[pooled.evidence])
-    yield from table([["  benchmark", "problems", "weight", "change"], *map(_row, pooled.strata)])
+    rates = (f"{name} {percent(rate.value)}" for name, rate in pooled.pass_at_1.items() if isinstance(rate, Estimate))
+    yield Line(f"  pass@1: {', '.join(rates)}")
+    heads = ["  benchmark", "problems", "weight", f"{pooled.baseline} solved", "change"]
+    yield from table([heads, *map(_row, pooled.strata)])
     for stratum in pooled.strata:
         if stratum.counted_elsewhere:
             yield Line(
@@ -42,4 +45,5 @@ def _lines(pooled: PooledComparison) -> Iterator[Line]:
 def _row(stratum: Stratum) -> list[str]:
     delta = stratum.delta
     shown = "–" if isinstance(delta, Undefined) else change(delta)
-    return [f"  {stratum.benchmark}", str(stratum.problems), percent(stratum.weight), shown]
+    solved = str(stratum.baseline_solved)
+    return [f"  {stratum.benchmark}", str(stratum.problems), percent(stratum.weight), solved, shown]

@@ -19,7 +19,7 @@ def prospect_lines(prospects: Iterable[Prospect]) -> Iterator[str]:
             line += f"; for {100 * one.margin:g} points take about {_round(one.needed):,}"
         flips = f"{100 * TYPICAL_DISCORDANCE:.0f} % of them flip"
         if one.sources < one.problems:
-            flips += f", independently of each other, though they come from {one.sources:,} sources"
+            flips += f", each for itself, though they come from {counted(one.sources, 'source')}"
         yield f"{line} (in {100 * POWER:.0f} % of runs, if nothing is lost and {flips})"
 
 

@@ -29,6 +29,8 @@ class Stratum:
     """Problems that count here."""
     counted_elsewhere: int
     """Problems that another benchmark of the run judges as strictly, where they count."""
+    baseline_solved: int
+    """Those of them that the baseline solved, by any sample."""
     weight: float
     """Share of the pool's problems, 0 to 1."""
     delta: Quantity
@@ -148,6 +150,7 @@ def _strata(all_pairs: Mapping[str, Sequence[_Pair]], counting: Mapping[str, Seq
             benchmark=name,
             problems=len(pairs),
             counted_elsewhere=len(all_pairs[name]) - len(pairs),
+            baseline_solved=sum(pair.base.n_solved > 0 for pair in pairs),
             weight=len(pairs) / total if total else 0.0,
             delta=paired_mean(*_columns(pairs)),
         )

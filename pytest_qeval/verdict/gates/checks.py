@@ -92,6 +92,12 @@ def check_benchmark_kinds(gates: Sequence[Gate], *, executed: Collection[str], s
         GateError: for a metric that its benchmark, or every benchmark of the run, does not have.
     """
     for gate in gates:
+        if gate.benchmark == POOL and len(executed) == 1:
+            (only,) = executed
+            raise GateError(
+                f"the gate {gate.expression!r} pools several benchmarks, and this run has {only} only: add another "
+                f"one, such as --qeval-suite humaneval --qeval-suite mbpp, or write {only!r} for 'all'."
+            )
         if not gate.per_benchmark or METRICS[gate.metric].of_all:
             continue
         fitting, others = (scored, executed) if METRICS[gate.metric].of_scores else (executed, scored)

@@ -20,7 +20,25 @@ def observe_pool(gate: Gate, summary: Summary, recipe: str) -> Quantity:
     alone = [one.benchmark for one in summary.results if one.recipe == recipe and one.benchmark not in strata]
     if alone:
         return Undefined(reason=f"{', '.join(alone)} was not run under {found.baseline}, and cannot be pooled")
-    return found.delta if isinstance(found.delta, Undefined) else _value(gate, found)
+    if len(strata) == 1:
+        only = found.strata[0].benchmark
+        return Undefined(
+            reason=f"the run has {only} only, which is no pool: add a benchmark, or write {only!r} for 'all'"
+        )
+    if isinstance(found.delta, Undefined):
+        return found.delta
+    return (gate.form != "value" and _diluted(found)) or _value(gate, found)
+
+
+def _diluted(found: PooledComparison) -> Undefined | None:
+    """Refuse benchmarks on which nothing can be lost: they would narrow the interval, and make any loss look small."""
+    empty = [one.benchmark for one in found.strata if one.problems and not one.baseline_solved]
+    if not empty:
+        return None
+    return Undefined(
+        reason=f"{found.baseline} solves nothing of {', '.join(empty)}, where nothing can be lost: leave it out of the "
+        "run, or check the prompt style"
+    )
 
 
 def _value(gate: Gate, found: PooledComparison) -> Quantity:

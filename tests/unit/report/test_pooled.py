@@ -20,10 +20,11 @@ def test_the_change_stands_over_its_parts() -> None:
 
     assert shown[1].startswith("all benchmarks, int8 against auto: −5.0 pt [")
     assert shown[1].endswith("sign-flip p = 1; unproven at a margin of 2 pt")
-    assert [line.split()[:4] for line in shown[2:]] == [
-        ["benchmark", "problems", "weight", "change"],
-        ["a", "4", "20.0%", "−25.0"],
-        ["b", "16", "80.0%", "+0.0"],
+    assert shown[2] == "  pass@1: auto 100.0%, int8 95.0%"
+    assert [line.split()[:5] for line in shown[3:]] == [
+        ["benchmark", "problems", "weight", "auto", "solved"],
+        ["a", "4", "20.0%", "4", "−25.0"],
+        ["b", "16", "80.0%", "16", "+0.0"],
     ]
 
 

@@ -30,4 +30,4 @@ def test_problems_of_one_source_are_said_to_be_so() -> None:
     prospect = Prospect(benchmark="micro", problems=164, sources=82, detectable=0.0676, margin=0.02, needed=None)
 
     (line,) = prospect_lines([prospect])
-    assert line.endswith("8 % of them flip, independently of each other, though they come from 82 sources)")
+    assert line.endswith("8 % of them flip, each for itself, though they come from 82 sources)")

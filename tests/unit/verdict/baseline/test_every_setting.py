@@ -92,6 +92,7 @@ OF_CANDIDATES: dict[str, Any] = {
 }
 """The baseline's own recipe is in the file: `recipe_key`."""
 OF_THE_COMPARISON: dict[str, Any] = {
+    "divergence_texts": {"micro/0": "    pass\n"},
     "baseline": "bf16",
     "baseline_file": Path("base.json.gz"),
     "baseline_cached": True,

@@ -10,7 +10,7 @@ import pytest
 from pytest_qeval.errors import GateError
 from pytest_qeval.summary.results import GateResult
 from pytest_qeval.summary.summarize import SummaryInput, summarize
-from pytest_qeval.verdict.gates.checks import check_gates, parse_gates
+from pytest_qeval.verdict.gates.checks import check_benchmark_kinds, check_gates, parse_gates
 from pytest_qeval.verdict.gates.decider import is_decidable, needs_everything
 from pytest_qeval.verdict.gates.file import read_gate_file
 from pytest_qeval.verdict.gates.grammar import allowed_loss, parse_gate
@@ -62,7 +62,25 @@ def test_a_baseline_that_solves_nothing_can_lose_nothing() -> None:
     found = judged("all:pass@1 drop <= 2pt", several_benchmarks(a=("--", "++"), b=("--", "--")))
 
     assert (found.outcome, found.evidence) == ("fail", "unproven")
-    assert "auto itself has 0" in found.reason
+    assert "auto solves nothing of a, b, where nothing can be lost" in found.reason
+
+
+def test_problems_that_the_baseline_cannot_lose_prove_nothing() -> None:
+    """A hundred of them would hide the loss of the others."""
+    found = judged("all:pass@1 drop <= 2pt", several_benchmarks(a=("++++", "+++-"), b=("-" * 100, "-" * 100)))
+
+    assert (found.outcome, found.evidence) == ("fail", "unproven")
+    assert "auto solves nothing of b, where nothing can be lost" in found.reason
+
+
+def test_one_benchmark_is_no_pool() -> None:
+    """A suite that was forgotten must not pass for all of them; deselected cases neither."""
+    found = judged("all:pass@1 drop <= 2pt", several_benchmarks(a=("++++", "++++")))
+
+    assert found.outcome == "fail"
+    assert found.reason.startswith("the run has a only, which is no pool")
+    with pytest.raises(GateError, match="pools several benchmarks, and this run has a only"):
+        check_benchmark_kinds([parse_gate("all:pass@1 drop <= 2pt")], executed=["a"], scored=["text"])
 
 
 @pytest.mark.parametrize(
