@@ -11,6 +11,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import types
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -25,6 +26,12 @@ Run = Callable[..., pytest.RunResult]
 RunIn = Callable[..., "subprocess.CompletedProcess[str]"]
 Configure = Callable[..., pytest.Config]
 Warm = Callable[[Sequence[str]], list[str]]
+
+# Scripts in `benchmarks` share functions with tests. The checkout itself is no import path, since the tests may be
+# those of an installed package.
+SCRIPTS = types.ModuleType("benchmarks")
+SCRIPTS.__path__ = [str(Path(__file__).parents[1] / "benchmarks")]
+sys.modules.setdefault("benchmarks", SCRIPTS)
 
 WITHOUT = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:anyio")
 IMPORTED = (
