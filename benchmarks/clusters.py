@@ -36,7 +36,7 @@ FLIPS = ((0.02, 0.0), (0.05, 0.01), (0.10, 0.05), (0.25, 0.0))
 """Chances to regress and to be fixed."""
 RATES = (0.1, 0.5, 0.95)
 """pass@1."""
-RUNS = 2000
+RUNS = 600
 
 
 def draw(sizes: Sequence[int], chances: Sequence[float], values: Sequence[float], shared: float) -> Floats:
