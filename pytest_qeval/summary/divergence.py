@@ -101,14 +101,14 @@ def _other_share(share: float) -> float:
 
 
 def _certain_zero(divergence: Quantity) -> Quantity:
-    """Give a divergence of exactly 0 in every problem the interval 0 to 0: both models computed the same numbers."""
+    """Return the interval 0 to 0 for a divergence of 0 in every problem: both models computed the same numbers."""
     if isinstance(divergence, Undefined) or divergence.value or divergence.low is not None:
         return divergence
     return replace(divergence, low=0.0, high=0.0, method="no token diverges")
 
 
 def _whole_share(share: Quantity) -> Quantity:
-    """Give a share of all tokens, or of none, in every problem the exact interval for as many problems."""
+    """Return the exact interval for as many problems where the share is all or none of the tokens in each of them."""
     if isinstance(share, Undefined) or share.low is not None or share.value not in {0.0, 1.0}:
         return share
     return proportion(round(share.value) * share.n, share.n)
