@@ -6,7 +6,7 @@ from math import fsum
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_qeval.schema import Estimate, Quantity
@@ -35,6 +35,7 @@ def test_sums_are_in_the_order_of_first_members() -> None:
     assert cluster_sums([1, 2, 3, 4], ["b", "a", "b", "c"]) == [4, 2, 4]
 
 
+@settings(deadline=None)  # the first example imports scipy
 @given(NAMES)
 def test_a_typical_size_is_between_the_smallest_and_the_largest(names: list[str]) -> None:
     """It is the size of the cluster that a problem drawn at random is in."""
@@ -49,6 +50,7 @@ def test_nothing_has_no_size() -> None:
     assert typical_size([]) == 1
 
 
+@settings(deadline=None)  # the first example imports scipy
 @given(RATES, st.randoms(use_true_random=False))
 def test_problems_that_stand_alone_have_the_usual_intervals(rates: list[float], random: object) -> None:
     """A name for each changes nothing."""
@@ -60,6 +62,7 @@ def test_problems_that_stand_alone_have_the_usual_intervals(rates: list[float], 
     assert mean_score(rates, names) == mean_score(rates)
 
 
+@settings(deadline=None)  # the first example imports scipy
 @given(RATES.filter(lambda rates: len(rates) > 1))
 def test_a_problem_that_is_asked_twice_proves_no_more(rates: list[float]) -> None:
     """Two copies of every problem, each pair a cluster, have the interval of the problems alone."""
@@ -73,6 +76,7 @@ def test_a_problem_that_is_asked_twice_proves_no_more(rates: list[float]) -> Non
     assert (copies.low, copies.high) == pytest.approx((shares.low, shares.high))
 
 
+@settings(deadline=None)  # the first example imports scipy
 @given(RATES)
 def test_clusters_leave_the_value_and_prove_no_more_than_without_a_change(rates: list[float]) -> None:
     names = [str(number // 2) for number in range(len(rates))]
@@ -82,6 +86,7 @@ def test_clusters_leave_the_value_and_prove_no_more_than_without_a_change(rates:
     assert width(clustered) >= width(paired_mean(rates, rates, names)) - 1e-9
 
 
+@settings(deadline=None)  # the first example imports scipy
 @given(
     st.lists(
         st.tuples(st.integers(1, 60), st.sampled_from([-1.0, 0.0, 1.0]), st.floats(0, 1)), min_size=1, max_size=12

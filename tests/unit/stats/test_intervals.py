@@ -27,6 +27,7 @@ def test_no_problem_gives_no_number() -> None:
     assert mean_of_problems([]) == Undefined(reason="no problem was evaluated")
 
 
+@settings(deadline=None)  # the first example imports scipy
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60))
 def test_an_interval_of_shares_is_inside_0_and_1_and_around_the_mean(values: list[float]) -> None:
     """It is never wider than that of outcomes with the same mean."""
