@@ -99,9 +99,9 @@ class Controller:
         """Conclude; a broken gate turns success into failure, and so does one that judges nothing."""
         holds = self.session.finish()
         if self._allure:
-            from pytest_qeval.report.allure import write_gates  # noqa: PLC0415 - an extra
+            from pytest_qeval.report.allure.run import finish_results  # noqa: PLC0415 - an extra
 
-            write_gates(self._allure, self.session.gates)
+            finish_results(self._allure, self.session.finished(), self.session.gates)
         if not holds and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         asked = Values(session.config).typed_options

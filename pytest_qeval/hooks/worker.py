@@ -55,6 +55,10 @@ class Worker:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
         """Let an unsolved case end as an expected failure, after the test function is through."""
+        if self._allure and (recipe := recipe_of(item)):
+            from pytest_qeval.report.allure.case import begin_test  # noqa: PLC0415 - an extra
+
+            begin_test(recipe, case_of(item), name=getattr(item, "originalname", item.name).removeprefix("test_"))
         yield
         record = item.stash.get(RECORD, None)
         if record is not None:
@@ -73,7 +77,7 @@ class Worker:
 
     def _describe(self, record: Record) -> None:
         if self._allure:
-            from pytest_qeval.report.allure import describe_case  # noqa: PLC0415 - an extra
+            from pytest_qeval.report.allure.case import describe_case  # noqa: PLC0415 - an extra
 
             describe_case(record, self._context.problems.of(record.case))
 

@@ -120,8 +120,10 @@ def test_allure_shows_the_sentences_and_their_scores(run: Run, pytester: pytest.
     row = next(row for row in rows if row["name"] == "summarization/1 · replay")
 
     assert row["status"] == "passed"
-    assert [attached["name"] for attached in row["attachments"]][:3] == ["prompt", "completion", "reference"]
-    assert f"bleu: {smoothed_bleu(SHORTER[1], REFERENCES[1]):.3f}" in row["description"]
+    attached = [one["name"] for step in row["steps"] for one in step["attachments"]]
+    assert attached == ["prompt", "completion", "reference"]
+    measured = {one["name"]: one["value"] for one in row["parameters"]}
+    assert measured["bleu"] == f"{smoothed_bleu(SHORTER[1], REFERENCES[1]):.3f}"
 
 
 def test_the_harness_tests_its_scores(run: Run, pytester: pytest.Pytester) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_qeval.report.allure import write_gates
-from pytest_qeval.schema import Undefined
+from pytest_qeval.report.allure.gates import write_gates
+from pytest_qeval.schema import Json, Undefined
 from pytest_qeval.summary.results import GateResult
 
 pytest.importorskip("allure_commons")
@@ -26,9 +26,9 @@ GATE = GateResult(
 )
 
 
-def results(folder: Path, *gates: GateResult) -> list[dict[str, object]]:
+def results(folder: Path, *gates: GateResult) -> list[Json]:
     folder.mkdir()
-    write_gates(folder, gates)
+    write_gates(folder, gates, model="tiny")
     return [json.loads(path.read_text(encoding="utf-8")) for path in folder.iterdir()]
 
 
@@ -36,8 +36,16 @@ def test_a_gate_is_a_test_with_its_reason(tmp_path: Path) -> None:
     (found,) = results(tmp_path / "a", GATE)
 
     assert (found["name"], found["status"]) == ("pass@1 drop <= 2pt (int8, micro)", "failed")
-    assert found["statusDetails"] == {"message": "observed 5.0 pt; worse"}
-    assert found["labels"] == [{"name": "parentSuite", "value": "gates"}, {"name": "suite", "value": "int8"}]
+    assert found["statusDetails"] == {"message": "gate broken: observed 5.0 pt; worse"}
+    labels = {label["name"]: label["value"] for label in found["labels"]}
+    assert labels == {
+        "epic": "tiny",
+        "feature": "gates",
+        "story": "int8",
+        "parentSuite": "gates",
+        "suite": "int8",
+        "severity": "blocker",
+    }
 
 
 def test_the_identity_depends_on_the_gate_alone(tmp_path: Path) -> None:
