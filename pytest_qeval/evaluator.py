@@ -162,10 +162,10 @@ class Evaluator:
             detail = f"{execution.status} at the token limit: {execution.detail}".rstrip(": ")
             execution = replace(execution, status="truncated", detail=detail)
         return Sample(
-            completion=completion,
+            completion=replace(completion, text=_encodable(completion.text)),
             program_sha256=executed.program_sha256,
-            execution=execution,
-            extracted=executed.extracted,
+            execution=replace(execution, detail=_encodable(execution.detail)),
+            extracted=None if executed.extracted is None else _encodable(executed.extracted),
         )
 
 
@@ -192,6 +192,14 @@ def _done(execution: Execution) -> Future[Execution]:
     future: Future[Execution] = Future()
     future.set_result(execution)
     return future
+
+
+def _encodable(text: str) -> str:
+    r"""Return a text that UTF-8 can encode: half a surrogate pair is written as `\ud800`.
+
+    Samples files and the messages of exceptions may hold one; neither execnet nor a report can take it.
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _digest(text: str) -> str:

@@ -203,6 +203,22 @@ OPTIONS = (
     Option(name="output", metavar="DIR", help="Write reports to DIR (default: .qeval/<run>)."),
 )
 
+GROUPS: dict[str, tuple[str, ...]] = {
+    "model": (*("model", "revision", "trust-remote-code", "engine", "completions", "device", "threads", "batch-size"),),
+    "recipe": ("recipe", "calibration", "allow-overlap", "export"),
+    "what is asked": (
+        *("suite", "benchmark", "divergence-texts", "perturbation", "seeds", "data", "limit", "samples"),
+        *("temperature", "top-p", "max-new-tokens", "seed", "prompt", "fim", "selftest"),
+    ),
+    "judging programs": ("sandbox", "timeout", "memory", "workers"),
+    "gates and baseline": (
+        *("gate", "require-proof", "allow-missing", "until-decided", "strict"),
+        *("baseline", "baseline-force", "save-baseline", "control", "baseline-drafts"),
+    ),
+    "reports": ("output",),
+}
+"""The options as `--help` shows them; every option is in one group."""
+
 N_VALUES = {f"--qeval-{option.name}": 1 for option in OPTIONS if not option.flag} | {
     "--qeval-list": 1,
     "--qeval-compare": 2,
@@ -211,21 +227,32 @@ N_VALUES = {f"--qeval-{option.name}": 1 for option in OPTIONS if not option.flag
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Add every option to the command line and to the ini file."""
-    group = parser.getgroup("qeval", "evaluation of quantized code models (qeval)")
-    for option in OPTIONS:
-        kwargs: dict[str, Any] = {"dest": option.dest, "help": option.help, "default": None}
-        if option.flag:
-            kwargs["action"] = "store_true"
-        else:
-            kwargs |= {"metavar": option.metavar, "action": "append" if option.repeatable else "store"}
-        group.addoption(f"--qeval-{option.name}", **kwargs)
-        kind: Any = "bool" if option.flag else "linelist" if option.repeatable else "string"
-        parser.addini(option.dest, option.help, type=kind, default=None)
+    """Add every option to the command line, in groups, and to the ini file."""
+    options = {option.name: option for option in OPTIONS}
+    for title, names in GROUPS.items():
+        group = parser.getgroup(f"qeval-{title}", f"qeval: {title}")
+        for name in names:
+            _add_option(parser, group, options[name])
+    _add_commands(parser.getgroup("qeval-reports"))
+
+
+def _add_option(parser: pytest.Parser, group: pytest.OptionGroup, option: Option) -> None:
+    kwargs: dict[str, Any] = {"dest": option.dest, "help": option.help, "default": None}
+    if option.flag:
+        kwargs["action"] = "store_true"
+    else:
+        kwargs |= {"metavar": option.metavar, "action": "append" if option.repeatable else "store"}
+    group.addoption(f"--qeval-{option.name}", **kwargs)
+    kind: Any = "bool" if option.flag else "linelist" if option.repeatable else "string"
+    parser.addini(option.dest, option.help, type=kind, default=None)
+
+
+def _add_commands(group: pytest.OptionGroup) -> None:
+    """Add what makes pytest do something else than run tests; it has no ini key."""
     group.addoption(
         "--qeval-list",
         dest="qeval_list",
-        choices=("suites", "benchmarks", "recipes", "quantizers", "perturbations", "engines"),
+        choices=("suites", "benchmarks", "recipes", "quantizers", "perturbations", "engines", "reporters"),
         help="Print what is available, one line each, and exit.",
     )
     group.addoption(

@@ -1,4 +1,4 @@
-"""Names become objects: one lazy look-up for benchmarks, recipes, perturbations and the like, fed by entry points.
+"""Names become objects: one lazy look-up for benchmarks, recipes, reporters and the like, fed by entry points.
 
 Our own objects are registered the same way as anybody else's, in `pyproject.toml` under `pytest_qeval.<kind>`; looking
 up one name imports one module. A user's package adds a benchmark by the same table in its own `pyproject.toml`.
@@ -15,7 +15,7 @@ from pytest_qeval.errors import QEvalError, UnknownNameError, UsageError
 
 __all__ = ["KINDS", "Kind", "load", "names"]
 
-Kind = Literal["benchmarks", "recipes", "quantizers", "perturbations", "engines"]
+Kind = Literal["benchmarks", "recipes", "quantizers", "perturbations", "engines", "reporters"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 

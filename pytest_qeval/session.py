@@ -19,21 +19,24 @@ from pytest_qeval.records.messages import BaselineScores, Message, Plan, Planned
 from pytest_qeval.report.allure.results import FinishedRun
 from pytest_qeval.report.files import check_folder, point_latest_at, write_report, write_samples
 from pytest_qeval.report.prospects import prospect_lines
+from pytest_qeval.report.reporter import RunResults
+from pytest_qeval.report.reporters import call_reporters
 from pytest_qeval.report.terminal import lines
 from pytest_qeval.report.text import Line
-from pytest_qeval.schema import Case, Outcome
+from pytest_qeval.schema import Case, Outcome, Record
 from pytest_qeval.settings import CONTROL
 from pytest_qeval.summary.clusters import Clusters, each_alone
 from pytest_qeval.summary.margins import DEFAULT_MARGINS
 from pytest_qeval.summary.pooled import POOL
 from pytest_qeval.summary.power import estimate_pool, estimate_prospects
-from pytest_qeval.summary.results import GateResult
+from pytest_qeval.summary.results import GateResult, Summary
 from pytest_qeval.verdict.baseline.key import composition_of, cost_key, key_of
 from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
 from pytest_qeval.verdict.baseline.writer import BaselineWriter
 from pytest_qeval.verdict.conclude import Verdict, conclude
 from pytest_qeval.verdict.gates.grammar import allowed_loss
 
+UNJUDGED = "no gate was judged: no test of the model was selected"
 FullOutcome = Literal["solved", "unsolved", "unsupported", "regressed", "fixed", "scored"]
 
 
@@ -85,6 +88,8 @@ class Session:
         self._journal: Journal | None = None
         self._notes: list[Line] = []
         self._verdict: Verdict | None = None
+        self.fault = ""
+        """Why the run fails although its gates hold: the user's file of the baseline could not be written."""
 
     @property
     def is_selftest(self) -> bool:
@@ -106,6 +111,11 @@ class Session:
             records=self._collector.records,
             saved=lambda recipe, case: (recipe, case) in saved,
         )
+
+    @property
+    def summary(self) -> Summary | None:
+        """What was concluded; None before the end."""
+        return self._verdict.summary if self._verdict else None
 
     @property
     def is_unjudged(self) -> bool:
@@ -212,11 +222,15 @@ class Session:
 
     def outcome(self, recipe: str, case: Case, own: Outcome) -> FullOutcome:
         """Return how a case ended, compared with the baseline as far as that is known by now."""
-        baseline = self.settings.baseline
-        base = self._collector.records.get((baseline, case)) if baseline and baseline != recipe else None
+        base = self.baseline_record(recipe, case)
         if base is None or base.outcome == own or "unsupported" in {base.outcome, own}:
             return own
         return "regressed" if own == "unsolved" else "fixed"
+
+    def baseline_record(self, recipe: str, case: Case) -> Record | None:
+        """Return the baseline's record of a case, as far as there is one by now; None for the baseline's own cases."""
+        baseline = self.settings.baseline
+        return self._collector.records.get((baseline, case)) if baseline and baseline != recipe else None
 
     def finish(self) -> bool:
         """Conclude, judge the gates and write every file; True when all gates hold and everything is written."""
@@ -241,7 +255,11 @@ class Session:
         write_report(self.output, self._verdict.summary, self._verdict.gates)
         if not self.is_selftest:  # no model wrote those completions
             write_samples(self.output, self._planned, self._collector.records)
-        return self._write_baseline() and self._verdict.holds
+        is_written = self._write_baseline()
+        if not self.is_selftest:
+            results = RunResults.of(self._collector, self._planned, self._verdict.summary, self._verdict.gates)
+            self._notes += call_reporters(results, self.output)
+        return is_written and self._verdict.holds
 
     def lines(self) -> Iterator[Line]:
         """Yield the terminal summary; without a plan, only that gates were not judged."""
@@ -249,7 +267,7 @@ class Session:
             yield from lines(self._verdict.summary, self._verdict.gates, output=self.output)
             yield from self._notes
         elif self.is_unjudged:
-            yield Line("no gate was judged: no test of the model was selected", "yellow")
+            yield Line(UNJUDGED, "yellow")
 
     def _write_baseline(self) -> bool:
         """Write the baseline to where later runs find it; False when the user's file cannot be written."""
@@ -267,7 +285,8 @@ class Session:
                 ),
             )
         except UsageError as error:
-            self._notes.append(Line(str(error), "red"))
+            self.fault = str(error)
+            self._notes.append(Line(self.fault, "red"))
             return False
         self._notes += [Line(note)] if note else []
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
@@ -9,7 +10,10 @@ import pytest
 from pytest_qeval.config.comparison import ComparisonSettings, read_comparison
 from pytest_qeval.config.origins import with_origin
 from pytest_qeval.errors import QEvalError, counted
+from pytest_qeval.report.annotations import ON_GITHUB, annotation_lines
 from pytest_qeval.report.files import check_folder, write_report
+from pytest_qeval.report.reporter import RunResults
+from pytest_qeval.report.reporters import call_reporters
 from pytest_qeval.report.terminal import lines
 from pytest_qeval.verdict.compare import FinishedRun, join_runs
 from pytest_qeval.verdict.conclude import conclude
@@ -47,8 +51,12 @@ def _compare(settings: ComparisonSettings) -> int:
     )
     settings.output.mkdir(parents=True, exist_ok=True)
     write_report(settings.output, verdict.summary, verdict.gates)
+    results = RunResults.of(joint.collector, joint.planned, verdict.summary, verdict.gates)
+    notes = list(call_reporters(results, settings.output))
     if joint.left_out:
         sys.stdout.write(f"left out: {counted(joint.left_out, 'case')} of {settings.a}, which {settings.b} lacks\n")
-    for line in lines(verdict.summary, verdict.gates, output=settings.output):
+    for line in (*lines(verdict.summary, verdict.gates, output=settings.output), *notes):
         sys.stdout.write(f"{line.text}\n")
+    if os.environ.get(ON_GITHUB) == "true":
+        sys.stdout.writelines(f"{line}\n" for line in annotation_lines(verdict.gates))
     return int(pytest.ExitCode.OK if verdict.holds else pytest.ExitCode.TESTS_FAILED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +12,11 @@ import pytest
 from pytest_qeval.config.values import Values
 from pytest_qeval.fixtures import CONTEXT
 from pytest_qeval.hooks.items import plan_of
+from pytest_qeval.hooks.junit import JUnit
 from pytest_qeval.hooks.worker import messages_of, reused_record
+from pytest_qeval.report.annotations import ON_GITHUB, annotation_lines
 from pytest_qeval.schema import SCORES, Case, Record
+from pytest_qeval.session import UNJUDGED
 
 if TYPE_CHECKING:
     from _pytest.reports import TestReport
@@ -37,6 +41,7 @@ class Controller:
         self._allure = allure
         self.session = session
         self._distributed = distributed
+        self._junit: JUnit | None = None
 
     @pytest.hookimpl
     def pytest_report_header(self, config: pytest.Config) -> list[str]:
@@ -47,9 +52,10 @@ class Controller:
         return lines
 
     @pytest.hookimpl
-    def pytest_sessionstart(self) -> None:
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Begin."""
         self.session.begin()
+        self._junit = JUnit.of(session.config, self.session)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -77,37 +83,41 @@ class Controller:
         """Pass the messages on a report to the session."""
         for message in messages_of(report):
             self.session.add(message)
+        if self._junit and report.when == "call" and (record := _record_of(report)):
+            self._junit.add(report, record)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
         """Show solved, unsolved, regressed, fixed and scored cases by their own words."""
         if report.when != "call" or report.outcome == "failed" or self.session.is_selftest:
             return None
-        reused = reused_record(report)
-        record = reused or next((message for message in messages_of(report) if isinstance(message, Record)), None)
+        record = _record_of(report)
         if record is None:
             return None
-        if reused:
+        if reused_record(report):
             return "from the saved baseline", "u" if record.outcome == "unsolved" else ".", ("SAVED", {"cyan": True})
         if record.outcome == "scored":
             shown = " ".join(f"{name} {100 * record.measurements[name]:.1f}" for name in SCORES)
             return "scored", ".", (f"SCORED {shown}", {"green": True})
         return _LOOKS[self.session.outcome(record.recipe, record.case, record.outcome)]
 
-    @pytest.hookimpl
+    @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Conclude; a broken gate turns success into failure, and so does one that judges nothing."""
+        """Conclude, before other plugins write their reports; what fails the run turns success into failure."""
         holds = self.session.finish()
         if self._allure:
             from pytest_qeval.report.allure.run import finish_results  # noqa: PLC0415 - an extra
 
             finish_results(self._allure, self.session.finished(), self.session.gates)
+        succeeded = session.exitstatus == pytest.ExitCode.OK
         if not holds and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        asked = Values(session.config).typed_options
-        if asked and self.session.is_unjudged and session.exitstatus == pytest.ExitCode.OK:
+        if succeeded and self.session.is_unjudged and Values(session.config).typed_options:
             # Ordinary tests passed, and the gates look as if they held.
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            self.session.fault = UNJUDGED
+        if self._junit:
+            self._junit.finish(self.session.fault)
 
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
@@ -117,3 +127,12 @@ class Controller:
             terminalreporter.section("qeval")
         for text, colour in lines:
             terminalreporter.write_line(text, **({colour: True} if colour else {}))
+        if os.environ.get(ON_GITHUB) == "true":
+            for line in annotation_lines(self.session.gates, self.session.fault):
+                terminalreporter.write_line(line)
+
+
+def _record_of(report: TestReport) -> Record | None:
+    """Return the record of a test's case, new or from the saved baseline."""
+    found = (message for message in messages_of(report) if isinstance(message, Record))
+    return reused_record(report) or next(found, None)

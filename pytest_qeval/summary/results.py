@@ -37,6 +37,11 @@ class GateResult:
     primary: bool = False
     """Whether it was declared the one that a choice among several candidates is about."""
 
+    @property
+    def label(self) -> str:
+        """The expression and what it was judged for: `pass@1 drop <= 2pt (int8, humaneval)`."""
+        return f"{self.expression} ({', '.join(filter(None, (self.recipe, self.benchmark)))})"
+
 
 def overall_verdict(gates: Sequence[GateResult]) -> Literal["none", "pass", "fail"]:
     """Return the verdict of a run: none without gates, fail if any gate fails."""
