@@ -43,7 +43,7 @@ def test_a_bug_of_our_own_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -
         registry.load("recipes", "ours")
 
 
-@pytest.mark.parametrize("kind", ["benchmarks", "recipes", "quantizers", "engines"])
+@pytest.mark.parametrize("kind", ["benchmarks", "recipes", "quantizers", "engines", "reporters"])
 def test_everything_listed_can_be_loaded_and_says_what_it_is(kind: registry.Kind) -> None:
     """Every built-in entry has its own name and a summary of one line."""
     for name in registry.names(kind):
