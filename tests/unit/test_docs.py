@@ -19,6 +19,7 @@ from pytest_qeval.benchmarks.javascript.humaneval import EXCLUDED as JAVASCRIPT_
 from pytest_qeval.benchmarks.javascript.source import STOPS as JAVASCRIPT_STOPS
 from pytest_qeval.benchmarks.mbpp import EXCLUDED
 from pytest_qeval.options import OPTIONS
+from pytest_qeval.report.tables import COLUMNS
 from pytest_qeval.schema import Problem
 from pytest_qeval.settings import ISOLATIONS, MORE_SUITES, PROMPTS, SUITES
 from pytest_qeval.stats.power import detectable_drop, problems_needed
@@ -205,7 +206,13 @@ def test_every_gate_on_robustness_can_be_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "file"), [("your-perturbations.md", "conftest.py"), ("your-problems.md", "test_ours.py")]
+    ("page", "file"),
+    [
+        ("your-perturbations.md", "conftest.py"),
+        ("your-problems.md", "test_ours.py"),
+        ("your-reporter.md", "reporter.py"),
+        ("results-in-pandas.md", "results_in_pandas.py"),
+    ],
 )
 def test_the_example_shown_is_the_one_that_is_run(page: str, file: str) -> None:
     """Only docstrings are left out of the page."""
@@ -213,6 +220,13 @@ def test_the_example_shown_is_the_one_that_is_run(page: str, file: str) -> None:
     lines = (DOCS / "examples" / file).read_text(encoding="utf-8").splitlines()
 
     assert shown.split() == "\n".join(line for line in lines if '"""' not in line).split()
+
+
+def test_the_columns_of_the_tables_are_listed() -> None:
+    """With their types and meanings, in their order."""
+    rows = [f"| `{one.name}` | {one.kind} | {one.meaning} |" for one in COLUMNS]
+
+    assert _table(_text("results-in-pandas.md"), "| column |")[2:] == rows
 
 
 def test_every_benchmark_is_listed() -> None:

@@ -18,7 +18,7 @@ def write_gates(folder: Path, gates: Sequence[GateResult], *, model: str) -> Non
         subject = f"{gate.recipe}, {gate.benchmark}" if gate.benchmark else gate.recipe
         _write(
             folder,
-            name=f"{gate.expression} ({subject})",
+            name=gate.label,
             full_name=f"gate:{gate.expression}:{subject}",
             labels=(model, "gates", gate.recipe),
             passed=gate.outcome == "pass",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import runpy
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -14,6 +16,7 @@ from pytest_qeval.report.reporters import call_reporters
 from pytest_qeval.summary.summarize import summarize
 from tests.unit.summary.builders import session
 
+EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "reporter.py"
 FOUND = session("++", "+-")
 RESULTS = RunResults(
     summary=summarize(FOUND),
@@ -91,6 +94,19 @@ def test_one_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch, tmp
     (line,) = call_reporters(RESULTS, tmp_path)
 
     assert "the reporter 'gone' failed (UsageError: 'gone' cannot be loaded: its entry point" in line.text
+
+
+@pytest.mark.skipif(not EXAMPLE.exists(), reason="an installed package has no examples beside its tests")
+def test_the_example_of_the_documentation_writes_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One for every run, with the scores of every recipe."""
+    register(monkeypatch, history=runpy.run_path(str(EXAMPLE))["HISTORY"])
+    folder = tmp_path / "run"
+    folder.mkdir()
+
+    assert [*call_reporters(RESULTS, folder), *call_reporters(RESULTS, folder)] == []
+    lines = (tmp_path / "history.jsonl").read_text(encoding="utf-8").splitlines()
+    row = {"run": "run", "verdict": "none", "pass@1": {"micro/auto": 1.0, "micro/int8": 0.5}}
+    assert [json.loads(line) for line in lines] == [row, row]
 
 
 def test_the_user_can_interrupt_a_reporter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from pytest_qeval.schema import Json, Record
 from pytest_qeval.summary.summarize import SummaryInput, summarize
 from tests.unit.summary.builders import record, scored_session, session
 
+EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "results_in_pandas.py"
 HOSTILE = [
     "=cmd()",
     "+1",
@@ -130,3 +134,17 @@ def test_the_parquet_file_has_the_types_and_the_very_text(tmp_path: Path) -> Non
     kinds = {"string": "string", "int64": "int64", "float64": "double", "bool": "bool"}
     assert {field.name: str(field.type) for field in table.schema} == {one.name: kinds[one.kind] for one in COLUMNS}
     assert table.column("completion").to_pylist()[: len(HOSTILE)] == HOSTILE
+
+
+@pytest.mark.skipif(not EXAMPLE.exists(), reason="an installed package has no examples beside its tests")
+def test_the_script_of_the_documentation_runs(tmp_path: Path) -> None:
+    """And shows what flipped."""
+    pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    TABLES.write(results(session("++--", "+-+-")), tmp_path)
+    command = [sys.executable, str(EXAMPLE), str(tmp_path)]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+
+    assert re.search(r"int8 +micro/1 +regressed +failed +assert 1 == 2", shown)
+    assert re.search(r"int8 +micro/2 +fixed +passed", shown)
+    assert re.search(r"micro +0.5 +0.5", shown)
