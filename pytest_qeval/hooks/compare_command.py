@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
 
+from pytest_qeval.config.ci import step_summary
 from pytest_qeval.config.comparison import ComparisonSettings, read_comparison
 from pytest_qeval.config.origins import with_origin
 from pytest_qeval.errors import QEvalError, counted
-from pytest_qeval.report.files import check_folder, write_report
+from pytest_qeval.hooks.open_page import open_page
+from pytest_qeval.report.files import check_folder, write_pages, write_report
 from pytest_qeval.report.terminal import lines
 from pytest_qeval.verdict.compare import FinishedRun, join_runs
 from pytest_qeval.verdict.conclude import conclude
@@ -47,8 +50,17 @@ def _compare(settings: ComparisonSettings) -> int:
     )
     settings.output.mkdir(parents=True, exist_ok=True)
     write_report(settings.output, verdict.summary, verdict.gates)
+    notes = write_pages(
+        settings.output,
+        verdict.summary,
+        verdict.gates,
+        joint.collector.records,
+        step_summary=step_summary(os.environ),
+    )
     if joint.left_out:
         sys.stdout.write(f"left out: {counted(joint.left_out, 'case')} of {settings.a}, which {settings.b} lacks\n")
-    for line in lines(verdict.summary, verdict.gates, output=settings.output):
+    for line in (*lines(verdict.summary, verdict.gates, output=settings.output), *notes):
         sys.stdout.write(f"{line.text}\n")
+    if settings.open_page:
+        sys.stdout.write(f"{open_page(settings.output)}\n")
     return int(pytest.ExitCode.OK if verdict.holds else pytest.ExitCode.TESTS_FAILED)

@@ -11,6 +11,7 @@ import pytest
 from pytest_qeval.config.values import Values
 from pytest_qeval.fixtures import CONTEXT
 from pytest_qeval.hooks.items import plan_of
+from pytest_qeval.hooks.open_page import open_page
 from pytest_qeval.hooks.worker import messages_of, reused_record
 from pytest_qeval.schema import SCORES, Case, Record
 
@@ -117,3 +118,5 @@ class Controller:
             terminalreporter.section("qeval")
         for text, colour in lines:
             terminalreporter.write_line(text, **({colour: True} if colour else {}))
+        if self.session.settings.open_page and self.session.is_written:
+            terminalreporter.write_line(open_page(self.session.output))
