@@ -12,8 +12,8 @@ from pytest_qeval.schema import Estimate, Quantity
 from pytest_qeval.summary.results import GateResult, Summary
 
 RULE = (
-    "Of the candidates that break no gate, are not proven worse and run at their own precision here, the pick is the "
-    "one with the smallest weights; of equally small ones, the one that solves more."
+    "Of the candidates that break no gate, are not proven worse and run at their own precision here, the pick is "
+    "the one with the smallest weights; of equally small ones, the one that solves more."
 )
 
 

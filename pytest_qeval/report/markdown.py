@@ -25,8 +25,9 @@ LIMIT = 65_000
 _MOST_ROWS = 30
 _MOST_NAMED = 60
 """Characters of a name."""
-_MOST_SAID = 600
-"""Characters of a sentence."""
+_MOST_SAID = 400
+"""Characters of a sentence; escaped it may have twice as many."""
+_MOST_VERDICTS = 12
 _MOST_CODE = 2_000
 """Characters of a program."""
 _REGRESSIONS = 5
@@ -71,7 +72,10 @@ def code(text: str) -> str:
 
 def escape(text: str) -> str:
     """Return a sentence in which no character means anything to Markdown or HTML, nor is a mention, issue or link."""
-    return _SPECIAL.sub(_harmless, one_line(text, longest=_MOST_SAID))
+    plain = one_line(text, longest=_MOST_SAID)
+    while len(safe := _SPECIAL.sub(_harmless, plain)) > 2 * _MOST_SAID:
+        plain = cut(plain, longest=len(plain) // 2)
+    return safe
 
 
 def _harmless(found: re.Match[str]) -> str:
@@ -90,9 +94,11 @@ def _verdict(summary: Summary, gates: Sequence[GateResult]) -> str:
     title = _TITLES[overall_verdict(gates)]
     against = f", compared with {code(summary.baseline)}" if summary.baseline else ""
     lines = [f"## {title}", "", f"{code(str(summary.run.model['id']))}{against}", ""]
-    for one in verdicts(summary, gates)[:_MOST_ROWS]:
+    found = verdicts(summary, gates)
+    for one in found[:_MOST_VERDICTS]:
         lines += [f"- {_MARKS[one.status]} {escape(one.headline)}", f"  {escape(one.may_ship)} {escape(one.sure)}"]
-    lines += [f"- ⚠️ {escape(f'{one.level}: {one.text}.')}" for one in summary.comparability[:_MOST_ROWS]]
+    lines += [f"- ⚠️ {escape(f'{one.level}: {one.text}.')}" for one in summary.comparability[:_MOST_VERDICTS]]
+    lines += [f"- … and {len(found) - _MOST_VERDICTS} more recipes"] if len(found) > _MOST_VERDICTS else []
     return "\n".join(lines)
 
 

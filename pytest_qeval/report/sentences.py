@@ -118,7 +118,8 @@ def _may_ship(summary: Summary, gates: Sequence[GateResult], main: Change | None
     if broken:
         named = "; ".join(f"{gate.expression}: {gate.reason}" for gate in broken[:2])
         more = f"; and {len(broken) - 2} more" if len(broken) > 2 else ""  # noqa: PLR2004 - those that are named
-        return f"No. {len(broken)} of {counted(len(gates), 'gate')} {'is' if len(broken) == 1 else 'are'} broken: {named}{more}."
+        are = "is" if len(broken) == 1 else "are"
+        return f"No. {len(broken)} of {counted(len(gates), 'gate')} {are} broken: {named}{more}."
     doubts = [one.text for one in summary.comparability if one.level == "inconclusive"]
     if doubts:
         return f"This run does not say: {doubts[0]}."

@@ -1,7 +1,8 @@
 """Show text that a model, a data set or a user wrote so that it can neither hide nor move anything around it.
 
-Completions are hostile until proven otherwise: terminal escapes, marks that turn the direction of text (CVE-2021-42574),
-characters without width, NUL, half surrogates, a megabyte on a line. Escaping for HTML or Markdown comes on top.
+Completions are hostile until proven otherwise: terminal escapes, marks that turn the direction of text
+(CVE-2021-42574), characters without width, NUL, half surrogates, a megabyte on a line. Escaping for HTML or Markdown
+comes on top.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _HIDDEN = re.compile(
 
 
 def visible(text: str) -> str:
-    """Return a text with a picture or an escape (`\\u202e`) in place of every character that is not seen."""
+    """Return a text with a picture (`␛`) or the code point in place of every character that is not seen."""
     return _HIDDEN.sub(lambda found: _picture(ord(found[0])), text)
 
 

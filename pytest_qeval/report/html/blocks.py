@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_qeval.report.visible import one_line, visible
+from pytest_qeval.report.visible import cut, one_line, visible
 from pytest_qeval.schema import Json
 
 Tone = Literal["", "good", "bad", "warn", "mute"]
-MARKS: Mapping[Tone, str] = {"good": "✓", "bad": "✗", "warn": "?", "mute": "", "": ""}
-"""A mark in front of a toned cell, for readers who do not see its colour."""
+_LONGEST_LISTING = 20_000
+"""Characters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,4 +121,4 @@ def name(text: str) -> Cell:
 
 def listing(label: str, text: str, *, is_diff: bool = False) -> Listing:
     """Make a listing of a text that may be hostile."""
-    return Listing(label=label, text=visible(text), is_diff=is_diff)
+    return Listing(label=label, text=cut(visible(text[:_LONGEST_LISTING]), longest=_LONGEST_LISTING), is_diff=is_diff)

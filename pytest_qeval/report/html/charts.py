@@ -67,6 +67,7 @@ LOOK: Json = {
         "titleFontWeight": "normal",
         "symbolSize": 110,
         "columns": 3,
+        "columnPadding": 18,
     },
     "header": {"labelColor": INK, "titleColor": INK, "labelFontSize": 13, "labelFontWeight": "bold"},
     "text": {"color": INK, "fontSize": 13},

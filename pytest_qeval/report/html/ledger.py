@@ -76,7 +76,7 @@ def _kind(own: Record, base: Record | None) -> Kind:
 
 
 def pack(entries: Sequence[Entry], *, most_bytes: int = _MOST_BYTES) -> Payload:
-    """Pack as many entries as there is room for: flips before anything else, and nominal cases before perturbed ones."""
+    """Pack as many entries as there is room for: flips first, and nominal cases before perturbed ones."""
     ordered = sorted(entries, key=lambda one: (_URGENT.get(one.kind, _LAST), not one.case.is_own))
     kept = len(ordered)
     text = _pack(ordered)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -22,14 +23,16 @@ from pytest_qeval.report.html.sections.robustness import robustness_section
 from pytest_qeval.report.html.sections.sensitivity import sensitivity_section
 from pytest_qeval.report.html.svg import draw
 from pytest_qeval.report.sentences import CandidateVerdict, verdicts
-from pytest_qeval.report.visible import one_line, visible
+from pytest_qeval.report.visible import one_line
 from pytest_qeval.schema import Case, Record
 from pytest_qeval.summary.comparability import Remark
 from pytest_qeval.summary.results import GateResult, Summary, overall_verdict
 
 _FOLDER = Path(__file__).parent
-_WIDE, _NARROW = 1020, 330
-"""Pixels of a plot, on a screen and on a phone."""
+_LONGEST_SENTENCE = 1000
+"""Characters: the reason of a gate may hold what a program said."""
+_WIDTHS = {"wide": 1020, "narrow": 330}
+"""Of a plot on a screen and on a phone, in pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +90,12 @@ def page_of(summary: Summary, gates: Sequence[GateResult], records: Mapping[tupl
     )
 
 
-def render(page: Page) -> str:
-    """Return the page as HTML.
+def render(page: Page, *, plot: Callable[[Figure, str], str] | None = None) -> str:
+    """Return the page as HTML; needs the packages of the extra `report`.
 
-    Needs the packages of the extra `report`.
+    Args:
+        page: What is shown.
+        plot: Draws a figure, `wide` or `narrow`, as SVG; None for `svg.draw`.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - an extra
 
@@ -104,22 +109,23 @@ def render(page: Page) -> str:
     style, script = (_read(name) for name in ("page.css", "page.js"))
     return environment.get_template("page.html.jinja").render(
         page=page,
-        plot=_plotter(),
-        visible=visible,
+        plot=plot or _plot,
+        sentence=partial(one_line, longest=_LONGEST_SENTENCE),
         style=style,
         script=script,
-        policy=f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; base-uri 'none'; form-action 'none'",
+        policy=_policy(style, script),
     )
 
 
-def _plotter() -> Callable[[Figure, str], str]:
-    widths = {"wide": _WIDE, "narrow": _NARROW}
+def _policy(style: str, script: str) -> str:
+    """Return the Content-Security-Policy: nothing is loaded, sent or run but the page's own style and script."""
+    allowed = f"style-src '{_digest(style)}'; script-src '{_digest(script)}'"
+    return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
 
-    def plot(figure: Figure, width: str) -> str:
-        name = f"{figure.name}-{width}"
-        return draw(figure.draw(widths[width]), name=name, title=figure.title, description=figure.description)
 
-    return plot
+def _plot(figure: Figure, width: str) -> str:
+    spec = figure.draw(_WIDTHS[width])
+    return draw(spec, name=f"{figure.name}-{width}", title=figure.title, description=figure.description)
 
 
 def _read(name: str) -> str:

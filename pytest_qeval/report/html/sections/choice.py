@@ -14,8 +14,8 @@ from pytest_qeval.schema import Json
 from pytest_qeval.summary.results import GateResult, Summary
 
 _LEAD = (
-    "Up is better, left is cheaper. A recipe is dominated if another one, as observed, solves at least as much and costs "
-    "no more in anything that is known of it: there is no reason to take it. Costs are of this machine."
+    "Up is better, left is cheaper. A recipe is dominated if another one, as observed, solves at least as much and "
+    "costs no more in anything that is known of it: there is no reason to take it. Costs are of this machine."
 )
 _PANELS = (
     ("bytes", "weights, MB", 1e-6),
@@ -116,8 +116,8 @@ def _ratios(summary: Summary) -> Table:
     ]
     head = ("Recipe", "Cost", "Baseline", "Recipe’s", "Ratio", "Kind of number")
     caption = (
-        "Costs beside the baseline’s. “simulated” is not the recipe’s own cost: its weights are rounded, but computed in "
-        "floating point"
+        "Costs beside the baseline’s. “simulated” is not the recipe’s own cost: its weights are rounded, but computed "
+        "in floating point"
     )
     return table(caption, head, rows, numeric=(2, 3, 4))
 

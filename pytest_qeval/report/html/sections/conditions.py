@@ -11,6 +11,7 @@ from pytest_qeval.report.cost_ratios import amount
 from pytest_qeval.report.html.blocks import Block, Facts, Fold, Section, Text, cell, listing, name, table
 from pytest_qeval.report.text import describe_recipe
 from pytest_qeval.report.visible import one_line
+from pytest_qeval.summary.comparability import Remark
 from pytest_qeval.summary.results import Summary
 
 _LEAD = "What the numbers depend on. Another machine, other versions or another prompt may give other ones."
@@ -18,13 +19,9 @@ _LEAD = "What the numbers depend on. Another machine, other versions or another 
 
 def conditions_section(summary: Summary) -> Section:
     """Return the section."""
-    remarks = [
-        Text(text=f"{one.level}: {one.text}.", tone="bad" if one.level == "inconclusive" else "warn")
-        for one in summary.comparability
-    ]
-    blocks: list[Block | Fold] = [
-        *(remarks or [Text(text="Nothing was found that limits the comparison.", tone="good")])
-    ]
+    remarks = [_remark(one) for one in summary.comparability]
+    no_remark = Text(text="Nothing was found that limits the comparison.", tone="good")
+    blocks: list[Block | Fold] = [*(remarks or [no_remark])]
     blocks.append(Facts(rows=tuple((key, one_line(value)) for key, value in _facts(summary))))
     blocks.append(_recipes(summary))
     if summary.benchmarks:
@@ -39,7 +36,7 @@ def reproduce_section(summary: Summary) -> Section:
     return Section(
         name="reproduce",
         title="How to reproduce",
-        lead="Run this in the folder of the project; the second command makes the reports again from the records alone.",
+        lead="Run this in the folder of the project; the second one makes the reports again, from the records.",
         blocks=(
             listing("The run", summary.run.command),
             listing("Its reports", "pytest --qeval-render FOLDER"),
@@ -57,24 +54,35 @@ def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
     yield "Cases", f"{summary.received} of {counted(summary.planned, 'case')} finished{missing}"
     if origin := run.saved_baseline:
         yield "Saved baseline", f"of {origin.get('started_at')}, read from {origin.get('path')}"
-    temperature = run.generation.get("temperature")
-    decoding = f"temperature {temperature:g}" if temperature else "greedy"
-    yield (
-        "Generation",
-        f"{decoding}, {run.generation.get('n_samples', 1)} a problem, at most {run.generation.get('max_new_tokens')} tokens, prompt style {run.generation.get('prompt_style')}",
-    )
+    yield "Generation", _generation(run.generation)
     yield "Engine", f"{run.engine}, sandbox {run.sandbox}"
-    host = run.host
-    memory = host.get("ram_bytes")
-    yield (
-        "Machine",
-        f"{host.get('system')}, {host.get('cpu')}, {host.get('cores')} cores, {amount(memory, 'B')} of memory",
-    )
+    yield "Machine", _machine(run.host)
     if commit := run.ci.get("commit"):
         yield "Commit", commit
     if url := run.ci.get("url"):
         yield "CI job", url
     yield "Run", run.id
+
+
+def _remark(one: Remark) -> Text:
+    return Text(text=f"{one.level}: {one.text}.", tone="bad" if one.level == "inconclusive" else "warn")
+
+
+def _generation(generation: Mapping[str, Any]) -> str:
+    temperature = generation.get("temperature")
+    decoding = f"temperature {temperature:g}" if temperature else "greedy"
+    limit, style = generation.get("max_new_tokens"), generation.get("prompt_style")
+    return f"{decoding}, {generation.get('n_samples', 1)} a problem, at most {limit} tokens, prompt style {style}"
+
+
+def _machine(host: Mapping[str, Any]) -> str:
+    parts = (
+        host.get("system"),
+        host.get("cpu"),
+        f"{host.get('cores')} cores",
+        f"{amount(host.get('ram_bytes'), 'B')} RAM",
+    )
+    return ", ".join(map(str, parts))
 
 
 def _model(model: Mapping[str, Any]) -> str:

@@ -14,9 +14,10 @@ from pytest_qeval.schema import Estimate, Json
 from pytest_qeval.summary.results import Summary
 
 _LEAD = (
-    "Both models worked on the same problems. Each row is one recipe’s score minus the baseline’s, in percentage points; "
-    "left of zero is a loss. The line is the 95 % interval: the range of true changes that fit what was seen. The dashed "
-    "line is the margin, the largest loss that would be accepted. A recipe is safe if its whole line is right of it."
+    "Both models worked on the same problems. Each row is one recipe’s score minus the baseline’s, in percentage "
+    "points; left of zero is a loss. The line is the 95 % interval: the range of true changes that fit what was "
+    "seen. The dashed line is the margin, the largest loss that would be accepted. A recipe is safe if its whole "
+    "line is right of it."
 )
 
 
@@ -48,8 +49,10 @@ def _describe(rows: Sequence[Change]) -> str:
 
 
 def _table(rows: Sequence[Change], summary: Summary) -> Table:
-    head = ("Recipe", "Benchmark", "Measure", "Baseline", "Recipe’s", "Change, pt", "95 % interval, pt", "Lost", "Won")
-    head = (*head, "p", "Evidence")
+    head = (
+        *("Recipe", "Benchmark", "Measure", "Baseline", "Recipe’s", "Change, pt", "95 % interval, pt"),
+        *("Lost", "Won", "p", "Evidence"),
+    )
     cells = [_row(one, one.recipe in summary.candidates) for one in rows]
     return table("Scores of baseline and recipe, and their difference", head, cells, numeric=(3, 4, 5, 6, 7, 8, 9))
 

@@ -14,10 +14,10 @@ from pytest_qeval.summary.divergence import DivergenceSummary
 from pytest_qeval.summary.results import Summary
 
 _LEAD = (
-    "Both models read the same solutions. The KL divergence says how differently they predict the next token: 0 means "
-    "alike. Each mark is one problem. A cross is a problem whose outcome changed. If there is a control, the dashed line "
-    "is its mean: the divergence of the baseline from itself, below which nothing can be told apart. Near the baseline, KL "
-    "does not rank recipes: compare those by the problems that they solve."
+    "Both models read the same solutions. The KL divergence says how differently they predict the next token: 0 "
+    "means alike. Each mark is one problem. A cross is a problem whose outcome changed. If there is a control, the "
+    "dashed line is its mean: the divergence of the baseline from itself, below which nothing can be told apart. "
+    "Near the baseline, KL does not rank recipes: compare those by the problems that they solve."
 )
 _LEAST = 1e-7
 """Smaller divergences, and those of exactly 0, are drawn here: nats per token."""

@@ -24,8 +24,8 @@ KINDS: Mapping[str, str] = {
 _STEP = 13
 """Height of a mark's row in pixels."""
 _LEAD = (
-    "How many problems each model left unsolved, by what became of its first program. A quantized model that writes more "
-    "broken or cut-off programs than the baseline is damaged in another way than one that makes more mistakes."
+    "How many problems each model left unsolved, by what became of its first program. A quantized model that writes "
+    "more broken or cut-off programs than the baseline is damaged in another way than one that makes more mistakes."
 )
 
 
@@ -54,7 +54,7 @@ def _figure(results: Sequence[BenchmarkResult], number: int, summary: Summary) -
     return Figure(
         name=f"failures-{number}",
         title=f"Unsolved problems of {results[0].benchmark} by cause",
-        description=f"Counts by cause and recipe. {worst.recipe} left most unsolved, {len(worst.unsolved)} of {worst.received}.",
+        description=f"{worst.recipe} left most unsolved: {len(worst.unsolved)} of {worst.received}.",
         draw=partial(_draw, results, kinds),
         table=found,
     )

@@ -14,8 +14,8 @@ from pytest_qeval.summary.selection import selection_of
 _IN_POINTS = ("drop", "increase")
 _LEAD = (
     "A gate is a condition that the run was given. It is judged by the observed value; the evidence says what the "
-    "interval proves. “not worse” means that the whole interval keeps the condition, “worse” that none of it does, and "
-    "“unproven” that the interval reaches to both sides, or that there is none: chance may have decided."
+    "interval proves. “not worse” means that the whole interval keeps the condition, “worse” that none of it does, "
+    "and “unproven” that the interval reaches to both sides, or that there is none: chance may have decided."
 )
 
 
@@ -61,6 +61,6 @@ def evidence_tone(evidence: str) -> Tone:
 
 def _selection(comparisons: int, chance: float) -> str:
     return (
-        f"{comparisons} comparisons were made. The chance that at least one of them is wrongly called “not worse” is at "
-        f"most {chance:.1%}, if each single interval is wrong in 2.5 % of runs on that side."
+        f"{comparisons} comparisons were made. The chance that at least one is wrongly called “not worse” is at most "
+        f"{chance:.1%}, if each single interval is wrong in 2.5 % of runs on that side."
     )

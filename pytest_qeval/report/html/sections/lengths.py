@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from bisect import bisect_right
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import partial
 from math import ceil
 
 from pytest_qeval.report.html import charts
 from pytest_qeval.report.html.blocks import Cell, Figure, Section, Text, cell, name, table
 from pytest_qeval.report.text import value_and_interval
-from pytest_qeval.schema import Case, Json, Record
+from pytest_qeval.schema import Case, Json, Quantity, Record
 from pytest_qeval.stats.intervals import NO_PROBLEM
 from pytest_qeval.summary.length import Lengths
 from pytest_qeval.summary.results import Summary
@@ -23,7 +23,7 @@ _LEAD = (
 _GROWTH = 1.2
 _MOST_FIGURES = 4
 _PANEL = 46
-_AROUND = 170
+_AROUND = 125
 """Pixels of a plot beside its panels."""
 _SHARES = (0.1, 0.5, 0.9)
 
@@ -61,26 +61,26 @@ def _figure(summary: Summary, benchmark: str, counts: Mapping[str, Sequence[int]
     ratios = {one.recipe: one.token_ratio for one in summary.lengths.comparisons if one.benchmark == benchmark}
     head = ("Recipe", "Mean", "10th percentile", "Median", "90th percentile", "Ratio to baseline", "Cut off", "Loops")
     rows = [
-        (
-            name(recipe),
-            *_spread(lengths[recipe], values),
-            cell(
-                " ".join(value_and_interval(ratios[recipe], "{:.2f}".format, interval="[{}, {}]"))
-                if recipe in ratios
-                else "baseline"
-            ),
-            *_ends(lengths[recipe]),
-        )
+        (name(recipe), *_spread(lengths[recipe], values), _ratio(ratios.get(recipe)), *_ends(lengths[recipe]))
         for recipe, values in counts.items()
     ]
     longest = max(counts, key=lambda recipe: counts[recipe][len(counts[recipe]) // 2])
     return Figure(
         name=f"lengths-{number}",
         title=f"Tokens per completion of {benchmark}",
-        description=f"A histogram for each of {len(counts)} recipes, whose bars are shares of its completions. {longest} has the longest median completion.",
+        description=(
+            f"A histogram for each of {len(counts)} recipes; bars are shares of its completions. {longest} has the "
+            "longest median completion."
+        ),
         draw=partial(_draw, counts),
         table=table("Tokens per completion", head, rows, numeric=range(1, 8)),
     )
+
+
+def _ratio(found: Quantity | None) -> Cell:
+    if found is None:
+        return cell("baseline")
+    return cell(" ".join(value_and_interval(found, "{:.2f}".format, interval="[{}, {}]")))
 
 
 def _spread(lengths: Lengths, values: Sequence[int]) -> tuple[Cell, ...]:

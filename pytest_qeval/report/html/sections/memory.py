@@ -13,8 +13,8 @@ from pytest_qeval.summary.costs import Efficiency
 from pytest_qeval.summary.results import Summary
 
 _LEAD = (
-    "The weights are what quantization makes smaller. The peak is of the whole process that ran the model, with Python "
-    "and its libraries; it is no lower bound of what a server needs."
+    "The weights are what quantization makes smaller. The peak is of the whole process that ran the model, with "
+    "Python and its libraries; it is no lower bound of what a server needs."
 )
 _KINDS = ("weights", "peak of the process")
 

@@ -15,9 +15,9 @@ from pytest_qeval.summary.robust_comparison import RobustChange
 from pytest_qeval.summary.robustness import ALL, RobustResult
 
 _LEAD = (
-    "The same problems with typing errors, other words, renamed functions and the like. The robust drop is the share of "
-    "solved problems that are no longer solved once they are perturbed: darker is worse. What counts is whether a recipe "
-    "drops more than the baseline does. A dash: nothing was solved, so nothing could be dropped."
+    "The same problems with typing errors, other words, renamed functions and the like. The robust drop is the "
+    "share of solved problems that are no longer solved once they are perturbed: darker is worse. What counts is "
+    "whether a recipe drops more than the baseline does. A dash: nothing was solved, so nothing could be dropped."
 )
 _BOUNDS = (0.02, 0.05, 0.1, 0.2)
 _LIGHT_INK_FROM = 0.1

@@ -11,8 +11,8 @@ from pytest_qeval.schema import Json
 from pytest_qeval.summary.results import Summary
 
 _LEAD = (
-    "Each block of the model was quantized alone. The bars show how far that moved the predictions. The blocks on top are "
-    "those to keep in full precision first."
+    "Each block of the model was quantized alone. The bars show how far that moved the predictions. The blocks on "
+    "top are those to keep in full precision first."
 )
 _MOST_BLOCKS = 24
 
