@@ -62,8 +62,8 @@ def test_the_report_is_the_same(session: Session) -> None:
 
 def test_a_run_that_was_cut_short_is_concluded_by_what_is_there(session: Session) -> None:
     """Its cases are missing, and nobody knows how long it would have taken."""
-    run(session)
-    found = again(session)
+    found = again(run(session))
+    session.finish()
 
     assert (found.verdict.summary.duration_s, found.verdict.summary.missing) == (0.0, 1)
     assert len(found.planned) == 6
