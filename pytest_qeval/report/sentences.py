@@ -33,6 +33,8 @@ class CandidateVerdict:
     """One sentence that begins with the verdict."""
     may_ship: str
     lost: str
+    flips: int
+    """Problems whose outcome is another one than the baseline's."""
     saves: str
     sure: str
 
@@ -56,6 +58,7 @@ def _verdict(summary: Summary, gates: Sequence[GateResult], recipe: str) -> Cand
         headline=f"{recipe}: {words[status]}. {tail}.",
         may_ship=_may_ship(summary, own, main, recipe),
         lost=_lost(changes),
+        flips=len(main.regressed) + len(main.fixed) if main else 0,
         saves=_saves(costs),
         sure=_sure(main),
     )

@@ -74,7 +74,7 @@ def page_of(summary: Summary, gates: Sequence[GateResult], records: Mapping[tupl
     present = {one.kind for one in entries}
     names = list(dict.fromkeys(case.benchmark for _, case in records))
     return Page(
-        title=one_line(f"{', '.join(summary.candidates)} of {summary.run.model['id']}"),
+        title=one_line(f"{_joined(summary.candidates)} of {summary.run.model['id']}"),
         model=one_line(str(summary.run.model["id"])),
         benchmarks=one_line(", ".join(names)) or "no benchmark",
         verdict=overall_verdict(gates),
@@ -115,6 +115,10 @@ def render(page: Page, *, plot: Callable[[Figure, str], str] | None = None) -> s
         script=script,
         policy=_policy(style, script),
     )
+
+
+def _joined(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _policy(style: str, script: str) -> str:
