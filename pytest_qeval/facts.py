@@ -37,6 +37,8 @@ class RunHeader:
     """Why `generation.prompt_style` was chosen."""
     prompt_doubt: str = ""
     """Why that may be wrong, where it is a guess; empty where it is none."""
+    ci: Mapping[str, str] = field(default_factory=dict)
+    """`commit` and `url` of the CI job, as far as it says them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -201,6 +201,9 @@ OPTIONS = (
         help="Fail the test of every problem that the baseline solved and the candidate did not.",
     ),
     Option(name="output", metavar="DIR", help="Write reports to DIR (default: .qeval/<run>)."),
+    Option(
+        name="open", flag=True, help="Show the report in a browser, or where there is no display, print where it is."
+    ),
 )
 
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -222,6 +225,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 N_VALUES = {f"--qeval-{option.name}": 1 for option in OPTIONS if not option.flag} | {
     "--qeval-list": 1,
     "--qeval-compare": 2,
+    "--qeval-render": 1,
 }
 """How many words follow an option."""
 
@@ -263,4 +267,10 @@ def _add_commands(group: pytest.OptionGroup) -> None:
         metavar=("A", "B"),
         help="Judge the candidates of one finished run (B) against the baseline of another (A), without a model, and "
         "exit; each is a run's folder or its records.jsonl.",
+    )
+    group.addoption(
+        "--qeval-render",
+        dest="qeval_render",
+        metavar="DIR",
+        help="Write the reports of a finished run again, from the records.jsonl in DIR, without a model, and exit.",
     )

@@ -15,9 +15,9 @@ from pytest_qeval.facts import GenerationFacts, RunHeader, StreamFacts
 from pytest_qeval.measure.shared_energy import MachineMeter, share_energy
 from pytest_qeval.records.collector import Collector, Roles
 from pytest_qeval.records.journal import Journal
-from pytest_qeval.records.messages import BaselineScores, Message, Plan, PlannedCase, RunStart
+from pytest_qeval.records.messages import BaselineScores, Message, Plan, PlannedCase, RunEnd, RunStart
 from pytest_qeval.report.allure.results import FinishedRun
-from pytest_qeval.report.files import check_folder, point_latest_at, write_report, write_samples
+from pytest_qeval.report.files import check_folder, point_latest_at, write_pages, write_report, write_samples
 from pytest_qeval.report.prospects import prospect_lines
 from pytest_qeval.report.reporter import RunResults
 from pytest_qeval.report.reporters import call_reporters
@@ -35,6 +35,7 @@ from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
 from pytest_qeval.verdict.baseline.writer import BaselineWriter
 from pytest_qeval.verdict.conclude import Verdict, conclude
 from pytest_qeval.verdict.gates.grammar import allowed_loss
+from pytest_qeval.verdict.reread import plan_gate
 
 UNJUDGED = "no gate was judged: no test of the model was selected"
 FullOutcome = Literal["solved", "unsolved", "unsupported", "regressed", "fixed", "scored"]
@@ -58,6 +59,8 @@ class Session:
     n_workers: int = 1
     machine: MachineMeter | None = None
     """Meters the machine for its workers, which cannot."""
+    step_summary: Path | None = None
+    """File of the CI job that the Markdown summary is appended to."""
 
     def __post_init__(self) -> None:
         """Make sure that reports can be written, without writing anything yet.
@@ -176,7 +179,16 @@ class Session:
         point_latest_at(self.output)
         self._journal.write(RunStart(**asdict(self.run), planned=len(self._planned)))
         cases = tuple(PlannedCase(recipe=recipe, **asdict(case)) for recipe, case in planned)
-        self._journal.write(Plan(**asdict(self._roles), conditions={**self._key, **self._costs}, cases=cases))
+        self._journal.write(
+            Plan(
+                **asdict(self._roles),
+                conditions={**self._key, **self._costs},
+                cases=cases,
+                gates=tuple(map(plan_gate, self.settings.gates)),
+                require_proof=self.settings.require_proof,
+                allow_missing=self.settings.allow_missing,
+            )
+        )
 
     def preview(
         self, executed: Collection[Case], counted: Collection[Case] = (), clusters: Clusters = each_alone
@@ -241,11 +253,13 @@ class Session:
         if self.machine:
             for facts in share_energy(self.machine.stop(), self._shared):
                 self._add(facts)
+        duration_s = self.clock() - self._started
+        self._journal.write(RunEnd(duration_s=duration_s))
         self._journal.close()
         self._verdict = conclude(
             self._collector,
             run=self.run,
-            duration_s=self.clock() - self._started,
+            duration_s=duration_s,
             planned=self._planned,
             roles=self._roles,
             gates=self.settings.gates,
@@ -255,6 +269,13 @@ class Session:
         write_report(self.output, self._verdict.summary, self._verdict.gates)
         if not self.is_selftest:  # no model wrote those completions
             write_samples(self.output, self._planned, self._collector.records)
+        self._notes += write_pages(
+            self.output,
+            self._verdict.summary,
+            self._verdict.gates,
+            self._collector.records,
+            step_summary=self.step_summary,
+        )
         is_written = self._write_baseline()
         if not self.is_selftest:
             results = RunResults.of(self._collector, self._planned, self._verdict.summary, self._verdict.gates)

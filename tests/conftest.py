@@ -37,7 +37,7 @@ WITHOUT = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:anyi
 IMPORTED = (
     *("scipy.stats", "pytest_qeval.hooks.start", "pytest_qeval.report.json", "pytest_qeval.verdict.compare"),
     *("torch", "transformers.conversion_mapping", "transformers.models.auto.tokenization_auto"),
-    "transformers.models.llama.modeling_llama",
+    *("transformers.models.llama.modeling_llama", "jinja2", "vl_convert"),
 )
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_qeval.config.option_groups import gate_texts
+from pytest_qeval.config.option_groups import gate_texts, read_open
 from pytest_qeval.config.unused_options import NO_GATE, OF_GATES, refuse_typed
 from pytest_qeval.config.values import Values
 from pytest_qeval.errors import UsageError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pytest
 
 
-_NAMES = ("compare", "gate", "require-proof", "allow-missing", "baseline-force", "output")
+_NAMES = ("compare", "gate", "require-proof", "allow-missing", "baseline-force", "output", "open")
 _READ = tuple(f"--qeval-{name}" for name in _NAMES)
 
 
@@ -36,6 +36,7 @@ class ComparisonSettings:
     allow_missing: bool
     force: bool
     output: Path
+    open_page: bool
 
 
 def read_comparison(config: pytest.Config) -> ComparisonSettings:
@@ -59,7 +60,7 @@ def read_comparison(config: pytest.Config) -> ComparisonSettings:
             f"--qeval-compare expects two runs, A and B, and no tests; found {' '.join(paths)}{more}. Compare further "
             "runs one after the other."
         )
-    a, b = (_journal(values.start / path) for path in paths)
+    a, b = (journal_of(values.start / path) for path in paths)
     gates = parse_gates(gate_texts(values), has_baseline=True)
     for option in () if gates else OF_GATES:
         refuse_typed(option, NO_GATE, values)
@@ -71,6 +72,7 @@ def read_comparison(config: pytest.Config) -> ComparisonSettings:
         allow_missing=values.flag("allow-missing"),
         force=values.flag("baseline-force"),
         output=_output(values, (a, b)),
+        open_page=read_open(values),
     )
 
 
@@ -88,6 +90,6 @@ def _output(values: Values, journals: Sequence[Path]) -> Path:
     return output
 
 
-def _journal(path: Path) -> Path:
+def journal_of(path: Path) -> Path:
     """Return the journal of a run: the file itself, or the one in the run's folder."""
     return path / "records.jsonl" if path.is_dir() else path

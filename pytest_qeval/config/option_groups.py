@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from importlib.util import find_spec
 from math import inf
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from pytest_qeval import registry
 from pytest_qeval.config.values import Values
-from pytest_qeval.errors import DataError, UsageError, about, did_you_mean
+from pytest_qeval.errors import DataError, MissingPackageError, UsageError, about, did_you_mean
 from pytest_qeval.measure.machine import quota_cores, total_memory_bytes, usable_cores
+from pytest_qeval.report.html.packages import EXTRA, PACKAGES
 from pytest_qeval.settings import (
     ISOLATIONS,
     MORE_SUITES,
@@ -44,6 +46,19 @@ def read_save_baseline(values: Values) -> Path | None:
             f"--qeval-save-baseline expects a file that ends in .json.gz, not {values.text('save-baseline')!r}."
         )
     return path
+
+
+def read_open(values: Values) -> bool:
+    """Read whether the page is shown at the end.
+
+    Raises:
+        MissingPackageError: when it cannot be made.
+    """
+    if not values.flag("open"):
+        return False
+    for package in (name for name in PACKAGES if find_spec(name) is None):
+        raise MissingPackageError(package, extra=EXTRA, purpose="--qeval-open")
+    return True
 
 
 def read_calibration(values: Values) -> CalibrationSettings:

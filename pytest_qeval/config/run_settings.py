@@ -94,6 +94,8 @@ class RunSettings:
     """The user's folder of benchmark files."""
     output: Path | None = None
     """Where reports are written; None makes a new folder under `.qeval`."""
+    open_page: bool = False
+    """Whether the page is shown in a browser at the end."""
     export: Path | None = None
     """Where quantized checkpoints are written, if they are."""
     prompt_reason: str = ""

@@ -95,12 +95,12 @@ def _check_typed(config: pytest.Config) -> None:
 
 
 def run_command(config: pytest.Config) -> int | None:
-    """Run `--qeval-list` or `--qeval-compare`, and return its exit status; None when nobody asked.
+    """Run `--qeval-list`, `--qeval-compare` or `--qeval-render`, and return its exit status; None when nobody asked.
 
     Raises:
         pytest.UsageError: for whatever the user can fix.
     """
-    if config.getoption("qeval_list") or config.getoption("qeval_compare"):
+    if any(config.getoption(name) is not None for name in ("qeval_list", "qeval_compare", "qeval_render")):
         try:
             _check_ini(config)
         except QEvalError as error:
@@ -113,6 +113,10 @@ def run_command(config: pytest.Config) -> int | None:
         from pytest_qeval.hooks.compare_command import compare_runs  # noqa: PLC0415
 
         return compare_runs(config)
+    if config.getoption("qeval_render") is not None:
+        from pytest_qeval.hooks.render_command import render_run  # noqa: PLC0415
+
+        return render_run(config)
     return None
 
 

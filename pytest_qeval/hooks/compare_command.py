@@ -7,11 +7,13 @@ import sys
 
 import pytest
 
+from pytest_qeval.config.ci import step_summary
 from pytest_qeval.config.comparison import ComparisonSettings, read_comparison
 from pytest_qeval.config.origins import with_origin
 from pytest_qeval.errors import QEvalError, counted
+from pytest_qeval.hooks.open_page import open_page
 from pytest_qeval.report.annotations import ON_GITHUB, annotation_lines
-from pytest_qeval.report.files import check_folder, write_report
+from pytest_qeval.report.files import check_folder, write_pages, write_report
 from pytest_qeval.report.reporter import RunResults
 from pytest_qeval.report.reporters import call_reporters
 from pytest_qeval.report.terminal import lines
@@ -51,12 +53,21 @@ def _compare(settings: ComparisonSettings) -> int:
     )
     settings.output.mkdir(parents=True, exist_ok=True)
     write_report(settings.output, verdict.summary, verdict.gates)
+    notes = write_pages(
+        settings.output,
+        verdict.summary,
+        verdict.gates,
+        joint.collector.records,
+        step_summary=step_summary(os.environ),
+    )
     results = RunResults.of(joint.collector, joint.planned, verdict.summary, verdict.gates)
-    notes = list(call_reporters(results, settings.output))
+    notes += call_reporters(results, settings.output)
     if joint.left_out:
         sys.stdout.write(f"left out: {counted(joint.left_out, 'case')} of {settings.a}, which {settings.b} lacks\n")
     for line in (*lines(verdict.summary, verdict.gates, output=settings.output), *notes):
         sys.stdout.write(f"{line.text}\n")
     if os.environ.get(ON_GITHUB) == "true":
         sys.stdout.writelines(f"{line}\n" for line in annotation_lines(verdict.gates))
+    if settings.open_page:
+        sys.stdout.write(f"{open_page(settings.output)}\n")
     return int(pytest.ExitCode.OK if verdict.holds else pytest.ExitCode.TESTS_FAILED)

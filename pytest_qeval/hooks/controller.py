@@ -13,6 +13,7 @@ from pytest_qeval.config.values import Values
 from pytest_qeval.fixtures import CONTEXT
 from pytest_qeval.hooks.items import plan_of
 from pytest_qeval.hooks.junit import JUnit
+from pytest_qeval.hooks.open_page import open_page
 from pytest_qeval.hooks.worker import messages_of, reused_record
 from pytest_qeval.report.annotations import ON_GITHUB, annotation_lines
 from pytest_qeval.schema import SCORES, Case, Record
@@ -130,6 +131,8 @@ class Controller:
         if os.environ.get(ON_GITHUB) == "true":
             for line in annotation_lines(self.session.gates, self.session.fault):
                 terminalreporter.write_line(line)
+        if self.session.settings.open_page and self.session.summary:
+            terminalreporter.write_line(open_page(self.session.output))
 
 
 def _record_of(report: TestReport) -> Record | None:

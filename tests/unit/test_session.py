@@ -13,7 +13,7 @@ import pytest
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.facts import StreamFacts
 from pytest_qeval.records.journal import read_journal
-from pytest_qeval.records.messages import Message, Plan
+from pytest_qeval.records.messages import Message, Plan, RunEnd
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.session import Session
 from pytest_qeval.settings import ModelSettings
@@ -90,7 +90,7 @@ def test_the_journal_holds_the_run_the_plan_and_the_messages(make: Make) -> None
     assert [(one.recipe, one.case) for one in plan.cases] == PLANNED
     assert plan.conditions["engine"] == HEADER.engine
     assert plan.conditions["costs.workers"] == 1
-    assert tuple(messages) == MESSAGES
+    assert tuple(messages) == (*MESSAGES, RunEnd(duration_s=1.0))
 
 
 def test_without_a_plan_nothing_is_written(make: Make) -> None:

@@ -17,7 +17,15 @@ from pytest_qeval.facts import (
 )
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, ProblemDivergence
 from pytest_qeval.measure.topk import TextScores
-from pytest_qeval.records.messages import BaselineScores, Message, Plan, PlannedCase, RunStart
+from pytest_qeval.records.messages import (
+    BaselineScores,
+    Message,
+    Plan,
+    PlannedCase,
+    PlannedGate,
+    RunEnd,
+    RunStart,
+)
 from pytest_qeval.schema import Json
 from tests.unit.summary.builders import HEADER, INT8, case, generation, record
 
@@ -65,7 +73,10 @@ MESSAGES: Sequence[Message] = (
         control=None,
         conditions={"engine": "transformers"},
         cases=(PlannedCase(recipe="int8", **asdict(case(0))),),
+        gates=(PlannedGate(expression="pass@1 drop <= 2pt", recipe="int*", require_proof=True, reason="as agreed"),),
+        allow_missing=True,
     ),
+    RunEnd(duration_s=12.5),
     record("int8", 0, "+-"),
     PERTURBED,
     replace(INT8, layers=(LAYER,), calibration={"source": "stdlib", "duration_s": 2.5}, notes=("a note",)),

@@ -104,6 +104,7 @@ OF_THE_COMPARISON: dict[str, Any] = {
     "allow_missing": True,
     "strict": True,
     "output": Path("out"),
+    "open_page": True,
     "prompt_reason": "because",
     "prompt_doubt": "perhaps",
 }
@@ -114,7 +115,9 @@ ANOTHER_KIND_OF_RUN = {"completions", "samples", "samples_notes", "selftest"}
 HEADER_ROLES = {
     **dict.fromkeys(("model", "baseline_model", "engine", "generation", "versions", "sandbox", "conditions"), "answer"),
     "host": "cost",
-    **dict.fromkeys(("id", "started_at", "command", "saved_baseline", "prompt_reason", "prompt_doubt"), "neither"),
+    **dict.fromkeys(
+        ("id", "started_at", "command", "saved_baseline", "prompt_reason", "prompt_doubt", "ci"), "neither"
+    ),
 }
 
 

@@ -1,0 +1,44 @@
+"""`--qeval-render DIR`: every report of a finished run again, from its `records.jsonl` alone."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from pytest_qeval.config.origins import with_origin
+from pytest_qeval.config.rendering import RenderSettings, read_rendering
+from pytest_qeval.errors import QEvalError
+from pytest_qeval.hooks.open_page import open_page
+from pytest_qeval.report.files import check_folder, write_pages, write_report, write_samples
+from pytest_qeval.report.terminal import lines
+from pytest_qeval.verdict.compare import FinishedRun
+from pytest_qeval.verdict.reread import conclude_again
+
+
+def render_run(config: pytest.Config) -> int:
+    """Write the reports, print the summary, and return the exit status that the gates decide.
+
+    Raises:
+        pytest.UsageError: when the run cannot be read, or the reports cannot be written.
+    """
+    try:
+        return _render(read_rendering(config))
+    except QEvalError as error:
+        raise pytest.UsageError(with_origin(error, config)) from error
+
+
+def _render(settings: RenderSettings) -> int:
+    found = conclude_again(FinishedRun.read(settings.journal, selftest=True))
+    check_folder(settings.output)
+    settings.output.mkdir(parents=True, exist_ok=True)
+    summary, gates = found.verdict.summary, found.verdict.gates
+    write_report(settings.output, summary, gates)
+    if summary.selftest is None:
+        write_samples(settings.output, found.planned, found.records)
+    notes = write_pages(settings.output, summary, gates, found.records)
+    for line in (*lines(summary, gates, output=settings.output), *notes):
+        sys.stdout.write(f"{line.text}\n")
+    if settings.open_page:
+        sys.stdout.write(f"{open_page(settings.output)}\n")
+    return int(pytest.ExitCode.OK if found.verdict.holds else pytest.ExitCode.TESTS_FAILED)

@@ -1,0 +1,85 @@
+"""Costs of a candidate beside the baseline's, each with what kind of number it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from pytest_qeval.summary.costs import Efficiency
+from pytest_qeval.summary.results import Summary
+
+CostKind = Literal["exact", "measured", "estimated", "simulated"]
+"""simulated: of weights that are rounded and computed in float, so that it is not the recipe's own cost."""
+_Get = Callable[[Efficiency], float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostRatio:
+    """One cost of a candidate and of the baseline."""
+
+    name: str
+    unit: str
+    baseline: float | None
+    candidate: float | None
+    kind: CostKind
+    higher_is_better: bool = False
+
+    @property
+    def ratio(self) -> float | None:
+        """Candidate to baseline; None where one of the two is not known."""
+        return self.candidate / self.baseline if self.baseline and self.candidate is not None else None
+
+    @property
+    def speed_up(self) -> float | None:
+        """How many times better the candidate is: above 1 it is cheaper or faster."""
+        if not self.ratio:
+            return None
+        return self.ratio if self.higher_is_better else 1 / self.ratio
+
+
+def cost_ratios(summary: Summary, recipe: str) -> tuple[CostRatio, ...]:
+    """Return the costs of a recipe that are known, in the order of the terminal's table."""
+    return tuple(_ratios(summary.efficiency.get(recipe), summary.efficiency.get(summary.baseline or "")))
+
+
+def stream_ms(costs: Efficiency) -> float | None:
+    """Return the median time per token of a single stream, in milliseconds."""
+    return 1000 * costs.decode_s.p50 if costs.decode_s else None
+
+
+def _ratios(own: Efficiency | None, base: Efficiency | None) -> Iterator[CostRatio]:
+    if own is None:
+        return
+    simulated = own.simulated or (base is not None and base.simulated)
+    energy_kind: CostKind = own.energy.provenance or "estimated"
+    rows: tuple[tuple[str, str, _Get, CostKind, bool], ...] = (
+        ("weights in memory", "B", lambda one: one.model_bytes, "exact", False),
+        ("peak memory of the process", "B", lambda one: one.peak_memory_bytes, "measured", False),
+        ("time per token, single stream", "ms", stream_ms, "measured", False),
+        ("throughput of the batch", "tokens/s", lambda one: one.throughput, "measured", True),
+        ("energy of generating", "Wh", lambda one: one.energy.energy_wh, energy_kind, False),
+    )
+    for name, unit, get, kind, higher in rows:
+        if (candidate := get(own)) is not None:
+            yield CostRatio(
+                name=name,
+                unit=unit,
+                baseline=get(base) if base else None,
+                candidate=candidate,
+                kind="simulated" if simulated and kind != "exact" else kind,
+                higher_is_better=higher,
+            )
+
+
+def amount(value: float | None, unit: str) -> str:
+    """Render a cost with its unit: `2.23 MB`, `4.8 ms`."""
+    if value is None:
+        return "–"
+    if unit != "B":
+        return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"  # noqa: PLR2004 - three digits
+    for prefix in ("", "k", "M"):
+        if value < 1000:  # noqa: PLR2004 - decimal units, as on a disk's label
+            return f"{value:.3g} {prefix}B"
+        value /= 1000
+    return f"{value:.2f} GB"

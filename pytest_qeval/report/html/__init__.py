@@ -1,0 +1,1 @@
+"""`report.html`: the whole run on one page that needs no network."""

@@ -1,0 +1,141 @@
+"""Put the page together: sections from the summary, plots, completions, style and script in one file."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+from pytest_qeval.report.html.blocks import Figure, Section
+from pytest_qeval.report.html.ledger import KINDS, Payload, entries_of, pack
+from pytest_qeval.report.html.sections.choice import choice_section
+from pytest_qeval.report.html.sections.conditions import conditions_section, reproduce_section
+from pytest_qeval.report.html.sections.differences import differences_section
+from pytest_qeval.report.html.sections.divergence import divergence_section
+from pytest_qeval.report.html.sections.failures import failures_section
+from pytest_qeval.report.html.sections.gates import gates_section
+from pytest_qeval.report.html.sections.lengths import lengths_section
+from pytest_qeval.report.html.sections.memory import memory_section
+from pytest_qeval.report.html.sections.robustness import robustness_section
+from pytest_qeval.report.html.sections.sensitivity import sensitivity_section
+from pytest_qeval.report.html.svg import draw
+from pytest_qeval.report.sentences import CandidateVerdict, verdicts
+from pytest_qeval.report.visible import one_line
+from pytest_qeval.schema import Case, Record
+from pytest_qeval.summary.comparability import Remark
+from pytest_qeval.summary.results import GateResult, Summary, overall_verdict
+
+_FOLDER = Path(__file__).parent
+_LONGEST_SENTENCE = 1000
+"""Characters: the reason of a gate may hold what a program said."""
+_WIDTHS = {"wide": 1020, "narrow": 330}
+"""Of a plot on a screen and on a phone, in pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What the page shows, as plain text and data: a pure function of the summary, the gates and the records."""
+
+    title: str
+    model: str
+    benchmarks: str
+    verdict: str
+    candidates: tuple[CandidateVerdict, ...]
+    doubts: tuple[Remark, ...]
+    """What makes the comparison inconclusive."""
+    baseline: str
+    before: tuple[Section, ...]
+    """Sections before the problems."""
+    payload: Payload
+    kinds: tuple[str, ...]
+    """Kinds of flips that there are."""
+    after: tuple[Section, ...]
+    started_at: str
+    version: str
+
+
+def page_of(summary: Summary, gates: Sequence[GateResult], records: Mapping[tuple[str, Case], Record]) -> Page:
+    """Return the page's content."""
+    before = (gates_section(summary, gates), differences_section(summary), choice_section(summary, gates))
+    after = (
+        failures_section(summary),
+        lengths_section(summary, records),
+        divergence_section(summary),
+        robustness_section(summary),
+        memory_section(summary),
+        sensitivity_section(summary),
+        conditions_section(summary),
+        reproduce_section(summary),
+    )
+    entries = entries_of(summary, records)
+    present = {one.kind for one in entries}
+    names = list(dict.fromkeys(case.benchmark for _, case in records))
+    return Page(
+        title=one_line(f"{_joined(summary.candidates)} of {summary.run.model['id']}"),
+        model=one_line(str(summary.run.model["id"])),
+        benchmarks=one_line(", ".join(names)) or "no benchmark",
+        verdict=overall_verdict(gates),
+        candidates=verdicts(summary, gates),
+        doubts=tuple(one for one in summary.comparability if one.level == "inconclusive"),
+        baseline=one_line(summary.baseline or ""),
+        before=tuple(one for one in before if one),
+        payload=pack(entries),
+        kinds=tuple(kind for kind in KINDS if kind in present),
+        after=tuple(one for one in after if one),
+        started_at=summary.run.started_at,
+        version=summary.run.versions.get("pytest-qeval", ""),
+    )
+
+
+def render(page: Page, *, plot: Callable[[Figure, str], str] | None = None) -> str:
+    """Return the page as HTML; needs the packages of the extra `report`.
+
+    Args:
+        page: What is shown.
+        plot: Draws a figure, `wide` or `narrow`, as SVG; None for `svg.draw`.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - an extra
+
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style, script = (_read(name) for name in ("page.css", "page.js"))
+    return environment.get_template("page.html.jinja").render(
+        page=page,
+        plot=plot or _plot,
+        sentence=partial(one_line, longest=_LONGEST_SENTENCE),
+        style=style,
+        script=script,
+        policy=_policy(style, script),
+    )
+
+
+def _joined(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _policy(style: str, script: str) -> str:
+    """Return the Content-Security-Policy: nothing is loaded, sent or run but the page's own style and script."""
+    allowed = f"style-src '{_digest(style)}'; script-src '{_digest(script)}'"
+    return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
+
+
+def _plot(figure: Figure, width: str) -> str:
+    spec = figure.draw(_WIDTHS[width])
+    return draw(spec, name=f"{figure.name}-{width}", title=figure.title, description=figure.description)
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    """Return the hash by which a Content-Security-Policy allows an element with just this text."""
+    return f"sha256-{base64.b64encode(sha256(text.encode()).digest()).decode('ascii')}"

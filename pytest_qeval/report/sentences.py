@@ -1,0 +1,211 @@
+"""The verdict on each candidate in plain English: may it be shipped, what is lost, what is saved, how sure is that."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pytest_qeval.errors import counted
+from pytest_qeval.report.changes import Change, changes_of
+from pytest_qeval.report.cost_ratios import CostRatio, amount, cost_ratios
+from pytest_qeval.report.text import change, percent, shorten
+from pytest_qeval.schema import Estimate, Undefined
+from pytest_qeval.stats.power import problems_needed
+from pytest_qeval.summary.results import GateResult, Summary
+
+Status = Literal["pass", "fail", "none"]
+_EXACT = re.compile(r"\b(model_bytes|regressed)\b")
+"""Metrics that are counted, so that no interval is needed."""
+_SAME = 0.03
+"""Times and energies that differ by less count as equal; up to 3 % may be noise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateVerdict:
+    """What a reader wants to know of one candidate, a sentence or two each."""
+
+    recipe: str
+    status: Status
+    """Of its gates; none where there are none."""
+    headline: str
+    """One sentence that begins with the verdict."""
+    may_ship: str
+    lost: str
+    flips: int
+    """Problems whose outcome is another one than the baseline's."""
+    saves: str
+    sure: str
+
+
+def verdicts(summary: Summary, gates: Sequence[GateResult]) -> tuple[CandidateVerdict, ...]:
+    """Return the verdicts in the order of the candidates."""
+    return tuple(_verdict(summary, gates, name) for name in summary.candidates)
+
+
+def _verdict(summary: Summary, gates: Sequence[GateResult], recipe: str) -> CandidateVerdict:
+    own = [gate for gate in gates if gate.recipe == recipe]
+    status: Status = "none" if not own else "fail" if any(gate.outcome == "fail" for gate in own) else "pass"
+    changes = changes_of(summary, recipe)
+    main = changes[0] if changes else None
+    costs = cost_ratios(summary, recipe)
+    words = {"pass": "PASS", "fail": "FAIL", "none": "no gate"}
+    tail = "; ".join(part for part in (*_headline(summary, recipe, main), *_short_costs(costs)) if part)
+    return CandidateVerdict(
+        recipe=recipe,
+        status=status,
+        headline=f"{recipe}: {words[status]}. {tail}.",
+        may_ship=_may_ship(summary, own, main, recipe),
+        lost=_lost(changes),
+        flips=len(main.regressed) + len(main.fixed) if main else 0,
+        saves=_saves(costs),
+        sure=_sure(main),
+    )
+
+
+def _headline(summary: Summary, recipe: str, main: Change | None) -> Iterator[str]:
+    if recipe not in summary.recipes:
+        yield "It was never loaded, so nothing is known of it"
+    elif main is None:
+        yield "It was compared with no baseline"
+    elif isinstance(main.delta, Undefined):
+        yield f"Nothing was compared: {main.delta.reason}"
+    else:
+        yield f"{main.measure} {_rates(main)} of {main.baseline} over {counted(main.delta.n, 'problem')}"
+        yield _limit(main, main.delta)
+
+
+def _rates(main: Change) -> str:
+    own, base = (percent(one.value) if isinstance(one, Estimate) else "–" for one in (main.own, main.base))
+    return f"{own} against {base}"
+
+
+def _limit(main: Change, delta: Estimate) -> str:
+    """Say how large a loss the interval leaves possible."""
+    if delta.low is None:
+        return "" if main.early else "no interval"
+    if delta.low >= 0:
+        return "any loss is ruled out"
+    limit = f"losses above {-100 * delta.low:.1f} points are ruled out"
+    if main.evidence == "worse" and delta.high is not None:
+        return f"it loses at least {-100 * delta.high:.1f} points"
+    return limit
+
+
+def _short_costs(costs: Sequence[CostRatio]) -> Iterator[str]:
+    for one in costs:
+        if one.ratio is None or one.kind == "simulated":
+            continue
+        if one.unit == "B" and one.kind == "exact":
+            yield _smaller(one.ratio)
+        elif one.unit in {"ms", "tokens/s"}:
+            yield f"{_faster(one)} ({'one request' if one.unit == 'ms' else 'in a batch'})"
+
+
+def _smaller(ratio: float) -> str:
+    if abs(1 - ratio) < 0.005:  # noqa: PLR2004 - would be shown as 0 %
+        return "as large"
+    return f"{abs(1 - ratio):.0%} {'smaller' if ratio < 1 else 'larger'}"
+
+
+def _faster(one: CostRatio) -> str:
+    speed_up = one.speed_up or 1.0
+    if abs(speed_up - 1) < _SAME:
+        return "as fast"
+    return f"{speed_up:.2g}× faster" if speed_up > 1 else f"{1 / speed_up:.2g}× slower"
+
+
+def _may_ship(summary: Summary, gates: Sequence[GateResult], main: Change | None, recipe: str) -> str:
+    broken = [gate for gate in gates if gate.outcome == "fail"]
+    if broken:
+        named = "; ".join(f"{gate.expression}: {gate.reason}" for gate in broken[:2])
+        more = f"; and {len(broken) - 2} more" if len(broken) > 2 else ""  # noqa: PLR2004 - those that are named
+        are = "is" if len(broken) == 1 else "are"
+        return f"No. {len(broken)} of {counted(len(gates), 'gate')} {are} broken: {named}{more}."
+    doubts = [one.text for one in summary.comparability if one.level == "inconclusive"]
+    if doubts:
+        return f"This run does not say: {doubts[0]}."
+    if recipe not in summary.recipes:
+        return "This run does not say: it was never loaded."
+    if summary.missing:
+        return (
+            f"Not yet: {counted(summary.missing, 'case')} of the run {'is' if summary.missing == 1 else 'are'} missing."
+        )
+    every = "every gate holds" if gates else "no gate was set"
+    if main is None or isinstance(main.delta, Undefined):
+        return f"This run compares it with no baseline; {every}."
+    return f"{_by_evidence(main, bool(gates))}; {every}."
+
+
+def _by_evidence(main: Change, gated: bool) -> str:  # noqa: FBT001 - whether there are gates
+    margin = f"{100 * main.margin:g} points"
+    if main.early:
+        return "Yes, by the gates" if gated else "Not decided"
+    if main.evidence == "worse":
+        return f"{'The gates allow it' if gated else 'Rather not'}: a loss of more than {margin} is proven"
+    if main.evidence == "not worse":
+        return f"Yes: a loss of more than {margin} is ruled out"
+    return f"{'Yes, by the gates' if gated else 'Not decided'}: a loss of more than {margin} is not ruled out"
+
+
+def _lost(changes: Sequence[Change]) -> str:
+    counted_ones = [one for one in changes if one.measure == "pass@1"]
+    if not counted_ones:
+        return "Nothing was compared problem by problem."
+    main = counted_ones[0]
+    if not main.regressed and not main.fixed:
+        return "No problem: it solves the same ones as the baseline."
+    lost = f"It lost {counted(len(main.regressed), 'problem')} that the baseline solved"
+    named = f" ({shorten(main.regressed)})" if main.regressed else ""
+    return f"{lost}{named}, and won {len(main.fixed)}."
+
+
+def _saves(costs: Sequence[CostRatio]) -> str:
+    """Say what is cheaper, and then what is dearer; of simulated costs only that they are not known."""
+    known = [one for one in costs if one.ratio is not None and one.kind != "simulated"]
+    better = [one for one in known if (one.speed_up or 1) > 1 + _SAME]
+    worse = [one for one in known if (one.speed_up or 1) < 1 - _SAME]
+    parts = [
+        *([f"Cheaper: {_list(better)}."] if better else ["Nothing that was measured."] if known else []),
+        *([f"Dearer: {_list(worse)}."] if worse else []),
+        *(["Speed and energy are not known, since it is only simulated here."] if len(known) < len(costs) else []),
+    ]
+    return " ".join(parts) or "No cost was measured beside the baseline’s."
+
+
+def _list(costs: Sequence[CostRatio]) -> str:
+    return "; ".join(
+        f"{one.name} {one.ratio or 0:.2f} × ({amount(one.candidate, one.unit)} instead of "
+        f"{amount(one.baseline, one.unit)}, {one.kind})"
+        for one in costs
+    )
+
+
+def _sure(main: Change | None) -> str:
+    if main is None or isinstance(main.delta, Undefined):
+        return "There is nothing to be sure of."
+    delta = main.delta
+    if delta.low is None:
+        return (
+            f"The run was stopped early over {counted(delta.n, 'problem')}: the gates decide, and no interval is valid."
+        )
+    text = f"The change is {change(delta)}, a 95 % interval over {counted(delta.n, 'problem')}"
+    if main.evidence != "unproven":
+        return f"{text}: {main.evidence} than {100 * main.margin:g} points below the baseline is proven."
+    flips = max(len(main.regressed) + len(main.fixed), 1) / delta.n if main.measure == "pass@1" else None
+    needed = problems_needed(main.margin, discordance=min(flips, 1.0)) if flips and main.margin > 0 else None
+    more = (
+        f": if nothing is really lost, about {_round(needed):,} would prove it" if needed and needed > delta.n else ""
+    )
+    return f"{text}. That is too few to tell whether it loses more than {100 * main.margin:g} points{more}."
+
+
+def evidence_of(gate: GateResult) -> str:
+    """Return what is known of a gate beyond the observed value: nothing is unproven of an exact number."""
+    return "exact" if _EXACT.search(gate.expression) and gate.evidence == "unproven" else gate.evidence
+
+
+def _round(count: int) -> int:
+    """Round to two significant digits: the share of flips is an estimate."""
+    return round(count, -max(0, len(str(count)) - 2))

@@ -1,0 +1,75 @@
+"""Conclude a finished run again from its journal, as the run itself did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pytest_qeval.records.collector import Collector, Roles
+from pytest_qeval.records.messages import PlannedGate, RunEnd
+from pytest_qeval.schema import Case, Record
+from pytest_qeval.verdict.compare import FinishedRun
+from pytest_qeval.verdict.conclude import Verdict, conclude
+from pytest_qeval.verdict.gates.grammar import Gate, parse_gate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reread:
+    """A run's verdict, with the cases that its reports show."""
+
+    verdict: Verdict
+    planned: Sequence[tuple[str, Case]]
+    records: Mapping[tuple[str, Case], Record]
+
+
+def conclude_again(finished: FinishedRun) -> Reread:
+    """Conclude a run by its own plan and gates; its duration is 0 if the run was cut short.
+
+    Raises:
+        GateError: for a gate that this version cannot read.
+    """
+    collector = Collector()
+    for message in finished.messages:
+        collector.add(message)
+    plan = finished.plan
+    planned = [(one.recipe, one.case) for one in plan.cases]
+    ends = (message.duration_s for message in finished.messages if isinstance(message, RunEnd))
+    verdict = conclude(
+        collector,
+        run=finished.run.header,
+        duration_s=next(ends, 0.0),
+        planned=planned,
+        roles=Roles(candidates=plan.candidates, baseline=plan.baseline, control=plan.control),
+        gates=tuple(map(read_gate, plan.gates)),
+        require_proof=plan.require_proof,
+        allow_missing=plan.allow_missing,
+    )
+    return Reread(verdict=verdict, planned=planned, records=collector.records)
+
+
+def plan_gate(gate: Gate) -> PlannedGate:
+    """Return a gate as a journal has it."""
+    return PlannedGate(
+        expression=gate.expression,
+        recipe=gate.recipe,
+        benchmark=gate.benchmark,
+        require_proof=gate.require_proof,
+        reason=gate.reason,
+        primary=gate.primary,
+    )
+
+
+def read_gate(planned: PlannedGate) -> Gate:
+    """Return the gate of a journal.
+
+    Raises:
+        GateError: for an expression that cannot be read.
+    """
+    return replace(
+        parse_gate(planned.expression),
+        recipe=planned.recipe,
+        benchmark=planned.benchmark,
+        require_proof=planned.require_proof,
+        reason=planned.reason,
+        primary=planned.primary,
+    )

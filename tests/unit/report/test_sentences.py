@@ -1,0 +1,112 @@
+"""The four answers about a candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from pytest_qeval.report.sentences import CandidateVerdict, evidence_of, verdicts
+from pytest_qeval.schema import Estimate
+from pytest_qeval.summary.results import GateResult
+from pytest_qeval.summary.summarize import SummaryInput, summarize
+from tests.unit.summary.builders import session, several_benchmarks, simulating
+
+PASSED = GateResult(
+    expression="pass@1 drop <= 2pt",
+    recipe="int8",
+    benchmark="micro",
+    observed=Estimate(value=0.0, low=-0.3, high=0.3, n=8, method="score interval"),
+    threshold=0.02,
+    outcome="pass",
+    evidence="unproven",
+    reason="observed 0.0 pt",
+)
+BROKEN = replace(PASSED, outcome="fail", reason="observed 65.2 pt, required <= 2.0 pt")
+
+
+def verdict(found: SummaryInput, gates: Sequence[GateResult] = ()) -> CandidateVerdict:
+    (one,) = verdicts(summarize(found), gates)
+    return one
+
+
+@pytest.mark.parametrize(
+    ("found", "gates", "said"),
+    [
+        (
+            session("++++----", "+++-+--t"),
+            [PASSED],
+            "Yes, by the gates: a loss of more than 2 points is not ruled out; every gate holds.",
+        ),
+        (
+            session("++++----", "+++-+--t"),
+            [],
+            "Not decided: a loss of more than 2 points is not ruled out; no gate was set.",
+        ),
+        (session("+" * 40, "-" * 40), [], "Rather not: a loss of more than 2 points is proven; no gate was set."),
+        (
+            session("+-" * 300, "+-" * 300),
+            [PASSED],
+            "Yes: a loss of more than 2 points is ruled out; every gate holds.",
+        ),
+        (
+            session("++", "++"),
+            [PASSED, BROKEN],
+            "No. 1 of 2 gates is broken: pass@1 drop <= 2pt: observed 65.2 pt, required <= 2.0 pt.",
+        ),
+        (session("+++", "++ "), [PASSED], "Not yet: 1 case of the run is missing."),
+    ],
+    ids=["gated, unproven", "unproven", "worse", "not worse", "broken", "missing"],
+)
+def test_whether_it_may_be_shipped(found: SummaryInput, gates: Sequence[GateResult], said: str) -> None:
+    assert verdict(found, gates).may_ship == said
+
+
+def test_what_is_lost_is_named() -> None:
+    assert verdict(session("++++----", "+++-+--t")).lost == (
+        "It lost 1 problem that the baseline solved (micro/3), and won 1."
+    )
+    assert verdict(session("++--", "++--")).lost == "No problem: it solves the same ones as the baseline."
+
+
+def test_what_is_saved_has_its_kind() -> None:
+    """Cheaper first; what is only simulated is not claimed."""
+    assert verdict(session("++", "++")).saves == (
+        "Cheaper: weights in memory 0.38 × (1.5 kB instead of 4 kB, exact); throughput of the batch 2.00 × "
+        "(100 tokens/s instead of 50 tokens/s, measured); energy of generating 0.25 × (0.1 Wh instead of 0.4 Wh, "
+        "estimated)."
+    )
+    assert verdict(simulating(session("++", "++"), "int8")).saves == (
+        "Cheaper: weights in memory 0.38 × (1.5 kB instead of 4 kB, exact). Speed and energy are not known, since it "
+        "is only simulated here."
+    )
+
+
+def test_how_sure_it_is_says_what_would_be_enough() -> None:
+    sure = verdict(session("++++----", "+++-+--t")).sure
+
+    assert sure.startswith("The change is +0.0 pt [−")
+    assert "over 8 problems. That is too few to tell whether it loses more than 2 points: if nothing" in sure
+
+
+def test_the_headline_is_one_sentence_with_the_verdict_first() -> None:
+    """Of several benchmarks it is about all of them together."""
+    found = several_benchmarks(a=("++--", "++--"), b=("++", "+-"))
+    headline = verdict(found, [BROKEN]).headline
+
+    assert headline.startswith("int8: FAIL. pass@1 50.0% against 66.7% of auto over 6 problems; losses above ")
+    assert headline.endswith(" points are ruled out; 62% smaller; 2× faster (in a batch).")
+
+
+def test_a_recipe_that_was_never_loaded_has_no_answers() -> None:
+    found = session("++", "")
+    gone = verdict(replace(found, recipes={"auto": found.recipes["auto"]}, records=found.records[:2]))
+
+    assert gone.headline == "int8: no gate. It was never loaded, so nothing is known of it."
+    assert gone.may_ship == "This run does not say: it was never loaded."
+
+
+def test_nothing_is_unproven_of_an_exact_number() -> None:
+    assert evidence_of(PASSED) == "unproven"
+    assert evidence_of(replace(PASSED, expression="model_bytes ratio <= 0.5")) == "exact"
