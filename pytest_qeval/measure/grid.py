@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from importlib.util import find_spec
+from pathlib import Path
 
 from pytest_qeval.errors import MissingPackageError, UsageError, did_you_mean
+
+_TABLE = "data/private_infra/global_energy_mix.json"
+"""In codecarbon's folder; importing codecarbon to ask for it would take a second, and pandas."""
 
 
 def known_country(code: str) -> str:
@@ -14,12 +19,10 @@ def known_country(code: str) -> str:
         UsageError: for a code that codecarbon has no data on; it would use the world average without a word.
         MissingPackageError: without codecarbon.
     """
-    try:
-        from codecarbon.input import DataSource  # noqa: PLC0415 - heavy, and an extra
-    except ImportError:
-        raise MissingPackageError("codecarbon", extra="energy", purpose="--qeval-country") from None
-    source: Any = DataSource
-    known = source().get_global_energy_mix_data()
+    spec = find_spec("codecarbon")
+    if spec is None or spec.origin is None:
+        raise MissingPackageError("codecarbon", extra="energy", purpose="--qeval-country")
+    known = json.loads((Path(spec.origin).parent / _TABLE).read_text(encoding="utf-8"))
     if code.upper() in known:
         return code.upper()
     names = {str(facts["country_name"]).lower(): iso for iso, facts in known.items()}

@@ -74,7 +74,8 @@ def test_readings_are_totals(monkeypatch: pytest.MonkeyPatch) -> None:
     subject.read()
 
     assert subject.read() == {"cpu": pytest.approx(3600), "ram": pytest.approx(720), "gpu": 0.0}
-    assert (subject.grid, subject.grid_g_per_kwh) == ("FRA 500 g/kWh", pytest.approx(500))
+    assert subject.grid == "FRA 500 g/kWh"
+    assert subject.grid_g_per_kwh == pytest.approx(500)
     subject.close()
     assert subject._tracker.open == 0
 

@@ -24,7 +24,8 @@ class Snapshot(NamedTuple):
 
 def simulate(lengths: Sequence[int], *, rows: int, prompt: int = 100, limit: int = 512) -> list[Snapshot]:
     """Decode completions of these lengths in a continuous batch whose steps cost 50 ms and 0.5 ms a row."""
-    waiting, live, ended = list(lengths), [], []
+    waiting, ended = list(lengths), list[int]()
+    live: list[list[int]] = []
     steps, now, read = StepCosts(), 0.0, 0
     found: list[Snapshot] = []
     while waiting or live:

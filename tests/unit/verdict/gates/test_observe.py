@@ -169,6 +169,12 @@ NO_DIVERGENCE = "no divergence from auto was measured: it takes a run with --qev
         ),
         ("pass@100 >= 0", SUMMARY, "no pass@100 of int8 on micro in this run"),
         ("energy ratio <= 1 rough", SUMMARY, "no meter"),
+        ("energy per solved ratio <= 1 rough", SUMMARY, "no meter"),
+        (
+            "energy per solved <= 1 rough",
+            replace(SUMMARY, efficiency={"int8": replace(costs("int8", 1.0), energy=EnergyFacts(energy_wh=1.0))}),
+            "int8 solved no problem that is executed, so that no energy can be divided among solved ones",
+        ),
         (
             "single_stream <= 1",
             replace(SUMMARY, efficiency={"int8": replace(costs("int8", 1.0), decode_s=None)}),
