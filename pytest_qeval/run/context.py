@@ -96,8 +96,9 @@ class RunContext:
         self.measurements = Measurements(
             settings=settings, benchmarks=self.benchmarks, baseline_scores=scores, post=self._post
         )
-        # Several meters would count the same joules again.
-        self.meter = EnergyMeter(settings.energy) if self.n_workers == 1 else BusyTimes()
+        # Several meters would count the same joules again, and a replay uses none.
+        meters = self.n_workers == 1 and not settings.replays
+        self.meter = EnergyMeter(settings.energy) if meters else BusyTimes()
         self.timeline = Timeline()
         self._forecast = Forecast(planned=self._planned, sandboxes=settings.execution.workers)
 
