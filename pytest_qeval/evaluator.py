@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from statistics import fmean
@@ -19,7 +20,6 @@ from pytest_qeval.schema import (
     SCORES,
     Case,
     Completion,
-    EngineProgress,
     Execution,
     InfillingForm,
     Problem,
@@ -38,6 +38,24 @@ class _Executed(NamedTuple):
     extracted: str | None
     """See `Sample.extracted`."""
     future: Future[Execution]
+
+
+class Executions:
+    """Counts the programs that sandboxes have executed, and those that they have not; for a forecast."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self.begun = 0
+        self.durations_s: list[float] = []
+
+    def watch(self, future: Future[Execution]) -> None:
+        """Count one program now, and its duration once it is known, in a thread of the sandboxes."""
+        self.begun += 1
+        future.add_done_callback(self._note)
+
+    def _note(self, done: Future[Execution]) -> None:
+        known = not done.cancelled() and done.exception() is None
+        self.durations_s.append(done.result().duration_s if known else 0.0)
 
 
 @dataclass(slots=True)
@@ -76,8 +94,11 @@ class Evaluator:
     form: Callable[[str], InfillingForm | None] = lambda _: None
     """Finds how a benchmark shows the model what follows a completion; None where no model is asked."""
     worker: str = "main"
-    on_progress: Callable[[EngineProgress], None] = lambda _: None
-    """Takes the engine's progress after every step."""
+    on_step: Callable[[], None] = lambda: None
+    """Called after every step of the engine."""
+    waiting: Callable[[], AbstractContextManager[None]] = nullcontext
+    """A context in which programs are waited for."""
+    executions: Executions = field(default_factory=Executions, init=False)
     _open: dict[str, _Open] = field(default_factory=dict, init=False)
 
     def submit(self, cases: Iterable[Case]) -> None:
@@ -128,11 +149,12 @@ class Evaluator:
             progress = self.engine.progress
             if not waiting.generated and progress.finished == progress.total:
                 raise EngineError(f"the engine is idle, but {case.label} is not generated")
-        samples = (self._sample(waiting.programs[index]) for index in range(waiting.n_samples))
+        with self.waiting():
+            samples = tuple(self._sample(waiting.programs[index]) for index in range(waiting.n_samples))
         return Record(
             recipe=self.recipe,
             case=case,
-            samples=tuple(samples),
+            samples=samples,
             worker=self.worker,
             measurements=_scores(waiting),
         )
@@ -141,7 +163,7 @@ class Evaluator:
         for finished in self.engine.step():
             waiting = self._open[finished.key]
             waiting.programs[finished.index] = self._execute(waiting, finished.completion)
-        self.on_progress(self.engine.progress)
+        self.on_step()
 
     def _execute(self, waiting: _Open, completion: Completion) -> _Executed:
         benchmark = waiting.benchmark
@@ -152,7 +174,9 @@ class Evaluator:
         if known := _without_execution(benchmark, completion.text):
             return _Executed(completion, _digest(program.code), None, _done(known))
         extracted = None if program.follow_up == completion.text else program.follow_up
-        return _Executed(completion, _digest(program.code), extracted, self.execute(program))
+        future = self.execute(program)
+        self.executions.watch(future)
+        return _Executed(completion, _digest(program.code), extracted, future)
 
     @staticmethod
     def _sample(executed: _Executed) -> Sample:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -33,6 +33,8 @@ class RunHeader:
     saved_baseline: Json | None = None
     """Origin of a baseline that was read instead of run: path, started_at, host, accepted_differences, model, versions;
     of two runs that are compared also left_out."""
+    energy: Json = field(default_factory=dict)
+    """What the user told of the machine's energy: country, power_w, embodied (grams, lifetime_s)."""
     prompt_reason: str = ""
     """Why `generation.prompt_style` was chosen."""
     prompt_doubt: str = ""
@@ -90,12 +92,25 @@ class EnergyFacts:
     """Energy of a recipe's generation; `undefined` says why there is none."""
 
     energy_wh: float | None = None
+    """Of the whole machine, or of what of it has a counter."""
+    above_idle_wh: float | None = None
+    """Without what the idle machine would have taken; None where idle power is not known."""
+    idle_w: float | None = None
+    """Power of the idle machine: measured before loading, or by the same model."""
+    duration_s: float | None = None
+    """Seconds that were metered; of several workers added up."""
     emissions_g: float | None = None
-    """Grams of CO2 equivalent."""
-    provenance: Literal["measured", "estimated"] | None = None
-    """measured: read from counters. estimated: from a power model."""
+    """Grams of CO2 equivalent; None without codecarbon, which knows the grids."""
+    grid_g_per_kwh: float | None = None
+    """Carbon intensity of the grid."""
+    provenance: Literal["measured", "estimated", "declared"] | None = None
+    """measured: read from counters. estimated: from a power model. declared: time × the user's own figure."""
     method: str = ""
     """Where the numbers come from, such as `cpu: load × TDP; ram: constant; grid: world average`."""
+    settings: tuple[str, ...] = ()
+    """Settings of codecarbon's own that decide a number, each with its source."""
+    not_measured: str = ""
+    """Why no counter was read, and what to do about it."""
     undefined: str = ""
     stretches: tuple[tuple[float, float], ...] = ()
     """When a worker generated, by the machine's monotonic clock, where another process meters the machine."""
@@ -107,12 +122,20 @@ class EnergyFacts:
             return cls(undefined="nothing was generated")
         undefined = next((part for part in parts if part.undefined), None)
         stretches = tuple(stretch for part in parts for stretch in part.stretches)
-        return (undefined and replace(undefined, stretches=stretches)) or cls(
-            energy_wh=sum(part.energy_wh or 0.0 for part in parts),
-            emissions_g=sum(part.emissions_g or 0.0 for part in parts),
-            provenance=parts[0].provenance,
-            method=parts[0].method,
-        )
+        if undefined:
+            return replace(undefined, stretches=stretches)
+        sums: Json = {name: _sum(getattr(part, name) for part in parts) for name in ADDED_UP}
+        return replace(parts[0], **sums, stretches=())
+
+
+ADDED_UP = ("energy_wh", "above_idle_wh", "duration_s", "emissions_g")
+"""Fields of `EnergyFacts` that are sums over stretches."""
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    """Add up; None where one is not known."""
+    found = list(values)
+    return None if None in found else sum(value or 0.0 for value in found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,11 +147,31 @@ class GenerationFacts:
     busy_s: float
     new_tokens: int
     prompt_tokens: int
+    prefill_s: float = 0.0
+    """Part of `busy_s` in which prompts were read."""
+    decode_s: float = 0.0
+    """Part of `busy_s` in which tokens were generated; 0 in files of older versions."""
     peak_memory_bytes: int | None
     """Highest resident size of the process while the recipe was loaded; None where the system does not report it."""
     energy: EnergyFacts
     drafted: bool = False
     """Whether the baseline's completions were drafts, so that all costs here are of another way of generating."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineFacts:
+    """What a process did when, in equal buckets; the time that no phase has went into everything else."""
+
+    worker: str
+    begun_s: float
+    """By the machine's monotonic clock."""
+    bucket_s: float
+    phases: Mapping[str, tuple[float, ...]]
+    """Seconds of each bucket, by phase: loading, prefill, decode, measuring, programs (waiting for them)."""
+    new_tokens: tuple[int, ...]
+    """Tokens generated in each bucket."""
+    cases: int
+    """How many cases the process has evaluated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,7 +83,7 @@ class QEval:
         """Measure prefill and decoding of a single stream, or skip the test when samples are replayed."""
         if self._context.settings.replays:
             pytest.skip("a replay of samples has no speed to measure")
-        with untimed(self._item):
+        with untimed(self._item), self._context.timeline.spending("measuring"):
             return self._context.measurements.stream(self.recipe, self._run.model_engine())
 
     def measure_sensitivity(self, benchmark: str | None = None) -> SensitivityFacts:
@@ -97,7 +97,7 @@ class QEval:
         if settings.replays or not settings.recipe(self.recipe).is_own_scheme:
             pytest.skip(f"{self.recipe} quantizes nothing by a scheme of this package")
         name = benchmark or self._context.benchmarks.default_name
-        with untimed(self._item):
+        with untimed(self._item), self._context.timeline.spending("measuring"):
             return self._context.measurements.sensitivity(self.recipe, name)
 
     def measure_divergence(self, benchmark: str | None = None) -> DivergenceFacts | None:
@@ -112,7 +112,7 @@ class QEval:
         if not (settings.compares or settings.save_baseline):
             pytest.skip("there is no baseline to compare with")
         try:
-            with untimed(self._item):
+            with untimed(self._item), self._context.timeline.spending("measuring"):
                 return self._context.measurements.divergence(self.recipe, name, self._run.model_engine)
         except QEvalError as error:
             raise pytest.fail.Exception(str(error), pytrace=False) from None  # else pytest says it twice

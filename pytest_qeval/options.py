@@ -178,6 +178,24 @@ OPTIONS = (
     Option(name="memory", metavar="MB", help="Limit the memory of a program to MB megabytes (default: 1024)."),
     Option(name="workers", metavar="N", help="Run programs in N sandboxes at a time (default: one per usable core)."),
     Option(
+        name="country",
+        metavar="C",
+        help="Reckon emissions with the grid of this country: an ISO code of three letters, such as FRA (default: "
+        "codecarbon's own setting, else the world average).",
+    ),
+    Option(
+        name="power-watts",
+        metavar="W",
+        help="Reckon energy as W watts × time: the power of the whole machine under load, as you measured it (default: "
+        "the processor's energy counter, else codecarbon's power model).",
+    ),
+    Option(
+        name="embodied",
+        metavar="M/T",
+        help="Add the machine's embodied emissions, spread over its life: 300kg/4y (default: none, which is reported "
+        "as unknown).",
+    ),
+    Option(
         name="gate",
         metavar="EXPR",
         repeatable=True,

@@ -180,6 +180,13 @@ class EngineProgress:
     """Prompt tokens prefilled so far."""
     busy_s: float
     """Seconds spent inside `step`."""
+    prefill_s: float = 0.0
+    """Those in which prompts were read."""
+    decode_s: float = 0.0
+    """Those in which tokens were generated."""
+
+
+NO_PROGRESS = EngineProgress(finished=0, total=0, new_tokens=0, prompt_tokens=0, busy_s=0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

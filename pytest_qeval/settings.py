@@ -77,6 +77,30 @@ class ModelSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Embodied:
+    """Emissions of making the machine, spread over its life."""
+
+    grams: float
+    """Of CO2 equivalent."""
+    lifetime_s: float
+
+    def share_g(self, duration_s: float) -> float:
+        """Return the grams of some time, as in M = TE × TS of the SCI specification (ISO/IEC 21031:2024)."""
+        return self.grams * duration_s / self.lifetime_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnergySettings:
+    """What the user knows about the machine's energy."""
+
+    country: str | None = None
+    """ISO 3166-1 alpha-3 code of the grid; None leaves that to codecarbon."""
+    power_w: float | None = None
+    """Power of the machine under load, as the user measured it; None for counters or a model."""
+    embodied: Embodied | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationSettings:
     """What recipes with static activations are calibrated on."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from importlib.util import find_spec
 from math import inf
@@ -12,6 +13,7 @@ from typing import Any, Literal, cast
 from pytest_qeval import registry
 from pytest_qeval.config.values import Values
 from pytest_qeval.errors import DataError, MissingPackageError, UsageError, about, did_you_mean
+from pytest_qeval.measure.grid import known_country
 from pytest_qeval.measure.machine import quota_cores, total_memory_bytes, usable_cores
 from pytest_qeval.report.html.packages import EXTRA, PACKAGES
 from pytest_qeval.settings import (
@@ -20,6 +22,8 @@ from pytest_qeval.settings import (
     PROMPTS,
     SUITES,
     CalibrationSettings,
+    Embodied,
+    EnergySettings,
     ExecutionSettings,
     GenerationSettings,
     PromptName,
@@ -27,6 +31,8 @@ from pytest_qeval.settings import (
 
 _LONGEST_S = 86400.0
 """Time limit of a program at most."""
+_MOST_WATTS = 1e6
+"""Of a machine: a megawatt is a typing error."""
 
 
 def gate_texts(values: Values) -> list[str]:
@@ -190,6 +196,39 @@ def read_execution(values: Values) -> ExecutionSettings:
 def _n_sandboxes(memory_bytes: int, n_workers: int) -> int:
     """Return how many programs a process executes at a time: one a core, as far as there is memory for them."""
     return max(1, min(usable_cores(), total_memory_bytes() // memory_bytes) // n_workers)
+
+
+def read_energy(values: Values) -> EnergySettings:
+    """Read what the user knows about the machine's energy.
+
+    Raises:
+        UsageError: for an unknown country, or something else than watts or mass over time.
+        MissingPackageError: for a country without codecarbon, which knows the grids.
+    """
+    country = values.text("country")
+    with about("country"):
+        return EnergySettings(
+            country=known_country(country) if country else None,
+            power_w=values.number("power-watts", float, lambda w: 0 < w <= _MOST_WATTS, "watts above 0, such as 65"),
+            embodied=values.number("embodied", _embodied, lambda _: True, "mass/time, such as 300kg/4y or 90kg/36mo"),
+        )
+
+
+_EMBODIED = re.compile(r"(\d+(?:\.\d+)?)\s*(g|kg|t)\s*/\s*(\d+(?:\.\d+)?)\s*(mo|[ydh])")
+_GRAMS = {"g": 1.0, "kg": 1e3, "t": 1e6}
+_SECONDS = {"h": 3600.0, "d": 86400.0, "mo": 365.25 * 86400 / 12, "y": 365.25 * 86400}
+
+
+def _embodied(text: str) -> Embodied:
+    """Read `300kg/4y`.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    found = _EMBODIED.fullmatch(text.strip())
+    if found is None or not float(found[3]):
+        raise ValueError(text)
+    return Embodied(grams=float(found[1]) * _GRAMS[found[2]], lifetime_s=float(found[3]) * _SECONDS[found[4]])
 
 
 def existing(values: Values, name: str, kind: Literal["file", "folder"]) -> Path | None:

@@ -15,6 +15,7 @@ from pytest_qeval.config.option_groups import (
     gate_texts,
     read_benchmarks,
     read_calibration,
+    read_energy,
     read_execution,
     read_fim,
     read_generation,
@@ -162,6 +163,7 @@ def _of_evaluation(values: Values, settings: RunSettings) -> dict[str, Any]:
         "generation": read_generation(values),
         "fim": read_fim(values),
         "calibration": read_calibration(values),
+        "energy": read_energy(values),
     }
 
 

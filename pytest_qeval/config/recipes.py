@@ -24,7 +24,7 @@ NOT_IN_SELFTEST = (
     *("model", "completions", "recipe", "baseline", "gate", "samples", "save-baseline", "control", "export"),
     *("calibration", "strict", "until-decided", "require-proof", "allow-missing", "prompt", "revision", "engine"),
     *("baseline-force", "allow-overlap", "temperature", "top-p", "max-new-tokens", "seed", "device", "threads"),
-    *("batch-size", "trust-remote-code", "baseline-drafts", "open"),
+    *("batch-size", "trust-remote-code", "baseline-drafts", "open", "country", "power-watts", "embodied"),
 )
 """Options about what a self-test does not have: a model, a baseline, gates."""
 _NOT_IN_REPLAY = (

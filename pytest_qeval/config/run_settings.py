@@ -11,7 +11,14 @@ from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.schema import Completion
-from pytest_qeval.settings import CONTROL, CalibrationSettings, ExecutionSettings, GenerationSettings, ModelSettings
+from pytest_qeval.settings import (
+    CONTROL,
+    CalibrationSettings,
+    EnergySettings,
+    ExecutionSettings,
+    GenerationSettings,
+    ModelSettings,
+)
 from pytest_qeval.verdict.gates.grammar import Gate
 
 
@@ -109,6 +116,7 @@ class RunSettings:
     calibration_texts: Mapping[str, CalibrationTexts] = field(default_factory=dict)
     """By the name of the recipe that is calibrated on them."""
     execution: ExecutionSettings = field(default_factory=ExecutionSettings)
+    energy: EnergySettings = field(default_factory=EnergySettings)
 
     @property
     def replays(self) -> bool:

@@ -51,7 +51,10 @@ _READ_BY: Mapping[str, _Readers] = {
     ),
 }
 """Options that only some suites read."""
-_OF_MODELS = ("temperature", "top-p", "max-new-tokens", "seed", "fim", "device", "threads", "batch-size")
+_OF_MODELS = (
+    *("temperature", "top-p", "max-new-tokens", "seed", "fim", "device", "threads", "batch-size"),
+    *("country", "power-watts", "embodied"),
+)
 _TOLD = ("seed", "samples", "temperature", "max-new-tokens", "prompt", "timeout", "memory", "batch-size", "data")
 """Not refused where no suite reads them: conditions of a saved baseline, and a folder, which a script may set for all.
 """

@@ -18,6 +18,7 @@ from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.schema import Completion, EngineProgress, InfillingForm, Json
 from pytest_qeval.settings import GenerationSettings, ModelSettings
+from pytest_qeval.stats.forecast import WorkLeft
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,10 @@ class Engine(Protocol):
     @property
     def progress(self) -> EngineProgress:
         """Counts so far."""
+        ...
+
+    def work_left(self) -> WorkLeft | None:
+        """Return what a forecast of the time left needs; None where nothing has to be computed."""
         ...
 
     def close(self) -> None:

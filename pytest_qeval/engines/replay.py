@@ -54,6 +54,9 @@ class ReplayEngine:
         """Counts so far; a replay generates no tokens."""
         return EngineProgress(finished=self._finished, total=self._total, new_tokens=0, prompt_tokens=0, busy_s=0.0)
 
+    def work_left(self) -> None:
+        """Return None: nothing has to be computed."""
+
     def close(self) -> None:
         """Drop the completions that are left."""
         self._queue.clear()

@@ -36,9 +36,9 @@ from pytest_qeval.hooks.xdist import Distributor, is_distributed, worker_name
 from pytest_qeval.measure.energy import EnergyMeter
 from pytest_qeval.measure.shared_energy import MachineMeter
 from pytest_qeval.records.run_header import host, run_id, versions
-from pytest_qeval.report.progress import ProgressLine
+from pytest_qeval.report.progress import OnProgress, ProgressLine, show_nothing
 from pytest_qeval.run.context import RunContext
-from pytest_qeval.schema import EngineProgress, Json
+from pytest_qeval.schema import Json
 from pytest_qeval.session import Session
 from pytest_qeval.settings import IsolationName
 from pytest_qeval.verdict.baseline.key import cache_path, key_of
@@ -179,7 +179,7 @@ def _begin_session(
         saved=saved,
         cache=cache,
         n_workers=n_workers,
-        machine=MachineMeter(EnergyMeter()) if n_workers > 1 and not settings.replays else None,
+        machine=MachineMeter(EnergyMeter(settings.energy)) if n_workers > 1 and not settings.replays else None,
         step_summary=step_summary(os.environ),
     )
     return session, settings, saved
@@ -207,6 +207,7 @@ def describe_run(
         host=host(),
         sandbox=sandbox,
         conditions=settings.resolved.engine.conditions(settings.model) if settings.resolved else {},
+        energy=asdict(settings.energy),
         prompt_reason=settings.prompt_reason,
         prompt_doubt=settings.prompt_doubt,
         ci=ci or {},
@@ -234,10 +235,10 @@ def _new_folder(parent: Path, name: str) -> Path:
     return next((path for path in candidates if not path.exists()), candidates[-1])
 
 
-def _progress(config: pytest.Config) -> Callable[[str, EngineProgress], None]:
+def _progress(config: pytest.Config) -> OnProgress:
     capture: Any = config.pluginmanager.getplugin("capturemanager")
     if hasattr(config, "workerinput") or not config.pluginmanager.hasplugin("terminal") or config.option.verbose < 0:
-        return lambda _recipe, _progress: None
+        return show_nothing
     line = ProgressLine(
         stream=sys.stdout,
         rewrites=sys.stdout.isatty(),

@@ -1,89 +1,196 @@
-"""Energy and emissions of a task, measured by codecarbon's offline tracker.
+"""Energy and emissions over windows of time: from counters where there are some, else from a power model.
 
-One tracker serves the whole session: it meters the machine, so a second one would count the same joules again.
+One meter serves the whole session: it meters the machine, so a second one would count the same joules again. Its
+readings are totals, and a window is the difference of two, so that windows may follow each other without gaps, and lie
+inside each other.
 """
 
 from __future__ import annotations
 
-import logging
-from typing import Any
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
 
 from pytest_qeval.facts import EnergyFacts
+from pytest_qeval.measure.powercap import Powercap
+from pytest_qeval.measure.tracker import Tracker
+from pytest_qeval.settings import EnergySettings
 
-_COUNTERS = ("Rapl", "Emi", "GPU", "AppleSiliconChip")
-"""Words in codecarbon's hardware descriptions that mean a counter; everything else is a power model."""
+IDLE_S = 3.0
+"""Seconds in which idle power is measured, before anything is loaded."""
+_POLL_S = 10.0
+"""Between readings inside a window: counters start again at 0 after a minute of full load at the soonest."""
+_J_PER_WH = 3600.0
+NO_PACKAGE = "energy needs the package codecarbon: pip install 'pytest-qeval[energy]'"
+
+Provenance = Literal["measured", "estimated", "declared"]
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A reading: totals since the meter was made."""
+
+    at_s: float
+    joules: Mapping[str, float]
+    """By part."""
+
+
+@dataclass(slots=True)
+class Window:
+    """A stretch of time that was metered; its energy is known when it ends."""
+
+    phase: str
+    energy: EnergyFacts = field(default_factory=lambda: EnergyFacts(undefined="the window is still open"))
 
 
 class EnergyMeter:
-    """Meters one task at a time."""
+    """Meters windows of time; everything is prepared on first use, or by `prepare`."""
 
-    def __init__(self) -> None:
-        """Prepare; the tracker is made when the first task starts, because that takes a second."""
+    def __init__(
+        self,
+        settings: EnergySettings | None = None,
+        *,
+        root: Path = Path("/"),
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Take the user's settings; nothing is read yet.
+
+        Args:
+            settings: Country, and the power that the user has measured.
+            root: `/` outside of tests.
+            clock: Seconds that only go forward.
+            sleep: Waits while idle power is measured.
+        """
+        self._settings = settings or EnergySettings()
+        self._root, self._clock, self._sleep = root, clock, sleep
+        self._ready = False
         self._unavailable = ""
+        self._counters: Powercap | None = None
         self._tracker: Any = None
-        self._task = ""
+        self._idle_w: float | None = None
+        self._since: Level | None = None
+        self._polled_s = 0.0
 
-    def start(self, task: str) -> None:
-        """Begin to meter a task; a task that is still running is dropped."""
-        if self._task:
-            self.stop()
-        if not self._unavailable and self._prepare():
-            self._tracker.start_task(task)
-            self._task = task
+    @property
+    def counts(self) -> bool:
+        """Whether the processor has a counter that can be read."""
+        return not self._settings.power_w and bool(Powercap(self._root).parts)
+
+    def prepare(self) -> None:
+        """Find counters and models, and measure idle power where there is a counter; call it before loading."""
+        if self._ready:
+            return
+        self._ready = True
+        self._counters = Powercap(self._root)
+        try:
+            self._tracker = Tracker(country=self._settings.country)
+        except ImportError:
+            if not (self._counters.parts or self._settings.power_w):
+                self._unavailable = NO_PACKAGE
+        if not self._unavailable and self._provenance() == "measured":
+            before = self._level()
+            self._sleep(IDLE_S)
+            after = self._level()
+            self._idle_w = _joules_between(before, after) / (after.at_s - before.at_s)
+
+    def start(self, _task: str) -> None:
+        """Begin a window; one that is still open is dropped."""
+        self.prepare()
+        self._since = None if self._unavailable else self._level()
 
     def stop(self) -> EnergyFacts:
-        """End the task and return its energy, undefined without a task."""
-        if self._unavailable or not self._task:
+        """End the window and return its energy, undefined without one."""
+        since, self._since = self._since, None
+        if since is None:
             return EnergyFacts(undefined=self._unavailable or "nothing was metered")
-        data = self._tracker.stop_task(self._task)
-        self._task = ""
+        return self._between(since, self._level())
+
+    @contextmanager
+    def window(self, phase: str) -> Iterator[Window]:
+        """Meter what the block does, such as repeated prefills; other windows go on."""
+        self.prepare()
+        found = Window(phase)
+        since = None if self._unavailable else self._level()
+        try:
+            yield found
+        finally:
+            missing = EnergyFacts(undefined=self._unavailable)
+            found.energy = missing if since is None else self._between(since, self._level())
+
+    def poll(self) -> None:
+        """Read inside a long window, so that no counter starts again at 0 twice; call it as often as you like."""
+        if self._since is not None and self._clock() - self._polled_s > _POLL_S:
+            self._level()
+
+    def close(self) -> None:
+        """Stop to sample power in the background; calling it twice is fine."""
+        if self._tracker:
+            self._tracker.close()
+        self._ready, self._unavailable, self._tracker, self._since = True, "the meter is closed", None, None
+
+    def _level(self) -> Level:
+        at_s = self._polled_s = self._clock()
+        if self._settings.power_w:
+            if self._tracker:
+                self._tracker.read()  # which knows the grid
+            return Level(at_s, {"machine": self._settings.power_w * at_s})
+        modelled = self._tracker.read() if self._tracker else {}
+        joules = {**modelled, **(self._counters.read() if self._counters else {})}
+        return Level(at_s, {part: joules[part] for part in self._parts()})
+
+    def _between(self, before: Level, after: Level) -> EnergyFacts:
+        duration_s, joules = after.at_s - before.at_s, _joules_between(before, after)
+        idle_w = self._idle()
+        above_j = None if idle_w is None else max(0.0, joules - idle_w * duration_s)
+        grid = self._tracker.grid_g_per_kwh if self._tracker else None
         return EnergyFacts(
-            energy_wh=data.energy_consumed * 1000,
-            emissions_g=data.emissions * 1000,
+            energy_wh=joules / _J_PER_WH,
+            above_idle_wh=None if above_j is None else above_j / _J_PER_WH,
+            idle_w=idle_w,
+            duration_s=duration_s,
+            emissions_g=None if grid is None else grid * joules / _J_PER_WH / 1000,
+            grid_g_per_kwh=grid,
             provenance=self._provenance(),
-            method=self._method(data),
+            method=self._method(),
+            settings=self._tracker.settings if self._tracker else (),
+            not_measured="" if self._provenance() == "measured" else self._counters.missing if self._counters else "",
         )
 
-    def _prepare(self) -> bool:
-        if self._tracker is None:
-            try:
-                self._tracker = _make_tracker()
-            except ImportError:
-                self._unavailable = "energy needs the package codecarbon: pip install 'pytest-qeval[energy]'"
-        return not self._unavailable
+    def _idle(self) -> float | None:
+        """Return the power of the idle machine: measured before, or by the same model; None where that is unknown."""
+        if self._idle_w is not None or self._settings.power_w or not self._tracker or self._provenance() == "measured":
+            return self._idle_w
+        idle_w: float | None = self._tracker.idle_w()
+        return idle_w
 
-    def _hardware(self) -> list[str]:
-        return [str(part) for part in self._tracker._conf.get("hardware", [])]  # noqa: SLF001 - no public name
+    def _provenance(self) -> Provenance:
+        if self._settings.power_w:
+            return "declared"
+        parts = self._parts()
+        return "measured" if parts and all(counted for counted, _ in parts.values()) else "estimated"
 
-    def _provenance(self) -> Any:
-        counted = [any(word in part for word in _COUNTERS) for part in self._hardware()]
-        return "measured" if counted and all(counted) else "estimated"
+    def _parts(self) -> dict[str, tuple[bool, str]]:
+        """Return what is metered: whether by a counter, and how. No model is added to the processor's counter."""
+        zones = self._counters.parts if self._counters else {}
+        found = dict(self._tracker.parts) if self._tracker else {}
+        found.update({part: (True, f"counter ({names})") for part, names in zones.items()})
+        if found.get("cpu", (False, ""))[0]:
+            return {part: how for part, how in found.items() if how[0]}
+        return found
 
-    def _method(self, data: Any) -> str:
-        parts = [f"{part.partition('(')[0].lower()}: {_explain(part)}" for part in sorted(self._hardware())]
-        grid = data.country_iso_code or "world average"
-        return "; ".join([*parts, f"grid: {grid}", "whole machine, idle power included"])
+    def _method(self) -> str:
+        if self._settings.power_w:
+            parts = [f"--qeval-power-watts {self._settings.power_w:g} × time"]
+        else:
+            parts = [f"{part}: {how}" for part, (_, how) in sorted(self._parts().items())]
+            parts += [] if "ram" in self._parts() else ["memory not counted: it has no counter"]
+        grid = self._tracker.grid if self._tracker else ""
+        return "; ".join([*parts, f"grid: {grid or 'unknown without codecarbon'}"])
 
 
-def _explain(part: str) -> str:
-    inside = part.partition("(")[2].removesuffix(")")
-    if any(word in part for word in _COUNTERS):
-        return f"counter ({inside})" if inside else "counter"
-    return {"Cpu Load": "load × TDP model", "": "constant power model"}.get(inside, f"power model ({inside})")
-
-
-def _make_tracker() -> Any:
-    from codecarbon import OfflineEmissionsTracker  # noqa: PLC0415 - heavy, and an extra
-
-    # The tracker logs its set-up to standard error before it reads `log_level`; importing it has set another level.
-    logging.getLogger("codecarbon").setLevel(logging.CRITICAL)
-    tracker = OfflineEmissionsTracker(
-        project_name="pytest-qeval",
-        measure_power_secs=1,
-        output_methods=[],
-        tracking_mode="machine",
-        allow_multiple_runs=True,
-        log_level="critical",
-    )
-    tracker.get_detected_hardware()  # detects now, outside of the first task
-    return tracker
+def _joules_between(before: Level, after: Level) -> float:
+    return sum(joules - before.joules.get(part, 0.0) for part, joules in after.joules.items())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from threading import Event, Thread
 from time import monotonic
 
-from pytest_qeval.facts import EnergyFacts, GenerationFacts
-from pytest_qeval.measure.energy import EnergyMeter
+from pytest_qeval.facts import ADDED_UP, EnergyFacts, GenerationFacts
+from pytest_qeval.measure.energy import EnergyMeter, Window
 
 _SLICE_S = 2.0
 _COVERED = 0.9
@@ -26,6 +27,25 @@ class BusyTimes:
     def start(self, _task: str) -> None:
         """Begin a stretch."""
         self._since = self._clock()
+
+    def prepare(self) -> None:
+        """Do nothing: the process that meters measures idle power, before workers begin."""
+
+    def poll(self) -> None:
+        """Do nothing: the process that meters reads all the time."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    @contextmanager
+    def window(self, phase: str) -> Iterator[Window]:
+        """Note when the block runs; see `EnergyMeter.window`."""
+        found, since = Window(phase), self._clock()
+        try:
+            yield found
+        finally:
+            stretch = (since, self._clock())
+            found.energy = EnergyFacts(undefined="the machine was not metered", stretches=(stretch,))
 
     def stop(self) -> EnergyFacts:
         """End the stretch."""
@@ -53,7 +73,9 @@ class MachineMeter:
         self._thread = Thread(target=self._run, name="qeval-energy", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Measure idle power where there is a counter, before workers begin, and begin."""
+        if self._meter.counts:
+            self._meter.prepare()
         self._thread.start()
 
     def cancel(self) -> None:
@@ -65,6 +87,7 @@ class MachineMeter:
         self.cancel()
         if self._thread.ident is not None:
             self._thread.join()
+        self._meter.close()
         return self._slices
 
     def _run(self) -> None:
@@ -110,10 +133,17 @@ def _energy(
         return EnergyFacts(undefined="nothing was generated")
     if covered_s < _COVERED * total_s:
         return EnergyFacts(undefined=f"the machine was metered for {covered_s:.0f} of {total_s:.0f} s of generating")
-    pairs = list(zip(slices, shares, strict=True))
-    return EnergyFacts(
-        energy_wh=sum((one.energy.energy_wh or 0.0) * share for one, share in pairs),
-        emissions_g=sum((one.energy.emissions_g or 0.0) * share for one, share in pairs),
-        provenance="estimated",
-        method=f"{slices[0].energy.method}; divided evenly among the workers that generate at a time",
+    parts = [_scaled(one.energy, share) for one, share in zip(slices, shares, strict=True)]
+    total = EnergyFacts.total(parts)
+    return replace(
+        total,
+        provenance="estimated" if total.provenance == "measured" else total.provenance,
+        method=f"{total.method}; divided evenly among the workers that generate at a time",
+        duration_s=covered_s,
     )
+
+
+def _scaled(energy: EnergyFacts, share: float) -> EnergyFacts:
+    """Return a share of what was metered."""
+    known = {name: value for name in ADDED_UP if (value := getattr(energy, name)) is not None}
+    return replace(energy, **{name: value * share for name, value in known.items()})

@@ -14,6 +14,7 @@ from pytest_qeval.facts import (
     RecipeFacts,
     SensitivityFacts,
     StreamFacts,
+    TimelineFacts,
 )
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.records.messages import Message
@@ -46,6 +47,8 @@ class Collector:
         self.recipes: dict[str, RecipeFacts] = {}
         self.generation: list[GenerationFacts] = []
         self.streams: list[StreamFacts] = []
+        self.timelines: dict[str, TimelineFacts] = {}
+        """By worker; the last one holds everything."""
         self.sensitivity: dict[str, SensitivityFacts] = {}
         self.divergence: dict[str, DivergenceFacts] = {}
         self.decisions: dict[tuple[str, str, str | None], GateDecision] = {}
@@ -68,6 +71,8 @@ class Collector:
                 self.generation.append(message)
             case StreamFacts():
                 self.streams.append(message)
+            case TimelineFacts():
+                self.timelines[message.worker] = message
             case SensitivityFacts():
                 self.sensitivity[message.recipe] = message
             case DivergenceFacts():

@@ -23,6 +23,7 @@ from pytest_qeval.facts import (
     RunHeader,
     SensitivityFacts,
     StreamFacts,
+    TimelineFacts,
 )
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.measure.topk import Scores, TextScores
@@ -124,7 +125,9 @@ RecipeMessage = (
     | GateDecision
 )
 """Messages about one recipe."""
-Message = RecipeMessage | BenchmarkFacts | PerturbationFacts | InvalidCase | RunStart | Plan | RunEnd
+Message = (
+    RecipeMessage | TimelineFacts | BenchmarkFacts | PerturbationFacts | InvalidCase | RunStart | Plan | RunEnd
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +179,7 @@ WIRE_TYPES: Mapping[str, type] = {
     "recipe": RecipeFacts,
     "generation": GenerationFacts,
     "stream": StreamFacts,
+    "timeline": TimelineFacts,
     "sensitivity": SensitivityFacts,
     "divergence": DivergenceFacts,
     "scores": BaselineScores,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from pytest_qeval.facts import RecipeFacts
+from pytest_qeval.report.energy import ENERGY_ROWS, energy_dict, energy_notes
 from pytest_qeval.report.plain import to_plain
 from pytest_qeval.report.text import Line, table
 from pytest_qeval.schema import Json
@@ -17,9 +18,6 @@ _Cell = Callable[[Efficiency], str | None]
 def cost_dict(costs: Efficiency) -> Json:
     """Return the report's form, for one recipe."""
     row = to_plain(costs)
-    energy = row["energy"]
-    undefined = energy.pop("undefined")
-    del energy["stretches"]
     return {
         "latency": {name: row[name] for name in ("ttft_s", "tpot_s", "duration_s")},
         "generation": {
@@ -30,7 +28,7 @@ def cost_dict(costs: Efficiency) -> Json:
         "prefill": {"latency_s": row["prefill_s"], "prompt_tokens": costs.stream_prompt_tokens},
         "decode": {"latency_per_token_s": row["decode_s"]},
         "memory": {"model_bytes": costs.model_bytes, "peak_bytes": costs.peak_memory_bytes},
-        "energy": {"undefined": undefined} if undefined else {**energy, "wh_per_solved": costs.wh_per_solved},
+        "energy": energy_dict(costs),
         "simulated": costs.simulated,
         "drafted": costs.drafted,
         "slower": _describe_slowdown(costs.slower),
@@ -65,9 +63,7 @@ def cost_lines(summary: Summary) -> Iterator[Line]:
     if drafted := [name for name, costs in summary.efficiency.items() if costs.drafted]:
         left_out = "what generating cost is left out"
         yield Line(f"  {', '.join(drafted)}: completions were drafted from the baseline's, so {left_out}")
-    energies = [costs.energy for costs in summary.efficiency.values() if costs.new_tokens and not costs.drafted]
-    notes = {f": {one.undefined}" if one.undefined else f" {one.provenance}: {one.method}" for one in energies}
-    yield from (Line(f"  energy{note}") for note in sorted(notes))
+    yield from (Line(f"  {note}") for note in energy_notes(list(summary.efficiency.values())))
     if summary.planned and summary.run.saved_baseline and summary.baseline in summary.efficiency:
         yield Line(f"  {summary.baseline}: {_describe_saved(summary)}", "yellow")
     for name, costs in summary.efficiency.items():
@@ -162,7 +158,5 @@ _ROWS: Sequence[tuple[str, _Cell]] = (
     ("single stream, prefill ms", lambda c: _ms(c.prefill_s)),
     ("model in memory", _model),
     ("peak memory of the process", lambda c: _size(c.peak_memory_bytes)),
-    ("energy of generating, Wh", lambda c: _number(c.energy.energy_wh, ".3g")),
-    ("emissions, gCO2e", lambda c: _number(c.energy.emissions_g, ".3g")),
-    ("energy per solved problem, mWh", lambda c: _number(c.wh_per_solved and 1000 * c.wh_per_solved, ".3g")),
+    *ENERGY_ROWS,
 )

@@ -13,6 +13,7 @@ from pytest_qeval.report.plain import to_plain, without
 from pytest_qeval.report.pooled import pooled_dict
 from pytest_qeval.report.robustness import robustness_dict
 from pytest_qeval.report.scores import score_dict
+from pytest_qeval.report.throughput import throughput_dict
 from pytest_qeval.schema import Json
 from pytest_qeval.summary.results import GateResult, Summary, overall_verdict
 from pytest_qeval.summary.selection import selection_of
@@ -40,6 +41,7 @@ def report_dict(summary: Summary, gates: Sequence[GateResult]) -> Json:
         "robustness": robustness_dict(summary),
         "summarization": score_dict(summary),
         "length": length_dict(summary),
+        "evaluation": throughput_dict(summary.throughput),
         "efficiency": {name: cost_dict(costs) for name, costs in summary.efficiency.items()},
         "divergence": {name: divergence_dict(found) for name, found in summary.divergence.items()},
         "sensitivity": {name: without(facts, "recipe") for name, facts in summary.sensitivity.items()},

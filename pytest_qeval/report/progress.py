@@ -5,28 +5,63 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import IO
-
-from pytest_qeval.schema import EngineProgress
+from typing import IO, Protocol
 
 _EVERY_S = 0.25
-_EVERY_S_LOGGED = 30.0
+_EVERY_S_LOGGED = 60.0
+_FIRST_S_LOGGED = 3.0
+"""After the first step, so that the first line has something to say."""
 
 
-def describe(recipe: str, progress: EngineProgress) -> str:
-    """Render progress in one line; the time left is estimated from the completions finished so far."""
-    parts = [f"{recipe} {progress.finished}/{progress.total} generated"]
-    if progress.busy_s > 0 and progress.new_tokens:
-        parts.append(f"{progress.new_tokens / progress.busy_s:.0f} tok/s")
-    if progress.finished:
-        left_s = round(progress.busy_s * (progress.total - progress.finished) / progress.finished)
-        parts.append(f"eta {left_s // 60}:{left_s % 60:02d}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunProgress:
+    """How far a recipe is, and how long the whole run will take."""
+
+    recipe: str
+    finished: int
+    """Completions."""
+    total: int
+    tokens_per_s: float | None
+    """Generated so far."""
+    left_s: float | None
+    """Until everything is done, recipes to come included; None before there is anything to go by."""
+    coming: tuple[str, ...] = ()
+    """Recipes that are not loaded yet."""
+
+
+class OnProgress(Protocol):
+    """Takes progress, to show it now and then; see `ProgressLine.update`."""
+
+    def __call__(self, progress: Callable[[], RunProgress], /, *, done: bool) -> None:
+        """Show progress, or not."""
+        ...
+
+
+def show_nothing(_progress: Callable[[], RunProgress], /, *, done: bool) -> None:
+    """Show no progress, as in a worker."""
+    del done
+
+
+def describe(progress: RunProgress) -> str:
+    """Render progress in one line."""
+    parts = [f"{progress.recipe} {progress.finished}/{progress.total} generated"]
+    if progress.tokens_per_s is not None:
+        parts.append(f"{progress.tokens_per_s:.0f} tok/s")
+    if progress.left_s is not None:
+        then = f" with {', '.join(progress.coming)}" if progress.coming else ""
+        parts.append(f"eta {_duration(round(progress.left_s))}{then}")
     return " · ".join(parts)
+
+
+def _duration(seconds: int) -> str:
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
 @dataclass(kw_only=True)
 class ProgressLine:
-    """Shows progress below pytest's own line on a terminal, or every half minute as a line of its own in a log."""
+    """Shows progress below pytest's own line on a terminal, or every minute as a line of its own in a log."""
 
     stream: IO[str]
     rewrites: bool
@@ -37,22 +72,26 @@ class ProgressLine:
     """Returns seconds; only differences count."""
     uncaptured: Callable[[], AbstractContextManager[None]]
     """A context in which writing reaches the stream despite pytest's capturing."""
+    _next_s: float | None = None
 
-    def __post_init__(self) -> None:
-        """Start the clock; nothing is written yet."""
-        self._last = self.clock()
+    def update(self, progress: Callable[[], RunProgress], /, *, done: bool) -> None:
+        """Show progress, at most four times a second (in a log after seconds, then every minute); erase it when done.
 
-    def update(self, recipe: str, progress: EngineProgress) -> None:
-        """Show progress, at most four times a second (every half minute in a log); erase it once all is generated."""
-        now, done = self.clock(), progress.finished == progress.total
-        if now - self._last < (_EVERY_S if self.rewrites else _EVERY_S_LOGGED) and not (done and self.rewrites):
+        `progress` is called only for what is shown.
+        """
+        now = self.clock()
+        if self._next_s is None:
+            self._next_s = now + (_EVERY_S if self.rewrites else _FIRST_S_LOGGED)
+        if now < self._next_s and not (done and self.rewrites):
             return
-        self._last = now
-        text = "" if done else describe(recipe, progress)
+        if done and not self.rewrites:
+            return
+        self._next_s = now + (_EVERY_S if self.rewrites else _EVERY_S_LOGGED)
+        text = "" if done else describe(progress())
         with self.uncaptured():
             if self.rewrites:
                 # One line down, rewrite, and back: pytest continues where it was.
                 self.stream.write(f"\n\r\x1b[K{text}\x1b[1A\r" + f"\x1b[{self.column()}C" * (self.column() > 0))
-            elif text:
+            else:
                 self.stream.write(f"\n[{text}]\n")
             self.stream.flush()

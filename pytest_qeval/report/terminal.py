@@ -16,6 +16,7 @@ from pytest_qeval.report.pooled import pooled_lines
 from pytest_qeval.report.robustness import robustness_lines
 from pytest_qeval.report.scores import score_lines
 from pytest_qeval.report.text import Line, excluded_lines, shorten, table
+from pytest_qeval.report.throughput import throughput_lines
 from pytest_qeval.summary.comparability import Remark
 from pytest_qeval.summary.results import GateResult, Summary, overall_verdict
 from pytest_qeval.summary.selection import Selection, selection_of
@@ -72,6 +73,7 @@ def _evaluation_lines(summary: Summary, gates: Sequence[GateResult]) -> Iterator
             yield from section(summary, benchmark)
     yield from length_lines(summary)
     yield from cost_lines(summary)
+    yield from throughput_lines(summary.throughput)
     for divergence in summary.divergence.values():
         yield Line("")
         yield from divergence_lines(divergence)

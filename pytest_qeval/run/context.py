@@ -16,22 +16,23 @@ from pytest_qeval.execution.pacing import PacedPool
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.measure.energy import EnergyMeter
 from pytest_qeval.measure.shared_energy import BusyTimes
+from pytest_qeval.measure.timeline import Timeline
 from pytest_qeval.records.messages import Message
+from pytest_qeval.report.progress import OnProgress, show_nothing
 from pytest_qeval.run.baseline_scores import BaselineScorer
 from pytest_qeval.run.benchmarks import BenchmarkLoader
 from pytest_qeval.run.case_problems import CaseProblems
 from pytest_qeval.run.engines import EngineLoader
+from pytest_qeval.run.forecast import Forecast
 from pytest_qeval.run.measurements import Measurements
 from pytest_qeval.run.outcomes import EarlyStop, Outcomes
 from pytest_qeval.run.recipe_run import RecipeRun
 from pytest_qeval.run.replay import Replays
-from pytest_qeval.schema import Case, EngineProgress, InfillingForm, Record
+from pytest_qeval.schema import Case, InfillingForm, Record
 from pytest_qeval.settings import ExecutionSettings
 from pytest_qeval.verdict.baseline.key import composition_of
 from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
 from pytest_qeval.verdict.gates.checks import check_benchmark_kinds, check_gates
-
-OnProgress = Callable[[str, EngineProgress], None]
 
 
 @dataclass(eq=False)
@@ -46,7 +47,7 @@ class RunContext:
     worker: str = "main"
     n_workers: int = 1
     """How many processes share the machine."""
-    on_progress: OnProgress = lambda _recipe, _progress: None
+    on_progress: OnProgress = show_nothing
     saved: SavedBaseline | None = None
     """A baseline that is not run, or not wholly."""
     own_perturbations: Callable[[], Iterable[object]] = tuple
@@ -95,7 +96,11 @@ class RunContext:
         self.measurements = Measurements(
             settings=settings, benchmarks=self.benchmarks, baseline_scores=scores, post=self._post
         )
-        self._meter = EnergyMeter() if self.n_workers == 1 else BusyTimes()  # several would count the same joules again
+        # Several meters would count the same joules again, and a replay uses none.
+        meters = self.n_workers == 1 and not settings.replays
+        self.meter = EnergyMeter(settings.energy) if meters else BusyTimes()
+        self.timeline = Timeline()
+        self._forecast = Forecast(planned=self._planned, sandboxes=settings.execution.workers)
 
     @cached_property
     def pool(self) -> PacedPool:
@@ -176,13 +181,16 @@ class RunContext:
             outcomes=self.outcomes,
             reused=self._reused if self.saved and recipe == self.saved.recipe else {},
             early_stop=self.early_stop,
-            meter=self._meter,
+            meter=self.meter,
+            timeline=self.timeline,
+            forecast=self._forecast,
+            on_progress=self.on_progress,
             drafted=self._drafts(recipe),
             worker=self.worker,
             post=self._post,
         )
 
-    def _evaluator(self, recipe: str, engine: ReplayEngine | ModelEngine) -> Evaluator:
+    def _evaluator(self, recipe: str, engine: ReplayEngine | ModelEngine, on_step: Callable[[], None]) -> Evaluator:
         return Evaluator(
             recipe=recipe,
             engine=engine,
@@ -194,7 +202,8 @@ class RunContext:
             style=self.settings.generation.prompt_style,
             form=self.benchmarks.form,
             worker=self.worker,
-            on_progress=lambda progress: self.on_progress(recipe, progress),
+            on_step=on_step,
+            waiting=lambda: self.timeline.spending("programs"),
         )
 
     def _n_samples(self, recipe: str, case: Case) -> int:
@@ -221,5 +230,6 @@ class RunContext:
         return messages
 
     def close(self) -> None:
-        """Stop the sandboxes; calling it twice is fine."""
+        """Stop the sandboxes and the meter; calling it twice is fine."""
         self._open.close()
+        self.meter.close()

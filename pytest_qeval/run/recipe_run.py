@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
@@ -14,10 +15,13 @@ from pytest_qeval.facts import EnergyFacts, GenerationFacts
 from pytest_qeval.measure.energy import EnergyMeter
 from pytest_qeval.measure.memory import PeakMemory
 from pytest_qeval.measure.shared_energy import BusyTimes
+from pytest_qeval.measure.timeline import Timeline
 from pytest_qeval.records.messages import Message
+from pytest_qeval.report.progress import OnProgress
 from pytest_qeval.run.case_problems import CaseProblems
+from pytest_qeval.run.forecast import Forecast
 from pytest_qeval.run.outcomes import EarlyStop, Outcomes
-from pytest_qeval.schema import Case, Record
+from pytest_qeval.schema import NO_PROGRESS, Case, EngineProgress, Record
 from pytest_qeval.settings import CONTROL
 from pytest_qeval.stats.sequential import N_LOOKS
 
@@ -30,8 +34,8 @@ class RecipeRun:
     planned: Sequence[Case]
     """The cases of this process, to generate ahead."""
     load_engine: Callable[[str], ReplayEngine | ModelEngine]
-    make_evaluator: Callable[[str, ReplayEngine | ModelEngine], Evaluator]
-    """Joins a recipe's engine and the sandboxes."""
+    make_evaluator: Callable[[str, ReplayEngine | ModelEngine, Callable[[], None]], Evaluator]
+    """Joins a recipe's engine and the sandboxes; the evaluator calls the function after every step."""
     problems: CaseProblems
     outcomes: Outcomes
     """Takes every finished record."""
@@ -40,6 +44,10 @@ class RecipeRun:
     early_stop: EarlyStop
     meter: EnergyMeter | BusyTimes
     """Measures energy while there is something to generate."""
+    timeline: Timeline
+    """Takes what this process spends its time on."""
+    forecast: Forecast
+    on_progress: OnProgress
     worker: str
     post: Callable[[Message], None]
     """Takes messages for the session."""
@@ -50,6 +58,7 @@ class RecipeRun:
     _failure: BaseException | None = field(default=None, init=False)
     _metering: bool = field(default=False, init=False)
     _energy: list[EnergyFacts] = field(default_factory=list, init=False)
+    _seen: EngineProgress = field(default=NO_PROGRESS, init=False)
 
     def needs_model(self, case: Case) -> bool:
         """Return whether a case has to be generated: it is neither reused nor invalid."""
@@ -81,8 +90,12 @@ class RecipeRun:
         engine = None
         try:
             self.problems.check_ahead(self.planned)  # solutions are executed while the model is loaded
-            engine = self.load_engine(self.recipe)
-            return engine, self.make_evaluator(self.recipe, engine)  # which starts the sandboxes
+            self.meter.prepare()  # which measures idle power
+            started = time.monotonic()
+            with self.timeline.spending("loading"):
+                engine = self.load_engine(self.recipe)
+            self.forecast.begin(self.recipe, load_s=time.monotonic() - started)
+            return engine, self.make_evaluator(self.recipe, engine, self._after_step)  # which starts the sandboxes
         except BaseException as error:  # such as a test's timeout: a model is loaded once
             self._failure = error
             if engine is not None:
@@ -110,13 +123,14 @@ class RecipeRun:
         if self.early_stop.applies_to(self.recipe):
             evaluator.submit(self._valid(self._portion(case)))
         self._switch_meter(engine)
+        self._seen = engine.progress
         try:
             record = evaluator.evaluate(case)
         except MissingCompletionError:
             if fault := self.problems.fault_of(case):
                 raise InvalidProblemError(fault) from None
             raise
-        self._switch_meter(engine)
+        self.timeline.cases += 1
         record = replace(record, prompt_diff=self.problems.prompt_diff_of(case))
         self.outcomes[self.recipe, case] = record
         self.post(record)
@@ -130,6 +144,25 @@ class RecipeRun:
         size = ceil(len(self.planned) / N_LOOKS)
         start = self.planned.index(case) // size * size
         return self.planned[start : start + size]
+
+    def _after_step(self) -> None:
+        """Meter, count and show what a step of the engine took."""
+        assert self._loaded is not None  # noqa: S101 - it makes steps
+        engine, evaluator = self._loaded
+        before, self._seen, now = self._seen, engine.progress, time.monotonic()
+        for phase, spent_s in (
+            ("prefill", self._seen.prefill_s - before.prefill_s),
+            ("decode", self._seen.decode_s - before.decode_s),
+        ):
+            if spent_s > 0:
+                tokens = self._seen.new_tokens - before.new_tokens
+                self.timeline.add(phase, now - spent_s, now, new_tokens=tokens if phase == "decode" else 0)
+        self._switch_meter(engine)
+        self.meter.poll()
+        self.on_progress(
+            lambda: self.forecast.progress(self.recipe, engine, evaluator.executions),
+            done=self._seen.finished == self._seen.total,
+        )
 
     def _switch_meter(self, engine: ReplayEngine | ModelEngine) -> None:
         """Measure energy while there is something to generate, and only then."""
@@ -148,9 +181,11 @@ class RecipeRun:
             return
         engine = self._loaded[0]
         progress = engine.progress
+        self.forecast.end(engine)
         if self._metering:
             self._energy.append(self.meter.stop())
         engine.close()
+        self.post(self.timeline.facts(self.worker))
         if isinstance(engine, ReplayEngine):
             return
         facts = GenerationFacts(
@@ -159,6 +194,8 @@ class RecipeRun:
             busy_s=progress.busy_s,
             new_tokens=progress.new_tokens,
             prompt_tokens=progress.prompt_tokens,
+            prefill_s=progress.prefill_s,
+            decode_s=progress.decode_s,
             peak_memory_bytes=self._memory.read(),
             energy=EnergyFacts.total(self._energy),
             drafted=self.drafted,

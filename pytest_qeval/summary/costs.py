@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pytest_qeval.facts import EnergyFacts, GenerationFacts, RecipeFacts, StreamFacts
 from pytest_qeval.measure import divergence_facts
 from pytest_qeval.schema import Completion, Record
+from pytest_qeval.summary.energy import EnergyRates, energy_rates
 
+NOTHING_TOLD: Mapping[str, Any] = {}
 _SLOWER = 1.03
 """A recipe that takes more than this many times as long is slower; up to 3 % may be noise."""
 _DRAFTED = "completions were drafted from the baseline's"
@@ -58,7 +61,7 @@ class Efficiency:
     peak_memory_bytes: int | None
     model_bytes: int | None
     energy: EnergyFacts
-    wh_per_solved: float | None
+    rates: EnergyRates
     prefill_s: Percentiles | None
     decode_s: Percentiles | None
     """Seconds per token of a single stream, batch 1."""
@@ -76,11 +79,14 @@ def summarize_costs(
     records: Sequence[Record],
     generation: Sequence[GenerationFacts],
     streams: Sequence[StreamFacts],
+    *,
+    told: Mapping[str, Any] = NOTHING_TOLD,
 ) -> Efficiency:
     """Combine one recipe's measurements; tokens and engine times of several workers are added up.
 
     If any completion is of an earlier run and its duration is not known, the costs of generating are left out: what
     this process spent on the other problems is not the cost of all of them. The same goes for drafted completions.
+    `told` is `RunHeader.energy`.
     """
     completions = [sample.completion for record in records for sample in record.samples]
     if any(completion.duration_s is None for completion in completions):
@@ -103,21 +109,13 @@ def summarize_costs(
         peak_memory_bytes=None if drafted else max(filter(None, peaks), default=None),
         model_bytes=facts.model_bytes,
         energy=energy,
-        wh_per_solved=_wh_per_solved(energy, records),
+        rates=energy_rates(energy, records, generation, told=told),
         prefill_s=percentiles(value for stream in streams for value in stream.prefill_s),
         decode_s=percentiles(value for stream in streams for value in stream.decode_s),
         stream_prompt_tokens=streams[0].prompt_tokens if streams else None,
         simulated=facts.execution == "simulated",
         drafted=drafted,
     )
-
-
-def _wh_per_solved(energy: EnergyFacts, records: Sequence[Record]) -> float | None:
-    """Return watt-hours per solved problem; None where part of the energy went into completions that are scored."""
-    solved = sum(record.n_solved > 0 for record in records)
-    if energy.energy_wh is None or not solved or any(record.outcome == "scored" for record in records):
-        return None
-    return energy.energy_wh / solved
 
 
 def _tpot(completions: Iterable[Completion]) -> Iterable[float]:

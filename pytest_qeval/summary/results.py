@@ -19,6 +19,7 @@ from pytest_qeval.summary.robust_comparison import RobustChange
 from pytest_qeval.summary.robustness import RobustResult
 from pytest_qeval.summary.scores import ScoreComparison, ScoreResult
 from pytest_qeval.summary.selftest import SelftestResult
+from pytest_qeval.summary.throughput import Throughput
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,8 @@ class Summary:
     """Of completions, executed and scored alike."""
     efficiency: Mapping[str, Efficiency]
     """By recipe."""
+    throughput: Throughput | None = None
+    """Of the whole run; None where it evaluated nothing."""
     benchmarks: Mapping[str, Json] = field(default_factory=dict)
     """Name to version, sha256, number of problems, and excluded problems with the reasons."""
     sensitivity: Mapping[str, SensitivityFacts] = field(default_factory=dict)

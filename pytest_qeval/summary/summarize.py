@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytest_qeval.benchmarks.selftest import NAME
-from pytest_qeval.facts import GenerationFacts, PerturbationFacts, RecipeFacts, RunHeader, SensitivityFacts, StreamFacts
+from pytest_qeval.facts import (
+    GenerationFacts,
+    PerturbationFacts,
+    RecipeFacts,
+    RunHeader,
+    SensitivityFacts,
+    StreamFacts,
+    TimelineFacts,
+)
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.summary.adjustment import adjust_pass_rates_and_scores, adjust_robust_changes
@@ -26,6 +34,7 @@ from pytest_qeval.summary.robust_comparison import compare_robustness
 from pytest_qeval.summary.robustness import robust_results
 from pytest_qeval.summary.scores import compare_scores, is_scored, score_results
 from pytest_qeval.summary.selftest import selftest_results
+from pytest_qeval.summary.throughput import summarize_throughput
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +54,8 @@ class SummaryInput:
     """Those that were loaded."""
     generation: Sequence[GenerationFacts] = ()
     streams: Sequence[StreamFacts] = ()
+    timelines: Sequence[TimelineFacts] = ()
+    """One for each process."""
     benchmarks: Mapping[str, Json] = field(default_factory=dict)
     sensitivity: Mapping[str, SensitivityFacts] = field(default_factory=dict)
     divergence: Mapping[str, DivergenceFacts] = field(default_factory=dict)
@@ -102,6 +113,7 @@ def summarize(found: SummaryInput) -> Summary:
         ),
         lengths=withhold_from_lengths(_lengths(found, nominal, records), found.decided),
         efficiency=_costs(found),
+        throughput=summarize_throughput(found.timelines, found.records, wall_s=found.duration_s),
         benchmarks=found.benchmarks,
         sensitivity=found.sensitivity,
         divergence=with_floors(
@@ -142,6 +154,7 @@ def _costs(found: SummaryInput) -> Mapping[str, Efficiency]:
             [record for record in found.records if record.recipe == name],
             [generation for generation in found.generation if generation.recipe == name],
             [stream for stream in found.streams if stream.recipe == name],
+            told=found.run.energy,
         )
         for name, facts in found.recipes.items()
     }

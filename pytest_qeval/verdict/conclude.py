@@ -52,6 +52,7 @@ def conclude(
             recipes={name: collected.recipes[name] for name in roles.recipes if name in collected.recipes},
             generation=collected.generation,
             streams=collected.streams,
+            timelines=list(collected.timelines.values()),
             sensitivity=collected.sensitivity,
             divergence=collected.divergence,
             benchmarks={name: _row(facts) for name, facts in collected.benchmarks.items()},

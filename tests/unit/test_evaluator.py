@@ -64,6 +64,9 @@ class FakeEngine:
         finished = self._total - len(self._todo)
         return EngineProgress(finished=finished, total=self._total, new_tokens=0, prompt_tokens=0, busy_s=0.0)
 
+    def work_left(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

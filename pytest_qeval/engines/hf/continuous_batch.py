@@ -18,6 +18,7 @@ from pytest_qeval.engines.hf.forward import CausalBatchModel
 from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.engines.hf.rows import PendingSample, Row
 from pytest_qeval.settings import GenerationSettings
+from pytest_qeval.stats.forecast import WorkLeft
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +71,22 @@ class ContinuousBatch(Decoder):
     def _work(self) -> None:
         free = self._shape.rows - len(self._live)
         wanted = min(self._shape.group_prompts, len(self._waiting), self._shape.rows)
+        started, before, rows = time.perf_counter(), self._new_tokens, len(self._live)
         if self._waiting and not self._ready and free >= wanted:
             self._prefill(wanted)
+            self._join()
+            self._prefill_s += time.perf_counter() - started
         elif self._live:
             self._decode()
-        self._join()
+            tokens = self._new_tokens - before
+            self._join()
+            self._steps.add(rows, tokens, time.perf_counter() - started)
+        else:
+            self._join()
+
+    def work_left(self) -> WorkLeft:
+        """Return what a forecast of the time left needs."""
+        return self._work_left(self._waiting, rows=self._shape.rows, ready=len(self._ready), live=self._live)
 
     def _prefill(self, count: int) -> None:
         started = time.perf_counter()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 import torch
@@ -16,6 +16,7 @@ from pytest_qeval.engines.hf.rows import PendingSample, Row
 from pytest_qeval.engines.hf.sampling import choose, sample_rng
 from pytest_qeval.schema import EngineProgress
 from pytest_qeval.settings import GenerationSettings
+from pytest_qeval.stats.forecast import StepCosts, WorkLeft
 
 
 class Decoder(ABC):
@@ -30,7 +31,9 @@ class Decoder(ABC):
         self._unfinished: dict[tuple[str, int], PendingSample] = {}
         self._outbox: list[FinishedCompletion] = []
         self._total = self._finished = self._new_tokens = self._prompt_tokens = 0
-        self._busy_s = 0.0
+        self._busy_s = self._prefill_s = 0.0
+        self._steps = StepCosts()
+        self._ended: list[int] = []
         self._restart()
 
     @abstractmethod
@@ -40,6 +43,34 @@ class Decoder(ABC):
     @abstractmethod
     def _work(self) -> None:
         """Do one unit of work, passing every row that ends to `_finish`."""
+
+    @abstractmethod
+    def work_left(self) -> WorkLeft:
+        """Return what a forecast of the time left needs; see `Engine.work_left`."""
+
+    def _work_left(
+        self, waiting: Iterable[tuple[PendingSample, ...]], *, rows: int, ready: int = 0, live: Sequence[Row] = ()
+    ) -> WorkLeft:
+        """Return what is left to do.
+
+        Args:
+            waiting: Samples whose prompts wait to be read, by request.
+            rows: Samples that are decoded together at most.
+            ready: How many samples wait for a row only.
+            live: Rows under way.
+        """
+        waiting = list(waiting)
+        return WorkLeft(
+            prompt_tokens=self._prompt_tokens,
+            prefill_s=self._prefill_s,
+            waiting_prompt_tokens=sum(len(samples[0].prompt_ids) for samples in waiting),
+            waiting=ready + sum(map(len, waiting)),
+            live=[len(row.ids) for row in live],
+            ended=self._ended,
+            limit=max((sample.max_new_tokens for sample in self._unfinished.values()), default=1),
+            rows=rows,
+            steps=self._steps,
+        )
 
     @abstractmethod
     def _restart(self) -> None:
@@ -88,6 +119,8 @@ class Decoder(ABC):
             new_tokens=self._new_tokens,
             prompt_tokens=self._prompt_tokens,
             busy_s=self._busy_s,
+            prefill_s=self._prefill_s,
+            decode_s=self._steps.seconds,
         )
 
     def _recover(self) -> None:
@@ -119,4 +152,5 @@ class Decoder(ABC):
 
     def _finish(self, row: Row) -> None:
         self._outbox.append(self._codec.finish(row))
+        self._ended.append(len(row.ids))
         self._unfinished.pop(row.sample.name, None)

@@ -27,6 +27,7 @@ from pytest_qeval.quantize.quantization import LayerRecord
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.schema import EngineProgress, Json
 from pytest_qeval.settings import GenerationSettings, ModelSettings
+from pytest_qeval.stats.forecast import WorkLeft
 
 _ROWS = 128
 """A step's fixed cost, reading the weights, equals that of about 90 rows on 2 cores (Qwen2.5-0.5B, bf16). Replayed with
@@ -93,6 +94,10 @@ class TransformersEngine:
     def progress(self) -> EngineProgress:
         """Counts so far; they stay readable after `close`."""
         return self._decoder.progress if self._open else self._progress
+
+    def work_left(self) -> WorkLeft:
+        """Return what a forecast of the time left needs; see `Engine.work_left`."""
+        return self._decoder.work_left()
 
     def facts(self) -> Json:
         """Return what was loaded, and how, as plain values; see `ModelEngine.facts`."""

@@ -18,6 +18,7 @@ from pytest_qeval.engines.hf.forward import pad_right
 from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.engines.hf.rows import PendingSample, Row
 from pytest_qeval.settings import GenerationSettings
+from pytest_qeval.stats.forecast import WorkLeft
 
 
 class GenerateQueue(Decoder):
@@ -28,6 +29,7 @@ class GenerateQueue(Decoder):
         super().__init__(language_model, generation)
         self._model = language_model.model
         self._rows = rows
+        self._marked_at = 0.0
 
     def _restart(self) -> None:
         self._waiting: deque[PendingSample] = deque()
@@ -50,7 +52,12 @@ class GenerateQueue(Decoder):
             self._prompt_tokens += len(row.sample.prompt_ids)
             self._finish(row)
 
+    def work_left(self) -> WorkLeft:
+        """Return what a forecast of the time left needs; between groups there is no row under way."""
+        return self._work_left(((sample,) for sample in self._waiting), rows=self._rows)
+
     def _generate(self, rows: Sequence[Row]) -> None:
+        self._marked_at = time.perf_counter()
         self._model.generate(
             **self._inputs([row.sample.prompt_ids for row in rows]),
             max_new_tokens=max(row.sample.max_new_tokens for row in rows),
@@ -77,6 +84,7 @@ class GenerateQueue(Decoder):
             Scores [rows, vocabulary] that leave `generate` no other choice.
         """
         live = [at for at, row in enumerate(rows) if row.reason is None]
+        self._count_time(rows, len(live))
         tokens = self._choose(scores[live], [rows[at] for at in live])
         for at, token in zip(live, tokens, strict=True):
             self._append(rows[at], token)
@@ -85,6 +93,15 @@ class GenerateQueue(Decoder):
         # `generate` pads finished rows, whatever their scores; they only have to be finite
         only[[at for at in range(len(rows)) if at not in live]] = 0.0
         return only
+
+    def _count_time(self, rows: Sequence[Row], live: int) -> None:
+        """Count the time since the last token as a step's, or before the first one as that of the prompts."""
+        now = time.perf_counter()
+        if rows[0].ids:
+            self._steps.add(len(rows), live, now - self._marked_at)
+        else:
+            self._prefill_s += now - self._marked_at
+        self._marked_at = now
 
 
 def pick_group(lengths: Sequence[int], count: int) -> list[int]:

@@ -115,6 +115,8 @@ def cost_key(run: RunHeader, *, model: ModelSettings, execution: ExecutionSettin
         "costs.workers": n_workers,
         "costs.sandboxes": execution.workers,
         "costs.codecarbon": run.versions.get("codecarbon"),
+        "costs.country": run.energy.get("country"),
+        "costs.power_w": run.energy.get("power_w"),
     }
 
 

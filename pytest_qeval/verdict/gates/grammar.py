@@ -119,7 +119,7 @@ def parse_gate(expression: str) -> Gate:
     Raises:
         GateError: saying which part cannot be read, with examples.
     """
-    match = _PATTERN.fullmatch(expression.strip())
+    match = _PATTERN.fullmatch(_with_joined_names(expression.strip()))
     if match is None:
         raise GateError(f"cannot read the gate {expression!r}: expected something like {_EXAMPLES}.")
     name, k = match["metric"], match["k"]
@@ -148,6 +148,14 @@ def parse_gate(expression: str) -> Gate:
             threshold=threshold,
         )
     )
+
+
+def _with_joined_names(expression: str) -> str:
+    """Return an expression with the names of metrics as one word: `energy per solved` is `energy_per_solved`."""
+    for name in METRICS:
+        if "_" in name:
+            expression = re.sub(rf"\b{name.replace('_', ' +')}\b", name, expression)
+    return expression
 
 
 def check_pool(gate: Gate) -> Gate:

@@ -126,9 +126,10 @@ _ENTRIES = (
     Metric(name="single_stream", help="median seconds per token of a single stream", forms=_COST, needs_cases=False),
     Metric(name="prefill", help="median seconds to read a single stream's prompt", forms=_COST, needs_cases=False),
     Metric(name="energy", help="watt-hours of generating", forms=_COST, single_reading=True),
+    Metric(name="energy_per_solved", help="joules of generating per solved problem", forms=_COST, single_reading=True),
     Metric(name="peak_memory", help="highest resident size of the process in bytes", forms=_COST),
     Metric(name="model_bytes", help="bytes of the model's weights in memory", forms=_COST, needs_cases=False),
 )
-OF_GENERATION = ("throughput", "energy", "peak_memory")
+OF_GENERATION = ("throughput", "energy", "energy_per_solved", "peak_memory")
 """Costs of generating completions, which drafts change."""
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _ENTRIES}

@@ -26,6 +26,7 @@ from pytest_qeval.verdict.gates.quantities import nothing_to_lose, single
 
 T = TypeVar("T", BenchmarkResult, Comparison, ScoreResult, ScoreComparison, RobustResult, RobustChange)
 
+_OF_ENERGY = ("energy", "energy_per_solved")
 _LEFT_OUT = 0.05
 """Share of the solutions that a divergence may leave out."""
 
@@ -194,11 +195,20 @@ def _cost(metric: str, costs: Efficiency | None) -> Quantity:
         value = {
             "throughput": costs.throughput,
             "energy": costs.energy.energy_wh,
+            "energy_per_solved": costs.rates.j_per_solved,
             "peak_memory": costs.peak_memory_bytes,
             "model_bytes": costs.model_bytes,
         }[metric]
     if not value:  # nothing costs 0
-        return Undefined(reason=(metric == "energy" and costs.energy.undefined) or f"no {metric} was measured")
-    if metric == "energy" and costs.energy.provenance:
+        return Undefined(reason=_why_unknown(metric, costs))
+    if metric in _OF_ENERGY and costs.energy.provenance:
         method = f"{method}, {costs.energy.provenance}"
     return single(value, method, n=n)
+
+
+def _why_unknown(metric: str, costs: Efficiency) -> str:
+    if metric in _OF_ENERGY and costs.energy.undefined:
+        return costs.energy.undefined
+    if metric == "energy_per_solved" and costs.energy.energy_wh:
+        return f"{costs.recipe} solved no problem that is executed, so that no energy can be divided among solved ones"
+    return f"no {metric} was measured"

@@ -38,6 +38,21 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
         (*DEMO, "--qeval-timeout", "1e30"),
         "*--qeval-timeout expects seconds above 0, a day at most*1e30*",
     ),
+    "country by name": ((*DEMO, "--qeval-country", "france"), "*three letters*not 'france'. Did you mean 'FRA'*"),
+    "country that does not exist": ((*DEMO, "--qeval-country", "XQZ"), "*three letters, such as FRA*not 'XQZ'*"),
+    "no power": (
+        (*DEMO, "--qeval-power-watts", "0"),
+        "*--qeval-power-watts expects watts above 0, such as 65, not '0'*",
+    ),
+    "embodied emissions without a life": (
+        (*DEMO, "--qeval-embodied", "300kg"),
+        "*--qeval-embodied expects mass/time, such as 300kg/4y or 90kg/36mo, not '300kg'*",
+    ),
+    "embodied emissions of no life": ((*DEMO, "--qeval-embodied", "300kg/0y"), "*expects mass/time*"),
+    "power of a replay": (
+        (*REPLAY, "--qeval-power-watts", "65"),
+        "*--qeval-power-watts does nothing in this run: the completions of a samples file are generated already*",
+    ),
     "endless memory": ((*DEMO, "--qeval-memory", "9" * 18), "*--qeval-memory expects a whole number from 1 to*"),
     "endless problems": ((*DEMO, "--qeval-limit", "9" * 23), "*--qeval-limit expects a whole number from 1 to*"),
     "unknown recipe": ((*DEMO, "--qeval-recipe", "itn8"), "*Did you mean 'int8'*Available:*"),

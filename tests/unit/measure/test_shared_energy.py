@@ -69,6 +69,20 @@ def test_no_joule_is_counted_twice(drawn: list[tuple[float, float]]) -> None:
     assert sum(found) <= 8.0 + 1e-9
 
 
+def test_the_figure_of_the_user_stays_his_own() -> None:
+    reading = replace(READING, provenance="declared", above_idle_wh=None)
+    (found,) = share_energy(slices(1, reading), [part((0.0, 1.0))])
+
+    assert (found.energy.energy_wh, found.energy.provenance, found.energy.above_idle_wh) == (1.0, "declared", None)
+
+
+def test_what_is_above_idle_is_shared_alike() -> None:
+    reading = replace(READING, above_idle_wh=1.0, idle_w=5.0)
+    found = [one.energy for one in share_energy(slices(2, reading), [part((0.0, 4.0)), part((0.0, 2.0))])]
+
+    assert [one.above_idle_wh for one in found] == pytest.approx([1.5, 0.5])
+
+
 def test_shared_energy_is_an_estimate_that_says_how() -> None:
     """Even where the machine's own was read from a counter."""
     (found,) = share_energy(slices(1), [part((0.0, 2.0))])
@@ -78,6 +92,7 @@ def test_shared_energy_is_an_estimate_that_says_how() -> None:
         emissions_g=1.0,
         provenance="estimated",
         method="a counter; divided evenly among the workers that generate at a time",
+        duration_s=2.0,
     )
 
 
@@ -113,6 +128,14 @@ class FakeMeter:
 
     def __init__(self, reading: EnergyFacts) -> None:
         self.reading, self.started = reading, 0
+        self.counts, self.prepared, self.closed = True, 0, False
+
+    def prepare(self) -> None:
+        assert not self.started  # idle power is that of a machine without workers
+        self.prepared += 1
+
+    def close(self) -> None:
+        self.closed = True
 
     def start(self, _task: str) -> None:
         self.started += 1
@@ -136,6 +159,7 @@ def test_the_machine_is_metered_without_gaps_until_the_end(monkeypatch: pytest.M
     found = machine.stop()
 
     assert len(found) == fake.started >= 3
+    assert (fake.prepared, fake.closed) == (1, True)
     assert all(one.begin_s <= one.end_s for one in found)
 
 

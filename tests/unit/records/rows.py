@@ -14,6 +14,7 @@ from pytest_qeval.facts import (
     PerturbationFacts,
     SensitivityFacts,
     StreamFacts,
+    TimelineFacts,
 )
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, ProblemDivergence
 from pytest_qeval.measure.topk import TextScores
@@ -82,6 +83,7 @@ MESSAGES: Sequence[Message] = (
     replace(INT8, layers=(LAYER,), calibration={"source": "stdlib", "duration_s": 2.5}, notes=("a note",)),
     generation("int8", tokens=100, busy_s=1.0, energy_wh=0.1),
     StreamFacts(recipe="int8", prompt_tokens=8, new_tokens=2, prefill_s=(0.1,), decode_s=(0.02, 0.03)),
+    TimelineFacts(worker="main", begun_s=4.5, bucket_s=0.5, phases={"decode": (0.5, 0.25)}, new_tokens=(9, 4), cases=1),
     SensitivityFacts(
         recipe="int8",
         texts=1,

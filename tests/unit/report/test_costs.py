@@ -101,7 +101,7 @@ def test_energy_has_its_provenance() -> None:
     """Measured or estimated and by which method, or the reason why there is none."""
     unmetered = replace(FOUND, generation=[generation("int8", tokens=100, busy_s=1.0, energy_wh=None)])
 
-    assert "  energy estimated: a model" in texts(FOUND)
+    assert "  energy estimated, not measured: a model" in texts(FOUND)
     assert "  energy: no meter" in texts(unmetered)
     assert report_dict(summarize(unmetered), ())["efficiency"]["int8"]["energy"] == {"undefined": "no meter"}
 

@@ -3,52 +3,69 @@ from contextlib import nullcontext
 
 import pytest
 
-from pytest_qeval.report.progress import ProgressLine, describe
-from pytest_qeval.schema import EngineProgress
+from pytest_qeval.report.progress import ProgressLine, RunProgress, describe
 
 
-def progress(finished: int, *, tokens: int = 710, busy_s: float = 10.0) -> EngineProgress:
-    return EngineProgress(finished=finished, total=640, new_tokens=tokens, prompt_tokens=0, busy_s=busy_s)
+def progress(finished: int, *, left_s: float | None = 130.0, coming: tuple[str, ...] = ()) -> RunProgress:
+    return RunProgress(recipe="int8", finished=finished, total=640, tokens_per_s=71.2, left_s=left_s, coming=coming)
 
 
 @pytest.mark.parametrize(
     ("found", "text"),
     [
-        (progress(412, busy_s=235.0, tokens=16685), "int8 412/640 generated · 71 tok/s · eta 2:10"),
-        (progress(0), "int8 0/640 generated · 71 tok/s"),
-        (progress(0, tokens=0, busy_s=0.0), "int8 0/640 generated"),
-        (progress(640), "int8 640/640 generated · 71 tok/s · eta 0:00"),
+        (progress(412), "int8 412/640 generated · 71 tok/s · eta 2:10"),
+        (progress(0, left_s=None), "int8 0/640 generated · 71 tok/s"),
+        (progress(3, left_s=7384.0), "int8 3/640 generated · 71 tok/s · eta 2:03:04"),
+        (
+            progress(3, coming=("w4a16", "w8a16")),
+            "int8 3/640 generated · 71 tok/s · eta 2:10 with w4a16, w8a16",
+        ),
     ],
 )
-def test_one_line_describes_the_progress(found: EngineProgress, text: str) -> None:
-    """Completions, tokens per second, and the time left as far as it can be estimated."""
-    assert describe("int8", found) == text
+def test_one_line_describes_the_progress(found: RunProgress, text: str) -> None:
+    """Completions, tokens per second, and the time left until everything is done."""
+    assert describe(found) == text
 
 
-def line(stream: io.StringIO, times: list[float], *, rewrites: bool) -> ProgressLine:
-    return ProgressLine(
-        stream=stream, rewrites=rewrites, column=lambda: 7, clock=iter(times).__next__, uncaptured=nullcontext
-    )
+class Shown:
+    """A line, and how often progress was asked for."""
+
+    def __init__(self, *, rewrites: bool) -> None:
+        self.now = 0.0
+        self.asked = 0
+        self.stream = io.StringIO()
+        self.line = ProgressLine(
+            stream=self.stream, rewrites=rewrites, column=lambda: 7, clock=lambda: self.now, uncaptured=nullcontext
+        )
+
+    def at(self, now: float, finished: int) -> None:
+        def ask() -> RunProgress:
+            self.asked += 1
+            return progress(finished)
+
+        self.now = now
+        self.line.update(ask, done=finished == 640)
 
 
 def test_a_terminal_is_rewritten_and_left_as_it_was() -> None:
     """The line below is replaced, the cursor returns to its column, and the end erases the line."""
-    stream = io.StringIO()
-    shown = line(stream, [0.0, 1.0, 1.1, 1.2], rewrites=True)
-    shown.update("int8", progress(1, tokens=0))
-    shown.update("int8", progress(2, tokens=0))
-    shown.update("int8", progress(640))
+    shown = Shown(rewrites=True)
+    for now, finished in ((0.0, 0), (1.0, 1), (1.1, 2), (1.2, 640)):
+        shown.at(now, finished)
 
-    assert stream.getvalue() == (
-        "\n\r\x1b[Kint8 1/640 generated · eta 106:30\x1b[1A\r\x1b[7C" + "\n\r\x1b[K\x1b[1A\r\x1b[7C"
+    assert shown.asked == 1
+    assert shown.stream.getvalue() == (
+        "\n\r\x1b[Kint8 1/640 generated · 71 tok/s · eta 2:10\x1b[1A\r\x1b[7C" + "\n\r\x1b[K\x1b[1A\r\x1b[7C"
     )
 
 
-def test_a_log_gets_a_line_now_and_then() -> None:
-    """No escape codes, and no flood."""
-    stream = io.StringIO()
-    shown = line(stream, [0.0, 29.0, 31.0, 32.0], rewrites=False)
-    for finished in (1, 2, 640):
-        shown.update("int8", progress(finished, tokens=0))
+def test_a_log_gets_a_line_within_seconds_and_then_one_a_minute() -> None:
+    """No escape codes, no flood, and no line at the end."""
+    shown = Shown(rewrites=False)
+    for second in range(180):
+        shown.at(1000.0 + second, second)
+    shown.at(1300.0, 640)
 
-    assert stream.getvalue() == "\n[int8 2/640 generated · eta 53:10]\n"
+    starts = [line.split("/")[0] for line in shown.stream.getvalue().split("\n") if line]
+    assert starts == ["[int8 3", "[int8 63", "[int8 123"]
+    assert shown.asked == 3

@@ -44,8 +44,9 @@ def test_sections_follow_each_other() -> None:
         "",
         "micro                     pass@1  95 % interval  solved  unsolved because",
     ]
-    assert text[text.index("  energy estimated: a model") :] == [
-        "  energy estimated: a model",
+    assert text[text.index("  energy estimated, not measured: a model") :] == [
+        "  energy estimated, not measured: a model",
+        "  emissions are those of the electricity; the machine's own are not known (--qeval-embodied)",
         "",
         "  PASS  pass@1 drop <= 2pt  (int8, micro): observed 0.0 pt; unproven",
         "verdict: PASS, the gate holds",

@@ -36,7 +36,7 @@ def test_candidates_alone_are_drafted(*, drafts: bool, recipe: str, texts: tuple
     unused: Any = SimpleNamespace(submit=None)
     context.pool = unused
     try:
-        evaluator = context._evaluator(recipe, unused)
+        evaluator = context._evaluator(recipe, unused, lambda: None)
         assert evaluator.expected(DONE.case) == texts
         assert evaluator.expected(OPEN.case) == ()
         assert context.open(recipe).drafted == bool(texts)

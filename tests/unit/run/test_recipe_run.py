@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import pytest
 
 from pytest_qeval.errors import InvalidProblemError, QEvalError
+from pytest_qeval.evaluator import Executions
 from pytest_qeval.facts import EnergyFacts
+from pytest_qeval.measure.timeline import Timeline
+from pytest_qeval.run.forecast import Forecast
 from pytest_qeval.run.recipe_run import RecipeRun
 from pytest_qeval.schema import Case, Record
 from pytest_qeval.settings import CONTROL
@@ -41,6 +45,12 @@ class Parts:
         self.faults: dict[Case, str] = {}
         self.outcomes: dict[tuple[str, Case], Record] = {}
         self.finished, self.total = 0, 0
+        self.prepared = self.polled = 0
+        self.prefill_s = self.decode_s = 0.0
+        self.timeline = Timeline()
+        self.forecast = Forecast(planned={recipe: CASES}, sandboxes=1)
+        self.executions = Executions()
+        self.shown: list[tuple[int, bool]] = []
         parts: Any = self
         self.run = RecipeRun(
             recipe=recipe,
@@ -52,6 +62,9 @@ class Parts:
             reused=reused or {},
             early_stop=parts,
             meter=parts,
+            timeline=self.timeline,
+            forecast=self.forecast,
+            on_progress=lambda progress, /, *, done: self.shown.append((progress().finished, done)),
             worker="gw0",
             post=self.posted.append,
         )
@@ -62,14 +75,15 @@ class Parts:
             raise self.failure
         return self
 
-    def make_evaluator(self, _recipe: str, _engine: Any) -> Any:
+    def make_evaluator(self, _recipe: str, _engine: Any, on_step: Callable[[], None]) -> Any:
+        self.on_step = on_step
         if self.no_sandbox:
             raise self.no_sandbox
         return self
 
     @property
     def progress(self) -> Parts:
-        return self
+        return copy(self)
 
     def close(self) -> None:
         self.closed = True
@@ -81,6 +95,8 @@ class Parts:
 
     def evaluate(self, asked: Case) -> Record:
         self.finished += 1
+        self.decode_s += 0.25
+        self.on_step()
         return record(self.run.recipe, CASES.index(asked), "+")
 
     def check_ahead(self, cases: Sequence[Case]) -> None:
@@ -97,6 +113,16 @@ class Parts:
 
     def decide(self, recipe: str, benchmark: str) -> None:
         self.decided.append((recipe, benchmark))
+
+    def prepare(self) -> None:
+        assert not self.loads or self.prepared  # idle power is that of a machine without a model
+        self.prepared += 1
+
+    def poll(self) -> None:
+        self.polled += 1
+
+    def work_left(self) -> None:
+        pass
 
     def start(self, recipe: str) -> None:
         self.metered.append(f"start {recipe}")
@@ -221,7 +247,19 @@ def test_what_generating_cost_is_posted_at_the_end(evaluated: int) -> None:
 
     assert parts.closed
     assert parts.metered == ["start int8", "stop"]
-    assert len(parts.posted) == 1
+    timeline, generation = parts.posted
+    assert timeline.phases.keys() == {"loading", "decode"}
+    assert timeline.cases == evaluated
+    assert generation.decode_s == 0.25 * evaluated
+
+
+def test_every_step_is_shown_and_the_last_one_as_done() -> None:
+    parts = Parts()
+    for asked in CASES:
+        parts.run.evaluate(asked)
+
+    assert parts.shown == [(number, number == 8) for number in range(1, 9)]
+    assert (parts.prepared, parts.polled) == (1, 8)
 
 
 def test_a_recipe_that_may_end_early_is_queued_in_portions() -> None:

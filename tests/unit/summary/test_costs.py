@@ -16,6 +16,7 @@ from pytest_qeval.summary.costs import (
     percentiles,
     summarize_costs,
 )
+from pytest_qeval.summary.energy import EnergyRates
 from tests.unit.summary.builders import INT8, case, generation, record, scored
 
 TIMED = [record("int8", number, letter) for number, letter in enumerate("++-+")]
@@ -62,7 +63,7 @@ def test_costs_are_ratios_of_what_was_measured() -> None:
     found = costs()
 
     assert found.throughput == 100.0
-    assert found.wh_per_solved == pytest.approx(0.1 / 3)
+    assert found.rates.j_per_solved == pytest.approx(360 / 3)
     assert found.tpot_s is not None
     assert found.tpot_s.p50 == pytest.approx(0.05)
     assert found.decode_s is not None
@@ -81,7 +82,7 @@ def test_workers_are_added_up() -> None:
 
     assert (found.new_tokens, found.busy_s, found.throughput) == (150, 3.0, 50.0)
     assert found.energy == EnergyFacts(undefined="no meter")
-    assert found.wh_per_solved is None
+    assert found.rates.j_per_solved is None
 
 
 def test_drafts_leave_out_what_generating_cost() -> None:
@@ -93,7 +94,7 @@ def test_drafts_leave_out_what_generating_cost() -> None:
     assert found.drafted
     assert (found.ttft_s, found.tpot_s, found.duration_s, found.throughput, found.peak_memory_bytes) == (None,) * 5
     assert found.energy == EnergyFacts(undefined="completions were drafted from the baseline's")
-    assert found.wh_per_solved is None
+    assert found.rates.j_per_solved is None
     assert (found.new_tokens, found.model_bytes) == (200, 1500)
     assert found.decode_s is not None
     assert not costs().drafted
@@ -104,7 +105,8 @@ def test_costs_of_generating_are_left_out_where_completions_are_of_an_earlier_ru
     """Generating the rest is not the cost of all problems, so no gate may compare it with a candidate's."""
     found = costs([*(untimed(number) for number in range(saved)), *TIMED[saved:]])
 
-    assert (found.throughput, found.energy.energy_wh, found.wh_per_solved, found.tpot_s) == (None, None, None, None)
+    assert (found.throughput, found.energy.energy_wh, found.tpot_s) == (None, None, None)
+    assert found.rates == EnergyRates()
     assert (found.new_tokens, found.peak_memory_bytes) == (0, None)
     assert found.decode_s is not None
 
@@ -114,7 +116,7 @@ def test_energy_of_scored_completions_is_not_shared_among_solved_problems() -> N
     assert (
         costs(
             [*TIMED, replace(scored("int8", 9, 0.5), samples=(*TIMED[0].samples, *scored("int8", 9, 0.5).samples))]
-        ).wh_per_solved
+        ).rates.j_per_solved
         is None
     )
 

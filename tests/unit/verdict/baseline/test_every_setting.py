@@ -16,7 +16,7 @@ from pytest_qeval.facts import RunHeader
 from pytest_qeval.hooks.start import describe_run
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.schema import Json
-from pytest_qeval.settings import ModelSettings
+from pytest_qeval.settings import Embodied, ModelSettings
 from pytest_qeval.verdict.baseline.key import cost_key, key_of
 from pytest_qeval.verdict.gates.grammar import parse_gate
 
@@ -58,7 +58,13 @@ ANSWER: dict[str, Any] = {
     "execution.memory_bytes": 2**20,
 }
 """Whatever may change what becomes of a problem: a saved baseline has to agree."""
-COST: dict[str, Any] = {"model.threads": 3, "model.batch_size": 3, "execution.workers": 9}
+COST: dict[str, Any] = {
+    "model.threads": 3,
+    "model.batch_size": 3,
+    "execution.workers": 9,
+    "energy.country": "FRA",
+    "energy.power_w": 65.0,
+}
 """Whatever changes costs alone: those of a saved baseline are left out."""
 FINDS_THE_MODEL: dict[str, Any] = {
     "model.name": "./name",
@@ -107,6 +113,7 @@ OF_THE_COMPARISON: dict[str, Any] = {
     "open_page": True,
     "prompt_reason": "because",
     "prompt_doubt": "perhaps",
+    "energy.embodied": Embodied(grams=3e5, lifetime_s=1e8),
 }
 NEITHER = {**FINDS_THE_MODEL, **CHOOSES_CASES, **CHOOSES_FORMS, **OF_CANDIDATES, **OF_THE_COMPARISON}
 ANOTHER_KIND_OF_RUN = {"completions", "samples", "samples_notes", "selftest"}
@@ -114,7 +121,7 @@ ANOTHER_KIND_OF_RUN = {"completions", "samples", "samples_notes", "selftest"}
 
 HEADER_ROLES = {
     **dict.fromkeys(("model", "baseline_model", "engine", "generation", "versions", "sandbox", "conditions"), "answer"),
-    "host": "cost",
+    **dict.fromkeys(("host", "energy"), "cost"),
     **dict.fromkeys(
         ("id", "started_at", "command", "saved_baseline", "prompt_reason", "prompt_doubt", "ci"), "neither"
     ),

@@ -20,6 +20,8 @@ from pytest_qeval.verdict.gates.metrics import METRICS
         ("humaneval:pass@1 >= 0.35", ("humaneval", "pass@K", 1, "value", ">=", 0.35)),
         ("pass@10>=35%", (None, "pass@K", 10, "value", ">=", 0.35)),
         ("energy ratio <= 1.0 rough", (None, "energy", None, "ratio", "<=", 1.0)),
+        ("energy per solved ratio <= 1.0 rough", (None, "energy_per_solved", None, "ratio", "<=", 1.0)),
+        ("peak  memory <= 6", (None, "peak_memory", None, "value", "<=", 6.0)),
         ("micro: regressed < 3", ("micro", "regressed", None, "value", "<", 3.0)),
         ("throughput ratio > 1.2 rough", (None, "throughput", None, "ratio", ">", 1.2)),
         ("pass@1 drop <= 5%", (None, "pass@K", 1, "relative_drop", "<=", 0.05)),
@@ -93,7 +95,7 @@ def test_comparators(comparator: str, kept: list[bool]) -> None:
     assert [gate.holds(value) for value in (1.0, 2.0, 3.0)] == kept
 
 
-@pytest.mark.parametrize("metric", ["throughput", "energy"])
+@pytest.mark.parametrize("metric", ["throughput", "energy", "energy_per_solved"])
 def test_a_single_reading_decides_only_where_that_is_accepted(metric: str) -> None:
     """Before anything is loaded, since no run reads it twice; the remedy can be copied."""
     with pytest.raises(GateError, match=f"by '{metric} ratio <= 1.0 rough', or gate single_stream"):

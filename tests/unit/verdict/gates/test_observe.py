@@ -10,6 +10,7 @@ from pytest_qeval.facts import EnergyFacts
 from pytest_qeval.schema import Estimate, Quantity, Undefined
 from pytest_qeval.summary.comparison import Comparison
 from pytest_qeval.summary.costs import Efficiency, Percentiles
+from pytest_qeval.summary.energy import EnergyRates
 from pytest_qeval.summary.pass_rates import BenchmarkResult
 from pytest_qeval.summary.results import Summary
 from pytest_qeval.verdict.gates.grammar import parse_gate
@@ -50,7 +51,7 @@ def costs(recipe: str, factor: float) -> Efficiency:
         peak_memory_bytes=1000,
         model_bytes=500,
         energy=EnergyFacts(undefined="no meter"),
-        wh_per_solved=None,
+        rates=EnergyRates(),
         prefill_s=spread(factor),
         decode_s=spread(2 * factor),
         stream_prompt_tokens=1,
@@ -168,6 +169,12 @@ NO_DIVERGENCE = "no divergence from auto was measured: it takes a run with --qev
         ),
         ("pass@100 >= 0", SUMMARY, "no pass@100 of int8 on micro in this run"),
         ("energy ratio <= 1 rough", SUMMARY, "no meter"),
+        ("energy per solved ratio <= 1 rough", SUMMARY, "no meter"),
+        (
+            "energy per solved <= 1 rough",
+            replace(SUMMARY, efficiency={"int8": replace(costs("int8", 1.0), energy=EnergyFacts(energy_wh=1.0))}),
+            "int8 solved no problem that is executed, so that no energy can be divided among solved ones",
+        ),
         (
             "single_stream <= 1",
             replace(SUMMARY, efficiency={"int8": replace(costs("int8", 1.0), decode_s=None)}),
