@@ -1,0 +1,35 @@
+"""What loading and quantizing need at their peak: the one rule that changes when the loader does."""
+
+from __future__ import annotations
+
+from pytest_qeval.engines.fit.shapes import ModelShape
+from pytest_qeval.engines.fit.weights import ITEMSIZES, ModelBytes, dtype_of
+from pytest_qeval.quantize.recipe import Recipe
+
+_GGUF_ITEMSIZE = 4
+
+
+def loading_peak(shape: ModelShape, recipe: Recipe, weights: ModelBytes) -> int:
+    """Return the bytes of the model at the peak of loading and quantizing, without the rest of the process.
+
+    The whole checkpoint is loaded in floating point, and then quantized layer by layer. Safetensors files are mapped:
+    of weights that keep their type, these pages are the model; others are converted beside them. A GGUF file is
+    unpacked to float32 first.
+    """
+    return max(float_bytes(shape, recipe, weights) + _mapped_beside(shape, recipe, weights), weights.resident)
+
+
+def float_bytes(shape: ModelShape, recipe: Recipe, weights: ModelBytes) -> int:
+    """Return the bytes of the model in floating point, which it needs before it is quantized."""
+    if shape.stored == "gguf":
+        return _GGUF_ITEMSIZE * shape.parameters
+    return weights.floats + (shape.files_bytes if shape.stored == "qeval" else 0)
+
+
+def _mapped_beside(shape: ModelShape, recipe: Recipe, weights: ModelBytes) -> int:
+    """Return the pages of files that are resident beside the model that was made of them."""
+    if shape.stored in {"gguf", "qeval"}:
+        return 0
+    itemsize = ITEMSIZES.get(dtype_of(shape, recipe), 4)
+    stored = shape.files_bytes or shape.parameters * ITEMSIZES.get(shape.dtype, 4)
+    return 0 if stored == shape.parameters * itemsize else stored

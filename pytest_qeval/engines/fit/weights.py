@@ -1,0 +1,160 @@
+"""How many bytes a model's weights take under a recipe, by the same rules and layouts that `quantize` has.
+
+`quantize.kernels` says how each kernel packs a weight; a test compares this with the models that it makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from pytest_qeval.engines.fit.shapes import ModelShape, ModelTensor
+from pytest_qeval.measure.memory_facts import PartBytes
+from pytest_qeval.quantize.recipe import LayerRule, Recipe, WeightScheme
+from pytest_qeval.quantize.rules import matches, rule_of
+
+ITEMSIZES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
+_ONEDNN_BLOCK = 64
+"""Rows and columns to a multiple of which oneDNN pads an int8 weight."""
+_INT8_COLUMNS = 16
+_INT4_GROUPS, _INT4_BLOCK = (256, 128, 64, 32), 64
+"""As in `quantize.kernels.weight_only`."""
+_BYTE, _NIBBLE = 8, 4
+
+
+class LayerBytes(NamedTuple):
+    """One quantized linear layer."""
+
+    integers: int
+    scales: int
+    resident: int
+    """As it is held: the floating-point weight where quantization is simulated."""
+    unpacked: int = 0
+    """A floating-point copy that a prefill makes of it, for a moment."""
+
+
+class ModelBytes(NamedTuple):
+    """A model under a recipe."""
+
+    parts: PartBytes
+    resident: int
+    """Weights as they are held, the packed copy of a tied output layer included."""
+    largest_float: int
+    """The largest linear layer in floating point."""
+    unpacked: int
+    """The largest floating-point copy that a prefill makes of a packed layer."""
+    floats: int
+    """All weights in floating point, before anything is quantized."""
+
+
+def dtype_of(shape: ModelShape, recipe: Recipe) -> str:
+    """Return the floating-point type that a recipe computes in, such as `bfloat16`."""
+    return shape.dtype if recipe.dtype == "checkpoint" else recipe.dtype
+
+
+def model_bytes(shape: ModelShape, recipe: Recipe) -> ModelBytes:
+    """Add up a model under a recipe; one of another package's quantizer is taken for unquantized."""
+    dtype = dtype_of(shape, recipe)
+    itemsize = ITEMSIZES.get(dtype, 4)
+    if shape.stored not in {"", "gguf", "qeval"} and not recipe.quantizes:
+        return _as_stored(shape, itemsize)
+    sums: dict[str, int] = dict.fromkeys(("quantized", "scales", "kept", "embeddings", "others"), 0)
+    resident = unpacked = 0
+    biases = _biases(shape)
+    for tensor in shape.tensors:
+        rule = _rule(tensor, recipe)
+        if rule is None:
+            sums[_part(tensor)] += tensor.elements * itemsize
+            resident += tensor.elements * itemsize
+            continue
+        found = layer_bytes(tensor.shape, rule, dtype)
+        sums["quantized"] += found.integers
+        sums["scales"] += found.scales
+        resident += found.resident
+        unpacked = max(unpacked, found.unpacked)
+        if rule.activations and biases.get(tensor.name):  # int8 layers hold their biases in float32
+            more = biases[tensor.name] * (4 - itemsize)
+            sums["others"] += more
+            resident += more
+    floats = shape.parameters * itemsize
+    largest = max((tensor.elements for tensor in shape.tensors if tensor.kind == "linear"), default=0)
+    tied = max((tensor.elements for tensor in shape.tensors if tensor.kind == "embedding"), default=0)
+    copy = tied * itemsize if shape.tied and dtype == "bfloat16" else 0
+    return ModelBytes(PartBytes(**sums), resident + copy, largest * itemsize, unpacked, floats)
+
+
+def layer_bytes(shape: tuple[int, ...], rule: LayerRule, dtype: str) -> LayerBytes:
+    """Return the bytes of a linear layer `(out_features, in_features)` under a scheme."""
+    rows, columns = shape
+    scheme, floats = rule.weights, rows * columns * ITEMSIZES.get(dtype, 4)
+    if rule.activations and scheme.group_size is None:  # `OneDnnKernel`, whatever the bits
+        padded = _round_up(rows, _ONEDNN_BLOCK)
+        integers = padded * _round_up(columns, _ONEDNN_BLOCK) + 4 * padded
+        return LayerBytes(integers, 4 * rows, integers + 4 * rows)
+    if not rule.activations and dtype in {"float32", "bfloat16"}:
+        if scheme.bits == _BYTE and scheme.group_size is None and columns % _INT8_COLUMNS == 0:  # `Int8PackKernel`
+            return LayerBytes(rows * columns, 4 * rows, rows * (columns + 4), floats)
+        if scheme.bits == _NIBBLE and (group := _int4_group(rows, columns, scheme)):  # `Int4Kernel`
+            integers, scales = rows * columns // 2, 2 * rows * (columns // group) * ITEMSIZES[dtype]
+            return LayerBytes(integers, scales, integers + scales, floats)
+    integers, scales = _packed(rows, columns, scheme, ITEMSIZES.get(dtype, 4))
+    return LayerBytes(integers, scales, floats)
+
+
+def _packed(rows: int, columns: int, scheme: WeightScheme, itemsize: int) -> tuple[int, int]:
+    """Return the integers and scales of `quantize.kernels.weights.packed_bytes`."""
+    integers = -(-rows * columns * scheme.bits // 8)
+    if scheme.group_size is not None:
+        return integers, rows * -(-columns // scheme.group_size) * itemsize
+    return integers, 4 * (1 if scheme.granularity == "per_tensor" else rows)
+
+
+def _int4_group(rows: int, columns: int, scheme: WeightScheme) -> int | None:
+    size = min(scheme.group_size or columns, columns)
+    if rows % _INT4_BLOCK or columns % size:
+        return None
+    return next((group for group in _INT4_GROUPS if size % group == 0), None)
+
+
+def _rule(tensor: ModelTensor, recipe: Recipe) -> LayerRule | None:
+    """Return the scheme of a linear layer that is quantized by a scheme of this package."""
+    if tensor.kind != "linear" or not recipe.is_own_scheme:
+        return None
+    if any(matches((tensor.name,), pattern) for pattern in recipe.kept):
+        return None
+    return rule_of((tensor.name,), recipe)
+
+
+def _biases(shape: ModelShape) -> dict[str, int]:
+    """Return the elements of biases by the name of their layer."""
+    named = ((one.name.removesuffix(".bias"), one) for one in shape.tensors if one.name.endswith(".bias"))
+    return {name: one.elements for name, one in named}
+
+
+def _part(tensor: ModelTensor) -> str:
+    if tensor.kind == "embedding" or tensor.is_output:
+        return "embeddings"
+    return "kept" if tensor.kind == "linear" else "others"
+
+
+def _as_stored(shape: ModelShape, itemsize: int) -> ModelBytes:
+    """Add up a checkpoint that another program has quantized: its integers stay as they are."""
+    sums: dict[str, int] = dict.fromkeys(("quantized", "scales", "kept", "embeddings", "others"), 0)
+    for part, size in _stored_parts(shape, itemsize):
+        sums[part] += size
+    parts = PartBytes(**sums)
+    return ModelBytes(parts, parts.total, 0, 0, parts.total)
+
+
+def _stored_parts(shape: ModelShape, itemsize: int) -> Iterator[tuple[str, int]]:
+    for tensor in shape.tensors:
+        if not tensor.floating:
+            yield "quantized", tensor.stored_bytes
+        elif "scale" in tensor.name or "absmax" in tensor.name:
+            yield "scales", tensor.stored_bytes
+        else:
+            yield _part(tensor), tensor.elements * itemsize
+
+
+def _round_up(value: int, step: int) -> int:
+    return -(-value // step) * step
