@@ -24,12 +24,12 @@ NOT_IN_SELFTEST = (
     *("model", "completions", "recipe", "baseline", "gate", "samples", "save-baseline", "control", "export"),
     *("calibration", "strict", "until-decided", "require-proof", "allow-missing", "prompt", "revision", "engine"),
     *("baseline-force", "allow-overlap", "temperature", "top-p", "max-new-tokens", "seed", "device", "threads"),
-    *("batch-size", "trust-remote-code", "baseline-drafts"),
+    *("batch-size", "trust-remote-code", "baseline-drafts", "ram-budget"),
 )
 """Options about what a self-test does not have: a model, a baseline, gates."""
 _NOT_IN_REPLAY = (
     *("recipe", "samples", "revision", "trust-remote-code", "engine", "export", "calibration", "allow-overlap"),
-    *("control", "baseline-drafts"),
+    *("control", "baseline-drafts", "ram-budget"),
 )
 
 

@@ -45,9 +45,7 @@ def measure_memory(job: MemoryJob) -> MemoryFacts:
     Raises:
         EngineError: when it ends without an answer, or with an error, which it may tell.
     """
-    done = subprocess.run(  # noqa: S603 - this program's own module
-        [sys.executable, "-m", _PROBE], input=pickle.dumps(job), capture_output=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-m", _PROBE], input=pickle.dumps(job), capture_output=True, check=False)
     if done.returncode == 0:
         answer = msgspec.json.decode(done.stdout, type=_Answer)
         if answer.facts is not None:

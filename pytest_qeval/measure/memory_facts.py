@@ -1,4 +1,4 @@
-"""What a recipe needs of a machine's memory: predicted before anything is loaded, and measured in a process of its own."""
+"""What a recipe needs of a machine's memory: predicted before loading, and measured in a process of its own."""
 
 from __future__ import annotations
 
@@ -113,6 +113,8 @@ class MemoryFacts:
     device_peak_bytes: int | None
     """Peak of the CUDA allocator; None on a CPU."""
     duration_s: float
+    simulated: bool = False
+    """Whether weights are rounded but held and computed in floating point: the peak is not the recipe's."""
     predicted: MemoryPrediction | None = None
 
     @property

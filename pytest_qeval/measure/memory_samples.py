@@ -35,13 +35,16 @@ def read_resident(status: Path = _STATUS) -> Resident:
         lines = status.read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:
         return Resident(0, 0, 0)
-    found = {name: int(rest.split()[0]) * 1024 for name, _, rest in (line.partition(":") for line in lines)
-             if name in _FIELDS}
+    found = {
+        name: int(rest.split()[0]) * 1024
+        for name, _, rest in (line.partition(":") for line in lines)
+        if name in _FIELDS
+    }
     return Resident(*(found.get(name, 0) for name in _FIELDS))
 
 
 class MemorySampler:
-    """Samples in a thread of its own, as long as it is entered."""
+    """Samples in a thread of its own, between `start` and `stop`."""
 
     def __init__(
         self, *, read: Callable[[], Resident] = read_resident, clock: Callable[[], float] = time.perf_counter
@@ -52,13 +55,12 @@ class MemorySampler:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> MemorySampler:
-        """Begin."""
+    def start(self) -> None:
+        """Begin, with a first sample."""
         self.sample()
         self._thread.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
         """End, with a last sample."""
         self._stop.set()
         self._thread.join()

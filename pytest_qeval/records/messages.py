@@ -25,6 +25,7 @@ from pytest_qeval.facts import (
     StreamFacts,
 )
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
+from pytest_qeval.measure.memory_facts import BudgetFacts, MemoryFacts
 from pytest_qeval.measure.topk import Scores, TextScores
 from pytest_qeval.schema import Completion, Execution, FinishReason, Json, Outcome, Record, Sample
 
@@ -93,6 +94,8 @@ RecipeMessage = (
     | StreamFacts
     | SensitivityFacts
     | DivergenceFacts
+    | MemoryFacts
+    | BudgetFacts
     | BaselineScores
     | GateDecision
 )
@@ -151,6 +154,8 @@ WIRE_TYPES: Mapping[str, type] = {
     "stream": StreamFacts,
     "sensitivity": SensitivityFacts,
     "divergence": DivergenceFacts,
+    "memory": MemoryFacts,
+    "budget": BudgetFacts,
     "scores": BaselineScores,
     "decision": GateDecision,
     "benchmark": BenchmarkFacts,

@@ -54,6 +54,8 @@ def conclude(
             streams=collected.streams,
             sensitivity=collected.sensitivity,
             divergence=collected.divergence,
+            memory=collected.memory,
+            budgets=collected.budgets,
             benchmarks={name: _row(facts) for name, facts in collected.benchmarks.items()},
             margins=lambda metric, recipe, benchmark: allowed_loss(
                 gates, recipe, benchmark, default=DEFAULT_MARGINS[metric], metric=metric

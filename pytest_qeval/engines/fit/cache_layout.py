@@ -99,9 +99,13 @@ def _kinds(config: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(types, list) and types:
         for kind in types[:layers]:
             sliding = "sliding" in kind or "chunked" in kind
-            yield "sliding" if sliding and config.get("sliding_window") else "full" if "attention" in kind and (
-                "linear" not in kind
-            ) else "none"
+            yield (
+                "sliding"
+                if sliding and config.get("sliding_window")
+                else "full"
+                if "attention" in kind and ("linear" not in kind)
+                else "none"
+            )
         return
     slides = bool(config.get("sliding_window")) and config.get("use_sliding_window", True)
     # Qwen's `max_window_layers` are the first ones, which do not slide

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from pytest_qeval.engines.fit.shapes import ModelShape, ModelTensor, classify, is_tied
-from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.quantize.checkpoints.weight_files import read_gguf
 
 _LEAVES = {
@@ -39,14 +38,12 @@ def gguf_shape(file: Path, name: str) -> ModelShape:
     """Read the shapes of a GGUF file, which is unpacked to floating point to be evaluated.
 
     Raises:
-        ModelSourceError: when it is not whole, or describes no model.
+        ModelSourceError: when it is not whole.
         MissingPackageError: without the package gguf.
     """
     reader = read_gguf(file)
     tensors = tuple(_tensor(one) for one in reader.tensors)
     config = _config(reader)
-    if "num_hidden_layers" not in config:
-        raise ModelSourceError(f"{file} describes no language model (no block_count): expected a GGUF model.")
     return ModelShape(
         name=name,
         origin="GGUF file",

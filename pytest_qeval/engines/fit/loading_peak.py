@@ -14,19 +14,20 @@ def loading_peak(shape: ModelShape, recipe: Recipe, weights: ModelBytes) -> int:
 
     The whole checkpoint is loaded in floating point, and then quantized layer by layer. Safetensors files are mapped:
     of weights that keep their type, these pages are the model; others are converted beside them. A GGUF file is
-    unpacked to float32 first.
+    unpacked to float32 first, and an exported checkpoint to floats beside its integers.
     """
-    return max(float_bytes(shape, recipe, weights) + _mapped_beside(shape, recipe, weights), weights.resident)
+    return max(float_bytes(shape, weights) + _mapped_beside(shape, recipe), weights.resident)
 
 
-def float_bytes(shape: ModelShape, recipe: Recipe, weights: ModelBytes) -> int:
+def float_bytes(shape: ModelShape, weights: ModelBytes) -> int:
     """Return the bytes of the model in floating point, which it needs before it is quantized."""
     if shape.stored == "gguf":
         return _GGUF_ITEMSIZE * shape.parameters
-    return weights.floats + (shape.files_bytes if shape.stored == "qeval" else 0)
+    integers = sum(one.elements for one in shape.tensors if not one.floating) if shape.exported else 0
+    return weights.floats + integers
 
 
-def _mapped_beside(shape: ModelShape, recipe: Recipe, weights: ModelBytes) -> int:
+def _mapped_beside(shape: ModelShape, recipe: Recipe) -> int:
     """Return the pages of files that are resident beside the model that was made of them."""
     if shape.stored in {"gguf", "qeval"}:
         return 0

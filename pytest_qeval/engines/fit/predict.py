@@ -60,9 +60,7 @@ class Predictor:
                 f"the config of {shape.name} does not tell how large its key/value cache is (no {error.args[0]}): name "
                 "a config.json of an architecture that transformers knows."
             ) from error
-        return cls(
-            shape=shape, recipe=recipe, weights=model_bytes(shape, recipe), cache=cache, itemsize=itemsize
-        )
+        return cls(shape=shape, recipe=recipe, weights=model_bytes(shape, recipe), cache=cache, itemsize=itemsize)
 
     @property
     def runtime(self) -> int:
@@ -136,7 +134,7 @@ def predict(
     found = Predictor.of(shape, recipe)
     positions = find_or_none(shape.config, "positions") or context_tokens
     tokens = min(context_tokens, positions)
-    free = max(0, budget_bytes - found.weights.parts.total) if budget_bytes else _UNLIMITED
+    free = max(0, budget_bytes - found.runtime - found.weights.parts.total) if budget_bytes else _UNLIMITED
     rows = batch_size or default_rows(token_bytes=found.cache.token_bytes, free_bytes=free)
     prediction = MemoryPrediction(
         recipe=recipe.name,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_qeval.engines.fit.architectures import tensors_by_formula
+from pytest_qeval.engines.fit.export_shape import export_recipe, unpacked_headers
 from pytest_qeval.engines.fit.gguf_shape import gguf_shape
 from pytest_qeval.engines.fit.shapes import ModelShape, ModelTensor, is_tied, tensors_of_headers
 from pytest_qeval.engines.hub import hub_file, hub_headers
@@ -52,10 +53,18 @@ def shape_of(source: ModelSource) -> ModelShape:
         if headers is None:
             return _of_config(source.name, config, remote_code=source.remote_code)
         return _of_headers(source.name, headers, config, origin="safetensors headers on the hub")
-    config = read_json(source.path / CONFIG)
-    found = _of_headers(source.name, safetensors_headers(source.path), config, origin="safetensors headers")
-    stored = "qeval" if (source.path / EXPORT_FILE).is_file() else found.stored
-    return replace(found, stored=stored, tokenizer_bytes=_size(source.path / "tokenizer.json"))
+    config, headers = read_json(source.path / CONFIG), safetensors_headers(source.path)
+    files_bytes = sum(header.stored_bytes for header in headers.values())
+    exported = export_recipe(source.path) if (source.path / EXPORT_FILE).is_file() else None
+    headers = unpacked_headers(headers, exported) if exported else headers
+    found = _of_headers(source.name, headers, config, origin="safetensors headers")
+    return replace(
+        found,
+        stored="qeval" if exported else found.stored,
+        exported=exported,
+        files_bytes=files_bytes,
+        tokenizer_bytes=_size(source.path / "tokenizer.json"),
+    )
 
 
 def _fetched(source: ModelSource) -> Path:

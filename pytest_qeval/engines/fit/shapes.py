@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from pytest_qeval.quantize.checkpoints.weight_files import TensorHeader
+from pytest_qeval.quantize.recipe import Recipe
 
 Kind = Literal["linear", "embedding", "other"]
 
@@ -63,11 +64,12 @@ class ModelShape:
     """Whether the output layer is the embedding."""
     stored: str = ""
     """As in `ModelSource.stored`."""
+    exported: Recipe | None = None
+    """The recipe of a checkpoint that this program exported."""
     files_bytes: int = 0
     """Size of the weight files; 0 where there are none."""
     tokenizer_bytes: int = 0
     """Size of tokenizer.json; 0 where it is not known."""
-    notes: tuple[str, ...] = field(default=())
 
     @property
     def parameters(self) -> int:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from pytest_qeval.engines.fit.shapes import ModelShape, ModelTensor
@@ -39,8 +38,6 @@ class ModelBytes(NamedTuple):
     parts: PartBytes
     resident: int
     """Weights as they are held, the packed copy of a tied output layer included."""
-    largest_float: int
-    """The largest linear layer in floating point."""
     unpacked: int
     """The largest floating-point copy that a prefill makes of a packed layer."""
     floats: int
@@ -53,34 +50,36 @@ def dtype_of(shape: ModelShape, recipe: Recipe) -> str:
 
 
 def model_bytes(shape: ModelShape, recipe: Recipe) -> ModelBytes:
-    """Add up a model under a recipe; one of another package's quantizer is taken for unquantized."""
+    """Add up a model under a recipe; one of another package's quantizer is taken for unquantized.
+
+    Integers that another program has stored stay as they are.
+    """
+    recipe = shape.exported or recipe
     dtype = dtype_of(shape, recipe)
     itemsize = ITEMSIZES.get(dtype, 4)
-    if shape.stored not in {"", "gguf", "qeval"} and not recipe.quantizes:
-        return _as_stored(shape, itemsize)
     sums: dict[str, int] = dict.fromkeys(("quantized", "scales", "kept", "embeddings", "others"), 0)
-    resident = unpacked = 0
+    resident = unpacked = floats = 0
     biases = _biases(shape)
     for tensor in shape.tensors:
+        own = tensor.elements * itemsize if tensor.floating or shape.exported else tensor.stored_bytes
+        floats += own
         rule = _rule(tensor, recipe)
         if rule is None:
-            sums[_part(tensor)] += tensor.elements * itemsize
-            resident += tensor.elements * itemsize
+            sums[_part(tensor)] += own
+            resident += own
             continue
         found = layer_bytes(tensor.shape, rule, dtype)
         sums["quantized"] += found.integers
         sums["scales"] += found.scales
         resident += found.resident
         unpacked = max(unpacked, found.unpacked)
-        if rule.activations and biases.get(tensor.name):  # int8 layers hold their biases in float32
+        if rule.activations and tensor.name in biases:  # int8 layers hold their biases in float32
             more = biases[tensor.name] * (4 - itemsize)
             sums["others"] += more
             resident += more
-    floats = shape.parameters * itemsize
-    largest = max((tensor.elements for tensor in shape.tensors if tensor.kind == "linear"), default=0)
     tied = max((tensor.elements for tensor in shape.tensors if tensor.kind == "embedding"), default=0)
     copy = tied * itemsize if shape.tied and dtype == "bfloat16" else 0
-    return ModelBytes(PartBytes(**sums), resident + copy, largest * itemsize, unpacked, floats)
+    return ModelBytes(PartBytes(**sums), resident + copy, unpacked, floats)
 
 
 def layer_bytes(shape: tuple[int, ...], rule: LayerRule, dtype: str) -> LayerBytes:
@@ -132,28 +131,14 @@ def _biases(shape: ModelShape) -> dict[str, int]:
 
 
 def _part(tensor: ModelTensor) -> str:
+    """Return the part that a tensor belongs to if nothing quantizes it here."""
+    if "scale" in tensor.name or "absmax" in tensor.name:
+        return "scales"
+    if not tensor.floating:
+        return "quantized"
     if tensor.kind == "embedding" or tensor.is_output:
         return "embeddings"
     return "kept" if tensor.kind == "linear" else "others"
-
-
-def _as_stored(shape: ModelShape, itemsize: int) -> ModelBytes:
-    """Add up a checkpoint that another program has quantized: its integers stay as they are."""
-    sums: dict[str, int] = dict.fromkeys(("quantized", "scales", "kept", "embeddings", "others"), 0)
-    for part, size in _stored_parts(shape, itemsize):
-        sums[part] += size
-    parts = PartBytes(**sums)
-    return ModelBytes(parts, parts.total, 0, 0, parts.total)
-
-
-def _stored_parts(shape: ModelShape, itemsize: int) -> Iterator[tuple[str, int]]:
-    for tensor in shape.tensors:
-        if not tensor.floating:
-            yield "quantized", tensor.stored_bytes
-        elif "scale" in tensor.name or "absmax" in tensor.name:
-            yield "scales", tensor.stored_bytes
-        else:
-            yield _part(tensor), tensor.elements * itemsize
 
 
 def _round_up(value: int, step: int) -> int:

@@ -34,4 +34,4 @@ def check_memory(source: ModelSource, recipe: Recipe, *, available_bytes: int, d
 
 
 def _needed(shape: ModelShape, recipe: Recipe) -> int:
-    return float_bytes(shape, recipe, model_bytes(shape, recipe))
+    return float_bytes(shape, model_bytes(shape, recipe))

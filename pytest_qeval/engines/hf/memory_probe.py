@@ -1,4 +1,4 @@
-"""A process of its own that loads, quantizes and decodes one recipe, and reports its memory: see `engines.fresh_process`.
+"""A process of its own that loads, quantizes and decodes one recipe, and reports its memory; see `fresh_process`.
 
 A process that has run other recipes, pytest and sandboxes has a heap of its own history: only a fresh one shows what a
 recipe needs.
@@ -39,14 +39,15 @@ def measure(job: MemoryJob) -> MemoryFacts:
         QEvalError: as `load` does.
     """
     started, runtime = perf_counter(), read_resident().total
-    with MemorySampler() as sampler:
-        mark = PeakMemory()
-        loaded = load(job.source, job.recipe, device=job.device, threads=job.threads, texts=job.texts)
-        loaded_at, before = perf_counter(), mark.read()
-        mark = PeakMemory()
-        decoded, cache_bytes = _decode(loaded, job.shape)
-        sampler.sample()
-        after, ended = mark.read(), perf_counter()
+    sampler = MemorySampler()
+    sampler.start()
+    mark = PeakMemory()
+    loaded = load(job.source, job.recipe, device=job.device, threads=job.threads, texts=job.texts)
+    loaded_at, before = perf_counter(), mark.read()
+    mark = PeakMemory()
+    decoded, cache_bytes = _decode(loaded, job.shape)
+    after, ended = mark.read(), perf_counter()
+    sampler.stop()
     quantizes = bool(loaded.quantization.layers) and job.recipe.quantizes
     border = min(started + loaded.load_s, loaded_at) if quantizes else loaded_at
     quantizing = loaded.quantize_peak_bytes if quantizes else None
@@ -64,6 +65,7 @@ def measure(job: MemoryJob) -> MemoryFacts:
         cache_bytes=cache_bytes,
         device_peak_bytes=_device_peak(loaded),
         duration_s=ended - started,
+        simulated=loaded.quantization.execution == "simulated",
     )
 
 

@@ -20,6 +20,7 @@ from pytest_qeval.verdict.gates.observe import observe
 
 _Decided = Mapping[tuple[str, str, str | None], GateDecision]
 _NONE_DECIDED: _Decided = {}
+_MEGABYTE, _GIGABYTE = 10**6, 10**9
 _MOST_DIGITS = 9
 """More of them than usual, to tell two numbers apart."""
 
@@ -183,6 +184,8 @@ def _format(gate: Gate, value: float, more: int) -> str:
     if gate.form in {"drop", "increase", "relative_drop"}:
         unit = "%" if gate.form == "relative_drop" else "pt"
         return f"{_positive_zero(100 * value, 1 + more):.{1 + more}f} {unit}"
+    if METRICS[gate.metric].of_bytes and gate.form == "value":
+        return f"{value / _GIGABYTE:.{2 + more}f} GB" if value >= _GIGABYTE else f"{value / _MEGABYTE:.{1 + more}f} MB"
     if METRICS[gate.metric].units:
         return f"{_positive_zero(value, 3 + more):.{3 + more}f}"
     return f"{value:.{4 + more}g}"
