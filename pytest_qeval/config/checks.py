@@ -116,7 +116,7 @@ def _check_disk(settings: RunSettings) -> None:
     gate = next((gate for gate in settings.gates if gate.metric == "disk"), None)
     if gate is not None and settings.export is None:
         raise GateError(
-            f"the gate {gate.expression!r} needs an exported checkpoint, whose files it is about: add --qeval-export DIR."
+            f"the gate {gate.expression!r} is about the files of an exported checkpoint: add --qeval-export DIR."
         )
 
 

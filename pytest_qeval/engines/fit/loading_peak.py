@@ -7,6 +7,10 @@ from pytest_qeval.engines.fit.weights import ITEMSIZES, ModelBytes, dtype_of
 from pytest_qeval.quantize.recipe import Recipe
 
 _GGUF_ITEMSIZE = 4
+_CHUNK_ELEMENTS = 2**23
+"""Weights that are rounded at a time (`quantize.kernels.weights`)."""
+_COPIES = 4
+"""Of a chunk in 32 bits: as floats, divided by repeated scales, as integers for a kernel to pack."""
 
 
 def loading_peak(shape: ModelShape, recipe: Recipe, weights: ModelBytes) -> int:
@@ -16,7 +20,8 @@ def loading_peak(shape: ModelShape, recipe: Recipe, weights: ModelBytes) -> int:
     of weights that keep their type, these pages are the model; others are converted beside them. A GGUF file is
     unpacked to float32 first, and an exported checkpoint to floats beside its integers.
     """
-    return max(float_bytes(shape, weights) + _mapped_beside(shape, recipe), weights.resident)
+    loaded = float_bytes(shape, weights) + _mapped_beside(shape, recipe)
+    return max(loaded + _rounding(shape, recipe), weights.resident)
 
 
 def float_bytes(shape: ModelShape, weights: ModelBytes) -> int:
@@ -25,6 +30,14 @@ def float_bytes(shape: ModelShape, weights: ModelBytes) -> int:
         return _GGUF_ITEMSIZE * shape.parameters
     integers = sum(one.elements for one in shape.tensors if not one.floating) if shape.exported else 0
     return weights.floats + integers
+
+
+def _rounding(shape: ModelShape, recipe: Recipe) -> int:
+    """Return what rounding the largest layer needs beside it."""
+    if not (recipe.quantizes or shape.exported):
+        return 0
+    largest = max((one.elements for one in shape.tensors if one.kind == "linear" and not one.is_output), default=0)
+    return _COPIES * 4 * min(_CHUNK_ELEMENTS, largest)
 
 
 def _mapped_beside(shape: ModelShape, recipe: Recipe) -> int:

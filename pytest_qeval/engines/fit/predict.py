@@ -31,6 +31,8 @@ _GROUP_TOKENS = 1024
 """Prompt tokens that are read together, if no single prompt is longer (`engines.hf.continuous_batch`)."""
 _WIDTHS, _INNERS = 8, 3
 """Hidden states and inner activations of a layer that are alive at once."""
+_TRIED_ROWS, _TRIED_WORK = 512, 2**35
+"""Rows of the largest product that is tried, and its multiplications at most (`kernels.row_blocks`)."""
 _MOST_ROWS, _MOST_TOKENS = 4096, 2**20
 
 
@@ -86,10 +88,18 @@ class Predictor:
         logits = 2 * rows * (find_or_none(config, "vocabulary") or 0) * self.itemsize
         return max(prefill, logits)
 
+    @property
+    def first_products(self) -> int:
+        """Bytes that the first products need: a layer is packed, and tried with many rows (`kernels.row_blocks`)."""
+        features = max((one.shape[0] for one in self.shape.tensors if one.kind == "linear"), default=0)
+        width = find_or_none(self.shape.config, "width") or 1
+        rows = min(_TRIED_ROWS, _TRIED_WORK // max(1, features * width))
+        return self.weights.packing + 2 * rows * features * self.itemsize
+
     def decoding(self, rows: int, tokens: int) -> int:
         """Return the peak of the process while it decodes `rows` sequences that end with `tokens` tokens each."""
-        cache = self.cache.bytes(rows=rows, tokens=tokens)
-        return self.runtime + self.weights.resident + cache + self.working(rows, tokens)
+        step = self.cache.bytes(rows=rows, tokens=tokens) + self.working(rows, tokens)
+        return self.runtime + self.weights.resident + max(step, self.first_products)
 
     def longest_context(self, budget: int) -> int:
         """Return the tokens of a single sequence that fit; 0 where none do, at most the model's positions."""

@@ -40,6 +40,8 @@ class ModelBytes(NamedTuple):
     """Weights as they are held, the packed copy of a tied output layer included."""
     unpacked: int
     """The largest floating-point copy that a prefill makes of a packed layer."""
+    packing: int
+    """The largest floating-point layer that is held twice for a moment, while oneDNN packs it."""
     floats: int
     """All weights in floating point, before anything is quantized."""
 
@@ -59,6 +61,7 @@ def model_bytes(shape: ModelShape, recipe: Recipe) -> ModelBytes:
     itemsize = ITEMSIZES.get(dtype, 4)
     sums: dict[str, int] = dict.fromkeys(("quantized", "scales", "kept", "embeddings", "others"), 0)
     resident = unpacked = floats = 0
+    kept: list[int] = []
     biases = _biases(shape)
     for tensor in shape.tensors:
         own = tensor.elements * itemsize if tensor.floating or shape.exported else tensor.stored_bytes
@@ -67,6 +70,7 @@ def model_bytes(shape: ModelShape, recipe: Recipe) -> ModelBytes:
         if rule is None:
             sums[_part(tensor)] += own
             resident += own
+            kept += [own] if tensor.kind == "linear" else []
             continue
         found = layer_bytes(tensor.shape, rule, dtype)
         sums["quantized"] += found.integers
@@ -79,7 +83,8 @@ def model_bytes(shape: ModelShape, recipe: Recipe) -> ModelBytes:
             resident += more
     tied = max((tensor.elements for tensor in shape.tensors if tensor.kind == "embedding"), default=0)
     copy = tied * itemsize if shape.tied and dtype == "bfloat16" else 0
-    return ModelBytes(PartBytes(**sums), resident + copy, unpacked, floats)
+    packing = max(kept, default=0) if dtype == "bfloat16" else 0
+    return ModelBytes(PartBytes(**sums), resident + copy, unpacked, packing, floats)
 
 
 def layer_bytes(shape: tuple[int, ...], rule: LayerRule, dtype: str) -> LayerBytes:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +23,7 @@ from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import EngineError
 from pytest_qeval.measure.topk import Scores
 from pytest_qeval.quantize.corpus import CalibrationTexts
+from pytest_qeval.quantize.heap import trim_heap
 from pytest_qeval.quantize.quantization import LayerRecord
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.schema import EngineProgress, Json
@@ -106,7 +105,7 @@ class TransformersEngine:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        _trim_heap()
+        trim_heap()  # so that the next recipe's memory is measured from a clean start
 
 
 def _facts(loaded: Loaded) -> Json:
@@ -164,9 +163,3 @@ def _default_rows(loaded: Loaded, memory_bytes: int | None) -> int:
     layout = cache_layout(config, dtype=loaded.dtype, itemsize=dtype.itemsize)
     free = free_bytes(loaded.model.device, memory_bytes - loaded.model_bytes if memory_bytes else None)
     return default_rows(token_bytes=layout.token_bytes, free_bytes=free)
-
-
-def _trim_heap() -> None:
-    """Return freed heap pages, so that the next recipe's memory is measured from a clean start (glibc only)."""
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
-        libc.malloc_trim(0)

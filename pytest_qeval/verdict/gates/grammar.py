@@ -4,9 +4,9 @@
 
 `drop` is baseline minus candidate in points, or the lost share of the baseline where the number is in per cent;
 `increase` is candidate minus baseline; `ratio` is candidate over baseline; without any of these words, it is the
-candidate's own value. A metric's name may have blanks in it (`peak memory <= 6GB`), and `fits 16GB` needs no comparator.
-The benchmark `all` is the pool of all executed ones. `rough` accepts that a single reading
-decides. `metrics.METRICS` lists the metrics.
+candidate's own value. The benchmark `all` is the pool of all executed ones. `rough` accepts that a single reading
+decides. A metric's name may have blanks in it (`peak memory <= 6GB`), and `fits 16GB` needs no comparator.
+`metrics.METRICS` lists the metrics.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _DIGITS = 12
 """Decimals that are compared: in floating point 25/50 − 24/50 is a little more than 2 points."""
 _PATTERN = re.compile(
     r"(?:(?P<benchmark>[\w-]+)\s*:)?\s*(?P<metric>[a-z][a-z0-9_]*)(?:@(?P<k>[0-9]{1,9}))?"
-    r"(?:\s+(?P<form>[a-z]+))?\s*(?P<comparator><=|>=|<|>)\s*(?P<number>-?[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>pt|%|[A-Za-z]?i?B)?"
+    r"(?:\s+(?P<form>[a-z]+))?\s*(?P<comparator><=|>=|<|>)\s*(?P<number>-?[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>pt|%|[A-Za-z]?i?[Bb])?"
     r"(?P<rough>\s+rough)?"
 )
 _POOLED = (("pass@K", 1), ("regressed", None))

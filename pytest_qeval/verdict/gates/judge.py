@@ -185,10 +185,18 @@ def _format(gate: Gate, value: float, more: int) -> str:
         unit = "%" if gate.form == "relative_drop" else "pt"
         return f"{_positive_zero(100 * value, 1 + more):.{1 + more}f} {unit}"
     if METRICS[gate.metric].of_bytes and gate.form == "value":
-        return f"{value / _GIGABYTE:.{2 + more}f} GB" if value >= _GIGABYTE else f"{value / _MEGABYTE:.{1 + more}f} MB"
+        return _format_size(value, more)
     if METRICS[gate.metric].units:
         return f"{_positive_zero(value, 3 + more):.{3 + more}f}"
     return f"{value:.{4 + more}g}"
+
+
+def _format_size(value: float, more: int) -> str:
+    """Write bytes in decimal units."""
+    if value < _MEGABYTE:
+        return f"{value:.0f} B"
+    size, unit, digits = (value / _GIGABYTE, "GB", 2) if value >= _GIGABYTE else (value / _MEGABYTE, "MB", 1)
+    return f"{size:.{digits + more}f} {unit}"
 
 
 def _positive_zero(value: float, digits: int) -> float:

@@ -9,6 +9,8 @@ from pytest_qeval.summary.results import Summary
 from pytest_qeval.verdict.gates.grammar import Gate
 from pytest_qeval.verdict.gates.quantities import single
 
+_NAME = "peak_memory"
+
 
 def observe_memory(gate: Gate, summary: Summary, recipe: str) -> Quantity:
     """Return the value, or why there is none and what measures it."""
@@ -31,12 +33,12 @@ def _peak(summary: Summary, recipe: str) -> Quantity:
     if costs is None and measured is None:
         return Undefined(reason=f"{recipe} was never loaded")
     if (costs and costs.simulated) or (measured and measured.simulated):
-        return Undefined(reason="simulated: its peak memory is not the recipe's")
+        return Undefined(reason=f"simulated: its {_NAME} is not the recipe's")
     if measured:
         return single(measured.peak_bytes, "single reading, fresh process")
     if costs and costs.peak_memory_bytes:
         return single(costs.peak_memory_bytes, "single reading")
-    return Undefined(reason="no peak_memory was measured: add --qeval-suite memory")
+    return Undefined(reason=f"no {_NAME} was measured: add --qeval-suite memory")
 
 
 def _disk(summary: Summary, recipe: str) -> Quantity:
