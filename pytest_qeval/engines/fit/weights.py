@@ -18,6 +18,8 @@ _ONEDNN_BLOCK = 64
 _INT8_COLUMNS = 16
 _INT4_GROUPS, _INT4_BLOCK = (256, 128, 64, 32), 64
 """As in `quantize.kernels.weight_only`."""
+_PACKED_TYPES = ("float32", "bfloat16")
+"""Types in which oneDNN packs layers that stay in floating point, on a CPU with AVX-512 (`kernels.row_blocks`)."""
 _BYTE, _NIBBLE = 8, 4
 
 
@@ -82,8 +84,9 @@ def model_bytes(shape: ModelShape, recipe: Recipe) -> ModelBytes:
             sums["others"] += more
             resident += more
     tied = max((tensor.elements for tensor in shape.tensors if tensor.kind == "embedding"), default=0)
-    copy = tied * itemsize if shape.tied and dtype == "bfloat16" else 0
-    packing = max(kept, default=0) if dtype == "bfloat16" else 0
+    packs = dtype in _PACKED_TYPES
+    copy = tied * itemsize if shape.tied and packs else 0
+    packing = max(kept, default=0) if packs else 0
     return ModelBytes(PartBytes(**sums), resident + copy, unpacked, packing, floats)
 
 
