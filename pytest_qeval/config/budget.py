@@ -65,5 +65,6 @@ def _check(one: MemoryPrediction, share: int, *, n_workers: int) -> None:
         remedy = "lower --qeval-batch-size or --qeval-max-new-tokens"
     raise UsageError(
         f"{one.recipe} does not fit in --qeval-ram-budget: {what} by prediction, {format_bytes(over)} more than the "
-        f"{format_bytes(share)}{each}. Raise the budget, {remedy}, or leave the recipe out."
+        f"{format_bytes(share)}{each}. Raise the budget, {remedy}, or leave the recipe out (the "
+        "baseline by --qeval-baseline none)."
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_qeval.config.option_groups import read_budget, read_generation
-from pytest_qeval.config.recipes import read_recipes
+from pytest_qeval.config.recipes import named_recipes
 from pytest_qeval.config.values import Values
 from pytest_qeval.engines.fit.predict import PROMPT_TOKENS
 from pytest_qeval.errors import UsageError
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 _NAMES = ("fit", "model", "revision", "recipe", "ram-budget", "batch-size", "max-new-tokens", "trust-remote-code")
 _READ = tuple(f"--qeval-{name}" for name in _NAMES)
-_ELSEWHERE = ("baseline", "save-baseline", "control")
-"""Options of recipes that a prediction has no use for, which an ini file may set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +53,6 @@ def read_fit(config: pytest.Config) -> FitSettings:
         raise UsageError(
             "--qeval-fit needs a model: add --qeval-model, a hub id, a folder, a GGUF file or a config.json."
         )
-    recipes = read_recipes(values.without(dict.fromkeys((*_ELSEWHERE, "baseline-force"), "nothing is run")))
     budget = read_budget(values)
     return FitSettings(
         model=ModelSettings(
@@ -64,13 +61,8 @@ def read_fit(config: pytest.Config) -> FitSettings:
             batch_size=values.positive("batch-size"),
             remote_code=values.flag("trust-remote-code"),
         ),
-        recipes={name: recipes.recipes[name] for name in _requested(recipes.candidates, recipes.recipes)},
+        recipes=named_recipes(values),
         budget_bytes=budget or available_memory_bytes(),
         budget_origin="--qeval-ram-budget" if budget else "free memory of this machine, or of its control group",
         context_tokens=PROMPT_TOKENS + read_generation(values).max_new_tokens,
     )
-
-
-def _requested(candidates: tuple[str, ...], recipes: Mapping[str, Recipe]) -> list[str]:
-    """Return the recipes that were named: a comparison would also run the baseline, which nobody asked about."""
-    return [name for name in recipes if name in candidates or name != "auto"]

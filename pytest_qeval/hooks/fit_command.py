@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 
 import pytest
 
@@ -10,7 +11,9 @@ from pytest_qeval.config.fit import FitSettings, read_fit
 from pytest_qeval.config.origins import with_origin
 from pytest_qeval.engines.fit.predict import predict
 from pytest_qeval.engines.fit.read import find_shape
-from pytest_qeval.errors import QEvalError, about
+from pytest_qeval.engines.fit.shapes import ModelShape
+from pytest_qeval.errors import QEvalError, UsageError, about
+from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.report.fit import fit_lines
 
 
@@ -26,9 +29,20 @@ def predict_fit(config: pytest.Config) -> int:
         raise pytest.UsageError(with_origin(error, config)) from error
 
 
+def _check_stored(shape: ModelShape, recipes: Iterable[Recipe]) -> None:
+    """Refuse to quantize a checkpoint again, as an ordinary run does; GGUF's blocks can be unpacked."""
+    again = next((recipe.name for recipe in recipes if recipe.quantizes), None)
+    if again and shape.stored not in {"", "gguf"}:
+        raise UsageError(
+            f"{shape.name} is already quantized ({shape.stored}) and cannot be given the recipe {again}: leave "
+            "--qeval-recipe out."
+        )
+
+
 def _predict(settings: FitSettings) -> int:
     with about("model"):
         shape = find_shape(settings.model)
+        _check_stored(shape, settings.recipes.values())
         predictions = [
             predict(
                 shape,

@@ -70,9 +70,7 @@ def test_a_run_beyond_its_budget_is_refused_before_loading(run: Run) -> None:
 
 def test_a_gate_on_files_needs_an_export(run: Run) -> None:
     result = run("--qeval-model", "demo", "--qeval-recipe", "int8", "--qeval-gate", "disk <= 1GB")
-    check_refusal(
-        result, "*the gate 'disk <= 1GB' is about the files of an exported checkpoint: add --qeval-export*"
-    )
+    check_refusal(result, "*the gate 'disk <= 1GB' is about the files of an exported checkpoint: add --qeval-export*")
 
 
 def test_memory_is_measured_and_judged(run: Run, pytester: pytest.Pytester) -> None:

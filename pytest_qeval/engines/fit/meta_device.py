@@ -15,9 +15,7 @@ from pytest_qeval.engines.fit.shapes import ModelTensor, classify
 from pytest_qeval.errors import ModelSourceError, did_you_mean
 
 
-def build(
-    name: str, config: Mapping[str, Any], *, remote_code: bool
-) -> tuple[Mapping[str, Any], tuple[ModelTensor, ...], bool]:
+def build(name: str, config: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[ModelTensor, ...], bool]:
     """Return a config with its defaults, every parameter once, and whether the output layer is the embedding.
 
     Raises:
@@ -31,7 +29,6 @@ def build(
             f"{name}: transformers {transformers.__version__} does not know the architecture {kind!r}.{remote} "
             f"{did_you_mean(kind, known)}Name a checkpoint in safetensors instead, whose headers tell its shapes."
         )
-    del remote_code
     auto = AutoModelForSeq2SeqLM if config.get("is_encoder_decoder") else AutoModelForCausalLM
     try:
         built = AutoConfig.for_model(kind, **{key: value for key, value in config.items() if key != "model_type"})

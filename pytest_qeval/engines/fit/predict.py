@@ -53,6 +53,7 @@ class Predictor:
         Raises:
             ModelSourceError: when the model's config does not tell its layers.
         """
+        recipe = shape.exported or recipe
         dtype = dtype_of(shape, recipe)
         itemsize = ITEMSIZES.get(dtype, 4)
         try:

@@ -20,6 +20,8 @@ from pytest_qeval.quantize.recipe import EXPORT_FILE
 from pytest_qeval.settings import ModelSettings
 
 CONFIG = "config.json"
+_TIED_BY_DEFAULT = ("starcoder2",)
+"""Kinds of models with a formula whose output layer is the embedding unless the config says otherwise."""
 
 
 def find_shape(model: ModelSettings) -> ModelShape:
@@ -33,9 +35,9 @@ def find_shape(model: ModelSettings) -> ModelShape:
     """
     path = Path(model.name).expanduser()
     if path.is_file() and path.suffix == ".json":
-        return _of_config(model.name, read_json(path), remote_code=model.remote_code)
+        return _of_config(model.name, read_json(path))
     if path.is_dir() and (path / CONFIG).is_file() and not has_weights(path):
-        return _of_config(model.name, read_json(path / CONFIG), remote_code=model.remote_code, folder=path)
+        return _of_config(model.name, read_json(path / CONFIG), folder=path)
     return shape_of(resolve(model))
 
 
@@ -51,7 +53,7 @@ def shape_of(source: ModelSource) -> ModelShape:
         config = read_json(_fetched(source))
         headers = hub_headers(source.name, source.commit)
         if headers is None:
-            return _of_config(source.name, config, remote_code=source.remote_code)
+            return _of_config(source.name, config)
         return _of_headers(source.name, headers, config, origin="safetensors headers on the hub")
     config, headers = read_json(source.path / CONFIG), safetensors_headers(source.path)
     files_bytes = sum(header.stored_bytes for header in headers.values())
@@ -92,7 +94,7 @@ def _of_headers(
     )
 
 
-def _of_config(name: str, config: Mapping[str, Any], *, remote_code: bool, folder: Path | None = None) -> ModelShape:
+def _of_config(name: str, config: Mapping[str, Any], *, folder: Path | None = None) -> ModelShape:
     """Build the shapes by formula, or, for an architecture without one, by transformers on torch's meta device."""
     check_architecture(config, name)
     if method := quantization_method(config):
@@ -106,7 +108,7 @@ def _of_config(name: str, config: Mapping[str, Any], *, remote_code: bool, folde
     if tensors is None:
         from pytest_qeval.engines.fit.meta_device import build  # noqa: PLC0415 - seconds: it imports torch
 
-        text, tensors, tied = build(name, config, remote_code=remote_code)
+        text, tensors, tied = build(name, config)
     return ModelShape(
         name=name,
         origin=CONFIG,
@@ -116,10 +118,6 @@ def _of_config(name: str, config: Mapping[str, Any], *, remote_code: bool, folde
         tied=tied,
         tokenizer_bytes=_size(folder / "tokenizer.json") if folder else 0,
     )
-
-
-_TIED_BY_DEFAULT = ("starcoder2", "gpt2", "t5", "bart", "gemma", "gemma2", "gemma3_text", "gpt_bigcode")
-"""Kinds of models whose configs leave `tie_word_embeddings` out where it is true."""
 
 
 def text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -70,7 +70,8 @@ def model_bytes(shape: ModelShape, recipe: Recipe) -> ModelBytes:
         floats += own
         rule = _rule(tensor, recipe)
         if rule is None:
-            sums[_part(tensor)] += own
+            blocks = shape.stored == "gguf" and not recipe.quantizes  # unpacked, but counted as they are stored
+            sums[_part(tensor)] += tensor.stored_bytes if blocks else own
             resident += own
             kept += [own] if tensor.kind == "linear" else []
             continue

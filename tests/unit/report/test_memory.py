@@ -36,7 +36,7 @@ def test_a_budget_is_kept_or_exceeded_by_so_much() -> None:
         for name, size in (("auto", 3 * GB), ("int8", GB))
     }
     assert shown(memory={"int8": memory()}, budgets=budgets)[-2:] == [
-        "  auto: budget 3.00 GB: fits, 1.00 GB to spare; peak predicted 2.00 GB, not measured",
+        "  auto: budget 3.00 GB: fits, 3.00 GB to spare; peak predicted 2.00 GB, measured 5 kB (process of the run)",
         "  int8: budget 1.00 GB: exceeds it by 800 MB; peak predicted 2.00 GB, measured 1.80 GB (fresh process)",
     ]
 

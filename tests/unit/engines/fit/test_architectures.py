@@ -99,7 +99,7 @@ def test_a_formula_gives_what_transformers_builds(config: Mapping[str, Any], *, 
 
     if tied and config["model_type"] == "codegen":
         pytest.skip("CodeGen's output layer has a bias, and is tied by nobody")
-    _, built, built_tied = build("a model", {**config, "tie_word_embeddings": tied}, remote_code=False)
+    _, built, built_tied = build("a model", {**config, "tie_word_embeddings": tied})
     tensors = tensors_by_formula(config, tied=tied)
     assert tensors is not None
     assert built_tied == tied

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -90,4 +91,4 @@ def test_another_packages_quantizer_is_counted_in_floating_point() -> None:
 
 def test_a_config_without_layers_is_refused() -> None:
     with pytest.raises(ModelSourceError, match=r"its key/value cache is \(no num_hidden_layers"):
-        Predictor.of(shape(QWEN_05B, config={"model_type": "odd", "num_attention_heads": 4}), find_recipe("bf16"))
+        Predictor.of(replace(SHAPES["qwen"], config={"num_attention_heads": 4}), find_recipe("bf16"))
