@@ -92,8 +92,7 @@ class Predictor:
     @property
     def first_products(self) -> int:
         """Bytes that the first products need: a layer is packed, and tried with many rows (`kernels.row_blocks`)."""
-        features = max((one.shape[0] for one in self.shape.tensors if one.kind == "linear"), default=0)
-        width = find_or_none(self.shape.config, "width") or 1
+        features, width = self.weights.most_features, find_or_none(self.shape.config, "width") or 1
         rows = min(_TRIED_ROWS, _TRIED_WORK // max(1, features * width))
         return self.weights.packing + 2 * rows * features * self.itemsize
 

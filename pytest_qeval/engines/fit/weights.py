@@ -44,6 +44,8 @@ class ModelBytes(NamedTuple):
     """The largest floating-point copy that a prefill makes of a packed layer."""
     packing: int
     """The largest floating-point layer that is held twice for a moment, while oneDNN packs it."""
+    most_features: int
+    """Output features of the widest linear layer."""
     floats: int
     """All weights in floating point, before anything is quantized."""
 
@@ -85,10 +87,11 @@ def model_bytes(shape: ModelShape, recipe: Recipe) -> ModelBytes:
             sums["others"] += more
             resident += more
     tied = max((tensor.elements for tensor in shape.tensors if tensor.kind == "embedding"), default=0)
+    features = max((tensor.shape[0] for tensor in shape.tensors if tensor.kind == "linear"), default=0)
     packs = dtype in _PACKED_TYPES
     copy = tied * itemsize if shape.tied and packs else 0
     packing = max(kept, default=0) if packs else 0
-    return ModelBytes(PartBytes(**sums), resident + copy, unpacked, packing, floats)
+    return ModelBytes(PartBytes(**sums), resident + copy, unpacked, packing, features, floats)
 
 
 def layer_bytes(shape: tuple[int, ...], rule: LayerRule, dtype: str) -> LayerBytes:

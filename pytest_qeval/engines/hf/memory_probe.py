@@ -117,7 +117,7 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever libraries print
     job: MemoryJob = pickle.loads(sys.stdin.buffer.read())  # noqa: S301 - written by the process that started this one
     try:
-        found = {"facts": asdict(measure(job))}
+        found: dict[str, Any] = {"facts": asdict(measure(job))}
     except QEvalError as error:
         found = {"error": str(error)}
     with answer:

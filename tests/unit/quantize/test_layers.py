@@ -12,8 +12,9 @@ from transformers.pytorch_utils import Conv1D
 
 from pytest_qeval.errors import RecipeError
 from pytest_qeval.quantize.grammar import parse_recipe
-from pytest_qeval.quantize.layers import LayerPlan, find_linear_layers, matches, plan_layers, record_kept, weight_of
+from pytest_qeval.quantize.layers import LayerPlan, find_linear_layers, plan_layers, record_kept, weight_of
 from pytest_qeval.quantize.recipe import LayerRule, Recipe, WeightScheme
+from pytest_qeval.quantize.rules import matches
 
 RECIPE = parse_recipe("w8a8")
 

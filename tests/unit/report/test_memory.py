@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from pytest_qeval.measure.memory_facts import BudgetFacts
 from pytest_qeval.report.fit import fit_lines
@@ -13,7 +14,7 @@ from tests.unit.summary.builders import memory, prediction, session
 GB = 10**9
 
 
-def shown(**fields: object) -> list[str]:
+def shown(**fields: Any) -> list[str]:
     return [line.text for line in memory_lines(summarize(replace(session("+", "+"), **fields)))]
 
 
