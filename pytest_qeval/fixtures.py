@@ -14,6 +14,7 @@ from pytest_qeval.errors import InvalidProblemError, MissingCompletionError, QEv
 if TYPE_CHECKING:
     from pytest_qeval.facts import SensitivityFacts, StreamFacts
     from pytest_qeval.measure.divergence_facts import DivergenceFacts
+    from pytest_qeval.measure.memory_facts import MemoryFacts
     from pytest_qeval.run.context import RunContext
     from pytest_qeval.run.recipe_run import RecipeRun
     from pytest_qeval.schema import Case, Record
@@ -85,6 +86,20 @@ class QEval:
             pytest.skip("a replay of samples has no speed to measure")
         with untimed(self._item), self._context.timeline.spending("measuring"):
             return self._context.measurements.stream(self.recipe, self._run.model_engine())
+
+    def measure_memory(self) -> MemoryFacts:
+        """Measure the memory of loading, quantizing and decoding in a process of its own.
+
+        The test is skipped when samples are replayed, and for engines that hold no model in this process.
+        """
+        settings = self._context.settings
+        if settings.replays or settings.model.engine != "transformers":
+            pytest.skip("there is no model in this process whose memory could be measured")
+        try:
+            with untimed(self._item):
+                return self._context.measurements.memory(self.recipe)
+        except QEvalError as error:
+            raise pytest.fail.Exception(str(error), pytrace=False) from None  # else pytest says it twice
 
     def measure_sensitivity(self, benchmark: str | None = None) -> SensitivityFacts:
         """Quantize one block at a time, and rank the blocks by the divergence that this causes.

@@ -87,8 +87,9 @@ OPTIONS = (
         name="suite",
         metavar="S",
         repeatable=True,
-        help="Run this suite: divergence, humaneval, mbpp, micro, summarization, robustness, efficiency, sensitivity, "
-        "'all' for all of these, codesearchnet, cruxeval-input, cruxeval-output, humaneval-js, humaneval-plus, "
+        help="Run this suite: memory, divergence, humaneval, mbpp, micro, summarization, robustness, efficiency, "
+        "sensitivity, 'all' for all of these, codesearchnet, cruxeval-input, cruxeval-output, humaneval-js, "
+        "humaneval-plus, "
         "infilling-multi-line, infilling-random-span, infilling-single-line, mbpp-function, mbpp-plus, mbpp-sanitized "
         "(repeatable; default: micro and efficiency for 'demo', humaneval and efficiency for other models).",
     ),
@@ -166,6 +167,12 @@ OPTIONS = (
         name="batch-size",
         metavar="N",
         help="Generate at most N completions at a time (default: chosen by device and memory).",
+    ),
+    Option(
+        name="ram-budget",
+        metavar="SIZE",
+        help="Refuse a recipe whose predicted peak of memory exceeds SIZE, such as 16GB or 12GiB, before it is loaded, "
+        "and report whether the measured one fits (default: none).",
     ),
     Option(name="data", metavar="DIR", help="Look for benchmark files in DIR first."),
     Option(
@@ -276,6 +283,14 @@ def _add_commands(group: pytest.OptionGroup) -> None:
         dest="qeval_list",
         choices=("suites", "benchmarks", "recipes", "quantizers", "perturbations", "engines", "reporters"),
         help="Print what is available, one line each, and exit.",
+    )
+    group.addoption(
+        "--qeval-fit",
+        dest="qeval_fit",
+        action="store_true",
+        default=None,
+        help="Predict how much memory each recipe needs for the model, which need not be on this machine, and exit; a "
+        "config.json alone will do. The status is 1 where one does not fit in --qeval-ram-budget, or in free memory.",
     )
     group.addoption(
         "--qeval-compare",

@@ -37,7 +37,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Handle `--qeval-list`, `--qeval-compare` or `--qeval-render`, and stop."""
+    """Handle `--qeval-list`, `--qeval-fit`, `--qeval-compare` or `--qeval-render`, and stop."""
     return run_command(config)
 
 

@@ -18,7 +18,17 @@ CONTROL = "control"
 """Name of the baseline's second run."""
 ISOLATIONS: tuple[IsolationName, ...] = get_args(IsolationName)
 
-SUITES = ("divergence", "humaneval", "mbpp", "micro", "summarization", "robustness", "efficiency", "sensitivity")
+SUITES = (
+    "memory",
+    "divergence",
+    "humaneval",
+    "mbpp",
+    "micro",
+    "summarization",
+    "robustness",
+    "efficiency",
+    "sensitivity",
+)
 """In the order in which they run."""
 MORE_SUITES = (
     "codesearchnet",

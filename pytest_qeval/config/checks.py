@@ -103,12 +103,21 @@ def check_gates_of_run(settings: RunSettings, *, benchmarks: Collection[str] | N
     about = next((gate for gate in gates if gate.metric in OF_DIVERGENCE), None)
     if about and settings.suites and "divergence" not in settings.suites:
         raise GateError(f"the gate {about.expression!r} needs the suite divergence: add --qeval-suite divergence.")
+    _check_disk(settings)
     if settings.baseline_drafts:
         _check_drafts(settings)
     if settings.until_decided:
         _check_early_stop(settings, distributed=distributed)
     if not settings.replays:
         check_samples(gates, n_samples=settings.generation.n_samples)
+
+
+def _check_disk(settings: RunSettings) -> None:
+    gate = next((gate for gate in settings.gates if gate.metric == "disk"), None)
+    if gate is not None and settings.export is None:
+        raise GateError(
+            f"the gate {gate.expression!r} is about the files of an exported checkpoint: add --qeval-export DIR."
+        )
 
 
 def _check_drafts(settings: RunSettings) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 from pytest_qeval import registry
 from pytest_qeval.config.values import Values
 from pytest_qeval.errors import DataError, MissingPackageError, UsageError, about, did_you_mean
+from pytest_qeval.measure.byte_sizes import parse_bytes
 from pytest_qeval.measure.grid import known_country
 from pytest_qeval.measure.machine import quota_cores, total_memory_bytes, usable_cores
 from pytest_qeval.report.html.packages import EXTRA, PACKAGES
@@ -170,6 +171,21 @@ def read_threads(values: Values) -> int | None:
     if threads or (values.n_workers == 1 and quota_cores() is None):
         return threads or None
     return max(1, usable_cores() // values.n_workers)
+
+
+def read_budget(values: Values) -> int | None:
+    """Read the memory that the whole run may use, in bytes; None for no budget.
+
+    Raises:
+        UsageError: for something without a number and a unit, or for nothing at all.
+    """
+    text = values.text("ram-budget")
+    if text is None:
+        return None
+    size = parse_bytes(text)
+    if not size:
+        raise UsageError(f"--qeval-ram-budget expects a size with its unit, such as 16GB or 12GiB, not {text!r}.")
+    return size
 
 
 def read_execution(values: Values) -> ExecutionSettings:

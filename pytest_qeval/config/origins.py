@@ -83,5 +83,5 @@ def _places(name: str, config: pytest.Config) -> Iterator[str]:
         for place in places if isinstance(value, list) else places[:1]:  # those of a list are all read
             if place:
                 yield f"{option_of(name)} is set by {place}"
-    elif name not in {"qeval_list", "qeval_compare", "qeval_render"} and config.getini(name):
+    elif name not in {"qeval_list", "qeval_compare", "qeval_fit", "qeval_render"} and config.getini(name):
         yield f"{name} is set {place_of_key(name, config)}"

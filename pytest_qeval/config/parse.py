@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.selftest import NAME
+from pytest_qeval.config.budget import with_budget
 from pytest_qeval.config.checks import calibrate, check_export, check_gates_of_run, check_output, check_suites
 from pytest_qeval.config.option_groups import (
     existing,
     gate_texts,
     read_benchmarks,
+    read_budget,
     read_calibration,
     read_energy,
     read_execution,
@@ -91,6 +93,7 @@ def read_settings(config: pytest.Config, settled: Settled | None = None) -> RunS
         settings = replace(settings, model=replace(settings.model, memory_bytes=settled.memory_bytes))
     if not settings.replays:
         settings = _resolved(settings, choice, settled.commits if settled else ())
+        settings = with_budget(settings, read_budget(values), n_workers=values.n_planned)
     settings = _with_suites(settings, values, settled)
     if not settings.selftest:
         settings = replace(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,12 @@ NOT_IN_SELFTEST = (
     *("model", "completions", "recipe", "baseline", "gate", "samples", "save-baseline", "control", "export"),
     *("calibration", "strict", "until-decided", "require-proof", "allow-missing", "prompt", "revision", "engine"),
     *("baseline-force", "allow-overlap", "temperature", "top-p", "max-new-tokens", "seed", "device", "threads"),
-    *("batch-size", "trust-remote-code", "baseline-drafts", "open", "country", "power-watts", "embodied"),
+    *("batch-size", "trust-remote-code", "baseline-drafts", "open", "country", "power-watts", "embodied", "ram-budget"),
 )
 """Options about what a self-test does not have: a model, a baseline, gates."""
 _NOT_IN_REPLAY = (
     *("recipe", "samples", "revision", "trust-remote-code", "engine", "export", "calibration", "allow-overlap"),
-    *("control", "baseline-drafts"),
+    *("control", "baseline-drafts", "ram-budget"),
 )
 
 
@@ -59,10 +60,7 @@ def read_recipes(values: Values) -> RecipeChoice:
     Raises:
         UsageError: for an unknown recipe, two recipes of one name, or options that exclude each other.
     """
-    found = _Recipes()
-    for text in [text for given in values.texts("recipe") for text in expand_braces(given)] or ["auto"]:
-        with about("recipe"):
-            found.add(values.path(text) if text.endswith(".toml") else text)
+    found = _named(values)
     saved = _saved_baseline(values)
     if saved:
         return RecipeChoice(candidates=tuple(found.recipes), recipes=found.recipes, baseline_file=saved)
@@ -87,6 +85,23 @@ def read_recipes(values: Values) -> RecipeChoice:
         baseline_cached=compared and (values.text("baseline") or "auto") == "auto",
         control=values.flag("control"),
     )
+
+
+def named_recipes(values: Values) -> Mapping[str, Recipe]:
+    """Return the recipes that `--qeval-recipe` names, by their names; without any, the checkpoint as it is.
+
+    Raises:
+        UsageError: for an unknown recipe, or two recipes of one name.
+    """
+    return _named(values).recipes
+
+
+def _named(values: Values) -> _Recipes:
+    found = _Recipes()
+    for text in [text for given in values.texts("recipe") for text in expand_braces(given)] or ["auto"]:
+        with about("recipe"):
+            found.add(values.path(text) if text.endswith(".toml") else text)
+    return found
 
 
 def settle_stored(choice: RecipeChoice, source: ModelSource) -> RecipeChoice:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pytest_qeval.engines.base import EngineSource
 from pytest_qeval.engines.sources import ModelSource
+from pytest_qeval.measure.memory_facts import BudgetFacts
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.schema import Completion
@@ -66,6 +67,8 @@ class RunSettings:
     """Whether the baseline runs a second time, in another batch order, as the recipe `control`."""
     baseline_drafts: bool = False
     """Whether completions of candidates are drafted from the baseline's."""
+    budgets: Mapping[str, BudgetFacts] = field(default_factory=dict)
+    """By recipe, what it is predicted to need of `--qeval-ram-budget`; empty without one."""
     gates: tuple[Gate, ...] = ()
     require_proof: bool = False
     strict: bool = False

@@ -17,7 +17,7 @@ OF_DIVERGENCE = ("kl", "reverse_kl", "same_top1")
 """Metrics that the suite `divergence` measures."""
 _OF_ROBUSTNESS = ("robust_drop", "robust_pass")
 """Metrics that the suite `robustness` measures."""
-MEASURING = ("divergence", "sensitivity", "efficiency")
+MEASURING = ("memory", "divergence", "sensitivity", "efficiency")
 """Suites that measure a model and generate no completions."""
 _SUITE_OF = {
     "HumanEval": "humaneval",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_qeval.errors import MissingPackageError, ModelSourceError
+from pytest_qeval.quantize.checkpoints.weight_files import TensorHeader
 from pytest_qeval.quantize.recipe import EXPORT_FILE
 
 _TIMEOUT_S = 10.0
@@ -72,14 +73,25 @@ def hub_file(name: str, commit: str | None, file: str) -> Path | None:
             return None
 
 
-def hub_weight_counts(name: str, commit: str | None) -> Mapping[str, int] | None:
-    """Return the elements per stored dtype (`{"BF16": 494032768}`); None where the hub does not know."""
+def hub_headers(name: str, commit: str | None) -> Mapping[str, TensorHeader] | None:
+    """Read the headers of a hub model's weight files, and nothing else of them; None where the hub cannot say.
+
+    It cannot where the weights are no safetensors, and offline.
+    """
     hub = _import_hub()
     try:
         metadata = hub.HfApi().get_safetensors_metadata(name, revision=commit)
     except (OSError, hub.errors.HfHubHTTPError, hub.errors.NotASafetensorsRepoError, *_transport_errors()):
         return None
-    return dict(metadata.parameter_count)
+    return {
+        tensor: TensorHeader(
+            dtype=info.dtype,
+            shape=tuple(info.shape),
+            stored_bytes=info.data_offsets[1] - info.data_offsets[0],
+        )
+        for file in metadata.files_metadata.values()
+        for tensor, info in file.tensors.items()
+    }
 
 
 def _ask(hub: Any, name: str, revision: str | None) -> Any:

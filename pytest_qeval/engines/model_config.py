@@ -82,7 +82,7 @@ def check_config(config: Mapping[str, Any], files: Collection[str], name: str) -
     Raises:
         ModelSourceError: naming the model and what it is instead.
     """
-    _check_architecture(config, name)
+    check_architecture(config, name)
     safe = any(file.startswith("model") and file.endswith(".safetensors") for file in files)
     if not safe and any(file in _PICKLED for file in files):
         auto_class = "AutoModelForSeq2SeqLM" if has_encoder(config) else "AutoModelForCausalLM"
@@ -92,7 +92,12 @@ def check_config(config: Mapping[str, Any], files: Collection[str], name: str) -
         )
 
 
-def _check_architecture(config: Mapping[str, Any], name: str) -> None:
+def check_architecture(config: Mapping[str, Any], name: str) -> None:
+    """Refuse a model that generates no text, by the classes that its config names.
+
+    Raises:
+        ModelSourceError: naming the model and what it is instead.
+    """
     architectures = [str(architecture) for architecture in config.get("architectures") or ()]
     suffixes = _SEQ2SEQ if has_encoder(config) else _CAUSAL
     if not architectures or any(architecture.endswith(suffixes) for architecture in architectures):

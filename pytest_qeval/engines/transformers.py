@@ -125,7 +125,7 @@ class TransformersSource:
         with _importing():
             from pytest_qeval.engines.hf.loading import check_fits  # noqa: PLC0415 - imports torch
             from pytest_qeval.engines.hf.sensitivity import measure_sensitivity  # noqa: PLC0415 - as above
-        check_fits(source, recipe.dtype, model)
+        check_fits(source, recipe, model)
         return measure_sensitivity(source, recipe, solutions, device=model.device, threads=model.threads, texts=texts)
 
 

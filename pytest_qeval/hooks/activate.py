@@ -95,12 +95,15 @@ def _check_typed(config: pytest.Config) -> None:
 
 
 def run_command(config: pytest.Config) -> int | None:
-    """Run `--qeval-list`, `--qeval-compare` or `--qeval-render`, and return its exit status; None when nobody asked.
+    """Run `--qeval-list`, `--qeval-fit`, `--qeval-compare` or `--qeval-render`, and return its exit status.
+
+    None when nobody asked.
 
     Raises:
         pytest.UsageError: for whatever the user can fix.
     """
-    if any(config.getoption(name) is not None for name in ("qeval_list", "qeval_compare", "qeval_render")):
+    asked = [config.getoption(f"qeval_{command}") for command in ("list", "fit", "compare")]
+    if any(asked) or config.getoption("qeval_render") is not None:
         try:
             _check_ini(config)
         except QEvalError as error:
@@ -109,6 +112,10 @@ def run_command(config: pytest.Config) -> int | None:
         from pytest_qeval.hooks.list_command import list_names  # noqa: PLC0415
 
         return list_names(config)
+    if config.getoption("qeval_fit"):
+        from pytest_qeval.hooks.fit_command import predict_fit  # noqa: PLC0415
+
+        return predict_fit(config)
     if config.getoption("qeval_compare"):
         from pytest_qeval.hooks.compare_command import compare_runs  # noqa: PLC0415
 

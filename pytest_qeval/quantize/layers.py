@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TypeAlias
 
 import torch
@@ -15,6 +14,7 @@ from transformers.pytorch_utils import Conv1D
 from pytest_qeval.errors import RecipeError
 from pytest_qeval.quantize.quantization import LayerRecord
 from pytest_qeval.quantize.recipe import LayerRule, Recipe
+from pytest_qeval.quantize.rules import matches, rule_of
 
 AnyLinear: TypeAlias = nn.Linear | Conv1D
 """`nn.Linear`, or GPT-2's equivalent, which stores its weight as `[in_features, out_features]`."""
@@ -86,7 +86,7 @@ def plan_layers(
     plans = []
     for layer in find_linear_layers(model):
         module, rule = layer.module(model), rule_for(layer, recipe)
-        kept = any(matches(layer, pattern) for pattern in recipe.kept) or id(module.weight) in shared
+        kept = any(matches(layer.names, pattern) for pattern in recipe.kept) or id(module.weight) in shared
         kept = kept or type(module) not in types or (rule is None and not recipe.quantizer)
         plans.append(LayerPlan(names=layer.names, kept=kept, rule=None if kept else rule))
     if all(plan.kept for plan in plans):
@@ -96,8 +96,7 @@ def plan_layers(
 
 def rule_for(layer: LayerPlan, recipe: Recipe) -> LayerRule | None:
     """Return the recipe's scheme for a layer that is not kept; None if there is none."""
-    default = LayerRule(pattern="*", weights=recipe.weights, activations=recipe.activations) if recipe.weights else None
-    return next((rule for rule in recipe.rules if matches(layer, rule.pattern)), default)
+    return rule_of(layer.names, recipe)
 
 
 def record_kept(layer: LayerPlan, model: nn.Module) -> LayerRecord:
@@ -127,12 +126,6 @@ def _record_float(name: str, weight: torch.Tensor, note: str = "") -> LayerRecor
         bytes_after=weight.nbytes,
         note=note,
     )
-
-
-def matches(layer: LayerPlan, pattern: str) -> bool:
-    """Whether an `fnmatch` pattern matches one of the layer's names, or the last component of one."""
-    leaves = {name.rpartition(".")[2] for name in layer.names}
-    return any(fnmatchcase(name, pattern) for name in leaves.union(layer.names))
 
 
 def embedding_parameters(model: nn.Module) -> int:

@@ -17,6 +17,7 @@ from pytest_qeval.facts import (
     TimelineFacts,
 )
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
+from pytest_qeval.measure.memory_facts import BudgetFacts, MemoryFacts
 from pytest_qeval.records.messages import Message
 from pytest_qeval.schema import Case, Record
 
@@ -51,6 +52,8 @@ class Collector:
         """By worker; the last one holds everything."""
         self.sensitivity: dict[str, SensitivityFacts] = {}
         self.divergence: dict[str, DivergenceFacts] = {}
+        self.memory: dict[str, MemoryFacts] = {}
+        self.budgets: dict[str, BudgetFacts] = {}
         self.decisions: dict[tuple[str, str, str | None], GateDecision] = {}
         """By gate expression, recipe and benchmark."""
         self.stops: dict[tuple[str, str], str] = {}
@@ -77,6 +80,10 @@ class Collector:
                 self.sensitivity[message.recipe] = message
             case DivergenceFacts():
                 self.divergence[message.recipe] = message
+            case MemoryFacts():
+                self.memory[message.recipe] = message
+            case BudgetFacts():
+                self.budgets[message.recipe] = message
             case PerturbationFacts():
                 self._perturbations[message.benchmark, message.name] = message
             case InvalidCase() if not message.case.is_own:

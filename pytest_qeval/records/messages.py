@@ -26,6 +26,7 @@ from pytest_qeval.facts import (
     TimelineFacts,
 )
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
+from pytest_qeval.measure.memory_facts import BudgetFacts, MemoryFacts
 from pytest_qeval.measure.topk import Scores, TextScores
 from pytest_qeval.schema import Completion, Execution, FinishReason, Json, Outcome, Record, Sample
 
@@ -121,6 +122,8 @@ RecipeMessage = (
     | StreamFacts
     | SensitivityFacts
     | DivergenceFacts
+    | MemoryFacts
+    | BudgetFacts
     | BaselineScores
     | GateDecision
 )
@@ -182,6 +185,8 @@ WIRE_TYPES: Mapping[str, type] = {
     "timeline": TimelineFacts,
     "sensitivity": SensitivityFacts,
     "divergence": DivergenceFacts,
+    "memory": MemoryFacts,
+    "budget": BudgetFacts,
     "scores": BaselineScores,
     "decision": GateDecision,
     "benchmark": BenchmarkFacts,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from pytest_qeval.facts import RecipeFacts
+from pytest_qeval.measure.byte_sizes import format_bytes
 from pytest_qeval.report.energy import ENERGY_ROWS, energy_dict, energy_notes
 from pytest_qeval.report.plain import to_plain
 from pytest_qeval.report.text import Line, table
@@ -130,13 +131,7 @@ def _ms(spread: Percentiles | None, digits: int = 0) -> str | None:
 
 
 def _size(size: float | None) -> str | None:
-    if size is None:
-        return None
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:  # noqa: PLR2004 - decimal units, as on a disk's label
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.2f} GB"
+    return None if size is None else format_bytes(size)
 
 
 def _model(costs: Efficiency) -> str | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from pytest_qeval.report.costs import cost_dict
 from pytest_qeval.report.divergence import divergence_dict
 from pytest_qeval.report.length import length_dict
+from pytest_qeval.report.memory import memory_dict
 from pytest_qeval.report.pass_rates import pass_rate_dict
 from pytest_qeval.report.plain import to_plain, without
 from pytest_qeval.report.pooled import pooled_dict
@@ -43,6 +44,7 @@ def report_dict(summary: Summary, gates: Sequence[GateResult]) -> Json:
         "length": length_dict(summary),
         "evaluation": throughput_dict(summary.throughput),
         "efficiency": {name: cost_dict(costs) for name, costs in summary.efficiency.items()},
+        "memory": {name: memory_dict(use) for name, use in summary.memory.items()},
         "divergence": {name: divergence_dict(found) for name, found in summary.divergence.items()},
         "sensitivity": {name: without(facts, "recipe") for name, facts in summary.sensitivity.items()},
         "gates": to_plain(gates),

@@ -11,6 +11,7 @@ from pytest_qeval.facts import SensitivityFacts
 from pytest_qeval.report.costs import cost_lines
 from pytest_qeval.report.divergence import divergence_lines
 from pytest_qeval.report.length import length_lines
+from pytest_qeval.report.memory import memory_lines
 from pytest_qeval.report.pass_rates import pass_rate_lines
 from pytest_qeval.report.pooled import pooled_lines
 from pytest_qeval.report.robustness import robustness_lines
@@ -73,6 +74,7 @@ def _evaluation_lines(summary: Summary, gates: Sequence[GateResult]) -> Iterator
             yield from section(summary, benchmark)
     yield from length_lines(summary)
     yield from cost_lines(summary)
+    yield from memory_lines(summary)
     yield from throughput_lines(summary.throughput)
     for divergence in summary.divergence.values():
         yield Line("")

@@ -71,6 +71,8 @@ class EngineLoader:
             engine.close()
             raise
         self.post(facts)
+        if budget := settings.budgets.get(name):
+            self.post(budget)
         return engine
 
     def _role(self, name: str) -> Role:

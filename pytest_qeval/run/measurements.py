@@ -1,4 +1,4 @@
-"""Measurements of a recipe that generate no completions: one stream's speed, sensitivity, divergence."""
+"""Measurements of a recipe that generate no completions: one stream's speed, memory, sensitivity, divergence."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ from dataclasses import asdict, dataclass, replace
 
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.engines.base import ModelEngine
+from pytest_qeval.engines.fit.predict import predict
+from pytest_qeval.engines.fit.read import shape_of
+from pytest_qeval.engines.fresh_process import MemoryJob, measure_memory
 from pytest_qeval.facts import SensitivityFacts, StreamFacts
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, divergence_facts
+from pytest_qeval.measure.memory_facts import DecodingShape, MemoryFacts
 from pytest_qeval.records.messages import Message
 from pytest_qeval.run.baseline_scores import BaselineScorer
 from pytest_qeval.run.benchmarks import BenchmarkLoader
 
 _SENSITIVITY_PROBLEMS = 20
 """Whose solutions blocks are compared on, unless `--qeval-limit` says otherwise: about a thousand tokens."""
+_BATCH_SIZE, _CONTEXT_TOKENS = 4, 512
+"""What is decoded to measure memory, unless `--qeval-batch-size` says otherwise: seconds for half a billion parameters.
+"""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -30,6 +37,36 @@ class Measurements:
         """Measure prefill and decoding of a single stream."""
         facts = StreamFacts(recipe=recipe, **asdict(engine.measure_stream()))
         self.post(facts)
+        return facts
+
+    def memory(self, name: str) -> MemoryFacts:
+        """Load, quantize and decode in a process of its own, and predict the same."""
+        settings, recipe, resolved = self.settings, self.settings.recipe(name), self.settings.resolved
+        assert resolved is not None  # noqa: S101 - the fixture skips replays
+        source, model = resolved.source_of(recipe), settings.model
+        shape = shape_of(source)
+        job = MemoryJob(
+            source=source,
+            recipe=recipe,
+            shape=DecodingShape(batch_size=model.batch_size or _BATCH_SIZE, context_tokens=_CONTEXT_TOKENS),
+            device=model.device,
+            threads=model.threads,
+            texts=settings.calibration_texts.get(recipe.name),
+            files_bytes=shape.files_bytes,
+        )
+        facts = measure_memory(job)
+        decoded = facts.shape
+        predicted = predict(
+            shape,
+            recipe,
+            budget_bytes=None,
+            batch_size=decoded.batch_size,
+            context_tokens=decoded.context_tokens,
+        )
+        facts = replace(facts, recipe=name, predicted=predicted)
+        self.post(facts)
+        if budget := settings.budgets.get(name):
+            self.post(budget)
         return facts
 
     def sensitivity(self, name: str, benchmark: str) -> SensitivityFacts:

@@ -13,6 +13,7 @@ from pytest_qeval.summary.comparison import Comparison
 from pytest_qeval.summary.costs import Efficiency
 from pytest_qeval.summary.divergence import DivergenceSummary
 from pytest_qeval.summary.length import LengthSummary
+from pytest_qeval.summary.memory import MemoryUse
 from pytest_qeval.summary.pass_rates import BenchmarkResult
 from pytest_qeval.summary.pooled import PooledComparison
 from pytest_qeval.summary.robust_comparison import RobustChange
@@ -85,6 +86,8 @@ class Summary:
     """Of the whole run; None where it evaluated nothing."""
     benchmarks: Mapping[str, Json] = field(default_factory=dict)
     """Name to version, sha256, number of problems, and excluded problems with the reasons."""
+    memory: Mapping[str, MemoryUse] = field(default_factory=dict)
+    """By recipe, where it was predicted or measured in a process of its own."""
     sensitivity: Mapping[str, SensitivityFacts] = field(default_factory=dict)
     """By recipe, where it was measured."""
     divergence: Mapping[str, DivergenceSummary] = field(default_factory=dict)

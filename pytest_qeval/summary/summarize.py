@@ -16,6 +16,7 @@ from pytest_qeval.facts import (
     TimelineFacts,
 )
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
+from pytest_qeval.measure.memory_facts import BudgetFacts, MemoryFacts
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.summary.adjustment import adjust_pass_rates_and_scores, adjust_robust_changes
 from pytest_qeval.summary.cases import Groups, Records, group_cases
@@ -27,6 +28,7 @@ from pytest_qeval.summary.divergence import DivergenceSummary, summarize_diverge
 from pytest_qeval.summary.early_stops import withhold_from_comparisons, withhold_from_lengths, withhold_from_results
 from pytest_qeval.summary.length import LengthSummary, summarize_lengths
 from pytest_qeval.summary.margins import Margins, default_margins
+from pytest_qeval.summary.memory import summarize_memory
 from pytest_qeval.summary.pass_rates import benchmark_results
 from pytest_qeval.summary.pooled import pool
 from pytest_qeval.summary.results import Summary
@@ -59,6 +61,8 @@ class SummaryInput:
     benchmarks: Mapping[str, Json] = field(default_factory=dict)
     sensitivity: Mapping[str, SensitivityFacts] = field(default_factory=dict)
     divergence: Mapping[str, DivergenceFacts] = field(default_factory=dict)
+    memory: Mapping[str, MemoryFacts] = field(default_factory=dict)
+    budgets: Mapping[str, BudgetFacts] = field(default_factory=dict)
     perturbations: Mapping[tuple[str, str], PerturbationFacts] = field(default_factory=dict)
     """By benchmark and perturbation."""
     decided: Mapping[tuple[str, str], str] = field(default_factory=dict)
@@ -78,7 +82,8 @@ def summarize(found: SummaryInput) -> Summary:
     perturbed = {
         key: cases for key, cases in group_cases(found.planned).items() if not all(case.is_own for case in cases)
     }
-    clusters = clusters_of(found.benchmarks)
+    clusters, efficiency = clusters_of(found.benchmarks), _costs(found)
+    names = [name for name in (baseline, control, *found.candidates) if name]
     comparisons, score_comparisons = adjust_pass_rates_and_scores(
         withhold_from_comparisons(
             compare(executed, records, baseline=baseline, control=control, margins=margins, clusters=clusters),
@@ -112,7 +117,8 @@ def summarize(found: SummaryInput) -> Summary:
             control=control,
         ),
         lengths=withhold_from_lengths(_lengths(found, nominal, records), found.decided),
-        efficiency=_costs(found),
+        efficiency=efficiency,
+        memory=summarize_memory(names, found.budgets, found.memory, efficiency),
         throughput=summarize_throughput(found.timelines, found.records, wall_s=found.duration_s),
         benchmarks=found.benchmarks,
         sensitivity=found.sensitivity,

@@ -55,6 +55,8 @@ def conclude(
             timelines=list(collected.timelines.values()),
             sensitivity=collected.sensitivity,
             divergence=collected.divergence,
+            memory=collected.memory,
+            budgets=collected.budgets,
             benchmarks={name: _row(facts) for name, facts in collected.benchmarks.items()},
             margins=lambda metric, recipe, benchmark: allowed_loss(
                 gates, recipe, benchmark, default=DEFAULT_MARGINS[metric], metric=metric

@@ -112,7 +112,7 @@ def test_every_gate_shown_can_be_read() -> None:
     block = GATES.split("Some examples:\n\n")[1].split("\n\n")[0]
     shown = [re.split(r"\s{2,}", line.strip())[0] for line in block.splitlines()]
 
-    assert len(shown) == 15
+    assert len(shown) == 17
     assert [parse_gate(expression).expression for expression in shown] == shown
 
 

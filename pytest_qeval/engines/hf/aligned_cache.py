@@ -73,6 +73,11 @@ class AlignedCache:
         """Allocated columns of the decoder."""
         return self._decoder.columns
 
+    @property
+    def nbytes(self) -> int:
+        """Allocated bytes, the encoder's keys and values included."""
+        return self._decoder.nbytes + self._encoder.nbytes
+
     def place(self, row: int, prompt: Prefilled, *, capacity: int) -> None:
         """Copy a prompt's keys and values, and those of the decoder's start, into `row`.
 

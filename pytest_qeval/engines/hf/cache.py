@@ -52,6 +52,11 @@ class KeyValueStore:
         """Allocated columns."""
         return self.tensors[0].shape[2] if self.tensors else 0
 
+    @property
+    def nbytes(self) -> int:
+        """Allocated bytes."""
+        return sum(tensor.nbytes for tensor in self.tensors)
+
     def write(
         self, row: int, start: int, keys: Sequence[torch.Tensor], values: Sequence[torch.Tensor], *, columns: int
     ) -> None:
@@ -136,6 +141,11 @@ class RowCache(Cache):  # type: ignore[misc] # transformers is untyped here
         self._step = _COLUMN_STEP if dtype == torch.bfloat16 else _MKL_COLUMN_STEP
         self.width = 0
         self.columns = self.row_index = torch.empty((0, 0), dtype=torch.long)
+
+    @property
+    def nbytes(self) -> int:
+        """Allocated bytes."""
+        return self.store.nbytes
 
     def place(self, row: int, prompt: Prefilled, *, capacity: int) -> None:
         """Copy a prompt into `row`; allocate room for rows of `capacity` tokens."""

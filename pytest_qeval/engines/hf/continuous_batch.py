@@ -56,6 +56,11 @@ class ContinuousBatch(Decoder):
             else CausalBatchModel(model, rows=shape.rows)
         )
 
+    @property
+    def cache_bytes(self) -> int:
+        """Bytes of the tensors that hold all rows' keys and values."""
+        return self._model.cache.nbytes
+
     def _restart(self) -> None:
         self._waiting: deque[tuple[PendingSample, ...]] = deque()
         self._ready: deque[_Ready] = deque()

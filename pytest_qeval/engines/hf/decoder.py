@@ -44,6 +44,11 @@ class Decoder(ABC):
     def _work(self) -> None:
         """Do one unit of work, passing every row that ends to `_finish`."""
 
+    @property
+    def cache_bytes(self) -> int | None:
+        """Bytes of the key/value cache; None where the model keeps it for itself."""
+        return None
+
     @abstractmethod
     def work_left(self) -> WorkLeft:
         """Return what a forecast of the time left needs; see `Engine.work_left`."""

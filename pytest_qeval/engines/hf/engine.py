@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +10,8 @@ from pathlib import Path
 import torch
 
 from pytest_qeval.engines.base import FinishedCompletion, Request, StreamTimes
+from pytest_qeval.engines.fit.batch_width import default_rows
+from pytest_qeval.engines.fit.cache_layout import cache_layout
 from pytest_qeval.engines.hf.calibration import Calibration
 from pytest_qeval.engines.hf.decoder import Decoder
 from pytest_qeval.engines.hf.decoding import make_decoder
@@ -23,22 +23,12 @@ from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import EngineError
 from pytest_qeval.measure.topk import Scores
 from pytest_qeval.quantize.corpus import CalibrationTexts
+from pytest_qeval.quantize.heap import trim_heap
 from pytest_qeval.quantize.quantization import LayerRecord
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.schema import EngineProgress, Json
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 from pytest_qeval.stats.forecast import WorkLeft
-
-_ROWS = 128
-"""A step's fixed cost, reading the weights, equals that of about 90 rows on 2 cores (Qwen2.5-0.5B, bf16). Replayed with
-these costs, 64 rows decode HumanEval in 72 CPU seconds, 128 in 61, all 164 in 61."""
-_ROW_TOKENS = 1024
-"""Tokens that a row is expected to need at most; chooses the batch's width by memory."""
-_RECURRENT_ROWS = 8
-"""For models without attention, which have no key/value cache to plan for; transformers' scan over a prompt needs
-memory for the state of every token."""
-_CACHE_SHARE = 0.5
-"""Share of the free memory that is planned for the key/value cache."""
 
 
 class TransformersEngine:
@@ -60,7 +50,7 @@ class TransformersEngine:
             ModelSourceError: when the model cannot be loaded or does not fit in memory.
             RecipeError: when the recipe does not fit the model.
         """
-        check_fits(source, recipe.dtype, model)
+        check_fits(source, recipe, model)
         loaded = load(source, recipe, device=model.device, threads=model.threads, texts=texts, export=export)
         rows = model.batch_size or _default_rows(loaded, model.memory_bytes)
         decoder = make_decoder(loaded, generation, rows=rows)
@@ -120,7 +110,7 @@ class TransformersEngine:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        _trim_heap()
+        trim_heap()  # so that the next recipe's memory is measured from a clean start
 
 
 def _facts(loaded: Loaded) -> Json:
@@ -174,18 +164,7 @@ def _notes(loaded: Loaded) -> list[str]:
 
 def _default_rows(loaded: Loaded, memory_bytes: int | None) -> int:
     """Choose the batch's width: as wide as pays off, unless the cache would not fit."""
-    config = loaded.model.config.get_text_config(decoder=True)
-    if not hasattr(config, "num_attention_heads"):
-        return _RECURRENT_ROWS
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    token_bytes = 2 * config.num_hidden_layers * heads * head_dim * loaded.model.dtype.itemsize
+    config, dtype = loaded.model.config.get_text_config(decoder=True).to_dict(), loaded.model.dtype
+    layout = cache_layout(config, dtype=loaded.dtype, itemsize=dtype.itemsize)
     free = free_bytes(loaded.model.device, memory_bytes - loaded.model_bytes if memory_bytes else None)
-    fitting = int(_CACHE_SHARE * free / (token_bytes * _ROW_TOKENS))
-    return max(1, min(_ROWS, fitting))
-
-
-def _trim_heap() -> None:
-    """Return freed heap pages, so that the next recipe's memory is measured from a clean start (glibc only)."""
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
-        libc.malloc_trim(0)
+    return default_rows(token_bytes=layout.token_bytes, free_bytes=free)

@@ -17,6 +17,7 @@ from transformers.pytorch_utils import Conv1D
 from pytest_qeval.engines.hf.forward import CausalBatchModel, context_length
 from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.engines.hf.trial import feed, token_ids
+from pytest_qeval.quantize.heap import ReplacedWeights
 from pytest_qeval.quantize.kernels.row_blocks import multiply, pack, threads_matter
 from pytest_qeval.quantize.layers import weight_of
 from pytest_qeval.quantize.memory_mapped import MappedFiles
@@ -34,13 +35,13 @@ def multiply_in_blocks(model: nn.Module) -> None:
     A layer's weight is packed in its first product and replaces the plain one. Layers whose weight the model reads
     itself, as Mamba does, are never called and keep it. An output layer tied to the embeddings gets a packed copy.
     """
-    files = MappedFiles()
+    files, replaced = MappedFiles(), ReplacedWeights()
     for module in model.modules():
         if type(module) in {nn.Linear, Conv1D}:
-            module.forward = partial(_forward, module, files)
+            module.forward = partial(_forward, module, files, replaced)
 
 
-def _forward(layer: Any, files: MappedFiles, x: torch.Tensor) -> torch.Tensor:
+def _forward(layer: Any, files: MappedFiles, replaced: ReplacedWeights, x: torch.Tensor) -> torch.Tensor:
     if type(layer.weight) is not nn.Parameter:  # another package has quantized it
         return type(layer).forward(layer, x)  # type: ignore[no-any-return]
     if layer.weight.is_mkldnn:
@@ -50,6 +51,8 @@ def _forward(layer: Any, files: MappedFiles, x: torch.Tensor) -> torch.Tensor:
     if weight.is_mkldnn:
         layer.weight = nn.Parameter(weight, requires_grad=False)
         files.release(plain)
+        del plain
+        replaced.add(weight.nbytes)
     return multiply(x, weight, layer.bias)
 
 

@@ -235,14 +235,14 @@ def device_class(name: str) -> str:
     return cpu_class() if device.type == "cpu" else device.type
 
 
-def check_fits(source: ModelSource, dtype: Dtype, model: ModelSettings) -> None:
+def check_fits(source: ModelSource, recipe: Recipe, model: ModelSettings) -> None:
     """Make sure that the weights fit on the device that they are to be loaded on.
 
     Raises:
         ModelSourceError: when they do not, or there is no such device.
     """
     device = choose_device(model.device)
-    check_memory(source, dtype, available_bytes=free_bytes(device, model.memory_bytes), device=str(device))
+    check_memory(source, recipe, available_bytes=free_bytes(device, model.memory_bytes), device=str(device))
 
 
 def free_bytes(device: torch.device, share_bytes: int | None = None) -> int:

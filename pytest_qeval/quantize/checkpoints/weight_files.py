@@ -101,6 +101,12 @@ def safetensors_files(directory: Path) -> list[Path]:
     return [own]
 
 
+def has_weights(directory: Path) -> bool:
+    """Return whether a model directory holds weights of any kind, or the index of some."""
+    names = ("*.safetensors", f"*{_INDEX}", "*.bin", "*.gguf")
+    return any(True for pattern in names for _ in directory.glob(pattern))
+
+
 def _indexed_files(index: Path) -> list[Path]:
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))

@@ -1,11 +1,12 @@
 """Gates such as `pass@1 drop <= 2pt`, read before anything is loaded.
 
-    [benchmark:] metric [drop | increase | ratio] comparator number[pt | %] [rough]
+    [benchmark:] metric [drop | increase | ratio] comparator number[pt | % | GB | GiB …] [rough]
 
 `drop` is baseline minus candidate in points, or the lost share of the baseline where the number is in per cent;
 `increase` is candidate minus baseline; `ratio` is candidate over baseline; without any of these words, it is the
 candidate's own value. The benchmark `all` is the pool of all executed ones. `rough` accepts that a single reading
-decides. `metrics.METRICS` lists the metrics.
+decides. A metric's name may have blanks in it (`peak memory <= 6GB`), and `fits 16GB` needs no comparator.
+`metrics.METRICS` lists the metrics.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from pytest_qeval.errors import GateError, did_you_mean
+from pytest_qeval.measure.byte_sizes import unit_bytes
 from pytest_qeval.summary.pooled import POOL
 from pytest_qeval.verdict.gates.metrics import METRICS, Form, Metric
 
@@ -31,7 +33,7 @@ _DIGITS = 12
 """Decimals that are compared: in floating point 25/50 − 24/50 is a little more than 2 points."""
 _PATTERN = re.compile(
     r"(?:(?P<benchmark>[\w-]+)\s*:)?\s*(?P<metric>[a-z][a-z0-9_]*)(?:@(?P<k>[0-9]{1,9}))?"
-    r"(?:\s+(?P<form>[a-z]+))?\s*(?P<comparator><=|>=|<|>)\s*(?P<number>-?[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>pt|%)?"
+    r"(?:\s+(?P<form>[a-z]+))?\s*(?P<comparator><=|>=|<|>)\s*(?P<number>-?[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>pt|%|[A-Za-z]?i?[Bb])?"
     r"(?P<rough>\s+rough)?"
 )
 _POOLED = (("pass@K", 1), ("regressed", None))
@@ -119,7 +121,7 @@ def parse_gate(expression: str) -> Gate:
     Raises:
         GateError: saying which part cannot be read, with examples.
     """
-    match = _PATTERN.fullmatch(_with_joined_names(expression.strip()))
+    match = _PATTERN.fullmatch(_spelled_out(expression.strip()))
     if match is None:
         raise GateError(f"cannot read the gate {expression!r}: expected something like {_EXAMPLES}.")
     name, k = match["metric"], match["k"]
@@ -135,7 +137,7 @@ def parse_gate(expression: str) -> Gate:
             f"leave '{match['benchmark']}:' out."
         )
     form = _form(expression, metric, match["form"], match["unit"])
-    threshold = _threshold(expression, metric, match["number"], match["unit"])
+    threshold = _threshold(expression, metric, form, match["number"], match["unit"])
     _check_rough(expression, metric, accepted=bool(match["rough"]))
     return check_pool(
         Gate(
@@ -150,12 +152,12 @@ def parse_gate(expression: str) -> Gate:
     )
 
 
-def _with_joined_names(expression: str) -> str:
-    """Return an expression with the names of metrics as one word: `energy per solved` is `energy_per_solved`."""
+def _spelled_out(expression: str) -> str:
+    """Return an expression with the underscores of metrics' names, and the comparator that `fits` implies."""
     for name in METRICS:
         if "_" in name:
             expression = re.sub(rf"\b{name.replace('_', ' +')}\b", name, expression)
-    return expression
+    return re.sub(r"^fits\s+(?=[0-9])", "fits <= ", expression)
 
 
 def check_pool(gate: Gate) -> Gate:
@@ -197,10 +199,15 @@ def _form(expression: str, metric: Metric, word: str | None, unit: str | None) -
     )
 
 
-def _threshold(expression: str, metric: Metric, number: str, unit: str | None) -> float:
-    if unit and unit not in metric.units:
+def _threshold(expression: str, metric: Metric, form: Form, number: str, unit: str | None) -> float:
+    size = unit_bytes(unit) if unit and metric.of_bytes and form == "value" else None
+    if unit and unit not in metric.units and size is None:
+        if metric.of_bytes and form == "value":
+            raise GateError(
+                f"the gate {expression!r}: {unit!r} is no unit of {metric.name}; expected GB, GiB, MB or MiB."
+            )
         raise GateError(f"the gate {expression!r}: {metric.name} is no share; leave the unit {unit!r} out.")
-    threshold = float(number) / 100 if unit else float(number)
+    threshold = float(number) * size if size else float(number) / 100 if unit else float(number)
     if not math.isfinite(threshold):
         raise GateError(f"the gate {expression!r}: the number is too large.")
     if metric.units and abs(threshold) > 1:

@@ -20,6 +20,7 @@ from pytest_qeval.verdict.gates.observe import observe
 
 _Decided = Mapping[tuple[str, str, str | None], GateDecision]
 _NONE_DECIDED: _Decided = {}
+_MEGABYTE, _GIGABYTE = 10**6, 10**9
 _MOST_DIGITS = 9
 """More of them than usual, to tell two numbers apart."""
 
@@ -183,9 +184,19 @@ def _format(gate: Gate, value: float, more: int) -> str:
     if gate.form in {"drop", "increase", "relative_drop"}:
         unit = "%" if gate.form == "relative_drop" else "pt"
         return f"{_positive_zero(100 * value, 1 + more):.{1 + more}f} {unit}"
+    if METRICS[gate.metric].of_bytes and gate.form == "value":
+        return _format_size(value, more)
     if METRICS[gate.metric].units:
         return f"{_positive_zero(value, 3 + more):.{3 + more}f}"
     return f"{value:.{4 + more}g}"
+
+
+def _format_size(value: float, more: int) -> str:
+    """Write bytes in decimal units."""
+    if value < _MEGABYTE:
+        return f"{value:.0f} B"
+    size, unit, digits = (value / _GIGABYTE, "GB", 2) if value >= _GIGABYTE else (value / _MEGABYTE, "MB", 1)
+    return f"{size:.{digits + more}f} {unit}"
 
 
 def _positive_zero(value: float, digits: int) -> float:

@@ -36,6 +36,8 @@ class Metric:
     """Whether the metric is about benchmarks whose completions are scored instead of executed."""
     of_all: bool = False
     """Whether the metric is about both kinds of benchmarks."""
+    of_bytes: bool = False
+    """Whether the value is a size, which a threshold may give as `6GB` or `6GiB`."""
     single_reading: bool = False
     """Whether a run reads the value only once, so that noise may decide; a gate has to accept that (`rough`)."""
     lower_bound: str = ""
@@ -127,9 +129,36 @@ _ENTRIES = (
     Metric(name="prefill", help="median seconds to read a single stream's prompt", forms=_COST, needs_cases=False),
     Metric(name="energy", help="watt-hours of generating", forms=_COST, single_reading=True),
     Metric(name="energy_per_solved", help="joules of generating per solved problem", forms=_COST, single_reading=True),
-    Metric(name="peak_memory", help="highest resident size of the process in bytes", forms=_COST),
-    Metric(name="model_bytes", help="bytes of the model's weights in memory", forms=_COST, needs_cases=False),
+    Metric(
+        name="peak_memory",
+        help="highest resident size of the process: a fresh one (suite memory), or the run's",
+        forms=_COST,
+        of_bytes=True,
+    ),
+    Metric(
+        name="fits",
+        help="the same peak, whatever was generated; `fits 16GB` is short for `fits <= 16GB`",
+        forms=("value",),
+        needs_cases=False,
+        of_bytes=True,
+    ),
+    Metric(
+        name="model_bytes",
+        help="bytes of the model's weights in memory",
+        forms=_COST,
+        needs_cases=False,
+        of_bytes=True,
+    ),
+    Metric(
+        name="disk",
+        help="bytes of the exported checkpoint's weight files (--qeval-export)",
+        forms=_COST,
+        needs_cases=False,
+        of_bytes=True,
+    ),
 )
+OF_MEMORY = ("peak_memory", "fits", "disk")
+"""Metrics of memory and files."""
 OF_GENERATION = ("throughput", "energy", "energy_per_solved", "peak_memory")
 """Costs of generating completions, which drafts change."""
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _ENTRIES}

@@ -20,7 +20,8 @@ from pytest_qeval.summary.robustness import ALL, RobustResult
 from pytest_qeval.summary.scores import ScoreComparison, ScoreResult
 from pytest_qeval.verdict.gates.grammar import Gate
 from pytest_qeval.verdict.gates.lengths import OF_LENGTH, observe_length
-from pytest_qeval.verdict.gates.metrics import Form
+from pytest_qeval.verdict.gates.memory import observe_memory
+from pytest_qeval.verdict.gates.metrics import OF_MEMORY, Form
 from pytest_qeval.verdict.gates.pools import observe_pool
 from pytest_qeval.verdict.gates.quantities import nothing_to_lose, single
 
@@ -33,6 +34,8 @@ _LEFT_OUT = 0.05
 
 def observe(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) -> Quantity:
     """Return the value that a gate is about, or the reason why there is none."""
+    if gate.metric in OF_MEMORY:
+        return observe_memory(gate, summary, recipe)
     needed = (recipe, summary.baseline) if gate.compares else (recipe,)
     absent = next((name for name in needed if name not in summary.recipes), None)
     if absent:
@@ -196,7 +199,6 @@ def _cost(metric: str, costs: Efficiency | None) -> Quantity:
             "throughput": costs.throughput,
             "energy": costs.energy.energy_wh,
             "energy_per_solved": costs.rates.j_per_solved,
-            "peak_memory": costs.peak_memory_bytes,
             "model_bytes": costs.model_bytes,
         }[metric]
     if not value:  # nothing costs 0

@@ -14,11 +14,12 @@ import pytest
 from huggingface_hub import constants
 
 from pytest_qeval.demo import MODEL_DIR
-from pytest_qeval.engines.hub import hub_weight_counts
+from pytest_qeval.engines.hub import hub_headers
 from pytest_qeval.engines.sources import ModelSource, resolve
 from pytest_qeval.engines.templates import has_chat_template
 from pytest_qeval.engines.transformers import TRANSFORMERS
 from pytest_qeval.errors import ModelSourceError
+from pytest_qeval.quantize.checkpoints.weight_files import TensorHeader
 from pytest_qeval.settings import ModelSettings
 from tests.fake_hub import FakeHub, read_files
 
@@ -213,12 +214,15 @@ def test_a_hub_that_goes_away_is_no_model_without_a_template(hub: Hub, monkeypat
         has_chat_template(source)
 
 
-def test_the_size_of_a_model_is_unknown_without_the_hub(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_shapes_of_a_model_are_unknown_without_the_hub(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With it, they are those of all weight files."""
+    tensors = {"a": SimpleNamespace(dtype="BF16", shape=[4, 5], data_offsets=(2, 42))}
+
     def metadata(_: object, name: str, *, revision: str) -> Any:
         assert (name, revision) == ("org/name", A)
-        return SimpleNamespace(parameter_count={"BF16": 1000})
+        return SimpleNamespace(files_metadata={"model.safetensors": SimpleNamespace(tensors=tensors)})
 
     hub.go_away()
-    assert hub_weight_counts("org/name", A) is None
+    assert hub_headers("org/name", A) is None
     monkeypatch.setattr(huggingface_hub.HfApi, "get_safetensors_metadata", metadata)
-    assert hub_weight_counts("org/name", A) == {"BF16": 1000}
+    assert hub_headers("org/name", A) == {"a": TensorHeader(dtype="BF16", shape=(4, 5), stored_bytes=40)}

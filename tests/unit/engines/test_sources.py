@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_qeval.engines.hf.memory_check import check_memory, estimate_bytes
+from pytest_qeval.engines.fit.loading_peak import float_bytes
+from pytest_qeval.engines.fit.read import shape_of
+from pytest_qeval.engines.fit.weights import model_bytes
+from pytest_qeval.engines.hf.memory_check import check_memory
 from pytest_qeval.engines.sources import ModelSource, resolve
 from pytest_qeval.engines.transformers import TRANSFORMERS
 from pytest_qeval.errors import MissingPackageError, ModelSourceError
+from pytest_qeval.quantize.builtin import AUTO, BF16, FP32
 from pytest_qeval.quantize.checkpoints.weight_files import gguf_end_tokens, gguf_text, gguf_type
+from pytest_qeval.quantize.recipe import Dtype
 from pytest_qeval.settings import ModelSettings
 
 CAUSAL = {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"}
@@ -30,6 +36,12 @@ CAUSAL = {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"}
 
 def find(name: Path | str, **fields: Any) -> ModelSource:
     return resolve(ModelSettings(name=str(name), **fields))
+
+
+def estimate_bytes(source: ModelSource, dtype: Dtype) -> int:
+    """Return the bytes of the weights that are loaded before anything is quantized."""
+    shape, recipe = shape_of(source), replace(AUTO, dtype=dtype)
+    return float_bytes(shape, model_bytes(shape, recipe))
 
 
 def write_safetensors(file: Path, shapes: Mapping[str, tuple[int, ...]], *, dtype: str = "BF16") -> None:
@@ -245,7 +257,8 @@ def test_a_checkpoint_is_loaded_in_the_type_of_its_config(
 @pytest.mark.parametrize("bits", [8, 4])
 def test_an_exported_checkpoint_is_unpacked_to_floats(directory: Path, bits: int) -> None:
     """Beside its integers, from which the layers are made afterwards."""
-    recipe = {"weights": {"bits": 8}, "rules": [{"weights": {"bits": bits}}]}
+    schemes = {"weights": {"bits": 8}, "rules": [{"pattern": "*", "weights": {"bits": bits}}]}
+    recipe = {"name": "own", "summary": "", **schemes}
     (directory / "qeval.json").write_text(json.dumps({"version": 1, "recipe": recipe}))
     (directory / "config.json").write_text(json.dumps({**CAUSAL, "dtype": "bfloat16"}))
     name, stored = ("l.weight", "I8") if bits == 8 else ("l.weight_packed", "I32")
@@ -255,11 +268,11 @@ def test_an_exported_checkpoint_is_unpacked_to_floats(directory: Path, bits: int
 
 def test_a_model_that_does_not_fit_is_refused_with_numbers(directory: Path) -> None:
     source = find(directory)
-    check_memory(source, "float32", available_bytes=4800)
+    check_memory(source, FP32, available_bytes=4800)
     with pytest.raises(ModelSourceError, match=r"needs about 0\.0 GiB .* memory are free\. .*choose the recipe bf16"):
-        check_memory(source, "float32", available_bytes=4799)
+        check_memory(source, FP32, available_bytes=4799)
     with pytest.raises(ModelSourceError, match=r"free on cuda:0\. Close other programs, .*; choose a smaller model"):
-        check_memory(source, "bfloat16", available_bytes=2399, device="cuda:0")
+        check_memory(source, BF16, available_bytes=2399, device="cuda:0")
 
 
 @pytest.mark.parametrize("kept", [4, 30, 60, 200, -1000])

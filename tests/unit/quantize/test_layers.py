@@ -12,8 +12,9 @@ from transformers.pytorch_utils import Conv1D
 
 from pytest_qeval.errors import RecipeError
 from pytest_qeval.quantize.grammar import parse_recipe
-from pytest_qeval.quantize.layers import LayerPlan, find_linear_layers, matches, plan_layers, record_kept, weight_of
+from pytest_qeval.quantize.layers import LayerPlan, find_linear_layers, plan_layers, record_kept, weight_of
 from pytest_qeval.quantize.recipe import LayerRule, Recipe, WeightScheme
+from pytest_qeval.quantize.rules import matches
 
 RECIPE = parse_recipe("w8a8")
 
@@ -110,7 +111,7 @@ def test_weights_are_output_features_first_and_no_copies() -> None:
 )
 def test_a_pattern_names_a_whole_name_or_a_last_component(pattern: str, *, expected: bool) -> None:
     """Of any of the layer's names."""
-    assert matches(LayerPlan(names=("model.lm_head", "tied.output")), pattern) == expected
+    assert matches(("model.lm_head", "tied.output"), pattern) == expected
 
 
 def test_kept_layers_have_no_rule_and_the_others_the_recipes() -> None:

@@ -17,6 +17,7 @@ from pytest_qeval.facts import (
     TimelineFacts,
 )
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, ProblemDivergence
+from pytest_qeval.measure.memory_facts import BudgetFacts
 from pytest_qeval.measure.topk import TextScores
 from pytest_qeval.records.messages import (
     BaselineScores,
@@ -28,7 +29,7 @@ from pytest_qeval.records.messages import (
     RunStart,
 )
 from pytest_qeval.schema import Json
-from tests.unit.summary.builders import HEADER, INT8, case, generation, record
+from tests.unit.summary.builders import HEADER, INT8, case, generation, memory, prediction, record
 
 LAYER: Json = {
     "name": "model.layers.0.mlp.up_proj",
@@ -91,6 +92,8 @@ MESSAGES: Sequence[Message] = (
         duration_s=1.0,
         blocks=(BlockSensitivity(name="b0", layers=7, kl=0.1, same_top1=0.9),),
     ),
+    memory(),
+    BudgetFacts(recipe="int8", budget_bytes=16_000_000_000, predicted=prediction()),
     DivergenceFacts(
         recipe="int8",
         baseline="auto",

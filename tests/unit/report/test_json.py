@@ -9,11 +9,14 @@ import jsonschema
 import pytest
 
 from pytest_qeval.facts import BlockSensitivity, SensitivityFacts
+from pytest_qeval.measure.memory_facts import BudgetFacts
 from pytest_qeval.report.json import SCHEMA_PATH, report_dict
 from pytest_qeval.summary.summarize import SummaryInput, summarize
 from pytest_qeval.verdict.gates.grammar import parse_gate
 from pytest_qeval.verdict.gates.judge import judge
-from tests.unit.summary.builders import HEADER, scored_session, session, session_of_both_kinds
+from tests.unit.summary.builders import HEADER, memory, prediction, scored_session, session, session_of_both_kinds
+
+BUDGET = BudgetFacts(recipe="int8", budget_bytes=16_000_000_000, predicted=prediction())
 
 
 @pytest.mark.parametrize(
@@ -24,8 +27,9 @@ from tests.unit.summary.builders import HEADER, scored_session, session, session
         session("++  ", "  ++"),
         session_of_both_kinds(),
         scored_session([0.5] * 6, [None] * 6),
+        replace(session("+", "+"), memory={"int8": memory()}, budgets={"auto": BUDGET, "int8": BUDGET}),
     ],
-    ids=["whole", "empty", "torn", "both kinds", "scored, all lost"],
+    ids=["whole", "empty", "torn", "both kinds", "scored, all lost", "memory"],
 )
 def test_every_report_fits_its_schema(found: SummaryInput) -> None:
     """It holds nothing but JSON."""

@@ -8,6 +8,13 @@ from hashlib import sha256
 
 from pytest_qeval.facts import EnergyFacts, GenerationFacts, RecipeFacts, RunHeader
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
+from pytest_qeval.measure.memory_facts import (
+    DecodingShape,
+    MemoryFacts,
+    MemoryPrediction,
+    PartBytes,
+    PhaseMemory,
+)
 from pytest_qeval.schema import Case, Completion, Execution, Quantity, Record, Sample, Undefined
 from pytest_qeval.summary.divergence import DivergenceSummary, FlipPrediction
 from pytest_qeval.summary.summarize import SummaryInput
@@ -165,6 +172,45 @@ def simulating(material: SummaryInput, recipe: str) -> SummaryInput:
     """Make a recipe of a session simulated: rounded, but computed in float."""
     facts = replace(material.recipes[recipe], execution="simulated")
     return replace(material, recipes={**material.recipes, recipe: facts})
+
+
+def prediction(recipe: str = "int8", *, peak_bytes: int = 2_000_000_000) -> MemoryPrediction:
+    """Return a prediction with this peak, while decoding."""
+    return MemoryPrediction(
+        recipe=recipe,
+        parts=PartBytes(quantized=400, scales=10, embeddings=500, others=5),
+        resident_bytes=915,
+        cache_token_bytes=12,
+        runtime_bytes=100,
+        shape=DecodingShape(batch_size=4, context_tokens=512),
+        cache_bytes=24576,
+        working_bytes=50,
+        loading_bytes=peak_bytes // 2,
+        decoding_bytes=peak_bytes,
+        longest_context=4096,
+        widest_batch={"1024": 9},
+        notes=("a note",),
+    )
+
+
+def memory(recipe: str = "int8", *, peak_bytes: int = 1_800_000_000, simulated: bool = False) -> MemoryFacts:
+    """Return the memory of a fresh process with this peak, while quantizing."""
+    phase = PhaseMemory(peak_bytes=peak_bytes // 2, private_bytes=600, mapped_bytes=300, shared_bytes=0)
+    return MemoryFacts(
+        recipe=recipe,
+        shape=DecodingShape(batch_size=4, context_tokens=512),
+        runtime_bytes=100,
+        loading=phase,
+        quantizing=replace(phase, peak_bytes=peak_bytes),
+        decoding=phase,
+        model_bytes=915,
+        files_bytes=1800,
+        cache_bytes=24576,
+        device_peak_bytes=None,
+        duration_s=9.5,
+        simulated=simulated,
+        predicted=prediction(recipe),
+    )
 
 
 def divergence(**means: Quantity) -> DivergenceSummary:

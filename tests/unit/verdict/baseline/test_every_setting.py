@@ -71,6 +71,7 @@ FINDS_THE_MODEL: dict[str, Any] = {
     "model.revision": "v1",
     "model.remote_code": True,
     "model.memory_bytes": 1,
+    "budgets": {"int8": None},
 }
 """`resolved` is what they lead to; and a model that does not fit is refused."""
 CHOOSES_CASES: dict[str, Any] = {

@@ -212,7 +212,7 @@ def test_a_drop_of_nothing_has_no_minus() -> None:
     [
         ("pass@1 >= 0", "1 case missing"),
         ("throughput >= 1 rough", "1 case missing"),
-        ("model_bytes <= 9000", "observed 1500"),
+        ("model_bytes <= 9000", "observed 1500 B"),
         ("same_top1 >= 90%", "observed 0.990"),
     ],
 )

@@ -1,0 +1,113 @@
+"""How large the key/value cache of a model is, by formula.
+
+A token takes layers × key/value heads × head size × 2 × bytes per value: 0.5 MiB in Llama-2-7B, and 128 KiB in
+Llama-3-8B, whose 32 query heads share 8 key/value heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_qeval.engines.fit.config_values import find_or_none, find_value, head_size
+
+_DRAFTS = 15
+"""Columns for draft tokens behind a row's end (`engines.hf.drafts`)."""
+_LEAST_ROWS = 2
+"""Rows that the continuous batch has at least (`engines.hf.cache`)."""
+_COLUMN_STEP, _OTHER_COLUMN_STEP = 64, 512
+"""Columns are a multiple of it: of the first in bfloat16, of the second in other types (`engines.hf.cache`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheLayout:
+    """Bytes of keys and values, all layers together."""
+
+    full_bytes: int
+    """Of one token in the layers that keep all tokens."""
+    windows: Sequence[tuple[int, int]] = ()
+    """Tokens that sliding layers keep at most, and bytes of one token in the layers with this window."""
+    encoder_bytes: int = 0
+    """Of one token of the prompt in the layers that attend to an encoder."""
+    column_step: int = 1
+
+    @property
+    def token_bytes(self) -> int:
+        """Bytes of one token while no window is full."""
+        return self.full_bytes + sum(size for _, size in self.windows) + self.encoder_bytes
+
+    def bytes(self, *, rows: int, tokens: int) -> int:
+        """Return what a batch takes whose rows are `tokens` long at their ends.
+
+        A decoder with an encoder is assumed to generate as many tokens as its prompt has.
+        """
+        if self.windows:  # kept by `generate`, which allocates no more than it needs
+            kept = sum(min(tokens, window) * size for window, size in self.windows)
+            return rows * (kept + tokens * (self.full_bytes + self.encoder_bytes))
+        columns = -(-(tokens + _DRAFTS) // self.column_step) * self.column_step
+        return max(rows, _LEAST_ROWS) * columns * self.token_bytes
+
+
+def cache_layout(config: Mapping[str, Any], *, dtype: str, itemsize: int) -> CacheLayout:
+    """Read a model's cache from its config.
+
+    Args:
+        config: As in config.json; of the text part.
+        dtype: Of keys and values, such as `bfloat16`.
+        itemsize: Bytes of one value of it.
+
+    Raises:
+        KeyError: when the config has no number of layers.
+    """
+    step = _COLUMN_STEP if dtype == "bfloat16" else _OTHER_COLUMN_STEP
+    if config.get("is_encoder_decoder"):
+        layer = _decoder_layer_bytes(config, itemsize)
+        layers = find_or_none(config, "decoder_layers") or find_value(config, "layers")
+        return CacheLayout(full_bytes=layers * layer, encoder_bytes=layers * layer, column_step=step)
+    if find_or_none(config, "heads") is None:  # recurrent: its state does not grow
+        return CacheLayout(full_bytes=0)
+    layer = _layer_bytes(config, itemsize)
+    full, sliding = 0, 0
+    for kind in _kinds(config):
+        full += kind == "full"
+        sliding += kind == "sliding"
+    windows = ((int(config["sliding_window"]), sliding * layer),) if sliding else ()
+    return CacheLayout(full_bytes=full * layer, windows=windows, column_step=step)
+
+
+def _layer_bytes(config: Mapping[str, Any], itemsize: int) -> int:
+    """Return the bytes of one token in one layer.
+
+    Of latent attention (MLA), transformers keeps the keys and values of every head, not the latent vector.
+    """
+    if config.get("kv_lora_rank"):
+        keys = config["qk_nope_head_dim"] + config["qk_rope_head_dim"]
+        return int(find_value(config, "heads") * (keys + config["v_head_dim"]) * itemsize)
+    return 2 * find_value(config, "kv_heads") * head_size(config) * itemsize
+
+
+def _decoder_layer_bytes(config: Mapping[str, Any], itemsize: int) -> int:
+    heads = find_or_none(config, "decoder_heads") or find_value(config, "heads")
+    size = config.get("d_kv") or find_value(config, "width") // heads
+    return int(2 * heads * size * itemsize)
+
+
+def _kinds(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield for each layer whether it keeps all tokens, a window of them, or none."""
+    layers, types = find_value(config, "layers"), config.get("layer_types")
+    if isinstance(types, list) and types:
+        for kind in types[:layers]:
+            sliding = "sliding" in kind or "chunked" in kind
+            yield (
+                "sliding"
+                if sliding and config.get("sliding_window")
+                else "full"
+                if "attention" in kind and ("linear" not in kind)
+                else "none"
+            )
+        return
+    slides = bool(config.get("sliding_window")) and config.get("use_sliding_window", True)
+    # Qwen's `max_window_layers` are the first ones, which do not slide
+    first = int(config.get("max_window_layers", 0)) if "use_sliding_window" in config else 0
+    yield from ("sliding" if slides and index >= first else "full" for index in range(layers))
