@@ -16,6 +16,7 @@ from pytest_qeval.facts import (
     StreamFacts,
 )
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
+from pytest_qeval.measure.timing_facts import ProblemTimingFacts, TimingFacts
 from pytest_qeval.records.messages import Message
 from pytest_qeval.schema import Case, Record
 
@@ -46,6 +47,9 @@ class Collector:
         self.recipes: dict[str, RecipeFacts] = {}
         self.generation: list[GenerationFacts] = []
         self.streams: list[StreamFacts] = []
+        self.timings: dict[tuple[str, str], TimingFacts] = {}
+        """By recipe and workload."""
+        self.problem_timings: dict[str, ProblemTimingFacts] = {}
         self.sensitivity: dict[str, SensitivityFacts] = {}
         self.divergence: dict[str, DivergenceFacts] = {}
         self.decisions: dict[tuple[str, str, str | None], GateDecision] = {}
@@ -68,6 +72,10 @@ class Collector:
                 self.generation.append(message)
             case StreamFacts():
                 self.streams.append(message)
+            case TimingFacts():
+                self.timings[message.recipe, message.workload.name] = message
+            case ProblemTimingFacts():
+                self.problem_timings[message.recipe] = message
             case SensitivityFacts():
                 self.sensitivity[message.recipe] = message
             case DivergenceFacts():

@@ -25,6 +25,7 @@ from pytest_qeval.facts import (
     StreamFacts,
 )
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
+from pytest_qeval.measure.timing_facts import ProblemTimingFacts, TimingFacts
 from pytest_qeval.measure.topk import Scores, TextScores
 from pytest_qeval.schema import Completion, Execution, FinishReason, Json, Outcome, Record, Sample
 
@@ -91,6 +92,8 @@ RecipeMessage = (
     | RecipeFacts
     | GenerationFacts
     | StreamFacts
+    | TimingFacts
+    | ProblemTimingFacts
     | SensitivityFacts
     | DivergenceFacts
     | BaselineScores
@@ -149,6 +152,8 @@ WIRE_TYPES: Mapping[str, type] = {
     "recipe": RecipeFacts,
     "generation": GenerationFacts,
     "stream": StreamFacts,
+    "timing": TimingFacts,
+    "problem_timing": ProblemTimingFacts,
     "sensitivity": SensitivityFacts,
     "divergence": DivergenceFacts,
     "scores": BaselineScores,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pytest_qeval.benchmarks.selftest import NAME
 from pytest_qeval.facts import GenerationFacts, PerturbationFacts, RecipeFacts, RunHeader, SensitivityFacts, StreamFacts
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
+from pytest_qeval.measure.timing_facts import ProblemTimingFacts, TimingFacts
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.summary.adjustment import adjust_pass_rates_and_scores, adjust_robust_changes
 from pytest_qeval.summary.cases import Groups, Records, group_cases
@@ -26,6 +27,7 @@ from pytest_qeval.summary.robust_comparison import compare_robustness
 from pytest_qeval.summary.robustness import robust_results
 from pytest_qeval.summary.scores import compare_scores, is_scored, score_results
 from pytest_qeval.summary.selftest import selftest_results
+from pytest_qeval.summary.timing import problem_times, workload_times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,9 @@ class SummaryInput:
     """Those that were loaded."""
     generation: Sequence[GenerationFacts] = ()
     streams: Sequence[StreamFacts] = ()
+    timings: Sequence[TimingFacts] = ()
+    problem_timings: Mapping[str, ProblemTimingFacts] = field(default_factory=dict)
+    """By recipe."""
     benchmarks: Mapping[str, Json] = field(default_factory=dict)
     sensitivity: Mapping[str, SensitivityFacts] = field(default_factory=dict)
     divergence: Mapping[str, DivergenceFacts] = field(default_factory=dict)
@@ -136,12 +141,18 @@ def _lengths(found: SummaryInput, nominal: Groups, records: Records) -> LengthSu
 
 
 def _costs(found: SummaryInput) -> Mapping[str, Efficiency]:
+    problems, base = (
+        found.problem_timings,
+        {one.workload.name: one for one in found.timings if one.recipe == found.baseline},
+    )
     costs = {
         name: summarize_costs(
             facts,
             [record for record in found.records if record.recipe == name],
             [generation for generation in found.generation if generation.recipe == name],
             [stream for stream in found.streams if stream.recipe == name],
+            timings=[workload_times(one, base.get(one.workload.name)) for one in found.timings if one.recipe == name],
+            problems=problem_times(problems[name], problems.get(found.baseline or "")) if name in problems else None,
         )
         for name, facts in found.recipes.items()
     }

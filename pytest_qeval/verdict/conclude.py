@@ -52,6 +52,8 @@ def conclude(
             recipes={name: collected.recipes[name] for name in roles.recipes if name in collected.recipes},
             generation=collected.generation,
             streams=collected.streams,
+            timings=list(collected.timings.values()),
+            problem_timings=collected.problem_timings,
             sensitivity=collected.sensitivity,
             divergence=collected.divergence,
             benchmarks={name: _row(facts) for name, facts in collected.benchmarks.items()},

@@ -10,6 +10,7 @@ from typing import Any
 
 from pytest_qeval.errors import DataError, UsageError, counted
 from pytest_qeval.facts import BenchmarkFacts, GenerationFacts, InvalidCase, RecipeFacts, RunHeader, StreamFacts
+from pytest_qeval.measure.timing_facts import ProblemTimingFacts, TimingFacts
 from pytest_qeval.records.messages import Message, RecipeMessage, recipe_of
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.verdict.baseline.baseline import Baseline
@@ -45,6 +46,8 @@ class BaselineWriter:
             self._benchmarks.append(message)
         elif isinstance(message, InvalidCase):
             self._invalid.add(message.case)
+        elif isinstance(message, (TimingFacts, ProblemTimingFacts)):
+            return  # compared round by round, within one run
         elif isinstance(message, RecipeMessage) and recipe_of(message) == self.recipe:
             self._messages[self._subject(message)] = message
 

@@ -17,6 +17,7 @@ from pytest_qeval.summary.scores import ScoreResult
 from pytest_qeval.verdict.gates.grammar import Gate
 from pytest_qeval.verdict.gates.metrics import METRICS
 from pytest_qeval.verdict.gates.observe import observe
+from pytest_qeval.verdict.gates.quantities import is_contended
 
 _Decided = Mapping[tuple[str, str, str | None], GateDecision]
 _NONE_DECIDED: _Decided = {}
@@ -134,7 +135,7 @@ def _compare(gate: Gate, observed: Quantity, missing: int, *, allow_missing: boo
         return _Judgement("fail", "unproven", observed.reason)
     found, wanted = _texts(gate, observed.value)
     evidence, value = _evidence(gate, observed), f"observed {found}"
-    if METRICS[gate.metric].single_reading:
+    if METRICS[gate.metric].single_reading or is_contended(observed):
         value = f"{value} ({observed.method})"
     if missing and not allow_missing:
         return _Judgement("fail", evidence, f"{counted(missing, 'case')} missing")
@@ -185,7 +186,9 @@ def _format(gate: Gate, value: float, more: int) -> str:
         return f"{_positive_zero(100 * value, 1 + more):.{1 + more}f} {unit}"
     if METRICS[gate.metric].units:
         return f"{_positive_zero(value, 3 + more):.{3 + more}f}"
-    return f"{value:.{4 + more}g}"
+    if METRICS[gate.metric].is_time and gate.form == "value":
+        return f"{1000 * value:.{4 + more}g} ms"
+    return f"{value:.{4 + more}g}{'x' if gate.form == 'speedup' else ''}"
 
 
 def _positive_zero(value: float, digits: int) -> float:
