@@ -19,6 +19,7 @@ from pytest_qeval.measure.divergence_facts import DivergenceFacts, ProblemDiverg
 from pytest_qeval.measure.topk import TextScores
 from pytest_qeval.records.messages import BaselineScores, Message, Plan, PlannedCase, RunStart
 from pytest_qeval.schema import Json
+from tests.unit.measure.timings import problems, timing
 from tests.unit.summary.builders import HEADER, INT8, case, generation, record
 
 LAYER: Json = {
@@ -71,6 +72,8 @@ MESSAGES: Sequence[Message] = (
     replace(INT8, layers=(LAYER,), calibration={"source": "stdlib", "duration_s": 2.5}, notes=("a note",)),
     generation("int8", tokens=100, busy_s=1.0, energy_wh=0.1),
     StreamFacts(recipe="int8", prompt_tokens=8, new_tokens=2, prefill_s=(0.1,), decode_s=(0.02, 0.03)),
+    timing("int8", [0.02, 0.03]),
+    problems("int8", [0.02, 0.03]),
     SensitivityFacts(
         recipe="int8",
         texts=1,
