@@ -125,6 +125,8 @@ def _judge(
 
 
 def _why_unproven(observed: Quantity) -> str:
+    if isinstance(observed, Estimate) and is_contended(observed):
+        return "what is contended proves nothing"
     if isinstance(observed, Estimate) and observed.low is None:
         return f"there is no interval that proves it ({observed.method})"
     return "the interval does not prove it"
