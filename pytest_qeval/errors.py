@@ -12,6 +12,7 @@
     ├── MissingCompletionError  a problem that the samples file does not answer
     ├── SandboxError            programs cannot be executed safely on this machine
     └── EngineError             the engine died or cannot go on
+        └── NoRoomError         a workload that is longer than the model's context
 
 Every message says what was found, what was expected and what to do. A `UsageError` ends the session with exit status 4
 before any model is loaded; a bug keeps its traceback and is never one of these.
@@ -79,6 +80,10 @@ class SandboxError(QEvalError):
 
 class EngineError(QEvalError):
     """The engine cannot go on; finished completions are kept."""
+
+
+class NoRoomError(EngineError):
+    """A workload of the suite `efficiency` that does not fit in the model's context."""
 
 
 @contextmanager

@@ -108,28 +108,37 @@ class Evaluator:
             key = _key(case)
             if key in self._open:
                 continue
-            benchmark = self.benchmark(case.benchmark)
-            problem = self.problem(case)
-            waiting = _Open(case=case, benchmark=benchmark, problem=problem, n_samples=self.n_samples(case))
-            self._open[key] = waiting
-            prompt = benchmark.prompt(problem, self.style)
-            form = self.form(case.benchmark) or PREFIX_ONLY
-            requests.append(
-                Request(
-                    key=key,
-                    prompt=form.fill(prompt),
-                    user=prompt.user,
-                    stops=(*benchmark.stops_in(self.style), *form.stops),
-                    benchmark=case.benchmark,
-                    task_id=case.label,
-                    n_samples=waiting.n_samples,
-                    max_new_tokens=benchmark.max_new_tokens,
-                    expected=self.expected(case),
-                    seed=crc32(key.encode()),
-                )
-            )
+            self._open[key] = self._waiting(case)
+            requests.append(self.request(case))
         if requests:
             self.engine.submit(requests)
+
+    def request(self, case: Case) -> Request:
+        """Return what the engine is asked for a case."""
+        benchmark, key = self.benchmark(case.benchmark), _key(case)
+        prompt = benchmark.prompt(self.problem(case), self.style)
+        form = self.form(case.benchmark) or PREFIX_ONLY
+        return Request(
+            key=key,
+            prompt=form.fill(prompt),
+            user=prompt.user,
+            stops=(*benchmark.stops_in(self.style), *form.stops),
+            benchmark=case.benchmark,
+            task_id=case.label,
+            n_samples=self.n_samples(case),
+            max_new_tokens=benchmark.max_new_tokens,
+            expected=self.expected(case),
+            seed=crc32(key.encode()),
+        )
+
+    def solves(self, case: Case, completion: Completion) -> bool | None:
+        """Execute the program of a completion; None where that cannot be judged, or is scored instead."""
+        status = self._execute(self._waiting(case), completion).future.result().status
+        return None if status in {"scored", "unsupported"} else status == "passed"
+
+    def _waiting(self, case: Case) -> _Open:
+        benchmark = self.benchmark(case.benchmark)
+        return _Open(case=case, benchmark=benchmark, problem=self.problem(case), n_samples=self.n_samples(case))
 
     def evaluate(self, case: Case) -> Record:
         """Step the engine until the case is generated, and wait for its executions.

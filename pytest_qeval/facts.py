@@ -185,6 +185,8 @@ class StreamFacts:
     """One value a round."""
     decode_s: tuple[float, ...]
     """Seconds per token, one value a token, all rounds."""
+    contended: str = ""
+    """What disturbed the machine meanwhile; empty where nothing did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import faulthandler
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_qeval.errors import InvalidProblemError, MissingCompletionError, QEvalError
+from pytest_qeval.errors import (
+    DataError,
+    InvalidProblemError,
+    MissingCompletionError,
+    MissingPackageError,
+    NoRoomError,
+    QEvalError,
+)
+from pytest_qeval.measure.timing_facts import QUICK, WORKLOADS
 
 if TYPE_CHECKING:
     from pytest_qeval.facts import SensitivityFacts, StreamFacts
@@ -82,8 +90,7 @@ class QEval:
 
     def measure_stream(self) -> StreamFacts:
         """Measure prefill and decoding of a single stream, or skip the test when samples are replayed."""
-        if self._context.settings.replays:
-            pytest.skip("a replay of samples has no speed to measure")
+        self._skip_replay()
         with untimed(self._item), self._context.timeline.spending("measuring"):
             return self._context.measurements.stream(self.recipe, self._run.model_engine())
 
@@ -100,6 +107,50 @@ class QEval:
                 return self._context.measurements.memory(self.recipe)
         except QEvalError as error:
             raise pytest.fail.Exception(str(error), pytrace=False) from None  # else pytest says it twice
+
+    def measure_efficiency(self, workload: str) -> None:
+        """Measure one part of what a recipe costs, beside the other recipes where memory allows.
+
+        The test is skipped when samples are replayed, where nothing is quantized, and where the workload does not fit.
+
+        Args:
+            workload: `stream` for a single stream with the engine that has generated, else a name of
+                `measure.timing_facts.CASES`: `load`, `quantize`, `prefill-128`, `decode-8`, `problems` and so on.
+        """
+        self._skip_replay()
+        if workload == QUICK:
+            self.measure_stream()
+            return
+        try:
+            with untimed(self._item), self._context.timeline.spending("measuring"):
+                self._measure_alone(workload)
+        except NoRoomError as error:
+            pytest.skip(str(error))
+        except QEvalError as error:
+            raise pytest.fail.Exception(str(error), pytrace=False) from None  # else pytest says it twice
+
+    def _measure_alone(self, workload: str) -> None:
+        """Measure with engines that do nothing else; this test's own is freed first."""
+        bench, settings = self._context.efficiency, self._context.settings
+        self._run.close()
+        if workload == "quantize" and not settings.recipe(self.recipe).quantizes:
+            pytest.skip(f"{self.recipe} quantizes nothing")
+        if workload in WORKLOADS:
+            bench.measure(self.recipe, workload)
+        elif workload == "problems":
+            bench.measure_problems(self.recipe, workload, self._timed_cases())
+        else:
+            bench.load_recipe(self.recipe)
+
+    def _timed_cases(self) -> Sequence[Case]:
+        try:
+            return self._context.timed_cases()
+        except (DataError, MissingPackageError) as error:
+            pytest.skip(f"no problems to time: {error}")
+
+    def _skip_replay(self) -> None:
+        if self._context.settings.replays:
+            pytest.skip("a replay of samples has no speed to measure")
 
     def measure_sensitivity(self, benchmark: str | None = None) -> SensitivityFacts:
         """Quantize one block at a time, and rank the blocks by the divergence that this causes.

@@ -12,6 +12,7 @@ from pytest_qeval.benchmarks.selftest import BENCHMARKS
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.errors import DataError, MissingPackageError
 from pytest_qeval.schema import SCORES
+from pytest_qeval.verdict.gates.metrics import OF_EFFICIENCY
 
 OF_DIVERGENCE = ("kl", "reverse_kl", "same_top1")
 """Metrics that the suite `divergence` measures."""
@@ -57,6 +58,11 @@ def default_suites(settings: RunSettings, *, replayed: Iterable[str] = ()) -> tu
         "efficiency": True,
     }
     return tuple(name for name, runs in wanted.items() if runs)
+
+
+def measures_efficiency(settings: RunSettings) -> bool:
+    """Return whether the suite `efficiency` measures everything, recipes side by side, and not a single stream only."""
+    return "efficiency" in settings.suites or any(gate.metric in OF_EFFICIENCY for gate in settings.gates)
 
 
 def default_benchmark(settings: RunSettings) -> str:

@@ -15,7 +15,7 @@ from pytest_qeval.settings import INFILLING, MORE_SUITES, SUITES
 
 _GENERATING = tuple(name for name in (*SUITES, *MORE_SUITES) if name not in MEASURING)
 _EXECUTING = tuple(name for name in _GENERATING if name not in {"summarization", "codesearchnet"})
-_OF_ANY_BENCHMARK = ("robustness", "divergence", "sensitivity")
+_OF_ANY_BENCHMARK = ("robustness", "divergence", "sensitivity", "efficiency")
 
 
 class _Readers(NamedTuple):
@@ -28,27 +28,30 @@ class _Readers(NamedTuple):
 
 _READ_BY: Mapping[str, _Readers] = {
     **dict.fromkeys(("perturbation", "seeds"), _Readers("the suite robustness", "robustness", ("robustness",))),
-    "benchmark": _Readers("the suite robustness, divergence or sensitivity", "robustness", _OF_ANY_BENCHMARK),
-    **dict.fromkeys(
-        ("limit", "data"),
-        _Readers("every suite but efficiency", "humaneval", (*_GENERATING, "divergence", "sensitivity")),
+    "benchmark": _Readers(
+        "the suite robustness, divergence, sensitivity or efficiency", "robustness", _OF_ANY_BENCHMARK
     ),
     **dict.fromkeys(
-        ("samples", "temperature", "max-new-tokens", "batch-size", "baseline-drafts"),
+        ("samples", "batch-size", "baseline-drafts"),
         _Readers("suites that generate completions", "humaneval", _GENERATING),
+    ),
+    **dict.fromkeys(
+        ("temperature", "max-new-tokens"),
+        _Readers("suites that generate completions, and efficiency", "humaneval", (*_GENERATING, "efficiency")),
     ),
     "divergence-texts": _Readers("the suite divergence", "divergence", ("divergence",)),
     "control": _Readers("divergence and suites that generate completions", "humaneval", (*_GENERATING, "divergence")),
     "prompt": _Readers(
         "suites that can ask for completions by chat",
         "humaneval",
-        tuple(name for name in _GENERATING if name not in INFILLING),
+        (*(name for name in _GENERATING if name not in INFILLING), "efficiency"),
     ),
-    "fim": _Readers("suites that fill in code", "infilling-single-line", (*INFILLING, "divergence", "sensitivity")),
+    "fim": _Readers("suites that fill in code", "infilling-single-line", (*INFILLING, *_OF_ANY_BENCHMARK[1:])),
     **dict.fromkeys(
-        ("timeout", "memory", "workers", "strict"),
-        _Readers("suites that execute programs", "humaneval", _EXECUTING),
+        ("timeout", "memory", "workers"),
+        _Readers("suites that execute programs", "humaneval", (*_EXECUTING, "efficiency")),
     ),
+    "strict": _Readers("suites that execute programs", "humaneval", _EXECUTING),
 }
 """Options that only some suites read."""
 _OF_MODELS = (

@@ -6,13 +6,14 @@ advance with it, and nothing is generated when no item waits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.facts import SensitivityFacts
+from pytest_qeval.measure.timing_facts import Workload
 from pytest_qeval.measure.topk import Scores
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.recipe import Recipe
@@ -55,18 +56,6 @@ class FinishedCompletion:
     completion: Completion
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamTimes:
-    """Times of a single stream after a warm-up: rounds of one prefill and then one token after the other."""
-
-    prompt_tokens: int
-    new_tokens: int
-    prefill_s: tuple[float, ...]
-    """One value per round."""
-    decode_s: tuple[float, ...]
-    """One value per token, of all rounds."""
-
-
 class Engine(Protocol):
     """Generates completions. Constructors load and quantize the model."""
 
@@ -106,8 +95,15 @@ class ModelEngine(Engine, Protocol):
         """Return those fields of `RecipeFacts` that only the loaded model knows, by name."""
         ...
 
-    def measure_stream(self, *, prompt_tokens: int = 128, new_tokens: int = 32, rounds: int = 3) -> StreamTimes:
-        """Measure prefill and decoding of one prompt at a time; queued requests wait meanwhile."""
+    def prepare(self, workload: Workload) -> Callable[[], tuple[float, ...]]:
+        """Return what does a workload once; queued requests wait meanwhile.
+
+        It returns seconds, all of them spent on the device: of the one prefill, or of each step of decoding. It may be
+        called until the engine is closed, and does the same each time.
+
+        Raises:
+            NoRoomError: when the workload does not fit in the model's context.
+        """
         ...
 
     def score(self, solutions: Sequence[tuple[str, str, str]], *, against: Scores | None = None) -> Scores:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
@@ -50,9 +50,20 @@ class PacedPool:
         self._timeout_s = timeout_s
         self._measured: dict[tuple[str, str], Future[_Needs]] = {}
         self._lock = threading.Lock()
+        self._unfinished: set[Future[Execution]] = set()
 
     def submit(self, program: Program) -> Future[Execution]:
         """Execute a program as soon as its limits are known and a sandbox is free."""
+        execution = self._submit(program)
+        self._unfinished.add(execution)
+        execution.add_done_callback(self._unfinished.discard)
+        return execution
+
+    def settle(self) -> None:
+        """Wait until no program is running or waiting."""
+        wait(list(self._unfinished))
+
+    def _submit(self, program: Program) -> Future[Execution]:
         if program.reference is None:
             return self._pool.submit(program)
         measured = self._measure(program, program.reference)

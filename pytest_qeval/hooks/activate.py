@@ -142,3 +142,5 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("qeval_recipe", [skipped], indirect=True, scope="session", ids=["inactive"])
     if "case" in metafunc.fixturenames:
         metafunc.parametrize("case", [None], ids=["inactive"])
+    if "workload" in metafunc.fixturenames:
+        metafunc.parametrize("workload", [None], ids=["inactive"])

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_qeval.config.origins import with_origin
+from pytest_qeval.config.suites import measures_efficiency
 from pytest_qeval.config.values import Values
 from pytest_qeval.errors import QEvalError, UsageError
-from pytest_qeval.hooks.items import case_of, plan_of, recipe_of
+from pytest_qeval.hooks.items import case_of, plan_of, recipe_of, workload_of
+from pytest_qeval.measure.timing_facts import CASES, QUICK
 
 if TYPE_CHECKING:
     from pytest_qeval.run.context import RunContext
@@ -22,12 +24,15 @@ ERROR = pytest.StashKey[QEvalError]()
 
 
 def parametrize(metafunc: pytest.Metafunc, context: RunContext) -> None:
-    """Parametrize a test that takes `qeval` by recipe, and one that takes `case` by case of its benchmark."""
+    """Parametrize a test that takes `qeval` by recipe, one that takes `case` by case, and one by `workload`."""
     recipes = context.settings.run_names
     metafunc.parametrize("qeval_recipe", recipes, indirect=True, scope="session", ids=recipes)
     if "case" in metafunc.fixturenames:
         cases = _cases(metafunc, context)
         metafunc.parametrize("case", cases, ids=[case.label for case in cases])
+    if "workload" in metafunc.fixturenames:
+        whole = measures_efficiency(context.settings)
+        metafunc.parametrize("workload", CASES if whole else (QUICK,))
 
 
 def _cases(metafunc: pytest.Metafunc, context: RunContext) -> Sequence[Case]:
@@ -154,13 +159,15 @@ def reuse(config: pytest.Config, context: RunContext, items: list[pytest.Item]) 
 def _sort(items: list[pytest.Item], recipes: Sequence[str]) -> None:
     """Put tests of one recipe after the other, early tests first; pytest's `--ff` for one mixes recipes.
 
-    The baseline comes first, for a regression to be told; ordinary tests stay where they are.
+    The baseline comes first, for a regression to be told; ordinary tests stay where they are. What is timed beside
+    other recipes comes last, when no engine has anything left to generate.
     """
     places = [place for place, item in enumerate(items) if recipe_of(item)]
     ranks = {recipe: rank for rank, recipe in enumerate(recipes)}
 
-    def key(item: pytest.Item) -> tuple[bool, int]:
-        return item.get_closest_marker("qeval_early") is None, ranks[recipe_of(item) or ""]
+    def key(item: pytest.Item) -> tuple[bool, bool, int]:
+        is_last = workload_of(item) not in {None, QUICK}
+        return is_last, item.get_closest_marker("qeval_early") is None, ranks[recipe_of(item) or ""]
 
     for place, item in zip(places, sorted((items[place] for place in places), key=key), strict=True):
         items[place] = item

@@ -27,6 +27,12 @@ def case_of(item: pytest.Item) -> Case | None:
     return case if isinstance(case, Case) else None
 
 
+def workload_of(item: pytest.Item) -> str | None:
+    """Return what an item of the suite `efficiency` measures; None for any other."""
+    workload = _parameter(item, "workload")
+    return workload if isinstance(workload, str) and recipe_of(item) else None
+
+
 def plan_of(items: Sequence[pytest.Item]) -> list[tuple[str | None, Case | None]]:
     """Return every item's recipe and case, None where it has none."""
     return [(recipe_of(item), case_of(item)) for item in items]

@@ -76,6 +76,7 @@ def start(config: pytest.Config) -> None:
         saved=saved,
         own_perturbations=partial(call_hook, config),
         sandboxes=lambda execution: SandboxPool(execution, isolation=isolation()),
+        shared_folder=_shared_folder(config),
     )
     config.stash[CONTEXT] = context
     _register(config, context, session, saved)
@@ -101,6 +102,12 @@ def _register(config: pytest.Config, context: RunContext, session: Session | Non
         plugins.register(distributor, "qeval-distributor")
     else:
         plugins.register(Worker(context, allure=allure is not None), "qeval-worker")
+
+
+def _shared_folder(config: pytest.Config) -> Path | None:
+    """Return the folder that the workers of a run share; None outside of workers."""
+    handed: Json | None = getattr(config, "workerinput", {}).get("qeval")
+    return Path(handed["folder"]) if handed else None
 
 
 def _runs_nothing(config: pytest.Config) -> bool:

@@ -23,8 +23,9 @@ from pytest_qeval.config.origins import with_origin
 from pytest_qeval.config.values import Values
 from pytest_qeval.errors import QEvalError, UsageError, about
 from pytest_qeval.hooks.collect import ERROR, check_plan
-from pytest_qeval.hooks.items import plan_of
+from pytest_qeval.hooks.items import plan_of, recipe_of, workload_of
 from pytest_qeval.measure.machine import available_memory_bytes
+from pytest_qeval.measure.timing_facts import QUICK
 from pytest_qeval.plan import shares
 from pytest_qeval.schema import Case, Json
 
@@ -45,7 +46,12 @@ def worker_name(config: pytest.Config) -> str:
 
 
 def scope_of(item: pytest.Item, dist: str) -> str | None:
-    """Return what `--dist` keeps on one worker: a name that items share; None for an item that may go anywhere."""
+    """Return what stays on one worker: a name that items share; None for an item that may go anywhere.
+
+    That is what `--dist` asks for, and what is timed beside other recipes.
+    """
+    if workload_of(item) not in {None, QUICK}:
+        return "qeval efficiency"
     if dist == "loadfile":
         return str(item.path)
     if dist == "loadscope":
@@ -76,6 +82,8 @@ def plan_ahead(config: pytest.Config, context: RunContext, items: Sequence[pytes
         # A worker that replaces a crashed one has no share of its own: it generates what it is sent.
         mine = dealt[handed["index"]] if handed["index"] < len(dealt) else ()
     context.plan([(recipe, case) for recipe, case in (plan[index] for index in mine) if recipe and case])
+    timed = ((recipe_of(items[index]), workload_of(items[index])) for index in mine)
+    context.efficiency.planned += [(recipe, name) for recipe, name in timed if recipe and name and name != QUICK]
 
 
 class Distributor:

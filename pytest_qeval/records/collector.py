@@ -18,6 +18,7 @@ from pytest_qeval.facts import (
 )
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.measure.memory_facts import BudgetFacts, MemoryFacts
+from pytest_qeval.measure.timing_facts import ProblemTimingFacts, TimingFacts
 from pytest_qeval.records.messages import Message
 from pytest_qeval.schema import Case, Record
 
@@ -50,6 +51,9 @@ class Collector:
         self.streams: list[StreamFacts] = []
         self.timelines: dict[str, TimelineFacts] = {}
         """By worker; the last one holds everything."""
+        self.timings: dict[tuple[str, str], TimingFacts] = {}
+        """By recipe and workload."""
+        self.problem_timings: dict[str, ProblemTimingFacts] = {}
         self.sensitivity: dict[str, SensitivityFacts] = {}
         self.divergence: dict[str, DivergenceFacts] = {}
         self.memory: dict[str, MemoryFacts] = {}
@@ -76,6 +80,10 @@ class Collector:
                 self.streams.append(message)
             case TimelineFacts():
                 self.timelines[message.worker] = message
+            case TimingFacts():
+                self.timings[message.recipe, message.workload.name] = message
+            case ProblemTimingFacts():
+                self.problem_timings[message.recipe] = message
             case SensitivityFacts():
                 self.sensitivity[message.recipe] = message
             case DivergenceFacts():

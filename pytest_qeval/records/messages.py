@@ -27,6 +27,7 @@ from pytest_qeval.facts import (
 )
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.measure.memory_facts import BudgetFacts, MemoryFacts
+from pytest_qeval.measure.timing_facts import ProblemTimingFacts, TimingFacts
 from pytest_qeval.measure.topk import Scores, TextScores
 from pytest_qeval.schema import Completion, Execution, FinishReason, Json, Outcome, Record, Sample
 
@@ -120,6 +121,8 @@ RecipeMessage = (
     | RecipeFacts
     | GenerationFacts
     | StreamFacts
+    | TimingFacts
+    | ProblemTimingFacts
     | SensitivityFacts
     | DivergenceFacts
     | MemoryFacts
@@ -183,6 +186,8 @@ WIRE_TYPES: Mapping[str, type] = {
     "generation": GenerationFacts,
     "stream": StreamFacts,
     "timeline": TimelineFacts,
+    "timing": TimingFacts,
+    "problem_timing": ProblemTimingFacts,
     "sensitivity": SensitivityFacts,
     "divergence": DivergenceFacts,
     "memory": MemoryFacts,

@@ -9,8 +9,9 @@ from pytest_qeval.measure.byte_sizes import format_bytes
 from pytest_qeval.report.energy import ENERGY_ROWS, energy_dict, energy_notes
 from pytest_qeval.report.plain import to_plain
 from pytest_qeval.report.text import Line, table
+from pytest_qeval.report.timing import ms, of_problems, speedup_of, times_of, timing_dict, timing_notes
 from pytest_qeval.schema import Json
-from pytest_qeval.summary.costs import Efficiency, Percentiles, Slowdown
+from pytest_qeval.summary.costs import Efficiency, Slowdown
 from pytest_qeval.summary.results import Summary
 
 _Cell = Callable[[Efficiency], str | None]
@@ -30,6 +31,7 @@ def cost_dict(costs: Efficiency) -> Json:
         "decode": {"latency_per_token_s": row["decode_s"]},
         "memory": {"model_bytes": costs.model_bytes, "peak_bytes": costs.peak_memory_bytes},
         "energy": energy_dict(costs),
+        "timing": timing_dict(costs),
         "simulated": costs.simulated,
         "drafted": costs.drafted,
         "slower": _describe_slowdown(costs.slower),
@@ -65,6 +67,7 @@ def cost_lines(summary: Summary) -> Iterator[Line]:
         left_out = "what generating cost is left out"
         yield Line(f"  {', '.join(drafted)}: completions were drafted from the baseline's, so {left_out}")
     yield from (Line(f"  {note}") for note in energy_notes(list(summary.efficiency.values())))
+    yield from (Line(f"  {note}", "yellow" if "contended" in note else None) for note in timing_notes(summary))
     if summary.planned and summary.run.saved_baseline and summary.baseline in summary.efficiency:
         yield Line(f"  {summary.baseline}: {_describe_saved(summary)}", "yellow")
     for name, costs in summary.efficiency.items():
@@ -121,15 +124,6 @@ def _shown(cell: _Cell, costs: Efficiency) -> str:
     return f"({text})" if costs.simulated and cell is not _model else text
 
 
-def _ms(spread: Percentiles | None, digits: int = 0) -> str | None:
-    """Render a spread in milliseconds: p50 / p90 / p99, with the maximum and n in place of what few values have not."""
-    if spread is None:
-        return None
-    known = [value for value in (spread.p50, spread.p90, spread.p99) if value is not None]
-    text = " / ".join(f"{1000 * value:.{digits}f}" for value in known)
-    return text if spread.p99 is not None else f"{text} / max {1000 * spread.max:.{digits}f} of {spread.n}"
-
-
 def _size(size: float | None) -> str | None:
     return None if size is None else format_bytes(size)
 
@@ -147,10 +141,20 @@ def _number(value: float | None, digits: str) -> str | None:
 _ROWS: Sequence[tuple[str, _Cell]] = (
     ("throughput, tokens/s", lambda c: _number(c.throughput, ".0f")),
     ("generated tokens", lambda c: str(c.new_tokens) if c.new_tokens else None),
-    ("TTFT, ms (p50 / p90 / p99)", lambda c: _ms(c.ttft_s)),
-    ("time per token in the batch, ms", lambda c: _ms(c.tpot_s)),
-    ("single stream, ms per token", lambda c: _ms(c.decode_s, digits=1)),
-    ("single stream, prefill ms", lambda c: _ms(c.prefill_s)),
+    ("TTFT, ms (p50 / p90 / p99)", lambda c: ms(c.ttft_s)),
+    ("time per token in the batch, ms", lambda c: ms(c.tpot_s)),
+    ("single stream, ms per token", lambda c: ms(c.decode_s, digits=1)),
+    ("  times as fast as the baseline", lambda c: speedup_of(c, "decode-1")),
+    ("8 streams, ms per step", lambda c: times_of(c, "decode-8", 1)),
+    ("  times as fast as the baseline", lambda c: speedup_of(c, "decode-8")),
+    ("32 streams, ms per step", lambda c: times_of(c, "decode-32", 1)),
+    ("  times as fast as the baseline", lambda c: speedup_of(c, "decode-32")),
+    ("single stream, prefill ms", lambda c: ms(c.prefill_s)),
+    ("  times as fast as the baseline", lambda c: speedup_of(c, "prefill-128")),
+    ("prefill of 512 tokens, ms", lambda c: times_of(c, "prefill-512")),
+    ("  times as fast as the baseline", lambda c: speedup_of(c, "prefill-512")),
+    ("whole problems, TTFT ms", lambda c: of_problems(c, "ttft")),
+    ("whole problems, ms per token", lambda c: of_problems(c, "tpot")),
     ("model in memory", _model),
     ("peak memory of the process", lambda c: _size(c.peak_memory_bytes)),
     *ENERGY_ROWS,

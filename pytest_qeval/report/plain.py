@@ -14,7 +14,7 @@ def to_plain(value: object) -> Any:
         return {"undefined": value.reason}
     if isinstance(value, Mapping):
         return {str(key): to_plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
+    if isinstance(value, tuple | list | frozenset):
         return [to_plain(item) for item in value]
     fields = getattr(value, "__dataclass_fields__", None) or getattr(value, "__struct_fields__", None)
     return value if fields is None else {name: to_plain(getattr(value, name)) for name in fields}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
+from pathlib import Path
 
 from pytest_qeval.config.checks import check_overlap
 from pytest_qeval.config.run_settings import RunSettings
@@ -22,18 +23,23 @@ from pytest_qeval.report.progress import OnProgress, show_nothing
 from pytest_qeval.run.baseline_scores import BaselineScorer
 from pytest_qeval.run.benchmarks import BenchmarkLoader
 from pytest_qeval.run.case_problems import CaseProblems
+from pytest_qeval.run.efficiency import EfficiencyBench
 from pytest_qeval.run.engines import EngineLoader
 from pytest_qeval.run.forecast import Forecast
 from pytest_qeval.run.measurements import Measurements
 from pytest_qeval.run.outcomes import EarlyStop, Outcomes
 from pytest_qeval.run.recipe_run import RecipeRun
 from pytest_qeval.run.replay import Replays
+from pytest_qeval.run.shared_machine import SharedMachine
 from pytest_qeval.schema import Case, InfillingForm, Record
 from pytest_qeval.settings import ExecutionSettings
 from pytest_qeval.verdict.baseline.key import composition_of
 from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
 from pytest_qeval.verdict.gates.checks import check_benchmark_kinds, check_gates
 
+
+_TIMED_PROBLEMS = 10
+"""Problems that are answered one at a time unless `--qeval-limit` says otherwise: the fewest that have a p90."""
 
 @dataclass(eq=False)
 class RunContext:
@@ -54,6 +60,8 @@ class RunContext:
     """Returns the project's perturbations, once its files are read."""
     sandboxes: Callable[[ExecutionSettings], SandboxPool] = SandboxPool
     """Starts the sandboxes."""
+    shared_folder: Path | None = None
+    """What the workers of a run share; None where there is only one process."""
 
     def __post_init__(self) -> None:
         """Put the parts together; nothing is loaded."""
@@ -90,11 +98,19 @@ class RunContext:
             check_batch=saved.check_batch if saved else lambda _: None,
             post=self._post,
         )
+        self._machine = SharedMachine(self.shared_folder, settle=self._settle)
+        self.efficiency = EfficiencyBench(
+            load=self._engines.load_model, make_evaluator=self._evaluator, machine=self._machine, post=self._post
+        )
         scores = BaselineScorer(
             settings=settings, saved=saved, benchmarks=self.benchmarks, engines=self._engines, post=self._post
         )
         self.measurements = Measurements(
-            settings=settings, benchmarks=self.benchmarks, baseline_scores=scores, post=self._post
+            settings=settings,
+            benchmarks=self.benchmarks,
+            baseline_scores=scores,
+            machine=self._machine,
+            post=self._post,
         )
         # Several meters would count the same joules again, and a replay uses none.
         meters = self.n_workers == 1 and not settings.replays
@@ -122,6 +138,19 @@ class RunContext:
     def infills(self, benchmark: str) -> bool:
         """Return whether completions of a benchmark stand in the middle of programs."""
         return self.benchmarks.find(benchmark).infills
+
+    def _settle(self) -> None:
+        """Wait until the sandboxes are idle, if there are any."""
+        if "pool" in self.__dict__:  # else this would start it
+            self.pool.settle()
+
+    def timed_cases(self) -> Sequence[Case]:
+        """Return the problems that the suite `efficiency` answers one at a time.
+
+        Raises:
+            QEvalError: when the benchmark cannot be had.
+        """
+        return self.benchmarks.cases(self.benchmarks.default_name)[: self.settings.limit or _TIMED_PROBLEMS]
 
     def plan(self, planned: Sequence[tuple[str, Case]]) -> None:
         """Take the cases of this process, by recipe, to generate them ahead; reused ones are not generated."""
@@ -175,7 +204,7 @@ class RunContext:
         return RecipeRun(
             recipe=recipe,
             planned=self._planned.setdefault(recipe, []),
-            load_engine=self._engines.load,
+            load_engine=self._load,
             make_evaluator=self._evaluator,
             problems=self.problems,
             outcomes=self.outcomes,
@@ -188,7 +217,13 @@ class RunContext:
             drafted=self._drafts(recipe),
             worker=self.worker,
             post=self._post,
+            work=self._machine.work,
         )
+
+    def _load(self, recipe: str) -> ReplayEngine | ModelEngine:
+        """Load a recipe's engine in place of those of the suite `efficiency`."""
+        self.efficiency.close()
+        return self._engines.load(recipe)
 
     def _evaluator(self, recipe: str, engine: ReplayEngine | ModelEngine, on_step: Callable[[], None]) -> Evaluator:
         return Evaluator(
@@ -230,6 +265,8 @@ class RunContext:
         return messages
 
     def close(self) -> None:
-        """Stop the sandboxes and the meter; calling it twice is fine."""
+        """Free what is loaded for timing, and stop the sandboxes and the meter; calling it twice is fine."""
+        self.efficiency.close()
+        self._machine.close()
         self._open.close()
         self.meter.close()

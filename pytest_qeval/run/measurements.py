@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
+from time import monotonic
 
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.engines.base import ModelEngine
@@ -11,17 +12,23 @@ from pytest_qeval.engines.fit.predict import predict
 from pytest_qeval.engines.fit.read import shape_of
 from pytest_qeval.engines.fresh_process import MemoryJob, measure_memory
 from pytest_qeval.facts import SensitivityFacts, StreamFacts
+from pytest_qeval.measure.contention import Watch
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, divergence_facts
 from pytest_qeval.measure.memory_facts import DecodingShape, MemoryFacts
+from pytest_qeval.measure.rounds import Timer
+from pytest_qeval.measure.timing_facts import WORKLOADS
 from pytest_qeval.records.messages import Message
 from pytest_qeval.run.baseline_scores import BaselineScorer
 from pytest_qeval.run.benchmarks import BenchmarkLoader
+from pytest_qeval.run.shared_machine import SharedMachine
 
 _SENSITIVITY_PROBLEMS = 20
 """Whose solutions blocks are compared on, unless `--qeval-limit` says otherwise: about a thousand tokens."""
 _BATCH_SIZE, _CONTEXT_TOKENS = 4, 512
 """What is decoded to measure memory, unless `--qeval-batch-size` says otherwise: seconds for half a billion parameters.
 """
+_STREAM_ROUNDS, _STREAM_S = 3, 0.5
+"""Rounds and seconds of a single stream at least."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -32,10 +39,18 @@ class Measurements:
     benchmarks: BenchmarkLoader
     baseline_scores: BaselineScorer
     post: Callable[[Message], None]
+    machine: SharedMachine
+    watch: Watch = field(default_factory=Watch)
 
     def stream(self, recipe: str, engine: ModelEngine) -> StreamFacts:
-        """Measure prefill and decoding of a single stream."""
-        facts = StreamFacts(recipe=recipe, **asdict(engine.measure_stream()))
+        """Measure prefill and decoding of a single stream; once more if the machine was disturbed."""
+        prefill, decode = (engine.prepare(WORKLOADS[name]) for name in ("prefill-128", "decode-1"))
+        with self.machine.alone():
+            prefill(), decode()
+            for _ in range(2):
+                facts = self._time_stream(recipe, prefill, decode)
+                if not facts.contended:
+                    break
         self.post(facts)
         return facts
 
@@ -68,9 +83,25 @@ class Measurements:
         if budget := settings.budgets.get(name):
             self.post(budget)
         return facts
+    def _time_stream(self, recipe: str, prefill: Timer, decode: Timer) -> StreamFacts:
+        workload = WORKLOADS["decode-1"]
+        rounds: list[tuple[tuple[float, ...], tuple[float, ...]]] = []
+        self.watch.start()
+        started = monotonic()
+        while len(rounds) < _STREAM_ROUNDS or monotonic() - started < _STREAM_S:
+            rounds.append((prefill(), decode()))
+        return StreamFacts(
+            recipe=recipe,
+            prompt_tokens=workload.prompt_tokens,
+            new_tokens=workload.new_tokens,
+            prefill_s=tuple(seconds for first, _ in rounds for seconds in first),
+            decode_s=tuple(seconds for _, rest in rounds for seconds in rest),
+            contended=self.watch.stop().reason,
+        )
 
     def sensitivity(self, name: str, benchmark: str) -> SensitivityFacts:
         """Quantize one block at a time, and compare on a benchmark's solutions; this loads a model of its own."""
+        self.machine.work()
         settings, recipe, resolved = self.settings, self.settings.recipe(name), self.settings.resolved
         assert resolved is not None  # noqa: S101 - the fixture skips replays
         solutions = self.benchmarks.first_solutions(benchmark, settings.limit or _SENSITIVITY_PROBLEMS)
@@ -91,6 +122,7 @@ class Measurements:
         None where there is nothing to compare: of the baseline only the log-probabilities are taken, if they are not
         known yet. The control is the baseline again: its divergence is what the device's arithmetic alone does.
         """
+        self.machine.work()
         settings = self.settings
         if name == (settings.baseline or settings.candidates[0]):
             self.baseline_scores.of(benchmark, engine())

@@ -51,6 +51,8 @@ class RecipeRun:
     worker: str
     post: Callable[[Message], None]
     """Takes messages for the session."""
+    work: Callable[[], None] = lambda: None
+    """Called before anything is loaded, generated or executed; see `SharedMachine.work`."""
     drafted: bool = False
     """Whether the baseline's completions are drafts; see `GenerationFacts.drafted`."""
     _memory: PeakMemory = field(default_factory=PeakMemory, init=False)
@@ -88,6 +90,7 @@ class RecipeRun:
 
     def _load_once(self) -> tuple[ReplayEngine | ModelEngine, Evaluator]:
         engine = None
+        self.work()
         try:
             self.problems.check_ahead(self.planned)  # solutions are executed while the model is loaded
             self.meter.prepare()  # which measures idle power
@@ -119,6 +122,7 @@ class RecipeRun:
             return self.reused[case]
         if fault := self.problems.fault_of(case):
             raise InvalidProblemError(fault)
+        self.work()
         engine, evaluator = self._load()
         if self.early_stop.applies_to(self.recipe):
             evaluator.submit(self._valid(self._portion(case)))
@@ -176,10 +180,10 @@ class RecipeRun:
         self._metering = busy
 
     def close(self) -> None:
-        """Free the model's memory, and post what generation cost."""
+        """Free the model's memory, and post what generation cost; a later case would load it again."""
         if self._loaded is None:
             return
-        engine = self._loaded[0]
+        engine, self._loaded = self._loaded[0], None
         progress = engine.progress
         self.forecast.end(engine)
         if self._metering:

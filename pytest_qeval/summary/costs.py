@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_qeval.facts import EnergyFacts, GenerationFacts, RecipeFacts, StreamFacts
-from pytest_qeval.measure import divergence_facts
 from pytest_qeval.schema import Completion, Record
 from pytest_qeval.summary.energy import EnergyRates, energy_rates
+from pytest_qeval.summary.percentiles import Percentiles, percentiles
+from pytest_qeval.summary.timing import ProblemTimes, WorkloadTimes, stream_of
 
 NOTHING_TOLD: Mapping[str, Any] = {}
 _SLOWER = 1.03
 """A recipe that takes more than this many times as long is slower; up to 3 % may be noise."""
 _DRAFTED = "completions were drafted from the baseline's"
-_LEAST_FOR_P90, _LEAST_FOR_P99 = 10, 100
-"""Values, of which one lies above the percentile."""
 _BATCH_TOKENS = 200
 """Generated tokens below which a batch ends too soon to be compared."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Percentiles:
-    """Spread of a latency, in seconds; None where there are too few values for a percentile."""
-
-    p50: float
-    p90: float | None
-    """From 10 values on."""
-    p99: float | None
-    """From 100 values on."""
-    max: float
-    n: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +54,11 @@ class Efficiency:
     stream_prompt_tokens: int | None
     simulated: bool
     """Rounded, then computed in float: every number but `model_bytes` and `new_tokens` is the simulation's."""
+    stream_contended: str = ""
+    """What disturbed the machine while the single stream was measured; empty where nothing did."""
+    timings: Mapping[str, WorkloadTimes] = field(default_factory=dict)
+    """By the workload's name; empty where only a single stream was measured."""
+    problems: ProblemTimes | None = None
     drafted: bool = False
     """Completions were drafted from the baseline's: latencies, throughput, peak memory and energy are left out."""
     slower: Slowdown | None = None
@@ -81,6 +72,8 @@ def summarize_costs(
     streams: Sequence[StreamFacts],
     *,
     told: Mapping[str, Any] = NOTHING_TOLD,
+    timings: Sequence[WorkloadTimes] = (),
+    problems: ProblemTimes | None = None,
 ) -> Efficiency:
     """Combine one recipe's measurements; tokens and engine times of several workers are added up.
 
@@ -88,6 +81,7 @@ def summarize_costs(
     this process spent on the other problems is not the cost of all of them. The same goes for drafted completions.
     `told` is `RunHeader.energy`.
     """
+    streams = stream_of(facts.name, timings) or streams
     completions = [sample.completion for record in records for sample in record.samples]
     if any(completion.duration_s is None for completion in completions):
         completions, generation = [], ()
@@ -113,6 +107,9 @@ def summarize_costs(
         prefill_s=percentiles(value for stream in streams for value in stream.prefill_s),
         decode_s=percentiles(value for stream in streams for value in stream.decode_s),
         stream_prompt_tokens=streams[0].prompt_tokens if streams else None,
+        stream_contended=next((one.contended for one in streams if one.contended), ""),
+        timings={one.workload.name: one for one in timings},
+        problems=problems,
         simulated=facts.execution == "simulated",
         drafted=drafted,
     )
@@ -122,24 +119,6 @@ def _tpot(completions: Iterable[Completion]) -> Iterable[float]:
     for c in completions:
         if c.ttft_s is not None and c.duration_s is not None and c.n_tokens is not None and c.n_tokens > 1:
             yield (c.duration_s - c.ttft_s) / (c.n_tokens - 1)
-
-
-def percentiles(values: Iterable[float]) -> Percentiles | None:
-    """Return p50, p90 and p99, interpolated linearly between the order statistics; None for no values.
-
-    A percentile above which there is less than one value is only another name for the maximum, and is left out.
-    """
-    found = list(values)
-    if not found:
-        return None
-    shares, n = divergence_facts.percentiles(found), len(found)
-    return Percentiles(
-        p50=shares["p50"],
-        p90=shares["p90"] if n >= _LEAST_FOR_P90 else None,
-        p99=shares["p99"] if n >= _LEAST_FOR_P99 else None,
-        max=max(found),
-        n=n,
-    )
 
 
 def mark_slower(
@@ -155,7 +134,8 @@ def mark_slower(
 def _slowdown(own: Efficiency, base: Efficiency) -> Slowdown | None:
     """Compare a single stream by its median time per token, and the batch by tokens per second."""
     stream = throughput = None
-    if own.decode_s and base.decode_s and own.decode_s.p50 > _SLOWER * base.decode_s.p50:
+    contended = own.stream_contended or base.stream_contended
+    if not contended and own.decode_s and base.decode_s and own.decode_s.p50 > _SLOWER * base.decode_s.p50:
         stream = base.decode_s.p50, own.decode_s.p50
     if own.throughput and base.throughput and min(own.new_tokens, base.new_tokens) >= _BATCH_TOKENS:
         throughput = (base.throughput, own.throughput) if base.throughput > _SLOWER * own.throughput else None

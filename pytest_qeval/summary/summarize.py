@@ -17,6 +17,7 @@ from pytest_qeval.facts import (
 )
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.measure.memory_facts import BudgetFacts, MemoryFacts
+from pytest_qeval.measure.timing_facts import ProblemTimingFacts, TimingFacts
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.summary.adjustment import adjust_pass_rates_and_scores, adjust_robust_changes
 from pytest_qeval.summary.cases import Groups, Records, group_cases
@@ -37,6 +38,7 @@ from pytest_qeval.summary.robustness import robust_results
 from pytest_qeval.summary.scores import compare_scores, is_scored, score_results
 from pytest_qeval.summary.selftest import selftest_results
 from pytest_qeval.summary.throughput import summarize_throughput
+from pytest_qeval.summary.timing import problem_times, workload_times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,9 @@ class SummaryInput:
     streams: Sequence[StreamFacts] = ()
     timelines: Sequence[TimelineFacts] = ()
     """One for each process."""
+    timings: Sequence[TimingFacts] = ()
+    problem_timings: Mapping[str, ProblemTimingFacts] = field(default_factory=dict)
+    """By recipe."""
     benchmarks: Mapping[str, Json] = field(default_factory=dict)
     sensitivity: Mapping[str, SensitivityFacts] = field(default_factory=dict)
     divergence: Mapping[str, DivergenceFacts] = field(default_factory=dict)
@@ -154,6 +159,10 @@ def _lengths(found: SummaryInput, nominal: Groups, records: Records) -> LengthSu
 
 
 def _costs(found: SummaryInput) -> Mapping[str, Efficiency]:
+    problems, base = (
+        found.problem_timings,
+        {one.workload.name: one for one in found.timings if one.recipe == found.baseline},
+    )
     costs = {
         name: summarize_costs(
             facts,
@@ -161,6 +170,8 @@ def _costs(found: SummaryInput) -> Mapping[str, Efficiency]:
             [generation for generation in found.generation if generation.recipe == name],
             [stream for stream in found.streams if stream.recipe == name],
             told=found.run.energy,
+            timings=[workload_times(one, base.get(one.workload.name)) for one in found.timings if one.recipe == name],
+            problems=problem_times(problems[name], problems.get(found.baseline or "")) if name in problems else None,
         )
         for name, facts in found.recipes.items()
     }

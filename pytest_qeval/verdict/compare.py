@@ -18,6 +18,7 @@ from pytest_qeval.facts import (
     StreamFacts,
 )
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
+from pytest_qeval.measure.timing_facts import ProblemTimingFacts, TimingFacts
 from pytest_qeval.records.collector import Collector, Roles
 from pytest_qeval.records.journal import read_journal
 from pytest_qeval.records.messages import Message, Plan, RecipeMessage, RunStart, recipe_of
@@ -167,7 +168,7 @@ def _saved_baseline(
     comparable = before.cost_conditions() == after.cost_conditions()
     if not comparable or found.records.keys() != cases.keys():
         found = found.without_costs()
-    unfit: tuple[type, ...] = (DivergenceFacts, GateDecision)
+    unfit: tuple[type, ...] = (DivergenceFacts, GateDecision, TimingFacts, ProblemTimingFacts)
     if not any(isinstance(one, StreamFacts) for name in after.plan.candidates for one in after.messages_of(name)):
         unfit = (*unfit, StreamFacts)  # there is nothing to compare it with
     messages = [

@@ -53,6 +53,8 @@ def conclude(
             generation=collected.generation,
             streams=collected.streams,
             timelines=list(collected.timelines.values()),
+            timings=list(collected.timings.values()),
+            problem_timings=collected.problem_timings,
             sensitivity=collected.sensitivity,
             divergence=collected.divergence,
             memory=collected.memory,

@@ -1,5 +1,6 @@
 """The main job on the embedded model: baseline and candidates, one verdict, with and without workers."""
 
+import importlib.util
 import json
 import os
 import re
@@ -181,12 +182,31 @@ def test_sensitivity_ranks_every_block(run: Run, pytester: pytest.Pytester) -> N
     assert (report["recipes"], report["run"]["planned"]) == ({}, 0)
 
 
-def test_efficiency_alone_is_reported(run: Run, pytester: pytest.Pytester) -> None:
-    """A session without a single case has a report all the same, and a table of layers."""
-    run("--qeval-model", "demo", "--qeval-recipe", "int8", "--qeval-suite", "efficiency", "--qeval-output", "out")
+@pytest.mark.parametrize("mode", [("-p", "no:xdist"), ("-n2",)], ids=["no-xdist", "n2"])
+def test_efficiency_alone_is_reported(run: Run, pytester: pytest.Pytester, mode: tuple[str, ...]) -> None:
+    """A session without a single case has a report all the same, and a table of layers.
 
+    Recipes are timed in turns, on one worker. A test's limit, which is much shorter than six rounds, does not count.
+    """
+    limit = ("--timeout=1",) if importlib.util.find_spec("pytest_timeout") else ()
+    asked = ("--qeval-model", "demo", "--qeval-recipe", "int8", "--qeval-suite", "efficiency", "--qeval-output", "out")
+    selected = (
+        "-k",
+        "decode-1 or problems or quantize",
+        "--qeval-limit",
+        "2",
+        "--qeval-gate",
+        "decode ratio >= 0.001x",
+    )
+    result = run(*mode, *limit, *asked, *selected)
+
+    result.stdout.fnmatch_lines(["*5 passed, 1 skipped*"])
     report = read_report(pytester.path / "out")
-    assert report["efficiency"]["int8"]["decode"]["latency_per_token_s"]["n"] > 0
+    costs = report["efficiency"]["int8"]
+    assert costs["decode"]["latency_per_token_s"]["n"] > 0
+    assert costs["timing"]["workloads"]["decode-1"]["beside"] == ["auto"]
+    assert [one["task_id"] for one in costs["timing"]["problems"]["problems"]] == ["micro/0", "micro/1"]
+    assert [(gate["outcome"], gate["recipe"]) for gate in report["gates"]] == [("pass", "int8")]
     table = (pytester.path / "out" / "layers.csv").read_text(encoding="utf-8").splitlines()
     assert len(table) == 1 + len(report["recipes"]["int8"]["layers"])
     assert "int8,lm_head," in "\n".join(table)

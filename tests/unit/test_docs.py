@@ -85,13 +85,14 @@ def gate_table() -> tuple[str, ...]:
         "relative_drop": "`drop` in `%`",
         "increase": "`increase`",
         "ratio": "`ratio`",
+        "speedup": "`ratio` in `x`",
     }
     rows = (
         (
             f"`{metric.name}`",
             metric.help,
             ", ".join(forms[form] for form in metric.forms),
-            ", ".join(f"`{unit}`" for unit in metric.units) or "none",
+            ", ".join(f"`{unit}`" for unit in metric.units) or ("`ms`, `s`" if metric.is_time else "none"),
             "benchmark" if metric.per_benchmark else "run",
             "always" if metric.needs_baseline else "for drop, increase, ratio",
             "yes" if metric.needs_cases else "no",
@@ -112,7 +113,7 @@ def test_every_gate_shown_can_be_read() -> None:
     block = GATES.split("Some examples:\n\n")[1].split("\n\n")[0]
     shown = [re.split(r"\s{2,}", line.strip())[0] for line in block.splitlines()]
 
-    assert len(shown) == 17
+    assert len(shown) == 19
     assert [parse_gate(expression).expression for expression in shown] == shown
 
 

@@ -42,6 +42,12 @@ class _Ready:
     admitted_at: float
 
 
+def batch_model(language_model: LanguageModel, *, rows: int) -> CausalBatchModel | EncoderDecoderBatchModel:
+    """Join a model and an empty cache of so many rows."""
+    model, both = language_model.model, language_model.encoder_decoder
+    return EncoderDecoderBatchModel(model, rows=rows, both=both) if both else CausalBatchModel(model, rows=rows)
+
+
 class ContinuousBatch(Decoder):
     """Decodes a queue of requests, many rows at a time."""
 
@@ -49,12 +55,7 @@ class ContinuousBatch(Decoder):
         """Take the model, the user's settings, and the batch's shape."""
         super().__init__(language_model, generation)
         self._shape = shape
-        model, both = language_model.model, language_model.encoder_decoder
-        self._model: CausalBatchModel | EncoderDecoderBatchModel = (
-            EncoderDecoderBatchModel(model, rows=shape.rows, both=both)
-            if both
-            else CausalBatchModel(model, rows=shape.rows)
-        )
+        self._model = batch_model(language_model, rows=shape.rows)
 
     @property
     def cache_bytes(self) -> int:

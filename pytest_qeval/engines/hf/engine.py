@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
-from pytest_qeval.engines.base import FinishedCompletion, Request, StreamTimes
+from pytest_qeval.engines.base import FinishedCompletion, Request
 from pytest_qeval.engines.fit.batch_width import default_rows
 from pytest_qeval.engines.fit.cache_layout import cache_layout
 from pytest_qeval.engines.hf.calibration import Calibration
@@ -18,9 +19,10 @@ from pytest_qeval.engines.hf.decoding import make_decoder
 from pytest_qeval.engines.hf.invariance import find_batch_dependence
 from pytest_qeval.engines.hf.loading import Loaded, check_fits, free_bytes, load
 from pytest_qeval.engines.hf.scoring import score
-from pytest_qeval.engines.hf.stream import measure_stream
+from pytest_qeval.engines.hf.stream import prepare
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import EngineError
+from pytest_qeval.measure.timing_facts import Workload
 from pytest_qeval.measure.topk import Scores
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.heap import trim_heap
@@ -93,9 +95,9 @@ class TransformersEngine:
         """Return what was loaded, and how, as plain values; see `ModelEngine.facts`."""
         return dict(self._facts)
 
-    def measure_stream(self, *, prompt_tokens: int = 128, new_tokens: int = 32, rounds: int = 3) -> StreamTimes:
-        """Time one sequence alone, after a warm-up round, without touching the queue."""
-        return measure_stream(self._loaded, prompt_tokens=prompt_tokens, new_tokens=new_tokens, rounds=rounds)
+    def prepare(self, workload: Workload) -> Callable[[], tuple[float, ...]]:
+        """Return what does a workload once, without touching the queue; see `ModelEngine.prepare`."""
+        return prepare(self._loaded, workload)
 
     def score(self, solutions: Sequence[tuple[str, str, str]], *, against: Scores | None = None) -> Scores:
         """Score solutions after their prompts, without touching the queue; see `ModelEngine.score`."""

@@ -11,6 +11,7 @@ from typing import Any
 from pytest_qeval.errors import DataError, UsageError, counted
 from pytest_qeval.facts import BenchmarkFacts, GenerationFacts, InvalidCase, RecipeFacts, RunHeader, StreamFacts
 from pytest_qeval.measure.memory_facts import BudgetFacts, MemoryFacts
+from pytest_qeval.measure.timing_facts import ProblemTimingFacts, TimingFacts
 from pytest_qeval.records.messages import Message, RecipeMessage, recipe_of
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.verdict.baseline.baseline import Baseline
@@ -46,8 +47,8 @@ class BaselineWriter:
             self._benchmarks.append(message)
         elif isinstance(message, InvalidCase):
             self._invalid.add(message.case)
-        elif isinstance(message, (MemoryFacts, BudgetFacts)):
-            return  # of this machine and this run
+        elif isinstance(message, (MemoryFacts, BudgetFacts, TimingFacts, ProblemTimingFacts)):
+            return  # of this machine and this run, in which times are compared round by round
         elif isinstance(message, RecipeMessage) and recipe_of(message) == self.recipe:
             self._messages[self._subject(message)] = message
 

@@ -1,12 +1,12 @@
 """Gates such as `pass@1 drop <= 2pt`, read before anything is loaded.
 
-    [benchmark:] metric [drop | increase | ratio] comparator number[pt | % | GB | GiB …] [rough]
+    [benchmark:] [p50 | p90 | p99] metric [drop | increase | ratio] comparator number[pt | % | ms | s | x | GB …] [rough]
 
 `drop` is baseline minus candidate in points, or the lost share of the baseline where the number is in per cent;
-`increase` is candidate minus baseline; `ratio` is candidate over baseline; without any of these words, it is the
-candidate's own value. The benchmark `all` is the pool of all executed ones. `rough` accepts that a single reading
-decides. A metric's name may have blanks in it (`peak memory <= 6GB`), and `fits 16GB` needs no comparator.
-`metrics.METRICS` lists the metrics.
+`increase` is candidate minus baseline; `ratio` is candidate over baseline, or baseline over candidate where the number
+is in times as fast (`1.2x`); without any of these words, it is the candidate's own value. The benchmark `all` is the
+pool of all executed ones. `rough` accepts that a single reading decides. A metric's name may have blanks in it (`peak
+memory <= 6GB`), and `fits 16GB` needs no comparator. `metrics.METRICS` lists the metrics.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fnmatch import fnmatchcase
 from pytest_qeval.errors import GateError, did_you_mean
 from pytest_qeval.measure.byte_sizes import unit_bytes
 from pytest_qeval.summary.pooled import POOL
-from pytest_qeval.verdict.gates.metrics import METRICS, Form, Metric
+from pytest_qeval.verdict.gates.metrics import LATENCIES, METRICS, Form, Metric
 
 _COMPARATORS: Mapping[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -31,9 +31,11 @@ _COMPARATORS: Mapping[str, Callable[[float, float], bool]] = {
 }
 _DIGITS = 12
 """Decimals that are compared: in floating point 25/50 − 24/50 is a little more than 2 points."""
+_DIVISORS = {"pt": 100, "%": 100, "ms": 1000}
+"""What a number with a unit is divided by."""
 _PATTERN = re.compile(
-    r"(?:(?P<benchmark>[\w-]+)\s*:)?\s*(?P<metric>[a-z][a-z0-9_]*)(?:@(?P<k>[0-9]{1,9}))?"
-    r"(?:\s+(?P<form>[a-z]+))?\s*(?P<comparator><=|>=|<|>)\s*(?P<number>-?[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>pt|%|[A-Za-z]?i?[Bb])?"
+    r"(?:(?P<benchmark>[\w-]+)\s*:)?\s*(?:(?P<percentile>p50|p90|p99)\s+)?(?P<metric>[a-z][a-z0-9_]*)(?:@(?P<k>[0-9]{1,9}))?"
+    r"(?:\s+(?P<form>[a-z]+))?\s*(?P<comparator><=|>=|<|>)\s*(?P<number>-?[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>pt|%|ms|s|x|[A-Za-z]?i?[Bb])?"
     r"(?P<rough>\s+rough)?"
 )
 _POOLED = (("pass@K", 1), ("regressed", None))
@@ -124,7 +126,7 @@ def parse_gate(expression: str) -> Gate:
     match = _PATTERN.fullmatch(_spelled_out(expression.strip()))
     if match is None:
         raise GateError(f"cannot read the gate {expression!r}: expected something like {_EXAMPLES}.")
-    name, k = match["metric"], match["k"]
+    name, k = _name(match["percentile"], match["metric"]), match["k"]
     metric = METRICS.get(f"{name}@K" if k else name)
     if metric is None:
         guess = did_you_mean(f"{name}@K" if k else name, METRICS)
@@ -137,6 +139,11 @@ def parse_gate(expression: str) -> Gate:
             f"leave '{match['benchmark']}:' out."
         )
     form = _form(expression, metric, match["form"], match["unit"])
+    if form == "speedup" and match["comparator"] in {"<=", "<"}:
+        raise GateError(
+            f"the gate {expression!r} would hold for a slow candidate: the number of times as fast is the baseline's "
+            f"time over the candidate's, more is faster; write '{name} ratio >= {match['number']}x'."
+        )
     threshold = _threshold(expression, metric, form, match["number"], match["unit"])
     _check_rough(expression, metric, accepted=bool(match["rough"]))
     return check_pool(
@@ -158,6 +165,11 @@ def _spelled_out(expression: str) -> str:
         if "_" in name:
             expression = re.sub(rf"\b{name.replace('_', ' +')}\b", name, expression)
     return re.sub(r"^fits\s+(?=[0-9])", "fits <= ", expression)
+
+
+def _name(percentile: str | None, metric: str) -> str:
+    """Return the name of a metric and its percentile; the median is the metric's own."""
+    return metric if percentile is None or (percentile == "p50" and metric in LATENCIES) else f"{percentile} {metric}"
 
 
 def check_pool(gate: Gate) -> Gate:
@@ -187,10 +199,15 @@ def _check_rough(expression: str, metric: Metric, *, accepted: bool) -> None:
 
 
 def _form(expression: str, metric: Metric, word: str | None, unit: str | None) -> Form:
-    wanted = "relative_drop" if word == "drop" and unit == "%" else word or "value"
+    wanted = {("drop", "%"): "relative_drop", ("ratio", "x"): "speedup"}.get((word or "", unit or ""), word or "value")
     for form in metric.forms:
         if form == wanted:
             return form
+    if word == "ratio" and "speedup" in metric.forms:
+        raise GateError(
+            f"the gate {expression!r}: write the number with an x, as in '{metric.name} ratio >= 1.2x': the baseline's "
+            "time over the candidate's, more is faster."
+        )
     possible = [form for form in metric.forms if form in {"drop", "increase", "ratio"}]
     listed = "".join(f"{form}, " for form in possible)
     raise GateError(
@@ -199,15 +216,23 @@ def _form(expression: str, metric: Metric, word: str | None, unit: str | None) -
     )
 
 
+def _wrong_unit(expression: str, metric: Metric, form: Form, unit: str) -> GateError:
+    if metric.of_bytes and form == "value":
+        return GateError(f"the gate {expression!r}: {unit!r} is no unit of {metric.name}; expected GB, GiB, MB or MiB.")
+    what = "is no share"
+    if metric.is_time:
+        what = "is in seconds (s, ms), and a ratio of two times may end in x"
+    elif metric.units:
+        what = f"is a share ({', '.join(metric.units)})"
+    return GateError(f"the gate {expression!r}: {metric.name} {what}; leave the unit {unit!r} out.")
+
+
 def _threshold(expression: str, metric: Metric, form: Form, number: str, unit: str | None) -> float:
     size = unit_bytes(unit) if unit and metric.of_bytes and form == "value" else None
-    if unit and unit not in metric.units and size is None:
-        if metric.of_bytes and form == "value":
-            raise GateError(
-                f"the gate {expression!r}: {unit!r} is no unit of {metric.name}; expected GB, GiB, MB or MiB."
-            )
-        raise GateError(f"the gate {expression!r}: {metric.name} is no share; leave the unit {unit!r} out.")
-    threshold = float(number) * size if size else float(number) / 100 if unit else float(number)
+    timed = () if not metric.is_time else ("x",) if form == "speedup" else ("ms", "s") if form == "value" else ()
+    if unit and unit not in (*metric.units, *timed) and size is None:
+        raise _wrong_unit(expression, metric, form, unit)
+    threshold = float(number) * size if size else float(number) / _DIVISORS.get(unit or "", 1)
     if not math.isfinite(threshold):
         raise GateError(f"the gate {expression!r}: the number is too large.")
     if metric.units and abs(threshold) > 1:

@@ -17,6 +17,7 @@ from pytest_qeval.summary.scores import ScoreResult
 from pytest_qeval.verdict.gates.grammar import Gate
 from pytest_qeval.verdict.gates.metrics import METRICS
 from pytest_qeval.verdict.gates.observe import observe
+from pytest_qeval.verdict.gates.quantities import is_contended
 
 _Decided = Mapping[tuple[str, str, str | None], GateDecision]
 _NONE_DECIDED: _Decided = {}
@@ -125,6 +126,8 @@ def _judge(
 
 
 def _why_unproven(observed: Quantity) -> str:
+    if isinstance(observed, Estimate) and is_contended(observed):
+        return "what is contended proves nothing"
     if isinstance(observed, Estimate) and observed.low is None:
         return f"there is no interval that proves it ({observed.method})"
     return "the interval does not prove it"
@@ -135,7 +138,7 @@ def _compare(gate: Gate, observed: Quantity, missing: int, *, allow_missing: boo
         return _Judgement("fail", "unproven", observed.reason)
     found, wanted = _texts(gate, observed.value)
     evidence, value = _evidence(gate, observed), f"observed {found}"
-    if METRICS[gate.metric].single_reading:
+    if METRICS[gate.metric].single_reading or is_contended(observed):
         value = f"{value} ({observed.method})"
     if missing and not allow_missing:
         return _Judgement("fail", evidence, f"{counted(missing, 'case')} missing")
@@ -188,7 +191,9 @@ def _format(gate: Gate, value: float, more: int) -> str:
         return _format_size(value, more)
     if METRICS[gate.metric].units:
         return f"{_positive_zero(value, 3 + more):.{3 + more}f}"
-    return f"{value:.{4 + more}g}"
+    if METRICS[gate.metric].is_time and gate.form == "value":
+        return f"{1000 * value:.{4 + more}g} ms"
+    return f"{value:.{4 + more}g}{'x' if gate.form == 'speedup' else ''}"
 
 
 def _format_size(value: float, more: int) -> str:

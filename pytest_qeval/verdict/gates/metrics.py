@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Form = Literal["value", "drop", "relative_drop", "increase", "ratio"]
+Form = Literal["value", "drop", "relative_drop", "increase", "ratio", "speedup"]
 """value: the candidate's own. drop: baseline minus candidate. increase: candidate minus baseline. relative_drop:
-1 − candidate / baseline, a drop in per cent. ratio: candidate over baseline."""
+1 − candidate / baseline, a drop in per cent. ratio: candidate over baseline. speedup: baseline over candidate of two
+times, a ratio written with an x: how many times as fast."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +41,30 @@ class Metric:
     """Whether the value is a size, which a threshold may give as `6GB` or `6GiB`."""
     single_reading: bool = False
     """Whether a run reads the value only once, so that noise may decide; a gate has to accept that (`rough`)."""
+    is_time: bool = False
+    """Whether the value is in seconds, and may be written in ms or s."""
     lower_bound: str = ""
     """Why the value, and so its interval, is below the one that is meant; empty where it is not."""
 
 
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """A percentile over whole problems."""
+
+    name: Literal["ttft", "tpot"]
+    share: float
+    """0.5 for the median."""
+
+
+LATENCIES: Mapping[str, Latency] = {
+    f"{prefix}{name}": Latency(name, share)
+    for name in ("ttft", "tpot")
+    for prefix, share in (("", 0.5), ("p90 ", 0.9), ("p99 ", 0.99))
+}
+"""By the metric's name."""
+_OF_LATENCY = {"ttft": "time to the first token", "tpot": "time per token after the first"}
 _COST: tuple[Form, ...] = ("value", "ratio")
+_TIME: tuple[Form, ...] = ("value", "ratio", "speedup")
 _SHARE = ("pt", "%")
 _ENTRIES = (
     Metric(
@@ -125,8 +145,32 @@ _ENTRIES = (
         needs_cases=False,
     ),
     Metric(name="throughput", help="generated tokens per second of the whole batch", forms=_COST, single_reading=True),
-    Metric(name="single_stream", help="median seconds per token of a single stream", forms=_COST, needs_cases=False),
-    Metric(name="prefill", help="median seconds to read a single stream's prompt", forms=_COST, needs_cases=False),
+    *(
+        Metric(name=name, help=f"median seconds {what}", forms=_TIME, needs_cases=False, is_time=True)
+        for name, what in (
+            ("single_stream", "per token of a single stream"),
+            ("prefill", "to read a single stream's prompt"),
+        )
+    ),
+    *(
+        Metric(name=name, help=f"median seconds {what}", forms=("value", "speedup"), needs_cases=False, is_time=True)
+        for name, what in (
+            ("prefill_512", "to read a prompt of 512 tokens"),
+            ("decode", "per token of one sequence, recipes in turns"),
+            ("decode_8", "per step of 8 sequences, recipes in turns"),
+            ("decode_32", "per step of 32 sequences, recipes in turns"),
+        )
+    ),
+    *(
+        Metric(
+            name=name,
+            help=f"{'median' if latency.share == 0.5 else name[:3]} {_OF_LATENCY[latency.name]} of whole problems",  # noqa: PLR2004 - the median
+            forms=("value",),
+            needs_cases=False,
+            is_time=True,
+        )
+        for name, latency in LATENCIES.items()
+    ),
     Metric(name="energy", help="watt-hours of generating", forms=_COST, single_reading=True),
     Metric(name="energy_per_solved", help="joules of generating per solved problem", forms=_COST, single_reading=True),
     Metric(
@@ -159,6 +203,8 @@ _ENTRIES = (
 )
 OF_MEMORY = ("peak_memory", "fits", "disk")
 """Metrics of memory and files."""
+OF_EFFICIENCY = ("prefill_512", "decode", "decode_8", "decode_32", *LATENCIES)
+"""Metrics that only the whole suite `efficiency` measures."""
 OF_GENERATION = ("throughput", "energy", "energy_per_solved", "peak_memory")
 """Costs of generating completions, which drafts change."""
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _ENTRIES}

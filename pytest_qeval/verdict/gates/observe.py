@@ -23,7 +23,8 @@ from pytest_qeval.verdict.gates.lengths import OF_LENGTH, observe_length
 from pytest_qeval.verdict.gates.memory import observe_memory
 from pytest_qeval.verdict.gates.metrics import OF_MEMORY, Form
 from pytest_qeval.verdict.gates.pools import observe_pool
-from pytest_qeval.verdict.gates.quantities import nothing_to_lose, single
+from pytest_qeval.verdict.gates.quantities import contended, nothing_to_lose, single
+from pytest_qeval.verdict.gates.timings import is_timed, observe_timing
 
 T = TypeVar("T", BenchmarkResult, Comparison, ScoreResult, ScoreComparison, RobustResult, RobustChange)
 
@@ -59,7 +60,8 @@ def _observed(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) 
         case "kl" | "reverse_kl" | "same_top1":
             return _divergence(gate.metric, summary, recipe)
         case _:
-            return _cost_of(gate, summary, recipe)
+            find = observe_timing if is_timed(gate, summary, recipe) else _cost_of
+            return find(gate, summary, recipe)
 
 
 def _find(results: Iterable[T], recipe: str, benchmark: str | None) -> T | None:
@@ -170,7 +172,8 @@ def _cost_of(gate: Gate, summary: Summary, recipe: str) -> Quantity:
     n, method = min(own.n, other.n), f"ratio to the baseline, {own.method}"
     if other.method != own.method:
         method = f"{method}, of the baseline {other.method}"
-    return replace(own, value=own.value / other.value, n=n, method=method)
+    value = other.value / own.value if gate.form == "speedup" else own.value / other.value
+    return replace(own, value=value, n=n, method=method)
 
 
 def _cases_of(summary: Summary, recipe: str) -> set[tuple[str, str]]:
@@ -194,6 +197,8 @@ def _cost(metric: str, costs: Efficiency | None) -> Quantity:
         spread = costs.decode_s if metric == "single_stream" else costs.prefill_s
         value, n = (spread.p50, spread.n) if spread else (None, 0)
         method = f"median of {n} readings"
+        if value and costs.stream_contended:
+            return contended(single(value, method, n=n), costs.stream_contended)
     else:
         value = {
             "throughput": costs.throughput,

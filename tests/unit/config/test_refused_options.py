@@ -181,7 +181,6 @@ UNUSED: dict[str, tuple[Sequence[str], str]] = {
     "control": ((*DEMO, *NEAR, "--qeval-suite", "efficiency", "--qeval-control"), "*suites that generate*"),
     "suite": ((*DEMO, "--qeval-suite", "micro", "test_own.py"), "test files are named, which replace the suites*"),
     "seeds": ((*DEMO, "--qeval-seeds", "2"), "it is read by the suite robustness*this run has micro, efficiency:*"),
-    "limit": ((*DEMO, "--qeval-suite", "efficiency", "--qeval-limit", "2"), "*every suite but efficiency*"),
     "workers": ((*DEMO, "--qeval-suite", "summarization", "--qeval-workers", "9"), "*has summarization*"),
     "benchmark": (
         (*DEMO, *NEAR, "--qeval-suite", "divergence", "--qeval-benchmark", "micro", "--qeval-benchmark", "humaneval"),
@@ -208,8 +207,8 @@ def test_options_of_the_ini_file_without_effect_are_told(configure: Configure, p
     unused = configure(*DEMO, "--qeval-seed", "1").stash[CONTEXT].settings.unused
 
     assert [line.partition(" (")[0] for line in unused] == ["top-p", "seed", "strict"]
-    config = configure(*DEMO, "--qeval-suite=efficiency", "--qeval-max-new-tokens=8", "--qeval-limit=")
-    assert config.stash[CONTEXT].settings.unused[0].startswith("max-new-tokens (")
+    config = configure(*DEMO, "--qeval-suite=efficiency", "--qeval-batch-size=8", "--qeval-limit=")
+    assert config.stash[CONTEXT].settings.unused[0].startswith("batch-size (")
     assert configure(*DEMO, *NEAR, "--qeval-temperature=1", "--qeval-seed=1").stash[CONTEXT].settings.unused == ()
 
 

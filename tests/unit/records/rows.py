@@ -29,6 +29,7 @@ from pytest_qeval.records.messages import (
     RunStart,
 )
 from pytest_qeval.schema import Json
+from tests.unit.measure.timings import problems, timing
 from tests.unit.summary.builders import HEADER, INT8, case, generation, memory, prediction, record
 
 LAYER: Json = {
@@ -85,6 +86,8 @@ MESSAGES: Sequence[Message] = (
     generation("int8", tokens=100, busy_s=1.0, energy_wh=0.1),
     StreamFacts(recipe="int8", prompt_tokens=8, new_tokens=2, prefill_s=(0.1,), decode_s=(0.02, 0.03)),
     TimelineFacts(worker="main", begun_s=4.5, bucket_s=0.5, phases={"decode": (0.5, 0.25)}, new_tokens=(9, 4), cases=1),
+    timing("int8", [0.02, 0.03]),
+    problems("int8", [0.02, 0.03]),
     SensitivityFacts(
         recipe="int8",
         texts=1,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,12 @@ import pytest
 
 from pytest_qeval.benchmarks.custom import make_benchmark
 from pytest_qeval.config.run_settings import ResolvedModel, RunSettings
-from pytest_qeval.engines.base import StreamTimes
 from pytest_qeval.engines.samples_file import read_samples
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import BlockSensitivity, RecipeFacts, SensitivityFacts, StreamFacts
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
+from pytest_qeval.measure.timing_facts import Workload
 from pytest_qeval.measure.topk import Scores
 from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.records.messages import BaselineScores, Message
@@ -24,6 +24,7 @@ from pytest_qeval.run.context import RunContext
 from pytest_qeval.settings import CONTROL, ExecutionSettings, ModelSettings
 from pytest_qeval.verdict.baseline.reuse import SavedBaseline
 from tests.sandboxes import strongest_isolation
+from tests.unit.measure.timings import QuietWatch
 from tests.unit.verdict.baseline.baselines import SAVED, SCORES
 
 ROWS = [
@@ -47,8 +48,8 @@ class FakeEngine:
     def facts(self) -> dict[str, Any]:
         return {"device": "cpu", "execution": "native"}
 
-    def measure_stream(self) -> StreamTimes:
-        return StreamTimes(prompt_tokens=8, new_tokens=2, prefill_s=(0.1,), decode_s=(0.02, 0.03))
+    def prepare(self, workload: Workload) -> Callable[[], tuple[float, ...]]:
+        return lambda: (0.1,) if workload.kind == "prefill" else (0.02, 0.03)
 
     def score(self, solutions: Sequence[tuple[str, str, str]], *, against: Scores | None = None) -> Scores:
         assert [task_id for task_id, _, _ in solutions] == ["micro/0", "micro/1"]
@@ -182,10 +183,24 @@ def test_a_stream_is_measured_and_posted() -> None:
     context = context_of(FakeSource())
     engine: Any = FakeEngine()
 
+    context.measurements.watch = QuietWatch()
     facts = context.measurements.stream("int8", engine)
 
     assert posted(context, StreamFacts) == [facts]
-    assert (facts.recipe, facts.decode_s) == ("int8", (0.02, 0.03))
+    assert (facts.recipe, facts.decode_s[:2], set(facts.prefill_s)) == ("int8", (0.02, 0.03), {0.1})
+    assert len(facts.prefill_s) >= 3
+    assert facts.contended == ""
+
+
+@pytest.mark.parametrize(("busy", "contended"), [((True, False), False), ((True, True, False), True)])
+def test_a_disturbed_stream_is_measured_once_more(busy: tuple[bool, ...], *, contended: bool) -> None:
+    context = context_of(FakeSource())
+    context.measurements.watch = QuietWatch(busy)
+    engine: Any = FakeEngine()
+
+    facts = context.measurements.stream("int8", engine)
+
+    assert facts.contended == ("other processes took 50% of the machine" if contended else "")
 
 
 @pytest.mark.parametrize(("limit", "texts"), [(None, 2), (1, 1)])

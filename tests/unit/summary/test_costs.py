@@ -13,10 +13,10 @@ from pytest_qeval.summary.costs import (
     Efficiency,
     Slowdown,
     mark_slower,
-    percentiles,
     summarize_costs,
 )
 from pytest_qeval.summary.energy import EnergyRates
+from pytest_qeval.summary.percentiles import percentiles
 from tests.unit.summary.builders import INT8, case, generation, record, scored
 
 TIMED = [record("int8", number, letter) for number, letter in enumerate("++-+")]

@@ -16,6 +16,7 @@ from pytest_qeval.engines.hf.sensitivity import measure_sensitivity
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.errors import EngineError
 from pytest_qeval.measure.divergence_facts import divergence_facts
+from pytest_qeval.measure.timing_facts import Workload
 from pytest_qeval.quantize.builtin import AUTO
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.lookup import find_recipe
@@ -56,8 +57,10 @@ def test_a_model_is_loaded_with_its_head_and_completes_prompts(family: str, tmp_
     assert (facts["architecture"], facts["decoding"]) == ("encoder-decoder", "continuous batch")
     assert facts["parameters"] == sum(one.numel() for one in make_tiny(family).model.parameters())
     assert len(completions(engine)) == len(SOLUTIONS)
-    times = engine.measure_stream(prompt_tokens=9, new_tokens=4, rounds=2)
-    assert (len(times.prefill_s), len(times.decode_s)) == (2, 6)
+    for batch in (1, 3):
+        run = engine.prepare(Workload(kind="decode", prompt_tokens=9, new_tokens=4, batch=batch))
+        assert [len(run()), len(run())] == [4, 4]
+    assert len(engine.prepare(Workload(kind="prefill", prompt_tokens=9))()) == 1
     engine.close()
 
 
@@ -118,7 +121,7 @@ def test_a_prompt_beyond_the_encoder_is_incomparable() -> None:
 def test_a_stream_beyond_the_positions_is_refused(tmp_path: Path) -> None:
     engine = open_engine(save_tiny("bart", tmp_path))
     with pytest.raises(EngineError, match=r"do not fit in the 64 positions of the model's encoder and the 62"):
-        engine.measure_stream(prompt_tokens=CONTEXT + 1, new_tokens=2)
+        engine.prepare(Workload(kind="decode", prompt_tokens=CONTEXT + 1, new_tokens=2))
 
 
 @pytest.mark.parametrize("name", ["int8", "w8a8-static-mse"])

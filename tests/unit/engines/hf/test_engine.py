@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from pytest_qeval.engines.hf.engine import TransformersEngine
 from pytest_qeval.engines.hf.loading import choose_device, free_bytes
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.engines.transformers import TRANSFORMERS
-from pytest_qeval.errors import EngineError, ModelSourceError
+from pytest_qeval.errors import EngineError, ModelSourceError, NoRoomError
 from pytest_qeval.facts import RecipeFacts
+from pytest_qeval.measure.timing_facts import WORKLOADS, Workload
 from pytest_qeval.quantize.builtin import AUTO, BF16, FP32, INT8
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.settings import GenerationSettings, ModelSettings
@@ -156,21 +157,33 @@ def test_closing_frees_the_model_and_may_be_repeated(save: Callable[[str], Path]
     engine.close()
     engine.close()
     assert engine.progress == before
-    for use in (engine.step, engine.measure_stream, lambda: engine.submit(REQUESTS)):
+    for use in (engine.step, lambda: engine.prepare(WORKLOADS["decode-1"]), lambda: engine.submit(REQUESTS)):
         with pytest.raises(EngineError, match="the engine is closed"):
             use()
 
 
-def test_a_single_stream_is_timed_without_touching_the_queue(save: Callable[[str], Path]) -> None:
+@pytest.mark.parametrize(
+    ("workload", "values"),
+    [
+        (Workload(kind="prefill", prompt_tokens=8), 1),
+        (Workload(kind="decode", prompt_tokens=8, new_tokens=4), 4),
+        (Workload(kind="decode", prompt_tokens=8, new_tokens=4, batch=3), 4),
+    ],
+    ids=["prefill", "one sequence", "a batch"],
+)
+def test_a_workload_is_repeated_without_touching_the_queue(
+    save: Callable[[str], Path], workload: Workload, values: int
+) -> None:
     engine = open_engine(save("llama"))
     engine.submit(REQUESTS)
-    times = engine.measure_stream(prompt_tokens=8, new_tokens=4, rounds=3)
-    assert (times.prompt_tokens, times.new_tokens) == (8, 4)
-    assert (len(times.prefill_s), len(times.decode_s)) == (3, 9)
-    assert min(times.prefill_s + times.decode_s) > 0
+    run = engine.prepare(workload)
+    for _ in range(2):
+        times = run()
+        assert len(times) == values
+        assert min(times) > 0
     assert engine.progress.prompt_tokens == 0
-    with pytest.raises(EngineError, match="do not fit in the model's context of 128"):
-        engine.measure_stream(prompt_tokens=120, new_tokens=9)
+    with pytest.raises(NoRoomError, match="do not fit in the model's context of 128"):
+        engine.prepare(replace(workload, prompt_tokens=130))
 
 
 def test_a_model_that_transformers_cannot_load_is_refused(save: Callable[[str], Path]) -> None:

@@ -15,6 +15,7 @@ from pytest_qeval.engines.hf.direct_reads import find_direct_reads
 from pytest_qeval.engines.hf.engine import TransformersEngine
 from pytest_qeval.engines.hf.loading import load
 from pytest_qeval.engines.sources import ModelSource, resolve
+from pytest_qeval.measure.timing_facts import Workload
 from pytest_qeval.quantize.builtin import AS_IS, INT8
 from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.settings import GenerationSettings, ModelSettings
@@ -61,9 +62,14 @@ def test_a_recurrent_model_is_evaluated_in_int8(save: Any, family: str) -> None:
     facts = engine.facts()
     assert facts["decoding"] == "generate: recurrent state instead of a key/value cache"
     assert facts["quantized_layers"] > 5
-    times = engine.measure_stream(prompt_tokens=4, new_tokens=3, rounds=1)
-    assert (len(times.prefill_s), len(times.decode_s)) == (1, 2)
-    assert min(*times.prefill_s, *times.decode_s) > 0
+    for workload, values in (
+        (Workload(kind="prefill", prompt_tokens=4), 1),
+        (Workload(kind="decode", prompt_tokens=4, new_tokens=3), 3),
+        (Workload(kind="decode", prompt_tokens=4, new_tokens=3, batch=2), 3),
+    ):
+        times = engine.prepare(workload)()
+        assert len(times) == values
+        assert min(times) > 0
     read = family != "recurrent_gemma"
     assert ("dt_proj" in facts["kept"]) == read
     assert ("kept, because the model reads their weights itself: dt_proj" in facts["notes"]) == read

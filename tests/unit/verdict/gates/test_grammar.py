@@ -29,6 +29,12 @@ from pytest_qeval.verdict.gates.metrics import METRICS
         ("kl <= 0.01", (None, "kl", None, "value", "<=", 0.01)),
         ("same_top1 >= 98%", (None, "same_top1", None, "value", ">=", 0.98)),
         ("single_stream ratio<=0.9", (None, "single_stream", None, "ratio", "<=", 0.9)),
+        ("decode ratio >= 1.2x", (None, "decode", None, "speedup", ">=", 1.2)),
+        ("prefill ratio > 2 x", (None, "prefill", None, "speedup", ">", 2.0)),
+        ("p90 ttft <= 800ms", (None, "p90 ttft", None, "value", "<=", 0.8)),
+        ("p50  ttft <= 0.8s", (None, "ttft", None, "value", "<=", 0.8)),
+        ("p99 tpot < 0.05", (None, "p99 tpot", None, "value", "<", 0.05)),
+        ("decode_8 <= 50 ms", (None, "decode_8", None, "value", "<=", 0.05)),
     ],
 )
 def test_a_gate_is_read_into_its_parts(expression: str, expected: tuple[object, ...]) -> None:
@@ -60,6 +66,15 @@ def test_a_gate_is_read_into_its_parts(expression: str, expected: tuple[object, 
         ("regressed ratio <= 1", "does not apply"),
         ("energy ratio <= 5pt rough", "leave the unit 'pt' out"),
         ("kl <= 5%", "leave the unit '%' out"),
+        ("decode ratio >= 1.2", "write the number with an x, as in 'decode ratio >= 1.2x'"),
+        ("decode ratio <= 1.2x", "more is faster; write 'decode ratio >= 1.2x'"),
+        ("decode ratio >= 20ms", "write the number with an x"),
+        ("decode >= 1.2x", "is in seconds .* leave the unit 'x' out"),
+        ("single_stream ratio <= 20ms", "leave the unit 'ms' out"),
+        ("model_bytes ratio <= 1.2x", "'ratio' does not apply to model_bytes|leave the unit 'x' out"),
+        ("pass@1 >= 30ms", "is a share .* leave the unit 'ms' out"),
+        ("p90 decode <= 20ms", "names no known metric"),
+        ("p50 pass@1 >= 0.3", "names no known metric"),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_a_sentence(expression: str, message: str) -> None:
@@ -185,6 +200,7 @@ def test_every_metric_of_the_table_can_be_written(name: str) -> None:
         "relative_drop": f"{word} drop >= 1%",
         "increase": f"{word} increase >= 1",
         "ratio": f"{word} ratio >= 1",
+        "speedup": f"{word} ratio >= 1x",
     }
 
     for form in metric.forms:

@@ -9,13 +9,16 @@ import pytest
 from pytest_qeval.facts import EnergyFacts
 from pytest_qeval.schema import Estimate, Quantity, Undefined
 from pytest_qeval.summary.comparison import Comparison
-from pytest_qeval.summary.costs import Efficiency, Percentiles
+from pytest_qeval.summary.costs import Efficiency
 from pytest_qeval.summary.energy import EnergyRates
 from pytest_qeval.summary.pass_rates import BenchmarkResult
+from pytest_qeval.summary.percentiles import Percentiles
 from pytest_qeval.summary.results import Summary
+from pytest_qeval.summary.timing import problem_times, workload_times
 from pytest_qeval.verdict.gates.grammar import parse_gate
 from pytest_qeval.verdict.gates.metrics import METRICS
 from pytest_qeval.verdict.gates.observe import observe
+from tests.unit.measure.timings import BUSY, QUIET, problems, timing
 from tests.unit.summary.builders import BASELINE, HEADER, INT8, divergence
 
 
@@ -229,6 +232,88 @@ def test_no_metric_of_the_table_lacks_its_look_up(name: str) -> None:
     """In a run that measured nothing, each says so."""
     rough = " rough" if METRICS[name].single_reading else ""
     assert isinstance(seen(f"{name.replace('@K', '@1')} >= 0{rough}", SILENT), Undefined)
+
+
+def in_turns(*, busy: bool = False, n_problems: int = 10) -> Summary:
+    """Make a run of the whole suite: a baseline of 0.1 s a step, and a candidate that is twice as fast."""
+    disturbed = range(6) if busy else ()
+    base = timing("auto", [0.1] * 6, beside=("int8",), busy=disturbed)
+    own = timing("int8", [0.05] * 6, beside=("auto",), busy=disturbed)
+    asked = problems("int8", [0.01 * (at + 1) for at in range(n_problems)], contention=BUSY if busy else QUIET)
+    found = {
+        "auto": replace(costs("auto", 1.0), timings={"decode-1": workload_times(base, base)}),
+        "int8": replace(
+            costs("int8", 1.0),
+            timings={"decode-1": workload_times(own, base)},
+            problems=problem_times(asked, None),
+        ),
+    }
+    return replace(SUMMARY, efficiency=found)
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("decode <= 100ms", (0.05, 0.05, 0.05)),
+        ("decode ratio >= 1.2x", (2.0, 2.0, 2.0)),
+        ("single_stream ratio <= 1", (0.5, 0.5, 0.5)),
+        ("single_stream ratio >= 1.2x", (2.0, 2.0, 2.0)),
+        ("ttft <= 800ms", (0.55, 0.2, 0.9)),
+        ("p90 ttft <= 800ms", (0.91, 0.7, None)),
+        ("tpot <= 1s", (0.055, 0.02, 0.09)),
+    ],
+)
+def test_what_was_timed_in_turns_has_an_interval(expression: str, expected: tuple[float, float, float | None]) -> None:
+    """Of the sign test; on a disturbed machine it has none, and the method says why."""
+    found, contended = seen(expression, in_turns()), seen(expression, in_turns(busy=True))
+
+    assert isinstance(found, Estimate)
+    assert (found.value, found.low) == (pytest.approx(expected[0]), pytest.approx(expected[1]))
+    assert found.high == (expected[2] if expected[2] is None else pytest.approx(expected[2]))
+    assert isinstance(contended, Estimate)
+    assert (contended.value, contended.low, contended.high) == (found.value, None, None)
+    assert contended.method.endswith("contended: other processes took 50% of the machine")
+
+
+@pytest.mark.parametrize(
+    ("expression", "summary", "reason"),
+    [
+        ("decode <= 1", SUMMARY, "decode-1 was not measured: it takes a run with --qeval-suite efficiency"),
+        ("p90 ttft <= 1", SUMMARY, "problems was not measured: it takes a run with --qeval-suite efficiency"),
+        ("p90 ttft <= 1", in_turns(n_problems=9), "p90 ttft takes at least 10 problems, and 9 were timed"),
+        ("p99 tpot <= 1", in_turns(), "p99 tpot takes at least 100 problems, and 10 were timed"),
+        (
+            "decode ratio >= 1x",
+            replace(in_turns(), baseline="int8"),
+            "there is no baseline to compare with",
+        ),
+        (
+            "decode ratio >= 1x",
+            replace(SUMMARY, efficiency={"auto": replace(costs("auto", 1.0), simulated=True)}),
+            "simulated: decode is not the recipe's",
+        ),
+    ],
+)
+def test_what_was_not_timed_says_why(expression: str, summary: Summary, reason: str) -> None:
+    if "no baseline" in reason:
+        summary = replace(
+            summary,
+            efficiency={
+                "int8": replace(
+                    costs("int8", 1.0), timings={"decode-1": workload_times(timing("int8", [0.1] * 6), None)}
+                )
+            },
+        )
+    assert seen(expression, summary) == Undefined(reason=reason)
+
+
+def test_a_single_stream_on_a_disturbed_machine_is_contended() -> None:
+    """In a run that measures nothing else, too."""
+    busy = replace(costs("int8", 1.0), stream_contended="other processes took 50% of the machine")
+    found = seen("single_stream <= 1", replace(SUMMARY, efficiency={"int8": busy}))
+
+    assert isinstance(found, Estimate)
+    assert found.method == "median of 3 readings, contended: other processes took 50% of the machine"
 
 
 @pytest.mark.parametrize(
