@@ -6,7 +6,7 @@ advance with it, and nothing is generated when no item waits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +16,7 @@ from pytest_qeval.facts import SensitivityFacts
 from pytest_qeval.measure.topk import Scores
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.recipe import Recipe
-from pytest_qeval.schema import Completion, EngineProgress, InfillingForm, Json
+from pytest_qeval.schema import Completion, EngineProgress, InfillingForm, Json, LoadingProgress
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 
 
@@ -171,6 +171,7 @@ class EngineSource(Protocol):
         generation: GenerationSettings,
         texts: CalibrationTexts | None,
         export: Path | None,
+        on_loading: Callable[[LoadingProgress], None] = lambda _: None,
     ) -> ModelEngine:
         """Load a model and apply a recipe.
 
@@ -181,6 +182,7 @@ class EngineSource(Protocol):
             generation: How completions are generated.
             texts: What static activations are calibrated on; given if and only if the recipe needs it.
             export: Where to write the quantized checkpoint, if anywhere.
+            on_loading: Takes the progress meanwhile.
         """
         ...
 

@@ -35,8 +35,8 @@ from pytest_qeval.measure.energy import EnergyMeter
 from pytest_qeval.measure.shared_energy import MachineMeter
 from pytest_qeval.records.run_header import host, run_id, versions
 from pytest_qeval.report.progress import ProgressLine
-from pytest_qeval.run.context import RunContext
-from pytest_qeval.schema import EngineProgress, Json
+from pytest_qeval.run.context import OnProgress, RunContext
+from pytest_qeval.schema import Json
 from pytest_qeval.session import Session
 from pytest_qeval.settings import IsolationName
 from pytest_qeval.verdict.baseline.key import cache_path, key_of
@@ -217,7 +217,7 @@ def _new_folder(parent: Path, name: str) -> Path:
     return next((path for path in candidates if not path.exists()), candidates[-1])
 
 
-def _progress(config: pytest.Config) -> Callable[[str, EngineProgress], None]:
+def _progress(config: pytest.Config) -> OnProgress:
     capture: Any = config.pluginmanager.getplugin("capturemanager")
     if hasattr(config, "workerinput") or not config.pluginmanager.hasplugin("terminal") or config.option.verbose < 0:
         return lambda _recipe, _progress: None

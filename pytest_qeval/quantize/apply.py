@@ -161,9 +161,7 @@ def _quantize_group(
         if rule.activations
         else _weight_only_layer(rule, modules[0], weights[0])
     )
-    for plan, weight, rounded, new, size in zip(
-        group, floats, weights, made.modules, made.bytes_after, strict=True
-    ):
+    for plan, weight, rounded, new, size in zip(group, floats, weights, made.modules, made.bytes_after, strict=True):
         if new is not None:
             plan.replace(model, new)
         files.release(weight)

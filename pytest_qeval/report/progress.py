@@ -1,4 +1,4 @@
-"""Live progress while an engine generates: `int8 412/640 generated · 71 tok/s · eta 2:10`."""
+"""Live progress while an engine loads and generates: `int8 412/640 generated · 71 tok/s · eta 2:10`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import IO
 
-from pytest_qeval.schema import EngineProgress
+from pytest_qeval.schema import EngineProgress, LoadingProgress
 
 _EVERY_S = 0.25
 _EVERY_S_LOGGED = 30.0
+_EVERY_S_LOADING_LOGGED = 5.0
 
 
-def describe(recipe: str, progress: EngineProgress) -> str:
+def describe(recipe: str, progress: EngineProgress | LoadingProgress) -> str:
     """Render progress in one line; the time left is estimated from the completions finished so far."""
+    if isinstance(progress, LoadingProgress):
+        return f"{recipe}: {progress.action}: {progress.share:.0%}"
     parts = [f"{recipe} {progress.finished}/{progress.total} generated"]
     if progress.busy_s > 0 and progress.new_tokens:
         parts.append(f"{progress.new_tokens / progress.busy_s:.0f} tok/s")
@@ -26,7 +29,7 @@ def describe(recipe: str, progress: EngineProgress) -> str:
 
 @dataclass(kw_only=True)
 class ProgressLine:
-    """Shows progress below pytest's own line on a terminal, or every half minute as a line of its own in a log."""
+    """Shows progress below pytest's own line on a terminal, or now and then as a line of its own in a log."""
 
     stream: IO[str]
     rewrites: bool
@@ -42,10 +45,17 @@ class ProgressLine:
         """Start the clock; nothing is written yet."""
         self._last = self.clock()
 
-    def update(self, recipe: str, progress: EngineProgress) -> None:
-        """Show progress, at most four times a second (every half minute in a log); erase it once all is generated."""
-        now, done = self.clock(), progress.finished == progress.total
-        if now - self._last < (_EVERY_S if self.rewrites else _EVERY_S_LOGGED) and not (done and self.rewrites):
+    def update(self, recipe: str, progress: EngineProgress | LoadingProgress) -> None:
+        """Show progress, at most four times a second; erase it once all is done.
+
+        In a log every half minute, or every five seconds while loading.
+        """
+        if isinstance(progress, LoadingProgress):
+            done, logged_s = progress.share >= 1, _EVERY_S_LOADING_LOGGED
+        else:
+            done, logged_s = progress.finished == progress.total, _EVERY_S_LOGGED
+        now = self.clock()
+        if now - self._last < (_EVERY_S if self.rewrites else logged_s) and not (done and self.rewrites):
             return
         self._last = now
         text = "" if done else describe(recipe, progress)

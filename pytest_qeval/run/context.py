@@ -25,13 +25,13 @@ from pytest_qeval.run.measurements import Measurements
 from pytest_qeval.run.outcomes import EarlyStop, Outcomes
 from pytest_qeval.run.recipe_run import RecipeRun
 from pytest_qeval.run.replay import Replays
-from pytest_qeval.schema import Case, EngineProgress, InfillingForm, Record
+from pytest_qeval.schema import Case, EngineProgress, InfillingForm, LoadingProgress, Record
 from pytest_qeval.settings import ExecutionSettings
 from pytest_qeval.verdict.baseline.key import composition_of
 from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
 from pytest_qeval.verdict.gates.checks import check_benchmark_kinds, check_gates
 
-OnProgress = Callable[[str, EngineProgress], None]
+OnProgress = Callable[[str, EngineProgress | LoadingProgress], None]
 
 
 @dataclass(eq=False)
@@ -88,6 +88,7 @@ class RunContext:
             replays=self._replays,
             check_batch=saved.check_batch if saved else lambda _: None,
             post=self._post,
+            on_loading=self.on_progress,
         )
         scores = BaselineScorer(
             settings=settings, saved=saved, benchmarks=self.benchmarks, engines=self._engines, post=self._post

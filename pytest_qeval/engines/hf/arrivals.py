@@ -98,7 +98,10 @@ def _watch_parameters(arrived: Callable[[str, nn.Parameter], nn.Parameter | None
             path.append(name)
         return arrived(".".join(reversed(path)), parameter)
 
-    hooks = (register_module_module_registration_hook(note), register_module_parameter_registration_hook(take))
+    hooks = (
+        register_module_module_registration_hook(note),
+        register_module_parameter_registration_hook(take),  # type: ignore[arg-type] # what it returns is set instead
+    )
     try:
         yield
     finally:

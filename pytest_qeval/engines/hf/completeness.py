@@ -83,7 +83,10 @@ def _floats(model: nn.Module) -> Iterable[tuple[str, torch.Tensor]]:
 
 
 def is_finite(tensor: torch.Tensor) -> bool:
-    """Return whether all values are: look at the least and the greatest value, which NaN takes the place of; `isfinite` takes 15 times as long."""
+    """Return whether all values are finite.
+
+    The least and the greatest value tell, whose place NaN takes; `isfinite` takes 15 times as long.
+    """
     return not tensor.numel() or all(bool(value.isfinite()) for value in tensor.aminmax())
 
 

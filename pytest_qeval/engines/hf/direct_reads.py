@@ -36,7 +36,7 @@ def can_run(model: Any, encoder_decoder: EncoderDecoder | None) -> bool:
     """Return whether a model gets through such a pass at all, as one without weights may not."""
     try:
         model(**_inputs(model, encoder_decoder), use_cache=False)
-    except Exception:  # a model's own code may raise anything
+    except Exception:  # noqa: BLE001 - a model's own code may raise anything
         return False
     return True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from pytest_qeval.measure.topk import Scores
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.quantization import LayerRecord
 from pytest_qeval.quantize.recipe import Recipe
-from pytest_qeval.schema import EngineProgress, Json
+from pytest_qeval.schema import EngineProgress, Json, LoadingProgress
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 
 _ROWS = 128
@@ -52,6 +52,7 @@ class TransformersEngine:
         generation: GenerationSettings,
         texts: CalibrationTexts | None = None,
         export: Path | None = None,
+        on_loading: Callable[[LoadingProgress], None] = lambda _: None,
     ) -> None:
         """Load the model and quantize it, calibrated on `texts`; write the quantized checkpoint to `export`.
 
@@ -60,7 +61,15 @@ class TransformersEngine:
             RecipeError: when the recipe does not fit the model.
         """
         check_fits(source, recipe.dtype, model)
-        loaded = load(source, recipe, device=model.device, threads=model.threads, texts=texts, export=export)
+        loaded = load(
+            source,
+            recipe,
+            device=model.device,
+            threads=model.threads,
+            texts=texts,
+            export=export,
+            on_loading=on_loading,
+        )
         rows = model.batch_size or _default_rows(loaded, model.memory_bytes)
         decoder = make_decoder(loaded, generation, rows=rows)
         self._open: tuple[Loaded, Decoder] | None = (loaded, decoder)

@@ -6,22 +6,24 @@ import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
+from pytest_qeval.engines.hf.arrivals import Taker
 from pytest_qeval.engines.hf.attention import use_grouped_attention
 from pytest_qeval.engines.hf.calibration import Calibration, CalibrationRun, observe_ranges
-from pytest_qeval.engines.hf.arrivals import Taker
-from pytest_qeval.engines.hf.checkpoint import from_pretrained, load_skeleton, stored_checkpoint
+from pytest_qeval.engines.hf.checkpoint import from_pretrained, stored_checkpoint
 from pytest_qeval.engines.hf.direct_reads import find_direct_reads
+from pytest_qeval.engines.hf.early import plan_early
 from pytest_qeval.engines.hf.encoder_decoder import encoder_decoder_of
 from pytest_qeval.engines.hf.generation_config import bare_generation_config, end_tokens
 from pytest_qeval.engines.hf.invariance import multiply_in_blocks
 from pytest_qeval.engines.hf.language_model import LanguageModel
+from pytest_qeval.engines.hf.loading_progress import describe_arrivals
 from pytest_qeval.engines.hf.memory_check import check_memory
-from pytest_qeval.engines.hf.trial import find_fallback_reason
 from pytest_qeval.engines.hf.stored import count_bytes, describe_stored, note_gguf
+from pytest_qeval.engines.hf.trial import find_fallback_reason
 from pytest_qeval.engines.identity import source_identity
 from pytest_qeval.engines.sources import ModelSource, find_file
 from pytest_qeval.errors import ModelSourceError
@@ -32,10 +34,10 @@ from pytest_qeval.quantize.checkpoints.export import Exporter
 from pytest_qeval.quantize.checkpoints.prequantized import scheme_of
 from pytest_qeval.quantize.checkpoints.reader import ExportedCheckpoint
 from pytest_qeval.quantize.corpus import CalibrationTexts
-from pytest_qeval.quantize.early import EarlyRounding
 from pytest_qeval.quantize.experts import unpack_experts_
 from pytest_qeval.quantize.quantization import Quantization
 from pytest_qeval.quantize.recipe import Dtype, Recipe
+from pytest_qeval.schema import LoadingProgress
 from pytest_qeval.settings import ModelSettings
 
 _GENERATION = "generation_config.json"
@@ -77,7 +79,7 @@ def load(
     threads: int | None = None,
     texts: CalibrationTexts | None = None,
     export: Path | None = None,
-    show: Callable[[int], None] = lambda _: None,
+    on_loading: Callable[[LoadingProgress], None] = lambda _: None,
 ) -> Loaded:
     """Load a model and its tokenizer, and apply a recipe; see `EngineSource.open`.
 
@@ -91,9 +93,10 @@ def load(
     started = time.perf_counter()
     exported = stored_checkpoint(source)
     recipe = exported.content.recipe if exported else recipe
-    early = None if exported else _plan_early(source, recipe)
+    early = None if exported else plan_early(source, recipe)
     memory = PeakMemory() if early or exported else None
-    arguments = {"device": device, "threads": threads, "exported": exported, "show": show}
+    show = describe_arrivals(source, quantizing_to=recipe.name if early else "", on_loading=on_loading)
+    arguments: dict[str, Any] = {"device": device, "threads": threads, "exported": exported, "show": show}
     language_model = load_language_model(source, recipe.dtype, taker=early and early.rounding, **arguments)
     if early and not early.rounding.fits(language_model.model, early.recipe):  # it is not what its config says
         del language_model
@@ -109,7 +112,7 @@ def load(
         direct_reads = () if exported else find_direct_reads(model, recipe, language_model.encoder_decoder)
     recipe = replace(recipe, kept=(*recipe.kept, *direct_reads))
     if not (early or exported):
-        language_model = replace(language_model, fallback_reason=_fallback_reason(source, language_model, recipe))
+        language_model = replace(language_model, fallback_reason=_fallback_reason(source, language_model))
     run = CalibrationRun(language_model, texts, recipe.calibration) if texts and recipe.calibration else None
     ranges = observe_ranges(model, recipe, run) if run else exported.content.ranges if exported else NO_RANGES
     rounding = exported.round if exported else early.rounding.round if early else None
@@ -126,7 +129,8 @@ def load(
     if early:
         quantization = replace(quantization, duration_s=quantization.duration_s + early.rounding.duration_s)
     if early or exported:
-        language_model = replace(language_model, fallback_reason=_fallback_reason(source, language_model, recipe))
+        reason = _fallback_reason(source, language_model, rounds=recipe.rounds_activations)
+        language_model = replace(language_model, fallback_reason=reason)
     multiply_in_blocks(model)
     as_stored = bool(source.stored) and not (exported or recipe.quantizes)
     if as_stored:
@@ -149,32 +153,6 @@ def load(
         direct_reads=direct_reads,
         scheme=scheme_of(source.stored, quantization) if as_stored else recipe.scheme,
     )
-
-
-class _Early(NamedTuple):
-    """How weights are rounded while they are being loaded."""
-
-    rounding: EarlyRounding
-    recipe: Recipe
-    """The user's, with direct reads kept."""
-    direct_reads: tuple[str, ...]
-
-
-def _plan_early(source: ModelSource, recipe: Recipe) -> _Early | None:
-    """Plan to round while loading; None where the whole model is needed first, or its layers cannot be foreseen.
-
-    Calibration needs it, and so do the quantizers of other packages and checkpoints that transformers unpacks.
-    """
-    if not recipe.is_own_scheme or recipe.needs_calibration or (source.stored and source.kind != "gguf"):
-        return None
-    built = load_skeleton(source)
-    if built is None:
-        return None
-    skeleton, encoder_decoder = built
-    unpack_experts_(skeleton)
-    direct_reads = find_direct_reads(skeleton, recipe, encoder_decoder)
-    recipe = replace(recipe, kept=(*recipe.kept, *direct_reads))
-    return _Early(EarlyRounding(skeleton, recipe), recipe, direct_reads)
 
 
 def load_language_model(
@@ -205,13 +183,13 @@ _fallback_reasons: dict[Hashable, str] = {}
 """What was found, by all that the trial depends on: every recipe begins with the same model."""
 
 
-def _fallback_reason(source: ModelSource, language_model: LanguageModel, recipe: Recipe) -> str:
-    """Return why `generate` has to decode a model, which a model in the same precision has been asked before."""
+def _fallback_reason(source: ModelSource, language_model: LanguageModel, *, rounds: bool = False) -> str:
+    """Return why `generate` has to decode a model, which a model of the same layers has been asked before."""
     model = language_model.model
     modules = tuple(map(type, model.modules()))  # experts may have been unpacked
     key = (source, source_identity(source), model.dtype, model.device, modules)
     if key not in _fallback_reasons:
-        _fallback_reasons[key] = find_fallback_reason(model, language_model.encoder_decoder)
+        _fallback_reasons[key] = find_fallback_reason(model, language_model.encoder_decoder, rounds=rounds)
     return _fallback_reasons[key]
 
 

@@ -28,7 +28,7 @@ def build_skeleton(
             model = auto_class.from_config(config, trust_remote_code=True)  # `read_config` has asked
         _fill(model)
         encoder_decoder = encoder_decoder_of(model, tokenizer)
-    except Exception:  # a model's own code may raise anything; loading it says what is wrong
+    except Exception:  # noqa: BLE001 - a model's own code may raise anything; loading it says what is wrong
         return None
     return (model.eval(), encoder_decoder) if can_run(model, encoder_decoder) else None
 
@@ -45,8 +45,8 @@ def _fill(model: nn.Module) -> None:
         for name, buffer in list(module.named_buffers(recurse=False)):
             setattr(module, name, torch.zeros_like(buffer, device="cpu"))
         if type(module) in {nn.Linear, Conv1D}:
-            module.forward = partial(_zeros, module.out_features if type(module) is nn.Linear else module.nf)
+            module.forward = partial(_zeros, module)
 
 
-def _zeros(features: int, x: torch.Tensor) -> torch.Tensor:
-    return x.new_zeros(*x.shape[:-1], features)
+def _zeros(layer: Any, x: torch.Tensor) -> torch.Tensor:
+    return x.new_zeros(*x.shape[:-1], layer.nf if isinstance(layer, Conv1D) else layer.out_features)
