@@ -46,12 +46,11 @@ class EarlyRounding:
     """
 
     def __init__(self, skeleton: nn.Module, recipe: Recipe) -> None:
-        """Plan the layers of a model without weights, whose experts are unpacked here.
+        """Plan the layers of a model without weights, whose experts are unpacked.
 
         Raises:
             RecipeError: The recipe finds nothing to quantize.
         """
-        unpack_experts_(skeleton)
         self._parts = _parts(skeleton, recipe)
         self._held: dict[str, _Held] = {}
         self.duration_s = 0.0

@@ -9,7 +9,6 @@ from pytest_qeval.engines.hf.checkpoint import load_skeleton
 from pytest_qeval.engines.hf.direct_reads import find_direct_reads
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.quantize.early import EarlyRounding
-from pytest_qeval.quantize.experts import unpack_experts_
 from pytest_qeval.quantize.recipe import Recipe
 
 
@@ -38,7 +37,6 @@ def plan_early(source: ModelSource, recipe: Recipe) -> Early | None:
     if built is None:
         return None
     skeleton, encoder_decoder = built
-    unpack_experts_(skeleton)
     direct_reads = find_direct_reads(skeleton, recipe, encoder_decoder)
     recipe = replace(recipe, kept=(*recipe.kept, *direct_reads))
     return Early(EarlyRounding(skeleton, recipe), recipe, direct_reads)

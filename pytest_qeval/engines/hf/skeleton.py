@@ -12,12 +12,13 @@ from transformers.pytorch_utils import Conv1D
 
 from pytest_qeval.engines.hf.direct_reads import can_run
 from pytest_qeval.engines.hf.encoder_decoder import EncoderDecoder, encoder_decoder_of
+from pytest_qeval.quantize.experts import unpack_experts_
 
 
 def build_skeleton(
     read_config: Callable[[], Any], auto_class: Any, tokenizer: Any
 ) -> tuple[Any, EncoderDecoder | None] | None:
-    """Build a model of zeros that take no memory, and describe its encoder if it has one.
+    """Build a model of zeros that take no memory, its experts unpacked, and describe its encoder if it has one.
 
     Returns:
         None for a model whose own code cannot do without weights, or whose config cannot be read.
@@ -26,6 +27,7 @@ def build_skeleton(
         config = read_config()
         with torch.device("meta"):
             model = auto_class.from_config(config, trust_remote_code=True)  # `read_config` has asked
+        unpack_experts_(model)
         _fill(model)
         encoder_decoder = encoder_decoder_of(model, tokenizer)
     except Exception:  # noqa: BLE001 - a model's own code may raise anything; loading it says what is wrong
