@@ -4,7 +4,7 @@ from contextlib import nullcontext
 import pytest
 
 from pytest_qeval.report.progress import ProgressLine, describe
-from pytest_qeval.schema import EngineProgress
+from pytest_qeval.schema import EngineProgress, LoadingProgress
 
 
 def progress(finished: int, *, tokens: int = 710, busy_s: float = 10.0) -> EngineProgress:
@@ -23,6 +23,22 @@ def progress(finished: int, *, tokens: int = 710, busy_s: float = 10.0) -> Engin
 def test_one_line_describes_the_progress(found: EngineProgress, text: str) -> None:
     """Completions, tokens per second, and the time left as far as it can be estimated."""
     assert describe("int8", found) == text
+
+
+def test_loading_is_described_by_what_it_does() -> None:
+    """And how far it is."""
+    loading = LoadingProgress(action="loading 14.0 GB, quantizing to int8", share=0.409)
+    assert describe("int8", loading) == "int8: loading 14.0 GB, quantizing to int8: 41%"
+
+
+def test_a_log_hears_of_loading_every_few_seconds_and_of_its_end_never() -> None:
+    """A terminal's line is erased at the end."""
+    for rewrites, text in ((False, "\n[int8: loading: 50%]\n"), (True, "\n\r\x1b[K\x1b[1A\r\x1b[7C")):
+        stream = io.StringIO()
+        shown = line(stream, [0.0, 0.1, 6.0, 6.1, 12.0], rewrites=rewrites)
+        for share in (0.1, 0.5, 0.6, 1.0):
+            shown.update("int8", LoadingProgress(action="loading", share=share))
+        assert stream.getvalue().endswith(text)
 
 
 def line(stream: io.StringIO, times: list[float], *, rewrites: bool) -> ProgressLine:
