@@ -190,6 +190,16 @@ NO_PROGRESS = EngineProgress(finished=0, total=0, new_tokens=0, prompt_tokens=0,
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoadingProgress:
+    """Progress of loading a model."""
+
+    action: str
+    """Such as `loading 14.0 GB, quantizing to int8`."""
+    share: float
+    """Share of the weights that have been read, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
     """An executable completion, together with the test that judges it."""
 

@@ -17,7 +17,7 @@ from pytest_qeval.measure.timing_facts import Workload
 from pytest_qeval.measure.topk import Scores
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.recipe import Recipe
-from pytest_qeval.schema import Completion, EngineProgress, InfillingForm, Json
+from pytest_qeval.schema import Completion, EngineProgress, InfillingForm, Json, LoadingProgress
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 from pytest_qeval.stats.forecast import WorkLeft
 
@@ -172,6 +172,7 @@ class EngineSource(Protocol):
         generation: GenerationSettings,
         texts: CalibrationTexts | None,
         export: Path | None,
+        on_loading: Callable[[LoadingProgress], None] = lambda _: None,
     ) -> ModelEngine:
         """Load a model and apply a recipe.
 
@@ -182,6 +183,7 @@ class EngineSource(Protocol):
             generation: How completions are generated.
             texts: What static activations are calibrated on; given if and only if the recipe needs it.
             export: Where to write the quantized checkpoint, if anywhere.
+            on_loading: Takes the progress meanwhile.
         """
         ...
 

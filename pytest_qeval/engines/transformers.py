@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +22,7 @@ from pytest_qeval.measure.machine import cpu_class, may_have_gpu
 from pytest_qeval.quantize.checkpoints.weight_files import GGUF_FLOATS, gguf_type
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.recipe import Recipe
-from pytest_qeval.schema import InfillingForm, Json
+from pytest_qeval.schema import InfillingForm, Json, LoadingProgress
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 
 
@@ -103,13 +103,20 @@ class TransformersSource:
         generation: GenerationSettings,
         texts: CalibrationTexts | None,
         export: Path | None,
+        on_loading: Callable[[LoadingProgress], None] = lambda _: None,
     ) -> ModelEngine:
         """Load the model and apply the recipe."""
         with _importing():
             from pytest_qeval.engines.hf.engine import TransformersEngine  # noqa: PLC0415 - imports torch
 
         return TransformersEngine(
-            source=source, recipe=recipe, model=model, generation=generation, texts=texts, export=export
+            source=source,
+            recipe=recipe,
+            model=model,
+            generation=generation,
+            texts=texts,
+            export=export,
+            on_loading=on_loading,
         )
 
     def sensitivity(

@@ -34,7 +34,9 @@ from pytest_qeval.quantize.quantization import ExecutionKind, LayerRecord, Quant
 from pytest_qeval.quantize.recipe import LayerRule, Recipe, WeightScheme
 
 Rounding = Callable[[LayerPlan, torch.Tensor], QuantizedWeight]
-"""Return a layer's integers, given its floating-point weight `[out_features, in_features]`."""
+"""Return a layer's integers, given its floating-point weight `[out_features, in_features]`.
+
+The weight is on the meta device where it has been rounded before (`quantize.early`), or was stored as integers."""
 
 NO_RANGES: Mapping[str, StaticRange] = MappingProxyType({})
 
@@ -93,7 +95,7 @@ def quantize_(
     elif recipe.quantizes:
         prefix = f"{within}." if within else ""
         plans = [plan for plan in plan_layers(model, recipe) if f"{plan.name}.".startswith(prefix)]
-        records = _quantize_layers(model, plans, ranges, rounding or _round)
+        records = _quantize_layers(model, plans, ranges, rounding or round_weight)
         records = [*records, *(record_others(model, records) if not within else ())]
     return Quantization(
         layers=tuple(records),
@@ -132,7 +134,8 @@ def _input_key(plan: LayerPlan) -> tuple[str, ...]:
     return (parent, *fused) if fused and len(plan.names) == 1 else plan.names
 
 
-def _round(plan: LayerPlan, weight: torch.Tensor) -> QuantizedWeight:
+def round_weight(plan: LayerPlan, weight: torch.Tensor) -> QuantizedWeight:
+    """Round a weight as the recipe says; the default `Rounding`."""
     return quantize_weight(weight, _rule(plan).weights)
 
 
@@ -158,10 +161,11 @@ def _quantize_group(
         if rule.activations
         else _weight_only_layer(rule, modules[0], weights[0])
     )
-    for plan, weight, new, size in zip(group, floats, made.modules, made.bytes_after, strict=True):
+    for plan, weight, rounded, new, size in zip(group, floats, weights, made.modules, made.bytes_after, strict=True):
         if new is not None:
             plan.replace(model, new)
         files.release(weight)
+        files.release(rounded.values)
         yield LayerRecord(
             name=plan.name,
             shape=(weight.shape[0], weight.shape[1]),
@@ -189,7 +193,8 @@ def _integer_layers(
     biases, dtype = [module.bias for module in modules], modules[0].weight.dtype
     if weights[0].scales.shape[1] == 1:
         made = Int8Linear.fuse(weights, biases, activations, dtype)
-        return _Replacement(made, [layer.weight_bytes for layer in made], "native", _int8_note(rule, modules[0]))
+        note = _int8_note(rule, weights[0].values.device)
+        return _Replacement(made, [layer.weight_bytes for layer in made], "native", note)
     return _Replacement(
         [
             SimulatedLinear(weight.dequantize(dtype), bias, activations)
@@ -201,8 +206,8 @@ def _integer_layers(
     )
 
 
-def _int8_note(rule: LayerRule, module: AnyLinear) -> str:
-    if module.weight.device.type == "cpu" and not onednn_is_exact():
+def _int8_note(rule: LayerRule, device: torch.device) -> str:
+    if device.type == "cpu" and not onednn_is_exact():
         return "no speed-up on this CPU: it has no fast int8 product (VNNI)"
     return "" if rule.weights.bits == 8 else f"{rule.weights.bits}-bit weights are held and multiplied as int8"  # noqa: PLR2004
 
@@ -215,9 +220,10 @@ def _weight_only_layer(rule: LayerRule, module: AnyLinear, weight: QuantizedWeig
         where = "at up to about 8 rows at a time" if isinstance(kernel, Int4Kernel) else "for a single stream"
         note = _FEW_ROWS.format(bits=scheme.bits, where=where, dtype=str(dtype).removeprefix("torch."))
         return _Replacement([WeightOnlyLinear(weight, kernel, module.bias, dtype)], [kernel.nbytes], "native", note)
-    # The rounded weight is a new tensor, because the old one may be a memory-mapped file.
+    # The rounded weight is a new parameter: the old one may be a memory-mapped file, or on the meta device.
     rounded = weight.dequantize(dtype)
-    module.weight.data = rounded.t().contiguous() if isinstance(module, Conv1D) else rounded
+    values = rounded.t().contiguous() if isinstance(module, Conv1D) else rounded
+    module.weight = nn.Parameter(values, requires_grad=module.weight.requires_grad)
     kind = f"{module.weight.device.type} kernel multiplies {_granularity(scheme)} weights of {scheme.bits} bits"
     size = packed_bytes(rounded, scheme)
     return _Replacement([None], [size], "simulated", f"no {kind} here: simulated in floating point")

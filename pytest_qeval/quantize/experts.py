@@ -42,11 +42,11 @@ def stacked_experts(model: nn.Module) -> dict[str, bool]:
 
 
 def stack_experts(state: Mapping[str, torch.Tensor], stacked: Mapping[str, bool]) -> dict[str, torch.Tensor]:
-    """Join the experts of a state dict into the tensors that the model of transformers has."""
+    """Join the experts of a state dict, as far as it has them, into the tensors that the model of transformers has."""
     joined = dict(state)
     for name, transposed in stacked.items():
-        weights = list(_pop_all(joined, name, "weight"))
-        joined[name] = torch.stack([weight.t() for weight in weights] if transposed else weights)
+        if weights := list(_pop_all(joined, name, "weight")):
+            joined[name] = torch.stack([weight.t() for weight in weights] if transposed else weights)
         if biases := list(_pop_all(joined, name, "bias")):
             joined[f"{name}_bias"] = torch.stack(biases)
     return joined

@@ -158,6 +158,11 @@ class Recipe:
         return any(scheme is not None and not scheme.dynamic for scheme in schemes)
 
     @property
+    def rounds_activations(self) -> bool:
+        """Whether any layer has quantized inputs, static or dynamic."""
+        return self.activations is not None or any(rule.activations for rule in self.rules)
+
+    @property
     def scheme(self) -> str:
         """The short form of the literature, such as `W8A8`; `A16` means floating-point activations."""
         if self.quantizer:

@@ -112,6 +112,7 @@ def _quantize_s(facts: RecipeFacts) -> str | None:
 _LOADED: Sequence[tuple[str, Callable[[RecipeFacts], str | None]]] = (
     ("quantized layers (share of parameters)", _quantized),
     ("bits per weight, whole model", lambda facts: _number(facts.bits_per_weight, ".1f")),
+    ("loading, s", lambda facts: _number(facts.load_s, ".1f")),
     ("quantizing, s", _quantize_s),
     ("exported checkpoint", lambda facts: _size(facts.disk_bytes)),
 )

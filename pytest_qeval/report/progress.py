@@ -1,4 +1,4 @@
-"""Live progress while an engine generates: `int8 412/640 generated · 71 tok/s · eta 2:10`."""
+"""Live progress while an engine loads and generates: `int8 412/640 generated · 71 tok/s · eta 2:10`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import IO, Protocol
+
+from pytest_qeval.schema import LoadingProgress
 
 _EVERY_S = 0.25
 _EVERY_S_LOGGED = 60.0
@@ -29,21 +31,31 @@ class RunProgress:
     """Recipes that are not loaded yet."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeLoading:
+    """How far a recipe's model is loaded."""
+
+    recipe: str
+    loading: LoadingProgress
+
+
 class OnProgress(Protocol):
     """Takes progress, to show it now and then; see `ProgressLine.update`."""
 
-    def __call__(self, progress: Callable[[], RunProgress], /, *, done: bool) -> None:
+    def __call__(self, progress: Callable[[], RunProgress | RecipeLoading], /, *, done: bool) -> None:
         """Show progress, or not."""
         ...
 
 
-def show_nothing(_progress: Callable[[], RunProgress], /, *, done: bool) -> None:
+def show_nothing(_progress: Callable[[], RunProgress | RecipeLoading], /, *, done: bool) -> None:
     """Show no progress, as in a worker."""
     del done
 
 
-def describe(progress: RunProgress) -> str:
+def describe(progress: RunProgress | RecipeLoading) -> str:
     """Render progress in one line."""
+    if isinstance(progress, RecipeLoading):
+        return f"{progress.recipe}: {progress.loading.action}: {progress.loading.share:.0%}"
     parts = [f"{progress.recipe} {progress.finished}/{progress.total} generated"]
     if progress.tokens_per_s is not None:
         parts.append(f"{progress.tokens_per_s:.0f} tok/s")
@@ -74,10 +86,10 @@ class ProgressLine:
     """A context in which writing reaches the stream despite pytest's capturing."""
     _next_s: float | None = None
 
-    def update(self, progress: Callable[[], RunProgress], /, *, done: bool) -> None:
+    def update(self, progress: Callable[[], RunProgress | RecipeLoading], /, *, done: bool) -> None:
         """Show progress, at most four times a second (in a log after seconds, then every minute); erase it when done.
 
-        `progress` is called only for what is shown.
+        `progress` is called only for what is shown. After what is done, a log begins anew.
         """
         now = self.clock()
         if self._next_s is None:
@@ -85,6 +97,7 @@ class ProgressLine:
         if now < self._next_s and not (done and self.rewrites):
             return
         if done and not self.rewrites:
+            self._next_s = None
             return
         self._next_s = now + (_EVERY_S if self.rewrites else _EVERY_S_LOGGED)
         text = "" if done else describe(progress())

@@ -19,7 +19,7 @@ from pytest_qeval.measure.energy import EnergyMeter
 from pytest_qeval.measure.shared_energy import BusyTimes
 from pytest_qeval.measure.timeline import Timeline
 from pytest_qeval.records.messages import Message
-from pytest_qeval.report.progress import OnProgress, show_nothing
+from pytest_qeval.report.progress import OnProgress, RecipeLoading, show_nothing
 from pytest_qeval.run.baseline_scores import BaselineScorer
 from pytest_qeval.run.benchmarks import BenchmarkLoader
 from pytest_qeval.run.case_problems import CaseProblems
@@ -31,15 +31,15 @@ from pytest_qeval.run.outcomes import EarlyStop, Outcomes
 from pytest_qeval.run.recipe_run import RecipeRun
 from pytest_qeval.run.replay import Replays
 from pytest_qeval.run.shared_machine import SharedMachine
-from pytest_qeval.schema import Case, InfillingForm, Record
+from pytest_qeval.schema import Case, InfillingForm, LoadingProgress, Record
 from pytest_qeval.settings import ExecutionSettings
 from pytest_qeval.verdict.baseline.key import composition_of
 from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
 from pytest_qeval.verdict.gates.checks import check_benchmark_kinds, check_gates
 
-
 _TIMED_PROBLEMS = 10
 """Problems that are answered one at a time unless `--qeval-limit` says otherwise: the fewest that have a p90."""
+
 
 @dataclass(eq=False)
 class RunContext:
@@ -97,6 +97,7 @@ class RunContext:
             replays=self._replays,
             check_batch=saved.check_batch if saved else lambda _: None,
             post=self._post,
+            on_loading=self._show_loading,
         )
         self._machine = SharedMachine(self.shared_folder, settle=self._settle)
         self.efficiency = EfficiencyBench(
@@ -219,6 +220,9 @@ class RunContext:
             post=self._post,
             work=self._machine.work,
         )
+
+    def _show_loading(self, recipe: str, loading: LoadingProgress) -> None:
+        self.on_progress(lambda: RecipeLoading(recipe=recipe, loading=loading), done=loading.share >= 1)
 
     def _load(self, recipe: str) -> ReplayEngine | ModelEngine:
         """Load a recipe's engine in place of those of the suite `efficiency`."""

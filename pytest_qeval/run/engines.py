@@ -13,6 +13,7 @@ from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import RecipeFacts, Role
 from pytest_qeval.records.messages import Message
 from pytest_qeval.run.replay import Replays
+from pytest_qeval.schema import LoadingProgress
 from pytest_qeval.settings import CONTROL, file_stem
 
 
@@ -26,6 +27,8 @@ class EngineLoader:
     """Raises a `UsageError` where a recipe cannot be compared with the saved baseline."""
     post: Callable[[Message], None]
     """Takes the facts of every recipe that is loaded."""
+    on_loading: Callable[[str, LoadingProgress], None] = lambda _recipe, _progress: None
+    """Takes a recipe's progress while its model is being loaded."""
     _batch_size: int | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -61,6 +64,7 @@ class EngineLoader:
             generation=settings.generation,
             texts=settings.calibration_texts.get(recipe.name),
             export=settings.export / file_stem(recipe.name) if settings.export and exports else None,
+            on_loading=lambda progress: self.on_loading(name, progress),
         )
         facts = RecipeFacts(name=name, role=self._role(name), **{**recipe.to_dict(), **engine.facts()})
         # One width for all recipes of a run: the first one's memory decides, or the user.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stderr
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +15,10 @@ import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer, GenerationConfig
 from transformers.utils import logging as transformers_logging
 
+from pytest_qeval.engines.hf.arrivals import Arrivals, Taker
 from pytest_qeval.engines.hf.completeness import check_complete, check_finite
+from pytest_qeval.engines.hf.encoder_decoder import EncoderDecoder
+from pytest_qeval.engines.hf.skeleton import build_skeleton
 from pytest_qeval.engines.identity import source_identity
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import MissingPackageError, ModelSourceError, QEvalError
@@ -24,17 +27,25 @@ from pytest_qeval.quantize.recipe import EXPORT_FILE, Dtype
 
 
 def from_pretrained(
-    source: ModelSource, dtype: Dtype, device: torch.device, exported: ExportedCheckpoint | None
+    source: ModelSource,
+    dtype: Dtype,
+    device: torch.device,
+    exported: ExportedCheckpoint | None,
+    *,
+    taker: Taker | None = None,
+    show: Callable[[int], None] = lambda _: None,
 ) -> tuple[Any, Any]:
     """Load model and tokenizer, quietly; `dtype` is that of the floating-point parts.
 
-    A model that `stored_checkpoint` has read is made of its integers as floats, and quantized to them afterwards.
+    Parameters that a `taker` takes are on the meta device afterwards. A model that `stored_checkpoint` has read is its
+    own: the weights that it holds as integers have no values. `show` is told how many elements have arrived so far.
 
     Raises:
         ModelSourceError: when transformers cannot load it, or would change it; see `completeness`.
         MissingPackageError: when the checkpoint's quantization needs a package that is not installed.
     """
-    with _quiet():
+    arrivals = Arrivals(exported or taker, show)
+    with _quiet(), arrivals.watch():
         try:
             if exported is not None:
                 model, tokenizer = _from_exported(source, exported, device)
@@ -48,7 +59,7 @@ def from_pretrained(
             raise ModelSourceError(
                 f"transformers {transformers.__version__} cannot load {source.name}: {_reason(error)}"
             ) from error
-    check_finite(source, model)
+    check_finite(source, model, arrivals.broken)
     return model, tokenizer
 
 
@@ -72,7 +83,7 @@ def _from_exported(source: ModelSource, exported: ExportedCheckpoint, device: to
         state = exported.state_dict(dtype)
     except KeyError as error:
         raise ModelSourceError(f"{source.name} holds no integers for {error}: export it again.") from error
-    architecture = _auto_class(source)._model_mapping[type(config)]  # noqa: SLF001 - the auto class takes no state dict
+    architecture = auto_class(source)._model_mapping[type(config)]  # noqa: SLF001 - the auto class takes no state dict
     model, found = architecture.from_pretrained(
         None,
         config=config,
@@ -86,6 +97,17 @@ def _from_exported(source: ModelSource, exported: ExportedCheckpoint, device: to
     if (Path(source.location) / "generation_config.json").is_file():
         model.generation_config = GenerationConfig.from_pretrained(source.location)
     return model, load_tokenizer(source)
+
+
+def load_skeleton(source: ModelSource) -> tuple[Any, EncoderDecoder | None] | None:
+    """Build the model from its config alone; see `build_skeleton` for what it has instead of weights.
+
+    Raises:
+        ModelSourceError: when transformers cannot load the tokenizer.
+    """
+    tokenizer = load_tokenizer(source)
+    with _quiet():
+        return build_skeleton(lambda: AutoConfig.from_pretrained(**_place(source)), auto_class(source), tokenizer)
 
 
 def load_tokenizer(source: ModelSource) -> Any:
@@ -123,7 +145,7 @@ def _from_files(source: ModelSource, dtype: Dtype, device: torch.device) -> tupl
     tokenizer = load_tokenizer(source)
     # the progress bar of GGUF unpacking is not one of transformers' own, and cannot be switched off as those are
     with redirect_stderr(io.StringIO()) if source.kind == "gguf" else nullcontext():
-        model, found = _auto_class(source).from_pretrained(
+        model, found = auto_class(source).from_pretrained(
             **where,
             **extra,
             dtype=torch_dtype,
@@ -148,7 +170,8 @@ def _place(source: ModelSource) -> dict[str, Any]:
     return where
 
 
-def _auto_class(source: ModelSource) -> Any:
+def auto_class(source: ModelSource) -> Any:
+    """Return transformers' class that finds a model's own."""
     # the config's class is not enough: BART's is in the mapping of causal models too, for its decoder
     return AutoModelForSeq2SeqLM if source.encoder_decoder else AutoModelForCausalLM
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import ModelSourceError
+from pytest_qeval.quantize.memory_mapped import MappedFiles
 
 _HAVE_DEFAULTS = ("g_idx", "bias")
 """Tensors of quantized layers that formats leave out: GPTQ's order of groups, and a bias of zeros."""
@@ -46,13 +47,21 @@ def check_complete(source: ModelSource, found: Mapping[str, Collection[Any]]) ->
         )
 
 
-def check_finite(source: ModelSource, model: nn.Module) -> None:
+def check_finite(source: ModelSource, model: nn.Module, known: Collection[str] = ()) -> None:
     """Refuse a model with weights that are not finite: its logits are not, and every completion is noise.
+
+    The pages of mapped weights are released after they have been read. Of weights that are on the meta device those
+    that are `known` to be broken count.
 
     Raises:
         ModelSourceError: with the tensors' names.
     """
-    broken = [name for name, tensor in _floats(model) if not _is_finite(tensor)]
+    files = MappedFiles()
+    broken = []
+    for name, tensor in _floats(model):
+        if name in known or not (tensor.is_meta or is_finite(tensor)):
+            broken.append(name)
+        files.release(tensor)
     if broken:
         raise ModelSourceError(
             f"{source.name} holds NaN or infinity in {_listed(broken)}: the checkpoint is damaged, or overflowed when "
@@ -73,8 +82,11 @@ def _floats(model: nn.Module) -> Iterable[tuple[str, torch.Tensor]]:
     )
 
 
-def _is_finite(tensor: torch.Tensor) -> bool:
-    """Look at the least and the greatest value, which NaN takes the place of; `isfinite` takes 15 times as long."""
+def is_finite(tensor: torch.Tensor) -> bool:
+    """Return whether all values are finite.
+
+    The least and the greatest value tell, whose place NaN takes; `isfinite` takes 15 times as long.
+    """
     return not tensor.numel() or all(bool(value.isfinite()) for value in tensor.aminmax())
 
 

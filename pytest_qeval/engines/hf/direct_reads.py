@@ -24,14 +24,29 @@ def find_direct_reads(model: Any, recipe: Recipe, encoder_decoder: EncoderDecode
     Call it before quantization. A pass over a few tokens, in which layers hide their weights, finds them; a recipe that
     quantizes nothing needs none.
     """
-    ids = torch.tensor([[1, 2, 3]], device=model.device)
-    start = encoder_decoder.start if encoder_decoder else ()
-    decoder = {"decoder_input_ids": torch.tensor([start], device=model.device)} if start else {}
-    inputs = {"input_ids": ids, **decoder}
+    inputs = _inputs(model, encoder_decoder)
     found: tuple[str, ...] = ()
     while recipe.quantizes and (name := _first_read(model, inputs, _quantized(model, recipe, found))):
         found = (*found, name)
     return found
+
+
+@torch.inference_mode()
+def can_run(model: Any, encoder_decoder: EncoderDecoder | None) -> bool:
+    """Return whether a model gets through such a pass at all, as one without weights may not."""
+    try:
+        model(**_inputs(model, encoder_decoder), use_cache=False)
+    except Exception:  # noqa: BLE001 - a model's own code may raise anything
+        return False
+    return True
+
+
+def _inputs(model: Any, encoder_decoder: EncoderDecoder | None) -> dict[str, torch.Tensor]:
+    """Return a few tokens."""
+    ids = torch.tensor([[1, 2, 3]], device=model.device)
+    start = encoder_decoder.start if encoder_decoder else ()
+    decoder = {"decoder_input_ids": torch.tensor([start], device=model.device)} if start else {}
+    return {"input_ids": ids, **decoder}
 
 
 def _quantized(model: Any, recipe: Recipe, known: tuple[str, ...]) -> dict[int, str]:

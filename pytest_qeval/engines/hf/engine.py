@@ -28,7 +28,7 @@ from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.heap import trim_heap
 from pytest_qeval.quantize.quantization import LayerRecord
 from pytest_qeval.quantize.recipe import Recipe
-from pytest_qeval.schema import EngineProgress, Json
+from pytest_qeval.schema import EngineProgress, Json, LoadingProgress
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 from pytest_qeval.stats.forecast import WorkLeft
 
@@ -45,6 +45,7 @@ class TransformersEngine:
         generation: GenerationSettings,
         texts: CalibrationTexts | None = None,
         export: Path | None = None,
+        on_loading: Callable[[LoadingProgress], None] = lambda _: None,
     ) -> None:
         """Load the model and quantize it, calibrated on `texts`; write the quantized checkpoint to `export`.
 
@@ -53,7 +54,15 @@ class TransformersEngine:
             RecipeError: when the recipe does not fit the model.
         """
         check_fits(source, recipe, model)
-        loaded = load(source, recipe, device=model.device, threads=model.threads, texts=texts, export=export)
+        loaded = load(
+            source,
+            recipe,
+            device=model.device,
+            threads=model.threads,
+            texts=texts,
+            export=export,
+            on_loading=on_loading,
+        )
         rows = model.batch_size or _default_rows(loaded, model.memory_bytes)
         decoder = make_decoder(loaded, generation, rows=rows)
         self._open: tuple[Loaded, Decoder] | None = (loaded, decoder)

@@ -3,45 +3,44 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from pytest_qeval.engines.hf.arrivals import Taker
 from pytest_qeval.engines.hf.attention import use_grouped_attention
 from pytest_qeval.engines.hf.calibration import Calibration, CalibrationRun, observe_ranges
 from pytest_qeval.engines.hf.checkpoint import from_pretrained, stored_checkpoint
 from pytest_qeval.engines.hf.direct_reads import find_direct_reads
+from pytest_qeval.engines.hf.early import plan_early
 from pytest_qeval.engines.hf.encoder_decoder import encoder_decoder_of
 from pytest_qeval.engines.hf.generation_config import bare_generation_config, end_tokens
 from pytest_qeval.engines.hf.invariance import multiply_in_blocks
 from pytest_qeval.engines.hf.language_model import LanguageModel
+from pytest_qeval.engines.hf.loading_progress import describe_arrivals
 from pytest_qeval.engines.hf.memory_check import check_memory
+from pytest_qeval.engines.hf.stored import count_bytes, describe_stored, note_gguf
 from pytest_qeval.engines.hf.trial import find_fallback_reason
-from pytest_qeval.engines.hub import hub_file
 from pytest_qeval.engines.identity import source_identity
-from pytest_qeval.engines.model_config import quantization_config, read_config
 from pytest_qeval.engines.sources import ModelSource, find_file
 from pytest_qeval.errors import ModelSourceError
 from pytest_qeval.measure.machine import available_memory_bytes, cpu_class
 from pytest_qeval.measure.memory import PeakMemory
 from pytest_qeval.quantize.apply import NO_RANGES, quantize_
 from pytest_qeval.quantize.checkpoints.export import Exporter
-from pytest_qeval.quantize.checkpoints.prequantized import describe_gguf, describe_prequantized, scheme_of
+from pytest_qeval.quantize.checkpoints.prequantized import scheme_of
 from pytest_qeval.quantize.checkpoints.reader import ExportedCheckpoint
-from pytest_qeval.quantize.checkpoints.unpacked import describe_unpacked
-from pytest_qeval.quantize.checkpoints.weight_files import safetensors_headers
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.experts import unpack_experts_
-from pytest_qeval.quantize.footprint import model_bytes
 from pytest_qeval.quantize.quantization import Quantization
 from pytest_qeval.quantize.recipe import Dtype, Recipe
+from pytest_qeval.schema import LoadingProgress
 from pytest_qeval.settings import ModelSettings
 
 _GENERATION = "generation_config.json"
-_TWICE_ROUNDED = "made from a GGUF file's blocks unpacked to floating point"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +79,7 @@ def load(
     threads: int | None = None,
     texts: CalibrationTexts | None = None,
     export: Path | None = None,
+    on_loading: Callable[[LoadingProgress], None] = lambda _: None,
 ) -> Loaded:
     """Load a model and its tokenizer, and apply a recipe; see `EngineSource.open`.
 
@@ -93,32 +93,50 @@ def load(
     started = time.perf_counter()
     exported = stored_checkpoint(source)
     recipe = exported.content.recipe if exported else recipe
-    language_model = load_language_model(source, recipe.dtype, device=device, threads=threads, exported=exported)
-    load_s = time.perf_counter() - started
+    early = None if exported else plan_early(source, recipe)
+    memory = PeakMemory() if early or exported else None
+    show = describe_arrivals(source, quantizing_to=recipe.name if early else "", on_loading=on_loading)
+    arguments: dict[str, Any] = {"device": device, "threads": threads, "exported": exported, "show": show}
+    language_model = load_language_model(source, recipe.dtype, taker=early and early.rounding, **arguments)
+    if early and not early.rounding.fits(language_model.model, early.recipe):  # it is not what its config says
+        del language_model
+        early, memory = None, None
+        language_model = load_language_model(source, recipe.dtype, **arguments)
+    load_s = time.perf_counter() - started - (early.rounding.duration_s if early else 0.0)
     model = language_model.model
     if recipe.quantizes:
         unpack_experts_(model)
-    direct_reads = () if exported else find_direct_reads(model, recipe, language_model.encoder_decoder)
+    if early:
+        direct_reads = early.direct_reads
+    else:
+        direct_reads = () if exported else find_direct_reads(model, recipe, language_model.encoder_decoder)
     recipe = replace(recipe, kept=(*recipe.kept, *direct_reads))
-    language_model = replace(language_model, fallback_reason=_fallback_reason(source, language_model))
+    if not (early or exported):
+        language_model = replace(language_model, fallback_reason=_fallback_reason(source, language_model))
     run = CalibrationRun(language_model, texts, recipe.calibration) if texts and recipe.calibration else None
     ranges = observe_ranges(model, recipe, run) if run else exported.content.ranges if exported else NO_RANGES
-    exporter = Exporter(model, recipe) if export else None
-    memory = PeakMemory()
+    rounding = exported.round if exported else early.rounding.round if early else None
+    exporter = Exporter(model, recipe, rounding) if export else None
+    memory = memory or PeakMemory()
     quantization = quantize_(
         model,
         recipe,
         ranges=ranges,
-        rounding=exported.round if exported else exporter.round if exporter else None,
+        rounding=exporter.round if exporter else rounding,
         show_texts=run.run if run else lambda: None,
     )
     quantize_peak_bytes = memory.read()
+    if early:
+        quantization = replace(quantization, duration_s=quantization.duration_s + early.rounding.duration_s)
+    if early or exported:
+        reason = _fallback_reason(source, language_model, rounds=recipe.rounds_activations)
+        language_model = replace(language_model, fallback_reason=reason)
     multiply_in_blocks(model)
     as_stored = bool(source.stored) and not (exported or recipe.quantizes)
     if as_stored:
-        quantization = _describe_stored(source, model)
+        quantization = describe_stored(source, model)
     elif source.kind == "gguf":
-        quantization = _note_gguf(quantization)
+        quantization = note_gguf(quantization)
     return Loaded(
         **{field.name: getattr(language_model, field.name) for field in fields(language_model)},
         recipe=recipe,
@@ -131,19 +149,26 @@ def load(
         if exporter and export
         else None,
         load_s=load_s,
-        model_bytes=_model_bytes(source, model, quantization, as_stored=as_stored),
+        model_bytes=count_bytes(source, model, quantization, as_stored=as_stored),
         direct_reads=direct_reads,
         scheme=scheme_of(source.stored, quantization) if as_stored else recipe.scheme,
     )
 
 
 def load_language_model(
-    source: ModelSource, dtype: Dtype, *, device: str, threads: int | None, exported: ExportedCheckpoint | None = None
+    source: ModelSource,
+    dtype: Dtype,
+    *,
+    device: str,
+    threads: int | None,
+    exported: ExportedCheckpoint | None = None,
+    taker: Taker | None = None,
+    show: Callable[[int], None] = lambda _: None,
 ) -> LanguageModel:
-    """Load a model and its tokenizer without looking for a `fallback_reason`; see `load`."""
+    """Load a model and its tokenizer without looking for a `fallback_reason`; see `load` and `from_pretrained`."""
     if threads is not None:
         torch.set_num_threads(threads)
-    model, tokenizer = from_pretrained(source, dtype, choose_device(device), exported)
+    model, tokenizer = from_pretrained(source, dtype, choose_device(device), exported, taker=taker, show=show)
     use_grouped_attention(model)
     # Weights keep requires_grad: without it, torch's matmul copies the output layer for every row of a slice of hidden
     # states (2.13, on a CPU: 5 s instead of 1 s for a prefill of 8 × 128). Inference mode records no graph anyway.
@@ -158,51 +183,14 @@ _fallback_reasons: dict[Hashable, str] = {}
 """What was found, by all that the trial depends on: every recipe begins with the same model."""
 
 
-def _fallback_reason(source: ModelSource, language_model: LanguageModel) -> str:
-    """Return why `generate` has to decode a model, which a model in the same precision has been asked before."""
+def _fallback_reason(source: ModelSource, language_model: LanguageModel, *, rounds: bool = False) -> str:
+    """Return why `generate` has to decode a model, which a model of the same layers has been asked before."""
     model = language_model.model
     modules = tuple(map(type, model.modules()))  # experts may have been unpacked
     key = (source, source_identity(source), model.dtype, model.device, modules)
     if key not in _fallback_reasons:
-        _fallback_reasons[key] = find_fallback_reason(model, language_model.encoder_decoder)
+        _fallback_reasons[key] = find_fallback_reason(model, language_model.encoder_decoder, rounds=rounds)
     return _fallback_reasons[key]
-
-
-def _describe_stored(source: ModelSource, model: Any) -> Quantization:
-    """Describe a checkpoint's own quantization."""
-    if source.kind == "gguf" and source.path is not None:
-        return describe_gguf(source.path, itemsize=model.dtype.itemsize)
-    if directory := _directory(source):
-        unpacked = describe_unpacked(model, safetensors_headers(directory), quantization_config(read_config(directory)))
-        if unpacked is not None:
-            return unpacked
-    config = getattr(model.config, "quantization_config", {})
-    return describe_prequantized(model, source.stored, config if isinstance(config, dict) else config.to_dict())
-
-
-def _directory(source: ModelSource) -> Path | None:
-    """Return the folder that a model was loaded from; a hub model's is known once it has been fetched."""
-    if source.path is None and (config := hub_file(source.name, source.commit, "config.json")):
-        return config.parent
-    return source.path
-
-
-def _note_gguf(quantization: Quantization) -> Quantization:
-    """Note on every quantized layer that its weights had been rounded before."""
-    layers = (
-        layer if layer.kept else replace(layer, note="; ".join(filter(None, (layer.note, _TWICE_ROUNDED))))
-        for layer in quantization.layers
-    )
-    return replace(quantization, layers=tuple(layers))
-
-
-def _model_bytes(source: ModelSource, model: Any, quantization: Quantization, *, as_stored: bool) -> int:
-    """Count the model's bytes; those of its files for a quantized checkpoint that is computed in floating point."""
-    if as_stored and quantization.execution == "simulated" and (path := _directory(source)):
-        if source.kind == "gguf":
-            return path.stat().st_size
-        return sum(header.stored_bytes for header in safetensors_headers(path).values())
-    return model_bytes(model) - (0 if as_stored else quantization.simulated_savings_bytes)
 
 
 def choose_device(name: str) -> torch.device:

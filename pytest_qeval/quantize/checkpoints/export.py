@@ -22,13 +22,14 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from pytest_qeval.errors import RecipeError, UsageError
+from pytest_qeval.quantize.apply import Rounding, round_weight
 from pytest_qeval.quantize.checkpoints.atomic_folder import replace_folder, temporary_sibling
 from pytest_qeval.quantize.checkpoints.packing import pack_int32
 from pytest_qeval.quantize.checkpoints.reader import BYTE_BITS, ExportContent
 from pytest_qeval.quantize.checkpoints.weight_files import OWN_WEIGHTS, WEIGHTS
 from pytest_qeval.quantize.experts import stacked_experts, unpack_experts_
 from pytest_qeval.quantize.kernels.activations import StaticRange
-from pytest_qeval.quantize.kernels.weights import QuantizedWeight, quantize_weight
+from pytest_qeval.quantize.kernels.weights import QuantizedWeight
 from pytest_qeval.quantize.layers import LayerPlan, plan_layers, weight_of
 from pytest_qeval.quantize.recipe import EXPORT_FILE, ActivationScheme, LayerRule, Recipe, WeightScheme
 
@@ -36,8 +37,8 @@ from pytest_qeval.quantize.recipe import EXPORT_FILE, ActivationScheme, LayerRul
 class Exporter:
     """Records the weights that `quantize_` rounds, and writes them; until then every integer is held twice."""
 
-    def __init__(self, model: nn.Module, recipe: Recipe) -> None:
-        """Take the model before it is quantized.
+    def __init__(self, model: nn.Module, recipe: Recipe, rounding: Rounding | None = None) -> None:
+        """Take the model before it is quantized; by default its weights are rounded as the recipe says.
 
         Raises:
             RecipeError: The recipe is another package's, whose layers only that package can write.
@@ -47,6 +48,7 @@ class Exporter:
                 f"--qeval-export writes this package's own schemes; {recipe.name} is {recipe.quantizer}'s to write."
             )
         self._recipe = recipe
+        self._rounding = rounding or round_weight
         unpack_experts_(model)
         plans = plan_layers(model, recipe)
         self._kept = [plan.name for plan in plans if plan.kept]
@@ -63,8 +65,8 @@ class Exporter:
         self._weights: dict[str, QuantizedWeight] = {}
 
     def round(self, layer: LayerPlan, weight: torch.Tensor) -> QuantizedWeight:
-        """Round a weight as the recipe says, and keep it; a `Rounding`."""
-        self._weights[layer.name] = quantize_weight(weight, self._rules[layer.name].weights)
+        """Round a weight, and keep it; a `Rounding`."""
+        self._weights[layer.name] = self._rounding(layer, weight)
         return self._weights[layer.name]
 
     def write(

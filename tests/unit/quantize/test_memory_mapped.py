@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from pytest_qeval.quantize.apply import quantize_
 from pytest_qeval.quantize.builtin import INT8
-from pytest_qeval.quantize.memory_mapped import MappedFiles
+from pytest_qeval.quantize.memory_mapped import MappedFiles, NewlyMapped
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="mapped files are found through /proc")
 PAGES = 64
@@ -66,10 +66,33 @@ def test_quantizing_a_mapped_model_changes_neither_what_is_kept_nor_the_file(tmp
     assert all(torch.equal(again[name], tensor) for name, tensor in stored.items())
 
 
+def mapped_file(file: Path) -> torch.Tensor:
+    """Map a new file, and read it."""
+    file.write_bytes(bytes(range(256)) * (PAGES * mmap.PAGESIZE // 256))
+    mapped = torch.from_file(str(file), shared=False, size=PAGES * mmap.PAGESIZE, dtype=torch.uint8)
+    assert int(mapped.sum()) > 0
+    assert resident_pages(mapped) >= PAGES
+    return mapped
+
+
+def test_files_mapped_since_are_given_back(tmp_path: Path) -> None:
+    """Those mapped before stay, and so do those in which something was changed."""
+    old = mapped_file(tmp_path / "old")
+    files = NewlyMapped()
+    new, changed = mapped_file(tmp_path / "new"), mapped_file(tmp_path / "changed")
+    changed[0] = 7
+    files.release()
+    assert resident_pages(new) == 0
+    assert min(resident_pages(old), resident_pages(changed)) >= PAGES
+    assert int(changed[0]) == 7
+    assert torch.equal(new, old)
+
+
 def test_elsewhere_nothing_is_released(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "darwin")
     tensor = torch.ones(PAGES * mmap.PAGESIZE)
     MappedFiles().release(tensor)
+    NewlyMapped().release()
     assert bool((tensor == 1).all())
 
 
@@ -82,6 +105,11 @@ def test_quantizing_gives_back_every_weight_that_it_replaces(monkeypatch: pytest
     layers = [module for module in model.model.modules() if type(module) is torch.nn.Linear]
     expected = {layer.weight.data_ptr() for layer in layers}
     released: set[int] = set()
-    monkeypatch.setattr(MappedFiles, "release", lambda _, tensor: released.add(tensor.data_ptr()))
+
+    def release(_: MappedFiles, tensor: torch.Tensor) -> None:
+        if tensor.is_floating_point():  # integers may be those of a stored model
+            released.add(tensor.data_ptr())
+
+    monkeypatch.setattr(MappedFiles, "release", release)
     quantize_(model, INT8)
     assert released == expected

@@ -3,7 +3,8 @@ from contextlib import nullcontext
 
 import pytest
 
-from pytest_qeval.report.progress import ProgressLine, RunProgress, describe
+from pytest_qeval.report.progress import ProgressLine, RecipeLoading, RunProgress, describe
+from pytest_qeval.schema import LoadingProgress
 
 
 def progress(finished: int, *, left_s: float | None = 130.0, coming: tuple[str, ...] = ()) -> RunProgress:
@@ -69,3 +70,28 @@ def test_a_log_gets_a_line_within_seconds_and_then_one_a_minute() -> None:
     starts = [line.split("/")[0] for line in shown.stream.getvalue().split("\n") if line]
     assert starts == ["[int8 3", "[int8 63", "[int8 123"]
     assert shown.asked == 3
+
+
+def loading(share: float) -> RecipeLoading:
+    progress = LoadingProgress(action="loading 14.0 GB, quantizing to int8", share=share)
+    return RecipeLoading(recipe="int8", loading=progress)
+
+
+def test_loading_is_described_by_what_it_does() -> None:
+    """And how far it is."""
+    assert describe(loading(0.409)) == "int8: loading 14.0 GB, quantizing to int8: 41%"
+
+
+def test_a_log_begins_anew_after_loading() -> None:
+    """It hears of loading within seconds, never of its end, and of generating within seconds again."""
+    shown = Shown(rewrites=False)
+    for now, share in ((0.0, 0.1), (1.0, 0.2), (4.0, 0.5), (5.0, 0.6), (6.0, 1.0)):
+        shown.now = now
+        shown.line.update(lambda share=share: loading(share), done=share == 1.0)  # type: ignore[misc]
+    for now, finished in ((7.0, 1), (9.0, 2), (11.0, 3)):
+        shown.at(now, finished)
+
+    assert [line for line in shown.stream.getvalue().splitlines() if line] == [
+        "[int8: loading 14.0 GB, quantizing to int8: 50%]",
+        "[int8 3/640 generated · 71 tok/s · eta 2:10]",
+    ]

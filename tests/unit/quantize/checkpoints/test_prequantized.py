@@ -16,9 +16,10 @@ from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, TorchAoConfig
 from transformers.utils import logging as transformers_logging
 
+from pytest_qeval.engines.hf import loading
 from pytest_qeval.engines.hf.loading import Loaded, load
 from pytest_qeval.engines.sources import resolve
-from pytest_qeval.quantize.builtin import AS_IS, FP32
+from pytest_qeval.quantize.builtin import AS_IS, FP32, INT8
 from pytest_qeval.quantize.checkpoints.prequantized import (
     describe_gguf,
     describe_prequantized,
@@ -28,6 +29,7 @@ from pytest_qeval.quantize.checkpoints.prequantized import (
 from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.quantize.quantization import LayerRecord, Quantization
 from pytest_qeval.quantize.recipe import EXPORT_FILE
+from pytest_qeval.schema import LoadingProgress
 from pytest_qeval.settings import ModelSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what other packages say while they load
@@ -256,6 +258,21 @@ def test_gguf_is_described(write_gguf: WriteGguf, original: torch.Tensor) -> Non
     assert quantization.bytes_after == LINEAR * 34 // 32
     assert (loaded.scheme, loaded.model_bytes, loaded.dtype) == ("gguf, 8 bits", file.stat().st_size, "float32")
     assert 0 < float((logits(loaded.model) - original).norm() / original.norm()) < 0.02
+
+
+def test_gguf_is_rounded_again_while_it_is_unpacked(write_gguf: WriteGguf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the same integers as afterwards; the progress says that it is unpacked."""
+    file, told = write_gguf("Q4_0"), list[LoadingProgress]()
+    source = resolve(ModelSettings(name=str(file)))
+    early = load(source, INT8, device="cpu", on_loading=told.append)
+    monkeypatch.setattr(loading, "plan_early", lambda *_: None)
+    late = load(source, INT8, device="cpu")
+    assert torch.equal(logits(early.model), logits(late.model))
+    assert early.quantization.layers == late.quantization.layers
+    assert {one.action for one in told} == {
+        f"unpacking demo.gguf, {file.stat().st_size / 10**6:.1f} MB, quantizing to int8"
+    }
+    assert told[-1].share == 1
 
 
 def test_gguf_of_mixed_types_gives_their_mean(write_gguf: WriteGguf) -> None:
