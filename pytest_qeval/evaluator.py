@@ -79,6 +79,7 @@ class Evaluator:
     on_progress: Callable[[EngineProgress], None] = lambda _: None
     """Takes the engine's progress after every step."""
     _open: dict[str, _Open] = field(default_factory=dict, init=False)
+    _shared: dict[str, str] = field(default_factory=dict, init=False)
 
     def submit(self, cases: Iterable[Case]) -> None:
         """Queue cases for generation, in this order; a case is queued only once."""
@@ -98,6 +99,7 @@ class Evaluator:
                     key=key,
                     prompt=form.fill(prompt),
                     user=prompt.user,
+                    shared=self._shared_text(benchmark),
                     stops=(*benchmark.stops_in(self.style), *form.stops),
                     benchmark=case.benchmark,
                     task_id=case.label,
@@ -136,6 +138,11 @@ class Evaluator:
             worker=self.worker,
             measurements=_scores(waiting),
         )
+
+    def _shared_text(self, benchmark: Benchmark) -> str:
+        if benchmark.name not in self._shared:
+            self._shared[benchmark.name] = benchmark.shared_text(self.style)
+        return self._shared[benchmark.name]
 
     def _step(self) -> None:
         for finished in self.engine.step():
