@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import torch
 
@@ -30,6 +31,14 @@ from pytest_qeval.settings import GenerationSettings, ModelSettings
 _ROWS = 128
 
 
+class Completed(NamedTuple):
+    """What one way of prefilling gave."""
+
+    wall_s: float
+    cpu_s: float
+    texts: dict[str, str]
+
+
 def requests_of(benchmark: Benchmark, count: int, style: PromptStyle) -> list[Request]:
     """Return what a run asks for the first problems."""
     prompts = [(task_id, benchmark.prompt(one, style)) for task_id, one in benchmark.problems.items()]
@@ -40,14 +49,15 @@ def requests_of(benchmark: Benchmark, count: int, style: PromptStyle) -> list[Re
     ]
 
 
-def complete(loaded: Loaded, requests: Sequence[Request], new_tokens: int) -> tuple[float, float, dict[str, str]]:
-    """Return wall and CPU seconds, and the texts."""
+def complete(loaded: Loaded, requests: Sequence[Request], new_tokens: int) -> Completed:
+    """Complete prompts with a decoder of their own."""
     decoder = make_decoder(loaded, GenerationSettings(max_new_tokens=new_tokens), rows=_ROWS)
-    wall, cpu, texts = time.perf_counter(), time.process_time(), {}
+    wall, cpu = time.perf_counter(), time.process_time()
+    texts: dict[str, str] = {}
     decoder.submit(requests)
     while decoder.progress.finished < decoder.progress.total:
         texts.update({one.key: one.completion.text for one in decoder.step()})
-    return time.perf_counter() - wall, time.process_time() - cpu, texts
+    return Completed(time.perf_counter() - wall, time.process_time() - cpu, texts)
 
 
 def compare(loaded: Loaded, name: str, requests: Sequence[Request], *, rounds: int, new_tokens: int) -> None:
@@ -60,15 +70,19 @@ def compare(loaded: Loaded, name: str, requests: Sequence[Request], *, rounds: i
     ways = {"whole": [replace(one, shared="\0") for one in requests], "shared": list(requests)}
     complete(loaded, ways["whole"][:8], 1)
     complete(loaded, ways["shared"][:8], 1)
-    found: dict[str, list[tuple[float, float, dict[str, str]]]] = {way: [] for way in ways}
+    found: dict[str, list[Completed]] = {way: [] for way in ways}
     for number in range(rounds):
         for way in [*ways][:: 1 if number % 2 else -1]:
             found[way].append(complete(loaded, ways[way], new_tokens))
-            print(f"  {way:<6} {found[way][-1][0]:7.2f} s {found[way][-1][1]:7.2f} CPU s", flush=True)
-    for at, unit in enumerate(("by the clock", "in CPU seconds")):
-        ratios = [one[at] / other[at] for one, other in zip(found["whole"], found["shared"], strict=True)]
-        print(f"  {median(ratios):.2f} times as fast {unit}, median (from {min(ratios):.2f} to {max(ratios):.2f})")
-    whole, once = found["whole"][0][2], found["shared"][0][2]
+            print(f"  {way:<6} {found[way][-1].wall_s:7.2f} s {found[way][-1].cpu_s:7.2f} CPU s", flush=True)
+    pairs = list(zip(found["whole"], found["shared"], strict=True))
+    ratios = {
+        "by the clock": [one.wall_s / other.wall_s for one, other in pairs],
+        "in CPU seconds": [one.cpu_s / other.cpu_s for one, other in pairs],
+    }
+    for unit, values in ratios.items():
+        print(f"  {median(values):.2f} times as fast {unit}, median (from {min(values):.2f} to {max(values):.2f})")
+    whole, once = pairs[0][0].texts, pairs[0][1].texts
     print(f"  {sum(once[key] == text for key, text in whole.items())} of {len(whole)} texts are the same")
 
 
