@@ -100,6 +100,7 @@ class Evaluator:
     """A context in which programs are waited for."""
     executions: Executions = field(default_factory=Executions, init=False)
     _open: dict[str, _Open] = field(default_factory=dict, init=False)
+    _shared: dict[str, str] = field(default_factory=dict, init=False)
 
     def submit(self, cases: Iterable[Case]) -> None:
         """Queue cases for generation, in this order; a case is queued only once."""
@@ -122,6 +123,7 @@ class Evaluator:
             key=key,
             prompt=form.fill(prompt),
             user=prompt.user,
+            shared=self._shared_text(benchmark),
             stops=(*benchmark.stops_in(self.style), *form.stops),
             benchmark=case.benchmark,
             task_id=case.label,
@@ -167,6 +169,11 @@ class Evaluator:
             worker=self.worker,
             measurements=_scores(waiting),
         )
+
+    def _shared_text(self, benchmark: Benchmark) -> str:
+        if benchmark.name not in self._shared:
+            self._shared[benchmark.name] = benchmark.shared_text(self.style)
+        return self._shared[benchmark.name]
 
     def _step(self) -> None:
         for finished in self.engine.step():

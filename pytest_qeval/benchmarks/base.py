@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
+from operator import eq
 from pathlib import Path
 from typing import ClassVar
 
@@ -68,6 +70,18 @@ class Benchmark:
         if style not in CHAT_STYLES:
             return Prompt(text=problem.prompt)
         return chat_prompt(problem, self.task, begun=problem.prompt if style == "chat-prefilled" else "")
+
+    def shared_text(self, style: PromptStyle = "completion") -> str:
+        """Return what the prompts of all problems begin with, or the messages where there are any.
+
+        It is empty where a form is put around the prompts, or there is only one.
+        """
+        if self.infills or len(self.problems) == 1:
+            return ""
+        prompts = [self.prompt(problem, style) for problem in self.problems.values()]
+        texts = [prompt.text if prompt.user is None else prompt.user for prompt in prompts]
+        first, last = min(texts), max(texts)  # in alphabetical order, all others begin as these two do
+        return first[: sum(1 for _ in takewhile(bool, map(eq, first, last)))]
 
     def stops_in(self, style: PromptStyle) -> tuple[str, ...]:
         """Return the strings before which a completion ends."""

@@ -32,6 +32,9 @@ class Request:
     """The text that the completion continues."""
     user: str | None = None
     """The user message for the model's chat template; `prompt` is the assistant prefill then."""
+    shared: str = ""
+    """What `prompt`, or `user` where there is one, has in common with all other problems of the benchmark: how it
+    begins. An engine may compute it once; it changes nothing but time."""
     stops: tuple[str, ...] = ()
     """Generation ends before the first of these strings, wherever the token borders fall."""
     benchmark: str = ""

@@ -103,6 +103,12 @@ def evaluator(
     )
 
 
+def test_requests_name_what_all_problems_share_whichever_are_submitted() -> None:
+    engine = FakeEngine()
+    evaluator(engine, FakeExecutor(PASSED)).submit(CASES[2:3])
+    assert [request.shared for request in engine.requests] == ["def f"]
+
+
 @pytest.mark.parametrize("style", ["completion", "chat"])
 def test_a_style_asks_and_reads_its_own_way(style: PromptStyle) -> None:
     """Prompt, stops, program and what the sample keeps of it; the completion is kept as it was."""

@@ -8,7 +8,8 @@ the heads of Qwen2.5-0.5B and one thread (torch 2.13, bfloat16).
 The stack is padded, because torch multiplies one, a few or many positions in different orders. A row's result depends
 on its own keys then, and not on how many tokens a step has for every row.
 
-Prompts of a prefill stand one behind the other in a single row, without padding, and each attends to itself alone.
+Prompts of a prefill stand one behind the other in a single row, without padding, and each attends to itself alone, and
+to the beginning that it shares with others (`packs`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn.functional import pad, scaled_dot_product_attention
@@ -28,19 +29,52 @@ _NAME = "qeval_grouped"
 _STACK_STEP = 16
 """MKL and oneDNN add a product of 16 positions, or a multiple, in one order (torch 2.13; 1, 2 and 6 have others)."""
 
-_borders: tuple[int, ...] = ()
+
+class _Part(NamedTuple):
+    """A sequence of a pack: its columns among the queries, and among the keys."""
+
+    queries: tuple[int, int]
+    keys: tuple[int, int]
+    mask: torch.Tensor | None
+    """[queries, keys], additive; None where both are the same columns."""
+
+
+class _Pack(NamedTuple):
+    parts: tuple[_Part, ...]
+    columns: tuple[int, int]
+    """Queries and keys of all sequences."""
+
+
+_pack: _Pack | None = None
 """See `packed`."""
 
 
 @contextmanager
-def packed(lengths: Sequence[int]) -> Iterator[None]:
-    """Let sequences of these lengths, one behind the other in a single row, attend each to itself alone."""
-    global _borders  # noqa: PLW0603 - a model's forward passes nothing on to its attention
+def packed(lengths: Sequence[int], prefixes: Sequence[int], dtype: torch.dtype, device: torch.device) -> Iterator[None]:
+    """Let sequences that stand one behind the other in a single row attend each to itself alone.
+
+    Args:
+        lengths: Tokens of each sequence that are computed.
+        prefixes: Tokens before them, of which the cache adds the keys and values.
+        dtype: The model's.
+        device: The model's.
+    """
+    global _pack  # noqa: PLW0603 - a model's forward passes nothing on to its attention
+    own, all_keys = pairwise([0, *accumulate(lengths)]), [a + b for a, b in zip(lengths, prefixes, strict=True)]
+    masks = [_after(length, prefix, dtype, device) for length, prefix in zip(lengths, prefixes, strict=True)]
+    parts = map(_Part, own, pairwise([0, *accumulate(all_keys)]), masks)
     try:
-        _borders = (0, *accumulate(lengths))
+        _pack = _Pack(tuple(parts), (sum(lengths), sum(all_keys)))
         yield
     finally:
-        _borders = ()
+        _pack = None
+
+
+def _after(length: int, prefix: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor | None:
+    """Return a causal mask for tokens behind a prefix, which torch's own is not made for; None without one."""
+    if not prefix:
+        return None
+    return torch.full((length, prefix + length), -torch.inf, dtype=dtype, device=device).triu_(prefix + 1)
 
 
 def attends_in_packs(model: Any) -> bool:
@@ -66,8 +100,9 @@ def _grouped(
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attend as transformers' `sdpa` does: query [rows, heads, queries, head_dim], result [rows, queries, heads, …]."""
-    if _borders and query.shape[0] == 1 and query.shape[2] == _borders[-1]:  # an interruption may leave them behind
-        return _within_borders(module, query, key, value, **kwargs)
+    # an interruption may leave a pack behind
+    if _pack and query.shape[0] == 1 and (query.shape[2], key.shape[2]) == _pack.columns:
+        return _within_parts(_pack.parts, module, query, key, value, **kwargs)
     rows, heads, queries, _ = query.shape
     shared, columns = key.shape[1], key.shape[2]
     fits = attention_mask is not None and attention_mask.shape[1] == 1 and queries < columns
@@ -86,12 +121,24 @@ def _grouped(
     return output.reshape(rows, heads, queries, -1).transpose(1, 2).contiguous(), None
 
 
-def _within_borders(
-    module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, **kwargs: Any
+def _within_parts(
+    parts: Sequence[_Part],
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attend within each of the `packed` sequences: everything is [1, heads, tokens, head_dim]."""
-    parts = [
-        sdpa_attention_forward(module, *(one[:, :, start:end] for one in (query, key, value)), None, **kwargs)[0]
-        for start, end in pairwise(_borders)
+    outputs = [
+        sdpa_attention_forward(
+            module,
+            query[:, :, slice(*part.queries)],
+            key[:, :, slice(*part.keys)],
+            value[:, :, slice(*part.keys)],
+            part.mask if part.mask is None else part.mask[None, None],
+            **kwargs,
+        )[0]
+        for part in parts
     ]
-    return torch.cat(parts, dim=1), None
+    return torch.cat(outputs, dim=1), None

@@ -98,7 +98,8 @@ class ContinuousBatch(Decoder):
         started = time.perf_counter()
         picked = self._pick(count)
         group = [self._waiting[at] for at in picked]
-        prefilled = self._model.prefill([samples[0].prompt_ids for samples in group])
+        firsts = [samples[0] for samples in group]
+        prefilled = self._model.prefill([one.prompt_ids for one in firsts], [one.shared_tokens for one in firsts])
         for at in reversed(picked):
             del self._waiting[at]
         for samples, prompt in zip(group, prefilled, strict=True):
@@ -107,13 +108,17 @@ class ContinuousBatch(Decoder):
 
     def _pick(self, count: int) -> list[int]:
         """Pick the first prompt of the queue, and the next ones of its group as far as they fit: indices, ascending."""
-        lengths = [len(samples[0].prompt_ids) for samples in self._waiting]
+        lengths = [self._computed_tokens(samples[0]) for samples in self._waiting]
         group = self._model.group(lengths[0])
         own = (at for at, length in enumerate(lengths) if self._model.group(length) == group)
         picked = list(islice(own, count))
         totals = accumulate(self._model.padded_length(lengths[at]) for at in picked)
         fitting = sum(total <= self._shape.group_tokens for total in totals)
         return picked[: max(1, fitting)]
+
+    def _computed_tokens(self, sample: PendingSample) -> int:
+        """Return how many tokens of a prompt are prefilled: without those that it shares, where they are kept."""
+        return len(sample.prompt_ids) - self._model.shares_prefixes * sample.shared_tokens
 
     def _join(self) -> None:
         """Let prefilled samples take free rows; their first token comes from the prompt's own logits."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 import torch
@@ -88,10 +89,14 @@ class Decoder(ABC):
             room = self._language_model.completion_room(len(ids))
             wanted = self._generation.max_new_tokens
             limit = max(0, min(wanted, request.max_new_tokens or wanted, room))
-            samples = tuple(
-                PendingSample(request=request, index=index, prompt_ids=ids, max_new_tokens=limit)
-                for index in range(request.n_samples)
+            first = PendingSample(
+                request=request,
+                index=0,
+                prompt_ids=ids,
+                shared_tokens=self._codec.count_shared(request, ids),
+                max_new_tokens=limit,
             )
+            samples = tuple(replace(first, index=index) for index in range(request.n_samples))
             self._total += len(samples)
             self._unfinished.update({sample.name: sample for sample in samples})
             if limit:

@@ -107,6 +107,8 @@ class EncoderDecoderBatchModel:
 
     supports_drafts = False
     """Rows stay aligned only if all of them advance by the same number of tokens."""
+    shares_prefixes = False
+    """An encoder's tokens attend to later ones, too."""
 
     def __init__(self, model: Any, *, rows: int, both: EncoderDecoder) -> None:
         """Take a transformers model, and how its decoder begins."""
@@ -126,8 +128,9 @@ class EncoderDecoderBatchModel:
         return self.padded_length(tokens)
 
     @torch.inference_mode()
-    def prefill(self, prompts: Sequence[Sequence[int]]) -> list[Prefilled]:
+    def prefill(self, prompts: Sequence[Sequence[int]], shared: Sequence[int] = ()) -> list[Prefilled]:
         """Encode prompts of one padded length together and run the decoder's start tokens."""
+        del shared
         ids, mask = pad_right(prompts, self._model.device, length=self.padded_length(max(map(len, prompts))))
         cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
         start = torch.tensor([self._start] * len(prompts), device=self._model.device)

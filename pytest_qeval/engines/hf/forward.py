@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import accumulate, chain
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -12,12 +12,11 @@ from transformers.cache_utils import Cache, DynamicCache
 
 from pytest_qeval.engines.hf.attention import attends_in_packs, packed
 from pytest_qeval.engines.hf.cache import MIN_ROWS, Prefilled, RowCache
+from pytest_qeval.engines.hf.packs import Pack
 
 _PROMPT_STEP = 64
 """Tokens to a multiple of which a prompt is padded where prompts are not packed, so that its sums have the same parts
 beside any other."""
-_LEAST_PACK = 64
-"""Tokens of a pack at least: more than `FEW_TOKENS`."""
 
 
 class CausalBatchModel:
@@ -33,8 +32,14 @@ class CausalBatchModel:
         self._head = model.get_output_embeddings()
         self._packs = attends_in_packs(model)
         self._last: tuple[torch.Tensor, torch.Tensor] | None = None
-        layers = model.config.get_text_config(decoder=True).num_hidden_layers
-        self.cache = RowCache(layers=layers, rows=rows, device=model.device, dtype=model.dtype)
+        self._prefixes: dict[tuple[int, ...], Prefilled] = {}
+        self._layers = model.config.get_text_config(decoder=True).num_hidden_layers
+        self.cache = RowCache(layers=self._layers, rows=rows, device=model.device, dtype=model.dtype)
+
+    @property
+    def shares_prefixes(self) -> bool:
+        """Whether the beginning of prompts is computed once, where they share it."""
+        return self._packs
 
     def padded_length(self, tokens: int) -> int:
         """Return how many tokens a prompt takes in a prefill."""
@@ -45,53 +50,63 @@ class CausalBatchModel:
         return 0 if self._packs else self.padded_length(tokens)
 
     @torch.inference_mode()
-    def prefill(self, prompts: Sequence[Sequence[int]]) -> list[Prefilled]:
-        """Run prompts of one group together: one behind the other in one row, or as rows of one padded length."""
-        lengths = [len(prompt) for prompt in prompts]
-        cache = DynamicCache(config=self._model.config)
-        if self._packs:
-            starts = [0, *accumulate(lengths)][:-1]
-            logits = self._run_packed(prompts, lengths, cache)
-            places = [(0, start, start + length) for start, length in zip(starts, lengths, strict=True)]
-        else:
-            logits = self._run_padded(prompts, lengths, cache)
-            places = [(row, 0, length) for row, length in enumerate(lengths)]
-        return [
-            Prefilled(
-                keys=copy_columns(cache, "keys", *place),
-                values=copy_columns(cache, "values", *place),
-                length=length,
-                logits=logits[at, -1],
-            )
-            for at, (place, length) in enumerate(zip(places, lengths, strict=True))
-        ]
+    def prefill(self, prompts: Sequence[Sequence[int]], shared: Sequence[int] = ()) -> list[Prefilled]:
+        """Run prompts of one group together: one behind the other in one row, or as rows of one padded length.
 
-    def _run_packed(self, prompts: Sequence[Sequence[int]], lengths: list[int], cache: Cache) -> torch.Tensor:
-        """Return the logits of prompts that stand one behind the other, without padding, [prompts, 1, vocabulary]."""
-        filling = max(0, _LEAST_PACK - sum(lengths))  # a row as short as a decoding step would be multiplied as one
-        all_lengths = [*lengths, filling] if filling else lengths
-        ids = [*chain.from_iterable(prompts), *[0] * filling]
-        positions = [*chain.from_iterable(map(range, all_lengths))]
-        ends = [end - 1 for end in accumulate(lengths)]
-        with self._only_at([0] * len(ends), ends), packed(all_lengths):
+        Args:
+            prompts: Tokens.
+            shared: How many tokens each prompt begins with that others may begin with, too: fewer than it has. They are
+                computed once, by themselves, where `shares_prefixes`.
+        """
+        if not self._packs:
+            return self._prefill_padded(prompts)
+        counts = [count for _, count in zip(prompts, shared or repeat(0), strict=False)]
+        prefixes = [self._prefix(tuple(prompt[:count])) for prompt, count in zip(prompts, counts, strict=True)]
+        rest = [prompt[count:] for prompt, count in zip(prompts, counts, strict=True)]
+        return self._prefill_packed(Pack(prompts=rest, prefixes=prefixes))
+
+    def _prefix(self, ids: tuple[int, ...]) -> Prefilled | None:
+        """Return what prompts begin with, computed at its first use."""
+        if ids and ids not in self._prefixes:
+            self._prefixes[ids] = self._prefill_packed(Pack(prompts=[ids], prefixes=[None]))[0]
+        return self._prefixes.get(ids)
+
+    def _prefill_packed(self, pack: Pack) -> list[Prefilled]:
+        """Run prompts that stand one behind the other, without padding."""
+        cache, ids, ends = pack.cache(self._layers), pack.ids, pack.ends
+        borders = packed(pack.lengths, pack.offsets, self._model.dtype, self._model.device)
+        with self._only_at([0] * len(ends), ends), borders:
             output = self._model(
                 input_ids=self._tensor([ids]),
-                position_ids=self._tensor([positions]),
+                position_ids=self._tensor([pack.positions]),
                 attention_mask=self._any_mask(len(ids)),
                 past_key_values=cache,
                 use_cache=True,
             )
-        return output.logits  # type: ignore[no-any-return]
+        parts = zip(pack.columns_of(cache, "keys"), pack.columns_of(cache, "values"), strict=True)
+        return [
+            Prefilled(keys=keys, values=values, length=keys[0].shape[1], logits=output.logits[at, -1])
+            for at, (keys, values) in enumerate(parts)
+        ]
 
-    def _run_padded(self, prompts: Sequence[Sequence[int]], lengths: list[int], cache: Cache) -> torch.Tensor:
-        """Return the logits of prompts that are padded on the right, [prompts, 1, vocabulary].
+    def _prefill_padded(self, prompts: Sequence[Sequence[int]]) -> list[Prefilled]:
+        """Run prompts that are padded on the right.
 
         A causal model never attends to later tokens, so this padding needs no mask; it is cut off afterwards.
         """
+        lengths, cache = [len(prompt) for prompt in prompts], DynamicCache(config=self._model.config)
         ids, _ = pad_right(prompts, self._model.device, length=self.padded_length(max(lengths)))
         with self._only_at(range(len(lengths)), [length - 1 for length in lengths]):
             output = self._model(input_ids=ids, past_key_values=cache, use_cache=True)
-        return output.logits  # type: ignore[no-any-return]
+        return [
+            Prefilled(
+                keys=copy_columns(cache, "keys", row, length),
+                values=copy_columns(cache, "values", row, length),
+                length=length,
+                logits=output.logits[row, -1],
+            )
+            for row, length in enumerate(lengths)
+        ]
 
     def _any_mask(self, tokens: int) -> torch.Tensor:
         """Return a mask that keeps the model from making its own; `packed` attention does not look at it."""
@@ -174,6 +189,6 @@ def pad_right(
     return ids.to(device), mask.to(device)
 
 
-def copy_columns(cache: Cache, name: str, row: int, start: int = 0, end: int | None = None) -> tuple[torch.Tensor, ...]:
-    """Return some columns of a row of a prefill's `keys` or `values`, per layer."""
-    return tuple(getattr(layer, name)[row, :, start:end] for layer in cache.layers)
+def copy_columns(cache: Cache, name: str, row: int, end: int | None = None) -> tuple[torch.Tensor, ...]:
+    """Return the first columns of a row of a prefill's `keys` or `values`, per layer."""
+    return tuple(getattr(layer, name)[row, :, :end] for layer in cache.layers)

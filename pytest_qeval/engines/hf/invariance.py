@@ -23,8 +23,10 @@ from pytest_qeval.quantize.layers import weight_of
 from pytest_qeval.quantize.memory_mapped import MappedFiles
 from pytest_qeval.quantize.recipe import Recipe
 
-_LENGTHS = (60, 6)
+_LENGTHS = (60, 6, 50)
 """Tokens of the prompts that are tried: of one padded length, but a step attends to more columns after the first."""
+_SHARED = (0, 0, 20)
+"""Tokens of them that are computed as the beginning of several prompts."""
 _STEPS = (1, 4)
 """Tokens of the two steps: of plain decoding, and with drafts."""
 
@@ -83,6 +85,12 @@ def find_batch_dependence(language_model: LanguageModel, recipe: Recipe) -> str:
 def _rows_are_independent(model: Any) -> bool:
     """Compare prompts alone with the same ones in a batch, bit by bit: prefill, a step and a step with drafts."""
     most = max(1, context_length(model) - sum(_STEPS))
-    sequences = [token_ids(model, min(length, most) + sum(_STEPS)) for length in _LENGTHS]
-    alone = [feed(CausalBatchModel(model, rows=1), [ids], steps=_STEPS)[0] for ids in sequences]
-    return all(map(torch.equal, feed(CausalBatchModel(model, rows=len(sequences)), sequences, steps=_STEPS), alone))
+    lengths = [min(length, most) for length in _LENGTHS]
+    sequences = [token_ids(model, length + sum(_STEPS)) for length in lengths]
+    shared = [min(count, length - 1) for count, length in zip(_SHARED, lengths, strict=True)]
+    alone = [
+        feed(CausalBatchModel(model, rows=1), [ids], steps=_STEPS, shared=[count])[0]
+        for ids, count in zip(sequences, shared, strict=True)
+    ]
+    together = feed(CausalBatchModel(model, rows=len(sequences)), sequences, steps=_STEPS, shared=shared)
+    return all(map(torch.equal, together, alone))

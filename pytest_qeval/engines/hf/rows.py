@@ -5,16 +5,20 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass, field, replace
+from itertools import islice, takewhile
+from operator import eq
 from typing import Any
 
 from pytest_qeval.engines.base import FinishedCompletion, Request
 from pytest_qeval.engines.hf.drafts import Drafts
 from pytest_qeval.engines.templates import render
+from pytest_qeval.errors import EngineError
 from pytest_qeval.schema import Completion, FinishReason
 
 _TAIL_SLACK_TOKENS = 4
+_LEAST_SHARED = 16
+"""Tokens that prompts must share at least: attending to a beginning costs a little more than to a prompt's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +28,8 @@ class PendingSample:
     request: Request
     index: int
     prompt_ids: tuple[int, ...]
+    shared_tokens: int = 0
+    """How many tokens the prompt begins with that other prompts may begin with, too; see `TokenCodec.count_shared`."""
     max_new_tokens: int
     """What the settings and the model's context length leave; 0 when the prompt fills the context."""
 
@@ -66,6 +72,7 @@ class TokenCodec:
         self._eos_ids = tuple(eos_ids)
         added = tokenizer.added_tokens_decoder.items()
         self._special = {str(token.content): int(token_id) for token_id, token in added if token.special}
+        self._shared: dict[tuple[str, bool], tuple[int, ...]] = {}
 
     def encode(self, texts: Sequence[str], **options: bool) -> list[tuple[int, ...]]:
         """Tokenize texts exactly as they are; an empty one becomes the token that begins (or ends) a sequence."""
@@ -89,6 +96,29 @@ class TokenCodec:
         chats = [render(self._tokenizer, one.user, one.prompt) for one in requests if one.user is not None]
         ids = {False: iter(self.encode(plain)), True: iter(self.encode(chats, add_special_tokens=False))}
         return [next(ids[request.user is not None]) for request in requests]
+
+    def count_shared(self, request: Request, ids: Sequence[int]) -> int:
+        """Return how many of a prompt's first tokens are those of the text that it shares; 0 where it is not worth it.
+
+        Tokens count as far as they are those of the shared text alone: where it ends, a token may reach beyond it. In a
+        chat the system's turn, and what comes before the user's message, belongs to it.
+        """
+        text = request.prompt if request.user is None else request.user
+        if not (self._continues_prompt and text.startswith(request.shared)):
+            return 0
+        key = request.shared, request.user is not None
+        if key not in self._shared:
+            self._shared[key] = self._encode_shared(request)
+        same = sum(1 for _ in takewhile(bool, map(eq, ids[:-1], self._shared[key])))
+        return same if same >= _LEAST_SHARED else 0
+
+    def _encode_shared(self, request: Request) -> tuple[int, ...]:
+        if request.user is None:
+            return self.encode([request.shared])[0]
+        try:
+            return self.encode_requests([replace(request, user=request.shared, prompt="")])[0]
+        except EngineError:  # some templates refuse an empty message
+            return ()
 
     def append(self, row: Row, token: int) -> FinishReason | None:
         """Append a token to a row and return why the row is finished by it, if it is."""

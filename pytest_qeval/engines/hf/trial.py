@@ -44,21 +44,29 @@ def find_fallback_reason(model: Any, encoder_decoder: EncoderDecoder | None = No
 
 @torch.inference_mode()
 def _causal_error(model: Any) -> float:
-    """Compare prefill and two steps, of one and two tokens, of two rows of different lengths with whole passes."""
-    whole = [token_ids(model, length) for length in (9, 6)]
-    logits = feed(CausalBatchModel(model, rows=2), whole, steps=(1, 2))
+    """Compare prefill and two steps, of one and two tokens, of three rows with whole passes.
+
+    Rows are of different lengths, and the first and the last one share their beginning.
+    """
+    whole = [token_ids(model, length) for length in (9, 6, 8)]
+    logits = feed(CausalBatchModel(model, rows=3), whole, steps=(1, 2), shared=(4, 0, 4))
     return max(_relative_error(model, {"input_ids": ids}, own) for ids, own in zip(whole, logits, strict=True))
 
 
-def feed(batch: CausalBatchModel, sequences: Sequence[Sequence[int]], *, steps: Sequence[int]) -> list[torch.Tensor]:
+def feed(
+    batch: CausalBatchModel, sequences: Sequence[Sequence[int]], *, steps: Sequence[int], shared: Sequence[int]
+) -> list[torch.Tensor]:
     """Prefill sequences except for their ends, which they are then fed in steps of so many tokens.
+
+    Of each sequence, so many first tokens are `shared` (`CausalBatchModel.prefill`).
 
     Returns:
         Each sequence's logits, [1 + tokens of all steps, vocabulary].
     """
     rest = sum(steps)
-    groups = groupby((ids[:-rest] for ids in sequences), key=lambda prompt: batch.group(len(prompt)))
-    prefilled = [prompt for _, group in groups for prompt in batch.prefill(list(group))]
+    prompts = [(ids[:-rest], count) for ids, count in zip(sequences, shared, strict=True)]
+    groups = groupby(prompts, key=lambda prompt: batch.group(len(prompt[0])))
+    prefilled = [prompt for _, group in groups for prompt in batch.prefill(*zip(*group, strict=True))]
     logits = [[prompt.logits[None]] for prompt in prefilled]
     for row, prompt in enumerate(prefilled):
         batch.cache.place(row, prompt, capacity=max(map(len, sequences)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_qeval.benchmarks.base import COMPLETION_STOPS, Benchmark
@@ -58,6 +60,18 @@ def test_a_prefilled_answer_begins_with_the_prompt() -> None:
     assert prompt.text == f"```python\n{PROBLEM.prompt}"
     assert BENCHMARK.stops_in("chat-prefilled") == COMPLETION_STOPS
     assert BENCHMARK.program(PROBLEM, body, "chat-prefilled") == BENCHMARK.program(PROBLEM, body)
+
+
+def test_prompts_share_how_all_of_them_begin() -> None:
+    """Whatever of them a run takes; a message begins with the instruction, and a single prompt shares with nobody."""
+    other = replace(PROBLEM, task_id="b/1", prompt="def factorial(n):\n", entry_point="factorial")
+    both = replace(BENCHMARK, problems={"b/0": PROBLEM, "b/1": other})
+    assert both.shared_text() == "def f"
+    assert both.shared_text("chat") == "Complete the Python function `f"
+    assert replace(both, task="Go on:").shared_text("chat-prefilled").startswith("Go on:\n\n```")
+    assert BENCHMARK.shared_text() == ""
+    infilled = replace(both, problems={"b/0": PROBLEM, "b/1": replace(other, suffix="\n")})
+    assert infilled.shared_text() == ""
 
 
 def test_a_paced_program_brings_its_reference() -> None:
