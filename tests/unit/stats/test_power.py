@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_qeval.stats.power import detectable_drop, problems_needed
-from pytest_qeval.stats.score_limits import paired_difference_limits
+from pytest_qeval.stats.widened_limits import difference_limits
 from tests.unit.stats.outcomes import outcomes
 
 
@@ -21,7 +21,7 @@ def test_detectable_drop_is_detected_in_four_of_five_runs(n: int, discordance: f
     """Of candidates that lost nothing, 78 to 82 % are proven not worse at the stated margin."""
     margin = detectable_drop(n, discordance=discordance)
     fixed, regressed, chance = outcomes(n, discordance=discordance, drop=0.0)
-    low, _ = paired_difference_limits(fixed, regressed, n, confidence=0.95)
+    low, _ = difference_limits(fixed, regressed, n, confidence=0.95)
     proven = chance[low > -margin].sum()
 
     assert 0.78 < proven < 0.82
