@@ -21,6 +21,8 @@ ten samples, as `benchmarks/error_rates.py` finds."""
 _INEXACT = 0.25
 """More flips for each end of an interval whose flips are not whole ones. Found by the same search."""
 _ROUNDING = 1e-12
+_MOST = 1 - 1e-12
+"""Confidence of the widest interval whose quantile can be computed."""
 NO_PAIRS = Undefined(reason="no problem was evaluated under both recipes")
 
 
@@ -169,7 +171,7 @@ def mean_difference(deltas: Sequence[float], clusters: Sequence[str] | None = No
     """Estimate the mean of differences, one per problem and at most `whole`, as `paired_mean` does.
 
     Few large clusters tell little about the spread of their sums. The normal quantile is therefore as much larger as
-    Student's is for the effective number of clusters (`effective_clusters`) than for that of problems.
+    Student's is for their effective number (`effective_clusters`) than for their number.
 
     Raises:
         ValueError: If there are not as many differences as clusters.
@@ -211,9 +213,9 @@ def _confidence_of_clusters(clusters: Sequence[str]) -> float:
 
     few, many = (
         float(stdtrit(max(count - 1, 1.0), (1 + CONFIDENCE) / 2))
-        for count in (effective_clusters(clusters), len(clusters))
+        for count in (effective_clusters(clusters), len(set(clusters)))
     )
-    return float(2 * ndtr(Z * few / many) - 1)
+    return min(float(2 * ndtr(Z * few / many) - 1), _MOST)
 
 
 def relative_drop(counts: PairedCounts) -> Quantity:

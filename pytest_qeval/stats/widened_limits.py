@@ -47,9 +47,9 @@ def added_flips(fixed: ArrayLike, regressed: ArrayLike, n: float, *, z: float, l
     If all flips are of one kind, their number is about Poisson's. Its limits by a normal quantile z then miss the exact
     ones by (z² − 1) / 6, the first term of the expansion of Cornish and Fisher (1938) for its skewness, and by half a
     flip, since it has no values in between. This much, (z² + 2) / 6, is added for the end near 0. It is less where the
-    imbalance |b − c| / (b + c + 1) is below 1, in proportion, and 0 below 1/3. The skewness helps the far end, which needs
-    a quarter of a flip. Both ends get more for few problems and where more than a fifth of the problems flip, and
-    `least` in any case.
+    imbalance |b − c| / (b + c + 1) is below 1, in proportion, and 0 below 1/3. The skewness helps the far end, which
+    needs a quarter of a flip. Both ends get more for few problems and where more than a fifth of the problems flip,
+    and `least` in any case.
     """
     b, c = np.broadcast_arrays(np.asarray(fixed, float), np.asarray(regressed, float))
     flips = b + c
