@@ -7,11 +7,12 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from pytest_qeval.stats import paired
-from pytest_qeval.stats.score_limits import paired_difference_limits, paired_difference_statistic
+from pytest_qeval.stats.intervals import CONFIDENCE
+from pytest_qeval.stats.widened_limits import difference_limits, difference_statistics
 
 Floats = NDArray[np.float64]
 
-UNSEEN, ROUNDING = paired._UNSEEN, paired._ROUNDING  # noqa: SLF001 - what is measured
+UNSEEN, INEXACT, ROUNDING = paired._UNSEEN, paired._INEXACT, paired._ROUNDING  # noqa: SLF001 - what is measured
 Z = float(norm.ppf(0.975))
 
 
@@ -29,13 +30,15 @@ def limits_beyond(
     """
     n = int(counts[0].sum()) if len(counts) else 1
     relative = values / (np.reshape(whole, (-1, 1)) if np.ndim(whole) else whole)
-    moved, squares = (counts * np.abs(relative)).sum(1), (counts * relative**2).sum(1)
-    step = whole * np.where(moved + unseen > 0, (squares + unseen) / np.maximum(moved + unseen, 1e-300), 1.0)
-    gained, lost = ((counts * np.maximum(sign * values, 0)).sum(1) / step for sign in (1, -1))
-    scaled = truth / step
-    z = paired_difference_statistic(gained, lost, n, np.clip(scaled, -1, 1))
-    unmoved = whole * float(paired_difference_limits(0, 0, n, confidence=0.95).high)
+    squares, cubes = ((counts * np.abs(relative) ** power).sum(1) for power in (2, 3))
+    step = np.where(squares + unseen > 0, (cubes + unseen) / np.maximum(squares + unseen, 1e-300), 1.0)
+    surplus = (counts * relative).sum(1) / step
+    flips, step = np.maximum(squares / step**2, np.abs(surplus)), step * whole
+    gained, lost, scaled = (flips + surplus) / 2, (flips - surplus) / 2, truth / step
+    least = np.where(step == whole, 0.0, INEXACT)
+    z = difference_statistics(gained, lost, n, np.clip(scaled, -1, 1), confidence=CONFIDENCE, least=least)
+    unmoved = whole * float(difference_limits(0, 0, n, confidence=CONFIDENCE).high)
     value = step * (gained - lost) / n
-    above = ((scaled < -1) | (z > Z)) & ((value > ROUNDING) | (-unmoved > truth))
-    below = ((scaled > 1) | (z < -Z)) & ((value < -ROUNDING) | (unmoved < truth))
+    above = ((scaled < -1) | (z.low > Z)) & ((value > ROUNDING) | (-unmoved > truth))
+    below = ((scaled > 1) | (z.high < -Z)) & ((value < -ROUNDING) | (unmoved < truth))
     return float(np.mean(above)), float(np.mean(below))

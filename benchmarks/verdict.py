@@ -18,8 +18,9 @@ from scipy.stats import multinomial
 from pytest_qeval.report.plain import to_plain
 from pytest_qeval.stats.paired import paired_mean
 from pytest_qeval.stats.power import detectable_drop, problems_needed
-from pytest_qeval.stats.score_limits import Limits, paired_difference_limits, paired_ratio_limits
+from pytest_qeval.stats.score_limits import Limits
 from pytest_qeval.stats.sequential import is_look, look_confidence
+from pytest_qeval.stats.widened_limits import difference_limits, ratio_limits
 
 Floats = NDArray[np.float64]
 
@@ -95,7 +96,7 @@ def intervals_and_words() -> None:
     rows = []
     for truth in (truth for n in SIZES for truth in truths(n)):
         fixed, regressed, chance = outcomes(truth)
-        low, high = paired_difference_limits(fixed, regressed, truth.n, confidence=0.95)
+        low, high = difference_limits(fixed, regressed, truth.n, confidence=0.95)
         hardest = float(chance[high < -truth.drop - EPSILON].sum()), float(chance[low > -truth.drop + EPSILON].sum())
         worse, fine = float(chance[high < -MARGIN].sum()), float(chance[low > -MARGIN].sum())
         rows.append(
@@ -118,7 +119,7 @@ def provable() -> None:
         for discordance in DISCORDANCES:
             margin = detectable_drop(n, discordance=discordance)
             fixed, regressed, chance = outcomes(Truth(n=n, discordance=discordance, drop=0.0))
-            low, _ = paired_difference_limits(fixed, regressed, n, confidence=0.95)
+            low, _ = difference_limits(fixed, regressed, n, confidence=0.95)
             cells.append(f"{100 * margin:.1f} pt ({percent(float(chance[low > -margin].sum()))})")
         rows.append([n, *cells])
     flips = [f"{discordance:.0%} flips" for discordance in DISCORDANCES]
@@ -171,7 +172,7 @@ def stopped(truth: Truth, margin: float) -> tuple[float, float, float]:
 def limits_of_runs(fixed: Floats, regressed: Floats, n: int, confidence: float) -> Limits:
     """Return the limits of every run, computed once for every outcome that occurs."""
     codes, index = np.unique(fixed * (n + 1) + regressed, return_inverse=True)
-    limits = paired_difference_limits(codes // (n + 1), codes % (n + 1), n, confidence=confidence)
+    limits = difference_limits(codes // (n + 1), codes % (n + 1), n, confidence=confidence)
     return Limits(*(ends[index] for ends in limits))
 
 
@@ -197,7 +198,7 @@ def judged(truth: Truth) -> list[str]:
     """Return how often the ratio fails, the interval says worse, the ratio passes, the interval says not worse."""
     fixed, regressed, both = drawn(truth)
     passes = np.round((both + fixed) / (both + regressed), 2) >= RATIO - EPSILON
-    low, high = paired_ratio_limits(both, fixed, regressed, truth.n, confidence=0.95)
+    low, high = ratio_limits(both, fixed, regressed, truth.n, confidence=0.95)
     shares = ((~passes).mean(), (high < RATIO).mean(), passes.mean(), (low > RATIO).mean())
     return [percent(float(share)) for share in shares]
 
@@ -210,7 +211,7 @@ def relative_drops() -> None:
             below, above = [], []
             for truth in truths(n, base):
                 fixed, regressed, both = drawn(truth)
-                low, high = paired_ratio_limits(both, fixed, regressed, n, confidence=0.95)
+                low, high = ratio_limits(both, fixed, regressed, n, confidence=0.95)
                 below.append(float((high < 1 - truth.drop / base - EPSILON).mean()))
                 above.append(float((low > 1 - truth.drop / base + EPSILON).mean()))
             covered = [1 - sum(missed) for missed in zip(below, above, strict=True)]

@@ -33,6 +33,16 @@ def typical_size(clusters: Sequence[Hashable]) -> float:
     return sum(size * size for size in sizes) / sum(sizes) if sizes else 1.0
 
 
+def effective_clusters(clusters: Sequence[Hashable]) -> float:
+    """Return how many clusters of equal size would tell as much about the spread: (Σm²)² / Σm⁴ for clusters of m.
+
+    These are the degrees of freedom of Satterthwaite (1946) for a spread to which a cluster contributes as m², plus
+    one: two large clusters among a thousand single problems count as little more than two.
+    """
+    squares = [size * size for size in Counter(clusters).values()]
+    return sum(squares) ** 2 / sum(square * square for square in squares) if squares else 0.0
+
+
 def stand_alone(clusters: Sequence[Hashable] | None) -> bool:
     """Return whether no two problems share a cluster."""
     return clusters is None or len(set(clusters)) == len(clusters)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from math import exp, fsum, sqrt
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pytest_qeval.schema import Estimate, Quantity, Undefined
 from pytest_qeval.stats.clusters import cluster_sums, stand_alone, typical_size
@@ -74,31 +74,50 @@ def _exact_limits(mean: float, draws: float) -> tuple[float, float]:
     return min(low, mean), max(high, mean)  # the quantiles of shares near 0 are not that exact
 
 
-def ratio_of_sums(numerators: Sequence[float], denominators: Sequence[float]) -> Quantity:
+def ratio_of_sums(
+    numerators: Sequence[float], denominators: Sequence[float], clusters: Sequence[str] | None = None
+) -> Quantity:
     """Estimate Σ numerators / Σ denominators, one of each per problem, with a bootstrap over problems.
 
     This is for means per token: tokens of one problem resemble each other, so an interval over tokens would be far too
-    narrow. Percentile, 2,000 resamples, seeded. Problems whose denominator is 0 (no token) are left out.
+    narrow. Percentile, 2,000 resamples, seeded. Problems whose denominator is 0 (no token) are left out. With
+    `clusters`, one name per problem, a cluster is drawn whole.
 
     Raises:
         ValueError: If there are not as many numerators as denominators.
     """
-    pairs = [(top, bottom) for top, bottom in zip(numerators, denominators, strict=True) if bottom]
-    if not pairs:
+    n, pairs = _counted(numerators, denominators, clusters)
+    if not n:
         return _NOTHING
-    return _bootstrap([top for top, _ in pairs], [bottom for _, bottom in pairs])
+    ratio = fsum(top for top, _ in pairs) / fsum(bottom for _, bottom in pairs)
+    if len({top / bottom for top, bottom in pairs}) == 1:
+        return Estimate(value=ratio, low=None, high=None, n=n, method=_equal(n, pairs))
+    low, high = _bootstrap(pairs)
+    method = "bootstrap over problems" if n == len(pairs) else "bootstrap over clusters"
+    return Estimate(value=ratio, low=low, high=high, n=n, method=method)
 
 
-def _bootstrap(numerators: Sequence[float], denominators: Sequence[float]) -> Estimate:
-    n = len(numerators)
-    ratio = sum(numerators) / sum(denominators)
-    if len({top / bottom for top, bottom in zip(numerators, denominators, strict=True)}) == 1:
-        return Estimate(value=ratio, low=None, high=None, n=n, method="all problems equal")
+def _counted(
+    numerators: Sequence[float], denominators: Sequence[float], clusters: Sequence[str] | None
+) -> tuple[int, list[tuple[float, float]]]:
+    """Return how many problems have a denominator, and both sums of each cluster of these."""
+    names: Sequence[Hashable] = range(len(numerators)) if clusters is None else clusters
+    kept = [found for found in zip(numerators, denominators, names, strict=True) if found[1]]
+    shared = [name for _, _, name in kept]
+    tops, bottoms = (cluster_sums([found[at] for found in kept], shared) for at in (0, 1))
+    return len(kept), list(zip(tops, bottoms, strict=True))
+
+
+def _equal(n: int, pairs: Sequence[tuple[float, float]]) -> str:
+    return "all problems equal" if len(pairs) > 1 or n == 1 else "all problems share one source"
+
+
+def _bootstrap(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
     import numpy as np  # noqa: PLC0415 - as above
     from scipy.stats import bootstrap  # noqa: PLC0415 - as above
 
     interval = bootstrap(
-        (np.asarray(numerators), np.asarray(denominators)),
+        tuple(np.asarray(pairs).T),
         lambda tops, bottoms, axis: tops.sum(axis=axis) / bottoms.sum(axis=axis),
         paired=True,
         vectorized=True,
@@ -106,39 +125,39 @@ def _bootstrap(numerators: Sequence[float], denominators: Sequence[float]) -> Es
         method="percentile",
         rng=np.random.default_rng(0),
     ).confidence_interval
-    low, high = float(interval.low), float(interval.high)
-    return Estimate(value=ratio, low=low, high=high, n=n, method="bootstrap over problems")
+    return float(interval.low), float(interval.high)
 
 
-def ratio_of_positive_sums(numerators: Sequence[float], denominators: Sequence[float]) -> Quantity:
+def ratio_of_positive_sums(
+    numerators: Sequence[float], denominators: Sequence[float], clusters: Sequence[str] | None = None
+) -> Quantity:
     """Estimate Σ numerators / Σ denominators, one of each per problem, of numerators that are at least 0 and skewed.
 
     Divergences are such: a few problems make most of the sum, and a sample that lacks them looks small and certain at
-    once. On the logarithmic scale the limits are r·exp(∓t·s / (r·√n)), with t Student's quantile and s the standard
-    deviation of the residuals (xᵢ − r·yᵢ) / ȳ, the delta method (Cochran, 1977, "Sampling Techniques", chapter 6). For
-    the upper limit, r, s and n have one problem more, of average size, whose ratio is 1.5 times the largest one. It
-    stands for what has not been seen. `benchmarks/divergence_interval.py` measures how often each limit errs, beside a
-    percentile bootstrap. Problems whose denominator is 0 (no token) are left out.
+    once. On the logarithmic scale the limits are r·exp(∓t·s / (r·√n)), with s the standard deviation of the residuals
+    eᵢ = (xᵢ − r·yᵢ) / ȳ, the delta method (Cochran, 1977, "Sampling Techniques", chapter 6). t is Student's quantile;
+    its degrees of freedom are not n − 1 but those of Satterthwaite (1946) for a spread that few problems make,
+    (Σeᵢ²)² / Σeᵢ⁴ − 1, at least 1. For the upper limit, r, s and n have one problem more, of average size, whose ratio
+    is 1.5 times the largest one. It stands for what has not been seen. `benchmarks/divergence_interval.py` measures how
+    often each limit errs, beside a percentile bootstrap. Problems whose denominator is 0 (no token) are left out.
+
+    With `clusters`, one name per problem, a cluster counts once, by its sums.
 
     Raises:
         ValueError: If there are not as many numerators as denominators, or a numerator is negative.
     """
-    pairs = [(top, bottom) for top, bottom in zip(numerators, denominators, strict=True) if bottom]
-    if not pairs:
+    if min(numerators, default=0.0) < 0:
+        raise ValueError(f"the numerators have to be at least 0, not {min(numerators):g}")
+    n, pairs = _counted(numerators, denominators, clusters)
+    if not n:
         return _NOTHING
-    ratios = {top / bottom for top, bottom in pairs}
-    if min(ratios) < 0:
-        raise ValueError(f"the numerators have to be at least 0, not {min(top for top, _ in pairs):g}")
-    value = _Ratio.of(pairs)
+    value, ratios = _Ratio.of(pairs), {top / bottom for top, bottom in pairs}
     if len(ratios) == 1:
-        return Estimate(value=value.ratio, low=None, high=None, n=len(pairs), method="all problems equal")
-    from scipy.stats import t  # noqa: PLC0415 - as above
-
+        return Estimate(value=value.ratio, low=None, high=None, n=n, method=_equal(n, pairs))
     size = value.denominator
     more = _Ratio.of([*pairs, (_UNSEEN * max(ratios) * size, size)])
-    reach = float(t.ppf((1 + CONFIDENCE) / 2, len(pairs) - 1))
-    low, high = value.ratio * exp(-reach * value.error), more.ratio * exp(reach * more.error)
-    return Estimate(value=value.ratio, low=low, high=high, n=len(pairs), method="log scale, one unseen problem")
+    method = "log scale, one unseen problem" if len(pairs) == n else "log scale, one unseen cluster"
+    return Estimate(value=value.ratio, low=value.limit(-1), high=more.limit(1), n=n, method=method)
 
 
 class _Ratio(NamedTuple):
@@ -147,14 +166,22 @@ class _Ratio(NamedTuple):
     """Mean."""
     error: float
     """Standard error, as a share of the ratio."""
+    degrees: float
+    """Degrees of freedom of the standard error."""
 
     @classmethod
     def of(cls, pairs: Sequence[tuple[float, float]]) -> _Ratio:
         n, size = len(pairs), fsum(bottom for _, bottom in pairs) / len(pairs)
         ratio = fsum(top for top, _ in pairs) / n / size
-        spread = fsum((top - ratio * bottom) ** 2 for top, bottom in pairs)
+        squares = [(top - ratio * bottom) ** 2 for top, bottom in pairs]
+        spread, fourth = fsum(squares), fsum(square * square for square in squares)
         error = sqrt(spread / (n * (n - 1))) / (ratio * size) if ratio and n > 1 else 0.0
-        return cls(ratio, size, error)
+        return cls(ratio, size, error, max(spread * spread / fourth - 1, 1.0) if fourth else n - 1.0)
+
+    def limit(self, side: Literal[-1, 1]) -> float:
+        from scipy.special import stdtrit  # noqa: PLC0415 - scipy takes some time, which an inert plugin must not
+
+        return self.ratio * exp(side * float(stdtrit(self.degrees, (1 + CONFIDENCE) / 2)) * self.error)
 
 
 def transform(quantity: Quantity, monotone: Callable[[float], float], *, method: str | None = None) -> Quantity:

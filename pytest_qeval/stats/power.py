@@ -50,13 +50,13 @@ def _power(n: int, margin: float, *, discordance: float) -> float:
     import numpy as np  # noqa: PLC0415 - scipy.stats takes half a second, which an inert plugin must not
     from scipy.stats import binom, norm  # noqa: PLC0415 - as above
 
-    from pytest_qeval.stats.score_limits import paired_difference_statistic  # noqa: PLC0415 - as above
+    from pytest_qeval.stats.widened_limits import difference_statistics  # noqa: PLC0415 - as above
 
     z = norm.ppf((1 + CONFIDENCE) / 2)
     flips = np.arange(binom.ppf(1e-9, n, discordance), binom.ppf(1 - 1e-9, n, discordance) + 1)
     low, high = np.zeros_like(flips), flips + 1  # the fewest fixed problems that prove it lie in [low, high]
     while np.any(low < high):
         middle = (low + high) // 2
-        proven = paired_difference_statistic(middle, flips - middle, n, -margin) > z
+        proven = difference_statistics(middle, flips - middle, n, -margin, confidence=CONFIDENCE).low > z
         low, high = np.where(proven, low, middle + 1), np.where(proven, middle, high)
     return float(np.sum(binom.pmf(flips, n, discordance) * binom.sf(high - 1, flips, 0.5)))

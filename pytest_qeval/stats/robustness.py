@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pytest_qeval.schema import Quantity, Undefined
-from pytest_qeval.stats.intervals import NO_PROBLEM, mean_of_problems, proportion, transform
-from pytest_qeval.stats.paired import NO_PAIRS, Flips, PairedCounts, relative_drop, relative_drop_of_means
+from pytest_qeval.stats.clusters import stand_alone
+from pytest_qeval.stats.intervals import NO_PROBLEM, mean_of_problems, transform
+from pytest_qeval.stats.paired import NO_PAIRS, PairedCounts, mean_difference, relative_drop, relative_drop_of_means
 from pytest_qeval.stats.passk import pass_at_k
 
 _NOTHING_SOLVED = Undefined(reason="no nominal problem was solved, so nothing could be dropped")
@@ -100,40 +101,44 @@ class RobustnessMeans:
     gained: Quantity
 
 
-def mean_robustness(problems: Sequence[ProblemRobustness]) -> RobustnessMeans:
-    """Average over problems, with exact intervals; for several samples of their effective number of problems."""
+def mean_robustness(problems: Sequence[ProblemRobustness], clusters: Sequence[str] | None = None) -> RobustnessMeans:
+    """Average over problems, with exact intervals, for several samples and for clusters of their effective number."""
     names = ("nominal", "robust", "relative", "lost", "gained")
-    return RobustnessMeans(drop=_mean_drop(problems), **{name: _mean(problems, name) for name in names})
+    return RobustnessMeans(
+        drop=_mean_drop(problems, clusters), **{name: _mean(problems, clusters, name) for name in names}
+    )
 
 
-def _mean_drop(problems: Sequence[ProblemRobustness]) -> Quantity:
+def _mean_drop(problems: Sequence[ProblemRobustness], clusters: Sequence[str] | None) -> Quantity:
     """Return the lost share: the nominal and the robust outcome of a problem are a pair like any other."""
     if not any(problem.nominal for problem in problems):
         return _NOTHING_SOLVED if problems else NO_PROBLEM
-    if _greedy(problems):
+    if _greedy(problems) and stand_alone(clusters):
         return relative_drop(PairedCounts.of((one.nominal > 0, one.robust > 0) for one in problems))
-    return relative_drop_of_means([one.nominal for one in problems], [one.robust for one in problems])
+    return relative_drop_of_means([one.nominal for one in problems], [one.robust for one in problems], clusters)
 
 
-def _mean(problems: Sequence[ProblemRobustness], name: str) -> Quantity:
+def _mean(problems: Sequence[ProblemRobustness], clusters: Sequence[str] | None, name: str) -> Quantity:
     values = [float(getattr(problem, name)) for problem in problems]
-    if _greedy(problems):
-        return proportion(round(sum(values)), len(values))
-    most = 2 if name == "relative" else 1
-    return transform(mean_of_problems([value / most for value in values]), lambda mean: most * mean)
+    most = 2 if name == "relative" and not _greedy(problems) else 1
+    return transform(mean_of_problems([value / most for value in values], clusters), lambda mean: most * mean)
 
 
 def _greedy(problems: Sequence[ProblemRobustness]) -> bool:
     return all(problem.greedy for problem in problems)
 
 
-def drop_increase(baseline: Sequence[ProblemRobustness], candidate: Sequence[ProblemRobustness]) -> Quantity:
+def drop_increase(
+    baseline: Sequence[ProblemRobustness],
+    candidate: Sequence[ProblemRobustness],
+    clusters: Sequence[str] | None = None,
+) -> Quantity:
     """Estimate the candidate's robust drop minus the baseline's, over the same problems in the same order.
 
     A problem with all its perturbations and samples is one observation of the interval. Both drops are ratios, so each
     problem stands for its contribution dᵢ to the difference, linearised in numerators and denominators; the interval is
-    Tango's for effective flips of the dᵢ (`Flips`). `benchmarks/error_rates.py` searches how seldom it covers the truth
-    at worst.
+    that of their mean (`mean_difference`), with `clusters` as there. `benchmarks/error_rates.py` searches how seldom it
+    covers the truth at worst.
 
     Raises:
         ValueError: If there are not as many problems of one as of the other.
@@ -146,9 +151,9 @@ def drop_increase(baseline: Sequence[ProblemRobustness], candidate: Sequence[Pro
     influences = zip(_linearised(candidate), _linearised(baseline), strict=True)
     contributions = [increase + own - base for own, base in influences]
     smallest = min(_nominal(candidate), _nominal(baseline))
-    flips = Flips.of(contributions, whole=1 / smallest)
+    found = mean_difference(contributions, clusters, whole=1 / smallest)
     method = "tango paired score, effective flips of linearised drops"
-    return replace(flips.estimate(len(baseline)), value=increase, method=method)
+    return found if isinstance(found, Undefined) else replace(found, value=increase, method=method)
 
 
 def _nominal(problems: Sequence[ProblemRobustness]) -> float:

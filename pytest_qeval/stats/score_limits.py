@@ -1,5 +1,7 @@
 """Score limits of two paired proportions: of their difference and of their ratio, for arrays of outcomes at once.
 
+Reports have those of `widened_limits`, which are the same where about as many problems regressed as were fixed.
+
 numpy and scipy are imported at the top, so import this module inside of functions: they take half a second.
 """
 
@@ -25,7 +27,7 @@ class Limits(NamedTuple):
     high: Floats
 
 
-def paired_difference_limits(fixed: ArrayLike, regressed: ArrayLike, n: float, *, confidence: float) -> Limits:
+def paired_difference_limits(fixed: ArrayLike, regressed: ArrayLike, n: ArrayLike, *, confidence: float) -> Limits:
     """Return Tango's score limits of candidate minus baseline pass rate, for arrays of flips among n problems.
 
     The interval holds all differences whose score statistic lies within ±z (Tango, 1998, "Equivalence test and
@@ -33,26 +35,26 @@ def paired_difference_limits(fixed: ArrayLike, regressed: ArrayLike, n: float, *
     17:891-908).
     """
     z = float(norm.ppf((1 + confidence) / 2))
-    b, c = np.broadcast_arrays(np.asarray(fixed, float), np.asarray(regressed, float))
-    observed = (b - c) / n
+    b, c, problems = np.broadcast_arrays(*(np.asarray(values, float) for values in (fixed, regressed, n)))
+    observed = (b - c) / problems
     one = np.ones_like(observed)
 
     def statistic(delta: Floats) -> Floats:
-        return paired_difference_statistic(b, c, n, delta)
+        return paired_difference_statistic(b, c, problems, delta)
 
     return _limits(statistic, z, low=-one, observed=observed, high=one)
 
 
-def paired_difference_statistic(fixed: ArrayLike, regressed: ArrayLike, n: float, delta: ArrayLike) -> Floats:
+def paired_difference_statistic(fixed: ArrayLike, regressed: ArrayLike, n: ArrayLike, delta: ArrayLike) -> Floats:
     """Return Tango's z: how many standard errors the observed difference lies above `delta`.
 
     z = (b − c − n·δ) / √(n·(2q + δ·(1 − δ))) for b fixed and c regressed problems. q is the maximum likelihood estimate
     of the chance to regress if the difference is δ: the larger root of
     2n·q² + (−b − c + (2n − b + c)·δ)·q − c·δ·(1 − δ).
     """
-    b, c, d = (np.asarray(values, float) for values in (fixed, regressed, delta))
-    q = _larger_root(2.0 * n, -b - c + (2 * n - b + c) * d, -c * d * (1 - d))
-    return _standardised(b - c - n * d, n * (2 * q + d * (1 - d)))
+    b, c, m, d = (np.asarray(values, float) for values in (fixed, regressed, n, delta))
+    q = _larger_root(2 * m, -b - c + (2 * m - b + c) * d, -c * d * (1 - d))
+    return _standardised(b - c - m * d, m * (2 * q + d * (1 - d)))
 
 
 def paired_ratio_limits(

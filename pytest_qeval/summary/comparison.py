@@ -10,9 +10,9 @@ from pytest_qeval.schema import Case, Evidence, Quantity, Record, Undefined
 from pytest_qeval.stats.clusters import cluster_sums, stand_alone
 from pytest_qeval.stats.paired import (
     PairedCounts,
-    difference,
     evidence_of,
     mcnemar_p,
+    mean_difference,
     odds_ratio,
     paired_mean,
     relative_drop,
@@ -44,7 +44,8 @@ class ControlExcess:
     excess: Quantity
     """Share of problems that the candidate flips, minus the share that the control flips."""
     p: float | None
-    """Exact McNemar test on the two kinds of flips; None after an early stop."""
+    """Exact McNemar test on the two kinds of flips, or a sign-flip test of clusters where problems share a source; None
+    after an early stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +105,7 @@ def compare(
             margin=margins("pass@K", recipe, benchmark),
             excess=None
             if control is None or control == recipe or (benchmark, control) not in groups
-            else _excess(cases, records, names=(base, control, recipe)),
+            else _excess(cases, records, names=(base, control, recipe), clusters=clusters),
         )
         for benchmark, recipe, base, cases in pairs_of_groups(groups, baseline)
     )
@@ -166,18 +167,21 @@ def _rates(pairs: Sequence[_Pair], k: int) -> tuple[list[float], list[float]]:
     return base, own
 
 
-def _excess(cases: Sequence[Case], records: Records, *, names: tuple[str, str, str]) -> ControlExcess:
+def _excess(
+    cases: Sequence[Case], records: Records, *, names: tuple[str, str, str], clusters: Clusters
+) -> ControlExcess:
     """Set a candidate's flips beside the control's, over the cases that baseline, control and candidate finished."""
-    flips = []
+    flips, shared = [], []
     for case in cases:
         base, again, own = (records.get((name, case)) for name in names)
         if base and again and own:
             flips.append((again.outcome != base.outcome, own.outcome != base.outcome))
-    counts = PairedCounts.of(flips)
+            shared.append(clusters(case))
+    counts, moved = PairedCounts.of(flips), [own - again for again, own in flips]
     return ControlExcess(
         flips=counts.both + counts.fixed,
         control_flips=counts.both + counts.regressed,
         shared=counts.both,
-        excess=difference(counts),
-        p=mcnemar_p(counts),
+        excess=mean_difference(moved, shared),
+        p=mcnemar_p(counts) if stand_alone(shared) else sign_flip_p(cluster_sums(moved, shared)),
     )

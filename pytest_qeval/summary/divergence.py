@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, ProblemDivergence
-from pytest_qeval.schema import Estimate, Quantity, Undefined
-from pytest_qeval.stats.intervals import proportion, ratio_of_positive_sums, ratio_of_sums, transform
+from pytest_qeval.schema import Case, Estimate, Quantity, Undefined
+from pytest_qeval.stats.intervals import mean_of_problems, ratio_of_positive_sums, ratio_of_sums, transform
+from pytest_qeval.summary.clusters import Clusters, each_alone
 
 _WORST = 5
 
@@ -56,7 +57,11 @@ def with_floors(found: Mapping[str, DivergenceSummary], control: str | None) -> 
 
 
 def summarize_divergence(
-    facts: DivergenceFacts, flips: Collection[str] | None, *, compared: Collection[str] | None = None
+    facts: DivergenceFacts,
+    flips: Collection[str] | None,
+    *,
+    compared: Collection[str] | None = None,
+    clusters: Clusters = each_alone,
 ) -> DivergenceSummary:
     """Summarize the sums of each problem, with intervals over problems.
 
@@ -66,21 +71,22 @@ def summarize_divergence(
         facts: What was measured.
         flips: Task ids that regressed or were fixed; None when nothing was generated.
         compared: Task ids with an outcome under both recipes; None for all of `facts`.
+        clusters: What the problems share; a cluster counts as one draw.
     """
     problems = facts.problems
     with_outcomes = problems if compared is None else [problem for problem in problems if problem.task_id in compared]
-    lost = _per_token(problems, lambda problem: problem.baseline_log_prob - problem.candidate_log_prob)
+    of = _OverProblems(problems, [clusters(Case(benchmark=facts.benchmark, task_id=one.task_id)) for one in problems])
+    lost = of.signed(lambda problem: problem.baseline_log_prob - problem.candidate_log_prob)
+    others = of.positive(lambda problem: problem.tokens - problem.same_top1)
     diverging = [problem for problem in problems if problem.kl > 0]
     return DivergenceSummary(
         facts=facts,
         means={
-            "kl": _certain_zero(_positive(problems, lambda problem: problem.kl)),
-            "reverse_kl": _certain_zero(_positive(problems, lambda problem: problem.reverse_kl)),
-            "same_top1": _whole_share(
-                transform(_positive(problems, lambda problem: problem.tokens - problem.same_top1), _other_share)
-            ),
-            "delta_p": _per_token(problems, lambda problem: problem.delta_p),
-            "rms_delta_p": transform(_positive(problems, lambda problem: problem.delta_p_squared), math.sqrt),
+            "kl": _certain_zero(of.positive(lambda problem: problem.kl)),
+            "reverse_kl": _certain_zero(of.positive(lambda problem: problem.reverse_kl)),
+            "same_top1": of.whole_share(transform(others, _other_share)),
+            "delta_p": of.signed(lambda problem: problem.delta_p),
+            "rms_delta_p": transform(of.positive(lambda problem: problem.delta_p_squared), math.sqrt),
             "perplexity_ratio": transform(lost, math.exp),
         },
         worst=tuple(sorted(diverging, key=lambda problem: -problem.mean_kl)[:_WORST]),
@@ -88,12 +94,28 @@ def summarize_divergence(
     )
 
 
-def _per_token(problems: Sequence[ProblemDivergence], total: Callable[[ProblemDivergence], float]) -> Quantity:
-    return ratio_of_sums([total(problem) for problem in problems], [problem.tokens for problem in problems])
+@dataclass(frozen=True, slots=True)
+class _OverProblems:
+    """Means per token over problems, which may share something."""
 
+    problems: Sequence[ProblemDivergence]
+    clusters: Sequence[str]
 
-def _positive(problems: Sequence[ProblemDivergence], total: Callable[[ProblemDivergence], float]) -> Quantity:
-    return ratio_of_positive_sums([total(problem) for problem in problems], [problem.tokens for problem in problems])
+    def signed(self, total: Callable[[ProblemDivergence], float]) -> Quantity:
+        return ratio_of_sums(*self._sums(total), self.clusters)
+
+    def positive(self, total: Callable[[ProblemDivergence], float]) -> Quantity:
+        return ratio_of_positive_sums(*self._sums(total), self.clusters)
+
+    def whole_share(self, share: Quantity) -> Quantity:
+        """Return the exact interval for as many problems where the share is all or none of each one's tokens."""
+        if isinstance(share, Undefined) or share.low is not None or share.value not in {0.0, 1.0}:
+            return share
+        pairs = zip(self.problems, self.clusters, strict=True)
+        return mean_of_problems([share.value] * share.n, [name for problem, name in pairs if problem.tokens])
+
+    def _sums(self, total: Callable[[ProblemDivergence], float]) -> tuple[list[float], list[float]]:
+        return [total(problem) for problem in self.problems], [problem.tokens for problem in self.problems]
 
 
 def _other_share(share: float) -> float:
@@ -105,13 +127,6 @@ def _certain_zero(divergence: Quantity) -> Quantity:
     if isinstance(divergence, Undefined) or divergence.value or divergence.low is not None:
         return divergence
     return replace(divergence, low=0.0, high=0.0, method="no token diverges")
-
-
-def _whole_share(share: Quantity) -> Quantity:
-    """Return the exact interval for as many problems where the share is all or none of the tokens in each of them."""
-    if isinstance(share, Undefined) or share.low is not None or share.value not in {0.0, 1.0}:
-        return share
-    return proportion(round(share.value) * share.n, share.n)
 
 
 def _prediction(problems: Sequence[ProblemDivergence], flips: Collection[str] | None) -> FlipPrediction:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_qeval.facts import PerturbationFacts
@@ -10,6 +10,7 @@ from pytest_qeval.schema import Case, Record
 from pytest_qeval.stats.passk import KS
 from pytest_qeval.stats.robustness import ProblemRobustness, RobustnessMeans, mean_robustness, problem_robustness
 from pytest_qeval.summary.cases import Groups, Records, nominal_case
+from pytest_qeval.summary.clusters import Clusters, each_alone
 
 ALL = "all"
 """Scope of all perturbations."""
@@ -83,7 +84,9 @@ def scopes_of(facts: Facts, benchmark: str) -> Mapping[str, tuple[PerturbationFa
     return {**scopes, ALL: tuple(known)} if known else {}
 
 
-def robust_results(groups: Groups, records: Records, facts: Facts) -> tuple[RobustResult, ...]:
+def robust_results(
+    groups: Groups, records: Records, facts: Facts, *, clusters: Clusters = each_alone
+) -> tuple[RobustResult, ...]:
     """Summarize every benchmark, recipe and scope; `groups` include the nominal cases."""
     results = []
     for (benchmark, recipe), cases in groups.items():
@@ -91,8 +94,9 @@ def robust_results(groups: Groups, records: Records, facts: Facts) -> tuple[Robu
         unpaired = _unpaired(recipe, scopes.get(ALL, ()), cases, records)
         for scope, members in scopes.items():
             names, halves = {one.name for one in members}, any(one.form == "half" for one in members)
-            tasks = perturbed_tasks(recipe, members, cases, records).values()
-            fewest = min((len(task.nominal) for task in tasks), default=1)
+            tasks = perturbed_tasks(recipe, members, cases, records)
+            shared = clusters_of_tasks(benchmark, tasks, clusters)
+            fewest = min((len(task.nominal) for task in tasks.values()), default=1)
             results.append(
                 RobustResult(
                     benchmark=benchmark,
@@ -108,10 +112,19 @@ def robust_results(groups: Groups, records: Records, facts: Facts) -> tuple[Robu
                         for case in cases
                         if case.perturbation in names or (halves and case.half)
                     ),
-                    means={k: mean_robustness([task.robustness(k) for task in tasks]) for k in KS if k <= fewest},
+                    means={
+                        k: mean_robustness([task.robustness(k) for task in tasks.values()], shared)
+                        for k in KS
+                        if k <= fewest
+                    },
                 )
             )
     return tuple(results)
+
+
+def clusters_of_tasks(benchmark: str, task_ids: Iterable[str], clusters: Clusters) -> list[str]:
+    """Return the cluster of each of a benchmark's problems."""
+    return [clusters(Case(benchmark=benchmark, task_id=task_id)) for task_id in task_ids]
 
 
 def _count(members: Sequence[PerturbationFacts]) -> ScopeCounts:

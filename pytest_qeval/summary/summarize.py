@@ -21,7 +21,7 @@ from pytest_qeval.measure.timing_facts import ProblemTimingFacts, TimingFacts
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.summary.adjustment import adjust_pass_rates_and_scores, adjust_robust_changes
 from pytest_qeval.summary.cases import Groups, Records, group_cases
-from pytest_qeval.summary.clusters import clusters_of
+from pytest_qeval.summary.clusters import Clusters, clusters_of
 from pytest_qeval.summary.comparability import find_remarks
 from pytest_qeval.summary.comparison import Comparison, compare
 from pytest_qeval.summary.costs import Efficiency, mark_slower, summarize_costs
@@ -115,9 +115,11 @@ def summarize(found: SummaryInput) -> Summary:
         ),
         score_results=score_results(scored, records, clusters=clusters),
         score_comparisons=score_comparisons,
-        robust_results=robust_results(perturbed, records, found.perturbations),
+        robust_results=robust_results(perturbed, records, found.perturbations, clusters=clusters),
         robust_changes=adjust_robust_changes(
-            compare_robustness(perturbed, records, found.perturbations, baseline=baseline, margins=margins),
+            compare_robustness(
+                perturbed, records, found.perturbations, baseline=baseline, margins=margins, clusters=clusters
+            ),
             {one.name for one in found.perturbations.values()},
             control=control,
         ),
@@ -128,7 +130,10 @@ def summarize(found: SummaryInput) -> Summary:
         benchmarks=found.benchmarks,
         sensitivity=found.sensitivity,
         divergence=with_floors(
-            {name: _divergence(facts, comparisons, records, baseline) for name, facts in found.divergence.items()},
+            {
+                name: _divergence(facts, comparisons, records, baseline, clusters)
+                for name, facts in found.divergence.items()
+            },
             control,
         ),
         decided=found.decided,
@@ -137,15 +142,20 @@ def summarize(found: SummaryInput) -> Summary:
 
 
 def _divergence(
-    facts: DivergenceFacts, comparisons: Sequence[Comparison], records: Records, baseline: str | None
+    facts: DivergenceFacts,
+    comparisons: Sequence[Comparison],
+    records: Records,
+    baseline: str | None,
+    clusters: Clusters,
 ) -> DivergenceSummary:
     """Set the divergence beside the flips on the same benchmark, where anything was generated."""
     compared = [one for one in comparisons if (one.recipe, one.benchmark) == (facts.recipe, facts.benchmark)]
     if not compared:
-        return summarize_divergence(facts, None)
+        return summarize_divergence(facts, None, clusters=clusters)
     own = (case for name, case in records if name == facts.recipe and case.is_own)
     both = {case.task_id for case in own if (baseline, case) in records}
-    return summarize_divergence(facts, {*compared[0].regressed, *compared[0].fixed}, compared=both)
+    flips = {*compared[0].regressed, *compared[0].fixed}
+    return summarize_divergence(facts, flips, compared=both, clusters=clusters)
 
 
 def _lengths(found: SummaryInput, nominal: Groups, records: Records) -> LengthSummary:

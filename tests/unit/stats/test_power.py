@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_qeval.stats.power import detectable_drop, problems_needed
-from pytest_qeval.stats.score_limits import paired_difference_limits
+from pytest_qeval.stats.widened_limits import difference_limits
 from tests.unit.stats.outcomes import outcomes
 
 
@@ -18,13 +18,13 @@ def test_detectable_drop_of_humaneval() -> None:
 
 @pytest.mark.parametrize(("n", "discordance"), [(164, 0.04), (164, 0.08), (164, 0.20), (500, 0.08)])
 def test_detectable_drop_is_detected_in_four_of_five_runs(n: int, discordance: float) -> None:
-    """Of candidates that lost nothing, 78 to 82 % are proven not worse at the stated margin."""
+    """Of candidates that lost nothing, 78 to 84 % are proven not worse at the stated margin."""
     margin = detectable_drop(n, discordance=discordance)
     fixed, regressed, chance = outcomes(n, discordance=discordance, drop=0.0)
-    low, _ = paired_difference_limits(fixed, regressed, n, confidence=0.95)
+    low, _ = difference_limits(fixed, regressed, n, confidence=0.95)
     proven = chance[low > -margin].sum()
 
-    assert 0.78 < proven < 0.82
+    assert 0.78 < proven < 0.84
 
 
 @settings(deadline=None, max_examples=15)

@@ -135,10 +135,10 @@ def test_nothing_moved() -> None:
 
 
 def test_what_can_be_found_scales_with_how_far_sentences_move() -> None:
-    """Eight that move by 0.25, and two that may move by 1 unseen, have the spread of flips by 2.5 / 4 = 0.625."""
+    """Eight that move by 0.25, and three that may move by 1 unseen, are like flips by 3.125 / 3.5; one is assumed."""
     moved = [0.25, -0.25] * 4
 
-    expected = 0.625 * detectable_drop(100, discordance=2 / 0.625 / 100)
+    expected = 3.125 / 3.5 * detectable_drop(100, discordance=1 / 100)
     assert detectable_score_drop([*moved, *[0.0] * 92]) == pytest.approx(expected)
 
 

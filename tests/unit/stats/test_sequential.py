@@ -45,7 +45,7 @@ def test_between_looks_nothing_is_proven() -> None:
 
 def test_a_look_asks_for_more_than_the_end() -> None:
     """What would do at the end of a run of 82 does not do half-way through one of 164."""
-    found = counts(82, regressed=9, fixed=1)
+    found = counts(82, regressed=10, fixed=1)
 
     assert sequential_evidence(found, planned=82, margin=0.02) == "worse"
     assert sequential_evidence(found, planned=164, margin=0.02) == "unproven"
