@@ -72,14 +72,29 @@ class Collector:
         match message:
             case Record():
                 self.records[message.recipe, message.case] = message
+            case PerturbationFacts():
+                self._perturbations[message.benchmark, message.name] = message
+            case InvalidCase() if not message.case.is_own:
+                self.invalid[message.case] = message.reason
+            case GateDecision():
+                self.decisions[message.gate, message.recipe, message.benchmark] = message
+                self.stops[message.recipe, message.benchmark] = message.reason
+            case BenchmarkFacts():
+                self.benchmarks[message.name] = message
+            case TimelineFacts():
+                self.timelines[message.worker] = message
+            case _:
+                self._add_measured(message)
+
+    def _add_measured(self, message: Message) -> None:
+        """Take what was found out about a recipe besides its records."""
+        match message:
             case RecipeFacts():
                 self.recipes[message.name] = message
             case GenerationFacts():
                 self.generation.append(message)
             case StreamFacts():
                 self.streams.append(message)
-            case TimelineFacts():
-                self.timelines[message.worker] = message
             case TimingFacts():
                 self.timings[message.recipe, message.workload.name] = message
             case ProblemTimingFacts():
@@ -92,15 +107,6 @@ class Collector:
                 self.memory[message.recipe] = message
             case BudgetFacts():
                 self.budgets[message.recipe] = message
-            case PerturbationFacts():
-                self._perturbations[message.benchmark, message.name] = message
-            case InvalidCase() if not message.case.is_own:
-                self.invalid[message.case] = message.reason
-            case GateDecision():
-                self.decisions[message.gate, message.recipe, message.benchmark] = message
-                self.stops[message.recipe, message.benchmark] = message.reason
-            case BenchmarkFacts():
-                self.benchmarks[message.name] = message
 
     def perturbations(self) -> Mapping[tuple[str, str], PerturbationFacts]:
         """Return what perturbations did, by benchmark and name; cases found invalid during the run count as invalid."""

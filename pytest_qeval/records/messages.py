@@ -131,9 +131,7 @@ RecipeMessage = (
     | GateDecision
 )
 """Messages about one recipe."""
-Message = (
-    RecipeMessage | TimelineFacts | BenchmarkFacts | PerturbationFacts | InvalidCase | RunStart | Plan | RunEnd
-)
+Message = RecipeMessage | TimelineFacts | BenchmarkFacts | PerturbationFacts | InvalidCase | RunStart | Plan | RunEnd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,8 @@ from typing import Literal
 from pytest_qeval.summary.costs import Efficiency
 from pytest_qeval.summary.results import Summary
 
-CostKind = Literal["exact", "measured", "estimated", "simulated"]
-"""simulated: of weights that are rounded and computed in float, so that it is not the recipe's own cost."""
+CostKind = Literal["exact", "measured", "estimated", "declared", "simulated"]
+"""declared: from the user's own watts. simulated: of weights that are rounded and computed in float, so that it is not the recipe's own cost."""
 _Get = Callable[[Efficiency], float | None]
 
 

@@ -101,7 +101,7 @@ class RunContext:
         )
         self._machine = SharedMachine(self.shared_folder, settle=self._settle)
         self.efficiency = EfficiencyBench(
-            load=self._engines.load_model, make_evaluator=self._evaluator, machine=self._machine, post=self._post
+            load=self._engines.load_model, make_evaluator=self._quiet_evaluator, machine=self._machine, post=self._post
         )
         scores = BaselineScorer(
             settings=settings, saved=saved, benchmarks=self.benchmarks, engines=self._engines, post=self._post
@@ -228,6 +228,10 @@ class RunContext:
         """Load a recipe's engine in place of those of the suite `efficiency`."""
         self.efficiency.close()
         return self._engines.load(recipe)
+
+    def _quiet_evaluator(self, recipe: str, engine: ModelEngine) -> Evaluator:
+        """Return an evaluator for problems that are timed, during which nothing is shown."""
+        return self._evaluator(recipe, engine, on_step=lambda: None)
 
     def _evaluator(self, recipe: str, engine: ReplayEngine | ModelEngine, on_step: Callable[[], None]) -> Evaluator:
         return Evaluator(

@@ -83,6 +83,7 @@ class Measurements:
         if budget := settings.budgets.get(name):
             self.post(budget)
         return facts
+
     def _time_stream(self, recipe: str, prefill: Timer, decode: Timer) -> StreamFacts:
         workload = WORKLOADS["decode-1"]
         rounds: list[tuple[tuple[float, ...], tuple[float, ...]]] = []

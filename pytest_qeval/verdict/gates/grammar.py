@@ -1,6 +1,6 @@
 """Gates such as `pass@1 drop <= 2pt`, read before anything is loaded.
 
-    [benchmark:] [p50 | p90 | p99] metric [drop | increase | ratio] comparator number[pt | % | ms | s | x | GB …] [rough]
+    [benchmark:] [p50 | p90 | p99] metric [drop | increase | ratio] comparator number[pt | % | ms | s | x | GB] [rough]
 
 `drop` is baseline minus candidate in points, or the lost share of the baseline where the number is in per cent;
 `increase` is candidate minus baseline; `ratio` is candidate over baseline, or baseline over candidate where the number
