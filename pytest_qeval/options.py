@@ -243,7 +243,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("gate", "require-proof", "allow-missing", "until-decided", "strict"),
         *("baseline", "baseline-force", "save-baseline", "control", "baseline-drafts"),
     ),
-    "reports": ("output",),
+    "resources": ("ram-budget", "country", "power-watts", "embodied"),
+    "reports": ("output", "open"),
 }
 """The options as `--help` shows them; every option is in one group."""
 
