@@ -94,7 +94,7 @@ class Opened:
         self.problems: list[str] = []
         self.page.on("console", lambda message: self.problems.append(message.text))
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
-        self.page.on("request", lambda request: request.url == address or self.problems.append(request.url))
+        self.page.on("request", lambda request: self.problems.extend({request.url} - {address}))
         self.page.goto(address)
         self.page.wait_for_selector("#ledger tbody tr")
 
@@ -193,7 +193,12 @@ def test_hostile_text_runs_nothing(opened: Opened) -> None:
     """Every row opened: no dialog, no element of its own, and `opened` finds no request and no error."""
     page = opened.page
     dialogs: list[str] = []
-    page.on("dialog", lambda dialog: dialogs.append(dialog.message) or dialog.dismiss())
+
+    def refuse(dialog: Any) -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", refuse)
     page.select_option("[name=kind]", "all")
     page.fill("[name=search]", "onerror")
     assert opened.cells(1)

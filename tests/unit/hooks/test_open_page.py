@@ -12,7 +12,12 @@ from pytest_qeval.hooks.open_page import open_page
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the addresses that a browser was given."""
     found: list[str] = []
-    monkeypatch.setattr(webbrowser, "open", lambda url: found.append(url) or True)
+
+    def show(url: str) -> bool:
+        found.append(url)
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", show)
     monkeypatch.setattr("sys.platform", "linux")
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_qeval.config.run_settings import RunSettings
-from pytest_qeval.records.messages import PlannedGate
+from pytest_qeval.records.messages import Message, PlannedGate
 from pytest_qeval.report.json import report_dict
 from pytest_qeval.session import Session
 from pytest_qeval.settings import ModelSettings
@@ -34,12 +34,9 @@ def session(tmp_path: Path) -> Session:
 
 def run(session: Session) -> Session:
     session.plan([(recipe, case(number)) for recipe in ("auto", "int8") for number in range(3)])
-    for message in (
-        BASELINE,
-        INT8,
-        *(record("auto", n, "+") for n in range(3)),
-        *(record("int8", n, "-") for n in (0, 1)),
-    ):
+    solved, lost = [record("auto", n, "+") for n in range(3)], [record("int8", n, "-") for n in range(2)]
+    messages: list[Message] = [BASELINE, INT8, *solved, *lost]
+    for message in messages:
         session.add(message)
     return session
 
