@@ -21,8 +21,8 @@ from pytest_qeval.settings import EnergySettings
 
 IDLE_S = 3.0
 """Seconds in which idle power is measured, before anything is loaded."""
-_POLL_S = 10.0
-"""Between readings inside a window: counters start again at 0 after a minute of full load at the soonest."""
+_POLL_S = 1.0
+"""Between readings inside a window: models follow the load, and counters start again at 0 after minutes."""
 _J_PER_WH = 3600.0
 NO_PACKAGE = "energy needs the package codecarbon: pip install 'pytest-qeval[energy]'"
 
@@ -122,12 +122,12 @@ class EnergyMeter:
             found.energy = missing if since is None else self._between(since, self._level())
 
     def poll(self) -> None:
-        """Read inside a long window, so that no counter starts again at 0 twice; call it as often as you like."""
+        """Read inside a long window, once a second at most; call it as often as you like."""
         if self._since is not None and self._clock() - self._polled_s > _POLL_S:
             self._level()
 
     def close(self) -> None:
-        """Stop to sample power in the background; calling it twice is fine."""
+        """Read no more; calling it twice is fine."""
         if self._tracker:
             self._tracker.close()
         self._ready, self._unavailable, self._tracker, self._since = True, "the meter is closed", None, None

@@ -31,6 +31,19 @@ _IDLE_SHARE = 0.1
 _J_PER_KWH = 3.6e6
 
 
+class _NoThread:
+    """Stands in for the thread that samples power every second: readings follow each other as closely.
+
+    Stopping such a thread may come just before it starts its successor, which then never ends (codecarbon 3.3).
+    """
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    def stop(self) -> None:
+        """Do nothing."""
+
+
 class Tracker:
     """Reads totals from codecarbon, which only has tasks: each reading ends one and begins the next."""
 
@@ -102,7 +115,7 @@ class Tracker:
         return tuple(f"{name}={value} ({source})" for name, (value, source) in sorted(self._settings.items()))
 
     def close(self) -> None:
-        """Stop to sample power in the background; there are no readings afterwards."""
+        """End the last task; there are no readings afterwards."""
         self._tracker.stop_task()
 
     def _conf(self, name: str) -> Any:
@@ -140,6 +153,7 @@ def _make_tracker(country: str | None) -> tuple[Any, Mapping[str, tuple[str, str
         **options,
     )
     tracker.get_detected_hardware()  # detects now, outside of the first task
+    tracker._scheduler_monitor_power = _NoThread()  # noqa: SLF001 - no public switch
     config, sources = get_hierarchical_config_with_sources()
     deciding = [name for name in _DECIDING if name in config and not (country and name == "country_iso_code")]
     return tracker, {name: (config[name], sources[name]) for name in deciding}

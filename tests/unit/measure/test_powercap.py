@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_qeval.measure.powercap import NO_ACCESS, NO_COUNTER, Powercap
@@ -50,6 +50,7 @@ def test_a_counter_that_starts_again_at_0_is_followed(tmp_path: Path) -> None:
     assert totals == pytest.approx([9, 15, 410, 1110])
 
 
+@settings(deadline=None, max_examples=30)
 @given(steps=st.lists(st.integers(0, 999), max_size=30))
 def test_the_total_is_what_was_used(steps: list[int], tmp_path_factory: pytest.TempPathFactory) -> None:
     """However often the counter starts again, if it is read in between."""
