@@ -262,7 +262,8 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_option_named_exists(page: Path) -> None:
     """An option that is renamed is renamed in the pages."""
-    known = {f"--qeval-{option.name}" for option in OPTIONS} | {"--qeval-list", "--qeval-compare", "--qeval-render"}
+    commands = {"--qeval-list", "--qeval-compare", "--qeval-render", "--qeval-fit"}
+    known = {f"--qeval-{option.name}" for option in OPTIONS} | commands
 
     assert set(re.findall(r"--qeval-[a-z-]+[a-z]", page.read_text(encoding="utf-8"))) <= known
 

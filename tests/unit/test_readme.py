@@ -24,7 +24,8 @@ def test_the_table_of_recipes_is_what_is_installed() -> None:
 
 def test_every_option_named_exists() -> None:
     """An option that was renamed must not live on in the README."""
-    known = {f"--qeval-{option.name}" for option in OPTIONS} | {"--qeval-list", "--qeval-compare", "--qeval-render"}
+    commands = {"--qeval-list", "--qeval-compare", "--qeval-render", "--qeval-fit"}
+    known = {f"--qeval-{option.name}" for option in OPTIONS} | commands
 
     assert set(re.findall(r"--qeval-[a-z-]+[a-z]", TEXT)) <= known
 
