@@ -204,4 +204,5 @@ class RecipeRun:
             energy=EnergyFacts.total(self._energy),
             drafted=self.drafted,
         )
+        self._energy, self._metering = [], False
         self.post(facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 
 import pytest
 
@@ -42,7 +43,7 @@ class Bench(Watch):
 
 def measure(bench: Bench, rounds: Rounds | None = None) -> dict[str, list[int]]:
     """Return the number of repetitions in every block."""
-    timers = {name: lambda name=name: bench.run(name) for name in bench.durations}  # type: ignore[misc]
+    timers = {name: partial(bench.run, name) for name in bench.durations}
     found = (rounds or bench.rounds()).measure(timers)
     assert all([block.round for block in blocks] == list(range(len(blocks))) for blocks in found.values())
     return {name: [len(block.seconds) for block in blocks] for name, blocks in found.items()}

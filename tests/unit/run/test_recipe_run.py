@@ -10,7 +10,7 @@ import pytest
 
 from pytest_qeval.errors import InvalidProblemError, QEvalError
 from pytest_qeval.evaluator import Executions
-from pytest_qeval.facts import EnergyFacts
+from pytest_qeval.facts import EnergyFacts, GenerationFacts
 from pytest_qeval.measure.timeline import Timeline
 from pytest_qeval.run.forecast import Forecast
 from pytest_qeval.run.recipe_run import RecipeRun
@@ -272,3 +272,16 @@ def test_a_recipe_that_may_end_early_is_queued_in_portions() -> None:
     assert CASES[0] in parts.submitted
     assert len(parts.submitted) < len(CASES)
     assert parts.submitted == CASES[: len(parts.submitted)]
+
+
+def test_a_closed_model_is_loaded_again_and_has_new_costs() -> None:
+    """As where something else is measured between two cases of a recipe."""
+    parts = Parts()
+    for one in CASES[:2]:
+        parts.run.evaluate(one)
+        parts.run.close()
+        parts.run.close()
+
+    assert parts.loads == 2
+    costs = [message for message in parts.posted if isinstance(message, GenerationFacts)]
+    assert [one.energy.energy_wh for one in costs] == [0.25, 0.25]
