@@ -30,7 +30,7 @@ from safetensors.torch import save_file
 
 from benchmarks.engine import versions
 from pytest_qeval.demo import MODEL_DIR
-from pytest_qeval.engines.base import Request
+from pytest_qeval.engines.base import FinishedCompletion, Request
 from pytest_qeval.engines.hf.engine import TransformersEngine
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.quantize.lookup import find_recipe
@@ -102,7 +102,7 @@ def write_checkpoint(folder: Path, config: dict[str, object]) -> None:
             size = 0
         parts[-1].append((name, shape))
         size += 2 * math.prod(shape)
-    files = {}
+    files: dict[str, str] = {}
     for number, part in enumerate(parts, 1):
         file = f"model-{number:05d}-of-{len(parts):05d}.safetensors"
         save_file({name: draw(shape) for name, shape in part}, folder / file, {"format": "pt"})
@@ -142,7 +142,7 @@ def measure(folder: Path, recipe: str) -> None:
     seconds = time.perf_counter() - started
     stages["loaded"] = memory()
     engine.submit([Request(key="0", prompt=read_problems()["HumanEval/0"]["prompt"])])
-    finished = []
+    finished: list[FinishedCompletion] = []
     while not finished:
         finished = list(engine.step())
     stages["one prompt answered"] = memory()

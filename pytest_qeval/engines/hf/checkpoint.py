@@ -18,6 +18,7 @@ from transformers.utils import logging as transformers_logging
 from pytest_qeval.engines.hf.arrivals import Arrivals, Taker
 from pytest_qeval.engines.hf.completeness import check_complete, check_finite
 from pytest_qeval.engines.hf.encoder_decoder import EncoderDecoder
+from pytest_qeval.engines.hf.gguf_tensors import gguf_state_dict
 from pytest_qeval.engines.hf.skeleton import build_skeleton
 from pytest_qeval.engines.identity import source_identity
 from pytest_qeval.engines.sources import ModelSource
@@ -107,7 +108,7 @@ def load_skeleton(source: ModelSource) -> tuple[Any, EncoderDecoder | None] | No
     """
     tokenizer = load_tokenizer(source)
     with _quiet():
-        return build_skeleton(lambda: AutoConfig.from_pretrained(**_place(source)), auto_class(source), tokenizer)
+        return build_skeleton(lambda: _read_config(source, source_identity(source)), auto_class(source), tokenizer)
 
 
 def load_tokenizer(source: ModelSource) -> Any:
@@ -136,7 +137,36 @@ def _reason(error: Exception) -> str:
     return " ".join(lines[: 2 if lines[0].endswith(":") else 1])
 
 
+@lru_cache(maxsize=1)
+def _read_config(source: ModelSource, _files: Hashable) -> Any:
+    """Read a config, which nobody changes; that of a GGUF file takes as long as its vocabulary is large."""
+    return AutoConfig.from_pretrained(**_place(source))
+
+
+def _from_gguf(source: ModelSource, dtype: torch.dtype, device: torch.device) -> tuple[Any, Any] | None:
+    """Load a GGUF file tensor by tensor; None where transformers has to unpack it as a whole."""
+    config = _read_config(source, source_identity(source))
+    with torch.device("meta"):
+        skeleton = auto_class(source).from_config(config, dtype=dtype)
+    state = gguf_state_dict(source.path, skeleton, config) if source.path else None
+    if state is None:
+        return None
+    model, found = type(skeleton).from_pretrained(
+        None,
+        config=config,
+        state_dict=state,
+        dtype=dtype,
+        device_map={"": device},
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+    )
+    check_complete(source, found)
+    return model, load_tokenizer(source)
+
+
 def _from_files(source: ModelSource, dtype: Dtype, device: torch.device) -> tuple[Any, Any]:
+    if source.kind == "gguf" and (loaded := _from_gguf(source, _torch_dtype(source, dtype, {}), device)):
+        return loaded
     where, extra = _place(source), {}
     if source.kind == "gguf" and hasattr(transformers, "GgufConfig"):
         # newer transformers keep the blocks packed by default

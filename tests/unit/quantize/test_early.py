@@ -23,7 +23,7 @@ def test_what_is_taken_comes_back(bits: int, group: str, rows: int, columns: int
     """For every number of bits and columns, odd ones too; half a byte each where they fit."""
     recipe = find_recipe(f"w{bits}a16{group}")
     model = torch.nn.Sequential(torch.nn.Linear(columns, rows, bias=False))
-    weight = model[0].weight.detach().mul_(scale)
+    weight = model.get_parameter("0.weight").detach().mul_(scale)
     early = EarlyRounding(model, recipe)
     (layer,) = plan_layers(model, recipe)
     assert layer.rule is not None
@@ -40,5 +40,6 @@ def test_a_layer_that_was_not_taken_is_rounded_from_its_weight() -> None:
     recipe, model = find_recipe("w8a16"), torch.nn.Sequential(torch.nn.Linear(16, 16))
     (layer,) = plan_layers(model, recipe)
     assert layer.rule is not None
-    found = EarlyRounding(model, recipe).round(layer, model[0].weight.detach())
-    assert torch.equal(found.values, quantize_weight(model[0].weight.detach(), layer.rule.weights).values)
+    weight = model.get_parameter("0.weight").detach()
+    found = EarlyRounding(model, recipe).round(layer, weight)
+    assert torch.equal(found.values, quantize_weight(weight, layer.rule.weights).values)

@@ -7,6 +7,7 @@ import shutil
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ FAMILIES: dict[str, Callable[[], Any]] = {
     "gpt2": make_gpt2,
     "t5": make_t5,
     "bart": make_bart,
-    **{name: lambda name=name: make_mixture(name) for name in ("mixtral", "deepseek_v2", "gpt_oss")},
+    **{name: partial(make_mixture, name) for name in ("mixtral", "deepseek_v2", "gpt_oss")},
 }
 MIXED = """
 scheme = "w8a8"

@@ -16,10 +16,10 @@ from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, TorchAoConfig
 from transformers.utils import logging as transformers_logging
 
-from pytest_qeval.engines.hf import loading
+from pytest_qeval.engines.hf import gguf_tensors, loading
 from pytest_qeval.engines.hf.loading import Loaded, load
 from pytest_qeval.engines.sources import resolve
-from pytest_qeval.quantize.builtin import AS_IS, FP32, INT8
+from pytest_qeval.quantize.builtin import AS_IS, BF16, FP32, INT8
 from pytest_qeval.quantize.checkpoints.prequantized import (
     describe_gguf,
     describe_prequantized,
@@ -28,7 +28,7 @@ from pytest_qeval.quantize.checkpoints.prequantized import (
 )
 from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.quantize.quantization import LayerRecord, Quantization
-from pytest_qeval.quantize.recipe import EXPORT_FILE
+from pytest_qeval.quantize.recipe import EXPORT_FILE, Recipe
 from pytest_qeval.schema import LoadingProgress
 from pytest_qeval.settings import ModelSettings
 
@@ -273,6 +273,19 @@ def test_gguf_is_rounded_again_while_it_is_unpacked(write_gguf: WriteGguf, monke
         f"unpacking demo.gguf, {file.stat().st_size / 10**6:.1f} MB, quantizing to int8"
     }
     assert told[-1].share == 1
+
+
+@pytest.mark.parametrize("recipe", [FP32, BF16], ids=lambda recipe: recipe.name)
+def test_gguf_is_unpacked_tensor_by_tensor(
+    write_gguf: WriteGguf, monkeypatch: pytest.MonkeyPatch, recipe: Recipe
+) -> None:
+    """To what transformers unpacks at once, and does for an architecture with rules of its own."""
+    source = resolve(ModelSettings(name=str(write_gguf("Q4_0"))))
+    one_by_one = load(source, recipe, device="cpu").model.state_dict()
+    monkeypatch.setattr(gguf_tensors, "_ONE_TO_ONE", frozenset())
+    at_once = load(source, recipe, device="cpu").model.state_dict()
+    assert one_by_one.keys() == at_once.keys()
+    assert all(torch.equal(tensor, at_once[name]) for name, tensor in one_by_one.items())
 
 
 def test_gguf_of_mixed_types_gives_their_mean(write_gguf: WriteGguf) -> None:
