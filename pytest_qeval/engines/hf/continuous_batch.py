@@ -27,10 +27,10 @@ class BatchShape:
 
     rows: int
     """Sequences that are decoded together."""
-    group_prompts: int = 8
-    """Prompts that are prefilled together at most; also how many rows must be free before decoding pauses for it."""
+    least_free: int = 8
+    """How many rows must be free before decoding pauses for a prefill."""
     group_tokens: int = 1024
-    """Padded tokens of one prefill at most, unless one prompt alone is longer."""
+    """Computed tokens of one prefill at most, padding included, unless one prompt alone has more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +76,18 @@ class ContinuousBatch(Decoder):
 
     def _work(self) -> None:
         free = self._shape.rows - len(self._live)
+<<<<<<< ours
         wanted = min(self._shape.group_prompts, len(self._waiting), self._shape.rows)
         started, before, rows = time.perf_counter(), self._new_tokens, len(self._live)
         if self._waiting and not self._ready and free >= wanted:
             self._prefill(wanted)
             self._join()
             self._prefill_s += time.perf_counter() - started
+=======
+        least = min(self._shape.least_free, len(self._waiting), self._shape.rows)
+        if self._waiting and not self._ready and free >= least:
+            self._prefill(free)
+>>>>>>> theirs
         elif self._live:
             self._decode()
             tokens = self._new_tokens - before
