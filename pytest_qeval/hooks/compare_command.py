@@ -13,7 +13,7 @@ from pytest_qeval.report.files import check_folder, write_report
 from pytest_qeval.report.terminal import lines
 from pytest_qeval.verdict.compare import FinishedRun, join_runs
 from pytest_qeval.verdict.conclude import conclude
-from pytest_qeval.verdict.gates.checks import check_gates
+from pytest_qeval.verdict.gates.checks import check_gates, check_provable
 
 
 def compare_runs(config: pytest.Config) -> int:
@@ -35,6 +35,7 @@ def _compare(settings: ComparisonSettings) -> int:
     check_gates(
         settings.gates, candidates=joint.roles.candidates, benchmarks={case.benchmark for _, case in joint.planned}
     )
+    check_provable(settings.gates, require_proof=settings.require_proof)
     verdict = conclude(
         joint.collector,
         run=joint.run,

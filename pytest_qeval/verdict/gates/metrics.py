@@ -38,11 +38,14 @@ class Metric:
     """Whether the metric is about both kinds of benchmarks."""
     single_reading: bool = False
     """Whether a run reads the value only once, so that noise may decide; a gate has to accept that (`rough`)."""
+    has_interval: bool = True
+    """Whether an interval can prove the value at all."""
     lower_bound: str = ""
     """Why the value, and so its interval, is below the one that is meant; empty where it is not."""
 
 
-_COST: tuple[Form, ...] = ("value", "ratio")
+OF_GENERATION = ("throughput", "energy", "peak_memory")
+"""Costs of generating completions, which drafts change."""
 _SHARE = ("pt", "%")
 _ENTRIES = (
     Metric(
@@ -58,6 +61,7 @@ _ENTRIES = (
         forms=("value",),
         per_benchmark=True,
         needs_baseline=True,
+        has_interval=False,
     ),
     *(
         Metric(
@@ -122,13 +126,23 @@ _ENTRIES = (
         needs_baseline=True,
         needs_cases=False,
     ),
-    Metric(name="throughput", help="generated tokens per second of the whole batch", forms=_COST, single_reading=True),
-    Metric(name="single_stream", help="median seconds per token of a single stream", forms=_COST, needs_cases=False),
-    Metric(name="prefill", help="median seconds to read a single stream's prompt", forms=_COST, needs_cases=False),
-    Metric(name="energy", help="watt-hours of generating", forms=_COST, single_reading=True),
-    Metric(name="peak_memory", help="highest resident size of the process in bytes", forms=_COST),
-    Metric(name="model_bytes", help="bytes of the model's weights in memory", forms=_COST, needs_cases=False),
+    *(
+        Metric(
+            name=name,
+            help=help_,
+            forms=("value", "ratio"),
+            needs_cases=name in OF_GENERATION,
+            single_reading=name in {"throughput", "energy"},
+            has_interval=False,
+        )
+        for name, help_ in (
+            ("throughput", "generated tokens per second of the whole batch"),
+            ("single_stream", "median seconds per token of a single stream"),
+            ("prefill", "median seconds to read a single stream's prompt"),
+            ("energy", "watt-hours of generating"),
+            ("peak_memory", "highest resident size of the process in bytes"),
+            ("model_bytes", "bytes of the model's weights in memory"),
+        )
+    ),
 )
-OF_GENERATION = ("throughput", "energy", "peak_memory")
-"""Costs of generating completions, which drafts change."""
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _ENTRIES}
