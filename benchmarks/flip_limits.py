@@ -1,4 +1,4 @@
-"""The limits of `paired.Flips` for many runs at once, without solving for them: is the truth beyond one?"""
+"""The limits of `flips.Flips` for many runs at once, without solving for them: is the truth beyond one?"""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from pytest_qeval.stats import paired
+from pytest_qeval.stats import flips as in_use
 from pytest_qeval.stats.intervals import CONFIDENCE
 from pytest_qeval.stats.widened_limits import difference_limits, difference_statistics
 
 Floats = NDArray[np.float64]
 
-UNSEEN, INEXACT, ROUNDING = paired._UNSEEN, paired._INEXACT, paired._ROUNDING  # noqa: SLF001 - what is measured
+UNSEEN, INEXACT, ROUNDING = in_use._UNSEEN, in_use._INEXACT, in_use._ROUNDING  # noqa: SLF001 - what is measured
 Z = float(norm.ppf(0.975))
 
 
 def limits_beyond(
     values: Floats, counts: NDArray[np.int64], truth: float, *, whole: Floats | float = 1.0, unseen: float = UNSEEN
 ) -> tuple[float, float]:
-    """Return how often the lower limit lies above the truth, and the upper one below it, as `paired.Flips` has them.
+    """Return how often the lower limit lies above the truth, and the upper one below it, as `flips.Flips` has them.
 
     Args:
         values: Differences that a problem can have, [kinds] or [runs, kinds].

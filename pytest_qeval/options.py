@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import Any, NamedTuple
 
 import pytest
@@ -15,6 +16,8 @@ class Option(NamedTuple):
     metavar: str | None = None
     repeatable: bool = False
     flag: bool = False
+    once: bool = False
+    """Whether a second, different value is refused instead of replacing the first."""
 
     @property
     def dest(self) -> str:
@@ -89,9 +92,9 @@ OPTIONS = (
         repeatable=True,
         help="Run this suite: memory, divergence, humaneval, mbpp, micro, summarization, robustness, efficiency, "
         "sensitivity, 'all' for all of these, codesearchnet, cruxeval-input, cruxeval-output, humaneval-js, "
-        "humaneval-plus, "
-        "infilling-multi-line, infilling-random-span, infilling-single-line, mbpp-function, mbpp-plus, mbpp-sanitized "
-        "(repeatable; default: micro and efficiency for 'demo', humaneval and efficiency for other models).",
+        "humaneval-plus, infilling-multi-line, infilling-random-span, infilling-single-line, mbpp-all, mbpp-function, "
+        "mbpp-plus, mbpp-sanitized (repeatable; default: micro and efficiency for 'demo', humaneval and efficiency for "
+        "other models).",
     ),
     Option(
         name="benchmark",
@@ -174,7 +177,7 @@ OPTIONS = (
         help="Refuse a recipe whose predicted peak of memory exceeds SIZE, such as 16GB or 12GiB, before it is loaded, "
         "and report whether the measured one fits (default: none).",
     ),
-    Option(name="data", metavar="DIR", help="Look for benchmark files in DIR first."),
+    Option(name="data", metavar="DIR", help="Look for benchmark files in DIR first.", once=True),
     Option(
         name="sandbox",
         metavar="S",
@@ -256,6 +259,18 @@ N_VALUES = {f"--qeval-{option.name}": 1 for option in OPTIONS if not option.flag
 """How many words follow an option."""
 
 
+class _Once(argparse.Action):
+    """Store a value, and refuse another one."""
+
+    def __call__(self, _parser: Any, namespace: Any, values: Any, _option: str | None = None) -> None:
+        given = getattr(namespace, self.dest, None)
+        if given not in {None, values}:  # pytest parses a command line several times
+            raise argparse.ArgumentError(
+                self, f"given twice, as {given!r} and {values!r}: put the files into one folder, or links to them."
+            )
+        setattr(namespace, self.dest, values)
+
+
 def add_options(parser: pytest.Parser) -> None:
     """Add every option to the command line, in groups, and to the ini file."""
     options = {option.name: option for option in OPTIONS}
@@ -271,7 +286,8 @@ def _add_option(parser: pytest.Parser, group: pytest.OptionGroup, option: Option
     if option.flag:
         kwargs["action"] = "store_true"
     else:
-        kwargs |= {"metavar": option.metavar, "action": "append" if option.repeatable else "store"}
+        action: Any = "append" if option.repeatable else _Once if option.once else "store"
+        kwargs |= {"metavar": option.metavar, "action": action}
     group.addoption(f"--qeval-{option.name}", **kwargs)
     kind: Any = "bool" if option.flag else "linelist" if option.repeatable else "string"
     parser.addini(option.dest, option.help, type=kind, default=None)

@@ -39,6 +39,7 @@ MORE_SUITES = (
     "infilling-multi-line",
     "infilling-random-span",
     "infilling-single-line",
+    "mbpp-all",
     "mbpp-function",
     "mbpp-plus",
     "mbpp-sanitized",

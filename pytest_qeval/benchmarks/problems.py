@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_qeval.benchmarks.python_source import bound_names
 from pytest_qeval.benchmarks.rows import iter_rows, text_fields
-from pytest_qeval.errors import DataError
+from pytest_qeval.errors import DataError, did_you_mean
 from pytest_qeval.schema import Problem
 
 _FIELDS = ("task_id", "prompt", "entry_point", "test", "canonical_solution")
@@ -16,6 +16,9 @@ _OPTIONAL = ("cluster", "suffix")
 
 
 def _parse_problem(row: Mapping[str, Any], benchmark: str, where: str) -> Problem:
+    for name in row.keys() - {*_FIELDS, *_OPTIONAL}:  # others, such as notes, are nobody's business
+        if guess := did_you_mean(name, {*_FIELDS, *_OPTIONAL} - row.keys()):
+            raise DataError(f"{where}: the field {name!r} is not known. {guess}Rename it.")
     optional = [name for name in _OPTIONAL if row.get(name) is not None]
     fields: dict[str, Any] = {**text_fields(row, (*_FIELDS, *optional), where)}
     problem = Problem(benchmark=benchmark, **fields)

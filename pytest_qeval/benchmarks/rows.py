@@ -125,7 +125,8 @@ def text_fields(row: Mapping[str, Any], names: Sequence[str], where: str) -> dic
     """
     wrong = [name for name in names if not isinstance(row.get(name), str)]
     if wrong:
-        raise DataError(f"{where}: expected the text fields {', '.join(wrong)}.")
+        given = "".join(f" The field {name} is {row[name]!r}, no text." for name in wrong if row.get(name) is not None)
+        raise DataError(f"{where}: expected the text fields {', '.join(wrong)}.{given:.200}")
     return {name: row[name] for name in names}
 
 

@@ -16,7 +16,7 @@ from pytest_qeval.quantize.corpus import calibration_texts
 from pytest_qeval.quantize.overlap import find_overlap
 from pytest_qeval.quantize.recipe import EXPORT_FILE
 from pytest_qeval.settings import file_stem
-from pytest_qeval.verdict.gates.checks import check_gates, check_samples
+from pytest_qeval.verdict.gates.checks import check_gates, check_provable, check_samples
 from pytest_qeval.verdict.gates.decider import is_decidable, needs_everything
 from pytest_qeval.verdict.gates.metrics import OF_GENERATION
 
@@ -95,11 +95,12 @@ def check_gates_of_run(settings: RunSettings, *, benchmarks: Collection[str] | N
     """Make sure that every gate can be judged by what the run does; `benchmarks` is None while they are not known.
 
     Raises:
-        GateError: for a gate that no suite measures.
+        GateError: for a gate that no suite measures, or that has to be proven and cannot be.
         UsageError: when the run is to end early and cannot, or drafts leave out what a gate is about.
     """
     gates = settings.gates
     check_gates(gates, candidates=settings.candidates, benchmarks=benchmarks)
+    check_provable(gates, require_proof=settings.require_proof)
     about = next((gate for gate in gates if gate.metric in OF_DIVERGENCE), None)
     if about and settings.suites and "divergence" not in settings.suites:
         raise GateError(f"the gate {about.expression!r} needs the suite divergence: add --qeval-suite divergence.")

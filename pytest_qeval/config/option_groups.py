@@ -149,9 +149,16 @@ def read_fim(values: Values) -> str | None:
     """Read the template of prompts to be filled in; its tokens are checked once a tokenizer is known.
 
     Raises:
-        UsageError: for a template without a place for the prefix, or with several for the same side.
+        UsageError: for a template without a place for the prefix, with several for the same side, or without tokens.
     """
     template = values.text("fim")
+    if values.is_empty("fim"):
+        raise UsageError("--qeval-fim is empty, perhaps from a variable that is not set: leave it out.")
+    if template and template.replace("{suffix}", "").strip() == "{prefix}" and "{suffix}" in template:
+        raise UsageError(
+            f"--qeval-fim has no token that marks prefix and suffix: {template!r} runs them together. Name the model's "
+            "tokens, or write '{prefix}' to give the prefix alone."
+        )
     if template and (template.count("{prefix}") != 1 or template.count("{suffix}") > 1):
         raise UsageError(
             "--qeval-fim expects a text with {prefix} once, and {suffix} at most once, such as "

@@ -92,6 +92,10 @@ class Values:
             raise UsageError(f"--qeval-{name} expects a text in quotes, not {value!r}.")
         return value
 
+    def is_empty(self, name: str) -> bool:
+        """Return whether an option is given on the command line as an empty text."""
+        return bool(self._config.getoption(f"qeval_{name.replace('-', '_')}") == "")
+
     def texts(self, name: str) -> Sequence[str]:
         """Return what a repeatable option was given.
 

@@ -19,7 +19,7 @@ from pytest_qeval.report.reporters import call_reporters
 from pytest_qeval.report.terminal import lines
 from pytest_qeval.verdict.compare import FinishedRun, join_runs
 from pytest_qeval.verdict.conclude import conclude
-from pytest_qeval.verdict.gates.checks import check_gates
+from pytest_qeval.verdict.gates.checks import check_gates, check_provable
 
 
 def compare_runs(config: pytest.Config) -> int:
@@ -41,6 +41,7 @@ def _compare(settings: ComparisonSettings) -> int:
     check_gates(
         settings.gates, candidates=joint.roles.candidates, benchmarks={case.benchmark for _, case in joint.planned}
     )
+    check_provable(settings.gates, require_proof=settings.require_proof)
     verdict = conclude(
         joint.collector,
         run=joint.run,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_qeval.report.plain import without
-from pytest_qeval.report.text import COLOURS, Line, change, evidence_at_margin, percent, table
+from pytest_qeval.report.text import COLOURS, Line, change, evidence_at_margin, p_value, percent, table
 from pytest_qeval.schema import Estimate, Json, Undefined
 from pytest_qeval.summary.pooled import PooledComparison, Stratum
 from pytest_qeval.summary.results import Summary
@@ -30,16 +30,18 @@ def _lines(pooled: PooledComparison) -> Iterator[Line]:
         yield Line(f"{name} {pooled.delta.reason}", "yellow")
         return
     evidence = evidence_at_margin(pooled.evidence, pooled.margin)
-    yield Line(f"{name} {change(pooled.delta)}, sign-flip p = {pooled.p:.2g}; {evidence}", COLOURS[pooled.evidence])
+    yield Line(
+        f"{name} {change(pooled.delta)}, sign-flip {p_value(pooled.p, pooled.p_adjusted)}; {evidence}",
+        COLOURS[pooled.evidence],
+    )
     rates = (f"{name} {percent(rate.value)}" for name, rate in pooled.pass_at_1.items() if isinstance(rate, Estimate))
     yield Line(f"  pass@1: {', '.join(rates)}")
     heads = ["  benchmark", "problems", "weight", f"{pooled.baseline} solved", "change"]
     yield from table([heads, *map(_row, pooled.strata)])
     for stratum in pooled.strata:
         if stratum.counted_elsewhere:
-            yield Line(
-                f"  {stratum.benchmark}: {stratum.counted_elsewhere} more count as problems of another benchmark"
-            )
+            others = " and ".join(stratum.counted_in)
+            yield Line(f"  {stratum.benchmark}: {stratum.counted_elsewhere} more count as problems of {others}")
 
 
 def _row(stratum: Stratum) -> list[str]:

@@ -58,7 +58,7 @@ def paired_difference_statistic(fixed: ArrayLike, regressed: ArrayLike, n: Array
 
 
 def paired_ratio_limits(
-    both: ArrayLike, fixed: ArrayLike, regressed: ArrayLike, n: float, *, confidence: float
+    both: ArrayLike, fixed: ArrayLike, regressed: ArrayLike, n: ArrayLike, *, confidence: float
 ) -> Limits:
     """Return score limits of candidate over baseline pass rate, for arrays of outcomes of n problems.
 
@@ -69,13 +69,13 @@ def paired_ratio_limits(
     two intervals agree on "no change".
     """
     z = float(norm.ppf((1 + confidence) / 2))
-    a, b, c = np.broadcast_arrays(*(np.asarray(values, float) for values in (both, fixed, regressed)))
+    a, b, c, m = np.broadcast_arrays(*(np.asarray(values, float) for values in (both, fixed, regressed, n)))
     x, y, any_solved = a + b, a + c, a + b + c
 
     def statistic(share: Floats) -> Floats:
         ratio = share / (1 - share)
-        q = _larger_root(n * (1 + ratio), y * ratio**2 - x - 2 * c, c * (1 - ratio) * any_solved / n)
-        return _standardised(x - ratio * y, n * (1 + ratio) * q + (ratio - 1) * any_solved)
+        q = _larger_root(m * (1 + ratio), y * ratio**2 - x - 2 * c, c * (1 - ratio) * any_solved / m)
+        return _standardised(x - ratio * y, m * (1 + ratio) * q + (ratio - 1) * any_solved)
 
     # Search ρ / (1 + ρ), which is bounded by 1 where the ratio is unbounded.
     observed = x / (x + y)

@@ -12,8 +12,8 @@ from statistics import fmean
 
 from pytest_qeval.schema import Estimate, Quantity
 from pytest_qeval.stats.clusters import cluster_sums
+from pytest_qeval.stats.flips import Flips
 from pytest_qeval.stats.intervals import CONFIDENCE, NO_PROBLEM, mean_of_problems
-from pytest_qeval.stats.paired import Flips
 from pytest_qeval.stats.power import detectable_drop
 
 _RESAMPLES = 9999
@@ -86,7 +86,7 @@ def sign_flip_p(differences: Sequence[float]) -> float:
 def detectable_score_drop(differences: Sequence[float]) -> float | None:
     """Return the smallest loss that as many problems, moving as far as these, can rule out.
 
-    This is `power.detectable_drop` for their effective flips (`paired.Flips`). None if nothing moved: then the size of
+    This is `power.detectable_drop` for their effective flips (`flips.Flips`). None if nothing moved: then the size of
     a move is unknown.
     """
     if not any(differences):

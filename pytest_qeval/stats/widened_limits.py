@@ -87,12 +87,12 @@ def difference_statistics(
     )
 
 
-def ratio_limits(both: float, fixed: float, regressed: float, n: float, *, confidence: float) -> Limits:
+def ratio_limits(both: ArrayLike, fixed: ArrayLike, regressed: ArrayLike, n: float, *, confidence: float) -> Limits:
     """Return limits of candidate over baseline pass rate; they hold 1 where those of the difference hold 0."""
-    more = added_flips(fixed, regressed, n, z=_quantile(confidence))
-    lost, gained = float(more.regressed), float(more.fixed)
-    low = paired_ratio_limits(both, fixed, regressed + lost, n + lost, confidence=confidence).low
-    high = paired_ratio_limits(both, fixed + gained, regressed, n + gained, confidence=confidence).high
+    b, c = np.asarray(fixed, float), np.asarray(regressed, float)
+    more = added_flips(b, c, n, z=_quantile(confidence))
+    low = paired_ratio_limits(both, b, c + more.regressed, n + more.regressed, confidence=confidence).low
+    high = paired_ratio_limits(both, b + more.fixed, c, n + more.fixed, confidence=confidence).high
     return Limits(low, high)
 
 

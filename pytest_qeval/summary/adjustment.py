@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from pytest_qeval.stats.paired import adjusted
 from pytest_qeval.summary.comparison import Comparison
+from pytest_qeval.summary.pooled import PooledComparison
 from pytest_qeval.summary.robust_comparison import RobustChange
 from pytest_qeval.summary.robustness import ALL
 from pytest_qeval.summary.scores import ScoreComparison
@@ -33,6 +34,12 @@ def adjust_pass_rates_and_scores(
         tuple(replace(one, mcnemar_p_adjusted=p.get(("", one.benchmark, one.recipe))) for one in comparisons),
         tuple(map(of, scores)),
     )
+
+
+def adjust_pools(pools: Sequence[PooledComparison], *, control: str | None) -> tuple[PooledComparison, ...]:
+    """Correct for the number of candidates: each pool is one question about its candidate."""
+    p = _corrected({("", "", one.recipe): one.p for one in pools}, control)
+    return tuple(replace(one, p_adjusted=p["", "", one.recipe]) for one in pools)
 
 
 def adjust_robust_changes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from math import fsum
 
@@ -29,6 +30,8 @@ class Stratum:
     """Problems that count here."""
     counted_elsewhere: int
     """Problems that another benchmark of the run judges as strictly, where they count."""
+    counted_in: tuple[str, ...]
+    """These other benchmarks."""
     baseline_solved: int
     """Those of them that the baseline solved, by any sample."""
     weight: float
@@ -54,6 +57,9 @@ class PooledComparison:
     fixed: int
     p: float
     """Two-sided, of a mean difference of 0, by a sign-flip test of clusters."""
+    p_adjusted: float
+    """Benjamini-Hochberg over the pools of all candidates. Benchmarks, whose problems these are, are corrected among
+    themselves."""
     evidence: Evidence
     margin: float
     """The loss of pass@1 that the evidence is about, as a fraction."""
@@ -100,18 +106,21 @@ def counted_once(cases: Collection[Case], *, clusters: Clusters, covers: Mapping
     for case in cases:
         by_benchmark.setdefault(case.benchmark, set()).add(clusters(case))
     covering = _covering(by_benchmark, covers)
-    return {case for case in cases if clusters(case) not in covering[case.benchmark]}
+    hidden = {name: set().union(*found.values()) for name, found in covering.items()}
+    return {case for case in cases if clusters(case) not in hidden[case.benchmark]}
 
 
-def _covering(problems: Mapping[str, Collection[str]], covers: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
-    """Return for each benchmark the clusters that count elsewhere."""
+def _covering(
+    problems: Mapping[str, AbstractSet[str]], covers: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, AbstractSet[str]]]:
+    """Return for each benchmark the clusters that count elsewhere, by the benchmark where they do."""
     order = list(problems)
 
     def counts_in(name: str, other: str) -> bool:
         mutual = other in covers.get(name, ())  # then the first one counts
         return name in covers.get(other, ()) and (not mutual or order.index(other) < order.index(name))
 
-    return {name: {one for other in order if counts_in(name, other) for one in problems[other]} for name in order}
+    return {name: {other: problems[other] for other in order if counts_in(name, other)} for name in order}
 
 
 def _pooled(
@@ -122,12 +131,18 @@ def _pooled(
     *,
     margin: float,
 ) -> PooledComparison:
-    covering = _covering({name: [pair.cluster for pair in pairs] for name, pairs in strata.items()}, covers)
-    counting = {name: [pair for pair in pairs if pair.cluster not in covering[name]] for name, pairs in strata.items()}
+    problems = {name: {pair.cluster for pair in pairs} for name, pairs in strata.items()}
+    covering = _covering(problems, covers)
+    elsewhere = {
+        name: tuple(other for other, found in covering[name].items() if found & problems[name]) for name in strata
+    }
+    hidden = {name: set().union(*found.values()) for name, found in covering.items()}
+    counting = {name: [pair for pair in pairs if pair.cluster not in hidden[name]] for name, pairs in strata.items()}
     pairs = [pair for found in counting.values() for pair in found]
     base, own, names = _columns(pairs)
     delta = paired_mean(base, own, names)
     differences = cluster_sums([after - before for before, after in zip(base, own, strict=True)], names)
+    p = sign_flip_p(differences)
     return PooledComparison(
         recipe=recipe,
         baseline=baseline,
@@ -136,20 +151,26 @@ def _pooled(
         relative_drop=relative_drop_of_means(base, own, names),
         regressed=sum(pair.base.n_solved > 0 and not pair.own.n_solved for pair in pairs),
         fixed=sum(pair.own.n_solved > 0 and not pair.base.n_solved for pair in pairs),
-        p=sign_flip_p(differences),
+        p=p,
+        p_adjusted=p,
         evidence=evidence_of(delta, margin=margin),
         margin=margin,
-        strata=tuple(_strata(strata, counting)),
+        strata=tuple(_strata(strata, counting, elsewhere)),
     )
 
 
-def _strata(all_pairs: Mapping[str, Sequence[_Pair]], counting: Mapping[str, Sequence[_Pair]]) -> Iterator[Stratum]:
+def _strata(
+    all_pairs: Mapping[str, Sequence[_Pair]],
+    counting: Mapping[str, Sequence[_Pair]],
+    elsewhere: Mapping[str, tuple[str, ...]],
+) -> Iterator[Stratum]:
     total = fsum(map(len, counting.values()))
     for name, pairs in counting.items():
         yield Stratum(
             benchmark=name,
             problems=len(pairs),
             counted_elsewhere=len(all_pairs[name]) - len(pairs),
+            counted_in=elsewhere[name],
             baseline_solved=sum(pair.base.n_solved > 0 for pair in pairs),
             weight=len(pairs) / total if total else 0.0,
             delta=paired_mean(*_columns(pairs)),

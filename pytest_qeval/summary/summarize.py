@@ -19,7 +19,7 @@ from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.measure.memory_facts import BudgetFacts, MemoryFacts
 from pytest_qeval.measure.timing_facts import ProblemTimingFacts, TimingFacts
 from pytest_qeval.schema import Case, Json, Record
-from pytest_qeval.summary.adjustment import adjust_pass_rates_and_scores, adjust_robust_changes
+from pytest_qeval.summary.adjustment import adjust_pass_rates_and_scores, adjust_pools, adjust_robust_changes
 from pytest_qeval.summary.cases import Groups, Records, group_cases
 from pytest_qeval.summary.clusters import Clusters, clusters_of
 from pytest_qeval.summary.comparability import find_remarks
@@ -110,8 +110,9 @@ def summarize(found: SummaryInput) -> Summary:
         comparisons=comparisons,
         pooled=()
         if found.decided  # a benchmark that was stopped early has an outcome-dependent number of problems
-        else pool(
-            executed, records, baseline=baseline, margins=margins, clusters=clusters, benchmarks=found.benchmarks
+        else adjust_pools(
+            pool(executed, records, baseline=baseline, margins=margins, clusters=clusters, benchmarks=found.benchmarks),
+            control=control,
         ),
         score_results=score_results(scored, records, clusters=clusters),
         score_comparisons=score_comparisons,

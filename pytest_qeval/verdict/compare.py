@@ -211,7 +211,19 @@ def _differences(before: FinishedRun, after: FinishedRun) -> tuple[str, ...]:
     if after.plan.candidates == ("as-is",):  # its baseline is another checkpoint by nature
         ours = {name: value for name, value in ours.items() if not name.startswith("model.")}
     batches, expected = _batches(before, after)
-    return differences({**ours, **batches}, {**before.conditions(), **expected}, "{theirs} in A, {ours} in B")
+    found = differences({**ours, **batches}, {**before.conditions(), **expected}, "{theirs} in A, {ours} in B")
+    return (*found, *_relations(before, after))
+
+
+def _relations(before: FinishedRun, after: FinishedRun) -> Iterator[str]:
+    """Yield the benchmarks whose problems share something else in A than in B: versions may state other clusters."""
+    then, now = (
+        {one.name: (dict(one.clusters), set(one.covers)) for one in run.messages if isinstance(one, BenchmarkFacts)}
+        for run in (before, after)
+    )
+    for name in now.keys() & then.keys():
+        if now[name] != then[name]:
+            yield f"clusters.{name} (which problems share a source is stated otherwise in A than in B)"
 
 
 def _batches(before: FinishedRun, after: FinishedRun) -> tuple[Json, Json]:

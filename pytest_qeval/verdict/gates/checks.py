@@ -57,6 +57,20 @@ def check_samples(gates: Sequence[Gate], *, n_samples: int) -> None:
             )
 
 
+def check_provable(gates: Sequence[Gate], *, require_proof: bool) -> None:
+    """Make sure that no gate has to be proven whose metric has no interval.
+
+    Raises:
+        GateError: for such a gate, which would always be broken.
+    """
+    for gate in gates:
+        if gate.needs_proof(default=require_proof) and not METRICS[gate.metric].has_interval:
+            raise GateError(
+                f"the gate {gate.expression!r} has to be proven, but {gate.metric} is a single number without an "
+                "interval: set require_proof = false for it in a gate file, or leave it out."
+            )
+
+
 def check_gates(
     gates: Sequence[Gate], *, candidates: Collection[str], benchmarks: Collection[str] | None = None
 ) -> None:
@@ -76,7 +90,7 @@ def check_gates(
         if gate.recipe is not None and not any(map(gate.judges, candidates)):
             about = ("recipe", gate.recipe, candidates, "candidate")
         elif gate.benchmark and benchmarks is not None and gate.benchmark not in {POOL, *benchmarks}:
-            about = ("benchmark", gate.benchmark, benchmarks, "benchmark")
+            about = ("benchmark", gate.benchmark, [*benchmarks, *([POOL] if len(benchmarks) > 1 else [])], "benchmark")
         if about:
             kind, name, known, role = about
             raise GateError(

@@ -33,9 +33,13 @@ _DIGITS = 12
 """Decimals that are compared: in floating point 25/50 − 24/50 is a little more than 2 points."""
 _DIVISORS = {"pt": 100, "%": 100, "ms": 1000}
 """What a number with a unit is divided by."""
+_BEFORE = re.compile(
+    r"(?:(?P<benchmark>[\w-]+)\s*:)?\s*(?:(?P<percentile>p50|p90|p99)\s+)?(?P<metric>[a-z][a-z0-9_]*)"
+    r"(?:@(?P<k>[0-9]{1,9}))?(?:\s+(?P<form>[a-z]+))?"
+)
 _PATTERN = re.compile(
-    r"(?:(?P<benchmark>[\w-]+)\s*:)?\s*(?:(?P<percentile>p50|p90|p99)\s+)?(?P<metric>[a-z][a-z0-9_]*)(?:@(?P<k>[0-9]{1,9}))?"
-    r"(?:\s+(?P<form>[a-z]+))?\s*(?P<comparator><=|>=|<|>)\s*(?P<number>-?[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>pt|%|ms|s|x|[A-Za-z]?i?[Bb])?"
+    _BEFORE.pattern + r"\s*(?P<comparator><=|>=|<|>)\s*(?P<number>-?[0-9]+(?:\.[0-9]+)?)"
+    r"\s*(?P<unit>pt|%|ms|s|x|[A-Za-z]?i?[Bb])?"
     r"(?P<rough>\s+rough)?"
 )
 _POOLED = (("pass@K", 1), ("regressed", None))
@@ -125,7 +129,7 @@ def parse_gate(expression: str) -> Gate:
     """
     match = _PATTERN.fullmatch(_spelled_out(expression.strip()))
     if match is None:
-        raise GateError(f"cannot read the gate {expression!r}: expected something like {_EXAMPLES}.")
+        raise GateError(f"cannot read the gate {expression!r}: {_unreadable(expression)}. Examples: {_EXAMPLES}.")
     name, k = _name(match["percentile"], match["metric"]), match["k"]
     metric = METRICS.get(f"{name}@K" if k else name)
     if metric is None:
@@ -170,6 +174,19 @@ def _spelled_out(expression: str) -> str:
 def _name(percentile: str | None, metric: str) -> str:
     """Return the name of a metric and its percentile; the median is the metric's own."""
     return metric if percentile is None or (percentile == "p50" and metric in LATENCIES) else f"{percentile} {metric}"
+
+
+def _unreadable(expression: str) -> str:
+    """Return which part of a gate does not fit the grammar."""
+    found = re.search(r"<=|>=|<|>", expression)
+    if found is None:
+        return "it has no comparison, which is one of <=, >=, < and >"
+    before, after = expression[: found.start()].strip(), expression[found.end() :].strip()
+    if not _BEFORE.fullmatch(_spelled_out(before)):
+        about = f"not {before!r}" if before else "and nothing is there"
+        return f"before {found[0]} it expects a metric, perhaps after 'benchmark:' and before one word more, {about}"
+    about = f"not {after!r}" if after else "and nothing is there"
+    return f"after {found[0]} it expects a number, perhaps with a unit (pt, %, ms, s, x or GB), {about}"
 
 
 def check_pool(gate: Gate) -> Gate:

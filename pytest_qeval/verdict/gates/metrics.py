@@ -43,6 +43,8 @@ class Metric:
     """Whether a run reads the value only once, so that noise may decide; a gate has to accept that (`rough`)."""
     is_time: bool = False
     """Whether the value is in seconds, and may be written in ms or s."""
+    has_interval: bool = True
+    """Whether an interval can prove the value at all."""
     lower_bound: str = ""
     """Why the value, and so its interval, is below the one that is meant; empty where it is not."""
 
@@ -80,6 +82,7 @@ _ENTRIES = (
         forms=("value",),
         per_benchmark=True,
         needs_baseline=True,
+        has_interval=False,
     ),
     *(
         Metric(
@@ -144,7 +147,7 @@ _ENTRIES = (
         needs_baseline=True,
         needs_cases=False,
     ),
-    Metric(name="throughput", help="generated tokens per second of the whole batch", forms=_COST, single_reading=True),
+    Metric(name="throughput", help="generated tokens per second of the whole batch", forms=_COST, single_reading=True, has_interval=False),
     *(
         Metric(name=name, help=f"median seconds {what}", forms=_TIME, needs_cases=False, is_time=True)
         for name, what in (
@@ -171,13 +174,14 @@ _ENTRIES = (
         )
         for name, latency in LATENCIES.items()
     ),
-    Metric(name="energy", help="watt-hours of generating", forms=_COST, single_reading=True),
-    Metric(name="energy_per_solved", help="joules of generating per solved problem", forms=_COST, single_reading=True),
+    Metric(name="energy", help="watt-hours of generating", forms=_COST, single_reading=True, has_interval=False),
+    Metric(name="energy_per_solved", help="joules of generating per solved problem", forms=_COST, single_reading=True, has_interval=False),
     Metric(
         name="peak_memory",
         help="highest resident size of the process: a fresh one (suite memory), or the run's",
         forms=_COST,
         of_bytes=True,
+        has_interval=False,
     ),
     Metric(
         name="fits",
@@ -185,6 +189,7 @@ _ENTRIES = (
         forms=("value",),
         needs_cases=False,
         of_bytes=True,
+        has_interval=False,
     ),
     Metric(
         name="model_bytes",
@@ -192,6 +197,7 @@ _ENTRIES = (
         forms=_COST,
         needs_cases=False,
         of_bytes=True,
+        has_interval=False,
     ),
     Metric(
         name="disk",
@@ -199,6 +205,7 @@ _ENTRIES = (
         forms=_COST,
         needs_cases=False,
         of_bytes=True,
+        has_interval=False,
     ),
 )
 OF_MEMORY = ("peak_memory", "fits", "disk")

@@ -57,7 +57,8 @@ def test_problems_keep_the_files_order_and_every_character() -> None:
         (content(ROW | {"test": "def check(:"}), r"line 1 \(t/0\): test is no Python \(.*, line 1\)"),
         (content(ROW | {"test": "assert f(1) == 1"}), r"line 1 \(t/0\): test defines no function check\(candidate\)"),
         (content(ROW | {"test": "def test():\n def check(f): pass"}), "test defines no function check"),
-        (content(ROW | {"cluster": 7}), "expected the text fields cluster"),
+        (content(ROW | {"cluster": 7}), r"expected the text fields cluster\. The field cluster is 7, no text\."),
+        (content(ROW | {"clutser": "a"}), r"the field 'clutser' is not known\. Did you mean 'cluster'\? Rename it"),
     ],
 )
 def test_bad_data_names_file_and_line(broken: bytes, message: str) -> None:

@@ -108,6 +108,19 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
         (*DEMO, "--qeval-fim", "<PRE>{suffix}<MID>"),
         "--qeval-fim expects a text with {prefix} once, and {suffix} at most once*not '<PRE>{suffix}<MID>'*",
     ),
+    "template without tokens": (
+        (*DEMO, "--qeval-suite", "infilling-single-line", "--qeval-fim", "{prefix}{suffix}"),
+        "--qeval-fim has no token that marks prefix and suffix: '{prefix}{suffix}' runs them together*",
+    ),
+    "empty template": ((*DEMO, "--qeval-fim", ""), "--qeval-fim is empty*leave it out*"),
+    "two data folders": (
+        (*DEMO, "--qeval-data", "one", "--qeval-data", "two"),
+        "*argument --qeval-data: given twice, as 'one' and 'two': put the files into one folder*",
+    ),
+    "proof without an interval": (
+        (*DEMO, "--qeval-recipe", "int8", "--qeval-gate", "regressed <= 5", "--qeval-require-proof"),
+        "the gate 'regressed <= 5' has to be proven, but regressed is a single number without an interval*",
+    ),
     "template of no suite": (
         (*DEMO, "--qeval-suite", "micro", "--qeval-fim", "{prefix}"),
         "--qeval-fim does nothing in this run: it is read by suites that fill in code*infilling-single-line*",

@@ -32,7 +32,7 @@ def test_problems_that_count_elsewhere_are_named() -> None:
     facts = {**TWO.benchmarks["b"], "covers": ("a",), "clusters": {"b/0": "a/0", "b/1": "a/1"}}
     found = summarize(replace(TWO, benchmarks={**TWO.benchmarks, "b": facts}))
 
-    assert [line.text for line in pooled_lines(found)][-1] == "  a: 2 more count as problems of another benchmark"
+    assert [line.text for line in pooled_lines(found)][-1] == "  a: 2 more count as problems of b"
 
 
 def test_one_benchmark_is_no_pool() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_qeval.schema import Estimate, Quantity
-from pytest_qeval.stats.clusters import cluster_sums, stand_alone, typical_size
+from pytest_qeval.stats.clusters import cluster_sums, effective_clusters, stand_alone, typical_size
 from pytest_qeval.stats.intervals import mean_of_problems
 from pytest_qeval.stats.paired import evidence_of, paired_mean
 from pytest_qeval.stats.scores import mean_score
@@ -168,3 +168,11 @@ def test_as_many_clusters_as_values_are_needed() -> None:
 def test_modules_of_equal_means_are_not_known_to_the_last_digit() -> None:
     """Their sums differ by rounding only, which is no spread."""
     assert width(mean_score([0.1, 0.3, 0.2, 0.2], ["a", "a", "b", "b"])) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("names", "count"), [(["a", "b", "c"], 3), (["a", "a", "b", "b"], 2), ([*"abcdefghij", *["x"] * 10], 1.2), ([], 0)]
+)
+def test_effective_clusters_are_few_where_one_is_large(names: list[str], count: float) -> None:
+    """(Σm²)² / Σm⁴: of ten single problems and ten of one source, (10 + 100)² / (10 + 10,000)."""
+    assert effective_clusters(names) == pytest.approx(count, abs=0.01)

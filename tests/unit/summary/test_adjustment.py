@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_qeval.schema import Undefined
 from pytest_qeval.stats.paired import adjusted
-from pytest_qeval.summary.adjustment import adjust_pass_rates_and_scores, adjust_robust_changes
+from pytest_qeval.summary.adjustment import adjust_pass_rates_and_scores, adjust_pools, adjust_robust_changes
 from pytest_qeval.summary.comparison import Comparison
 from pytest_qeval.summary.robust_comparison import RobustChange
 from pytest_qeval.summary.robustness import ALL
 from pytest_qeval.summary.scores import ScoreChange, ScoreComparison
+from pytest_qeval.summary.summarize import summarize
+from tests.unit.summary.builders import several_benchmarks
 
 UNKNOWN = Undefined(reason="not needed")
 
@@ -104,3 +108,12 @@ def test_perturbations_categories_and_all_are_families_of_their_own() -> None:
 
     expected = [*adjusted([0.01, 0.04, 0.5]), *adjusted([0.02, 0.6]), 0.03, 0.001]
     assert [one.mcnemar_p_adjusted for one in found] == pytest.approx(expected)
+
+
+def test_pools_are_corrected_among_candidates() -> None:
+    """Not with the benchmarks, whose problems they have; a control is no candidate."""
+    pools = tuple(
+        replace(summarize(several_benchmarks(a=("++", "++"), b=("+", "+"))).pooled[0], recipe=recipe, p=p, p_adjusted=p)
+        for recipe, p in (("int8", 0.01), ("int4", 0.04), ("control", 0.5))
+    )
+    assert [one.p_adjusted for one in adjust_pools(pools, control="control")] == pytest.approx([0.02, 0.04, 0.5])

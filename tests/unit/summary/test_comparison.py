@@ -9,6 +9,7 @@ import pytest
 from pytest_qeval.schema import Case, Estimate, Quantity, Record, Undefined
 from pytest_qeval.stats.paired import PairedCounts, difference, mcnemar_p, relative_drop
 from pytest_qeval.stats.power import detectable_drop
+from pytest_qeval.summary.clusters import Clusters, each_alone
 from pytest_qeval.summary.comparison import Comparison, compare
 from tests.unit.summary.builders import case, record
 
@@ -19,6 +20,7 @@ def compared(
     baseline: str | None = "auto",
     control: str | None = None,
     margin: float = 0.02,
+    clusters: Clusters = each_alone,
     **more: str,
 ) -> dict[str, Comparison]:
     """Compare recipes that are given as strings: one word a problem, one letter a sample; `.` is a lost case."""
@@ -31,7 +33,7 @@ def compared(
         for number, word in enumerate(row)
         if word != "."
     }
-    rows = compare(groups, found, baseline=baseline, control=control, margins=lambda *_: margin)
+    rows = compare(groups, found, baseline=baseline, control=control, margins=lambda *_: margin, clusters=clusters)
     return {row.recipe: row for row in rows}
 
 
@@ -171,3 +173,19 @@ def test_gains_count_in_the_relative_drop() -> None:
     found = compared(auto="++ ++ +- --", int8="+- -- -+ +-")["int8"]
 
     assert value(found.relative_drop) == pytest.approx(1 - 1.5 / 2.5)
+
+
+def test_flips_of_a_control_are_compared_by_cluster() -> None:
+    """A control without flips, and three that the candidate flips: alone, or three of one source."""
+    recipes = {"auto": "+" * 12, "int8": "---" + "+" * 9}
+    alone = compared(recipes, control="again", again="+" * 12)["int8"].excess
+    shared = compared(recipes, control="again", clusters=lambda _: "one", again="+" * 12)["int8"].excess
+    assert alone is not None
+    assert shared is not None
+    assert (alone.flips, shared.flips, alone.p, shared.p) == (3, 3, 0.25, 1.0)
+    assert value(alone.excess) == value(shared.excess) == 0.25
+    assert isinstance(alone.excess, Estimate)
+    assert isinstance(shared.excess, Estimate)
+    assert alone.excess.low is not None
+    assert shared.excess.low is not None
+    assert shared.excess.low < alone.excess.low

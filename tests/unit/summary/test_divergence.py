@@ -122,3 +122,21 @@ def test_nothing_is_predicted_without_flips_and_others(flips: set[str] | None, r
 def test_without_texts_every_mean_is_undefined() -> None:
     found = summarize_divergence(facts(), set())
     assert all(isinstance(quantity, Undefined) for quantity in found.means.values())
+
+
+def test_problems_that_share_a_source_prove_less() -> None:
+    """Of means per token, and of the share of equal tokens where all are."""
+    same = [replace(problem(number, kl=0.1 + number // 10), same_top1=10) for number in range(40)]
+    alone = summarize_divergence(facts(*same), None).means
+    together = summarize_divergence(facts(*same), None, clusters=lambda case: case.task_id[:3]).means
+    for name in ("kl", "delta_p", "rms_delta_p", "perplexity_ratio", "same_top1"):
+        (low, high), (least, most) = ends(alone[name]), ends(together[name])
+        assert value(alone[name]) == pytest.approx(value(together[name]))
+        assert most - least > high - low, name
+
+
+def ends(quantity: Quantity) -> tuple[float, float]:
+    assert isinstance(quantity, Estimate)
+    assert quantity.low is not None
+    assert quantity.high is not None
+    return quantity.low, quantity.high

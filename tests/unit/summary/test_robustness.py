@@ -268,3 +268,21 @@ def test_docstrings_of_a_chat_model_are_left_out_of_the_diff() -> None:
 
     changed = [line for line in example.completion_diff.splitlines() if not line.startswith(("---", "+++", "@@"))]
     assert changed == [" def f(n):", "-    return n * n", "+    return +typos"]
+
+
+def test_perturbed_problems_that_share_a_source_prove_less() -> None:
+    """Neighbours in pairs; the values stay as they are."""
+    found = robust_session(BASE, OWN)
+    pairs = {f"micro/{number}": f"pair {number // 2}" for number in range(12)}
+    shared = replace(found, benchmarks={"micro": {**found.benchmarks["micro"], "clusters": pairs}})
+    (alone, *_), (together, *_) = summarize(found).robust_changes, summarize(shared).robust_changes
+
+    for before, after in (
+        (alone.drop_increase, together.drop_increase),
+        (alone.robust_pass_delta, together.robust_pass_delta),
+    ):
+        assert isinstance(before, Estimate)
+        assert isinstance(after, Estimate)
+        assert before.value == pytest.approx(after.value)
+        assert (after.high or 0) - (after.low or 0) > (before.high or 0) - (before.low or 0)
+    assert alone.broken == together.broken

@@ -83,6 +83,15 @@ def test_other_conditions_are_refused_or_accepted() -> None:
     assert origin["accepted_differences"] == ["engine: another in A, transformers in B"]
 
 
+def test_runs_that_state_other_clusters_are_refused() -> None:
+    """The interval would be about those of one run only."""
+    mine = BenchmarkFacts(name="micro", version="1", sha256="ab", problems=2, clusters={"micro/0": "a", "micro/1": "a"})
+
+    assert join(finished(mine), finished(mine)).run.saved_baseline is not None
+    with pytest.raises(UsageError, match=r"clusters\.micro \(which problems share a source is stated otherwise"):
+        join(finished(), finished(mine))
+
+
 def test_runs_of_other_batches_are_refused_where_completions_depend_on_them() -> None:
     """As a saved baseline is."""
     wide, narrow = (finished(*DEPENDENT, conditions={"costs.threads": threads}) for threads in (2, 1))

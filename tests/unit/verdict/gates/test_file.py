@@ -146,8 +146,9 @@ FIRST = ", [[gate]] number 1: "
         (
             "[[gate]]\nexpression = 'be good'",
             (
-                FIRST + "cannot read the gate 'be good': expected something like `pass@1 drop <= 2pt`, "
-                "`humaneval:pass@1 >= 0.35`, `model_bytes ratio <= 0.6`."
+                FIRST
+                + "cannot read the gate 'be good': it has no comparison, which is one of <=, >=, < and >. Examples: "
+                "`pass@1 drop <= 2pt`, `humaneval:pass@1 >= 0.35`, `model_bytes ratio <= 0.6`."
             ),
         ),
         (

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_qeval.errors import GateError
-from pytest_qeval.verdict.gates.checks import check_gates, check_samples, parse_gates
+from pytest_qeval.verdict.gates.checks import check_gates, check_provable, check_samples, parse_gates
 from pytest_qeval.verdict.gates.grammar import Gate, parse_gate
 from pytest_qeval.verdict.gates.metrics import METRICS
 
@@ -47,11 +47,15 @@ def test_a_gate_is_read_into_its_parts(expression: str, expected: tuple[object, 
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
-        ("", "expected something like"),
-        ("pass@1 drop 2pt", "expected something like"),
+        ("", "it has no comparison, which is one of"),
+        ("pass@1 drop 2pt", "it has no comparison, which is one of"),
+        ("<= 2pt", "before <= it expects a metric, perhaps .*, and nothing is there. Examples"),
+        ("pass@1 drop of <= 2pt", "before <= it expects a metric, perhaps .*, not 'pass@1 drop of'. Examples"),
+        ("pass@1 drop <= two", "after <= it expects a number, perhaps with pt or %, not 'two'. Examples"),
+        ("pass@1 drop <=", "after <= it expects a number, perhaps with pt or %, and nothing is there. Examples"),
         ("pass@1 <= 2", "write '2pt' for points"),
         ("pass@1 drop <= 200%", "nothing exceeds 100"),
-        ("pass@" + "1" * 5000 + " >= 0.1", "expected something like"),
+        ("pass@" + "1" * 5000 + " >= 0.1", "before >= it expects a metric"),
         ("kl <= " + "9" * 400, "too large"),
         ("same_top >= 0.9", "Did you mean 'same_top1'"),
         ("kl drop <= 1", "does not apply"),
@@ -181,6 +185,23 @@ def test_a_gate_about_nothing_is_refused(gate: Gate, about: str, advice: str) ->
         check_gates([gate], candidates=["int8"], benchmarks=["micro"])
 
     assert str(caught.value) == f"the gate 'micro:pass@1 drop <= 2pt' is about the {about} of this run. {advice}"
+
+
+def test_the_pool_is_possible_where_there_are_two_benchmarks() -> None:
+    with pytest.raises(GateError, match=r"Possible: micro, mine, all\."):
+        check_gates([replace(GATE, benchmark="text")], candidates=["int8"], benchmarks=["micro", "mine"])
+
+
+@pytest.mark.parametrize("expression", ["regressed <= 5", "model_bytes ratio <= 1", "energy ratio <= 1 rough"])
+def test_what_has_no_interval_cannot_be_proven(expression: str) -> None:
+    """The gate would be broken after the whole run; a gate that needs no proof of its own is fine."""
+    gate = parse_gate(expression)
+    check_provable([gate, parse_gate("pass@1 drop <= 2pt")], require_proof=False)
+    check_provable([replace(gate, require_proof=False)], require_proof=True)
+
+    for own, default in ((True, False), (None, True)):
+        with pytest.raises(GateError, match="is a single number without an interval"):
+            check_provable([replace(gate, require_proof=own)], require_proof=default)
 
 
 def test_a_run_without_benchmarks_has_none_to_name() -> None:
