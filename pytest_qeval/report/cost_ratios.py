@@ -10,8 +10,8 @@ from pytest_qeval.summary.costs import Efficiency
 from pytest_qeval.summary.results import Summary
 
 CostKind = Literal["exact", "measured", "estimated", "declared", "simulated"]
-"""declared: from the watts that the user named. simulated: of weights that are rounded and computed in float, so that it
-is not the recipe's own cost."""
+"""declared: from the watts that the user named. simulated: of weights that are rounded and computed in float, so that
+it is not the recipe's own cost."""
 _Get = Callable[[Efficiency], float | None]
 
 

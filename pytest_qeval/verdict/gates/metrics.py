@@ -147,7 +147,13 @@ _ENTRIES = (
         needs_baseline=True,
         needs_cases=False,
     ),
-    Metric(name="throughput", help="generated tokens per second of the whole batch", forms=_COST, single_reading=True, has_interval=False),
+    Metric(
+        name="throughput",
+        help="generated tokens per second of the whole batch",
+        forms=_COST,
+        single_reading=True,
+        has_interval=False,
+    ),
     *(
         Metric(name=name, help=f"median seconds {what}", forms=_TIME, needs_cases=False, is_time=True)
         for name, what in (
@@ -175,7 +181,13 @@ _ENTRIES = (
         for name, latency in LATENCIES.items()
     ),
     Metric(name="energy", help="watt-hours of generating", forms=_COST, single_reading=True, has_interval=False),
-    Metric(name="energy_per_solved", help="joules of generating per solved problem", forms=_COST, single_reading=True, has_interval=False),
+    Metric(
+        name="energy_per_solved",
+        help="joules of generating per solved problem",
+        forms=_COST,
+        single_reading=True,
+        has_interval=False,
+    ),
     Metric(
         name="peak_memory",
         help="highest resident size of the process: a fresh one (suite memory), or the run's",
