@@ -33,6 +33,7 @@ from pytest_qeval.demo import MODEL_DIR
 from pytest_qeval.engines.base import FinishedCompletion, Request
 from pytest_qeval.engines.hf.engine import TransformersEngine
 from pytest_qeval.engines.sources import resolve
+from pytest_qeval.measure.timing_facts import Workload
 from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.schema import LoadingProgress
 from pytest_qeval.settings import GenerationSettings, ModelSettings
@@ -146,10 +147,12 @@ def measure(folder: Path, recipe: str) -> None:
     while not finished:
         finished = list(engine.step())
     stages["one prompt answered"] = memory()
-    times = engine.measure_stream(prompt_tokens=128, new_tokens=NEW_TOKENS, rounds=1)
+    prefill = engine.prepare(Workload(kind="prefill", prompt_tokens=128))
+    decode = engine.prepare(Workload(kind="decode", prompt_tokens=128, new_tokens=NEW_TOKENS))
+    prefill_s, decode_s = prefill(), decode()
     stages["decoded"] = memory()
     facts = engine.facts()
-    tokens_s = sorted(times.decode_s)
+    tokens_s = sorted(decode_s)
     result = {
         "recipe": recipe,
         "open_s": round(seconds, 1),
@@ -158,7 +161,7 @@ def measure(folder: Path, recipe: str) -> None:
         "decoding": facts["decoding"],
         "new_tokens": finished[0].completion.n_tokens,
         "ms_per_token": round(1000 * tokens_s[len(tokens_s) // 2]),
-        "prefill_ms": round(1000 * min(times.prefill_s)),
+        "prefill_ms": round(1000 * min(prefill_s)),
         "gb": stages,
         "major_faults": resource.getrusage(resource.RUSAGE_SELF).ru_majflt,
     }

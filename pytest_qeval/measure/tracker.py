@@ -142,7 +142,7 @@ def _make_tracker(country: str | None) -> tuple[Any, Mapping[str, tuple[str, str
     # The tracker logs its set-up to standard error before it reads `log_level`; importing it has set another level.
     logging.getLogger("codecarbon").setLevel(logging.CRITICAL)
     options: dict[str, Any] = {"country_iso_code": country} if country else {}
-    tracker = OfflineEmissionsTracker(
+    tracker: Any = OfflineEmissionsTracker(
         project_name="pytest-qeval",
         measure_power_secs=1,
         output_methods=[],

@@ -104,7 +104,8 @@ def _counted(
     names: Sequence[Hashable] = range(len(numerators)) if clusters is None else clusters
     kept = [found for found in zip(numerators, denominators, names, strict=True) if found[1]]
     shared = [name for _, _, name in kept]
-    tops, bottoms = (cluster_sums([found[at] for found in kept], shared) for at in (0, 1))
+    tops = cluster_sums([top for top, _, _ in kept], shared)
+    bottoms = cluster_sums([bottom for _, bottom, _ in kept], shared)
     return len(kept), list(zip(tops, bottoms, strict=True))
 
 
