@@ -76,8 +76,7 @@ class Tracker:
             self.grid_g_per_kwh = 1000 * data.emissions / data.energy_consumed
             name = data.cloud_region or data.country_iso_code or "world average"
             self.grid = f"{name} {self.grid_g_per_kwh:.0f} g/kWh"
-        if data.duration:
-            self._ram_w = data.ram_energy * self._ram_share * _J_PER_KWH / data.duration
+        self._ram_w = data.ram_power * self._ram_share
         return dict(self._joules)
 
     @property
@@ -153,7 +152,8 @@ def _make_tracker(country: str | None) -> tuple[Any, Mapping[str, tuple[str, str
         **options,
     )
     tracker.get_detected_hardware()  # detects now, outside of the first task
-    tracker._scheduler_monitor_power = _NoThread()  # noqa: SLF001 - no public switch
+    no_thread: Any = _NoThread()
+    tracker._scheduler_monitor_power = no_thread  # noqa: SLF001 - no public switch
     config, sources = get_hierarchical_config_with_sources()
     deciding = [name for name in _DECIDING if name in config and not (country and name == "country_iso_code")]
     return tracker, {name: (config[name], sources[name]) for name in deciding}

@@ -117,7 +117,7 @@ class RunContext:
         meters = self.n_workers == 1 and not settings.replays
         self.meter = EnergyMeter(settings.energy) if meters else BusyTimes()
         self.timeline = Timeline()
-        self._forecast = Forecast(planned=self._planned, sandboxes=settings.execution.workers)
+        self._forecast = Forecast(planned=self._planned, sandboxes=settings.execution.workers, solution=self._solution)
 
     @cached_property
     def pool(self) -> PacedPool:
@@ -248,6 +248,9 @@ class RunContext:
             on_step=on_step,
             waiting=lambda: self.timeline.spending("programs"),
         )
+
+    def _solution(self, case: Case) -> str:
+        return self.problems.of(case).canonical_solution
 
     def _n_samples(self, recipe: str, case: Case) -> int:
         completions = self._replays.completions(recipe)

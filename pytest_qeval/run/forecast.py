@@ -10,7 +10,12 @@ from pytest_qeval.engines.base import Engine
 from pytest_qeval.evaluator import Executions
 from pytest_qeval.report.progress import RunProgress
 from pytest_qeval.schema import Case
-from pytest_qeval.stats.forecast import remaining_s
+from pytest_qeval.stats.forecast import PRIOR_TOKENS, remaining_s
+
+_SOLUTIONS = 50
+"""Solutions whose lengths are averaged."""
+_CHARACTERS = 2.5
+"""Characters of a solution for each token of a completion: code has about 3.5 a token, and models write more."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -21,14 +26,20 @@ class Forecast:
     """The cases of this process by recipe, in the order in which recipes run."""
     sandboxes: int
     """Programs that are executed at a time."""
+    solution: Callable[[Case], str] = lambda _: ""
+    """Returns the known solution of a case, whose length is a first guess of a completion's."""
     clock: Callable[[], float] = time.monotonic
     _loads_s: dict[str, float] = field(default_factory=dict, init=False)
     _lengths: list[int] = field(default_factory=list, init=False)
     _since: float = field(default=0.0, init=False)
+    _prior_tokens: float = field(default=PRIOR_TOKENS, init=False)
 
     def begin(self, recipe: str, *, load_s: float) -> None:
         """Note that a recipe is loaded, and how long that took."""
         self._loads_s[recipe] = load_s
+        solutions = [len(self.solution(case)) for case in self.planned.get(recipe, ())[:_SOLUTIONS]]
+        characters = sum(solutions) / len(solutions) if solutions else 0.0
+        self._prior_tokens = characters / _CHARACTERS or PRIOR_TOKENS
         self._since = self.clock()
 
     def end(self, engine: Engine) -> None:
@@ -58,7 +69,7 @@ class Forecast:
     def _recipe_s(self, recipe: str, engine: Engine, executions: Executions) -> float | None:
         """Return the seconds of the recipe at work: generating, or executing where that takes longer."""
         done, work = engine.progress, engine.work_left()
-        generating_s = remaining_s(work, known_lengths=self._lengths) if work else 0.0
+        generating_s = remaining_s(work, known_lengths=self._lengths, prior_tokens=self._prior_tokens) if work else 0.0
         if generating_s is None:
             return None
         beside = (self.clock() - self._since) / done.busy_s if done.busy_s else 1.0  # pytest's own part

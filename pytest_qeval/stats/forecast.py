@@ -20,8 +20,8 @@ _FIXED_ROWS = 90.0
 the steps so far had all the same rows does it matter."""
 _TRUST = 400.0
 """Squared deviation of rows, summed over steps, at which measured steps count as much as `_FIXED_ROWS`."""
-_PRIOR_TOKENS = 128.0
-"""Length of a completion before any has ended."""
+PRIOR_TOKENS = 128.0
+"""Length of a completion before any has ended, where nothing better is known."""
 _PRIOR_ROWS = 0.5
 """Rows at risk at which lengths seen so far count as much as a constant chance to end."""
 
@@ -91,23 +91,27 @@ class WorkLeft:
     steps: StepCosts
 
 
-def remaining_s(work: WorkLeft, *, known_lengths: Sequence[int] = ()) -> float | None:
+def remaining_s(
+    work: WorkLeft, *, known_lengths: Sequence[int] = (), prior_tokens: float = PRIOR_TOKENS
+) -> float | None:
     """Return the seconds that an engine still needs; None before it has done anything.
 
     Args:
         work: What it has done and has to do.
         known_lengths: Tokens of completions of the same problems, such as those of another recipe.
+        prior_tokens: Expected length of a completion; counts as one that has ended.
     """
     if not work.prompt_tokens and not work.steps.steps:
         return None
     per_token = work.prefill_s / work.prompt_tokens if work.prompt_tokens else 0.0
-    return work.waiting_prompt_tokens * per_token + _decode_s(work, known_lengths, per_token)
+    ended = [*work.ended, *known_lengths]
+    return work.waiting_prompt_tokens * per_token + _decode_s(work, ended, per_token, prior_tokens)
 
 
-def _decode_s(work: WorkLeft, known_lengths: Sequence[int], per_token: float) -> float:
+def _decode_s(work: WorkLeft, ended: Sequence[int], per_token: float, prior_tokens: float) -> float:
     """Advance the batch in expectation, `width` tokens at a time, until half a row is left."""
     width = max(1, ceil(work.limit / _BINS))
-    ends = _chances([*work.ended, *known_lengths], work.live, width, limit=work.limit)
+    ends = _chances(ended, work.live, width, limit=work.limit, prior_tokens=prior_tokens)
     alive = [0.0] * len(ends)
     for age in work.live:
         alive[min(age // width, len(alive) - 1)] += 1.0
@@ -123,7 +127,7 @@ def _decode_s(work: WorkLeft, known_lengths: Sequence[int], per_token: float) ->
         alive = [0.0, *(count * (1.0 - end) for count, end in zip(alive, ends, strict=True))][:-1]
 
 
-def _chances(ended: Sequence[int], live: Sequence[int], width: int, *, limit: int) -> list[float]:
+def _chances(ended: Sequence[int], live: Sequence[int], width: int, *, limit: int, prior_tokens: float) -> list[float]:
     """Return for every bin of lengths the chance that a completion which reaches it ends in it.
 
     The actuarial estimate (Cutler and Ederer 1958), in which a row under way counts as half a row in its bin, drawn
@@ -140,7 +144,7 @@ def _chances(ended: Sequence[int], live: Sequence[int], width: int, *, limit: in
         last[at] += 1
         open_[at] += 1
     reached = list(accumulate(reversed(last)))[::-1]
-    rate = (sum(ends) + 1) / (sum(ended) + sum(live) + _PRIOR_TOKENS)
+    rate = (sum(ends) + 1) / (sum(ended) + sum(live) + prior_tokens)
     usual = 1.0 - exp(-width * rate)
     return [
         min(1.0, (end + _PRIOR_ROWS * usual) / (rows - half / 2 + _PRIOR_ROWS))

@@ -54,7 +54,7 @@ class FakeCodecarbon:
             gpu_energy=0.0,
             energy_consumed=0.0006,
             emissions=0.0003,
-            duration=45.0,
+            ram_power=8.0,
             country_iso_code="FRA",
             cloud_region="",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -68,6 +69,21 @@ def left_s(
 )
 def test_everything_that_is_left_counts(expected: float, found: float) -> None:
     assert found == pytest.approx(expected)
+
+
+def test_solutions_are_the_first_guess_of_lengths() -> None:
+    """Before anything has ended: short solutions, short completions."""
+
+    def left_with(characters: int) -> float:
+        forecast = Forecast(planned={"auto": CASES}, sandboxes=1, solution=lambda _: "x" * characters)
+        forecast.begin("auto", load_s=1.0)
+        engine: Any = FakeEngine()
+        work = replace(engine.work_left(), live=[0] * 8, ended=[], limit=512)
+        engine.work_left = lambda: work
+        return forecast.progress("auto", engine, Executions()).left_s or 0.0
+
+    assert left_with(25) < left_with(250) < left_with(2500)
+    assert left_with(0) == pytest.approx(left_with(320), rel=0.01)
 
 
 def test_a_recipe_that_was_loaded_does_not_come_again() -> None:
