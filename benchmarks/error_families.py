@@ -19,7 +19,6 @@ from scipy.stats import beta, binom
 
 from benchmarks.divergence_interval import Divergences, errors, in_use
 from benchmarks.flip_limits import UNSEEN, Floats, Z, limits_beyond
-from pytest_qeval.stats.intervals import CONFIDENCE
 from pytest_qeval.stats.passk import KS, pass_at_k
 from pytest_qeval.stats.widened_limits import difference_statistics
 
@@ -68,7 +67,7 @@ def greedy(point: Point, n: int, _runs: int, _rng: np.random.Generator) -> Error
     with np.errstate(divide="ignore", invalid="ignore"):
         for count, chance in ((b, gained), (c, lost), (n - b - c, 1 - gained - lost)):
             logs = logs + np.where(count > 0, count * np.log(max(chance, 0.0)), 0.0)
-    chances, z = np.exp(logs), difference_statistics(b, c, n, -loss, confidence=CONFIDENCE)
+    chances, z = np.exp(logs), difference_statistics(b, c, n, -loss)
     return Errors(float(chances[z.low > Z].sum()), float(chances[z.high < -Z].sum()))
 
 

@@ -36,7 +36,7 @@ def limits_beyond(
     flips, step = np.maximum(squares / step**2, np.abs(surplus)), step * whole
     gained, lost, scaled = (flips + surplus) / 2, (flips - surplus) / 2, truth / step
     least = np.where(step == whole, 0.0, INEXACT)
-    z = difference_statistics(gained, lost, n, np.clip(scaled, -1, 1), confidence=CONFIDENCE, least=least)
+    z = difference_statistics(gained, lost, n, np.clip(scaled, -1, 1), least=least)
     unmoved = whole * float(difference_limits(0, 0, n, confidence=CONFIDENCE).high)
     value = step * (gained - lost) / n
     above = ((scaled < -1) | (z.low > Z)) & ((value > ROUNDING) | (-unmoved > truth))

@@ -19,7 +19,8 @@ def prospect_lines(prospects: Iterable[Prospect]) -> Iterator[str]:
             line += f"; for {100 * one.margin:g} points take about {_round(one.needed):,}"
         flips = f"{100 * TYPICAL_DISCORDANCE:.0f} % of them flip"
         if one.sources < one.problems:
-            flips += f", each for itself, though they come from {counted(one.sources, 'source')}"
+            sources = counted(one.sources, "source")
+            flips += f"; they come from {sources} and count as about {one.independent:,} independent ones"
         yield f"{line} (in {100 * POWER:.0f} % of runs, if nothing is lost and {flips})"
 
 

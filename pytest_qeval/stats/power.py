@@ -57,6 +57,6 @@ def _power(n: int, margin: float, *, discordance: float) -> float:
     low, high = np.zeros_like(flips), flips + 1  # the fewest fixed problems that prove it lie in [low, high]
     while np.any(low < high):
         middle = (low + high) // 2
-        proven = difference_statistics(middle, flips - middle, n, -margin, confidence=CONFIDENCE).low > z
+        proven = difference_statistics(middle, flips - middle, n, -margin).low > z
         low, high = np.where(proven, low, middle + 1), np.where(proven, middle, high)
     return float(np.sum(binom.pmf(flips, n, discordance) * binom.sf(high - 1, flips, 0.5)))

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm
 
 from pytest_qeval.stats.score_limits import (
     Floats,
@@ -26,8 +25,8 @@ from pytest_qeval.stats.score_limits import (
 
 _ONE_SIDED = 1 / 3
 """Imbalance of the flips above which limits are widened: one kind is more than twice as frequent as the other."""
-_FAR = 0.25
-"""More flips for the end that lies farther from 0, if all flips are of one kind. Found by search."""
+_NEAR, _FAR = 0.5, 0.25
+"""More flips for the end nearer to 0, and for the other one, if all flips are of one kind. Found by search."""
 _DENSE, _OF_DENSE = 0.2, 0.25
 """Share of problems that flip above which limits are widened, and more flips if all problems flip. Found by search."""
 _FEW, _OF_FEW = 50, 6
@@ -41,22 +40,21 @@ class Added(NamedTuple):
     fixed: Floats
 
 
-def added_flips(fixed: ArrayLike, regressed: ArrayLike, n: float, *, z: float, least: ArrayLike = 0.0) -> Added:
+def added_flips(fixed: ArrayLike, regressed: ArrayLike, n: float, *, least: ArrayLike = 0.0) -> Added:
     """Return how many flips are added before an end of the interval is computed, for arrays of flips of n problems.
 
-    If all flips are of one kind, their number is about Poisson's. Its limits by a normal quantile z then miss the exact
-    ones by (z² − 1) / 6, the first term of the expansion of Cornish and Fisher (1938) for its skewness, and by half a
-    flip, since it has no values in between. This much, (z² + 2) / 6, is added for the end near 0. It is less where the
-    imbalance |b − c| / (b + c + 1) is below 1, in proportion, and 0 below 1/3. The skewness helps the far end, which
-    needs a quarter of a flip. Both ends get more for few problems and where more than a fifth of the problems flip,
-    and `least` in any case.
+    If all flips are of one kind, their number is about Poisson's, skewed and without values in between. Half a flip of
+    the other kind moves the end near 0 by as much as that takes, by its distance and by its share in the variance. It
+    is less where the imbalance |b − c| / (b + c + 1) is below 1, in proportion, and 0 below 1/3. The skewness helps the
+    far end, which needs a quarter of a flip. Both ends get more for few problems and where more than a fifth of the
+    problems flip, and `least` in any case.
     """
     b, c = np.broadcast_arrays(np.asarray(fixed, float), np.asarray(regressed, float))
     flips = b + c
     imbalance = np.maximum(np.abs(b - c) / (flips + 1) - _ONE_SIDED, 0) / (1 - _ONE_SIDED)
     other = max(_OF_FEW / n - _OF_FEW / _FEW, 0.0) + _OF_DENSE * np.clip((flips / n - _DENSE) / (1 - _DENSE), 0, 1)
     other = np.maximum(other, least)
-    near, far = np.maximum((z * z + 2) / 6 * imbalance, other), np.maximum(_FAR * imbalance, other)
+    near, far = np.maximum(_NEAR * imbalance, other), np.maximum(_FAR * imbalance, other)
     return Added(regressed=np.where(b > c, near, far), fixed=np.where(c > b, near, far))
 
 
@@ -65,22 +63,22 @@ def difference_limits(
 ) -> Limits:
     """Return limits of candidate minus baseline pass rate, for arrays of flips among n problems; see `added_flips`."""
     b, c = np.asarray(fixed, float), np.asarray(regressed, float)
-    more = added_flips(b, c, n, z=_quantile(confidence), least=least)
+    more = added_flips(b, c, n, least=least)
     low = paired_difference_limits(b, c + more.regressed, n + more.regressed, confidence=confidence).low
     high = paired_difference_limits(b + more.fixed, c, n + more.fixed, confidence=confidence).high
     return Limits(low, high)
 
 
 def difference_statistics(
-    fixed: ArrayLike, regressed: ArrayLike, n: float, delta: ArrayLike, *, confidence: float, least: ArrayLike = 0.0
+    fixed: ArrayLike, regressed: ArrayLike, n: float, delta: ArrayLike, *, least: ArrayLike = 0.0
 ) -> Limits:
     """Return Tango's z at `delta` as the lower limit sees it, above it if over the quantile; and as the upper one does.
 
-    The lower limit lies above `delta` where the first is above the quantile of `confidence`, the upper limit below it
-    where the second is below minus the quantile.
+    The lower limit lies above `delta` where the first is above the normal quantile, the upper limit below it where the
+    second is below minus the quantile.
     """
     b, c = np.asarray(fixed, float), np.asarray(regressed, float)
-    more = added_flips(b, c, n, z=_quantile(confidence), least=least)
+    more = added_flips(b, c, n, least=least)
     return Limits(
         paired_difference_statistic(b, c + more.regressed, n + more.regressed, delta),
         paired_difference_statistic(b + more.fixed, c, n + more.fixed, delta),
@@ -90,11 +88,7 @@ def difference_statistics(
 def ratio_limits(both: ArrayLike, fixed: ArrayLike, regressed: ArrayLike, n: float, *, confidence: float) -> Limits:
     """Return limits of candidate over baseline pass rate; they hold 1 where those of the difference hold 0."""
     b, c = np.asarray(fixed, float), np.asarray(regressed, float)
-    more = added_flips(b, c, n, z=_quantile(confidence))
+    more = added_flips(b, c, n)
     low = paired_ratio_limits(both, b, c + more.regressed, n + more.regressed, confidence=confidence).low
     high = paired_ratio_limits(both, b + more.fixed, c, n + more.fixed, confidence=confidence).high
     return Limits(low, high)
-
-
-def _quantile(confidence: float) -> float:
-    return float(norm.ppf((1 + confidence) / 2))

@@ -6,12 +6,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from pytest_qeval.schema import Case
+from pytest_qeval.stats.clusters import typical_size
 from pytest_qeval.stats.power import detectable_drop, problems_needed
 from pytest_qeval.summary.clusters import Clusters, each_alone
 from pytest_qeval.summary.pooled import POOL
 
 TYPICAL_DISCORDANCE = 0.08
 """Share of problems that flip, typical of int8; it is not known before the run."""
+SHARED_FATE = 0.5
+"""Correlation of flips among problems that share a source; not known before the run either."""
 POWER = 0.8
 
 
@@ -24,6 +27,8 @@ class Prospect:
     problems: int
     sources: int
     """Problems that share nothing, and groups of those that share a source."""
+    independent: int
+    """Problems that stand alone and prove as much as these."""
     detectable: float
     """The smallest drop, as a fraction."""
     margin: float
@@ -37,7 +42,8 @@ def estimate_prospects(
 ) -> Iterator[Prospect]:
     """Yield one estimate per benchmark; `margin` is the loss that its evidence is about, as a fraction.
 
-    Problems are taken to flip independently of each other, whatever they share.
+    Where problems share a source, their flips are taken to be correlated by `SHARED_FATE`, and to prove as much as
+    n / (1 + `SHARED_FATE` · (size − 1)) that stand alone, for sources of the typical size (Kish, 1965, section 8.2).
     """
     by_benchmark: dict[str, list[Case]] = {}
     for case in dict.fromkeys(cases):
@@ -53,13 +59,17 @@ def estimate_pool(cases: Collection[Case], *, margin: float, clusters: Clusters 
 
 
 def _prospect(benchmark: str, cases: Collection[Case], margin: float, clusters: Clusters) -> Prospect:
-    within = detectable_drop(len(cases), discordance=TYPICAL_DISCORDANCE, power=POWER)
+    sources = [clusters(case) for case in cases]
+    design_effect = 1 + SHARED_FATE * (typical_size(sources) - 1)
+    independent = max(round(len(cases) / design_effect), 1)
+    within = detectable_drop(independent, discordance=TYPICAL_DISCORDANCE, power=POWER)
     needed = problems_needed(margin, discordance=TYPICAL_DISCORDANCE, power=POWER) if within > margin > 0 else None
     return Prospect(
         benchmark=benchmark,
         problems=len(cases),
-        sources=len({clusters(case) for case in cases}),
+        sources=len(set(sources)),
+        independent=independent,
         detectable=within,
         margin=margin,
-        needed=needed,
+        needed=None if needed is None else round(needed * design_effect),
     )

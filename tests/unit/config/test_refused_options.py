@@ -81,7 +81,7 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
         (*DEMO, "--qeval-perturbation", "tab_indent", "--qeval-seeds", "3"),
         "--qeval-seeds does nothing in this run: tab_indent makes no random choice*",
     ),
-    "unreadable gate": ((*DEMO, "--qeval-gate", "be good"), "*expected something like*"),
+    "unreadable gate": ((*DEMO, "--qeval-gate", "be good"), "*it has no comparison, which is one of*"),
     "unknown metric": ((*DEMO, "--qeval-gate", "rouge >= 0.1"), "*names no known metric*bleu*"),
     "no share": ((*DEMO, "--qeval-gate", "bleu >= 15"), "*15 is no share; write '15pt'*"),
     "gate without baseline": (

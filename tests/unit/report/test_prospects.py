@@ -5,7 +5,15 @@ from pytest_qeval.summary.power import Prospect
 
 
 def line(margin: float, needed: int | None) -> str:
-    prospect = Prospect(benchmark="micro", problems=164, sources=164, detectable=0.0676, margin=margin, needed=needed)
+    prospect = Prospect(
+        benchmark="micro",
+        problems=164,
+        sources=164,
+        independent=164,
+        detectable=0.0676,
+        margin=margin,
+        needed=needed,
+    )
     (found,) = prospect_lines([prospect])
     return found
 
@@ -27,7 +35,9 @@ def test_fractions_of_a_point_are_not_rounded() -> None:
 
 def test_problems_of_one_source_are_said_to_be_so() -> None:
     """Their number alone promises too much."""
-    prospect = Prospect(benchmark="micro", problems=164, sources=82, detectable=0.0676, margin=0.02, needed=None)
+    prospect = Prospect(
+        benchmark="micro", problems=164, sources=82, independent=109, detectable=0.0676, margin=0.02, needed=None
+    )
 
     (line,) = prospect_lines([prospect])
-    assert line.endswith("8 % of them flip, each for itself, though they come from 82 sources)")
+    assert line.endswith("8 % of them flip; they come from 82 sources and count as about 109 independent ones)")
