@@ -91,13 +91,13 @@ class ProgressLine:
 
         `progress` is called only for what is shown. After what is done, a log begins anew.
         """
+        if done and not self.rewrites:
+            self._next_s = None
+            return
         now = self.clock()
         if self._next_s is None:
             self._next_s = now + (_EVERY_S if self.rewrites else _FIRST_S_LOGGED)
-        if now < self._next_s and not (done and self.rewrites):
-            return
-        if done and not self.rewrites:
-            self._next_s = None
+        if now < self._next_s and not done:
             return
         self._next_s = now + (_EVERY_S if self.rewrites else _EVERY_S_LOGGED)
         text = "" if done else describe(progress())

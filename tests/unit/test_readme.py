@@ -34,7 +34,7 @@ def test_every_gate_shown_can_be_read() -> None:
     """The examples are taken at their word."""
     shown = re.findall(r"^    ((?:\w+:)?[a-z_]+(?:@\d)?(?: \w+)? [<>]=? \S+(?: rough)?)", TEXT, flags=re.MULTILINE)
 
-    assert len(shown) == 9
+    assert len(shown) == 10
     assert all(parse_gate(expression).expression == expression for expression in shown)
 
 
