@@ -14,6 +14,8 @@ from pytest_qeval.stats.forecast import PRIOR_TOKENS, remaining_s
 
 _SOLUTIONS = 50
 """Solutions whose lengths are averaged."""
+_LEAST_S = 5.0
+"""Of the engine, before what passes beside its steps can be told from its start."""
 _CHARACTERS = 2.5
 """Characters of a solution for each token of a completion: code has about 3.5 a token, and models write more."""
 
@@ -32,6 +34,8 @@ class Forecast:
     _loads_s: dict[str, float] = field(default_factory=dict, init=False)
     _lengths: list[int] = field(default_factory=list, init=False)
     _since: float = field(default=0.0, init=False)
+    _first: tuple[float, float] | None = field(default=None, init=False)
+    """Time and seconds of the engine when progress was first asked for."""
     _prior_tokens: float = field(default=PRIOR_TOKENS, init=False)
 
     def begin(self, recipe: str, *, load_s: float) -> None:
@@ -41,6 +45,7 @@ class Forecast:
         characters = sum(solutions) / len(solutions) if solutions else 0.0
         self._prior_tokens = characters / _CHARACTERS or PRIOR_TOKENS
         self._since = self.clock()
+        self._first = None
 
     def end(self, engine: Engine) -> None:
         """Keep the lengths of a recipe's completions: those of the next one will be alike."""
@@ -66,14 +71,21 @@ class Forecast:
             coming=tuple(coming),
         )
 
+    def _beside(self, busy_s: float) -> float:
+        """Return how many times as long as the engine's steps everything takes, pytest's own part included."""
+        now = self.clock()
+        if self._first is None:
+            self._first = now, busy_s
+        steps_s = busy_s - self._first[1]
+        return max(1.0, (now - self._first[0]) / steps_s) if steps_s > _LEAST_S else 1.0
+
     def _recipe_s(self, recipe: str, engine: Engine, executions: Executions) -> float | None:
         """Return the seconds of the recipe at work: generating, or executing where that takes longer."""
         done, work = engine.progress, engine.work_left()
         generating_s = remaining_s(work, known_lengths=self._lengths, prior_tokens=self._prior_tokens) if work else 0.0
         if generating_s is None:
             return None
-        beside = (self.clock() - self._since) / done.busy_s if done.busy_s else 1.0  # pytest's own part
-        generating_s *= max(1.0, beside)
+        generating_s *= self._beside(done.busy_s)
         samples = max(done.total, len(self.planned.get(recipe, ())))
         if done.total:  # cases that are queued later, in portions
             generating_s += (samples - done.total) * (done.busy_s + generating_s) / done.total

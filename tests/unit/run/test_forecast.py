@@ -59,16 +59,29 @@ def left_s(
     ("expected", "found"),
     [
         (7.0, left_s()),
-        (14.0, left_s(elapsed_s=2.0)),
         (7.0 + 0.5, left_s(executed=[0.5])),
         ((8 - 1) * 20 / 2, left_s(executed=[20.0])),
         (7.0 + 2 * (5 + 8), left_s(recipes=3)),
         ((8 - 2) * 2 / 2, left_s(executed=[1.0, 3.0], replays=True)),
     ],
-    ids=["engine", "as much time beside it", "last program", "programs take longer", "recipes to come", "a replay"],
+    ids=["engine", "last program", "programs take longer", "recipes to come", "a replay"],
 )
 def test_everything_that_is_left_counts(expected: float, found: float) -> None:
     assert found == pytest.approx(expected)
+
+
+def test_time_that_passes_beside_the_engine_goes_on() -> None:
+    """From the first look on: starting the sandboxes happens once."""
+    now = [0.0]
+    forecast = Forecast(planned={"auto": CASES}, sandboxes=1, clock=lambda: now[0])
+    forecast.begin("auto", load_s=1.0)
+    engine: Any = FakeEngine()
+    found = []
+    for at, busy_s in ((60.0, 1.0), (63.0, 2.0), (80.0, 11.0)):
+        now[0], engine.progress = at, replace(engine.progress, busy_s=busy_s)
+        found.append(forecast.progress("auto", engine, Executions()).left_s)
+
+    assert found == pytest.approx([7.0, 7.0, 14.0])
 
 
 def test_solutions_are_the_first_guess_of_lengths() -> None:
