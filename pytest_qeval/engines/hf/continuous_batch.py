@@ -27,8 +27,8 @@ class BatchShape:
 
     rows: int
     """Sequences that are decoded together."""
-    least_free: int = 8
-    """How many rows must be free before decoding pauses for a prefill."""
+    group_prompts: int = 8
+    """Prompts that are prefilled together at most; also how many rows must be free before decoding pauses for it."""
     group_tokens: int = 1024
     """Computed tokens of one prefill at most, padding included, unless one prompt alone has more."""
 
@@ -76,12 +76,18 @@ class ContinuousBatch(Decoder):
 
     def _work(self) -> None:
         free = self._shape.rows - len(self._live)
+<<<<<<< ours
         least = min(self._shape.least_free, len(self._waiting), self._shape.rows)
         started, before, rows = time.perf_counter(), self._new_tokens, len(self._live)
         if self._waiting and not self._ready and free >= least:
             self._prefill(free)
             self._join()
             self._prefill_s += time.perf_counter() - started
+=======
+        wanted = min(self._shape.group_prompts, len(self._waiting), self._shape.rows)
+        if self._waiting and not self._ready and free >= wanted:
+            self._prefill(wanted)
+>>>>>>> theirs
         elif self._live:
             self._decode()
             tokens = self._new_tokens - before

@@ -49,7 +49,7 @@ def batch(
     rows: int = 4,
     group: int = 3,
 ) -> ContinuousBatch:
-    shape = BatchShape(rows=rows, least_free=group, group_tokens=200)
+    shape = BatchShape(rows=rows, group_prompts=group, group_tokens=200)
     return ContinuousBatch(language_model(model, tokenizer), generation, shape=shape)
 
 

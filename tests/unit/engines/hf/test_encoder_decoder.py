@@ -67,7 +67,7 @@ def language_model(family: str) -> LanguageModel:
 
 
 def batch(family: str, generation: GenerationSettings = GREEDY, *, rows: int = 4, group: int = 3) -> ContinuousBatch:
-    shape = BatchShape(rows=rows, least_free=group, group_tokens=200)
+    shape = BatchShape(rows=rows, group_prompts=group, group_tokens=200)
     return ContinuousBatch(language_model(family), generation, shape=shape)
 
 

@@ -50,7 +50,7 @@ def attending(make_model: Callable[[str], Any]) -> Callable[[str], Any]:
 
 def batch(model: Any, tokenizer: Any, *, rows: int = 4, group: int = 3) -> ContinuousBatch:
     language_model = LanguageModel(model=model, tokenizer=tokenizer, eos_ids=(tokenizer.eos_token_id,))
-    shape = BatchShape(rows=rows, least_free=group, group_tokens=200)
+    shape = BatchShape(rows=rows, group_prompts=group, group_tokens=200)
     return ContinuousBatch(language_model, GenerationSettings(max_new_tokens=24), shape=shape)
 
 
