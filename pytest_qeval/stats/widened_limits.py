@@ -47,14 +47,16 @@ def added_flips(fixed: ArrayLike, regressed: ArrayLike, n: float, *, least: Arra
     the other kind moves the end near 0 by as much as that takes, by its distance and by its share in the variance. It
     is less where the imbalance |b − c| / (b + c + 1) is below 1, in proportion, and 0 below 1/3. The skewness helps the
     far end, which needs a quarter of a flip. Both ends get more for few problems and where more than a fifth of the
-    problems flip, and `least` in any case.
+    problems flip, and `least` in any case, for flips that only resemble differences; of these the end near 0 gets up to
+    twice `least` besides.
     """
     b, c = np.broadcast_arrays(np.asarray(fixed, float), np.asarray(regressed, float))
     flips = b + c
     imbalance = np.maximum(np.abs(b - c) / (flips + 1) - _ONE_SIDED, 0) / (1 - _ONE_SIDED)
     other = max(_OF_FEW / n - _OF_FEW / _FEW, 0.0) + _OF_DENSE * np.clip((flips / n - _DENSE) / (1 - _DENSE), 0, 1)
     other = np.maximum(other, least)
-    near, far = np.maximum(_NEAR * imbalance, other), np.maximum(_FAR * imbalance, other)
+    nearer = (_NEAR + 2 * np.asarray(least)) * imbalance
+    near, far = np.maximum(nearer, other), np.maximum(_FAR * imbalance, other)
     return Added(regressed=np.where(b > c, near, far), fixed=np.where(c > b, near, far))
 
 

@@ -115,7 +115,7 @@ def test_the_summary_is_printed_and_the_report_says_where_the_baseline_is_from(
 
 @pytest.mark.parametrize(
     ("gates", "status"),
-    [((), 0), (KEPT, 0), (BROKEN, 1), ((*KEPT, "--qeval-require-proof"), 1)],
+    [((), 0), (KEPT, 0), (BROKEN, 1), (("--qeval-gate", "pass@1 drop <= 40pt", "--qeval-require-proof"), 1)],
     ids=["none", "kept", "broken", "unproven"],
 )
 def test_gates_decide_the_exit_status(compare: Run, gates: Sequence[str], status: int) -> None:
