@@ -32,13 +32,11 @@ def test_every_option_named_exists() -> None:
 
 def test_every_gate_shown_can_be_read() -> None:
     """The examples are taken at their word."""
-    shown = re.findall(r"^    ((?:p90 )?(?:\w+:)?[a-z_]+(?:@\d)?(?: \w+)? [<>]=? \S+(?: rough)?)", TEXT, flags=re.MULTILINE)
+    shown = re.findall(
+        r"^    ((?:p90 )?(?:\w+:)?[a-z_]+(?:@\d)?(?: \w+)? [<>]=? \S+(?: rough)?)", TEXT, flags=re.MULTILINE
+    )
 
-<<<<<<< ours
     assert len(shown) == 10
-=======
-    assert len(shown) == 11
->>>>>>> theirs
     assert all(parse_gate(expression).expression == expression for expression in shown)
 
 

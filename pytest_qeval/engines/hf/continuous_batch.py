@@ -76,18 +76,12 @@ class ContinuousBatch(Decoder):
 
     def _work(self) -> None:
         free = self._shape.rows - len(self._live)
-<<<<<<< ours
-        least = min(self._shape.least_free, len(self._waiting), self._shape.rows)
-        started, before, rows = time.perf_counter(), self._new_tokens, len(self._live)
-        if self._waiting and not self._ready and free >= least:
-            self._prefill(free)
-            self._join()
-            self._prefill_s += time.perf_counter() - started
-=======
         wanted = min(self._shape.group_prompts, len(self._waiting), self._shape.rows)
+        started, before, rows = time.perf_counter(), self._new_tokens, len(self._live)
         if self._waiting and not self._ready and free >= wanted:
             self._prefill(wanted)
->>>>>>> theirs
+            self._join()
+            self._prefill_s += time.perf_counter() - started
         elif self._live:
             self._decode()
             tokens = self._new_tokens - before
