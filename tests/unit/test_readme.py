@@ -36,7 +36,7 @@ def test_every_gate_shown_can_be_read() -> None:
         r"^    ((?:p90 )?(?:\w+:)?[a-z_]+(?:@\d)?(?: \w+)? [<>]=? \S+(?: rough)?)", TEXT, flags=re.MULTILINE
     )
 
-    assert len(shown) == 10
+    assert len(shown) == 11
     assert all(parse_gate(expression).expression == expression for expression in shown)
 
 
