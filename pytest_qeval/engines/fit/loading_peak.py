@@ -6,7 +6,6 @@ from pytest_qeval.engines.fit.shapes import ModelShape
 from pytest_qeval.engines.fit.weights import ITEMSIZES, ModelBytes, dtype_of
 from pytest_qeval.quantize.recipe import Recipe
 
-_GGUF_ITEMSIZE = 4
 _CHUNK_ELEMENTS = 2**23
 """Weights that are rounded at a time (`quantize.kernels.weights`)."""
 _COPIES = 4
@@ -16,20 +15,22 @@ _COPIES = 4
 def loading_peak(shape: ModelShape, recipe: Recipe, weights: ModelBytes) -> int:
     """Return the bytes of the model at the peak of loading and quantizing, without the rest of the process.
 
-    The whole checkpoint is loaded in floating point, and then quantized layer by layer. Safetensors files are mapped:
-    of weights that keep their type, these pages are the model; others are converted beside them. A GGUF file is
-    unpacked to float32 first, and an exported checkpoint to floats beside its integers.
+    That is the model as it is held meanwhile, one tensor as it is read, and what rounding it needs.
     """
-    loaded = float_bytes(shape, weights) + _mapped_beside(shape, recipe)
-    return max(loaded + _rounding(shape, recipe), weights.resident)
+    read = max((one.elements for one in shape.tensors), default=0) * ITEMSIZES.get(dtype_of(shape, recipe), 4)
+    return max(held_while_loading(shape, recipe, weights) + read + _rounding(shape, recipe), weights.resident)
 
 
-def float_bytes(shape: ModelShape, weights: ModelBytes) -> int:
-    """Return the bytes of the model in floating point, which it needs before it is quantized."""
-    if shape.stored == "gguf":
-        return _GGUF_ITEMSIZE * shape.parameters
-    integers = sum(one.elements for one in shape.tensors if not one.floating) if shape.exported else 0
-    return weights.floats + integers
+def held_while_loading(shape: ModelShape, recipe: Recipe, weights: ModelBytes) -> int:
+    """Return the bytes of the weights once all are loaded.
+
+    A recipe of this package's own schemes rounds each weight as soon as it has been read, and an exported checkpoint is
+    made of its integers. Calibration needs the whole model in floating point first, and so do the quantizers of other
+    packages, which are not known here.
+    """
+    if shape.exported or (recipe.is_own_scheme and not recipe.needs_calibration and shape.stored in {"", "gguf"}):
+        return weights.resident
+    return weights.floats
 
 
 def _rounding(shape: ModelShape, recipe: Recipe) -> int:
@@ -38,12 +39,3 @@ def _rounding(shape: ModelShape, recipe: Recipe) -> int:
         return 0
     largest = max((one.elements for one in shape.tensors if one.kind == "linear" and not one.is_output), default=0)
     return _COPIES * 4 * min(_CHUNK_ELEMENTS, largest)
-
-
-def _mapped_beside(shape: ModelShape, recipe: Recipe) -> int:
-    """Return the pages of files that are resident beside the model that was made of them."""
-    if shape.stored in {"gguf", "qeval"}:
-        return 0
-    itemsize = ITEMSIZES.get(dtype_of(shape, recipe), 4)
-    stored = shape.files_bytes or shape.parameters * ITEMSIZES.get(shape.dtype, 4)
-    return 0 if stored == shape.parameters * itemsize else stored

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pytest_qeval.engines.fit.loading_peak import float_bytes
+from pytest_qeval.engines.fit.loading_peak import held_while_loading
 from pytest_qeval.engines.fit.read import shape_of
 from pytest_qeval.engines.fit.shapes import ModelShape
 from pytest_qeval.engines.fit.weights import model_bytes
@@ -34,4 +34,4 @@ def check_memory(source: ModelSource, recipe: Recipe, *, available_bytes: int, d
 
 
 def _needed(shape: ModelShape, recipe: Recipe) -> int:
-    return float_bytes(shape, model_bytes(shape, recipe))
+    return held_while_loading(shape, recipe, model_bytes(shape, recipe))

@@ -102,3 +102,10 @@ def test_another_packages_quantizer_is_counted_in_floating_point() -> None:
 def test_a_config_without_layers_is_refused() -> None:
     with pytest.raises(ModelSourceError, match=r"its key/value cache is \(no num_hidden_layers"):
         Predictor.of(replace(SHAPES["qwen"], config={"num_attention_heads": 4, "hidden_size": 64}), find_recipe("bf16"))
+
+
+def test_loading_peaks_at_the_quantized_model_unless_calibration_needs_the_floats() -> None:
+    """Weights are rounded as they are read; static activations are calibrated on the model in bfloat16."""
+    dynamic, static = predictor("llama", "int8"), predictor("llama", "int8-static")
+    assert dynamic.weights.resident < dynamic.loading < dynamic.weights.resident + GB
+    assert static.loading > 13 * GB
