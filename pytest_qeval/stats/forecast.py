@@ -34,11 +34,18 @@ class StepCosts:
     rows: float = 0.0
     tokens: float = 0.0
     seconds: float = 0.0
+    _is_first: bool = field(default=True, repr=False)
     _squares: float = field(default=0.0, repr=False)
     _products: float = field(default=0.0, repr=False)
 
     def add(self, rows: int, tokens: int, seconds: float) -> None:
-        """Count one step of `rows` rows, which were given `tokens` tokens in all."""
+        """Count one step of `rows` rows, which were given `tokens` tokens in all.
+
+        The first one is left out: it makes room for the batch, and chooses kernels.
+        """
+        if self._is_first:
+            self._is_first = False
+            return
         self.steps += 1
         self.rows += rows
         self.tokens += tokens

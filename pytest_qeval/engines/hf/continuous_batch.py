@@ -86,7 +86,7 @@ class ContinuousBatch(Decoder):
             self._decode()
             tokens = self._new_tokens - before
             self._join()
-            self._steps.add(rows, tokens, time.perf_counter() - started)
+            self._count_step(rows, tokens, time.perf_counter() - started)
         else:
             self._join()
 

@@ -32,7 +32,7 @@ class Decoder(ABC):
         self._unfinished: dict[tuple[str, int], PendingSample] = {}
         self._outbox: list[FinishedCompletion] = []
         self._total = self._finished = self._new_tokens = self._prompt_tokens = 0
-        self._busy_s = self._prefill_s = 0.0
+        self._busy_s = self._prefill_s = self._decode_s = 0.0
         self._steps = StepCosts()
         self._ended: list[int] = []
         self._restart()
@@ -120,6 +120,10 @@ class Decoder(ABC):
             self._recover()
             raise
 
+    def _count_step(self, rows: int, tokens: int, seconds: float) -> None:
+        self._decode_s += seconds
+        self._steps.add(rows, tokens, seconds)
+
     @property
     def progress(self) -> EngineProgress:
         """Counts so far."""
@@ -130,7 +134,7 @@ class Decoder(ABC):
             prompt_tokens=self._prompt_tokens,
             busy_s=self._busy_s,
             prefill_s=self._prefill_s,
-            decode_s=self._steps.seconds,
+            decode_s=self._decode_s,
         )
 
     def _recover(self) -> None:

@@ -98,7 +98,7 @@ class GenerateQueue(Decoder):
         """Count the time since the last token as a step's, or before the first one as that of the prompts."""
         now = time.perf_counter()
         if rows[0].ids:
-            self._steps.add(len(rows), live, now - self._marked_at)
+            self._count_step(len(rows), live, now - self._marked_at)
         else:
             self._prefill_s += now - self._marked_at
         self._marked_at = now

@@ -105,7 +105,8 @@ def test_a_forecast_is_a_number_and_more_work_takes_longer(
 ) -> None:
     def left(waiting: int) -> float:
         steps = StepCosts()
-        steps.add(rows, rows, 0.1)
+        for _ in range(2):
+            steps.add(rows, rows, 0.1)
         work = WorkLeft(
             prompt_tokens=10,
             prefill_s=0.1,
