@@ -174,7 +174,9 @@ def _notes(loaded: Loaded) -> list[str]:
 
 def _default_rows(loaded: Loaded, memory_bytes: int | None) -> int:
     """Choose the batch's width: as wide as pays off, unless the cache would not fit."""
-    config, dtype = loaded.model.config.get_text_config(decoder=True).to_dict(), loaded.model.dtype
-    layout = cache_layout(config, dtype=loaded.dtype, itemsize=dtype.itemsize)
+    config = loaded.model.config
+    if not loaded.encoder_decoder:  # whose decoder has names of its own
+        config = config.get_text_config(decoder=True)
+    layout = cache_layout(config.to_dict(), dtype=loaded.dtype, itemsize=loaded.model.dtype.itemsize)
     free = free_bytes(loaded.model.device, memory_bytes - loaded.model_bytes if memory_bytes else None)
     return default_rows(token_bytes=layout.token_bytes, free_bytes=free)
