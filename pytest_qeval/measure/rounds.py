@@ -14,8 +14,10 @@ MIN_ROUNDS = 6
 """Of so many, smallest and largest value enclose the median with a confidence of 97 %; of five it is 94 %."""
 _MORE_ROUNDS = 3
 """How many disturbed rounds are measured again."""
-LONGEST_S = 40.0
+LONGEST_S = 120.0
 """After so long a disturbed round ends the measurement, for a model may be a hundred times slower on a busy machine."""
+_AGAIN_S = 40.0
+"""After so long no disturbed round is measured again."""
 _BLOCK_S = 0.5
 """Shorter blocks cannot be told from disturbed ones: 5 % of two cores are five of the kernel's ticks."""
 
@@ -40,7 +42,8 @@ class Rounds:
         """Return the blocks of every recipe, disturbed ones included.
 
         Every workload is done once to warm up. Then there are six rounds of at least half a second a block. A round in
-        which any block was disturbed is followed by one more, at most three times, and by none after 40 seconds.
+        which any block was disturbed is followed by one more, at most three times, and by none after
+        40 seconds; after 120 seconds there are fewer than six.
         """
         started = self.clock()
         for timer in timers.values():
@@ -48,7 +51,8 @@ class Rounds:
         found: dict[str, list[Block]] = {name: [] for name in timers}
         number = undisturbed = 0
         while undisturbed < MIN_ROUNDS and number < MIN_ROUNDS + _MORE_ROUNDS:
-            if undisturbed < number and self.clock() - started > LONGEST_S:
+            limit_s = LONGEST_S if number < MIN_ROUNDS else _AGAIN_S
+            if undisturbed < number and self.clock() - started > limit_s:
                 break
             for name in [*timers] if number % 2 == 0 else [*timers][::-1]:
                 found[name].append(self._block(name, timers[name], number))

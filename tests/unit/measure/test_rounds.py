@@ -72,6 +72,7 @@ def test_a_machine_that_is_busy_for_long_ends_the_measurement() -> None:
 
     assert measure(bench) == {"A": [1]}
     assert measure(Bench({"A": LONGEST_S})) == {"A": [1] * MIN_ROUNDS}
+    assert measure(Bench({"A": 7.0}, set(range(99)))) == {"A": [1] * MIN_ROUNDS}  # six, but none once more
 
 
 def test_a_block_runs_inside_of_what_meters_it() -> None:
