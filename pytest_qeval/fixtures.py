@@ -17,7 +17,6 @@ from pytest_qeval.errors import (
     NoRoomError,
     QEvalError,
 )
-from pytest_qeval.measure.timing_facts import QUICK, WORKLOADS
 
 if TYPE_CHECKING:
     from pytest_qeval.facts import SensitivityFacts, StreamFacts
@@ -117,6 +116,8 @@ class QEval:
             workload: `stream` for a single stream with the engine that has generated, else a name of
                 `measure.timing_facts.CASES`: `load`, `quantize`, `prefill-128`, `decode-8`, `problems` and so on.
         """
+        from pytest_qeval.measure.timing_facts import QUICK  # noqa: PLC0415 - only for active sessions
+
         self._skip_replay()
         if workload == QUICK:
             self.measure_stream()
@@ -131,6 +132,8 @@ class QEval:
 
     def _measure_alone(self, workload: str) -> None:
         """Measure with engines that do nothing else; this test's own is freed first."""
+        from pytest_qeval.measure.timing_facts import WORKLOADS  # noqa: PLC0415 - only for active sessions
+
         bench, settings = self._context.efficiency, self._context.settings
         self._run.close()
         if workload == "quantize" and not settings.recipe(self.recipe).quantizes:

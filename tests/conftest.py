@@ -38,6 +38,7 @@ IMPORTED = (
     *("scipy.stats", "pytest_qeval.hooks.start", "pytest_qeval.report.json", "pytest_qeval.verdict.compare"),
     *("torch", "transformers.conversion_mapping", "transformers.models.auto.tokenization_auto"),
     *("transformers.models.llama.modeling_llama", "jinja2", "vl_convert"),
+    *("pandas", "pyarrow.parquet"),
 )
 
 
@@ -131,7 +132,7 @@ def warm_pytest() -> Iterator[Warm]:
 def imported() -> None:
     """Import what runs in this process import lazily: pytester forgets every module that a run has imported.
 
-    numpy and torch, which a chat template needs, cannot be imported twice; the others would be imported for every run.
+    numpy, torch, which a chat template needs, and pandas beside pyarrow cannot be imported twice; the others would be imported for every run.
     """
     for name in IMPORTED:
         importlib.import_module(name)

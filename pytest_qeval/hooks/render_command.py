@@ -11,6 +11,8 @@ from pytest_qeval.config.rendering import RenderSettings, read_rendering
 from pytest_qeval.errors import QEvalError
 from pytest_qeval.hooks.open_page import open_page
 from pytest_qeval.report.files import check_folder, write_pages, write_report, write_samples
+from pytest_qeval.report.reporter import RunResults
+from pytest_qeval.report.reporters import call_reporters
 from pytest_qeval.report.terminal import lines
 from pytest_qeval.verdict.compare import FinishedRun
 from pytest_qeval.verdict.reread import conclude_again
@@ -32,11 +34,12 @@ def _render(settings: RenderSettings) -> int:
     found = conclude_again(FinishedRun.read(settings.journal, selftest=True))
     check_folder(settings.output)
     settings.output.mkdir(parents=True, exist_ok=True)
-    summary, gates = found.verdict.summary, found.verdict.gates
+    summary, gates, records = found.verdict.summary, found.verdict.gates, found.collected.records
     write_report(settings.output, summary, gates)
+    notes = write_pages(settings.output, summary, gates, records)
     if summary.selftest is None:
-        write_samples(settings.output, found.planned, found.records)
-    notes = write_pages(settings.output, summary, gates, found.records)
+        write_samples(settings.output, found.planned, records)
+        notes += call_reporters(RunResults.of(found.collected, found.planned, summary, gates), settings.output)
     for line in (*lines(summary, gates, output=settings.output), *notes):
         sys.stdout.write(f"{line.text}\n")
     if settings.open_page:

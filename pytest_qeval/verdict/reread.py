@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pytest_qeval.records.collector import Collector, Roles
 from pytest_qeval.records.messages import PlannedGate, RunEnd
-from pytest_qeval.schema import Case, Record
+from pytest_qeval.schema import Case
 from pytest_qeval.verdict.compare import FinishedRun
 from pytest_qeval.verdict.conclude import Verdict, conclude
 from pytest_qeval.verdict.gates.grammar import Gate, parse_gate
@@ -19,7 +19,7 @@ class Reread:
 
     verdict: Verdict
     planned: Sequence[tuple[str, Case]]
-    records: Mapping[tuple[str, Case], Record]
+    collected: Collector
 
 
 def conclude_again(finished: FinishedRun) -> Reread:
@@ -44,7 +44,7 @@ def conclude_again(finished: FinishedRun) -> Reread:
         require_proof=plan.require_proof,
         allow_missing=plan.allow_missing,
     )
-    return Reread(verdict=verdict, planned=planned, records=collector.records)
+    return Reread(verdict=verdict, planned=planned, collected=collector)
 
 
 def plan_gate(gate: Gate) -> PlannedGate:

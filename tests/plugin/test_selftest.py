@@ -92,7 +92,7 @@ def test_suites_without_problems_are_skipped(run: Run) -> None:
     """There is no speed of a reference solution."""
     result = run(*FEW, "--qeval-suite", "efficiency", "--qeval-suite", "sensitivity", "-k", "efficiency or sensitivity")
 
-    result.assert_outcomes(skipped=8, deselected=24)
+    result.assert_outcomes(skipped=36, deselected=24)
     result.stdout.fnmatch_lines(["self-test: no problem was run"])
 
 

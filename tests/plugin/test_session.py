@@ -29,7 +29,7 @@ def test_the_journal_begins_with_the_run_and_its_plan(replay: Run, pytester: pyt
     assert [case["task_id"] for case in plan["cases"]] == [f"micro/{number}" for number in range(8)]
     assert "execution.timeout_s" in plan["conditions"]
     assert sum(row["type"] == "record" for row in others) == 8
-    assert {row["type"] for row in others} == {"benchmark", "recipe", "record"}
+    assert {row["type"] for row in others} == {"benchmark", "recipe", "record", "timeline", "end"}
 
 
 def test_two_tests_of_one_case_count_once(replay: Run, pytester: pytest.Pytester) -> None:

@@ -18,7 +18,7 @@ RunIn = Callable[..., "subprocess.CompletedProcess[str]"]
 pytestmark = pytest.mark.timeout(600)
 
 MODEL = ("--qeval-model", "demo", "--qeval-recipe", "int8", "--qeval-limit", "2", "--qeval-max-new-tokens", "8")
-PROBLEMS = 24
+PROBLEMS = 80
 REPLAYED = ("--qeval-limit", str(PROBLEMS), "--qeval-completions")
 KEPT = ("--qeval-gate", "pass@1 >= 0.25")
 
@@ -77,9 +77,9 @@ def test_a_control_is_the_baselines_second_run(controlled: Path) -> None:
 
 
 EARLY = {
-    "broken": ("wrong", "regressed <= 4", 5, "broken whatever the others bring, after 5 of 24 problems"),
-    "kept": ("right", "pass@1 >= 0.25", 6, "kept whatever the others bring, after 6 of 24 problems"),
-    "proven": ("right", "pass@1 drop <= 40pt", 12, "proven not worse by a sequential test*, after 12 of 24 problems"),
+    "broken": ("wrong", "regressed <= 4", 5, "broken whatever the others bring, after 5 of 80 problems"),
+    "kept": ("right", "pass@1 >= 0.25", 20, "kept whatever the others bring, after 20 of 80 problems"),
+    "proven": ("right", "pass@1 drop <= 40pt", 20, "proven not worse by a sequential test*, after 20 of 80 problems"),
 }
 
 

@@ -64,7 +64,7 @@ def test_a_run_that_was_cut_short_is_concluded_by_what_is_there(session: Session
 
     assert (found.verdict.summary.duration_s, found.verdict.summary.missing) == (0.0, 1)
     assert len(found.planned) == 6
-    assert len(found.records) == 5
+    assert len(found.collected.records) == 5
 
 
 @pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.expression)
