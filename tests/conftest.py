@@ -132,7 +132,8 @@ def warm_pytest() -> Iterator[Warm]:
 def imported() -> None:
     """Import what runs in this process import lazily: pytester forgets every module that a run has imported.
 
-    numpy, torch, which a chat template needs, and pandas beside pyarrow cannot be imported twice; the others would be imported for every run.
+    numpy, torch, which a chat template needs, and pandas beside pyarrow cannot be imported twice; the others would be
+    imported for every run.
     """
     for name in IMPORTED:
         importlib.import_module(name)
