@@ -11,6 +11,7 @@ from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.config.suites import MEASURING, OF_DIVERGENCE
 from pytest_qeval.errors import DataError, GateError, UsageError
+from pytest_qeval.measure.powercap import Powercap
 from pytest_qeval.perturb.catalogue import Catalogue, own_perturbations, select
 from pytest_qeval.quantize.corpus import calibration_texts
 from pytest_qeval.quantize.overlap import find_overlap
@@ -18,7 +19,7 @@ from pytest_qeval.quantize.recipe import EXPORT_FILE
 from pytest_qeval.settings import file_stem
 from pytest_qeval.verdict.gates.checks import check_gates, check_provable, check_samples
 from pytest_qeval.verdict.gates.decider import is_decidable, needs_everything
-from pytest_qeval.verdict.gates.metrics import OF_GENERATION
+from pytest_qeval.verdict.gates.metrics import METRICS, OF_GENERATION
 
 
 def calibrate(settings: RunSettings) -> RunSettings:
@@ -110,6 +111,7 @@ def check_gates_of_run(settings: RunSettings, *, benchmarks: Collection[str] | N
     if settings.until_decided:
         _check_early_stop(settings, distributed=distributed)
     if not settings.replays:
+        _check_energy(settings, distributed=distributed)
         check_samples(gates, n_samples=settings.generation.n_samples)
 
 
@@ -118,6 +120,25 @@ def _check_disk(settings: RunSettings) -> None:
     if gate is not None and settings.export is None:
         raise GateError(
             f"the gate {gate.expression!r} is about the files of an exported checkpoint: add --qeval-export DIR."
+        )
+
+
+def _check_energy(settings: RunSettings, *, distributed: bool) -> None:
+    """Make sure that energy is measured here, repeatedly, where a gate wants that."""
+    gate = next((one for one in settings.gates if METRICS[one.metric].is_energy and not one.rough), None)
+    if gate is None:
+        return
+    reason = Powercap().missing
+    if settings.energy.power_w:
+        reason = "--qeval-power-watts is time × watts"
+    elif distributed:
+        reason = "with -n, the energy of the machine is divided among workers"
+    elif not reason and settings.suites and "efficiency" not in settings.suites:
+        reason = "the suite efficiency repeats readings, and is not run: add --qeval-suite efficiency"
+    if reason:
+        raise GateError(
+            f"the gate {gate.expression!r} judges energy that is measured, and repeats that agree: {reason}. "
+            f"Accept an estimate by '{gate.expression} rough'."
         )
 
 

@@ -12,7 +12,7 @@ from pytest_qeval.benchmarks.selftest import BENCHMARKS
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.errors import DataError, MissingPackageError
 from pytest_qeval.schema import SCORES
-from pytest_qeval.verdict.gates.metrics import OF_EFFICIENCY
+from pytest_qeval.verdict.gates.metrics import METRICS, OF_EFFICIENCY
 
 OF_DIVERGENCE = ("kl", "reverse_kl", "same_top1")
 """Metrics that the suite `divergence` measures."""
@@ -62,7 +62,9 @@ def default_suites(settings: RunSettings, *, replayed: Iterable[str] = ()) -> tu
 
 def measures_efficiency(settings: RunSettings) -> bool:
     """Return whether the suite `efficiency` measures everything, recipes side by side, and not a single stream only."""
-    return "efficiency" in settings.suites or any(gate.metric in OF_EFFICIENCY for gate in settings.gates)
+    return "efficiency" in settings.suites or any(
+        gate.metric in OF_EFFICIENCY or (METRICS[gate.metric].is_energy and not gate.rough) for gate in settings.gates
+    )
 
 
 def default_benchmark(settings: RunSettings) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from pytest_qeval.facts import EnergyFacts
+
 OTHERS_SHARE = 0.05
 """Share of the machine's processor time from which on other processes disturb a block."""
 STOLEN_SHARE = 0.05
@@ -26,6 +28,10 @@ class Workload:
     """Per sequence."""
     new_tokens: int = 0
     """Decoding steps; 0 for a prefill."""
+
+    def tokens(self, values: int) -> int:
+        """Return the tokens that were read or written in so many values of `Block.seconds`."""
+        return values * self.batch * (self.prompt_tokens if self.kind == "prefill" else 1)
 
     @property
     def name(self) -> str:
@@ -104,6 +110,15 @@ class TimingFacts:
     beside: tuple[str, ...]
     """Other recipes whose blocks lie between these, so that rounds can be compared."""
     blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockEnergyFacts:
+    """Energy of the blocks of one workload under one recipe, in the order of `TimingFacts.blocks`."""
+
+    recipe: str
+    workload: Workload
+    energies: tuple[EnergyFacts, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from pytest_qeval.facts import (
 )
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.measure.memory_facts import BudgetFacts, MemoryFacts
-from pytest_qeval.measure.timing_facts import ProblemTimingFacts, TimingFacts
+from pytest_qeval.measure.timing_facts import BlockEnergyFacts, ProblemTimingFacts, TimingFacts
 from pytest_qeval.records.messages import Message
 from pytest_qeval.schema import Case, Record
 
@@ -52,6 +52,8 @@ class Collector:
         self.timelines: dict[str, TimelineFacts] = {}
         """By worker; the last one holds everything."""
         self.timings: dict[tuple[str, str], TimingFacts] = {}
+        """By recipe and workload."""
+        self.block_energies: dict[tuple[str, str], BlockEnergyFacts] = {}
         """By recipe and workload."""
         self.problem_timings: dict[str, ProblemTimingFacts] = {}
         self.sensitivity: dict[str, SensitivityFacts] = {}
@@ -97,6 +99,8 @@ class Collector:
                 self.streams.append(message)
             case TimingFacts():
                 self.timings[message.recipe, message.workload.name] = message
+            case BlockEnergyFacts():
+                self.block_energies[message.recipe, message.workload.name] = message
             case ProblemTimingFacts():
                 self.problem_timings[message.recipe] = message
             case SensitivityFacts():

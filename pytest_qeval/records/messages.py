@@ -27,7 +27,7 @@ from pytest_qeval.facts import (
 )
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.measure.memory_facts import BudgetFacts, MemoryFacts
-from pytest_qeval.measure.timing_facts import ProblemTimingFacts, TimingFacts
+from pytest_qeval.measure.timing_facts import BlockEnergyFacts, ProblemTimingFacts, TimingFacts
 from pytest_qeval.measure.topk import Scores, TextScores
 from pytest_qeval.schema import Completion, Execution, FinishReason, Json, Outcome, Record, Sample
 
@@ -127,6 +127,7 @@ RecipeMessage = (
     | DivergenceFacts
     | MemoryFacts
     | BudgetFacts
+    | BlockEnergyFacts
     | BaselineScores
     | GateDecision
 )
@@ -185,6 +186,7 @@ WIRE_TYPES: Mapping[str, type] = {
     "stream": StreamFacts,
     "timeline": TimelineFacts,
     "timing": TimingFacts,
+    "block_energy": BlockEnergyFacts,
     "problem_timing": ProblemTimingFacts,
     "sensitivity": SensitivityFacts,
     "divergence": DivergenceFacts,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from pytest_qeval.facts import EnergyFacts
-from pytest_qeval.report.plain import to_plain
+from pytest_qeval.report.plain import to_plain, without
 from pytest_qeval.schema import Json
 from pytest_qeval.summary.costs import Efficiency
 
@@ -19,13 +19,14 @@ _J_PER_WH = 3600.0
 
 def energy_dict(costs: Efficiency) -> Json:
     """Return the report's form, for one recipe."""
+    blocks = {name: without(one, "workload") for name, one in costs.block_energies.items()}
     energy = to_plain(costs.energy)
     undefined = energy.pop("undefined")
     del energy["stretches"]
     if undefined:
-        return {"undefined": undefined}
+        return {"undefined": undefined, "blocks": blocks}
     per_solved = costs.rates.j_per_solved
-    return {**energy, **to_plain(costs.rates), "wh_per_solved": per_solved and per_solved / _J_PER_WH}
+    return {**energy, **to_plain(costs.rates), "wh_per_solved": per_solved and per_solved / _J_PER_WH, "blocks": blocks}
 
 
 def energy_notes(all_costs: Sequence[Efficiency]) -> Iterator[str]:
@@ -62,6 +63,14 @@ def _above(c: Efficiency) -> str | None:
     return f"{whole:.3g}" if above is None else f"{whole:.3g}, {above:.3g} above idle"
 
 
+def _of_blocks(costs: Efficiency, *names: str) -> str | None:
+    """Render energy per token of workloads, with the coefficient of variation."""
+    found = [costs.block_energies.get(name) for name in names]
+    if not any(found):
+        return None
+    return " / ".join(f"{one.j_per_token.value:.3g} ±{one.cv:.0%}" if one else "–" for one in found)
+
+
 def _pair(first: float | None, second: float | None) -> str | None:
     found = [f"{value:.3g}" for value in (first, second) if value is not None]
     return " / ".join(found) if len(found) == 2 else None  # noqa: PLR2004 - a pair
@@ -74,6 +83,8 @@ ENERGY_ROWS: Sequence[tuple[str, Callable[[Efficiency], str | None]]] = (
         "by engine time: J per token read / written",
         lambda c: _pair(c.rates.prefill_j_per_token, c.rates.decode_j_per_token),
     ),
+    ("in blocks: J per token read, prompt 128 / 512", lambda c: _of_blocks(c, "prefill-128", "prefill-512")),
+    ("in blocks: J per token written, batch 1 / 8 / 32", lambda c: _of_blocks(c, "decode-1", "decode-8", "decode-32")),
     ("energy per problem / solved problem, J", lambda c: _pair(c.rates.j_per_problem, c.rates.j_per_solved)),
     ("emissions of generating, gCO2e", lambda c: _number(c.energy.emissions_g)),
     ("emissions per solved problem, gCO2e", lambda c: _number(c.rates.sci_g_per_solved)),

@@ -100,8 +100,15 @@ class RunContext:
             on_loading=self._show_loading,
         )
         self._machine = SharedMachine(self.shared_folder, settle=self._settle)
+        # Several meters would count the same joules again, and a replay uses none.
+        meters = self.n_workers == 1 and not settings.replays
+        self.meter = EnergyMeter(settings.energy) if meters else BusyTimes()
         self.efficiency = EfficiencyBench(
-            load=self._engines.load_model, make_evaluator=self._quiet_evaluator, machine=self._machine, post=self._post
+            load=self._engines.load_model,
+            make_evaluator=self._quiet_evaluator,
+            machine=self._machine,
+            post=self._post,
+            meter=self.meter,
         )
         scores = BaselineScorer(
             settings=settings, saved=saved, benchmarks=self.benchmarks, engines=self._engines, post=self._post
@@ -113,9 +120,6 @@ class RunContext:
             machine=self._machine,
             post=self._post,
         )
-        # Several meters would count the same joules again, and a replay uses none.
-        meters = self.n_workers == 1 and not settings.replays
-        self.meter = EnergyMeter(settings.energy) if meters else BusyTimes()
         self.timeline = Timeline()
         self._forecast = Forecast(planned=self._planned, sandboxes=settings.execution.workers, solution=self._solution)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
@@ -11,9 +11,17 @@ from pytest_qeval.engines.base import ModelEngine, Request
 from pytest_qeval.errors import EngineError, QEvalError
 from pytest_qeval.evaluator import Evaluator
 from pytest_qeval.measure.contention import Watch
+from pytest_qeval.measure.energy import EnergyMeter, Window
 from pytest_qeval.measure.machine import available_memory_bytes
 from pytest_qeval.measure.rounds import LONGEST_S, Rounds
-from pytest_qeval.measure.timing_facts import WORKLOADS, ProblemTime, ProblemTimingFacts, TimingFacts
+from pytest_qeval.measure.shared_energy import BusyTimes
+from pytest_qeval.measure.timing_facts import (
+    WORKLOADS,
+    BlockEnergyFacts,
+    ProblemTime,
+    ProblemTimingFacts,
+    TimingFacts,
+)
 from pytest_qeval.records.messages import Message
 from pytest_qeval.run.shared_machine import SharedMachine
 from pytest_qeval.schema import Case, Completion
@@ -33,6 +41,8 @@ class EfficiencyBench:
     make_evaluator: Callable[[str, ModelEngine], Evaluator]
     machine: SharedMachine
     post: Callable[[Message], None]
+    meter: EnergyMeter | BusyTimes
+    """Meters every block."""
     free_bytes: Callable[[], int] = available_memory_bytes
     rounds: Rounds = field(default_factory=Rounds)
     watch: Watch = field(default_factory=Watch)
@@ -60,11 +70,22 @@ class EfficiencyBench:
             return
         engines = self._engines_with(recipe, name)
         workload = WORKLOADS[name]
+        windows: dict[str, list[Window]] = {one: [] for one in engines}
+        rounds = replace(self.rounds, around=lambda one: self._metered(windows[one], name))
         with self.machine.alone():
-            found = self.rounds.measure({one: engine.prepare(workload) for one, engine in engines.items()})
+            found = rounds.measure({one: engine.prepare(workload) for one, engine in engines.items()})
         for one, blocks in found.items():
             self.post(TimingFacts(recipe=one, workload=workload, beside=_others(engines, one), blocks=blocks))
+            energies = tuple(window.energy for window in windows[one])
+            if not any(energy.undefined for energy in energies):  # as in a worker, which meters nothing
+                self.post(BlockEnergyFacts(recipe=one, workload=workload, energies=energies))
             self._done.add((one, name))
+
+    @contextmanager
+    def _metered(self, windows: list[Window], name: str) -> Iterator[None]:
+        with self.meter.window(name) as window:
+            yield
+        windows.append(window)
 
     def measure_problems(self, recipe: str, name: str, cases: Sequence[Case]) -> None:
         """Time whole problems, each under all recipes that are open before the next one, and post them; once.
@@ -130,6 +151,7 @@ class EfficiencyBench:
             return
         self.close()
         self.machine.work()
+        self.meter.prepare()  # which measures idle power
         self._engines[recipe] = self.load(recipe)
         names = list(dict.fromkeys(name for name, _ in self.planned))
         for other in names[names.index(recipe) + 1 :] if recipe in names else ():

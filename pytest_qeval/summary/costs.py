@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_qeval.facts import EnergyFacts, GenerationFacts, RecipeFacts, StreamFacts
 from pytest_qeval.schema import Completion, Record
-from pytest_qeval.summary.energy import EnergyRates, energy_rates
+from pytest_qeval.summary.energy import BlockEnergy, EnergyRates, energy_rates
 from pytest_qeval.summary.percentiles import Percentiles, percentiles
 from pytest_qeval.summary.timing import ProblemTimes, WorkloadTimes, stream_of
 
@@ -59,6 +59,8 @@ class Efficiency:
     timings: Mapping[str, WorkloadTimes] = field(default_factory=dict)
     """By the workload's name; empty where only a single stream was measured."""
     problems: ProblemTimes | None = None
+    block_energies: Mapping[str, BlockEnergy] = field(default_factory=dict)
+    """By the workload's name; empty where no block was metered."""
     drafted: bool = False
     """Completions were drafted from the baseline's: latencies, throughput, peak memory and energy are left out."""
     slower: Slowdown | None = None
@@ -74,6 +76,7 @@ def summarize_costs(
     told: Mapping[str, Any] = NOTHING_TOLD,
     timings: Sequence[WorkloadTimes] = (),
     problems: ProblemTimes | None = None,
+    block_energies: Sequence[BlockEnergy] = (),
 ) -> Efficiency:
     """Combine one recipe's measurements; tokens and engine times of several workers are added up.
 
@@ -110,6 +113,7 @@ def summarize_costs(
         stream_contended=next((one.contended for one in streams if one.contended), ""),
         timings={one.workload.name: one for one in timings},
         problems=problems,
+        block_energies={one.workload.name: one for one in block_energies},
         simulated=facts.execution == "simulated",
         drafted=drafted,
     )

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
+from statistics import fmean, stdev
 from typing import Any
 
 from pytest_qeval.facts import EnergyFacts, GenerationFacts
-from pytest_qeval.schema import Record
+from pytest_qeval.measure.timing_facts import BlockEnergyFacts, TimingFacts, Workload
+from pytest_qeval.schema import Estimate, Record
+from pytest_qeval.stats.student import student_t
 
 _J_PER_WH = 3600.0
+_FEWEST_BLOCKS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +36,47 @@ class EnergyRates:
     sci_g_per_solved: float | None = None
     """Software carbon intensity ((E × I) + M) per R, with a solved problem as R (SCI specification, ISO/IEC
     21031:2024); None without embodied emissions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockEnergy:
+    """Energy of one workload, repeated in blocks: undisturbed ones, unless there are too few."""
+
+    workload: Workload
+    j_per_token: Estimate
+    """Mean over blocks, with the interval of Student's t; tokens read by a prefill, or written by decoding."""
+    above_idle_j_per_token: float | None
+    cv: float
+    """Coefficient of variation: standard deviation over mean of the blocks, 0.05 for 5 %."""
+    provenance: str
+
+
+def block_energy(found: BlockEnergyFacts, timing: TimingFacts | None) -> BlockEnergy | None:
+    """Conclude from the blocks of a workload; None below three, which have no spread to speak of."""
+    if timing is None:
+        return None
+    pairs = list(zip(found.energies, timing.blocks, strict=False))
+    quiet = [pair for pair in pairs if not pair[1].contention.reason]
+    used = quiet if len(quiet) >= _FEWEST_BLOCKS else pairs
+    if len(used) < _FEWEST_BLOCKS or any(not energy.energy_wh for energy, _ in used):
+        return None
+    tokens = [found.workload.tokens(len(block.seconds)) for _, block in used]
+    values = [_J_PER_WH * (energy.energy_wh or 0.0) / n for (energy, _), n in zip(used, tokens, strict=True)]
+    above = [energy.above_idle_wh for energy, _ in used]
+    mean, spread, n = fmean(values), stdev(values), len(values)
+    half = student_t(n - 1) * spread / sqrt(n)
+    provenance = str(used[0][0].provenance)
+    return BlockEnergy(
+        workload=found.workload,
+        j_per_token=Estimate(
+            value=mean, low=mean - half, high=mean + half, n=n, method=f"mean of blocks, Student's t, {provenance}"
+        ),
+        above_idle_j_per_token=None
+        if None in above
+        else _J_PER_WH * sum(value or 0.0 for value in above) / sum(tokens),
+        cv=spread / mean,
+        provenance=provenance,
+    )
 
 
 def energy_rates(

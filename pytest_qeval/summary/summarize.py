@@ -17,7 +17,7 @@ from pytest_qeval.facts import (
 )
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.measure.memory_facts import BudgetFacts, MemoryFacts
-from pytest_qeval.measure.timing_facts import ProblemTimingFacts, TimingFacts
+from pytest_qeval.measure.timing_facts import BlockEnergyFacts, ProblemTimingFacts, TimingFacts
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.summary.adjustment import adjust_pass_rates_and_scores, adjust_pools, adjust_robust_changes
 from pytest_qeval.summary.cases import Groups, Records, group_cases
@@ -27,6 +27,7 @@ from pytest_qeval.summary.comparison import Comparison, compare
 from pytest_qeval.summary.costs import Efficiency, mark_slower, summarize_costs
 from pytest_qeval.summary.divergence import DivergenceSummary, summarize_divergence, with_floors
 from pytest_qeval.summary.early_stops import withhold_from_comparisons, withhold_from_lengths, withhold_from_results
+from pytest_qeval.summary.energy import BlockEnergy, block_energy
 from pytest_qeval.summary.length import LengthSummary, summarize_lengths
 from pytest_qeval.summary.margins import Margins, default_margins
 from pytest_qeval.summary.memory import summarize_memory
@@ -63,6 +64,7 @@ class SummaryInput:
     timings: Sequence[TimingFacts] = ()
     problem_timings: Mapping[str, ProblemTimingFacts] = field(default_factory=dict)
     """By recipe."""
+    block_energies: Sequence[BlockEnergyFacts] = ()
     benchmarks: Mapping[str, Json] = field(default_factory=dict)
     sensitivity: Mapping[str, SensitivityFacts] = field(default_factory=dict)
     divergence: Mapping[str, DivergenceFacts] = field(default_factory=dict)
@@ -169,6 +171,13 @@ def _lengths(found: SummaryInput, nominal: Groups, records: Records) -> LengthSu
     )
 
 
+def _block_energies(found: SummaryInput, recipe: str) -> list[BlockEnergy]:
+    timings = {one.workload.name: one for one in found.timings if one.recipe == recipe}
+    own = (one for one in found.block_energies if one.recipe == recipe)
+    blocks = (block_energy(one, timings.get(one.workload.name)) for one in own)
+    return [one for one in blocks if one]
+
+
 def _costs(found: SummaryInput) -> Mapping[str, Efficiency]:
     problems, base = (
         found.problem_timings,
@@ -183,6 +192,7 @@ def _costs(found: SummaryInput) -> Mapping[str, Efficiency]:
             told=found.run.energy,
             timings=[workload_times(one, base.get(one.workload.name)) for one in found.timings if one.recipe == name],
             problems=problem_times(problems[name], problems.get(found.baseline or "")) if name in problems else None,
+            block_energies=_block_energies(found, name),
         )
         for name, facts in found.recipes.items()
     }

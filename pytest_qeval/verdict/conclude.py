@@ -55,6 +55,7 @@ def conclude(
             timelines=list(collected.timelines.values()),
             timings=list(collected.timings.values()),
             problem_timings=collected.problem_timings,
+            block_energies=list(collected.block_energies.values()),
             sensitivity=collected.sensitivity,
             divergence=collected.divergence,
             memory=collected.memory,

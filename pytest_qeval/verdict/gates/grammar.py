@@ -69,6 +69,8 @@ class Gate:
     """None leaves that to `--qeval-require-proof`."""
     reason: str = ""
     """Why the gate is there, shown when it fails."""
+    rough: bool = False
+    """Whether a single reading, or energy that is not measured, may decide."""
     primary: bool = False
     """Whether it is the gate that a choice among several candidates is about."""
 
@@ -159,6 +161,7 @@ def parse_gate(expression: str) -> Gate:
             form=form,
             comparator=match["comparator"],
             threshold=threshold,
+            rough=bool(match["rough"]),
         )
     )
 
@@ -205,10 +208,10 @@ def check_pool(gate: Gate) -> Gate:
 
 def _check_rough(expression: str, metric: Metric, *, accepted: bool) -> None:
     """Refuse to let a single reading decide unless that is accepted."""
-    if metric.single_reading and not accepted:
+    if metric.single_reading and not accepted and not metric.is_energy:
         raise GateError(
             f"the gate {expression!r} would be decided by a single reading: a run measures {metric.name} once, and "
-            "other work on the machine changes it; energy may even be estimated from a power model. Accept that by "
+            "other work on the machine changes it. Accept that by "
             f"'{expression.strip()} rough', or gate single_stream or prefill, which are medians of several readings."
         )
     if accepted and not metric.single_reading:

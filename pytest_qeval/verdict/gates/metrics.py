@@ -41,6 +41,8 @@ class Metric:
     """Whether the value is a size, which a threshold may give as `6GB` or `6GiB`."""
     single_reading: bool = False
     """Whether a run reads the value only once, so that noise may decide; a gate has to accept that (`rough`)."""
+    is_energy: bool = False
+    """Whether repeats show how noisy the single reading is, so that `rough` is needed only for what is not measured."""
     is_time: bool = False
     """Whether the value is in seconds, and may be written in ms or s."""
     has_interval: bool = True
@@ -180,13 +182,21 @@ _ENTRIES = (
         )
         for name, latency in LATENCIES.items()
     ),
-    Metric(name="energy", help="watt-hours of generating", forms=_COST, single_reading=True, has_interval=False),
+    Metric(
+        name="energy",
+        help="watt-hours of generating",
+        forms=_COST,
+        single_reading=True,
+        is_energy=True,
+        has_interval=False,
+    ),
     Metric(
         name="energy_per_solved",
         help="joules of generating per solved problem",
         forms=_COST,
         single_reading=True,
         has_interval=False,
+        is_energy=True,
     ),
     Metric(
         name="peak_memory",

@@ -18,6 +18,7 @@ from pytest_qeval.summary.results import Summary
 from pytest_qeval.summary.robust_comparison import RobustChange
 from pytest_qeval.summary.robustness import ALL, RobustResult
 from pytest_qeval.summary.scores import ScoreComparison, ScoreResult
+from pytest_qeval.verdict.gates.energies import OF_ENERGY, judged
 from pytest_qeval.verdict.gates.grammar import Gate
 from pytest_qeval.verdict.gates.lengths import OF_LENGTH, observe_length
 from pytest_qeval.verdict.gates.memory import observe_memory
@@ -28,7 +29,6 @@ from pytest_qeval.verdict.gates.timings import is_timed, observe_timing
 
 T = TypeVar("T", BenchmarkResult, Comparison, ScoreResult, ScoreComparison, RobustResult, RobustChange)
 
-_OF_ENERGY = ("energy", "energy_per_solved")
 _LEFT_OUT = 0.05
 """Share of the solutions that a divergence may leave out."""
 
@@ -60,7 +60,10 @@ def _observed(gate: Gate, summary: Summary, recipe: str, benchmark: str | None) 
         case "kl" | "reverse_kl" | "same_top1":
             return _divergence(gate.metric, summary, recipe)
         case _:
-            find = observe_timing if is_timed(gate, summary, recipe) else _cost_of
+            if is_timed(gate, summary, recipe):
+                find = observe_timing
+            else:
+                find = _energy_of if gate.metric in OF_ENERGY else _cost_of
             return find(gate, summary, recipe)
 
 
@@ -160,6 +163,13 @@ def _divergence(metric: str, summary: Summary, recipe: str) -> Quantity:
     return found.means[metric]
 
 
+def _energy_of(gate: Gate, summary: Summary, recipe: str) -> Quantity:
+    """Return a cost that is an energy, if a gate may judge it."""
+    needed = (recipe, summary.baseline or "") if gate.compares else (recipe,)
+    found = [costs for name in needed if (costs := summary.efficiency.get(name))]
+    return judged(gate, _cost_of(gate, summary, recipe), found)
+
+
 def _cost_of(gate: Gate, summary: Summary, recipe: str) -> Quantity:
     own = _cost(gate.metric, summary.efficiency.get(recipe))
     if gate.form == "value" or isinstance(own, Undefined):
@@ -208,13 +218,13 @@ def _cost(metric: str, costs: Efficiency | None) -> Quantity:
         }[metric]
     if not value:  # nothing costs 0
         return Undefined(reason=_why_unknown(metric, costs))
-    if metric in _OF_ENERGY and costs.energy.provenance:
+    if metric in OF_ENERGY and costs.energy.provenance:
         method = f"{method}, {costs.energy.provenance}"
     return single(value, method, n=n)
 
 
 def _why_unknown(metric: str, costs: Efficiency) -> str:
-    if metric in _OF_ENERGY and costs.energy.undefined:
+    if metric in OF_ENERGY and costs.energy.undefined:
         return costs.energy.undefined
     if metric == "energy_per_solved" and costs.energy.energy_wh:
         return f"{costs.recipe} solved no problem that is executed, so that no energy can be divided among solved ones"

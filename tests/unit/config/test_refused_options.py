@@ -38,6 +38,10 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
         (*DEMO, "--qeval-timeout", "1e30"),
         "*--qeval-timeout expects seconds above 0, a day at most*1e30*",
     ),
+    "energy that is not measured": (
+        (*DEMO, "--qeval-gate", "energy >= 0", "--qeval-power-watts", "65"),
+        "*--qeval-power-watts is time × watts. Accept an estimate by 'energy >= 0 rough'*",
+    ),
     "country by name": ((*DEMO, "--qeval-country", "france"), "*three letters*not 'france'. Did you mean 'FRA'*"),
     "country that does not exist": ((*DEMO, "--qeval-country", "XQZ"), "*three letters, such as FRA*not 'XQZ'*"),
     "no power": (

@@ -9,6 +9,7 @@ from typing import Any
 from pytest_qeval.facts import (
     BenchmarkFacts,
     BlockSensitivity,
+    EnergyFacts,
     GateDecision,
     InvalidCase,
     PerturbationFacts,
@@ -18,6 +19,7 @@ from pytest_qeval.facts import (
 )
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, ProblemDivergence
 from pytest_qeval.measure.memory_facts import BudgetFacts
+from pytest_qeval.measure.timing_facts import WORKLOADS, BlockEnergyFacts
 from pytest_qeval.measure.topk import TextScores
 from pytest_qeval.records.messages import (
     BaselineScores,
@@ -88,6 +90,11 @@ MESSAGES: Sequence[Message] = (
     TimelineFacts(worker="main", begun_s=4.5, bucket_s=0.5, phases={"decode": (0.5, 0.25)}, new_tokens=(9, 4), cases=1),
     timing("int8", [0.02, 0.03]),
     problems("int8", [0.02, 0.03]),
+    BlockEnergyFacts(
+        recipe="int8",
+        workload=WORKLOADS["decode-1"],
+        energies=(EnergyFacts(energy_wh=0.1, emissions_g=0.05, provenance="measured", method="a counter"),),
+    ),
     SensitivityFacts(
         recipe="int8",
         texts=1,

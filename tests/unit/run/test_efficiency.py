@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from pytest_qeval.engines.base import FinishedCompletion, Request
 from pytest_qeval.errors import EngineError, RecipeError
+from pytest_qeval.facts import EnergyFacts
+from pytest_qeval.measure.energy import Window
 from pytest_qeval.measure.rounds import Rounds
-from pytest_qeval.measure.timing_facts import ProblemTimingFacts, TimingFacts, Workload
+from pytest_qeval.measure.timing_facts import BlockEnergyFacts, ProblemTimingFacts, TimingFacts, Workload
 from pytest_qeval.records.messages import Message
 from pytest_qeval.run.efficiency import EfficiencyBench
 from pytest_qeval.run.shared_machine import SharedMachine
@@ -68,6 +71,24 @@ class FakeEvaluator:
         return True
 
 
+class FakeMeter:
+    """Uses one more watt-hour in every window; or meters nothing, as in a worker."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts, self.windows, self.undefined = parts, 0, ""
+
+    def prepare(self) -> None:
+        assert not any(event.startswith("load") for event in self.parts.events) or self.windows
+
+    @contextmanager
+    def window(self, phase: str) -> Iterator[Window]:
+        window = Window(phase)
+        yield window
+        self.windows += 1
+        used = EnergyFacts(energy_wh=float(self.windows), provenance="measured")
+        window.energy = EnergyFacts(undefined=self.undefined) if self.undefined else used
+
+
 class Parts:
     """A bench whose engines are fakes, and what happened."""
 
@@ -79,12 +100,15 @@ class Parts:
         self.broken: set[str] = set()
         self.engine = engine
         evaluator: Any = FakeEvaluator()
+        self.meter = FakeMeter(self)
+        meter: Any = self.meter
         now = iter(range(10**6))
         self.bench = EfficiencyBench(
             load=self.load,
             make_evaluator=lambda _recipe, _engine: evaluator,
             machine=SharedMachine(None, settle=lambda: None),
             post=self.messages.append,
+            meter=meter,
             free_bytes=lambda: free,
             rounds=Rounds(clock=lambda: next(now), watch=QuietWatch()),
             watch=QuietWatch(busy),
@@ -109,6 +133,24 @@ def test_recipes_that_fit_are_measured_together() -> None:
 
     assert parts.events == ["load auto", "load int8"]
     assert parts.timed() == [("auto", ("int8",)), ("int8", ("auto",))]
+
+
+def test_every_block_is_metered() -> None:
+    """In turns, as it is timed; the warm-up is not."""
+    parts = Parts()
+    parts.bench.measure("auto", "decode-1")
+    found = {one.recipe: one.energies for one in parts.messages if isinstance(one, BlockEnergyFacts)}
+
+    assert [energy.energy_wh for energy in found["auto"]] == [1, 4, 5, 8, 9, 12]
+    assert [energy.energy_wh for energy in found["int8"]] == [2, 3, 6, 7, 10, 11]
+
+
+def test_a_worker_that_meters_nothing_posts_no_energy() -> None:
+    parts = Parts()
+    parts.meter.undefined = "the machine was not metered"
+    parts.bench.measure("auto", "decode-1")
+
+    assert not any(isinstance(one, BlockEnergyFacts) for one in parts.messages)
 
 
 def test_recipes_that_do_not_fit_are_measured_one_after_the_other() -> None:

@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from pytest_qeval.facts import EnergyFacts, GenerationFacts
-from pytest_qeval.summary.energy import EnergyRates, energy_rates
+from pytest_qeval.measure.timing_facts import WORKLOADS, BlockEnergyFacts
+from pytest_qeval.summary.energy import BlockEnergy, EnergyRates, block_energy, energy_rates
+from tests.unit.measure.timings import timing
 from tests.unit.summary.builders import generation, record, scored
 
 ENERGY = EnergyFacts(energy_wh=1.0, emissions_g=0.6, duration_s=3600.0, provenance="measured")
@@ -65,3 +67,44 @@ def test_what_is_not_known_divides_nothing() -> None:
     assert energy_rates(EnergyFacts(undefined="why"), RECORDS, [part()], told={}) == EnergyRates()
     assert (unsolved.j_per_problem, unsolved.j_per_solved) == (3600.0, None)
     assert energy_rates(ENERGY, [*RECORDS, scored("int8", 9, 0.5)], [part()], told={}).j_per_solved is None
+
+
+def blocks(*watt_hours: float | None, workload: str = "decode-8", busy: tuple[int, ...] = ()) -> BlockEnergy | None:
+    """Conclude from blocks of three steps each."""
+    energies = tuple(EnergyFacts(energy_wh=wh, above_idle_wh=wh and wh / 2, provenance="measured") for wh in watt_hours)
+    facts = BlockEnergyFacts(recipe="int8", workload=WORKLOADS[workload], energies=energies)
+    return block_energy(facts, timing("int8", [0.1] * len(energies), workload=workload, busy=busy))
+
+
+def test_blocks_give_a_mean_its_interval_and_the_variation() -> None:
+    """Three steps of eight rows are 24 tokens; t of two degrees is 4.30."""
+    found = blocks(9 / 3600 * 24, 10 / 3600 * 24, 11 / 3600 * 24)
+
+    assert found is not None
+    assert found.cv == pytest.approx(0.1)
+    assert found.j_per_token.value == pytest.approx(10)
+    assert found.j_per_token.low == pytest.approx(10 - 4.3027 / 3**0.5, rel=1e-4)
+    assert found.j_per_token.n == 3
+    assert found.above_idle_j_per_token == pytest.approx(5)
+
+
+def test_a_prefill_is_divided_by_the_tokens_that_it_reads() -> None:
+    found = blocks(*[3 * 512 / 3600] * 3, workload="prefill-512")
+
+    assert found is not None
+    assert (found.j_per_token.value, found.cv) == pytest.approx((1.0, 0.0))
+
+
+def test_disturbed_blocks_are_left_out_while_three_others_are_there() -> None:
+    quiet, noisy = blocks(1.0, 1.0, 9.0, 1.0, busy=(2,)), blocks(1.0, 9.0, 1.0, busy=(1,))
+
+    assert quiet is not None
+    assert noisy is not None
+    assert quiet.cv == pytest.approx(0)
+    assert quiet.j_per_token.n == 3
+    assert noisy.cv > 1
+
+
+@pytest.mark.parametrize("found", [blocks(1.0, 1.0), blocks(1.0, 0.0, 1.0), blocks(1.0, None, 1.0)])
+def test_too_few_blocks_and_counters_that_stand_still_say_nothing(found: BlockEnergy | None) -> None:
+    assert found is None

