@@ -103,7 +103,10 @@ def test_energy_has_its_provenance() -> None:
 
     assert "  energy estimated, not measured: a model" in texts(FOUND)
     assert "  energy: no meter" in texts(unmetered)
-    assert report_dict(summarize(unmetered), ())["efficiency"]["int8"]["energy"] == {"undefined": "no meter"}
+    assert report_dict(summarize(unmetered), ())["efficiency"]["int8"]["energy"] == {
+        "undefined": "no meter",
+        "blocks": {},
+    }
 
 
 def test_notes_of_a_recipe_stand_below_its_costs() -> None:
