@@ -16,7 +16,7 @@ from pytest_qeval.measure.shared_energy import MachineMeter, share_energy
 from pytest_qeval.records.collector import Collector, Roles
 from pytest_qeval.records.journal import Journal
 from pytest_qeval.records.messages import BaselineScores, Message, Plan, PlannedCase, RunEnd, RunStart
-from pytest_qeval.report.allure.results import FinishedRun
+from pytest_qeval.report.allure.results import AllureRun
 from pytest_qeval.report.files import check_folder, point_latest_at, write_pages, write_report, write_samples
 from pytest_qeval.report.prospects import prospect_lines
 from pytest_qeval.report.reporter import RunResults
@@ -104,12 +104,12 @@ class Session:
         """The gates, judged; empty before the end."""
         return self._verdict.gates if self._verdict else ()
 
-    def finished(self) -> FinishedRun | None:
+    def finished(self) -> AllureRun | None:
         """Return what an Allure report needs of the run; None before the end, and where no case was planned."""
         if self._verdict is None:
             return None
         saved = {(self.saved.recipe, case) for case in self._reused} if self.saved else set()
-        return FinishedRun(
+        return AllureRun(
             summary=self._verdict.summary,
             records=self._collector.records,
             saved=lambda recipe, case: (recipe, case) in saved,

@@ -41,7 +41,7 @@ _LOOKS: Mapping[Kind, _Look] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FinishedRun:
+class AllureRun:
     """A run, as far as its Allure results need it."""
 
     summary: Summary
@@ -55,7 +55,7 @@ class FinishedRun:
         return self.records.get((baseline, record.case)) if baseline and baseline != record.recipe else None
 
 
-def finish_cases(folder: Path, run: FinishedRun) -> None:
+def finish_cases(folder: Path, run: AllureRun) -> None:
     """Rewrite the results of this run's tests: status, severity, labels, parameters, times and identity.
 
     A regressed case fails here, whatever it did in pytest, so that the front page of a broken model is not green; what
@@ -76,7 +76,7 @@ def finish_cases(folder: Path, run: FinishedRun) -> None:
         path.write_text(json.dumps(result, ensure_ascii=False), encoding="utf-8")
 
 
-def _complete_case(result: Json, record: Record, run: FinishedRun, folder: Path) -> None:
+def _complete_case(result: Json, record: Record, run: AllureRun, folder: Path) -> None:
     case, base = record.case, run.base_of(record)
     kind = kind_of(record, base)
     _identify(result, record.recipe, case.benchmark, case.label, run=run)
@@ -93,7 +93,7 @@ def _complete_case(result: Json, record: Record, run: FinishedRun, folder: Path)
         result["stop"] = result["start"] + round(1000 * seconds)
 
 
-def _identify(result: Json, recipe: str, feature: str, *case: str, run: FinishedRun) -> None:
+def _identify(result: Json, recipe: str, feature: str, *case: str, run: AllureRun) -> None:
     """Name a test by what it is of, instead of by where the suites are installed."""
     name = ":".join((feature, *case, recipe))
     result |= {"fullName": name, "testCaseId": identity(name), "historyId": identity(name)}
@@ -122,7 +122,7 @@ def kind_of(record: Record, base: Record | None) -> Kind:
     return "unsolved by both" if base.outcome == "unsolved" else "regressed"
 
 
-def _details(record: Record, base: Record | None, kind: Kind, run: FinishedRun) -> Json:
+def _details(record: Record, base: Record | None, kind: Kind, run: AllureRun) -> Json:
     """Return message and trace; Allure shows `expected` and `actual` as a difference, here of two completions."""
     if kind in {"passed", "fixed"}:
         details: Json = {"message": f"fixed: {run.summary.baseline} did not solve it"} if kind == "fixed" else {}
@@ -135,7 +135,7 @@ def _details(record: Record, base: Record | None, kind: Kind, run: FinishedRun) 
     return {name: writable(text) for name, text in details.items()}
 
 
-def _parameters(record: Record, run: FinishedRun) -> Iterator[Json]:
+def _parameters(record: Record, run: AllureRun) -> Iterator[Json]:
     """Yield what identifies a case, then measurements, which change from run to run and are left out of its history."""
     case = record.case
     yield {"name": "benchmark", "value": case.benchmark}
@@ -148,7 +148,7 @@ def _parameters(record: Record, run: FinishedRun) -> Iterator[Json]:
         yield {"name": name, "value": value, "excluded": True}
 
 
-def _measured(record: Record, run: FinishedRun) -> Iterator[tuple[str, str]]:
+def _measured(record: Record, run: AllureRun) -> Iterator[tuple[str, str]]:
     samples, costs = record.samples, run.summary.efficiency.get(record.recipe)
     tokens = sum(sample.completion.n_tokens or 0 for sample in samples)
     if tokens:
@@ -168,7 +168,7 @@ def _measured(record: Record, run: FinishedRun) -> Iterator[tuple[str, str]]:
         yield name, f"{value:.3f}"
 
 
-def _case_labels(record: Record, kind: Kind, run: FinishedRun) -> Iterator[Json]:
+def _case_labels(record: Record, kind: Kind, run: AllureRun) -> Iterator[Json]:
     yield {"name": "severity", "value": _LOOKS[kind].severity}
     if record.case.perturbation:
         yield {"name": "subSuite", "value": record.case.perturbation}
@@ -178,7 +178,7 @@ def _case_labels(record: Record, kind: Kind, run: FinishedRun) -> Iterator[Json]
         yield {"name": "tag", "value": "from the saved baseline"}
 
 
-def _description(record: Record, run: FinishedRun) -> str:
+def _description(record: Record, run: AllureRun) -> str:
     if run.saved(record.recipe, record.case):
         origin = run.summary.run.saved_baseline or {}
         return f"From the saved baseline of {origin.get('started_at', 'an earlier run')}."
@@ -209,7 +209,7 @@ def _attach_difference(steps: Sequence[Json], record: Record, base: Record, fold
         step.setdefault("attachments", []).append({"name": name, "source": source, "type": "text/plain"})
 
 
-def _own_seconds(record: Record, run: FinishedRun) -> float | None:
+def _own_seconds(record: Record, run: AllureRun) -> float | None:
     """Return the seconds that a case took by itself; None where the recipe's throughput is not known."""
     costs = run.summary.efficiency.get(record.recipe)
     tokens = [sample.completion.n_tokens for sample in record.samples]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from pytest_qeval.report.allure.folder import write_folder
 from pytest_qeval.report.allure.gates import write_costs, write_gates
-from pytest_qeval.report.allure.results import FinishedRun, finish_cases
+from pytest_qeval.report.allure.results import AllureRun, finish_cases
 from pytest_qeval.summary.results import GateResult
 
 
-def finish_results(folder: Path, run: FinishedRun | None, gates: Sequence[GateResult]) -> None:
+def finish_results(folder: Path, run: AllureRun | None, gates: Sequence[GateResult]) -> None:
     """Complete the results of a run's cases, and add gates, costs and what describes the run; None ran no case."""
     if run is None:
         return

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pytest_qeval.report.allure.case import KEY_LABEL, key_of
 from pytest_qeval.report.allure.folder import categories, executor_of, write_folder
-from pytest_qeval.report.allure.results import FinishedRun, finish_cases, kind_of
+from pytest_qeval.report.allure.results import AllureRun, finish_cases, kind_of
 from pytest_qeval.report.allure.text import writable
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.summary.summarize import SummaryInput, summarize
@@ -23,9 +23,9 @@ NOW_MS = 1_800_000_000_000
 HOSTILE = "</script>\x1b[31m\x00\u202e=cmd()\ud800"
 
 
-def finished(found: SummaryInput, *, saved: bool = False) -> FinishedRun:
+def finished(found: SummaryInput, *, saved: bool = False) -> AllureRun:
     records = {(one.recipe, one.case): one for one in found.records}
-    return FinishedRun(summary=summarize(found), records=records, saved=lambda _recipe, _case: saved)
+    return AllureRun(summary=summarize(found), records=records, saved=lambda _recipe, _case: saved)
 
 
 def write(folder: Path, recipe: str, own: Case, *, status: str = "skipped", start: int = NOW_MS) -> Path:
