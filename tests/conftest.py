@@ -21,6 +21,7 @@ from pytest_qeval.benchmarks.micro import PATH as MICRO
 from pytest_qeval.hooks.rootdir import join_paths
 from pytest_qeval.schema import Json
 from tests.sandboxes import accept_weakest
+from tests.warm import EMPTY_PLOT
 
 Run = Callable[..., pytest.RunResult]
 RunIn = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -140,7 +141,13 @@ def imported() -> None:
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, warm_pytest: Warm, imported: None) -> Run:
+def empty_plots(monkeypatch: pytest.MonkeyPatch, imported: None) -> None:
+    """Let runs in this process draw empty plots, as warm ones do; a module with tests of the plots overrides this."""
+    monkeypatch.setattr("vl_convert.vegalite_to_svg", lambda *_, **__: EMPTY_PLOT)
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, warm_pytest: Warm, empty_plots: None) -> Run:
     """Run pytest in an empty project with an empty cache.
 
     A run that loads a model is a fork of a process that has imported torch, and so is each of its workers; a run

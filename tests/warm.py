@@ -28,6 +28,7 @@ import sys
 import threading
 import traceback
 from importlib.metadata import entry_points
+from importlib.util import find_spec, module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ IMPORTED = {
         "transformers.models.llama.modeling_llama",
     ),
 }
+EMPTY_PLOT = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
 _LONGEST_REQUEST = 1 << 20
 _LONGEST_REPLY = 16
 _STREAMS = 3
@@ -104,6 +106,7 @@ def _import(kind: str) -> None:
     for name in IMPORTED[kind]:
         importlib.import_module(name)
     _prepare_codecarbon()
+    _replace_plots()
     # Packages with a plugin, such as anyio, which transformers imports: pytest warns of those that it cannot rewrite.
     with_plugin = {entry.module.partition(".")[0] for entry in entry_points(group="pytest11")}
     for name in [name for name in sys.modules if name.partition(".")[0] in with_plugin]:
@@ -126,6 +129,19 @@ def _prepare_codecarbon() -> None:
         cpuinfo: Any = importlib.import_module("cpuinfo")
         found = cpuinfo.get_cpu_info()
         cpuinfo.get_cpu_info = lambda: dict(found)
+
+
+def _replace_plots() -> None:
+    """Let plots be empty: every run writes its page, and starting the library that draws takes longer than most runs.
+
+    Tests of the page draw in their own process.
+    """
+    if find_spec("vl_convert"):
+        spec = spec_from_loader("vl_convert", loader=None)
+        if spec is not None:
+            empty: Any = module_from_spec(spec)
+            empty.vegalite_to_svg = lambda *_, **__: EMPTY_PLOT
+            sys.modules["vl_convert"] = empty
 
 
 def _become(folder: str, environment: dict[str, str], streams: list[int]) -> None:

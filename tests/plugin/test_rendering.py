@@ -17,6 +17,11 @@ pytestmark = pytest.mark.timeout(300)
 NO_EXTRA = find_spec("vl_convert") is None or find_spec("jinja2") is None
 
 
+@pytest.fixture
+def empty_plots(imported: None) -> None:
+    """Draw the plots: their bytes are compared."""
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
