@@ -282,11 +282,21 @@ class Session:
             self._notes += call_reporters(results, self.output)
         return is_written and self._verdict.holds
 
-    def lines(self) -> Iterator[Line]:
-        """Yield the terminal summary; without a plan, only that gates were not judged."""
+    def lines(self, verbosity: int = 0) -> Iterator[Line]:
+        """Yield the terminal summary; without a plan, only that gates were not judged.
+
+        Args:
+            verbosity: pytest's; below 0 only the sentences, the verdict and warnings, above 0 every flip's reason too.
+        """
         if self._verdict is not None:
-            yield from lines(self._verdict.summary, self._verdict.gates, output=self.output)
-            yield from self._notes
+            yield from lines(
+                self._verdict.summary,
+                self._verdict.gates,
+                output=self.output,
+                verbosity=verbosity,
+                records=self._collector.records,
+            )
+            yield from (note for note in self._notes if verbosity >= 0 or note.colour)
         elif self.is_unjudged:
             yield Line(UNJUDGED, "yellow")
 

@@ -25,6 +25,8 @@ class RenderSettings:
     output: Path
     """The folder of the reports: that of the journal, if no other is named."""
     open_page: bool
+    verbosity: int
+    """pytest's."""
 
 
 def read_rendering(config: pytest.Config) -> RenderSettings:
@@ -44,4 +46,9 @@ def read_rendering(config: pytest.Config) -> RenderSettings:
         raise UsageError(f"--qeval-render expects one run, and no tests; found {folder} and {' '.join(config.args)}.")
     journal = journal_of(values.start / folder)
     typed = values.output("output") if "--qeval-output" in values.typed_options else None
-    return RenderSettings(journal=journal, output=typed or journal.parent, open_page=read_open(values))
+    return RenderSettings(
+        journal=journal,
+        output=typed or journal.parent,
+        open_page=read_open(values),
+        verbosity=config.option.verbose,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from pytest_qeval.hooks.junit import JUnit
 from pytest_qeval.hooks.open_page import open_page
 from pytest_qeval.hooks.worker import messages_of, reused_record
 from pytest_qeval.report.annotations import ON_GITHUB, annotation_lines
+from pytest_qeval.report.folding import fold_lines
 from pytest_qeval.schema import SCORES, Case, Record
 from pytest_qeval.session import UNJUDGED
 
@@ -122,10 +124,12 @@ class Controller:
 
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
-        """Write the summary."""
-        lines = list(self.session.lines())
+        """Write the summary; where the terminal's width is known, no line is longer."""
+        lines = list(self.session.lines(terminalreporter.config.option.verbose))
         if lines:
             terminalreporter.section("qeval")
+        if terminalreporter.isatty or "COLUMNS" in os.environ:
+            lines = list(fold_lines(lines, shutil.get_terminal_size().columns))
         for text, colour in lines:
             terminalreporter.write_line(text, **({colour: True} if colour else {}))
         if os.environ.get(ON_GITHUB) == "true":

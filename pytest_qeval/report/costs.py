@@ -8,7 +8,7 @@ from pytest_qeval.facts import RecipeFacts
 from pytest_qeval.measure.byte_sizes import format_bytes
 from pytest_qeval.report.energy import ENERGY_ROWS, energy_dict, energy_notes
 from pytest_qeval.report.plain import to_plain
-from pytest_qeval.report.text import Line, table
+from pytest_qeval.report.text import Line, say_once, table
 from pytest_qeval.report.timing import ms, of_problems, speedup_of, times_of, timing_dict, timing_notes
 from pytest_qeval.schema import Json
 from pytest_qeval.summary.costs import Efficiency, Slowdown
@@ -73,10 +73,11 @@ def cost_lines(summary: Summary) -> Iterator[Line]:
     for name, costs in summary.efficiency.items():
         if costs.slower:
             yield Line(f"  {name}: {_describe_slowdown(costs.slower)}", "yellow")
-    for name, facts in summary.recipes.items():
-        yield from (Line(f"  {name}: {note}", "yellow") for note in facts.notes)
-        if facts.decoding and facts.decoding != "continuous batch":
-            yield Line(f"  {name} was decoded by {facts.decoding}", "yellow")
+    for names, note in say_once((name, note) for name, facts in summary.recipes.items() for note in facts.notes):
+        yield Line(f"  {names}: {note}", "yellow")
+    decodings = ((name, facts.decoding) for name, facts in summary.recipes.items() if facts.decoding)
+    for names, decoding in say_once((name, how) for name, how in decodings if how != "continuous batch"):
+        yield Line(f"  {names} {'were' if ',' in names else 'was'} decoded by {decoding}", "yellow")
 
 
 def _describe_saved(summary: Summary) -> str:

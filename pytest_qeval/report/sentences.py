@@ -21,6 +21,9 @@ _EXACT = re.compile(r"\b(model_bytes|regressed)\b")
 _SAME = 0.03
 """Times and energies that differ by less count as equal; up to 3 % may be noise."""
 
+_TOO_WIDE = 0.1
+"""An interval that reaches further down than ten points says next to nothing."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateVerdict:
@@ -50,12 +53,11 @@ def _verdict(summary: Summary, gates: Sequence[GateResult], recipe: str) -> Cand
     changes = changes_of(summary, recipe)
     main = changes[0] if changes else None
     costs = cost_ratios(summary, recipe)
-    words = {"pass": "PASS", "fail": "FAIL", "none": "no gate"}
     tail = "; ".join(part for part in (*_headline(summary, recipe, main), *_short_costs(costs)) if part)
     return CandidateVerdict(
         recipe=recipe,
         status=status,
-        headline=f"{recipe}: {words[status]}. {tail}.",
+        headline=f"{recipe}: {_word(own)}, {tail}.",
         may_ship=_may_ship(summary, own, main, recipe),
         lost=_lost(changes),
         flips=len(main.regressed) + len(main.fixed) if main else 0,
@@ -64,33 +66,59 @@ def _verdict(summary: Summary, gates: Sequence[GateResult], recipe: str) -> Cand
     )
 
 
+def _word(gates: Sequence[GateResult]) -> str:
+    """Return the verdict, with the gates that are broken."""
+    broken = list(dict.fromkeys(gate.expression for gate in gates if gate.outcome == "fail"))
+    if broken:
+        more = f" and {len(broken) - 2} more" if len(broken) > 2 else ""  # noqa: PLR2004 - those that are named
+        return f"FAIL ({'; '.join(broken[:2])}{more})"
+    return "PASS" if gates else "no gate"
+
+
 def _headline(summary: Summary, recipe: str, main: Change | None) -> Iterator[str]:
     if recipe not in summary.recipes:
-        yield "It was never loaded, so nothing is known of it"
+        yield "it was never loaded, so nothing is known of it"
     elif main is None:
-        yield "It was compared with no baseline"
+        yield _alone(summary, recipe)
     elif isinstance(main.delta, Undefined):
-        yield f"Nothing was compared: {main.delta.reason}"
+        yield f"nothing was compared: {main.delta.reason}"
     else:
-        yield f"{main.measure} {_rates(main)} of {main.baseline} over {counted(main.delta.n, 'problem')}"
+        yield _rates(main, main.delta)
         yield _limit(main, main.delta)
 
 
-def _rates(main: Change) -> str:
+def _alone(summary: Summary, recipe: str) -> str:
+    """Say what a recipe solves that has no baseline beside it."""
+    own = [one for one in summary.results if one.recipe == recipe]
+    solved = f"{len(own[0].solved)} of {counted(own[0].received, 'problem')}, " if len(own) == 1 else ""
+    return f"{solved}compared with no baseline"
+
+
+def _rates(main: Change, delta: Estimate) -> str:
+    """Say what both score: counts of one benchmark with a sample a problem, shares of anything else."""
+    rates = [one for one in (main.own, main.base) if isinstance(one, Estimate) and one.n == delta.n]
+    solved = [one.value * one.n for one in rates]
+    if main.measure == "pass@1" and not main.is_pool and len(solved) == 2 and all(map(_is_whole, solved)):  # noqa: PLR2004 - both
+        return f"{solved[0]:.0f} of {counted(delta.n, 'problem')} against {solved[1]:.0f} of {main.baseline}"
     own, base = (percent(one.value) if isinstance(one, Estimate) else "–" for one in (main.own, main.base))
-    return f"{own} against {base}"
+    return f"{main.measure} {own} against {base} of {main.baseline} over {counted(delta.n, 'problem')}"
+
+
+def _is_whole(number: float) -> bool:
+    return abs(number - round(number)) < 1e-6  # noqa: PLR2004 - what rounding leaves
 
 
 def _limit(main: Change, delta: Estimate) -> str:
     """Say how large a loss the interval leaves possible."""
     if delta.low is None:
         return "" if main.early else "no interval"
+    if main.evidence == "worse" and delta.high is not None:
+        return f"it loses at least {-100 * delta.high:.1f} points"
     if delta.low >= 0:
         return "any loss is ruled out"
     limit = f"losses above {-100 * delta.low:.1f} points are ruled out"
-    if main.evidence == "worse" and delta.high is not None:
-        return f"it loses at least {-100 * delta.high:.1f} points"
-    return limit
+    is_vague = main.evidence == "unproven" and -delta.low > _TOO_WIDE
+    return f"{limit}, too few problems to say more" if is_vague else limit
 
 
 def _short_costs(costs: Sequence[CostRatio]) -> Iterator[str]:

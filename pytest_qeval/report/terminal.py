@@ -1,4 +1,4 @@
-"""The terminal summary: scores, flips, costs and gates on one screen."""
+"""The terminal summary: a sentence a recipe, then scores, flips, costs and gates."""
 
 from __future__ import annotations
 
@@ -10,32 +10,69 @@ from pytest_qeval.errors import counted
 from pytest_qeval.facts import SensitivityFacts
 from pytest_qeval.report.costs import cost_lines
 from pytest_qeval.report.divergence import divergence_lines
+from pytest_qeval.report.flips import flip_lines
 from pytest_qeval.report.length import length_lines
 from pytest_qeval.report.memory import memory_lines
 from pytest_qeval.report.pass_rates import pass_rate_lines
 from pytest_qeval.report.pooled import pooled_lines
 from pytest_qeval.report.robustness import robustness_lines
 from pytest_qeval.report.scores import score_lines
-from pytest_qeval.report.text import Line, excluded_lines, shorten, table
+from pytest_qeval.report.sentences import Status, evidence_of, verdicts
+from pytest_qeval.report.text import Colour, Line, excluded_lines, shorten, table
 from pytest_qeval.report.throughput import throughput_lines
+from pytest_qeval.report.visible import one_line
+from pytest_qeval.schema import Case, Record
 from pytest_qeval.summary.comparability import Remark
 from pytest_qeval.summary.results import GateResult, Summary, overall_verdict
 from pytest_qeval.summary.selection import Selection, selection_of
 from pytest_qeval.summary.selftest import SelftestResult
 
 _BLOCKS_SHOWN = 8
+_LONGEST_SENTENCE = 400
+_STATUS_COLOURS: Mapping[Status, Colour] = {"pass": "green", "fail": "red", "none": "yellow"}
 
 
-def lines(summary: Summary, gates: Sequence[GateResult], *, output: Path) -> Iterator[Line]:
-    """Yield the summary from the headline to the path of the report."""
+def lines(
+    summary: Summary,
+    gates: Sequence[GateResult],
+    *,
+    output: Path,
+    verbosity: int = 0,
+    records: Mapping[tuple[str, Case], Record] | None = None,
+) -> Iterator[Line]:
+    """Yield the summary from the headline to the path of the report.
+
+    Args:
+        summary: What is shown.
+        gates: All gates.
+        output: Folder of the reports.
+        verbosity: pytest's: below 0 only the sentences and the verdict, above 0 every flip with its reason as well.
+        records: The cases, which have the reasons.
+    """
+    doubts = [one for one in summary.comparability if one.level == "inconclusive"]
+    notes = [one for one in summary.comparability if one.level != "inconclusive"]
+    if verbosity < 0 and summary.selftest is None:
+        yield from _remark_lines(doubts)
+        yield from _verdict_lines(summary, gates)
+        yield from _missing_lines(summary)
+        yield _overall(gates)
+        return
     yield Line(_headline(summary), "bold")
-    yield from _remark_lines(summary.comparability)
+    yield from _remark_lines(doubts)
     if summary.selftest is None:
-        yield from _evaluation_lines(summary, gates)
+        yield from _verdict_lines(summary, gates)
+        yield from _remark_lines(notes)
+        yield from _evaluation_lines(summary, gates, (records or {}) if verbosity > 0 else {})
     else:
         yield Line("")
         yield from _selftest_lines(summary, summary.selftest)
     yield Line(f"report: {output / 'report.json'}")
+
+
+def _verdict_lines(summary: Summary, gates: Sequence[GateResult]) -> Iterator[Line]:
+    """Yield one sentence a candidate; none where no problem was run."""
+    for one in verdicts(summary, gates) if summary.planned else ():
+        yield Line(one_line(one.headline, longest=_LONGEST_SENTENCE), _STATUS_COLOURS[one.status])
 
 
 def _headline(summary: Summary) -> str:
@@ -59,10 +96,13 @@ def _remark_lines(remarks: Sequence[Remark]) -> Iterator[Line]:
         yield Line(f"  {remark.level}: {remark.text}", "red" if remark.level == "inconclusive" else "yellow")
 
 
-def _evaluation_lines(summary: Summary, gates: Sequence[GateResult]) -> Iterator[Line]:
+def _evaluation_lines(
+    summary: Summary, gates: Sequence[GateResult], records: Mapping[tuple[str, Case], Record]
+) -> Iterator[Line]:
     for benchmark in dict.fromkeys(one.benchmark for one in summary.results):
         yield Line("")
         yield from pass_rate_lines(summary, benchmark)
+        yield from flip_lines(summary, benchmark, records)
     yield from pooled_lines(summary)
     sections: tuple[tuple[Sequence[str], Callable[[Summary, str], Iterator[Line]]], ...] = (
         ([one.benchmark for one in summary.score_results], score_lines),
@@ -143,15 +183,18 @@ def _describe_selection(selection: Selection) -> str:
 def _gate_lines(gates: Sequence[GateResult]) -> Iterator[Line]:
     for gate in gates:
         about = f"{gate.recipe}, {gate.benchmark}" if gate.benchmark else gate.recipe
-        text = f"  {gate.outcome.upper()}  {gate.expression}  ({about}): {gate.reason}; {gate.evidence}"
+        text = f"  {gate.outcome.upper()}  {gate.expression}  ({about}): {gate.reason}; {evidence_of(gate)}"
         yield Line(text, "green" if gate.outcome == "pass" else "red")
+    yield _overall(gates)
+
+
+def _overall(gates: Sequence[GateResult]) -> Line:
     match overall_verdict(gates):
-        case "none":
-            yield Line("verdict: none, no gate was set (such as --qeval-gate 'pass@1 drop <= 2pt')")
         case "fail":
             broken = sum(gate.outcome == "fail" for gate in gates)
             breaks = "the gate is broken" if len(gates) == 1 else f"{broken} of {len(gates)} gates broken"
-            yield Line(f"verdict: FAIL, {breaks}", "red")
+            return Line(f"verdict: FAIL, {breaks}", "red")
         case "pass":
             hold = "the gate holds" if len(gates) == 1 else f"all {len(gates)} gates hold"
-            yield Line(f"verdict: PASS, {hold}", "green")
+            return Line(f"verdict: PASS, {hold}", "green")
+    return Line("verdict: none, no gate was set (such as --qeval-gate 'pass@1 drop <= 2pt')")

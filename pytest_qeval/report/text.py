@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from pytest_qeval.errors import counted
@@ -86,6 +86,14 @@ def shorten(labels: Sequence[str]) -> str:
     """Join labels, and count those after the first twelve."""
     more = f" … and {len(labels) - _LABELS_SHOWN} more" if len(labels) > _LABELS_SHOWN else ""
     return f"{', '.join(labels[:_LABELS_SHOWN])}{more}"
+
+
+def say_once(notes: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield each note of `(recipe, note)` pairs once, with all its recipes: `int4, int8`."""
+    recipes: dict[str, list[str]] = {}
+    for recipe, note in notes:
+        recipes.setdefault(note, []).append(recipe)
+    return ((", ".join(dict.fromkeys(named)), note) for note, named in recipes.items())
 
 
 def describe_recipe(facts: RecipeFacts | None) -> str:

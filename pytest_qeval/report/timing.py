@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_qeval.report.plain import to_plain
+from pytest_qeval.report.text import say_once
 from pytest_qeval.schema import Estimate, Json, Quantity
 from pytest_qeval.summary.costs import Efficiency
 from pytest_qeval.summary.percentiles import Percentiles
@@ -78,6 +79,11 @@ def timing_notes(summary: Summary) -> Iterator[str]:
         alone = [key for key, times in costs.timings.items() if summary.baseline not in {*times.beside, name}]
         if alone and summary.baseline:
             yield f"{name} did not fit beside {summary.baseline}: timed one after the other, not alternating"
+    for names, note in say_once(_contended(summary)):
+        yield f"{names} contended {note}"
+
+
+def _contended(summary: Summary) -> Iterator[tuple[str, str]]:
     for name, costs in summary.efficiency.items():
         found = {key: times.contended for key, times in costs.timings.items() if times.contended}
         if not costs.timings and costs.stream_contended:
@@ -85,7 +91,7 @@ def timing_notes(summary: Summary) -> Iterator[str]:
         if costs.problems and costs.problems.contended:
             found["problems"] = costs.problems.contended
         if found:
-            yield f"{name} contended ({', '.join(found)}), up to: {next(iter(found.values()))}"
+            yield name, f"({', '.join(found)}), up to: {next(iter(found.values()))}"
 
 
 def _describe(label: str, latencies: Latencies) -> str:

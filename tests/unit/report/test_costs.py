@@ -55,7 +55,7 @@ def test_a_slower_recipe_has_a_note(stream: tuple[float, float], batch: tuple[fl
     found = timed(stream=stream, batch=batch)
 
     assert report_dict(summarize(found), ())["efficiency"]["int8"]["slower"] == expected
-    assert [text for text in texts(found) if "slower" in text] == ([f"  int8: {expected}"] if expected else [])
+    assert [text for text in texts(found) if "slower than" in text] == ([f"  int8: {expected}"] if expected else [])
 
 
 @pytest.mark.parametrize("recipe", ["auto", "int8"])
@@ -115,6 +115,13 @@ def test_notes_of_a_recipe_stand_below_its_costs() -> None:
 
     assert "  int8: held in 8 bits" in text
     assert "  int8 was decoded by generate, one prompt at a time" in text
+
+
+def test_a_note_of_several_recipes_is_said_once() -> None:
+    noted = {name: replace(facts, notes=("held in 8 bits",)) for name, facts in FOUND.recipes.items()}
+    text = texts(replace(FOUND, recipes=noted))
+
+    assert [line for line in text if "held in 8 bits" in line] == ["  auto, int8: held in 8 bits"]
 
 
 def test_without_costs_there_is_no_table() -> None:

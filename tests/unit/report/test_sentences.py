@@ -95,15 +95,36 @@ def test_the_headline_is_one_sentence_with_the_verdict_first() -> None:
     found = several_benchmarks(a=("++--", "++--"), b=("++", "+-"))
     headline = verdict(found, [BROKEN]).headline
 
-    assert headline.startswith("int8: FAIL. pass@1 50.0% against 66.7% of auto over 6 problems; losses above ")
-    assert headline.endswith(" points are ruled out; 62% smaller; 2× faster (in a batch).")
+    assert headline.startswith(
+        "int8: FAIL (pass@1 drop <= 2pt), pass@1 50.0% against 66.7% of auto over 6 problems; losses above "
+    )
+    assert headline.endswith("ruled out, too few problems to say more; 62% smaller; 2× faster (in a batch).")
+
+
+@pytest.mark.parametrize(
+    ("baseline", "candidate", "gates", "start"),
+    [
+        ("++--" * 60, "++--" * 60, [PASSED], "int8: PASS, 120 of 240 problems against 120 of auto; losses above 1.6 p"),
+        ("+" * 40, "-" * 40, [], "int8: no gate, 0 of 40 problems against 40 of auto; it loses at least 78.6 points;"),
+        ("+", "+", [BROKEN] * 2, "int8: FAIL (pass@1 drop <= 2pt), 1 of 1 problem against 1 of auto;"),
+    ],
+    ids=["held", "worse", "the same gate on two benchmarks"],
+)
+def test_the_headline_counts_problems(baseline: str, candidate: str, gates: Sequence[GateResult], start: str) -> None:
+    assert verdict(session(baseline, candidate), gates).headline.startswith(start)
+
+
+def test_without_a_baseline_the_headline_says_so() -> None:
+    alone = replace(session("++--", "+---"), baseline=None)
+
+    assert verdict(alone).headline.startswith("int8: no gate, 1 of 4 problems, compared with no baseline")
 
 
 def test_a_recipe_that_was_never_loaded_has_no_answers() -> None:
     found = session("++", "")
     gone = verdict(replace(found, recipes={"auto": found.recipes["auto"]}, records=found.records[:2]))
 
-    assert gone.headline == "int8: no gate. It was never loaded, so nothing is known of it."
+    assert gone.headline == "int8: no gate, it was never loaded, so nothing is known of it."
     assert gone.may_ship == "This run does not say: it was never loaded."
 
 

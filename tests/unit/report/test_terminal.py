@@ -11,7 +11,7 @@ import pytest
 from pytest_qeval.facts import BlockSensitivity, SensitivityFacts
 from pytest_qeval.report.terminal import lines
 from pytest_qeval.report.text import Line
-from pytest_qeval.schema import Undefined
+from pytest_qeval.schema import Execution, Undefined
 from pytest_qeval.summary.results import GateResult
 from pytest_qeval.summary.summarize import SummaryInput, summarize
 from tests.unit.summary.builders import HEADER, INT8, divergence, session, session_of_both_kinds
@@ -28,19 +28,26 @@ PASSED = GateResult(
     evidence="unproven",
     reason="observed 0.0 pt",
 )
+HOSTILE = Execution(status="failed", duration_s=0.1, detail="\x1b[2J\nbad")
+SENTENCE = (
+    "int8: no gate, 4 of 8 problems against 4 of auto; losses above 46.0 points are ruled out, too few problems to say "
+    "more; 62% smaller; 2× faster (in a batch)."
+)
 FAILED = replace(PASSED, expression="energy ratio <= 1 rough", benchmark=None, outcome="fail", reason="observed 2")
 
 
-def shown(found: SummaryInput, *gates: GateResult) -> list[Line]:
-    return list(lines(summarize(found), gates, output=Path("out")))
+def shown(found: SummaryInput, *gates: GateResult, verbosity: int = 0) -> list[Line]:
+    records = {(one.recipe, one.case): one for one in found.records}
+    return list(lines(summarize(found), gates, output=Path("out"), verbosity=verbosity, records=records))
 
 
 def test_sections_follow_each_other() -> None:
-    """Headline, results, costs, verdict, path of the report, with a blank line between sections."""
+    """Headline, a sentence, results, costs, verdict, path of the report, with a blank line between sections."""
     text = [line.text for line in shown(FOUND, PASSED)]
 
-    assert text[:3] == [
+    assert text[:4] == [
         "tiny · transformers · 16 cases · greedy · sandbox bwrap",
+        SENTENCE.replace("no gate", "PASS"),
         "",
         "micro                     pass@1  95 % interval  solved  unsolved because",
     ]
@@ -90,6 +97,43 @@ def test_a_gate_is_a_line_with_its_colour() -> None:
     assert Line("  FAIL  energy ratio <= 1 rough  (int8): observed 2; unproven", "red") in found
 
 
+def test_an_exact_number_is_not_unproven() -> None:
+    exact = replace(PASSED, expression="model_bytes ratio <= 0.8", benchmark=None, reason="observed 0.72")
+
+    assert Line("  PASS  model_bytes ratio <= 0.8  (int8): observed 0.72; exact", "green") in shown(FOUND, exact)
+
+
+def test_a_quiet_run_has_sentences_and_the_verdict_only() -> None:
+    """And what makes them doubtful."""
+    assert shown(FOUND, PASSED, verbosity=-1) == [
+        Line(SENTENCE.replace("no gate", "PASS"), "green"),
+        Line("verdict: PASS, the gate holds", "green"),
+    ]
+    header = replace(HEADER, model={**HEADER.model, "quantization": "gptq"}, prompt_doubt="perhaps")
+    doubtful = shown(replace(session("++++", "++ +"), run=header), verbosity=-1)
+    assert [line.text.split()[0] for line in doubtful] == ["inconclusive:", "int8:", "1", "verdict:"]
+
+
+def test_a_verbose_run_has_the_reason_of_every_flip() -> None:
+    """That of the recipe that did not solve the problem, which may be hostile; other runs only have the names."""
+    hostile = replace(
+        FOUND,
+        records=[
+            replace(one, samples=(replace(one.samples[0], execution=HOSTILE),))
+            if (one.recipe, one.case.label) == ("int8", "micro/3")
+            else one
+            for one in FOUND.records
+        ],
+    )
+    texts = [line.text for line in shown(hostile, verbosity=1)]
+
+    assert texts[texts.index("    1 fixed: micro/4") + 1 :][:2] == [
+        "    int8 lost micro/3 (failed: ␛[2J bad)",
+        "    int8 won micro/4, unsolved by auto (failed: assert 1 == 2)",
+    ]
+    assert not any("int8 lost" in line.text for line in shown(hostile))
+
+
 @pytest.mark.parametrize("more", ["", "; reason of the gate: nightly"])
 def test_the_option_for_missing_cases_is_named(more: str) -> None:
     gate = replace(FAILED, reason=f"2 cases missing{more}")
@@ -103,12 +147,13 @@ def test_what_limits_the_comparison_stands_before_the_numbers() -> None:
     header = replace(HEADER, model={**HEADER.model, "quantization": "gptq"}, prompt_doubt="perhaps")
     found = shown(replace(FOUND, run=header))
 
-    assert found[1:4] == [
+    assert found[1:5] == [
         Line(
             "  inconclusive: the baseline auto is itself quantized (gptq): a drop relative to it says little about the "
             "original model",
             "red",
         ),
+        Line(SENTENCE, "yellow"),
         Line("  note: the prompt style completion is a guess: perhaps", "yellow"),
         Line(""),
     ]
