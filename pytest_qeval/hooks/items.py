@@ -33,6 +33,36 @@ def workload_of(item: pytest.Item) -> str | None:
     return workload if isinstance(workload, str) and recipe_of(item) else None
 
 
+def name_after_suite(item: pytest.Item) -> None:
+    """Let the id of a suite's test be `humaneval::int8-HumanEval/0`, wherever the suites are installed.
+
+    pytest has no public way to give an item another id; pytest-xdist sets the same attribute. Since pytest 9.2 the id
+    is an object that is parsed from the text.
+    """
+    callspec = getattr(item, "callspec", None)
+    if callspec is None:
+        return
+    text = f"{item.path.stem.removeprefix('test_').replace('_', '-')}::{callspec.id}"
+    structured = getattr(item, "_id", None)
+    if structured is None:
+        item._nodeid = text  # noqa: SLF001
+    else:
+        item._id = type(structured).parse(text)  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def deselect_exactly(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the tests whose whole ids `--deselect` has; the other words are for pytest, which takes prefixes.
+
+    By a prefix alone, `humaneval::int8-HumanEval/1` would be that of `HumanEval/10` and more.
+    """
+    asked = set(config.getoption("deselect") or ())
+    chosen = [item for item in items if item.nodeid in asked]
+    if chosen:
+        config.option.deselect = sorted(asked.difference(item.nodeid for item in chosen))
+        config.hook.pytest_deselected(items=chosen)
+        items[:] = [item for item in items if item not in chosen]
+
+
 def plan_of(items: Sequence[pytest.Item]) -> list[tuple[str | None, Case | None]]:
     """Return every item's recipe and case, None where it has none."""
     return [(recipe_of(item), case_of(item)) for item in items]

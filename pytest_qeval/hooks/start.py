@@ -79,13 +79,20 @@ def start(config: pytest.Config) -> None:
         shared_folder=_shared_folder(config),
     )
     config.stash[CONTEXT] = context
-    _register(config, context, session, saved)
+    _register(config, context, session, saved, runs_suites=not names_files)
     if not names_files:
         suites = default_suites(settings, replayed=settings.samples or ())
         config.args = [str(path) for path in suite_files(suites)]
 
 
-def _register(config: pytest.Config, context: RunContext, session: Session | None, saved: SavedBaseline | None) -> None:
+def _register(
+    config: pytest.Config,
+    context: RunContext,
+    session: Session | None,
+    saved: SavedBaseline | None,
+    *,
+    runs_suites: bool,
+) -> None:
     """Register the hooks of this process: those that report, those that run tests, or both."""
     plugins, allure, distributed = config.pluginmanager, _allure_folder(config), is_distributed(config)
     controller = None
@@ -101,7 +108,8 @@ def _register(config: pytest.Config, context: RunContext, session: Session | Non
         )
         plugins.register(distributor, "qeval-distributor")
     else:
-        plugins.register(Worker(context, allure=allure is not None), "qeval-worker")
+        worker = Worker(context, allure=allure is not None, runs_suites=runs_suites)
+        plugins.register(worker, "qeval-worker")
 
 
 def _shared_folder(config: pytest.Config) -> Path | None:

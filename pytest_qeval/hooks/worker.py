@@ -10,7 +10,7 @@ import pytest
 
 from pytest_qeval.fixtures import ITEM, RECORD, TIMER, untimed
 from pytest_qeval.hooks.collect import check, reuse
-from pytest_qeval.hooks.items import case_of, end_test, recipe_of
+from pytest_qeval.hooks.items import case_of, deselect_exactly, end_test, name_after_suite, recipe_of
 from pytest_qeval.hooks.xdist import plan_ahead
 from pytest_qeval.records.messages import Message, from_plain, to_plain
 from pytest_qeval.schema import Record
@@ -27,16 +27,31 @@ _REUSED = "qeval_reused"
 class Worker:
     """Hooks between test items and a `RunContext`."""
 
-    def __init__(self, context: RunContext, *, allure: bool) -> None:
-        """Take the parts of this process; `allure` says whether Allure results are written."""
+    def __init__(self, context: RunContext, *, allure: bool, runs_suites: bool) -> None:
+        """Take the parts of this process.
+
+        Args:
+            context: What evaluates.
+            allure: Whether Allure results are written.
+            runs_suites: Whether the tests are those of suites, and not of files that the user names.
+        """
         self._context = context
         self._allure = allure
+        self._runs_suites = runs_suites
         self._item: pytest.Item | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Name the tests of suites after them."""
+        if self._runs_suites:
+            name_after_suite(item)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
         """Check the collected benchmarks, leave out what a saved baseline has, and load every recipe once."""
         check(config, self._context, items)
+        if self._runs_suites:
+            deselect_exactly(config, items)
         yield  # pytest selects and sorts
         reuse(config, self._context, items)
 

@@ -45,8 +45,8 @@ def test_gates_and_regressions_are_in_the_xml(
 
     suite = suite_of(pytester.path / "r.xml")
     tests = cases_of(pytester.path / "r.xml")
-    regressed = tests["test_micro[replay-micro/0]"].find("skipped")
-    both = tests["test_micro[replay-micro/3]"].find("skipped")
+    regressed = tests["replay-micro/0"].find("skipped")
+    both = tests["replay-micro/3"].find("skipped")
     failure = tests["regressed <= 0 (replay, micro)"].find("failure")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert (suite.get("failures"), suite.get("errors"), suite.get("skipped"), suite.get("tests")) == (
@@ -63,8 +63,8 @@ def test_gates_and_regressions_are_in_the_xml(
     assert "; replay (saved): failed: " in str(both.get("message"))
     assert failure is not None
     assert "regressed.micro: micro/0" in str(failure.text)
-    assert properties(tests["test_micro[replay-micro/0]"])["qeval.outcome"] == "regressed"
-    assert properties(tests["test_micro[replay-micro/7]"])["qeval.outcome"] == "fixed"
+    assert properties(tests["replay-micro/0"])["qeval.outcome"] == "regressed"
+    assert properties(tests["replay-micro/7"])["qeval.outcome"] == "fixed"
     assert tests["pass@1 drop <= 2pt (replay, micro)"].find("failure") is None
 
 
@@ -94,5 +94,5 @@ def test_half_a_surrogate_pair_passes_through_workers(
     )
 
     assert result.ret == pytest.ExitCode.OK
-    assert cases_of(pytester.path / "r.xml")["test_micro[replay-micro/1]"].find("skipped") is not None
+    assert cases_of(pytester.path / "r.xml")["replay-micro/1"].find("skipped") is not None
     assert r"return '\ud800'" in (pytester.path / "out" / "cases.csv").read_text(encoding="utf-8")
