@@ -14,6 +14,7 @@ from pytest_qeval.errors import QEvalError, counted
 from pytest_qeval.hooks.open_page import open_page
 from pytest_qeval.report.annotations import ON_GITHUB, annotation_lines
 from pytest_qeval.report.files import check_folder, write_pages, write_report
+from pytest_qeval.report.folding import fit
 from pytest_qeval.report.reporter import RunResults
 from pytest_qeval.report.reporters import call_reporters
 from pytest_qeval.report.terminal import lines
@@ -65,7 +66,8 @@ def _compare(settings: ComparisonSettings) -> int:
     notes += call_reporters(results, settings.output)
     if joint.left_out:
         sys.stdout.write(f"left out: {counted(joint.left_out, 'case')} of {settings.a}, which {settings.b} lacks\n")
-    for line in (*lines(verdict.summary, verdict.gates, output=settings.output), *notes):
+    shown = lines(verdict.summary, verdict.gates, output=settings.output)
+    for line in fit((*shown, *notes), is_terminal=sys.stdout.isatty()):
         sys.stdout.write(f"{line.text}\n")
     if os.environ.get(ON_GITHUB) == "true":
         sys.stdout.writelines(f"{line}\n" for line in annotation_lines(verdict.gates))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from pytest_qeval.hooks.junit import JUnit
 from pytest_qeval.hooks.open_page import open_page
 from pytest_qeval.hooks.worker import messages_of, reused_record
 from pytest_qeval.report.annotations import ON_GITHUB, annotation_lines
-from pytest_qeval.report.folding import fold_lines
+from pytest_qeval.report.folding import fit
 from pytest_qeval.schema import SCORES, Case, Record
 from pytest_qeval.session import UNJUDGED
 
@@ -128,9 +127,7 @@ class Controller:
         lines = list(self.session.lines(terminalreporter.config.option.verbose))
         if lines:
             terminalreporter.section("qeval")
-        if terminalreporter.isatty or "COLUMNS" in os.environ:
-            lines = list(fold_lines(lines, shutil.get_terminal_size().columns))
-        for text, colour in lines:
+        for text, colour in fit(lines, is_terminal=terminalreporter.isatty):
             terminalreporter.write_line(text, **({colour: True} if colour else {}))
         if os.environ.get(ON_GITHUB) == "true":
             for line in annotation_lines(self.session.gates, self.session.fault):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterable, Iterator
 
 from pytest_qeval.report.text import Line
@@ -9,6 +11,13 @@ from pytest_qeval.report.text import Line
 _INDENT = 4
 _NARROWEST = 20
 """Columns below which nothing is broken: an indented rest would not fit."""
+
+
+def fit(lines: Iterable[Line], *, is_terminal: bool) -> Iterable[Line]:
+    """Return lines no wider than the terminal; as they are where there is none, and `COLUMNS` does not name a width."""
+    if is_terminal or "COLUMNS" in os.environ:
+        return fold_lines(lines, shutil.get_terminal_size().columns)
+    return lines
 
 
 def fold_lines(lines: Iterable[Line], width: int) -> Iterator[Line]:
