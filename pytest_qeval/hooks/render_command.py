@@ -11,6 +11,7 @@ from pytest_qeval.config.rendering import RenderSettings, read_rendering
 from pytest_qeval.errors import QEvalError
 from pytest_qeval.hooks.open_page import open_page
 from pytest_qeval.report.files import check_folder, write_pages, write_report, write_samples
+from pytest_qeval.report.folding import fit
 from pytest_qeval.report.reporter import RunResults
 from pytest_qeval.report.reporters import call_reporters
 from pytest_qeval.report.terminal import lines
@@ -40,7 +41,9 @@ def _render(settings: RenderSettings) -> int:
     if summary.selftest is None:
         write_samples(settings.output, found.planned, records)
         notes += call_reporters(RunResults.of(found.collected, found.planned, summary, gates), settings.output)
-    for line in (*lines(summary, gates, output=settings.output), *notes):
+    shown = lines(summary, gates, output=settings.output, verbosity=settings.verbosity, records=records)
+    said = [note for note in notes if settings.verbosity >= 0 or note.colour]
+    for line in fit((*shown, *said), is_terminal=sys.stdout.isatty()):
         sys.stdout.write(f"{line.text}\n")
     if settings.open_page:
         sys.stdout.write(f"{open_page(settings.output)}\n")

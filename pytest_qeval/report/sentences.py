@@ -90,7 +90,7 @@ def _headline(summary: Summary, recipe: str, main: Change | None) -> Iterator[st
 def _alone(summary: Summary, recipe: str) -> str:
     """Say what a recipe solves that has no baseline beside it."""
     own = [one for one in summary.results if one.recipe == recipe]
-    solved = f"{len(own[0].solved)} of {counted(own[0].received, 'problem')}, " if len(own) == 1 else ""
+    solved = f"solves {len(own[0].solved)} of {counted(own[0].received, 'problem')}, " if len(own) == 1 else ""
     return f"{solved}compared with no baseline"
 
 
@@ -99,9 +99,9 @@ def _rates(main: Change, delta: Estimate) -> str:
     rates = [one for one in (main.own, main.base) if isinstance(one, Estimate) and one.n == delta.n]
     solved = [one.value * one.n for one in rates]
     if main.measure == "pass@1" and not main.is_pool and len(solved) == 2 and all(map(_is_whole, solved)):  # noqa: PLR2004 - both
-        return f"{solved[0]:.0f} of {counted(delta.n, 'problem')} against {solved[1]:.0f} of {main.baseline}"
+        return f"solves {solved[0]:.0f} of {counted(delta.n, 'problem')} against the baseline’s {solved[1]:.0f}"
     own, base = (percent(one.value) if isinstance(one, Estimate) else "–" for one in (main.own, main.base))
-    return f"{main.measure} {own} against {base} of {main.baseline} over {counted(delta.n, 'problem')}"
+    return f"{main.measure} {own} against the baseline’s {base} over {counted(delta.n, 'problem')}"
 
 
 def _is_whole(number: float) -> bool:
@@ -190,13 +190,13 @@ def _lost(changes: Sequence[Change]) -> str:
 
 
 def _saves(costs: Sequence[CostRatio]) -> str:
-    """Say what is cheaper, and then what is dearer; of simulated costs only that they are not known."""
+    """Say what is better, and then what is worse; of simulated costs only that they are not known."""
     known = [one for one in costs if one.ratio is not None and one.kind != "simulated"]
     better = [one for one in known if (one.speed_up or 1) > 1 + _SAME]
     worse = [one for one in known if (one.speed_up or 1) < 1 - _SAME]
     parts = [
-        *([f"Cheaper: {_list(better)}."] if better else ["Nothing that was measured."] if known else []),
-        *([f"Dearer: {_list(worse)}."] if worse else []),
+        *([f"Better: {_list(better)}."] if better else ["Nothing that was measured."] if known else []),
+        *([f"Worse: {_list(worse)}."] if worse else []),
         *(["Speed and energy are not known, since it is only simulated here."] if len(known) < len(costs) else []),
     ]
     return " ".join(parts) or "No cost was measured beside the baseline’s."
@@ -204,10 +204,20 @@ def _saves(costs: Sequence[CostRatio]) -> str:
 
 def _list(costs: Sequence[CostRatio]) -> str:
     return "; ".join(
-        f"{one.name} {one.ratio or 0:.2f} × ({amount(one.candidate, one.unit)} instead of "
+        f"{one.name} {compared(one)} ({amount(one.candidate, one.unit)} instead of "
         f"{amount(one.baseline, one.unit)}, {one.kind})"
         for one in costs
     )
+
+
+def compared(one: CostRatio) -> str:
+    """Say how much less or more it is, such as `66% less`; from twice on as a multiple."""
+    ratio, less, more, much = one.ratio or 0, "less", "more", "much"
+    if one.higher_is_better:
+        less, more, much = "lower", "higher", "high"
+    if ratio >= 2:  # noqa: PLR2004 - from here on a share is hard to read
+        return f"{ratio:.2g}× as {much}"
+    return f"{1 - ratio:.0%} {less}" if ratio < 1 else f"{ratio - 1:.0%} {more}"
 
 
 def _sure(main: Change | None) -> str:
@@ -220,7 +230,8 @@ def _sure(main: Change | None) -> str:
         )
     text = f"The change is {change(delta)}, a 95 % interval over {counted(delta.n, 'problem')}"
     if main.evidence != "unproven":
-        return f"{text}: {main.evidence} than {100 * main.margin:g} points below the baseline is proven."
+        verb = "proves" if main.evidence == "worse" else "rules out"
+        return f"{text}. That {verb} a loss of more than {100 * main.margin:g} points."
     flips = max(len(main.regressed) + len(main.fixed), 1) / delta.n if main.measure == "pass@1" else None
     needed = problems_needed(main.margin, discordance=min(flips, 1.0)) if flips and main.margin > 0 else None
     more = (

@@ -11,7 +11,7 @@ from pytest_qeval.schema import Json
 from tests.plugin.runs import REPLAY, WRONG, write_samples
 
 Run = Callable[..., pytest.RunResult]
-TWELVE = (*REPLAY, "--qeval-limit", "12")
+TWELVE = ("--qeval-limit", "12", "--qeval-completions")
 ONE = ("--deselect", "micro::replay-micro/1")
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_qeval.report.sentences import CandidateVerdict, evidence_of, verdicts
+from pytest_qeval.report.cost_ratios import CostRatio
+from pytest_qeval.report.sentences import CandidateVerdict, compared, evidence_of, verdicts
 from pytest_qeval.schema import Estimate
 from pytest_qeval.summary.results import GateResult
 from pytest_qeval.summary.summarize import SummaryInput, summarize
@@ -71,14 +72,14 @@ def test_what_is_lost_is_named() -> None:
 
 
 def test_what_is_saved_has_its_kind() -> None:
-    """Cheaper first; what is only simulated is not claimed."""
+    """What is better first; what is only simulated is not claimed."""
     assert verdict(session("++", "++")).saves == (
-        "Cheaper: weights in memory 0.38 × (1.5 kB instead of 4 kB, exact); throughput of the batch 2.00 × "
-        "(100 tokens/s instead of 50 tokens/s, measured); energy of generating 0.25 × (0.1 Wh instead of 0.4 Wh, "
+        "Better: weights in memory 62% less (1.5 kB instead of 4 kB, exact); throughput of the batch 2× as high "
+        "(100 tokens/s instead of 50 tokens/s, measured); energy of generating 75% less (0.1 Wh instead of 0.4 Wh, "
         "estimated)."
     )
     assert verdict(simulating(session("++", "++"), "int8")).saves == (
-        "Cheaper: weights in memory 0.38 × (1.5 kB instead of 4 kB, exact). Speed and energy are not known, since it "
+        "Better: weights in memory 62% less (1.5 kB instead of 4 kB, exact). Speed and energy are not known, since it "
         "is only simulated here."
     )
 
@@ -96,7 +97,7 @@ def test_the_headline_is_one_sentence_with_the_verdict_first() -> None:
     headline = verdict(found, [BROKEN]).headline
 
     assert headline.startswith(
-        "int8: FAIL (pass@1 drop <= 2pt), pass@1 50.0% against 66.7% of auto over 6 problems; losses above "
+        "int8: FAIL (pass@1 drop <= 2pt), pass@1 50.0% against the baseline’s 66.7% over 6 problems; losses above "
     )
     assert headline.endswith("ruled out, too few problems to say more; 62% smaller; 2× faster (in a batch).")
 
@@ -104,20 +105,59 @@ def test_the_headline_is_one_sentence_with_the_verdict_first() -> None:
 @pytest.mark.parametrize(
     ("baseline", "candidate", "gates", "start"),
     [
-        ("++--" * 60, "++--" * 60, [PASSED], "int8: PASS, 120 of 240 problems against 120 of auto; losses above 1.6 p"),
-        ("+" * 40, "-" * 40, [], "int8: no gate, 0 of 40 problems against 40 of auto; it loses at least 78.6 points;"),
-        ("+", "+", [BROKEN] * 2, "int8: FAIL (pass@1 drop <= 2pt), 1 of 1 problem against 1 of auto;"),
+        (
+            "++--" * 60,
+            "++--" * 60,
+            [PASSED],
+            "PASS, solves 120 of 240 problems against the baseline’s 120; losses above 1",
+        ),
+        (
+            "+" * 40,
+            "-" * 40,
+            [],
+            "no gate, solves 0 of 40 problems against the baseline’s 40; it loses at least 78",
+        ),
+        ("+", "+", [BROKEN] * 2, "FAIL (pass@1 drop <= 2pt), solves 1 of 1 problem against the baseline’s 1;"),
     ],
     ids=["held", "worse", "the same gate on two benchmarks"],
 )
 def test_the_headline_counts_problems(baseline: str, candidate: str, gates: Sequence[GateResult], start: str) -> None:
-    assert verdict(session(baseline, candidate), gates).headline.startswith(start)
+    assert verdict(session(baseline, candidate), gates).headline.startswith(f"int8: {start}")
 
 
 def test_without_a_baseline_the_headline_says_so() -> None:
     alone = replace(session("++--", "+---"), baseline=None)
 
-    assert verdict(alone).headline.startswith("int8: no gate, 1 of 4 problems, compared with no baseline")
+    assert verdict(alone).headline.startswith("int8: no gate, solves 1 of 4 problems, compared with no baseline")
+
+
+@pytest.mark.parametrize(
+    ("baseline", "candidate", "end"),
+    [
+        ("+-" * 300, "+-" * 300, "That rules out a loss of more than 2 points."),
+        ("+" * 40, "-" * 40, "That proves a loss of more than 2 points."),
+    ],
+    ids=["not worse", "worse"],
+)
+def test_how_sure_it_is_says_what_is_proven(baseline: str, candidate: str, end: str) -> None:
+    assert verdict(session(baseline, candidate)).sure.endswith(end)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "better", "said"),
+    [
+        (0.34, "lower", "66% less"),
+        (1.09, "lower", "9% more"),
+        (2.82, "lower", "2.8× as much"),
+        (0.33, "higher", "67% lower"),
+        (1.5, "higher", "50% higher"),
+        (2.8, "higher", "2.8× as high"),
+    ],
+)
+def test_costs_arecompared_in_words(ratio: float, better: str, said: str) -> None:
+    cost = CostRatio(name="x", unit="Wh", baseline=1.0, candidate=ratio, kind="measured")
+
+    assert compared(replace(cost, higher_is_better=better == "higher")) == said
 
 
 def test_a_recipe_that_was_never_loaded_has_no_answers() -> None:
