@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -43,11 +43,11 @@ def name_after_suite(item: pytest.Item) -> None:
     if callspec is None:
         return
     text = f"{item.path.stem.removeprefix('test_').replace('_', '-')}::{callspec.id}"
-    structured = getattr(item, "_id", None)
-    if structured is None:
-        item._nodeid = text  # noqa: SLF001
+    named: Any = item
+    if hasattr(named, "_id"):
+        named._id = type(named._id).parse(text)  # noqa: SLF001
     else:
-        item._id = type(structured).parse(text)  # type: ignore[attr-defined]  # noqa: SLF001
+        named._nodeid = text  # noqa: SLF001
 
 
 def deselect_exactly(config: pytest.Config, items: list[pytest.Item]) -> None:
