@@ -127,7 +127,7 @@ class Controller:
         lines = list(self.session.lines(terminalreporter.config.option.verbose))
         if lines:
             terminalreporter.section("qeval")
-        for text, colour in fit(lines, is_terminal=terminalreporter.isatty):
+        for text, colour in fit(lines, is_terminal=bool(terminalreporter.isatty)):
             terminalreporter.write_line(text, **({colour: True} if colour else {}))
         if os.environ.get(ON_GITHUB) == "true":
             for line in annotation_lines(self.session.gates, self.session.fault):
