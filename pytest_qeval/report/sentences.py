@@ -16,7 +16,7 @@ from pytest_qeval.stats.power import problems_needed
 from pytest_qeval.summary.results import GateResult, Summary
 
 Status = Literal["pass", "fail", "none"]
-_EXACT = re.compile(r"\b(model_bytes|regressed)\b")
+_EXACT = re.compile(r"\b(model[_ ]bytes|disk|regressed)\b")
 """Metrics that are counted, so that no interval is needed."""
 _SAME = 0.03
 """Times and energies that differ by less count as equal; up to 3 % may be noise."""

@@ -70,7 +70,7 @@ def test_an_overlap_can_be_allowed(run: Run, overlapping: Sequence[str]) -> None
     result = run(*overlapping, "--qeval-allow-overlap", "--collect-only", "-q")
 
     assert result.ret == pytest.ExitCode.OK
-    result.stdout.fnmatch_lines(["*test_micro*w8a8-static-n2-micro/0*"])
+    result.stdout.fnmatch_lines(["micro::w8a8-static-n2-micro/0"])
 
 
 def test_braces_and_files_give_several_recipes(run: Run, pytester: pytest.Pytester) -> None:

@@ -170,4 +170,5 @@ def test_a_recipe_that_was_never_loaded_has_no_answers() -> None:
 
 def test_nothing_is_unproven_of_an_exact_number() -> None:
     assert evidence_of(PASSED) == "unproven"
-    assert evidence_of(replace(PASSED, expression="model_bytes ratio <= 0.5")) == "exact"
+    for expression in ("model_bytes ratio <= 0.5", "model bytes <= 500MB", "disk <= 400MB", "regressed <= 3"):
+        assert evidence_of(replace(PASSED, expression=expression)) == "exact"
