@@ -32,8 +32,8 @@ SCHEME_PARTS: Final = (
     ("+lm_head", "the output layer too, unless it is tied to the embeddings"),
 )
 CACHE_PARTS: Final = (
-    ("+kv8", "keys and values of 8 bits, one symmetric grid per token and head; simulated, see kv-cache.md"),
-    ("+kv4", "keys and values of 4 bits, one asymmetric grid per token and head; simulated, see kv-cache.md"),
+    ("+kv8", "keys and values of 8 bits, one symmetric grid per token and head; simulated"),
+    ("+kv4", "keys and values of 4 bits, one asymmetric grid per token and head; simulated"),
 )
 """Endings of any recipe's name and their meaning, as `SCHEME_PARTS`."""
 """Parts of a scheme and their meaning, for `--qeval-list recipes` and the documentation. Parts in front of `static` or

@@ -62,7 +62,8 @@ def cost_lines(summary: Summary) -> Iterator[Line]:
     yield from table([["cost", *summary.efficiency], *rows], right=True)
     if any(costs.simulated for costs in summary.efficiency.values()):
         what = "speed, peak memory and energy are not the recipe's"
-        yield Line(f"  (…) simulated: weights or cache are rounded but computed in float, so {what}")
+        rounded = "weights or cache" if any(facts.cache for facts in summary.recipes.values()) else "weights"
+        yield Line(f"  (…) simulated: {rounded} are rounded but computed in float, so {what}")
     if drafted := [name for name, costs in summary.efficiency.items() if costs.drafted]:
         left_out = "what generating cost is left out"
         yield Line(f"  {', '.join(drafted)}: completions were drafted from the baseline's, so {left_out}")
