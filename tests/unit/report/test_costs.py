@@ -19,8 +19,13 @@ from tests.unit.summary.builders import HEADER, INT8, generation, session, simul
 STREAM = "single stream 20.0 ms per token against 10.0"
 BATCH = "batch 50 tokens/s against 100"
 LAYER = {
-    "name": "up", "shape": [4, 4], "bits": 8, "granularity": "per_channel", "kept": False,
-    "bytes_before": 64, "bytes_after": 32,
+    "name": "up",
+    "shape": [4, 4],
+    "bits": 8,
+    "granularity": "per_channel",
+    "kept": False,
+    "bytes_before": 64,
+    "bytes_after": 32,
 }
 FOUND = session("++++----", "+++-+--t")
 
@@ -93,8 +98,12 @@ def test_a_simulated_recipe_shows_its_packed_size() -> None:
 
 
 CACHE = {
-    "bits": 8, "granularity": "per_token_head", "symmetric": True,
-    "execution": "simulated", "token_bytes": 6528, "held_token_bytes": 12288,
+    "bits": 8,
+    "granularity": "per_token_head",
+    "symmetric": True,
+    "execution": "simulated",
+    "token_bytes": 6528,
+    "held_token_bytes": 12288,
 }
 
 

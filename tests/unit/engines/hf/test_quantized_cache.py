@@ -47,7 +47,7 @@ def rounded_by_hand(values: Sequence[float], bits: int) -> list[float]:
     return [min(15, max(0, round((value - low) / scale))) * scale + low if scale > 0 else low for value in values]
 
 
-class ByHand(DynamicCache):
+class ByHand(DynamicCache):  # type: ignore[misc] # transformers is untyped here
     """Rounds each token's vectors as they are written, the token's own included."""
 
     def __init__(self, bits: int) -> None:
@@ -137,7 +137,8 @@ def completed(model: Any, tokenizer: Any, *, rows: int, group: int, bits: int = 
 
 def completed_by_hand(model: Any, tokenizer: Any, prompt: str) -> str:
     """Decode greedily with a cache that is rounded by hand."""
-    ids, cache, new = tokenizer(prompt).input_ids, ByHand(4), []
+    ids, cache = tokenizer(prompt).input_ids, ByHand(4)
+    new: list[int] = []
     for at in range(len(ids) + NEW_TOKENS - 1):
         fed = ids[at] if at < len(ids) else new[-1]
         with torch.inference_mode():
