@@ -55,6 +55,9 @@ class RecipeFacts:
     weights: Json | None = None
     activations: Json | None = None
     kept: tuple[str, ...] = ()
+    cache: Json | None = None
+    """A quantized key/value cache: bits, granularity, symmetric, and where the engine knows them execution, and the
+    bytes of one token, token_bytes as packed and held_token_bytes as held. None for one in floating point."""
     execution: Literal["native", "simulated", "full precision", "replay"] = "replay"
     dtype: str | None = None
     device: str | None = None

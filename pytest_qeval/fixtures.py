@@ -165,6 +165,10 @@ class QEval:
         settings = self._context.settings
         if settings.replays or not settings.recipe(self.recipe).is_own_scheme:
             pytest.skip(f"{self.recipe} quantizes nothing by a scheme of this package")
+        if not settings.recipe(self.recipe).has_sensitivity:
+            pytest.skip(
+                f"{self.recipe}: blocks are ranked by their weights alone, so choose the recipe without a cache"
+            )
         name = benchmark or self._context.benchmarks.default_name
         with untimed(self._item), self._context.timeline.spending("measuring"):
             return self._context.measurements.sensitivity(self.recipe, name)

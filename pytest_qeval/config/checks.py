@@ -14,6 +14,7 @@ from pytest_qeval.errors import DataError, GateError, UsageError
 from pytest_qeval.measure.powercap import Powercap
 from pytest_qeval.perturb.catalogue import Catalogue, own_perturbations, select
 from pytest_qeval.quantize.corpus import calibration_texts
+from pytest_qeval.quantize.lookup import split_cache
 from pytest_qeval.quantize.overlap import find_overlap
 from pytest_qeval.quantize.recipe import EXPORT_FILE
 from pytest_qeval.settings import file_stem
@@ -70,10 +71,10 @@ def _nothing_to_measure(suite: str, settings: RunSettings) -> str:
             "compares a recipe with the baseline, and this run has only one of them: add --qeval-recipe int8, or "
             "--qeval-save-baseline FILE.json.gz for a later run"
         )
-    if suite == "sensitivity" and not any(settings.recipe(name).is_own_scheme for name in settings.run_names):
+    if suite == "sensitivity" and not any(settings.recipe(name).has_sensitivity for name in settings.run_names):
         return (
-            "quantizes one block at a time and needs a recipe of this package's own schemes: add --qeval-recipe int8, "
-            "or w4a16-g128"
+            "quantizes the weights of one block at a time and needs a recipe of this package's own schemes, without "
+            "+kv8 or +kv4: add --qeval-recipe int8, or w4a16-g128"
         )
     return ""
 
@@ -180,6 +181,12 @@ def check_export(settings: RunSettings) -> None:
         raise UsageError(
             f"--qeval-export writes this package's own schemes, such as int8 or w4a16-g128; {foreign.name} is "
             f"{foreign.quantizer}'s to write. Leave one of the two out."
+        )
+    cached = next((recipe for recipe in recipes if recipe.cache), None)
+    if cached is not None:
+        raise UsageError(
+            f"--qeval-export writes weights, and the key/value cache of {cached.name} is none of them: export "
+            f"{split_cache(cached.name)[0]}, and evaluate the export as as-is{split_cache(cached.name)[1]}."
         )
     quantizing = [recipe for recipe in recipes if recipe.quantizes]
     if not quantizing:

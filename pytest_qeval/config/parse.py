@@ -41,6 +41,7 @@ from pytest_qeval.config.suites import settle_suites
 from pytest_qeval.config.unused_options import settle_unused
 from pytest_qeval.config.values import Values
 from pytest_qeval.engines.base import EngineSource
+from pytest_qeval.engines.fit.cache_checks import check_cache
 from pytest_qeval.engines.samples_file import read_samples
 from pytest_qeval.errors import UsageError, about
 from pytest_qeval.settings import ModelSettings
@@ -183,6 +184,8 @@ def _resolved(settings: RunSettings, choice: RecipeChoice, commits: Sequence[str
     with about("model"):
         source = engine.find(replace(settings.model, revision=commit or settings.model.revision))
     choice = settle_stored(choice, source)
+    with about("recipe"):
+        check_cache(source, choice.recipes.values())
     original = None
     if choice.original is not None:
         with about("baseline"):

@@ -14,7 +14,7 @@ from pytest_qeval.config.values import Values
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import RecipeError, UnknownNameError, UsageError, about
 from pytest_qeval.quantize.grammar import expand_braces, looks_like_scheme, parse_recipe
-from pytest_qeval.quantize.lookup import find_recipe
+from pytest_qeval.quantize.lookup import find_recipe, is_as_is, split_cache
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.settings import file_stem
 from pytest_qeval.verdict.baseline.file import is_baseline_file
@@ -100,8 +100,14 @@ def _named(values: Values) -> _Recipes:
     found = _Recipes()
     for text in [text for given in values.texts("recipe") for text in expand_braces(given)] or ["auto"]:
         with about("recipe"):
-            found.add(values.path(text) if text.endswith(".toml") else text)
+            found.add(_with_path(values, text))
     return found
+
+
+def _with_path(values: Values, text: str, option: str = "recipe") -> str:
+    """Return a recipe as it is written; of a file, the path."""
+    base, ending = split_cache(text)
+    return f"{values.path(base, option)}{ending}" if base.endswith(".toml") else text
 
 
 def settle_stored(choice: RecipeChoice, source: ModelSource) -> RecipeChoice:
@@ -112,20 +118,16 @@ def settle_stored(choice: RecipeChoice, source: ModelSource) -> RecipeChoice:
     """
     names = [*choice.candidates, *([choice.baseline] if choice.baseline else [])]
     if not source.stored:
-        if "as-is" in names:
-            with about("recipe" if "as-is" in choice.candidates else "baseline"):
+        if asked := next(filter(is_as_is, names), None):
+            with about("recipe" if asked in choice.candidates else "baseline"):
                 raise UsageError(
-                    f"{source.name} is stored in floating point, and as-is is for checkpoints that are quantized: "
-                    "choose auto."
+                    f"{source.name} is stored in floating point, and {asked} is for checkpoints that are quantized: "
+                    f"choose auto{split_cache(asked)[1]}."
                 )
         return choice
-    if choice.candidates == ("auto",):
-        recipes = {**choice.recipes, "as-is": find_recipe("as-is")}
-        choice = replace(choice, candidates=("as-is",), recipes=recipes)
-    if choice.candidates == ("as-is",) and choice.baseline == "auto":
-        choice = replace(choice, baseline=None, baseline_cached=False)  # it would be the very same model
+    choice = _auto_as_is(choice)
     first = [choice.baseline] if choice.baseline else []
-    others = [name for name in (*first, *choice.candidates) if name not in {"as-is", "original"}]
+    others = [name for name in (*first, *choice.candidates) if not (is_as_is(name) or name == "original")]
     if others and source.stored != "gguf":  # whose blocks can be unpacked to floating point
         raise UsageError(
             f"{source.name} is already quantized ({source.stored}) and cannot be given the recipe {others[0]}. Leave "
@@ -133,6 +135,21 @@ def settle_stored(choice: RecipeChoice, source: ModelSource) -> RecipeChoice:
             "compare."
         )
     return choice
+
+
+def _auto_as_is(choice: RecipeChoice) -> RecipeChoice:
+    """Call `auto` what it is for a checkpoint that is quantized already: `as-is`, also behind a quantized cache."""
+    if all(split_cache(name)[0] == "auto" for name in choice.candidates):
+        names = tuple(f"as-is{split_cache(name)[1]}" for name in choice.candidates)
+        choice = replace(choice, candidates=names, recipes={**choice.recipes, **{n: find_recipe(n) for n in names}})
+    if choice.baseline != "auto" or not all(map(is_as_is, choice.candidates)):
+        return choice
+    if "as-is" not in choice.candidates:
+        return replace(choice, baseline="as-is", recipes={**choice.recipes, "as-is": find_recipe("as-is")})
+    others = tuple(name for name in choice.candidates if name != "as-is")
+    if others:
+        return replace(choice, candidates=others, baseline="as-is")
+    return replace(choice, baseline=None, baseline_cached=False)  # it would be the very same model
 
 
 def replay_recipes(values: Values) -> RecipeChoice:
@@ -205,10 +222,16 @@ class _Recipes:
         """Find a recipe and return its name."""
         recipe = find_recipe(text)
         name = recipe.name
-        if name in {"original", "control"} or (name in _RESERVED and text != name):
+        base, _ = split_cache(name)
+        if base in {"original", "control"} or (base in _RESERVED and split_cache(text)[0] != base):
             raise UsageError(
                 f"no recipe can be given the name {name!r}, which has a meaning of its own; to compare with another "
                 "model, name that model: --qeval-baseline MODEL."
+            )
+        if split_cache(name)[1] and not recipe.cache:
+            raise UsageError(
+                f"{text} calls a recipe {name!r}, but its key/value cache is not quantized: choose another name, and "
+                f"add {split_cache(name)[1]} behind the file's."
             )
         if len(name) > _LONGEST_NAME:
             raise UsageError(f"the recipe's name {name[:40]!r}… is longer than {_LONGEST_NAME} characters: shorten it.")
@@ -259,9 +282,8 @@ def _baseline(values: Values, found: _Recipes) -> tuple[str | None, str | None]:
         return None, None
     if text == "run":
         text = "auto"
-    toml = text.endswith(".toml")
-    if toml or _is_recipe(text):
-        return found.add(values.path(text, "baseline") if toml else text), None
+    if split_cache(text)[0].endswith(".toml") or _is_recipe(text):
+        return found.add(_with_path(values, text, "baseline")), None
     if text == "demo" or "/" in text or Path(text).expanduser().exists():
         found.recipes["original"] = find_recipe("original")
         return "original", text
@@ -278,9 +300,12 @@ def _is_recipe(text: str) -> bool:
 
     `--qeval-export .` makes folders that are called like recipes.
     """
-    if text in {"none", "run", *registry.names("recipes")}:
+    if text in {"none", "run"}:
+        return True
+    base, _ = split_cache(text)
+    if base in registry.names("recipes"):
         return True
     try:
-        return looks_like_scheme(text) and bool(parse_recipe(text))
+        return looks_like_scheme(base) and bool(parse_recipe(base))
     except RecipeError:
         return False

@@ -14,7 +14,7 @@ from pytest_qeval.config.suites import suite_files
 from pytest_qeval.errors import QEvalError
 from pytest_qeval.hooks.own_perturbations import call_hook
 from pytest_qeval.perturb.catalogue import FROM_FILES, own_perturbations
-from pytest_qeval.quantize.grammar import SCHEME_PARTS
+from pytest_qeval.quantize.grammar import CACHE_PARTS, SCHEME_PARTS
 from pytest_qeval.settings import MORE_SUITES, SUITES
 
 
@@ -31,7 +31,9 @@ def list_names(config: pytest.Config) -> int:
     if kind == "recipes":  # what schemes without a name are made of
         sys.stdout.write("\nor a scheme, such as w3a16-g64-mse, put together from\n")
         _write({part: meaning.replace("`", "") for part, meaning in SCHEME_PARTS}, indent="  ")
-        sys.stdout.write("or a *.toml file, or a configuration of another package (--qeval-list quantizers)\n")
+        sys.stdout.write("or a *.toml file, or a configuration of another package (--qeval-list quantizers);\n")
+        sys.stdout.write("the name of any of them may end in\n")
+        _write(dict(CACHE_PARTS), indent="  ")
     return int(pytest.ExitCode.OK)
 
 

@@ -85,16 +85,20 @@ def compare_logits(baseline: torch.Tensor, candidate: torch.Tensor) -> Divergenc
     return Divergence(total_kl=total, n_same_top1=same, n_tokens=baseline.shape[0])
 
 
-def causal_logits(model: Any) -> LogitsFunction:
+def causal_logits(model: Any, new_cache: Callable[[], Any] = lambda: None) -> LogitsFunction:
     """Adapt a Hugging Face causal language model; only the wanted positions go through its output layer.
 
-    A model that ignores `logits_to_keep` returns logits everywhere, of which the wanted ones are taken.
+    A whole text is read at once. Attention reads its keys and values from what `new_cache` makes, if that is not None,
+    such as a cache that rounds them. A model that ignores `logits_to_keep` returns logits everywhere, of which the
+    wanted ones are taken.
     """
 
     @torch.inference_mode()
     def logits(text: ScoredText) -> torch.Tensor:
         ids, positions = (torch.tensor(values, device=model.device) for values in (text.token_ids, text.positions))
-        result: torch.Tensor = model(ids[None], use_cache=False, logits_to_keep=positions).logits[0]
+        cache = new_cache()
+        arguments = {"use_cache": False} if cache is None else {"use_cache": True, "past_key_values": cache}
+        result: torch.Tensor = model(ids[None], **arguments, logits_to_keep=positions).logits[0]
         return result if result.shape[0] == positions.shape[0] else result[positions]
 
     return logits

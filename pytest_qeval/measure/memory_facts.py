@@ -47,18 +47,20 @@ class MemoryPrediction:
     resident_bytes: int
     """Weights as they are held: more than `parts` where quantization is simulated in floating point."""
     cache_token_bytes: int
-    """Keys and values of one token, all layers."""
+    """Keys and values of one token, all layers, as the recipe packs them."""
     runtime_bytes: int
     """Python, torch and the tokenizer."""
     shape: DecodingShape
     cache_bytes: int
-    """The key/value cache of that shape."""
+    """The key/value cache of that shape, as the recipe packs it."""
     working_bytes: int
     """Activations, logits and unpacked weights of a step."""
     loading_bytes: int
     """Peak of the process while loading and quantizing."""
     decoding_bytes: int
     """Peak of the process while decoding that shape."""
+    held_cache_bytes: int = 0
+    """The cache as it is held: more than `cache_bytes` where it is quantized, which is simulated; 0 in older files."""
     longest_context: int | None = None
     """Tokens of a single sequence that fit in the budget, at most the model's positions; 0 where none do."""
     widest_batch: Mapping[str, int] = field(default_factory=dict)
@@ -114,7 +116,7 @@ class MemoryFacts:
     """Peak of the CUDA allocator; None on a CPU."""
     duration_s: float
     simulated: bool = False
-    """Whether weights are rounded but held and computed in floating point: the peak is not the recipe's."""
+    """Whether weights or cache are rounded but held and computed in floating point: the peak is not the recipe's."""
     predicted: MemoryPrediction | None = None
 
     @property

@@ -31,6 +31,11 @@ SCHEME_PARTS: Final = (
     ("-static-mse-n500", "the same, calibrated on 500 texts"),
     ("+lm_head", "the output layer too, unless it is tied to the embeddings"),
 )
+CACHE_PARTS: Final = (
+    ("+kv8", "keys and values of 8 bits, one symmetric grid per token and head; simulated"),
+    ("+kv4", "keys and values of 4 bits, one asymmetric grid per token and head; simulated"),
+)
+"""Endings of any recipe's name and their meaning, as `SCHEME_PARTS`."""
 """Parts of a scheme and their meaning, for `--qeval-list recipes` and the documentation. Parts in front of `static` or
 `dynamic` are about weights."""
 
@@ -98,7 +103,10 @@ def _lower_case_hint(text: str) -> str:
 def _parse(text: str) -> Recipe:
     body, plus, extra = text.partition("+")
     if plus and extra != _OUTPUT_LAYER:
-        raise RecipeError(f"{plus + extra!r} cannot be read; only '+{_OUTPUT_LAYER}' is possible, at the very end.")
+        cache = " '+kv8' or '+kv4' belongs behind the whole recipe's name: mixed.toml+kv8." if "kv" in extra else ""
+        raise RecipeError(
+            f"{plus + extra!r} cannot be read; only '+{_OUTPUT_LAYER}' is possible, at the very end.{cache}"
+        )
     head, *words = body.split("-")
     weight_bits, activation_bits = _parse_bits(head)
     modes = [word for word in words if word in _MODES]

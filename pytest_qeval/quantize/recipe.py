@@ -16,11 +16,16 @@ ClipMethod = Literal["minmax", "mse", "entropy", "percentile"]
 error, `entropy` the one that preserves the distribution best (Kullback-Leibler divergence), `percentile` the one that
 this percentage of the magnitudes does not exceed. Larger values are clipped."""
 
+_UNTOUCHED = "full precision"
+"""Scheme of a recipe that changes nothing."""
 EXPORT_FILE = "qeval.json"
 """Identifies a folder as an exported checkpoint of this program, and holds its recipe."""
 
 _BITS = range(2, 9)
 _ACTIVATION_BITS = range(4, 9)
+_CACHE_BITS = (8, 4)
+_GRID_BYTES = 4
+"""Beside each vector of the cache: one float32, or two float16."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +95,37 @@ class ActivationScheme:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CacheScheme:
+    """How keys and values are quantized as they are written to the cache; one grid per token and head.
+
+    Raises:
+        RecipeError: There is no grid of so many bits.
+    """
+
+    bits: int
+    """8: symmetric, a float32 scale beside each vector, as in vLLM's `int8_per_token_head`. 4: from the smallest value
+    to the largest, a float16 scale and a float16 minimum, as in LMDeploy's `quant_policy=4`."""
+
+    def __post_init__(self) -> None:
+        """Check the bits."""
+        if self.bits not in _CACHE_BITS:
+            raise RecipeError(f"a key/value cache of {self.bits} bits: 8 and 4 are possible, as +kv8 and +kv4.")
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether zero is the middle of the grid."""
+        return self.bits == 8  # noqa: PLR2004 - see `bits`
+
+    def vector_bytes(self, size: int) -> int:
+        """Return the bytes of one token's keys, or values, of one head of `size` channels: payload and scales."""
+        return -(-size * self.bits // 8) + _GRID_BYTES
+
+    def to_dict(self) -> Json:
+        """Return plain values for the report."""
+        return {"bits": self.bits, "granularity": "per_token_head", "symmetric": self.symmetric}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationPlan:
     """On what static activations are observed: the model reads each text and continues it."""
 
@@ -129,6 +165,8 @@ class Recipe:
     """Different schemes for some layers; the first matching rule applies, and `kept` takes precedence over all."""
     calibration: CalibrationPlan | None = None
     """How static activations are calibrated; None if there are none."""
+    cache: CacheScheme | None = None
+    """None leaves the key/value cache in the type of the activations."""
     quantizer: str = ""
     """The registered quantizer that applies the recipe; empty for this package's own schemes above."""
     config: str = ""
@@ -143,13 +181,18 @@ class Recipe:
 
     @property
     def quantizes(self) -> bool:
-        """Whether anything is rounded at all."""
+        """Whether any weight is rounded."""
         return self.weights is not None or bool(self.rules) or bool(self.quantizer)
 
     @property
     def is_own_scheme(self) -> bool:
         """Whether this package rounds the weights, and no other quantizer."""
         return self.quantizes and not self.quantizer
+
+    @property
+    def has_sensitivity(self) -> bool:
+        """Whether its blocks can be ranked: they are by their weights alone."""
+        return self.is_own_scheme and self.cache is None
 
     @property
     def needs_calibration(self) -> bool:
@@ -164,11 +207,21 @@ class Recipe:
 
     @property
     def scheme(self) -> str:
-        """The short form of the literature, such as `W8A8`; `A16` means floating-point activations."""
+        """The short form of the literature, such as `W8A8 KV8`; `A16` means floating-point activations."""
+        return self.with_cache(self._model_scheme)
+
+    def with_cache(self, scheme: str) -> str:
+        """Add the bits of the cache, if it is quantized, to the scheme of the weights; alone they are `KV8`."""
+        if self.cache is None:
+            return scheme
+        return f"KV{self.cache.bits}" if scheme == _UNTOUCHED else f"{scheme} KV{self.cache.bits}"
+
+    @property
+    def _model_scheme(self) -> str:
         if self.quantizer:
             return self.config
         if self.weights is None and not self.rules:
-            return {"float32": "W32A32", "bfloat16": "W16A16", "checkpoint": "full precision"}[self.dtype]
+            return {"float32": "W32A32", "bfloat16": "W16A16", "checkpoint": _UNTOUCHED}[self.dtype]
         activation_bits = self.activations.bits if self.activations else 16
         base = f"W{self.weights.bits}A{activation_bits}" if self.weights else "W16A16"
         return base + (" mixed" if self.rules else "")
@@ -182,6 +235,7 @@ class Recipe:
             "weights": asdict(self.weights) if self.weights else None,
             "activations": asdict(self.activations) if self.activations else None,
             "kept": list(self.kept) if self.quantizes else [],
+            "cache": self.cache.to_dict() if self.cache else None,
         }
 
 

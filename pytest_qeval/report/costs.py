@@ -62,7 +62,8 @@ def cost_lines(summary: Summary) -> Iterator[Line]:
     yield from table([["cost", *summary.efficiency], *rows], right=True)
     if any(costs.simulated for costs in summary.efficiency.values()):
         what = "speed, peak memory and energy are not the recipe's"
-        yield Line(f"  (…) simulated: weights are rounded but computed in float, so {what}")
+        rounded = "weights or cache" if any(facts.cache for facts in summary.recipes.values()) else "weights"
+        yield Line(f"  (…) simulated: {rounded} are rounded but computed in float, so {what}")
     if drafted := [name for name, costs in summary.efficiency.items() if costs.drafted]:
         left_out = "what generating cost is left out"
         yield Line(f"  {', '.join(drafted)}: completions were drafted from the baseline's, so {left_out}")
@@ -103,6 +104,11 @@ def _quantized(facts: RecipeFacts) -> str | None:
     return f"{layers} ({facts.quantized_share or 0:.0%})" if layers else None
 
 
+def _cache(facts: RecipeFacts) -> str | None:
+    size = (facts.cache or {}).get("token_bytes")
+    return f"{format_bytes(size)} packed" if size else None
+
+
 def _quantize_s(facts: RecipeFacts) -> str | None:
     if not facts.quantized_layers or facts.quantize_s is None:
         return None
@@ -113,6 +119,7 @@ def _quantize_s(facts: RecipeFacts) -> str | None:
 _LOADED: Sequence[tuple[str, Callable[[RecipeFacts], str | None]]] = (
     ("quantized layers (share of parameters)", _quantized),
     ("bits per weight, whole model", lambda facts: _number(facts.bits_per_weight, ".1f")),
+    ("key/value cache of a token", _cache),
     ("loading, s", lambda facts: _number(facts.load_s, ".1f")),
     ("quantizing, s", _quantize_s),
     ("exported checkpoint", lambda facts: _size(facts.disk_bytes)),
@@ -133,7 +140,7 @@ def _size(size: float | None) -> str | None:
 def _model(costs: Efficiency) -> str | None:
     """Return the size of the weights; where they are only simulated, their packed size, which is the recipe's own."""
     size = _size(costs.model_bytes)
-    return f"{size} packed" if size and costs.simulated else size
+    return f"{size} packed" if size and costs.packed else size
 
 
 def _number(value: float | None, digits: str) -> str | None:

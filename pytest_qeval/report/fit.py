@@ -19,6 +19,7 @@ _ROWS: Sequence[tuple[str, Callable[[MemoryPrediction], int | None]]] = (
     ("Python, torch, tokenizer", lambda one: one.runtime_bytes),
     ("key/value cache, per token", lambda one: one.cache_token_bytes),
     ("key/value cache of the batch", lambda one: one.cache_bytes),
+    ("cache as held in memory", lambda one: one.held_cache_bytes if one.held_cache_bytes != one.cache_bytes else None),
     ("activations and logits", lambda one: one.working_bytes),
     ("peak while loading and quantizing", lambda one: one.loading_bytes),
     ("peak while decoding", lambda one: one.decoding_bytes),

@@ -45,7 +45,7 @@ def memory_lines(summary: Summary) -> Iterator[Line]:
         rows = [row for row in rows if any(cell != "–" for cell in row[1:])]
         yield from table([["memory, in a fresh process", *(use.recipe for use in measured)], *rows], right=True)
     if any(use.measured and use.measured.simulated for use in measured):
-        yield Line("  simulated recipes hold their weights in floating point: such a peak is not the recipe's")
+        yield Line("  simulated recipes hold their weights or cache in floating point: such a peak is not the recipe's")
     for use in summary.memory.values():
         if use.budget_bytes is not None:
             yield _budget_line(use, use.budget_bytes)
@@ -81,8 +81,12 @@ def _predicted_peak(use: MemoryUse, _: MemoryFacts) -> str | None:
 def _cache(_: MemoryUse, facts: MemoryFacts) -> str | None:
     if facts.cache_bytes is None:
         return None
-    predicted = f", by formula {format_bytes(facts.predicted.cache_bytes)}" if facts.predicted else ""
-    return f"{format_bytes(facts.cache_bytes)}{predicted}"
+    measured, formula = format_bytes(facts.cache_bytes), facts.predicted
+    if formula is None:
+        return measured
+    held = formula.held_cache_bytes or formula.cache_bytes
+    packed = f" ({format_bytes(formula.cache_bytes)} packed)" if held != formula.cache_bytes else ""
+    return f"{measured}, by formula {format_bytes(held)}{packed}"
 
 
 _ROWS: Sequence[tuple[str, Callable[[MemoryUse, MemoryFacts], str | None]]] = (

@@ -90,6 +90,8 @@ def _quantization(model: Json, facts: RecipeFacts | None) -> str:
     """Say how a model is quantized, by what was loaded, its config or its name; empty for one in floating point."""
     if facts and facts.quantized_layers:
         return facts.scheme or counted(facts.quantized_layers, "layer")
+    if facts and facts.cache:
+        return f"key/value cache of {facts.cache['bits']} bits"
     if model.get("quantization"):
         return str(model["quantization"])
     for key, whose in (("id", "name"), ("made_from", "config")):

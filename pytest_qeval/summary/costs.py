@@ -54,6 +54,8 @@ class Efficiency:
     stream_prompt_tokens: int | None
     simulated: bool
     """Rounded, then computed in float: every number but `model_bytes` and `new_tokens` is the simulation's."""
+    packed: bool = False
+    """Whether `model_bytes` are those of packed storage, while the weights are held in floating point."""
     stream_contended: str = ""
     """What disturbed the machine while the single stream was measured; empty where nothing did."""
     timings: Mapping[str, WorkloadTimes] = field(default_factory=dict)
@@ -115,8 +117,13 @@ def summarize_costs(
         problems=problems,
         block_energies={one.workload.name: one for one in block_energies},
         simulated=facts.execution == "simulated",
+        packed=facts.execution == "simulated" and (facts.cache is None or _rounds_in_float(facts)),
         drafted=drafted,
     )
+
+
+def _rounds_in_float(facts: RecipeFacts) -> bool:
+    return any(layer.get("execution") == "simulated" for layer in facts.layers)
 
 
 def _tpot(completions: Iterable[Completion]) -> Iterable[float]:

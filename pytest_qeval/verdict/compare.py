@@ -19,6 +19,7 @@ from pytest_qeval.facts import (
 )
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.measure.timing_facts import ProblemTimingFacts, TimingFacts
+from pytest_qeval.quantize.lookup import is_as_is
 from pytest_qeval.records.collector import Collector, Roles
 from pytest_qeval.records.journal import read_journal
 from pytest_qeval.records.messages import Message, Plan, RecipeMessage, RunStart, recipe_of
@@ -208,7 +209,7 @@ def _of_candidates(
 
 def _differences(before: FinishedRun, after: FinishedRun) -> tuple[str, ...]:
     ours = after.conditions()
-    if after.plan.candidates == ("as-is",):  # its baseline is another checkpoint by nature
+    if all(map(is_as_is, after.plan.candidates)):  # its baseline is another checkpoint by nature
         ours = {name: value for name, value in ours.items() if not name.startswith("model.")}
     batches, expected = _batches(before, after)
     found = differences({**ours, **batches}, {**before.conditions(), **expected}, "{theirs} in A, {ours} in B")

@@ -6,11 +6,12 @@ Llama-3-8B, whose 32 query heads share 8 key/value heads.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pytest_qeval.engines.fit.config_values import find_or_none, find_value, head_size
+from pytest_qeval.quantize.recipe import CacheScheme
 
 _DRAFTS = 15
 """Columns for draft tokens behind a row's end (`engines.hf.drafts`)."""
@@ -49,13 +50,16 @@ class CacheLayout:
         return max(rows, _LEAST_ROWS) * columns * self.token_bytes
 
 
-def cache_layout(config: Mapping[str, Any], *, dtype: str, itemsize: int) -> CacheLayout:
+def cache_layout(
+    config: Mapping[str, Any], *, dtype: str, itemsize: int, scheme: CacheScheme | None = None
+) -> CacheLayout:
     """Read a model's cache from its config.
 
     Args:
         config: As in config.json; of the text part.
         dtype: Of keys and values, such as `bfloat16`.
         itemsize: Bytes of one value of it.
+        scheme: How the cache of a decoder without an encoder is quantized; its scales are counted, too.
 
     Raises:
         KeyError: when the config has no number of layers.
@@ -67,7 +71,7 @@ def cache_layout(config: Mapping[str, Any], *, dtype: str, itemsize: int) -> Cac
         return CacheLayout(full_bytes=layers * layer, encoder_bytes=layers * layer, column_step=step)
     if find_or_none(config, "heads") is None:  # recurrent: its state does not grow
         return CacheLayout(full_bytes=0)
-    layer = _layer_bytes(config, itemsize)
+    layer = _layer_bytes(config, scheme.vector_bytes if scheme else lambda size: size * itemsize)
     full, sliding = 0, 0
     for kind in _kinds(config):
         full += kind == "full"
@@ -76,15 +80,24 @@ def cache_layout(config: Mapping[str, Any], *, dtype: str, itemsize: int) -> Cac
     return CacheLayout(full_bytes=full * layer, windows=windows, column_step=step)
 
 
-def _layer_bytes(config: Mapping[str, Any], itemsize: int) -> int:
-    """Return the bytes of one token in one layer.
+def why_not_quantized(config: Mapping[str, Any]) -> str:
+    """Return why a model's cache cannot be quantized token by token, by its config; empty where it can."""
+    if config.get("is_encoder_decoder"):
+        return "it has an encoder"
+    kinds = {"none"} if find_or_none(config, "heads") is None else set(_kinds(config))
+    reasons = {"none": "layers that keep no keys and values", "sliding": "sliding-window attention"}
+    return next((reason for kind, reason in reasons.items() if kind in kinds), "")
+
+
+def _layer_bytes(config: Mapping[str, Any], vector_bytes: Callable[[int], int]) -> int:
+    """Return the bytes of one token in one layer, by those of a vector of so many channels.
 
     Of latent attention (MLA), transformers keeps the keys and values of every head, not the latent vector.
     """
     if config.get("kv_lora_rank"):
         keys = config["qk_nope_head_dim"] + config["qk_rope_head_dim"]
-        return int(find_value(config, "heads") * (keys + config["v_head_dim"]) * itemsize)
-    return 2 * find_value(config, "kv_heads") * head_size(config) * itemsize
+        return int(find_value(config, "heads") * (vector_bytes(keys) + vector_bytes(config["v_head_dim"])))
+    return int(2 * find_value(config, "kv_heads") * vector_bytes(head_size(config)))
 
 
 def _decoder_layer_bytes(config: Mapping[str, Any], itemsize: int) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pytest_qeval.engines.fit.batch_width import default_rows
+from pytest_qeval.engines.fit.cache_checks import check_cache_of
 from pytest_qeval.engines.fit.cache_layout import CacheLayout, cache_layout
 from pytest_qeval.engines.fit.config_values import find_or_none
 from pytest_qeval.engines.fit.loading_peak import loading_peak
@@ -44,6 +45,9 @@ class Predictor:
     recipe: Recipe
     weights: ModelBytes
     cache: CacheLayout
+    """As it is held, in floating point even where it is quantized, since that is simulated."""
+    packed_cache: CacheLayout
+    """As the recipe would hold it: payload and scales."""
     itemsize: int
 
     @classmethod
@@ -52,18 +56,24 @@ class Predictor:
 
         Raises:
             ModelSourceError: when the model's config does not tell its layers.
+            RecipeError: when the recipe quantizes the cache of a model that it cannot.
         """
+        check_cache_of(shape.config, recipe, model=shape.name)
+        scheme = recipe.cache
         recipe = shape.exported or recipe
         dtype = dtype_of(shape, recipe)
         itemsize = ITEMSIZES.get(dtype, 4)
         try:
-            cache = cache_layout(shape.config, dtype=dtype, itemsize=itemsize)
+            held, packed = (
+                cache_layout(shape.config, dtype=dtype, itemsize=itemsize, scheme=one) for one in (None, scheme)
+            )
         except (KeyError, TypeError, ZeroDivisionError) as error:
             raise ModelSourceError(
                 f"the config of {shape.name} does not tell how large its key/value cache is (no {error.args[0]}): name "
                 "a config.json of an architecture that transformers knows."
             ) from error
-        return cls(shape=shape, recipe=recipe, weights=model_bytes(shape, recipe), cache=cache, itemsize=itemsize)
+        weights = model_bytes(shape, recipe)
+        return cls(shape=shape, recipe=recipe, weights=weights, cache=held, packed_cache=packed, itemsize=itemsize)
 
     @property
     def runtime(self) -> int:
@@ -140,6 +150,7 @@ def predict(
 
     Raises:
         ModelSourceError: as `Predictor.of`.
+        RecipeError: as `Predictor.of`.
     """
     found = Predictor.of(shape, recipe)
     positions = find_or_none(shape.config, "positions") or context_tokens
@@ -150,10 +161,11 @@ def predict(
         recipe=recipe.name,
         parts=found.weights.parts,
         resident_bytes=found.weights.resident,
-        cache_token_bytes=found.cache.token_bytes,
+        cache_token_bytes=found.packed_cache.token_bytes,
         runtime_bytes=found.runtime,
         shape=DecodingShape(batch_size=rows, context_tokens=tokens),
-        cache_bytes=found.cache.bytes(rows=rows, tokens=tokens),
+        cache_bytes=found.packed_cache.bytes(rows=rows, tokens=tokens),
+        held_cache_bytes=found.cache.bytes(rows=rows, tokens=tokens),
         working_bytes=found.working(rows, tokens),
         loading_bytes=found.loading,
         decoding_bytes=found.decoding(rows, tokens),
@@ -172,6 +184,9 @@ def _notes(shape: ModelShape, recipe: Recipe) -> list[str]:
     notes = {
         f"{recipe.quantizer} quantizes it by rules of its own: its weights are counted in floating point": bool(
             recipe.quantizer
+        ),
+        "its key/value cache is counted as packed; here it is simulated, and held in floating point while decoding": (
+            recipe.cache is not None
         ),
         "recurrent layers keep a state of fixed size, which is not counted": find_or_none(shape.config, "heads")
         is None,

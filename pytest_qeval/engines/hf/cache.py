@@ -13,7 +13,10 @@ from typing import Any
 
 import torch
 from transformers import PreTrainedConfig
-from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache, DynamicLayer
+from transformers.cache_utils import CacheLayerMixin, DynamicCache, DynamicLayer
+
+from pytest_qeval.engines.hf.rounding_cache import RoundingCache
+from pytest_qeval.quantize.recipe import CacheScheme
 
 _COLUMN_STEP = 64
 """Attended columns are a multiple of it, so that masked ones add zeros to a row's sums and change none."""
@@ -130,13 +133,15 @@ class _RowLayer(StoredLayer):
         return self._owner.width - self._owner.columns.shape[1]
 
 
-class RowCache(Cache):  # type: ignore[misc] # transformers is untyped here
+class RowCache(RoundingCache):
     """Keys and values of up to `rows` sequences of different lengths, each beginning at column 0."""
 
-    def __init__(self, *, layers: int, rows: int, device: torch.device, dtype: torch.dtype) -> None:
-        """Allocate nothing yet: the first `place` knows the shapes."""
+    def __init__(
+        self, *, layers: int, rows: int, device: torch.device, dtype: torch.dtype, scheme: CacheScheme | None = None
+    ) -> None:
+        """Allocate nothing yet: the first `place` knows the shapes. What is placed has been rounded by `scheme`."""
         self.store = KeyValueStore(max(rows, MIN_ROWS))
-        super().__init__(layers=[_RowLayer(self, index) for index in range(layers)])
+        super().__init__(scheme=scheme, layers=[_RowLayer(self, index) for index in range(layers)])
         self._device, self._dtype = device, dtype
         self._step = _COLUMN_STEP if dtype == torch.bfloat16 else _MKL_COLUMN_STEP
         self.width = 0

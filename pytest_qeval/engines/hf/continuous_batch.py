@@ -45,7 +45,9 @@ class _Ready:
 def batch_model(language_model: LanguageModel, *, rows: int) -> CausalBatchModel | EncoderDecoderBatchModel:
     """Join a model and an empty cache of so many rows."""
     model, both = language_model.model, language_model.encoder_decoder
-    return EncoderDecoderBatchModel(model, rows=rows, both=both) if both else CausalBatchModel(model, rows=rows)
+    if both:
+        return EncoderDecoderBatchModel(model, rows=rows, both=both)
+    return CausalBatchModel(model, rows=rows, scheme=language_model.cache_scheme)
 
 
 class ContinuousBatch(Decoder):

@@ -11,7 +11,7 @@ import torch
 
 from pytest_qeval.engines.base import FinishedCompletion, Request
 from pytest_qeval.engines.fit.batch_width import default_rows
-from pytest_qeval.engines.fit.cache_layout import cache_layout
+from pytest_qeval.engines.fit.cache_layout import CacheLayout, cache_layout
 from pytest_qeval.engines.hf.calibration import Calibration
 from pytest_qeval.engines.hf.decoder import Decoder
 from pytest_qeval.engines.hf.decoding import make_decoder
@@ -26,7 +26,7 @@ from pytest_qeval.measure.topk import Scores
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.heap import trim_heap
 from pytest_qeval.quantize.quantization import LayerRecord
-from pytest_qeval.quantize.recipe import Recipe
+from pytest_qeval.quantize.recipe import CacheScheme, Recipe
 from pytest_qeval.schema import EngineProgress, Json, LoadingProgress
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 from pytest_qeval.stats.forecast import WorkLeft
@@ -109,7 +109,8 @@ class TransformersEngine:
 
     def score(self, solutions: Sequence[tuple[str, str, str]], *, against: Scores | None = None) -> Scores:
         """Score solutions after their prompts, without touching the queue; see `ModelEngine.score`."""
-        return score(self._loaded.model, self._loaded.tokenizer, solutions, against=against)
+        loaded = self._loaded
+        return score(loaded.model, loaded.tokenizer, solutions, against=against, new_cache=loaded.new_cache)
 
     def close(self) -> None:
         """Return the model's memory to the operating system and drop unfinished requests."""
@@ -130,7 +131,8 @@ def _facts(loaded: Loaded) -> Json:
     return {
         "scheme": loaded.scheme,
         **{name: recipe[name] for name in ("weights", "activations", "kept")},
-        "execution": quantization.execution,
+        "cache": _cache_facts(loaded),
+        "execution": loaded.execution,
         "quantized_layers": quantization.quantized_layers,
         "quantized_share": quantization.quantized_share,
         "model_bytes": loaded.model_bytes,
@@ -169,14 +171,33 @@ def _notes(loaded: Loaded) -> list[str]:
         "calibrated on a single text: static scales are a guess": few,
         "T5 overflows float16 in places, where transformers clamps it: bf16 or fp32 is safer": overflows,
     }
-    return [*loaded.quantization.notes, *(note for note, applies in notes.items() if applies)]
+    return [*loaded.quantization.notes, *_cache_notes(loaded), *(note for note, applies in notes.items() if applies)]
+
+
+def _cache_facts(loaded: Loaded) -> Json | None:
+    """Describe a quantized cache; its bytes a token are counted as packed, beside those that are held here."""
+    scheme = loaded.cache_scheme
+    if scheme is None:
+        return None
+    sizes = {"token_bytes": _layout(loaded, scheme).token_bytes, "held_token_bytes": _layout(loaded).token_bytes}
+    return {**scheme.to_dict(), "execution": "simulated", **sizes}
+
+
+def _cache_notes(loaded: Loaded) -> list[str]:
+    if loaded.cache_scheme is None:
+        return []
+    bits = loaded.cache_scheme.bits
+    return [f"key/value cache of {bits} bits simulated: rounded as it is written, held and read in {loaded.dtype}"]
 
 
 def _default_rows(loaded: Loaded, memory_bytes: int | None) -> int:
     """Choose the batch's width: as wide as pays off, unless the cache would not fit."""
+    free = free_bytes(loaded.model.device, memory_bytes - loaded.model_bytes if memory_bytes else None)
+    return default_rows(token_bytes=_layout(loaded).token_bytes, free_bytes=free)
+
+
+def _layout(loaded: Loaded, scheme: CacheScheme | None = None) -> CacheLayout:
     config = loaded.model.config
     if not loaded.encoder_decoder:  # whose decoder has names of its own
         config = config.get_text_config(decoder=True)
-    layout = cache_layout(config.to_dict(), dtype=loaded.dtype, itemsize=loaded.model.dtype.itemsize)
-    free = free_bytes(loaded.model.device, memory_bytes - loaded.model_bytes if memory_bytes else None)
-    return default_rows(token_bytes=layout.token_bytes, free_bytes=free)
+    return cache_layout(config.to_dict(), dtype=loaded.dtype, itemsize=loaded.model.dtype.itemsize, scheme=scheme)

@@ -8,11 +8,13 @@ from itertools import repeat
 from typing import Any
 
 import torch
-from transformers.cache_utils import Cache, DynamicCache
+from transformers.cache_utils import Cache
 
 from pytest_qeval.engines.hf.attention import attends_in_packs, packed
 from pytest_qeval.engines.hf.cache import MIN_ROWS, Prefilled, RowCache
 from pytest_qeval.engines.hf.packs import Pack
+from pytest_qeval.engines.hf.rounding_cache import RoundingDynamicCache
+from pytest_qeval.quantize.recipe import CacheScheme
 
 _PROMPT_STEP = 64
 """Tokens to a multiple of which a prompt is padded where prompts are not packed, so that its sums have the same parts
@@ -25,16 +27,19 @@ class CausalBatchModel:
     supports_drafts = True
     """Whether a step may hold several tokens of a row, of which only some are kept."""
 
-    def __init__(self, model: Any, *, rows: int) -> None:
-        """Take a transformers model whose layers all keep their whole cache (see `find_unsupported_layers`)."""
-        self._model = model
+    def __init__(self, model: Any, *, rows: int, scheme: CacheScheme | None = None) -> None:
+        """Take a transformers model whose layers all keep their whole cache (see `find_unsupported_layers`).
+
+        `scheme` is how keys and values are quantized, None for not at all.
+        """
+        self._model, self._scheme = model, scheme
         self._limit = context_length(model)
         self._head = model.get_output_embeddings()
         self._packs = attends_in_packs(model)
         self._last: tuple[torch.Tensor, torch.Tensor] | None = None
         self._prefixes: dict[tuple[int, ...], Prefilled] = {}
         self._layers = model.config.get_text_config(decoder=True).num_hidden_layers
-        self.cache = RowCache(layers=self._layers, rows=rows, device=model.device, dtype=model.dtype)
+        self.cache = RowCache(layers=self._layers, rows=rows, device=model.device, dtype=model.dtype, scheme=scheme)
 
     @property
     def shares_prefixes(self) -> bool:
@@ -73,7 +78,7 @@ class CausalBatchModel:
 
     def _prefill_packed(self, pack: Pack) -> list[Prefilled]:
         """Run prompts that stand one behind the other, without padding."""
-        cache, ids, ends = pack.cache(self._layers), pack.ids, pack.ends
+        cache, ids, ends = pack.cache(self._layers, self._scheme), pack.ids, pack.ends
         borders = packed(pack.lengths, pack.offsets, self._model.dtype, self._model.device)
         with self._only_at([0] * len(ends), ends), borders:
             output = self._model(
@@ -94,7 +99,8 @@ class CausalBatchModel:
 
         A causal model never attends to later tokens, so this padding needs no mask; it is cut off afterwards.
         """
-        lengths, cache = [len(prompt) for prompt in prompts], DynamicCache(config=self._model.config)
+        lengths = [len(prompt) for prompt in prompts]
+        cache = RoundingDynamicCache(scheme=self._scheme, config=self._model.config)
         ids, _ = pad_right(prompts, self._model.device, length=self.padded_length(max(lengths)))
         with self._only_at(range(len(lengths)), [length - 1 for length in lengths]):
             output = self._model(input_ids=ids, past_key_values=cache, use_cache=True)

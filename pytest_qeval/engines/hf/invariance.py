@@ -21,7 +21,7 @@ from pytest_qeval.quantize.heap import ReplacedWeights
 from pytest_qeval.quantize.kernels.row_blocks import multiply, pack, threads_matter
 from pytest_qeval.quantize.layers import weight_of
 from pytest_qeval.quantize.memory_mapped import MappedFiles
-from pytest_qeval.quantize.recipe import Recipe
+from pytest_qeval.quantize.recipe import CacheScheme, Recipe
 
 _LENGTHS = (60, 6, 50)
 """Tokens of the prompts that are tried: of one padded length, but a step attends to more columns after the first."""
@@ -76,21 +76,22 @@ def find_batch_dependence(language_model: LanguageModel, recipe: Recipe) -> str:
         "its position embedding depends on the longest row": "dynamic" in rope or "longrope" in rope,
     }
     reason = next((reason for reason, applies in reasons.items() if applies), "")
-    if not (reason or _rows_are_independent(model)):
+    if not (reason or _rows_are_independent(model, language_model.cache_scheme)):
         reason = "logits of a prompt differ alone and in a batch"
     return reason or ("products depend on the number of threads" if threads_matter() else "")
 
 
 @torch.inference_mode()
-def _rows_are_independent(model: Any) -> bool:
+def _rows_are_independent(model: Any, scheme: CacheScheme | None) -> bool:
     """Compare prompts alone with the same ones in a batch, bit by bit: prefill, a step and a step with drafts."""
     most = max(1, context_length(model) - sum(_STEPS))
     lengths = [min(length, most) for length in _LENGTHS]
     sequences = [token_ids(model, length + sum(_STEPS)) for length in lengths]
     shared = [min(count, length - 1) for count, length in zip(_SHARED, lengths, strict=True)]
     alone = [
-        feed(CausalBatchModel(model, rows=1), [ids], steps=_STEPS, shared=[count])[0]
+        feed(CausalBatchModel(model, rows=1, scheme=scheme), [ids], steps=_STEPS, shared=[count])[0]
         for ids, count in zip(sequences, shared, strict=True)
     ]
-    together = feed(CausalBatchModel(model, rows=len(sequences)), sequences, steps=_STEPS, shared=shared)
+    batch = CausalBatchModel(model, rows=len(sequences), scheme=scheme)
+    together = feed(batch, sequences, steps=_STEPS, shared=shared)
     return all(map(torch.equal, together, alone))

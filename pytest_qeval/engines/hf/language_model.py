@@ -7,7 +7,9 @@ from typing import Any
 
 from pytest_qeval.engines.hf.encoder_decoder import EncoderDecoder
 from pytest_qeval.engines.hf.forward import context_length
+from pytest_qeval.engines.hf.rounding_cache import RoundingDynamicCache
 from pytest_qeval.engines.hf.rows import TokenCodec
+from pytest_qeval.quantize.recipe import CacheScheme
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,14 @@ class LanguageModel:
     """Start tokens and lengths of a model with an encoder; None for a causal model."""
     fallback_reason: str = ""
     """Why `generate` decodes the model instead of the continuous batch; empty when the batch can."""
+    cache_scheme: CacheScheme | None = None
+    """How keys and values are quantized; None for not at all."""
+
+    def new_cache(self) -> RoundingDynamicCache | None:
+        """Return the cache to run the model with; None leaves that to the model."""
+        if self.cache_scheme is None:
+            return None
+        return RoundingDynamicCache(scheme=self.cache_scheme, config=self.model.config)
 
     @property
     def codec(self) -> TokenCodec:

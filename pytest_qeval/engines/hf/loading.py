@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from pytest_qeval.engines.fit.cache_checks import cache_refusal
 from pytest_qeval.engines.hf.arrivals import Taker
 from pytest_qeval.engines.hf.attention import use_grouped_attention
 from pytest_qeval.engines.hf.calibration import Calibration, CalibrationRun, observe_ranges
@@ -26,7 +27,7 @@ from pytest_qeval.engines.hf.stored import count_bytes, describe_stored, note_gg
 from pytest_qeval.engines.hf.trial import find_fallback_reason
 from pytest_qeval.engines.identity import source_identity
 from pytest_qeval.engines.sources import ModelSource, find_file
-from pytest_qeval.errors import ModelSourceError
+from pytest_qeval.errors import ModelSourceError, RecipeError
 from pytest_qeval.measure.machine import available_memory_bytes, cpu_class
 from pytest_qeval.measure.memory import PeakMemory
 from pytest_qeval.quantize.apply import NO_RANGES, quantize_
@@ -35,7 +36,7 @@ from pytest_qeval.quantize.checkpoints.prequantized import scheme_of
 from pytest_qeval.quantize.checkpoints.reader import ExportedCheckpoint
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.experts import unpack_experts_
-from pytest_qeval.quantize.quantization import Quantization
+from pytest_qeval.quantize.quantization import ExecutionKind, Quantization
 from pytest_qeval.quantize.recipe import Dtype, Recipe
 from pytest_qeval.schema import LoadingProgress
 from pytest_qeval.settings import ModelSettings
@@ -66,6 +67,11 @@ class Loaded(LanguageModel):
     """`W8A8` and the like; for a checkpoint that is quantized already, from its files."""
 
     @property
+    def execution(self) -> ExecutionKind:
+        """As `Quantization.execution`; simulated where the cache is, because no kernel reads a quantized one."""
+        return "simulated" if self.cache_scheme else self.quantization.execution
+
+    @property
     def dtype(self) -> str:
         """The floating-point type of activations, such as `bfloat16`."""
         return str(self.model.dtype).removeprefix("torch.")
@@ -92,7 +98,8 @@ def load(
     """
     started = time.perf_counter()
     exported = stored_checkpoint(source)
-    recipe = exported.content.recipe if exported else recipe
+    cache_scheme, name = recipe.cache, recipe.name
+    recipe = replace(exported.content.recipe, cache=cache_scheme) if exported else recipe
     early = None if exported else plan_early(source, recipe)
     memory = PeakMemory() if early or exported else None
     show = describe_arrivals(source, quantizing_to=recipe.name if early else "", on_loading=on_loading)
@@ -131,6 +138,10 @@ def load(
     if early or exported:
         reason = _fallback_reason(source, language_model, rounds=recipe.rounds_activations)
         language_model = replace(language_model, fallback_reason=reason)
+    if cache_scheme:  # only now, so that static activations are calibrated as without it
+        if language_model.fallback_reason:
+            raise RecipeError(cache_refusal(name, source.name, language_model.fallback_reason))
+        language_model = replace(language_model, cache_scheme=cache_scheme)
     multiply_in_blocks(model)
     as_stored = bool(source.stored) and not (exported or recipe.quantizes)
     if as_stored:
@@ -151,7 +162,7 @@ def load(
         load_s=load_s,
         model_bytes=count_bytes(source, model, quantization, as_stored=as_stored),
         direct_reads=direct_reads,
-        scheme=scheme_of(source.stored, quantization) if as_stored else recipe.scheme,
+        scheme=recipe.with_cache(scheme_of(source.stored, quantization)) if as_stored else recipe.scheme,
     )
 
 

@@ -65,7 +65,7 @@ def measure(job: MemoryJob) -> MemoryFacts:
         cache_bytes=cache_bytes,
         device_peak_bytes=_device_peak(loaded),
         duration_s=ended - started,
-        simulated=loaded.quantization.execution == "simulated",
+        simulated=loaded.execution == "simulated",
     )
 
 

@@ -17,6 +17,8 @@ import torch
 from transformers.cache_utils import Cache, DynamicLayer
 
 from pytest_qeval.engines.hf.cache import Prefilled
+from pytest_qeval.engines.hf.rounding_cache import RoundingCache
+from pytest_qeval.quantize.recipe import CacheScheme
 
 _LEAST_TOKENS = 64
 """Tokens of a pack at least: more than `FEW_TOKENS`, because a row as short as a decoding step would be multiplied as
@@ -63,9 +65,9 @@ class Pack:
         """The column of each prompt's last token."""
         return [end - 1 for end in accumulate(map(len, self.prompts))]
 
-    def cache(self, layers: int) -> Cache:
-        """Make the cache of a forward pass over the row."""
-        return Cache(layers=[_PackLayer(self, index) for index in range(layers)])
+    def cache(self, layers: int, scheme: CacheScheme | None) -> Cache:
+        """Make the cache of a forward pass over the row; keys and values of prefixes have been rounded already."""
+        return RoundingCache(scheme=scheme, layers=[_PackLayer(self, index) for index in range(layers)])
 
     def columns_of(self, cache: Cache, name: str) -> Iterator[tuple[torch.Tensor, ...]]:
         """Yield each prompt's `keys` or `values`, per layer, its beginning included."""

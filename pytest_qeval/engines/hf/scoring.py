@@ -55,18 +55,19 @@ def score(
     *,
     k: int = DEFAULT_K,
     against: Scores | None = None,
+    new_cache: Callable[[], Any] = lambda: None,
 ) -> Scores:
     """Run a model over prompts with their solutions, and keep its distribution at each of a solution's tokens.
 
     Texts are run one at a time, so that a text's scores depend neither on other texts nor, for activations that are
     quantized per tensor, on padding. Only the solution's positions go through the output layer. See
-    `ModelEngine.score`; without `against`, the `k` likeliest tokens are kept.
+    `ModelEngine.score`; without `against`, the `k` likeliest tokens are kept. `new_cache` is as in `causal_logits`.
 
     Raises:
         EngineError: when the model gives logits that are not finite.
     """
     started = time.perf_counter()
-    forcing = teacher_forcing(model, tokenizer)
+    forcing = teacher_forcing(model, tokenizer, new_cache)
     texts: dict[str, TextScores] = {}
     for task_id, prompt, solution in solutions:
         text = forcing.tokenize(prompt, solution)
@@ -81,12 +82,12 @@ def score(
     )
 
 
-def teacher_forcing(model: Any, tokenizer: Any) -> TeacherForcing:
+def teacher_forcing(model: Any, tokenizer: Any, new_cache: Callable[[], Any] = lambda: None) -> TeacherForcing:
     """Run solutions behind their prompts, or, with an encoder, through the decoder."""
     if encoder_decoder := encoder_decoder_of(model, tokenizer):
         return TeacherForcing(partial(encoder_decoder.tokenize_solution, tokenizer), seq2seq_logits(model))
     tokenize = partial(tokenize_solution, tokenizer, context=context_length(model))
-    return TeacherForcing(tokenize, causal_logits(model))
+    return TeacherForcing(tokenize, causal_logits(model, new_cache))
 
 
 def score_text(

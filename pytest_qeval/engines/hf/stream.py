@@ -70,7 +70,7 @@ class _Sequences:
         self._fed = torch.tensor([both.start] * len(ids), device=ids.device) if both else ids
         self._has_encoder = both is not None
         self._encoded: tuple[torch.Tensor, ...] | None = None
-        self._cache: Any = None
+        self._cache: Any = language_model.new_cache()
 
     def copy(self) -> _Sequences:
         """Return sequences that grow on their own."""

@@ -81,6 +81,8 @@ def recipe_key(facts: RecipeFacts) -> Json:
         "layers": [[layer.get(name) for name in ("name", "bits", "granularity")] for layer in facts.layers],
         "texts": (facts.calibration or {}).get("texts_sha256"),
     }
+    if facts.cache:
+        done["cache"] = [facts.cache.get(name) for name in ("bits", "granularity", "symmetric")]
     digest = hashlib.sha256(json.dumps(done, sort_keys=True).encode()).hexdigest()
     return {"dtype": facts.dtype, "recipe_sha256": digest} if facts.dtype else {}
 

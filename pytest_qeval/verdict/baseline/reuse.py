@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from pytest_qeval.errors import DataError, UsageError
 from pytest_qeval.facts import BenchmarkFacts, GenerationFacts, RecipeFacts, StreamFacts
 from pytest_qeval.measure.topk import Scores
+from pytest_qeval.quantize.lookup import is_as_is
 from pytest_qeval.records.messages import BaselineScores, RecipeMessage
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.verdict.baseline.baseline import Baseline
@@ -223,7 +224,7 @@ def find_saved(
     if file is None:
         return _read_cached(cached, baseline) if cached and cached.is_file() else None
     saved = open_saved(file, named=True, candidates=candidates, force=force)
-    if tuple(candidates) == ("as-is",):  # the baseline is another checkpoint by nature
+    if all(map(is_as_is, candidates)):  # the baseline is another checkpoint by nature
         key = {name: value for name, value in key.items() if not name.startswith("model.")}
     found = differences(key, saved.baseline.key)
     if found and not force:

@@ -9,6 +9,7 @@ import pytest
 from pytest_qeval.config.recipes import RecipeChoice, settle_stored
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import UsageError
+from pytest_qeval.quantize.lookup import find_recipe
 
 
 def source(stored: str = "", kind: Literal["directory", "gguf"] = "directory") -> ModelSource:
@@ -72,6 +73,30 @@ def test_gguf_can_be_unpacked_and_quantized_again(recipes: tuple[str, ...]) -> N
     """Its blocks become floating point first."""
     settled = settle_stored(choice(*recipes, baseline="auto"), source("gguf", "gguf"))
     assert (settled.candidates, settled.baseline) == (recipes, "auto")
+
+
+@pytest.mark.parametrize("kind", ["directory", "gguf"])
+@pytest.mark.parametrize("asked", [("auto+kv8",), ("as-is+kv8",), ("as-is", "as-is+kv8")], ids=str)
+def test_a_quantized_cache_is_compared_with_the_checkpoint_as_it_is(
+    asked: tuple[str, ...], kind: Literal["directory", "gguf"]
+) -> None:
+    """`auto` is what it is called for a checkpoint in floating point."""
+    recipes = {name: find_recipe(name) for name in asked}
+    settled = settle_stored(
+        choice(*asked, baseline="auto", recipes=recipes), source("gguf" if kind == "gguf" else "gptq", kind)
+    )
+    assert (settled.candidates, settled.baseline) == (("as-is+kv8",), "as-is")
+    assert {"as-is", "as-is+kv8"} <= set(settled.recipes)
+
+
+def test_a_quantized_checkpoint_is_not_quantized_again_beside_its_cache() -> None:
+    with pytest.raises(UsageError, match=r"already quantized \(gptq\) and cannot be given the recipe int8\+kv8"):
+        settle_stored(choice("int8+kv8"), source("gptq"))
+
+
+def test_floating_point_is_not_as_it_is_with_a_quantized_cache_either() -> None:
+    with pytest.raises(UsageError, match=r"and as-is\+kv4 is for checkpoints that are quantized: choose auto\+kv4\.$"):
+        settle_stored(choice("as-is+kv4"), source())
 
 
 def test_gguf_is_evaluated_as_it_is_by_default() -> None:

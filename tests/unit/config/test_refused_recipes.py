@@ -20,6 +20,7 @@ ORIGINAL = Path(demo_package).parent / "model"
 FILES = {
     "typo.toml": 'schema = "w8a8"\n',
     "invalid.toml": 'scheme = "w8a8\n',
+    "named.toml": 'scheme = "w8a8"\nname = "x+kv8"\n',
     "int8.toml": 'scheme = "w4a16"\n',
     "texts.jsonl": '{"text": "def add(a, b):\\n    return a + b\\n"}\n',
 }
@@ -56,6 +57,14 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
         "*two recipes are called 'int8': int8 and int8.toml. Rename one of them.*",
     ),
     "a name with a meaning": (["original"], "*no recipe can be given the name 'original'*"),
+    "a cache of other bits": (["int8+kv6"], "*'int8+kv6': expected +kv8 or +kv4 behind a recipe's name, and once.*"),
+    "a cache inside of a scheme": (["w8a8+kv8+lm_head"], "*'+kv8' or '+kv4' belongs behind the whole recipe's name*"),
+    "a cache that is none": (["named.toml"], "*calls a recipe 'x+kv8', but its key/value cache is not quantized*"),
+    "a name with a meaning and a cache": (["original+kv8"], "*no recipe can be given the name 'original+kv8'*"),
+    "exporting a cache": (
+        ["int8+kv8", "--qeval-export", "out"],
+        "*the key/value cache of int8+kv8 is none of them: export int8, and evaluate the export as as-is+kv8.*",
+    ),
     "as-is of floating point": (["as-is"], "*demo is stored in floating point*choose auto.*"),
     "no such baseline": (["int8", "--qeval-baseline", "int9"], "*no recipe 'int9'. Did you mean 'int8'*"),
     "no such original": (["int8", "--qeval-baseline", "./nowhere/model"], "*no model at nowhere/model*"),

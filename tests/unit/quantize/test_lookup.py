@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,9 @@ import pytest
 from pytest_qeval import registry
 from pytest_qeval.errors import RecipeError, UnknownNameError
 from pytest_qeval.quantize.builtin import INT4, RECIPES
-from pytest_qeval.quantize.lookup import find_recipe
+from pytest_qeval.quantize.lookup import find_recipe, is_as_is, split_cache
 from pytest_qeval.quantize.quantization import LayerRecord, Quantizer
-from pytest_qeval.quantize.recipe import Recipe
+from pytest_qeval.quantize.recipe import CacheScheme, Recipe
 
 
 def _recipe(config: str) -> Recipe:
@@ -109,5 +110,46 @@ def test_an_unknown_name_is_told_what_else_may_be_written() -> None:
     assert message.startswith("there is no recipe 'int9'. Did you mean 'int8' or 'int4'? Available: as-is, auto, ")
     assert message.endswith(
         " Schemes such as 'w4a16-g128', configurations of other packages such as 'torchao:Int8WeightOnlyConfig', and "
-        "recipe files (*.toml) work too."
+        "recipe files (*.toml) work too, and any recipe may end in +kv8 or +kv4."
     )
+
+
+@pytest.mark.parametrize("base", ["auto", "as-is", "int8", "w4a16-g128", "w8a8+lm_head"])
+@pytest.mark.parametrize("bits", [8, 4])
+def test_any_recipe_may_end_in_a_quantized_cache(base: str, bits: int) -> None:
+    """It is the recipe in everything else."""
+    found, plain = find_recipe(f"{base}+kv{bits}"), find_recipe(base)
+    summary = f"{plain.summary}; {bits}-bit key/value cache per token and head"
+    assert found == replace(plain, name=f"{base}+kv{bits}", summary=summary, cache=CacheScheme(bits=bits))
+    assert (split_cache(found.name), is_as_is(found.name)) == ((base, f"+kv{bits}"), base == "as-is")
+
+
+def test_another_packages_recipe_and_a_file_may_as_well(tmp_path: Path, register: Callable[..., None]) -> None:
+    """The ending is behind the configuration, and behind the file's ending."""
+    register("quantizers", "fake", FAKE)
+    assert find_recipe("fake:Int8+kv4").config == "Int8"
+    (tmp_path / "mixed.toml").write_text('scheme = "w4a16"\n', encoding="utf-8")
+    found = find_recipe(f"{tmp_path / 'mixed.toml'}+kv8")
+    assert (found.name, found.scheme) == ("mixed+kv8", "W4A16 KV8")
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme"),
+    [("auto+kv8", "KV8"), ("bf16+kv4", "W16A16 KV4"), ("int8+kv8", "W8A8 KV8"), ("study-dynamic+kv4", None)],
+)
+def test_the_scheme_has_the_bits_of_the_cache(name: str, scheme: str | None) -> None:
+    """Behind those of the weights, or alone."""
+    assert find_recipe(name).scheme == (scheme or "quantize_dynamic KV4")
+
+
+@pytest.mark.parametrize("name", ["int8+kv6", "int8+kv", "int8+KV8", "int8+kv8+kv8", "auto+kv4+kv8"])
+def test_other_endings_are_refused(name: str) -> None:
+    """With those that there are."""
+    with pytest.raises(RecipeError, match=r"expected \+kv8 or \+kv4 behind a recipe's name, and once\.$"):
+        find_recipe(name)
+
+
+def test_a_folder_may_be_called_like_an_ending() -> None:
+    """Nothing but the end of the whole name counts."""
+    assert split_cache("/a+kv8/b.toml") == ("/a+kv8/b.toml", "")
+    assert split_cache("+kv8") == ("+kv8", "")

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_qeval import registry
 from pytest_qeval.quantize.builtin import RECIPES
-from pytest_qeval.quantize.grammar import SCHEME_PARTS, describe, parse_recipe
+from pytest_qeval.quantize.grammar import CACHE_PARTS, SCHEME_PARTS, describe, parse_recipe
 
 PAGE = Path(__file__).parents[3] / "docs" / "recipes.md"
 EXAMPLES = ("w8a8", "w8a8-tensor", "w8a8-static-mse", "w4a16-g128", "w3a16-g64-mse", "w8a8-mse-static-p99.9-asym-n64")
@@ -26,13 +26,14 @@ def table(head: str, rows: Iterable[tuple[str, str]]) -> str:
     [
         table("name | what it does", ((name, recipe.summary) for name, recipe in RECIPES.items())),
         table("part | meaning", SCHEME_PARTS),
+        table("ending | meaning", CACHE_PARTS),
         table("scheme | in words", ((text, describe(parse_recipe(text))) for text in EXAMPLES)),
         table(
             "prefix | what it does",
             ((f"{name}:…", registry.load("quantizers", name).summary) for name in registry.names("quantizers")),
         ),
     ],
-    ids=["names", "parts", "examples", "quantizers"],
+    ids=["names", "parts", "cache", "examples", "quantizers"],
 )
 def test_a_table_is_up_to_date(expected: str) -> None:
     """Else: copy the expected table from the failure into the page."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,15 @@ from tests.unit.summary.builders import HEADER, INT8, generation, session, simul
 
 STREAM = "single stream 20.0 ms per token against 10.0"
 BATCH = "batch 50 tokens/s against 100"
+LAYER = {
+    "name": "up",
+    "shape": [4, 4],
+    "bits": 8,
+    "granularity": "per_channel",
+    "kept": False,
+    "bytes_before": 64,
+    "bytes_after": 32,
+}
 FOUND = session("++++----", "+++-+--t")
 
 
@@ -85,6 +95,30 @@ def test_a_simulated_recipe_shows_its_packed_size() -> None:
     assert cells("peak memory of the process") == ["5", "kB", "(5", "kB)"]
     what = "speed, peak memory and energy are not the recipe's"
     assert f"  (…) simulated: weights are rounded but computed in float, so {what}" in text
+
+
+CACHE = {
+    "bits": 8,
+    "granularity": "per_token_head",
+    "symmetric": True,
+    "execution": "simulated",
+    "token_bytes": 6528,
+    "held_token_bytes": 12288,
+}
+
+
+@pytest.mark.parametrize(("layer", "packed"), [("native", ""), ("simulated", " packed")])
+def test_a_quantized_cache_has_its_packed_size_and_leaves_the_model_its_own(layer: str, packed: str) -> None:
+    """Only weights that are simulated as well are shown as packed; the report is valid."""
+    facts = replace(INT8, execution="simulated", cache=CACHE, layers=({**LAYER, "execution": layer},))
+    found = replace(FOUND, recipes={**FOUND.recipes, "int8": facts})
+    text = "\n".join(texts(found))
+    assert re.search(r"key/value cache of a token +– +6.53 kB packed\n", text)
+    assert re.search(rf"model in memory +4 kB +1.5 kB{packed}\n", text)
+    assert "simulated: weights or cache are rounded" in text
+    report = report_dict(summarize(found), ())
+    assert report["recipes"]["int8"]["cache"] == CACHE
+    jsonschema.validate(report, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
 
 
 def test_costs_of_a_saved_baseline_say_where_they_are_from() -> None:

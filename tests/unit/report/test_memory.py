@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -44,6 +45,17 @@ def test_a_budget_is_kept_or_exceeded_by_so_much() -> None:
 
 def test_a_simulated_peak_is_not_the_recipes() -> None:
     assert any("not the recipe's" in line for line in shown(memory={"int8": memory(simulated=True)}))
+
+
+def test_a_quantized_cache_is_compared_as_it_is_held() -> None:
+    """Beside it stands the size that its recipe would have."""
+    known = prediction()
+    small = replace(known, cache_bytes=12288, held_cache_bytes=24576)
+    measured = memory(simulated=True)
+    text = "\n".join(shown(memory={"int8": replace(measured, predicted=small)}))
+    assert "24.6 kB, by formula 24.6 kB (12.3 kB packed)" in text
+    predicted = "\n".join(line.text for line in fit_lines("m", [small], budget_bytes=GB, budget_origin="x"))
+    assert re.search(r"cache of the batch +12.3 kB\n  cache as held in memory +24.6 kB\n", predicted)
 
 
 def test_the_table_of_predictions_says_what_fits() -> None:

@@ -60,6 +60,7 @@ def test_an_ordinary_comparison_has_no_remark() -> None:
     [
         ({}, {"quantized_layers": 49, "scheme": "gptq, 4 bits"}, "gptq, 4 bits"),
         ({}, {"quantized_layers": 49}, "49 layers"),
+        ({}, {"cache": {"bits": 8}}, "key/value cache of 8 bits"),
         ({"quantization": "gguf Q4_K"}, {}, "gguf Q4_K"),
         ({"id": "org/Coder-7B-AWQ"}, {}, "AWQ, as its name says: Coder-7B-AWQ"),
         ({"id": "./int8/coder-w4a16-g128"}, {}, "w4a16, as its name says: coder-w4a16-g128"),

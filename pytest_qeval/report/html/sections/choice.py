@@ -116,8 +116,8 @@ def _ratios(summary: Summary) -> Table:
     ]
     head = ("Recipe", "Cost", "Baseline", "Recipe’s", "Ratio", "Kind of number")
     caption = (
-        "Costs beside the baseline’s. “simulated” is not the recipe’s own cost: its weights are rounded, but computed "
-        "in floating point"
+        "Costs beside the baseline’s. “simulated” is not the recipe’s own cost: its weights, or its cache, are "
+        "rounded, but computed in floating point"
     )
     return table(caption, head, rows, numeric=(2, 3, 4))
 

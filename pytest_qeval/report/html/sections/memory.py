@@ -38,7 +38,7 @@ def memory_section(summary: Summary) -> Section | None:
 
 def _cells(summary: Summary, recipe: str, costs: Efficiency) -> Sequence[Cell]:
     bits = summary.recipes[recipe].bits_per_weight
-    packed = " packed, simulated here" if costs.simulated else ""
+    packed = " packed, simulated here" if costs.packed else ""
     return (
         cell(f"{amount(costs.model_bytes, 'B')}{packed}", costs.model_bytes),
         cell("–" if bits is None else f"{bits:.1f}", bits),

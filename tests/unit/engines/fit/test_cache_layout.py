@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_qeval.engines.fit.cache_layout import CacheLayout, cache_layout
+from pytest_qeval.quantize.recipe import CacheScheme
 
 BASE: Mapping[str, Any] = {
     "num_hidden_layers": 4,
@@ -87,3 +88,19 @@ def test_a_window_is_filled_once() -> None:
 def test_more_never_needs_less(rows: int, tokens: int, more_rows: int, more_tokens: int, window: int | None) -> None:
     found = layout(sliding_window=window)
     assert found.bytes(rows=rows, tokens=tokens) <= found.bytes(rows=rows + more_rows, tokens=tokens + more_tokens)
+
+
+@pytest.mark.parametrize(("bits", "payload"), [(8, 64), (4, 32)])
+def test_a_quantized_cache_is_its_payload_and_its_scales(bits: int, payload: int) -> None:
+    """Four bytes beside each of the 2 × 2 × 24 vectors of 64 channels of Qwen2.5-0.5B, whatever its type was."""
+    config = {"num_hidden_layers": 24, "hidden_size": 896, "num_attention_heads": 14, "num_key_value_heads": 2}
+    for dtype, itemsize in (("bfloat16", 2), ("float32", 4)):
+        found = cache_layout(config, dtype=dtype, itemsize=itemsize, scheme=CacheScheme(bits=bits))
+        assert found.token_bytes == 2 * 2 * 24 * (payload + 4)
+
+
+def test_latent_attention_has_vectors_of_two_sizes() -> None:
+    """Keys of 192 channels, values of 128, of every head."""
+    sizes = {"kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128}
+    found = cache_layout({**BASE, **sizes}, dtype="bfloat16", itemsize=2, scheme=CacheScheme(bits=4))
+    assert found.token_bytes == 4 * 8 * (96 + 4 + 64 + 4)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pytest_qeval.engines.fit.architectures import tensors_by_formula
 from pytest_qeval.engines.fit.predict import Predictor, predict
 from pytest_qeval.engines.fit.shapes import ModelShape
-from pytest_qeval.errors import ModelSourceError
+from pytest_qeval.errors import ModelSourceError, RecipeError
 from pytest_qeval.quantize.lookup import find_recipe
 from tests.unit.engines.fit.test_architectures import LLAMA_2_7B, QWEN_05B
 
@@ -109,3 +109,21 @@ def test_loading_peaks_at_the_quantized_model_unless_calibration_needs_the_float
     dynamic, static = predictor("llama", "int8"), predictor("llama", "int8-static")
     assert dynamic.weights.resident < dynamic.loading < dynamic.weights.resident + GB
     assert static.loading > 13 * GB
+
+
+def test_a_quantized_cache_is_told_as_packed_and_counted_as_held() -> None:
+    """It is simulated: the process needs what it needs without it, and no width of the batch changes."""
+    plain, rounded = (
+        predict(SHAPES["qwen"], find_recipe(name), budget_bytes=8 * GB, batch_size=None, context_tokens=1024)
+        for name in ("int8", "int8+kv4")
+    )
+    assert plain.held_cache_bytes == plain.cache_bytes == rounded.held_cache_bytes
+    assert rounded.cache_bytes * 128 == plain.cache_bytes * (32 + 4)
+    assert rounded.cache_token_bytes * 128 == plain.cache_token_bytes * (32 + 4)
+    assert (rounded.decoding_bytes, rounded.shape) == (plain.decoding_bytes, plain.shape)
+    assert (plain.notes, len(rounded.notes)) == ((), 1)
+
+
+def test_a_cache_with_a_window_is_not_quantized() -> None:
+    with pytest.raises(RecipeError, match=r"int8\+kv8: the key/value cache of m cannot be quantized here \(sliding"):
+        predictor("window", "int8+kv8")

@@ -73,6 +73,7 @@ def test_a_model_completes_prompts_and_describes_itself(
         "weights": None,
         "activations": None,
         "kept": [],
+        "cache": None,
         "layers": [],
         "notes": [],
         "calibration": None,

@@ -174,6 +174,14 @@ def test_what_a_recipe_did_is_known_once_it_is_loaded(facts: RecipeFacts) -> Non
     assert recipe_key(replace(STATIC, dtype=None)) == {}
 
 
+def test_a_quantized_cache_is_part_of_what_was_done() -> None:
+    """By its grid, and not by the bytes that are counted."""
+    eight = {"bits": 8, "granularity": "per_token_head", "symmetric": True}
+    keys = [recipe_key(replace(STATIC, cache=one)) for one in (None, eight, {**eight, "bits": 4})]
+    assert len({key["recipe_sha256"] for key in keys}) == 3
+    assert recipe_key(replace(STATIC, cache={**eight, "token_bytes": 9})) == keys[1]
+
+
 def test_the_data_are_known_by_checksum() -> None:
     """One condition for each benchmark."""
     micro = BenchmarkFacts(name="micro", version="1", sha256="ab", problems=4)
