@@ -129,10 +129,11 @@ class Distributor:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Hand a worker its index, the folder, and what is settled."""
-        settings = self._context.settings
+        settings, resumed = self._context.settings, self._context.resumed
         node.workerinput["qeval"] = {
             "folder": str(self._folder),
             "baseline": self._baseline,
+            "resumed": [str(resumed.path), resumed.n_bytes, list(resumed.changed)] if resumed else None,
             "prompt": [settings.generation.prompt_style, settings.prompt_reason],
             "suites": list(settings.suites),
             "commits": [source.commit for source in settings.resolved.sources] if settings.resolved else [],

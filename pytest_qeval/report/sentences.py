@@ -15,7 +15,7 @@ from pytest_qeval.schema import Estimate, Undefined
 from pytest_qeval.stats.power import problems_needed
 from pytest_qeval.summary.results import GateResult, Summary
 
-Status = Literal["pass", "fail", "none"]
+Status = Literal["pass", "fail", "none", "interrupted"]
 _EXACT = re.compile(r"\b(model_bytes|regressed)\b")
 """Metrics that are counted, so that no interval is needed."""
 _SAME = 0.03
@@ -28,7 +28,7 @@ class CandidateVerdict:
 
     recipe: str
     status: Status
-    """Of its gates; none where there are none."""
+    """Of its gates; none where there are none, interrupted where they were not judged."""
     headline: str
     """One sentence that begins with the verdict."""
     may_ship: str
@@ -47,10 +47,12 @@ def verdicts(summary: Summary, gates: Sequence[GateResult]) -> tuple[CandidateVe
 def _verdict(summary: Summary, gates: Sequence[GateResult], recipe: str) -> CandidateVerdict:
     own = [gate for gate in gates if gate.recipe == recipe]
     status: Status = "none" if not own else "fail" if any(gate.outcome == "fail" for gate in own) else "pass"
+    if summary.interrupted:
+        status = "interrupted"
     changes = changes_of(summary, recipe)
     main = changes[0] if changes else None
     costs = cost_ratios(summary, recipe)
-    words = {"pass": "PASS", "fail": "FAIL", "none": "no gate"}
+    words = {"pass": "PASS", "fail": "FAIL", "none": "no gate", "interrupted": "interrupted"}
     tail = "; ".join(part for part in (*_headline(summary, recipe, main), *_short_costs(costs)) if part)
     return CandidateVerdict(
         recipe=recipe,
@@ -132,7 +134,7 @@ def _may_ship(summary: Summary, gates: Sequence[GateResult], main: Change | None
         return (
             f"Not yet: {counted(summary.missing, 'case')} of the run {'is' if summary.missing == 1 else 'are'} missing."
         )
-    every = "every gate holds" if gates else "no gate was set"
+    every = "every gate holds" if gates else "no gate was judged" if summary.interrupted else "no gate was set"
     if main is None or isinstance(main.delta, Undefined):
         return f"This run compares it with no baseline; {every}."
     return f"{_by_evidence(main, bool(gates))}; {every}."

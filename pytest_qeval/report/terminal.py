@@ -35,6 +35,8 @@ def lines(summary: Summary, gates: Sequence[GateResult], *, output: Path) -> Ite
     else:
         yield Line("")
         yield from _selftest_lines(summary, summary.selftest)
+    if summary.interrupted:
+        yield Line(f"verdict: interrupted, {_received(summary)}, and no gate is judged", "yellow")
     yield Line(f"report: {output / 'report.json'}")
 
 
@@ -86,7 +88,8 @@ def _evaluation_lines(summary: Summary, gates: Sequence[GateResult]) -> Iterator
         yield from _sensitivity_lines(sensitivity)
     yield Line("")
     yield from _missing_lines(summary)
-    yield from _gate_lines(gates)
+    if not summary.interrupted:
+        yield from _gate_lines(gates)
     if selection := selection_of(summary, gates):
         yield Line(f"  {_describe_selection(selection)}")
     if any(gate.outcome == "fail" and re.search(r"cases? missing\b", gate.reason) for gate in gates):
@@ -127,6 +130,10 @@ def _missing_lines(summary: Summary) -> Iterator[Line]:
         yield Line(f"{summary.missing} of {counted(summary.planned, 'case')} missing", "red")
 
 
+def _received(summary: Summary) -> str:
+    return f"{summary.received} of {counted(summary.planned, 'case')} finished"
+
+
 def _describe_selection(selection: Selection) -> str:
     """Say how often the best of several candidates is wrongly called not worse."""
     chance = f"a nominal chance of at most {selection.chance:.1%}".replace("%", " %")
@@ -145,7 +152,7 @@ def _gate_lines(gates: Sequence[GateResult]) -> Iterator[Line]:
         about = f"{gate.recipe}, {gate.benchmark}" if gate.benchmark else gate.recipe
         text = f"  {gate.outcome.upper()}  {gate.expression}  ({about}): {gate.reason}; {gate.evidence}"
         yield Line(text, "green" if gate.outcome == "pass" else "red")
-    match overall_verdict(gates):
+    match overall_verdict(gates, interrupted=False):
         case "none":
             yield Line("verdict: none, no gate was set (such as --qeval-gate 'pass@1 drop <= 2pt')")
         case "fail":
