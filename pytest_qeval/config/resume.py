@@ -50,7 +50,7 @@ def resume_settings(settings: RunSettings) -> Json:
     """Return the settings that have to be equal for a run to be resumed, as a flat mapping of plain values.
 
     Whatever a baseline's key has is compared by that. Free are those of costs, where files are written, and where data
-    lie, which are known by their checksums.
+    lie, which are known by their checksums. A figure of the user's that emissions are reckoned with is for the whole run.
     """
     digests: Json = {
         **{f"recipe.{name}": recipe for name, recipe in settings.recipes.items()},
@@ -77,6 +77,8 @@ def resume_settings(settings: RunSettings) -> Json:
         "limit": settings.limit,
         "fim": settings.fim,
         "ram-budget": max((facts.budget_bytes for facts in settings.budgets.values()), default=None),
+        "country": settings.energy.country,
+        "power-watts": settings.energy.power_w,
         "embodied": str(settings.energy.embodied) if settings.energy.embodied else None,
         **{name: None if value is None else _digest(value) for name, value in digests.items()},
     }

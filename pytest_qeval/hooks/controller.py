@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from _pytest.reports import TestReport
     from _pytest.terminal import TerminalReporter
 
+    from pytest_qeval.hooks.interrupts import Interrupts
     from pytest_qeval.session import Session
 
 _LOOKS: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
@@ -39,8 +40,9 @@ _LOOKS: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
 class Controller:
     """Hooks between pytest and a `Session`; a pytest session that runs no test has none."""
 
-    def __init__(self, session: Session, *, distributed: bool, allure: Path | None) -> None:
+    def __init__(self, session: Session, *, distributed: bool, allure: Path | None, interrupts: Interrupts) -> None:
         """Take the session."""
+        self._interrupts = interrupts
         self._allure = allure
         self.session = session
         self._distributed = distributed
@@ -122,6 +124,7 @@ class Controller:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Conclude, before other plugins write their reports; what fails the run turns success into failure."""
+        self._interrupts.begin_end()
         holds = self.session.finish(interrupted=not self._ended)
         if self._allure:
             from pytest_qeval.report.allure.run import finish_results  # noqa: PLC0415 - an extra

@@ -30,6 +30,7 @@ from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.facts import RunHeader
 from pytest_qeval.fixtures import CONTEXT
 from pytest_qeval.hooks.controller import Controller
+from pytest_qeval.hooks.interrupts import Interrupts
 from pytest_qeval.hooks.own_perturbations import call_hook
 from pytest_qeval.hooks.worker import Worker
 from pytest_qeval.hooks.xdist import Distributor, is_distributed, worker_name
@@ -92,9 +93,10 @@ def start(config: pytest.Config) -> None:
 def _register(config: pytest.Config, context: RunContext, session: Session | None, saved: SavedBaseline | None) -> None:
     """Register the hooks of this process: those that report, those that run tests, or both."""
     plugins, allure, distributed = config.pluginmanager, _allure_folder(config), is_distributed(config)
-    controller = None
+    controller, interrupts = None, Interrupts()
     if session and not _runs_nothing(config):
-        controller = Controller(session, distributed=distributed, allure=allure)
+        interrupts.install(config)
+        controller = Controller(session, distributed=distributed, allure=allure, interrupts=interrupts)
         plugins.register(controller, "qeval-controller")
     if distributed:
         distributor = Distributor(
@@ -103,6 +105,7 @@ def _register(config: pytest.Config, context: RunContext, session: Session | Non
             baseline=str(saved.path) if saved else None,
             announce=partial(controller.announce, config) if controller else lambda _: None,
         )
+        interrupts.add_clean_up(distributor.remove_folder)
         plugins.register(distributor, "qeval-distributor")
     else:
         plugins.register(Worker(context, allure=allure is not None), "qeval-worker")

@@ -106,7 +106,7 @@ class Distributor:
             announce: Called once with the planned recipes and cases.
         """
         self._folder = Path(tempfile.mkdtemp(prefix="qeval-"))
-        config.add_cleanup(lambda: shutil.rmtree(self._folder, ignore_errors=True))
+        config.add_cleanup(self.remove_folder)
         self._context = context
         self._baseline = baseline
         self._announce = announce
@@ -116,6 +116,10 @@ class Distributor:
         self._scopes: list[str | None] = []
         self.plan: list[tuple[str | None, Case | None]] | None = None
         self._run: list[str | None] = []
+
+    def remove_folder(self) -> None:
+        """Remove what workers share."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     @pytest.hookimpl
     def pytest_report_header(self) -> str | None:
