@@ -50,7 +50,7 @@ def resume_settings(settings: RunSettings) -> Json:
     """Return the settings that have to be equal for a run to be resumed, as a flat mapping of plain values.
 
     Whatever a baseline's key has is compared by that. Free are those of costs, where files are written, and where data
-    lie, which are known by their checksums. A figure of the user's that emissions are reckoned with is for the whole run.
+    lie, which are known by their checksums. What emissions are reckoned with holds for the whole run.
     """
     digests: Json = {
         **{f"recipe.{name}": recipe for name, recipe in settings.recipes.items()},
