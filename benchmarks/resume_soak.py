@@ -120,7 +120,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("more", nargs="*", help="options of the plugin, behind --")
     options = parser.parse_args()
-    folder, draw = Path(tempfile.mkdtemp(prefix="qeval-soak-")), random.Random(options.seed)
+    folder, draw = Path(tempfile.mkdtemp(prefix="qeval-soak-")), random.Random(options.seed)  # noqa: S311 - chance, not security
     os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
     write_completions(folder / "completions.jsonl", options.problems)
     asked = ["--qeval-model", options.model, "--qeval-recipe", options.recipe, "--qeval-baseline", "run"]
