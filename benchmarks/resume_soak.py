@@ -61,7 +61,7 @@ def write_completions(path: Path, n_problems: int) -> None:
     """Write completions of micro's first problems, of which every fourth is wrong."""
     rows = [json.loads(line) for line in MICRO.read_text(encoding="utf-8").splitlines()[:n_problems]]
     lines = (
-        {"task_id": row["task_id"], "completion": "    return None\n" if at % 4 == 3 else row["canonical_solution"]}
+        {"task_id": row["task_id"], "completion": "    return None\n" if at % 4 == 3 else row["canonical_solution"]}  # noqa: PLR2004 - every fourth
         for at, row in enumerate(rows)
     )
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")

@@ -106,7 +106,7 @@ class Collector:
 
     def _begin_part(self, *, costs_hold: bool) -> None:
         """Forget times that hold for one part of a run only: what is timed side by side, and what time went into."""
-        self.timelines, self.timings, self.problem_timings = {}, {}, {}
+        self.timelines, self.timings, self.block_energies, self.problem_timings = {}, {}, {}, {}
         if not costs_hold:
             self.generation, self.streams = [], []
 
