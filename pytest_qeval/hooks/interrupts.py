@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -17,7 +17,15 @@ from pytest_qeval.execution.cleanup import end_children
 
 _PATIENCE_S = 1.0
 """For sandboxes to remove their files, and workers to end."""
-_DEFAULTS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+_Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
+_DEFAULTS: Mapping[signal.Signals, _Handler] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+}
+
+
+def _restore(number: int, handler: _Handler) -> None:
+    signal.signal(number, handler)
 
 
 class Interrupts:
@@ -39,7 +47,7 @@ class Interrupts:
         for number, default in _DEFAULTS.items():
             if signal.getsignal(number) is default:
                 signal.signal(number, self._on_signal)
-                config.add_cleanup(partial(signal.signal, number, default))
+                config.add_cleanup(partial(_restore, number, default))
 
     def add_clean_up(self, clean_up: Callable[[], object]) -> None:
         """Call this before the process is ended at once."""

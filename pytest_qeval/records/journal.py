@@ -63,7 +63,7 @@ class Journal:
 
 
 def _lock(file: IO[Any], path: Path) -> None:
-    """Lock a file until it is closed, where the system can.
+    """Lock a file until it is closed, where the system can; close one that cannot be had.
 
     Raises:
         UsageError: when another process has locked it.
@@ -75,6 +75,7 @@ def _lock(file: IO[Any], path: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        file.close()
         raise UsageError(
             f"another run is writing to {path.parent}: wait for its end, or name another folder by --qeval-output."
         ) from None

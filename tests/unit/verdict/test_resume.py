@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -28,11 +28,22 @@ PLANNED: list[tuple[str, Case | None]] = [(recipe, case(number)) for recipe in (
 RECORDS = [record(recipe, number, "+" if number else "-") for recipe in ("auto", "int8") for number in range(3)]
 MESSAGES: tuple[Message, ...] = (BASELINE, *RECORDS[:3], INT8, *RECORDS[3:])
 NOW = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
-Make = Callable[..., Session]
+_BEGUN: list[Session] = []
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """Close what a test leaves open, as the end of a process does."""
+    yield
+    while _BEGUN:
+        if (journal := _BEGUN.pop()._journal) is not None:
+            journal.close()
 
 
 def begin(folder: Path, settings: RunSettings = SETTINGS, resumed: ResumedRun | None = None) -> Session:
-    return Session(settings, HEADER, output=folder, clock=lambda: 7.0, resumed=resumed, now=lambda: NOW)
+    session = Session(settings, HEADER, output=folder, clock=lambda: 7.0, resumed=resumed, now=lambda: NOW)
+    _BEGUN.append(session)
+    return session
 
 
 @pytest.fixture
