@@ -8,17 +8,19 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import psutil
 import pytest
 
 from benchmarks import resume_soak
 from tests.plugin.runs import REPLAY, check_refusal, read_journal, read_records, read_report, write_samples
+from tests.plugin.test_stopping import family
 from tests.sandboxes import accept_weakest
 
 Run = Callable[..., pytest.RunResult]
@@ -34,6 +36,7 @@ def pytest_runtest_call(item):
     if item.name.endswith("micro/3]"):
         raise KeyboardInterrupt
 """
+SLOW = (*REPLAY, "slow.jsonl", "--qeval-timeout", "60", "--qeval-output", "out")
 CLEAN = "def pytest_configure(): pass\n"
 
 
@@ -171,7 +174,7 @@ def test_an_interrupted_run_is_not_judged(run: Run, pytester: pytest.Pytester, s
     assert (report["verdict"], report["gates"]) == ("interrupted", [])
     assert "Interrupted before it was judged" in (folder / "summary.md").read_text(encoding="utf-8")
     assert "Interrupted before it was judged" in (folder / "report.html").read_text(encoding="utf-8")
-    properties = ElementTree.parse(pytester.path / "junit.xml").iter("property")  # noqa: S314 - our own
+    properties = ET.parse(pytester.path / "junit.xml").iter("property")  # noqa: S314 - our own
     assert {one.get("name"): one.get("value") for one in properties}["qeval.verdict"] == "interrupted"
     assert run("--qeval-render", "out").ret == pytest.ExitCode.INTERRUPTED
 
@@ -180,12 +183,12 @@ def test_an_interrupted_run_is_not_judged(run: Run, pytester: pytest.Pytester, s
     assert read_report(folder)["verdict"] == "pass"
 
 
-def _start(pytester: pytest.Pytester, warm_pytest: Warm, *mode: str) -> subprocess.Popen[str]:
+def _start(pytester: pytest.Pytester, command: Sequence[str]) -> subprocess.Popen[str]:
+    """Start a run whose programs sleep."""
     rows = ({"task_id": f"micro/{n}", "completion": "    import time\n    time.sleep(60)\n"} for n in range(8))
     write_samples(pytester.path / "slow.jsonl", rows)
-    asked = [*mode, *accept_weakest([*REPLAY, "slow.jsonl"]), "--qeval-timeout", "60", "--qeval-output", "out"]
     return subprocess.Popen(
-        warm_pytest(asked), cwd=pytester.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        command, cwd=pytester.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         preexec_fn=os.setpgrp,  # noqa: PLW1509
         env={**os.environ, "TMPDIR": str(pytester.mkdir("temporary"))},
     )  # fmt: skip
@@ -196,14 +199,14 @@ def _wait_for_programs(process: subprocess.Popen[str], folder: Path) -> list[psu
         assert process.poll() is None
         time.sleep(0.05)
     time.sleep(1)
-    return psutil.Process(process.pid).children(recursive=True)
+    return list(family(process.pid))
 
 
 @pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("mode", [(), ("-n2",)], ids=["alone", "-n2"])
 def test_a_second_ctrl_c_ends_at_once(pytester: pytest.Pytester, warm_pytest: Warm, mode: tuple[str, ...]) -> None:
     """Quietly, with status 2, and with nothing left: no process and no folder."""
-    process = _start(pytester, warm_pytest, *mode)
+    process = _start(pytester, warm_pytest([*mode, *accept_weakest(SLOW)]))
     children = _wait_for_programs(process, pytester.path / "out")
     os.killpg(process.pid, signal.SIGINT)
     time.sleep(0.2)
@@ -217,9 +220,9 @@ def test_a_second_ctrl_c_ends_at_once(pytester: pytest.Pytester, warm_pytest: Wa
 
 
 @pytest.mark.usefixtures("ctrl_c")
-def test_sigterm_writes_a_report(pytester: pytest.Pytester, warm_pytest: Warm) -> None:
+def test_sigterm_writes_a_report(pytester: pytest.Pytester) -> None:
     """As a CI system ends a job that takes too long."""
-    process = _start(pytester, warm_pytest)
+    process = _start(pytester, [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *accept_weakest(SLOW)])
     _wait_for_programs(process, pytester.path / "out")
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=120)
