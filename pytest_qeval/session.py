@@ -19,7 +19,14 @@ from pytest_qeval.records.collector import Collector, Roles
 from pytest_qeval.records.journal import Journal
 from pytest_qeval.records.messages import BaselineScores, Message, Plan, PlannedCase, RunEnd, RunStart
 from pytest_qeval.report.allure.results import AllureRun
-from pytest_qeval.report.files import check_folder, point_latest_at, write_pages, write_report, write_samples
+from pytest_qeval.report.files import (
+    check_folder,
+    claim_folder,
+    point_latest_at,
+    write_pages,
+    write_report,
+    write_samples,
+)
 from pytest_qeval.report.prospects import prospect_lines
 from pytest_qeval.report.reporter import RunResults
 from pytest_qeval.report.reporters import call_reporters
@@ -54,6 +61,8 @@ class Session:
     _: KW_ONLY
     output: Path
     """Folder of the reports."""
+    claims_output: bool = False
+    """Whether the folder has to be a new one, and its name is none that the user has chosen."""
     clock: Callable[[], float]
     """Returns seconds that only go forward."""
     saved: SavedBaseline | None = None
@@ -229,6 +238,8 @@ class Session:
     def _begin_journal(self, planned: list[tuple[str, Case]]) -> None:
         """Write who runs what, and the plan, so that the journal can be judged later without this session."""
         self._planned = planned
+        if self.claims_output:
+            self.output = claim_folder(self.output)
         self._journal = Journal(self.output / "records.jsonl")
         point_latest_at(self.output)
         self._journal.write(RunStart(**asdict(self.run), planned=len(self._planned)))

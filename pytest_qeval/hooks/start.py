@@ -209,6 +209,7 @@ def _begin_session(
         settings,
         header,
         output=settings.output or _new_folder(config.invocation_params.dir / ".qeval", header.id),
+        claims_output=settings.output is None,
         clock=monotonic,
         saved=saved,
         cache=cache,
