@@ -41,6 +41,8 @@ class RunHeader:
     """Why that may be wrong, where it is a guess; empty where it is none."""
     ci: Mapping[str, str] = field(default_factory=dict)
     """`commit` and `url` of the CI job, as far as it says them."""
+    resumed: tuple[Json, ...] = ()
+    """When the run went on after it was cut short: at, records, earlier_s, cut, changed; see `RunResumed`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

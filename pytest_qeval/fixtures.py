@@ -91,7 +91,7 @@ class QEval:
         """Measure prefill and decoding of a single stream, or skip the test when samples are replayed."""
         self._skip_replay()
         with untimed(self._item), self._context.timeline.spending("measuring"):
-            return self._context.measurements.stream(self.recipe, self._run.model_engine())
+            return self._context.measurements.stream(self.recipe, self._run.model_engine)
 
     def measure_memory(self) -> MemoryFacts:
         """Measure the memory of loading, quantizing and decoding in a process of its own.

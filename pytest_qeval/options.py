@@ -18,6 +18,8 @@ class Option(NamedTuple):
     flag: bool = False
     once: bool = False
     """Whether a second, different value is refused instead of replacing the first."""
+    alone: str | None = None
+    """What the option means without a value; None where it needs one."""
 
     @property
     def dest(self) -> str:
@@ -230,6 +232,13 @@ OPTIONS = (
     ),
     Option(name="output", metavar="DIR", help="Write reports to DIR (default: .qeval/<run>)."),
     Option(
+        name="resume",
+        metavar="DIR",
+        alone="latest",
+        help="Go on with the run in DIR that was cut short: take its finished cases from its records.jsonl (default of "
+        "DIR: --qeval-output, else the latest run).",
+    ),
+    Option(
         name="open", flag=True, help="Show the report in a browser, or where there is no display, print where it is."
     ),
 )
@@ -247,7 +256,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("baseline", "baseline-force", "save-baseline", "control", "baseline-drafts"),
     ),
     "resources": ("ram-budget", "country", "power-watts", "embodied"),
-    "reports": ("output", "open"),
+    "reports": ("output", "resume", "open"),
 }
 """The options as `--help` shows them; every option is in one group."""
 
@@ -288,6 +297,8 @@ def _add_option(parser: pytest.Parser, group: pytest.OptionGroup, option: Option
     else:
         action: Any = "append" if option.repeatable else _Once if option.once else "store"
         kwargs |= {"metavar": option.metavar, "action": action}
+    if option.alone:
+        kwargs |= {"nargs": "?", "const": option.alone}
     group.addoption(f"--qeval-{option.name}", **kwargs)
     kind: Any = "bool" if option.flag else "linelist" if option.repeatable else "string"
     parser.addini(option.dest, option.help, type=kind, default=None)

@@ -36,6 +36,7 @@ from pytest_qeval.config.recipes import (
     settle_stored,
     without_inherited,
 )
+from pytest_qeval.config.resume import read_resume
 from pytest_qeval.config.run_settings import ResolvedModel, RunSettings
 from pytest_qeval.config.suites import settle_suites
 from pytest_qeval.config.unused_options import settle_unused
@@ -116,6 +117,7 @@ def _settings(values: Values, model: str, completions: str | None, choice: Recip
     selftest = values.flag("selftest")
     file = existing(values, "completions", "file") if completions else None
     read = read_samples(file) if file else None
+    resume = read_resume(values)
     settings = RunSettings(
         model=ModelSettings(name=model, engine="replay"),
         **choice.settings,
@@ -128,7 +130,8 @@ def _settings(values: Values, model: str, completions: str | None, choice: Recip
         samples_notes=read.notes if read else (),
         selftest=selftest,
         data=existing(values, "data", "folder"),
-        output=values.output("output"),
+        output=resume or values.output("output"),
+        resume=resume,
         execution=read_execution(values),
     )
     return settings if selftest else replace(settings, **_of_evaluation(values, settings))

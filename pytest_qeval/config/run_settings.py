@@ -104,6 +104,8 @@ class RunSettings:
     """The user's folder of benchmark files."""
     output: Path | None = None
     """Where reports are written; None makes a new folder under `.qeval`."""
+    resume: Path | None = None
+    """Folder of the run that goes on, where one does; reports are written there."""
     open_page: bool = False
     """Whether the page is shown in a browser at the end."""
     export: Path | None = None

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 _KILL_TIMEOUT_S = 2.0
+_POLL_S = 0.01
 
 
 def kill_everybody_else() -> None:
@@ -26,6 +27,19 @@ def kill_children() -> None:
         for pid in _children():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+def end_children(patience_s: float) -> None:
+    """Ask all children to end, and kill those that have not done so after a while; without `/proc` none is known."""
+    deadline = time.monotonic() + patience_s
+    with contextlib.suppress(OSError):
+        for pid in _children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        while (alive := _reap(os.WNOHANG)) and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+        if alive:
+            kill_children()
 
 
 def _reap(options: int) -> bool:

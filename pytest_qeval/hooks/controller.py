@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_qeval.config.origins import with_origin
 from pytest_qeval.config.values import Values
+from pytest_qeval.errors import QEvalError
 from pytest_qeval.fixtures import CONTEXT
 from pytest_qeval.hooks.items import plan_of
 from pytest_qeval.hooks.junit import JUnit
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from _pytest.reports import TestReport
     from _pytest.terminal import TerminalReporter
 
+    from pytest_qeval.hooks.interrupts import Interrupts
     from pytest_qeval.session import Session
 
 _LOOKS: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
@@ -38,12 +41,14 @@ _LOOKS: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
 class Controller:
     """Hooks between pytest and a `Session`; a pytest session that runs no test has none."""
 
-    def __init__(self, session: Session, *, distributed: bool, allure: Path | None) -> None:
+    def __init__(self, session: Session, *, distributed: bool, allure: Path | None, interrupts: Interrupts) -> None:
         """Take the session."""
+        self._interrupts = interrupts
         self._allure = allure
         self.session = session
         self._distributed = distributed
         self._junit: JUnit | None = None
+        self._ended = False
 
     @pytest.hookimpl
     def pytest_report_header(self, config: pytest.Config) -> list[str]:
@@ -63,7 +68,11 @@ class Controller:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Take the plan, unless workers collect it."""
         if not self._distributed:
-            self.announce(session.config, [(recipe, case) for recipe, case in plan_of(session.items) if recipe])
+            try:
+                self.announce(session.config, [(recipe, case) for recipe, case in plan_of(session.items) if recipe])
+            except QEvalError as error:
+                session.items.clear()
+                raise pytest.UsageError(with_origin(error, session.config)) from error
 
     def announce(self, config: pytest.Config, planned: Sequence[tuple[str, Case | None]]) -> None:
         """Pass the plan to the session, and write what it can prove.
@@ -72,13 +81,23 @@ class Controller:
             UsageError: when the saved baseline that the user named lacks a case.
         """
         context, cases = config.stash[CONTEXT], [case for _, case in planned if case]
-        self.session.plan(planned, context.find_reusable(cases) if context.saved else None)
+        names = dict.fromkeys(case.benchmark for case in cases)
+        self.session.plan(
+            planned, context.find_reusable(cases) if context.saved else None, list(map(context.benchmarks.facts, names))
+        )
         terminal: TerminalReporter | None = config.pluginmanager.getplugin("terminalreporter")
         if terminal and config.option.verbose >= 0:
             executed = {case for case in cases if not context.benchmarks.is_scored(case.benchmark)}
             counted = context.benchmarks.counted_once(executed)
             for line in (*context.notes(cases), *self.session.preview(executed, counted, context.benchmarks.cluster)):
                 terminal.write_line(f"qeval: {line}")
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        """Note whether all tests were run: an interruption, `-x` and the like leave the loop by an exception."""
+        found = yield
+        self._ended = True
+        return found
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: TestReport) -> None:
@@ -96,7 +115,7 @@ class Controller:
         record = _record_of(report)
         if record is None:
             return None
-        if reused_record(report):
+        if self.session.is_saved(record.recipe, record.case):
             return "from the saved baseline", "u" if record.outcome == "unsolved" else ".", ("SAVED", {"cyan": True})
         if record.outcome == "scored":
             shown = " ".join(f"{name} {100 * record.measurements[name]:.1f}" for name in SCORES)
@@ -106,7 +125,8 @@ class Controller:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Conclude, before other plugins write their reports; what fails the run turns success into failure."""
-        holds = self.session.finish()
+        self._interrupts.begin_end()
+        holds = self.session.finish(interrupted=not self._ended)
         if self._allure:
             from pytest_qeval.report.allure.run import finish_results  # noqa: PLC0415 - an extra
 

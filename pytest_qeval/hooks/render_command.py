@@ -47,4 +47,6 @@ def _render(settings: RenderSettings) -> int:
         sys.stdout.write(f"{line.text}\n")
     if settings.open_page:
         sys.stdout.write(f"{open_page(settings.output)}\n")
+    if summary.interrupted:
+        return int(pytest.ExitCode.INTERRUPTED)
     return int(pytest.ExitCode.OK if found.verdict.holds else pytest.ExitCode.TESTS_FAILED)

@@ -30,6 +30,7 @@ from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.facts import RunHeader
 from pytest_qeval.fixtures import CONTEXT
 from pytest_qeval.hooks.controller import Controller
+from pytest_qeval.hooks.interrupts import Interrupts
 from pytest_qeval.hooks.own_perturbations import call_hook
 from pytest_qeval.hooks.worker import Worker
 from pytest_qeval.hooks.xdist import Distributor, is_distributed, worker_name
@@ -43,6 +44,7 @@ from pytest_qeval.session import Session
 from pytest_qeval.settings import IsolationName
 from pytest_qeval.verdict.baseline.key import cache_path, key_of
 from pytest_qeval.verdict.baseline.reuse import SavedBaseline, find_saved, open_saved
+from pytest_qeval.verdict.resume import ResumedRun
 
 _SHOWING = ("collectonly", "setuponly", "setupplan", "showfixtures", "show_fixtures_per_test", "cacheshow")
 """pytest's options, by their destinations, that run no test; `--markers` and `--help` begin no session."""
@@ -63,11 +65,13 @@ def start(config: pytest.Config) -> None:
     isolation = cache(partial(choose_isolation, settings.execution.isolation))  # probe for a sandbox only once
     if hasattr(config, "workerinput"):
         session, (settings, saved) = None, _worker_settings(config, settings)
+        resumed = _handed_run(config)
     else:
         _warn(config, calibration_warnings(settings))
         if not names_files:  # else a `conftest.py` beside the tests, which is read later, may have further ones
             check_perturbations(settings, call_hook(config))
         session, settings, saved = _begin_session(config, settings, isolation)
+        resumed = session.resumed
     context = RunContext(
         settings,
         worker=worker_name(config),
@@ -77,6 +81,7 @@ def start(config: pytest.Config) -> None:
         own_perturbations=partial(call_hook, config),
         sandboxes=lambda execution: SandboxPool(execution, isolation=isolation()),
         shared_folder=_shared_folder(config),
+        resumed=resumed,
     )
     config.stash[CONTEXT] = context
     _register(config, context, session, saved, runs_suites=not names_files)
@@ -95,9 +100,10 @@ def _register(
 ) -> None:
     """Register the hooks of this process: those that report, those that run tests, or both."""
     plugins, allure, distributed = config.pluginmanager, _allure_folder(config), is_distributed(config)
-    controller = None
+    controller, interrupts = None, Interrupts()
     if session and not _runs_nothing(config):
-        controller = Controller(session, distributed=distributed, allure=allure)
+        interrupts.install(config)
+        controller = Controller(session, distributed=distributed, allure=allure, interrupts=interrupts)
         plugins.register(controller, "qeval-controller")
     if distributed:
         distributor = Distributor(
@@ -106,6 +112,7 @@ def _register(
             baseline=str(saved.path) if saved else None,
             announce=partial(controller.announce, config) if controller else lambda _: None,
         )
+        interrupts.add_clean_up(distributor.remove_folder)
         plugins.register(distributor, "qeval-distributor")
     else:
         worker = Worker(context, allure=allure is not None, runs_suites=runs_suites)
@@ -146,6 +153,24 @@ def _worker_settings(config: pytest.Config, settings: RunSettings) -> tuple[RunS
     return replace(settings, baseline=saved.recipe), saved
 
 
+def _handed_run(config: pytest.Config) -> ResumedRun | None:
+    """Read the run that goes on as the controller has read it."""
+    handed = config.workerinput["qeval"]["resumed"]  # type: ignore[attr-defined] # xdist's
+    if handed is None:
+        return None
+    path, n_bytes, changed = handed
+    return replace(ResumedRun.read_part(Path(path), n_bytes=n_bytes), changed=tuple(changed))
+
+
+def _resumed(settings: RunSettings) -> ResumedRun | None:
+    """Read the run that goes on; None also for one without a plan, which begins anew in the same folder."""
+    if settings.resume is None:
+        return None
+    with about("resume"):
+        found = ResumedRun.read(settings.resume / "records.jsonl")
+    return found if found.plan else None
+
+
 def _warn(config: pytest.Config, texts: list[str]) -> None:
     """Issue warnings; where warnings are errors, they are usage errors."""
     try:
@@ -167,6 +192,7 @@ def _begin_session(
         now=datetime.now(timezone.utc),
         ci=read_ci(os.environ),
     )
+    resumed = _resumed(settings)
     cache = None
     if settings.baseline_cached:
         cache = cache_path(header, baseline=settings.baseline, execution=settings.execution, model=settings.model)
@@ -174,7 +200,8 @@ def _begin_session(
         saved = find_saved(
             key_of(header, execution=settings.execution, replays=settings.replays),
             file=settings.baseline_file,
-            cached=cache,
+            # A run that goes on takes none that it did not begin with: it may be a part of its own.
+            cached=cache if resumed is None or resumed.has_saved_baseline else None,
             baseline=settings.baseline,
             candidates=settings.candidates,
             force=settings.baseline_force,
@@ -190,12 +217,15 @@ def _begin_session(
         settings,
         header,
         output=settings.output or _new_folder(config.invocation_params.dir / ".qeval", header.id),
+        claims_output=settings.output is None,
         clock=monotonic,
         saved=saved,
         cache=cache,
         n_workers=n_workers,
         machine=MachineMeter(EnergyMeter(settings.energy)) if n_workers > 1 and not settings.replays else None,
         step_summary=step_summary(os.environ),
+        resumed=resumed,
+        resume_command=shlex.join(["pytest", *arguments, *([] if settings.resume else ["--qeval-resume"])]),
     )
     return session, settings, saved
 

@@ -106,7 +106,7 @@ class Distributor:
             announce: Called once with the planned recipes and cases.
         """
         self._folder = Path(tempfile.mkdtemp(prefix="qeval-"))
-        config.add_cleanup(lambda: shutil.rmtree(self._folder, ignore_errors=True))
+        config.add_cleanup(self.remove_folder)
         self._context = context
         self._baseline = baseline
         self._announce = announce
@@ -116,6 +116,10 @@ class Distributor:
         self._scopes: list[str | None] = []
         self.plan: list[tuple[str | None, Case | None]] | None = None
         self._run: list[str | None] = []
+
+    def remove_folder(self) -> None:
+        """Remove what workers share."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     @pytest.hookimpl
     def pytest_report_header(self) -> str | None:
@@ -129,10 +133,11 @@ class Distributor:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Hand a worker its index, the folder, and what is settled."""
-        settings = self._context.settings
+        settings, resumed = self._context.settings, self._context.resumed
         node.workerinput["qeval"] = {
             "folder": str(self._folder),
             "baseline": self._baseline,
+            "resumed": [str(resumed.path), resumed.n_bytes, list(resumed.changed)] if resumed else None,
             "prompt": [settings.generation.prompt_style, settings.prompt_reason],
             "suites": list(settings.suites),
             "commits": [source.commit for source in settings.resolved.sources] if settings.resolved else [],

@@ -19,7 +19,7 @@ from pytest_qeval.facts import (
 from pytest_qeval.measure.divergence_facts import DivergenceFacts
 from pytest_qeval.measure.memory_facts import BudgetFacts, MemoryFacts
 from pytest_qeval.measure.timing_facts import BlockEnergyFacts, ProblemTimingFacts, TimingFacts
-from pytest_qeval.records.messages import Message
+from pytest_qeval.records.messages import Message, RunResumed
 from pytest_qeval.schema import Case, Record
 
 
@@ -85,8 +85,30 @@ class Collector:
                 self.benchmarks[message.name] = message
             case TimelineFacts():
                 self.timelines[message.worker] = message
+            case RunResumed():
+                self._begin_part(costs_hold=not message.changed)
             case _:
                 self._add_measured(message)
+
+    def holds(self, message: Message) -> bool:
+        """Return whether there is a message about the same already."""
+        match message:
+            case Record():
+                return (message.recipe, message.case) in self.records
+            case RecipeFacts():
+                return message.name in self.recipes
+            case GenerationFacts():
+                return any(one.recipe == message.recipe for one in self.generation)
+            case StreamFacts():
+                return any(one.recipe == message.recipe for one in self.streams)
+            case _:
+                return False
+
+    def _begin_part(self, *, costs_hold: bool) -> None:
+        """Forget times that hold for one part of a run only: what is timed side by side, and what time went into."""
+        self.timelines, self.timings, self.block_energies, self.problem_timings = {}, {}, {}, {}
+        if not costs_hold:
+            self.generation, self.streams = [], []
 
     def _add_measured(self, message: Message) -> None:
         """Take what was found out about a recipe besides its records."""

@@ -1,14 +1,19 @@
-"""`records.jsonl`: one line per message, flushed at once, so that a crash loses at most the case in flight."""
+"""`records.jsonl`: one line per message, flushed at once, so that a crash loses at most the case in flight.
+
+A power cut loses up to a second more: so often the file is forced onto the disk.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from time import monotonic
+from typing import IO, Any
 
-from pytest_qeval.errors import DataError
+from pytest_qeval.errors import DataError, UsageError
 from pytest_qeval.records.checks import decode_json, read_message
 from pytest_qeval.records.messages import Message, RunStart, to_plain
 
@@ -18,29 +23,84 @@ _LONGEST_LINE = 64 * 2**20
 """Bytes; a case with 200 long samples takes less than one."""
 
 
-class Journal:
-    """Writes JSON lines; an earlier journal of the same name is kept beside it as `records.jsonl.bak`."""
+_SYNC_S = 1.0
+"""Seconds after which lines are on the disk at the latest, when another one is written."""
 
-    def __init__(self, path: Path) -> None:
-        """Make the folder and an empty file."""
+
+class Journal:
+    """Writes JSON lines; only one process at a time writes those of a folder."""
+
+    def __init__(self, path: Path, *, keep_bytes: int | None = None) -> None:
+        """Make the folder and an empty file, or go on with a file after so many bytes, see `whole_lines`.
+
+        An earlier journal that is not gone on with is kept beside the new one as `records.jsonl.bak`.
+
+        Raises:
+            UsageError: when another run writes there.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            path.replace(path.with_name(f"{path.name}.bak"))
+        if keep_bytes is None and path.exists():
+            with path.open("ab") as earlier:
+                _lock(earlier, path)
+                path.replace(path.with_name(f"{path.name}.bak"))
         # A program under test may raise an error whose text holds half a surrogate pair, which UTF-8 cannot encode.
-        self._file: IO[str] = path.open("w", encoding="utf-8", errors="replace")
+        self._file: IO[str] = path.open("a", encoding="utf-8", errors="replace")
+        _lock(self._file, path)
+        self._file.truncate(keep_bytes or 0)
+        self._synced_s = monotonic()
 
     def write(self, message: Message) -> None:
-        """Append one line and hand it to the operating system."""
+        """Append one line and hand it to the operating system, and to the disk where that is a second ago."""
         self._file.write(json.dumps(to_plain(message), ensure_ascii=False) + "\n")
         self._file.flush()
+        if monotonic() - self._synced_s >= _SYNC_S:
+            os.fsync(self._file.fileno())
+            self._synced_s = monotonic()
 
     def close(self) -> None:
         """Close the file; calling it twice is fine."""
         self._file.close()
 
 
-def read_journal(path: Path) -> tuple[RunStart, tuple[Message, ...]]:
-    """Read a journal: its first line, and the messages in the order in which they came.
+def _lock(file: IO[Any], path: Path) -> None:
+    """Lock a file until it is closed, where the system can; close one that cannot be had.
+
+    Raises:
+        UsageError: when another process has locked it.
+    """
+    try:
+        import fcntl  # noqa: PLC0415 - POSIX only
+    except ImportError:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise UsageError(
+            f"another run is writing to {path.parent}: wait for its end, or name another folder by --qeval-output."
+        ) from None
+    except OSError:  # a file system without locks
+        return
+
+
+def check_unlocked(path: Path) -> None:
+    """Make sure that no other run is writing a journal.
+
+    Raises:
+        UsageError: when one is.
+    """
+    with path.open("ab") as file:
+        _lock(file, path)
+
+
+def whole_lines(path: Path) -> int:
+    """Return the bytes of a journal up to the end of its last whole line: a crash may have cut the next one off."""
+    with path.open("rb") as file:
+        return sum(len(line) for line in file if line.endswith(b"\n"))
+
+
+def read_journal(path: Path, *, n_bytes: int | None = None) -> tuple[RunStart, tuple[Message, ...]]:
+    """Read a journal, or so many bytes of it: its first line, and the messages in the order in which they came.
 
     Messages of unknown types are left out. A last line that a crash cut off is left out with a warning in the log; its
     case is then one of the missing.
@@ -49,7 +109,7 @@ def read_journal(path: Path) -> tuple[RunStart, tuple[Message, ...]]:
         DataError: naming file and line, when anything else is wrong.
     """
     try:
-        messages = tuple(_messages(path))
+        messages = tuple(_messages(path, n_bytes))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}. Expected the records.jsonl of a run.") from error
     if not messages or not isinstance(messages[0], RunStart):
@@ -57,9 +117,9 @@ def read_journal(path: Path) -> tuple[RunStart, tuple[Message, ...]]:
     return messages[0], messages[1:]
 
 
-def _messages(path: Path) -> Iterator[Message]:
+def _messages(path: Path, n_bytes: int | None) -> Iterator[Message]:
     first = True
-    for number, line in _lines(path):
+    for number, line in _lines(path, n_bytes):
         where = f"{path}, line {number}"
         try:
             row = decode_json(line)
@@ -79,7 +139,7 @@ def _messages(path: Path) -> Iterator[Message]:
             yield message
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def _lines(path: Path, n_bytes: int | None) -> Iterator[tuple[int, bytes]]:
     """Yield line numbers and lines with their ends; blank ones, which an editor may add, are left out."""
     if path.exists() and not path.is_file():
         raise DataError(f"{path} is no file. Expected the records.jsonl of a run.")
@@ -89,5 +149,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 raise DataError(
                     f"{path}, line {number}: longer than {_LONGEST_LINE >> 20} MB. No run writes such lines."
                 )
+            if n_bytes is not None and file.tell() > n_bytes:
+                return
             if line.strip():
                 yield number, line

@@ -7,7 +7,7 @@ from files, which may hold anything.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import msgspec
@@ -77,13 +77,34 @@ class Plan:
     gates: tuple[PlannedGate, ...] = ()
     require_proof: bool = False
     allow_missing: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What else has to be equal for a run to be resumed; see `config.resume`. Empty in files of older versions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResumed:
+    """A run goes on after it was cut short; what was measured before holds only where it need not be timed together."""
+
+    at: str
+    """ISO 8601, UTC."""
+    records: int
+    """That were there already."""
+    earlier_s: float
+    """Duration of the part before: up to its end, or to its last line where it has none."""
+    cut: tuple[str, ...] = ()
+    """Recipes that were generating: what their generation costs is known of the part after only."""
+    changed: tuple[str, ...] = ()
+    """Conditions that costs depend on and that are others now; then no cost of an earlier part is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnd:
-    """The last line of the journal of a run that was not cut short."""
+    """The last line of a journal, unless the run was killed."""
 
     duration_s: float
+    """Of all parts of the run."""
+    interrupted: bool = False
+    """Whether the run was cut short."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +153,17 @@ RecipeMessage = (
     | GateDecision
 )
 """Messages about one recipe."""
-Message = RecipeMessage | TimelineFacts | BenchmarkFacts | PerturbationFacts | InvalidCase | RunStart | Plan | RunEnd
+Message = (
+    RecipeMessage
+    | TimelineFacts
+    | BenchmarkFacts
+    | PerturbationFacts
+    | InvalidCase
+    | RunStart
+    | Plan
+    | RunResumed
+    | RunEnd
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +230,7 @@ WIRE_TYPES: Mapping[str, type] = {
     "invalid": InvalidCase,
     "run": RunStart,
     "plan": Plan,
+    "resumed": RunResumed,
     "end": RunEnd,
 }
 """What the plain form of each type of message holds besides its `type`."""

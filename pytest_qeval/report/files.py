@@ -40,6 +40,16 @@ def check_folder(output: Path) -> None:
         ) from error
 
 
+def claim_folder(output: Path) -> Path:
+    """Make a folder for one run alone, or one beside it, where another run has made the same in this second."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    for path in (output, *(output.with_name(f"{output.name}-{number}") for number in range(2, 100))):
+        with suppress(FileExistsError):
+            path.mkdir()
+            return path
+    return output
+
+
 def point_latest_at(output: Path) -> None:
     """Point the link `latest` at a run under `.qeval`; a folder of the user's own gets no such link."""
     link = output.parent / "latest"

@@ -27,7 +27,7 @@ def report_dict(summary: Summary, gates: Sequence[GateResult]) -> Json:
     """Return the report as JSON-ready values."""
     return {
         "schema": SCHEMA,
-        "verdict": overall_verdict(gates),
+        "verdict": overall_verdict(gates, interrupted=summary.interrupted),
         "run": {
             **to_plain(summary.run),
             "duration_s": summary.duration_s,

@@ -90,7 +90,7 @@ def case_message(record: Record, base: Record | None) -> str:
 def suite_properties(summary: Summary, gates: tuple[GateResult, ...]) -> Iterator[Property]:
     """Yield what the run was, and pass@1 of every recipe and benchmark."""
     run = summary.run
-    yield "qeval.verdict", overall_verdict(gates)
+    yield "qeval.verdict", overall_verdict(gates, interrupted=summary.interrupted)
     yield "qeval.run", run.id
     yield "qeval.model", str(run.model["id"])
     yield "qeval.engine", run.engine

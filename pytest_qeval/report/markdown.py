@@ -31,8 +31,13 @@ _MOST_VERDICTS = 12
 _MOST_CODE = 2_000
 """Characters of a program."""
 _REGRESSIONS = 5
-_TITLES = {"pass": "✅ Every gate holds", "fail": "❌ A gate is broken", "none": "⚪ No gate was set"}
-_MARKS = {"pass": "✅", "fail": "❌", "none": "⚪"}
+_TITLES = {
+    "pass": "✅ Every gate holds",
+    "fail": "❌ A gate is broken",
+    "none": "⚪ No gate was set",
+    "interrupted": "⏸️ Interrupted before it was judged",
+}
+_MARKS = {"pass": "✅", "fail": "❌", "none": "⚪", "interrupted": "⏸️"}
 _SPECIAL = re.compile(
     r"(?P<linking>(?<!\w)@(?=\w)|#(?=\d)|:(?=//)|(?<=www)\.|(?<=\bGH)-(?=\d))|(?P<marking>[\\`*_\[\]<>&|~$])"
 )
@@ -91,7 +96,7 @@ def block(text: str) -> str:
 
 
 def _verdict(summary: Summary, gates: Sequence[GateResult]) -> str:
-    title = _TITLES[overall_verdict(gates)]
+    title = _TITLES[overall_verdict(gates, interrupted=summary.interrupted)]
     against = f", compared with {code(summary.baseline)}" if summary.baseline else ""
     lines = [f"## {title}", "", f"{code(str(summary.run.model['id']))}{against}", ""]
     found = verdicts(summary, gates)

@@ -15,7 +15,7 @@ from pytest_qeval.schema import Estimate, Undefined
 from pytest_qeval.stats.power import problems_needed
 from pytest_qeval.summary.results import GateResult, Summary
 
-Status = Literal["pass", "fail", "none"]
+Status = Literal["pass", "fail", "none", "interrupted"]
 _EXACT = re.compile(r"\b(model[_ ]bytes|disk|regressed)\b")
 """Metrics that are counted, so that no interval is needed."""
 _SAME = 0.03
@@ -31,7 +31,7 @@ class CandidateVerdict:
 
     recipe: str
     status: Status
-    """Of its gates; none where there are none."""
+    """Of its gates; none where there are none, interrupted where they were not judged."""
     headline: str
     """One sentence that begins with the verdict."""
     may_ship: str
@@ -50,6 +50,8 @@ def verdicts(summary: Summary, gates: Sequence[GateResult]) -> tuple[CandidateVe
 def _verdict(summary: Summary, gates: Sequence[GateResult], recipe: str) -> CandidateVerdict:
     own = [gate for gate in gates if gate.recipe == recipe]
     status: Status = "none" if not own else "fail" if any(gate.outcome == "fail" for gate in own) else "pass"
+    if summary.interrupted:
+        status = "interrupted"
     changes = changes_of(summary, recipe)
     main = changes[0] if changes else None
     costs = cost_ratios(summary, recipe)
@@ -57,7 +59,7 @@ def _verdict(summary: Summary, gates: Sequence[GateResult], recipe: str) -> Cand
     return CandidateVerdict(
         recipe=recipe,
         status=status,
-        headline=f"{recipe}: {_word(own)}, {tail}.",
+        headline=f"{recipe}: {'interrupted' if summary.interrupted else _word(own)}, {tail}.",
         may_ship=_may_ship(summary, own, main, recipe),
         lost=_lost(changes),
         flips=len(main.regressed) + len(main.fixed) if main else 0,
@@ -160,7 +162,7 @@ def _may_ship(summary: Summary, gates: Sequence[GateResult], main: Change | None
         return (
             f"Not yet: {counted(summary.missing, 'case')} of the run {'is' if summary.missing == 1 else 'are'} missing."
         )
-    every = "every gate holds" if gates else "no gate was set"
+    every = "every gate holds" if gates else "no gate was judged" if summary.interrupted else "no gate was set"
     if main is None or isinstance(main.delta, Undefined):
         return f"This run compares it with no baseline; {every}."
     return f"{_by_evidence(main, bool(gates))}; {every}."

@@ -29,7 +29,7 @@ from pytest_qeval.summary.selftest import SelftestResult
 
 _BLOCKS_SHOWN = 8
 _LONGEST_SENTENCE = 400
-_STATUS_COLOURS: Mapping[Status, Colour] = {"pass": "green", "fail": "red", "none": "yellow"}
+_STATUS_COLOURS: Mapping[Status, Colour] = {"pass": "green", "fail": "red", "none": "yellow", "interrupted": "yellow"}
 
 
 def lines(
@@ -55,7 +55,7 @@ def lines(
         yield from _remark_lines(doubts)
         yield from _verdict_lines(summary, gates)
         yield from _missing_lines(summary)
-        yield _overall(gates)
+        yield _overall(gates, interrupted=_received(summary))
         return
     yield Line(_headline(summary), "bold")
     yield from _remark_lines(doubts)
@@ -66,6 +66,8 @@ def lines(
     else:
         yield Line("")
         yield from _selftest_lines(summary, summary.selftest)
+    if summary.interrupted:
+        yield _overall(gates, interrupted=_received(summary))
     yield Line(f"report: {output / 'report.json'}")
 
 
@@ -126,7 +128,8 @@ def _evaluation_lines(
         yield from _sensitivity_lines(sensitivity)
     yield Line("")
     yield from _missing_lines(summary)
-    yield from _gate_lines(gates)
+    if not summary.interrupted:
+        yield from _gate_lines(gates)
     if selection := selection_of(summary, gates):
         yield Line(f"  {_describe_selection(selection)}")
     if any(gate.outcome == "fail" and re.search(r"cases? missing\b", gate.reason) for gate in gates):
@@ -167,6 +170,11 @@ def _missing_lines(summary: Summary) -> Iterator[Line]:
         yield Line(f"{summary.missing} of {counted(summary.planned, 'case')} missing", "red")
 
 
+def _received(summary: Summary) -> str:
+    """Say how much there is of a run that was cut short; empty for one that was not."""
+    return f"{summary.received} of {counted(summary.planned, 'case')} finished" if summary.interrupted else ""
+
+
 def _describe_selection(selection: Selection) -> str:
     """Say how often the best of several candidates is wrongly called not worse."""
     chance = f"a nominal chance of at most {selection.chance:.1%}".replace("%", " %")
@@ -185,11 +193,14 @@ def _gate_lines(gates: Sequence[GateResult]) -> Iterator[Line]:
         about = f"{gate.recipe}, {gate.benchmark}" if gate.benchmark else gate.recipe
         text = f"  {gate.outcome.upper()}  {gate.expression}  ({about}): {gate.reason}; {evidence_of(gate)}"
         yield Line(text, "green" if gate.outcome == "pass" else "red")
-    yield _overall(gates)
+    yield _overall(gates, interrupted="")
 
 
-def _overall(gates: Sequence[GateResult]) -> Line:
-    match overall_verdict(gates):
+def _overall(gates: Sequence[GateResult], *, interrupted: str) -> Line:
+    """Return the verdict; `interrupted` says how much there is of a run that was cut short."""
+    match overall_verdict(gates, interrupted=bool(interrupted)):
+        case "interrupted":
+            return Line(f"verdict: interrupted, {interrupted}, and no gate is judged", "yellow")
         case "fail":
             broken = sum(gate.outcome == "fail" for gate in gates)
             breaks = "the gate is broken" if len(gates) == 1 else f"{broken} of {len(gates)} gates broken"

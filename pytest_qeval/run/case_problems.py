@@ -38,10 +38,16 @@ class CaseProblems:
     post: Callable[[Message], None]
     own: Callable[[], Iterable[object]] = tuple
     """Returns the perturbations of the project's `conftest.py`, once that is read."""
+    known: Mapping[Case, str] = field(default_factory=dict)
+    """What earlier executions have shown: why a perturbed case is invalid, empty for a valid one."""
     _made: dict[str, PerturbedProblems] = field(default_factory=dict, init=False)
     _labelled: dict[str, Mapping[str, Problem]] = field(default_factory=dict, init=False)
     _executions: dict[Case, Future[Execution]] = field(default_factory=dict, init=False)
     _faults: dict[Case, str] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        """Take what is known."""
+        self._faults = dict(self.known)
 
     def perturbed_cases(self, name: str) -> tuple[Case, ...]:
         """Return a benchmark's perturbed cases, with the nominal ones that they are compared with.
@@ -133,7 +139,7 @@ class CaseProblems:
     def check_ahead(self, cases: Iterable[Case]) -> None:
         """Start to execute the solutions of perturbed cases, each once: one that fails makes the problem invalid."""
         for case in cases:
-            if case.is_own or case in self._executions:
+            if case.is_own or case in self._executions or case in self._faults:
                 continue
             problem = self.of(case)
             program = self.benchmark(case.benchmark).program(problem, problem.canonical_solution)

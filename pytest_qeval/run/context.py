@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
@@ -30,12 +30,14 @@ from pytest_qeval.run.measurements import Measurements
 from pytest_qeval.run.outcomes import EarlyStop, Outcomes
 from pytest_qeval.run.recipe_run import RecipeRun
 from pytest_qeval.run.replay import Replays
+from pytest_qeval.run.resumed import kept_facts, known_faults
 from pytest_qeval.run.shared_machine import SharedMachine
 from pytest_qeval.schema import Case, InfillingForm, LoadingProgress, Record
 from pytest_qeval.settings import ExecutionSettings
 from pytest_qeval.verdict.baseline.key import composition_of
 from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
 from pytest_qeval.verdict.gates.checks import check_benchmark_kinds, check_gates
+from pytest_qeval.verdict.resume import ResumedRun
 
 _TIMED_PROBLEMS = 10
 """Problems that are answered one at a time unless `--qeval-limit` says otherwise: the fewest that have a p90."""
@@ -62,6 +64,8 @@ class RunContext:
     """Starts the sandboxes."""
     shared_folder: Path | None = None
     """What the workers of a run share; None where there is only one process."""
+    resumed: ResumedRun | None = None
+    """The run that goes on, whose records are taken."""
 
     def __post_init__(self) -> None:
         """Put the parts together; nothing is loaded."""
@@ -69,6 +73,8 @@ class RunContext:
         self._open = ExitStack()
         self._outbox: list[Message] = []
         self._planned: dict[str, list[Case]] = {}
+        self._ahead: dict[str, list[Case]] = {}
+        """Those of them that have no record yet."""
         self.outcomes: Outcomes = {}
         self._reused: dict[Case, Record] = {}
         self._replays = Replays(
@@ -83,6 +89,7 @@ class RunContext:
             execute=lambda program: self.pool.submit(program),  # noqa: PLW0108 - starts the pool on first use
             post=self._post,
             own=self.own_perturbations,
+            known=known_faults(self.resumed) if self.resumed else {},
         )
         self.early_stop = EarlyStop(
             settings=settings,
@@ -119,9 +126,10 @@ class RunContext:
             baseline_scores=scores,
             machine=self._machine,
             post=self._post,
+            kept=kept_facts(self.resumed) if self.resumed else {},
         )
         self.timeline = Timeline()
-        self._forecast = Forecast(planned=self._planned, sandboxes=settings.execution.workers, solution=self._solution)
+        self._forecast = Forecast(planned=self._ahead, sandboxes=settings.execution.workers, solution=self._solution)
 
     @cached_property
     def pool(self) -> PacedPool:
@@ -160,8 +168,13 @@ class RunContext:
     def plan(self, planned: Sequence[tuple[str, Case]]) -> None:
         """Take the cases of this process, by recipe, to generate them ahead; reused ones are not generated."""
         for recipe, case in planned:
-            if not self.reuses(recipe, case):
+            if not self._is_saved(recipe, case):
                 self._planned.setdefault(recipe, []).append(case)
+            if not self.reuses(recipe, case):
+                self._ahead.setdefault(recipe, []).append(case)
+        # Where a recipe may stop early, its records come one by one, as they came the first time.
+        known = self.resumed.records if self.resumed else {}
+        self.outcomes |= {key: record for key, record in known.items() if not self.early_stop.applies_to(key[0])}
 
     def check_benchmarks(self, names: Iterable[str]) -> None:
         """Make sure that the collected benchmarks fit the gates, and that no recipe is calibrated on them.
@@ -201,19 +214,23 @@ class RunContext:
             self.outcomes |= {(self.saved.recipe, case): record for case, record in self._reused.items()}
 
     def reuses(self, recipe: str | None, case: Case | None) -> bool:
-        """Return whether a case's record is the saved baseline's."""
+        """Return whether a case's record is the saved baseline's, or that of the run that goes on."""
+        known = self.resumed.records if self.resumed else {}
+        return self._is_saved(recipe, case) or (recipe, case) in known
+
+    def _is_saved(self, recipe: str | None, case: Case | None) -> bool:
         return self.saved is not None and recipe == self.saved.recipe and case in self._reused
 
     def open(self, recipe: str) -> RecipeRun:
         """Return a recipe's run, with nothing loaded yet."""
         return RecipeRun(
             recipe=recipe,
-            planned=self._planned.setdefault(recipe, []),
+            planned=self._ahead.setdefault(recipe, []),
             load_engine=self._load,
             make_evaluator=self._evaluator,
             problems=self.problems,
             outcomes=self.outcomes,
-            reused=self._reused if self.saved and recipe == self.saved.recipe else {},
+            reused=self._records_of(recipe),
             early_stop=self.early_stop,
             meter=self.meter,
             timeline=self.timeline,
@@ -224,6 +241,12 @@ class RunContext:
             post=self._post,
             work=self._machine.work,
         )
+
+    def _records_of(self, recipe: str) -> Mapping[Case, Record]:
+        """Return a recipe's records that are reused."""
+        saved = self._reused if self.saved and recipe == self.saved.recipe else {}
+        known = self.resumed.records if self.resumed else {}
+        return {**saved, **{case: record for (name, case), record in known.items() if name == recipe}}
 
     def _show_loading(self, recipe: str, loading: LoadingProgress) -> None:
         self.on_progress(lambda: RecipeLoading(recipe=recipe, loading=loading), done=loading.share >= 1)

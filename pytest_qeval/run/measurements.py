@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
@@ -20,6 +20,7 @@ from pytest_qeval.measure.timing_facts import WORKLOADS
 from pytest_qeval.records.messages import Message
 from pytest_qeval.run.baseline_scores import BaselineScorer
 from pytest_qeval.run.benchmarks import BenchmarkLoader
+from pytest_qeval.run.resumed import KeptFacts
 from pytest_qeval.run.shared_machine import SharedMachine
 
 _SENSITIVITY_PROBLEMS = 20
@@ -41,9 +42,14 @@ class Measurements:
     post: Callable[[Message], None]
     machine: SharedMachine
     watch: Watch = field(default_factory=Watch)
+    kept: Mapping[tuple[type, str], KeptFacts] = field(default_factory=dict)
+    """What a run that goes on has measured already, by kind and recipe."""
 
-    def stream(self, recipe: str, engine: ModelEngine) -> StreamFacts:
+    def stream(self, recipe: str, load: Callable[[], ModelEngine]) -> StreamFacts:
         """Measure prefill and decoding of a single stream; once more if the machine was disturbed."""
+        if isinstance(kept := self.kept.get((StreamFacts, recipe)), StreamFacts):
+            return kept
+        engine = load()
         prefill, decode = (engine.prepare(WORKLOADS[name]) for name in ("prefill-128", "decode-1"))
         with self.machine.alone():
             prefill(), decode()
@@ -56,6 +62,8 @@ class Measurements:
 
     def memory(self, name: str) -> MemoryFacts:
         """Load, quantize and decode in a process of its own, and predict the same."""
+        if isinstance(kept := self.kept.get((MemoryFacts, name)), MemoryFacts):
+            return kept
         settings, recipe, resolved = self.settings, self.settings.recipe(name), self.settings.resolved
         assert resolved is not None  # noqa: S101 - the fixture skips replays
         source, model = resolved.source_of(recipe), settings.model
@@ -102,6 +110,8 @@ class Measurements:
 
     def sensitivity(self, name: str, benchmark: str) -> SensitivityFacts:
         """Quantize one block at a time, and compare on a benchmark's solutions; this loads a model of its own."""
+        if isinstance(kept := self.kept.get((SensitivityFacts, name)), SensitivityFacts):
+            return kept
         self.machine.work()
         settings, recipe, resolved = self.settings, self.settings.recipe(name), self.settings.resolved
         assert resolved is not None  # noqa: S101 - the fixture skips replays
@@ -123,6 +133,9 @@ class Measurements:
         None where there is nothing to compare: of the baseline only the log-probabilities are taken, if they are not
         known yet. The control is the baseline again: its divergence is what the device's arithmetic alone does.
         """
+        kept = self.kept.get((DivergenceFacts, name))
+        if isinstance(kept, DivergenceFacts) and kept.benchmark == benchmark:
+            return kept
         self.machine.work()
         settings = self.settings
         if name == (settings.baseline or settings.candidates[0]):

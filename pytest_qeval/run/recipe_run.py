@@ -40,7 +40,7 @@ class RecipeRun:
     outcomes: Outcomes
     """Takes every finished record."""
     reused: Mapping[Case, Record]
-    """Records of a saved baseline, whose cases are not run."""
+    """Records of a saved baseline, or of the run that goes on, whose cases are not run."""
     early_stop: EarlyStop
     meter: EnergyMeter | BusyTimes
     """Measures energy while there is something to generate."""
@@ -112,14 +112,16 @@ class RecipeRun:
         return engine
 
     def evaluate(self, case: Case) -> Record:
-        """Return the record of one case, and post it; one of the saved baseline is the session's already.
+        """Return the record of one case, and post it; one that is reused is the session's already.
 
         Raises:
             InvalidProblemError: for a perturbed case whose own solution does not pass.
             MissingCompletionError: for a case that the samples file does not answer.
         """
         if case in self.reused:
-            return self.reused[case]
+            record = self.outcomes[self.recipe, case] = self.reused[case]
+            self.early_stop.decide(self.recipe, case.benchmark)
+            return record
         if fault := self.problems.fault_of(case):
             raise InvalidProblemError(fault)
         self.work()

@@ -49,6 +49,7 @@ def find_remarks(run: RunHeader, recipes: Mapping[str, RecipeFacts], *, baseline
         *(_on_saved(run, run.saved_baseline, baseline) if baseline and run.saved_baseline else ()),
         *_on_decoding(recipes.values()),
         *_on_prompt(run),
+        *_on_parts(run),
     ]
     return tuple(sorted(found, key=lambda remark: remark.level == "note"))
 
@@ -70,6 +71,20 @@ def _on_baseline(run: RunHeader, facts: RecipeFacts | None, name: str) -> Iterat
             text=f"the baseline is {model.get('id')} and the candidate {run.model.get('id')}: if one was not made from "
             "just these weights of the other, differences have other causes than quantization, too",
         )
+
+
+def _on_parts(run: RunHeader) -> Iterator[Remark]:
+    """Say what the times of a run that was resumed cover."""
+    if not run.resumed:
+        return
+    cut = dict.fromkeys(name for part in run.resumed for name in part["cut"])
+    more = (
+        f", and tokens, throughput and peak memory of {', '.join(cut)} those after they were cut short" if cut else ""
+    )
+    yield Remark(
+        level="note",
+        text=f"the run was resumed {run.resumed[-1]['at']}: the evaluation's times are those of its last part{more}",
+    )
 
 
 def _is_same(one: Json, other: Json) -> bool:

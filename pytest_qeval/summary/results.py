@@ -45,8 +45,12 @@ class GateResult:
         return f"{self.expression} ({', '.join(filter(None, (self.recipe, self.benchmark)))})"
 
 
-def overall_verdict(gates: Sequence[GateResult]) -> Literal["none", "pass", "fail"]:
-    """Return the verdict of a run: none without gates, fail if any gate fails."""
+def overall_verdict(
+    gates: Sequence[GateResult], *, interrupted: bool
+) -> Literal["none", "pass", "fail", "interrupted"]:
+    """Return the verdict of a run: none without gates, fail if any gate fails; one that was cut short is not judged."""
+    if interrupted:
+        return "interrupted"
     if not gates:
         return "none"
     return "pass" if all(gate.outcome == "pass" for gate in gates) else "fail"
@@ -96,6 +100,8 @@ class Summary:
     """Why a recipe was stopped early on a benchmark, by recipe and benchmark."""
     selftest: Mapping[str, SelftestResult] | None = None
     """By benchmark; None where a model or a samples file was evaluated."""
+    interrupted: bool = False
+    """Whether the run was cut short, so that no gate was judged."""
 
     @property
     def missing(self) -> int:

@@ -76,6 +76,8 @@ class SummaryInput:
     """Why a recipe was stopped early on a benchmark, by recipe and benchmark."""
     margins: Margins = default_margins
     """The losses that evidence is about."""
+    interrupted: bool = False
+    """Whether the run was cut short."""
 
 
 def summarize(found: SummaryInput) -> Summary:
@@ -129,7 +131,7 @@ def summarize(found: SummaryInput) -> Summary:
         lengths=withhold_from_lengths(_lengths(found, nominal, records), found.decided),
         efficiency=efficiency,
         memory=summarize_memory(names, found.budgets, found.memory, efficiency),
-        throughput=summarize_throughput(found.timelines, found.records, wall_s=found.duration_s),
+        throughput=summarize_throughput(found.timelines, found.records, wall_s=_last_part_s(found)),
         benchmarks=found.benchmarks,
         sensitivity=found.sensitivity,
         divergence=with_floors(
@@ -141,7 +143,13 @@ def summarize(found: SummaryInput) -> Summary:
         ),
         decided=found.decided,
         selftest=selftest_results(found.planned, records) if found.run.model.get("source") == NAME else None,
+        interrupted=found.interrupted,
     )
+
+
+def _last_part_s(found: SummaryInput) -> float:
+    """Return the duration of what the timelines cover: the run, or its last part where it was resumed."""
+    return max(0.0, found.duration_s - sum(float(part["earlier_s"]) for part in found.run.resumed))
 
 
 def _divergence(

@@ -38,8 +38,9 @@ def conclude(
     gates: Sequence[Gate],
     require_proof: bool,
     allow_missing: bool = False,
+    interrupted: bool = False,
 ) -> Verdict:
-    """Summarize a run, and judge its gates."""
+    """Summarize a run, and judge its gates, unless the run was cut short."""
     summary = summarize(
         SummaryInput(
             run=run,
@@ -66,11 +67,14 @@ def conclude(
             ),
             decided=collected.stops,
             perturbations=collected.perturbations(),
+            interrupted=interrupted,
         )
     )
     return Verdict(
         summary=summary,
-        gates=judge(
+        gates=()
+        if interrupted
+        else judge(
             gates, summary, require_proof=require_proof, allow_missing=allow_missing, decided=collected.decisions
         ),
     )

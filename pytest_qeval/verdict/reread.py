@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
+from pytest_qeval.facts import RunHeader
 from pytest_qeval.records.collector import Collector, Roles
-from pytest_qeval.records.messages import PlannedGate, RunEnd
+from pytest_qeval.records.messages import Message, PlannedGate, RunEnd, RunResumed
 from pytest_qeval.schema import Case
 from pytest_qeval.verdict.compare import FinishedRun
 from pytest_qeval.verdict.conclude import Verdict, conclude
@@ -23,7 +24,7 @@ class Reread:
 
 
 def conclude_again(finished: FinishedRun) -> Reread:
-    """Conclude a run by its own plan and gates; its duration is 0 if the run was cut short.
+    """Conclude a run by its own plan and gates; one without an end is interrupted, and its duration 0.
 
     Raises:
         GateError: for a gate that this version cannot read.
@@ -33,18 +34,30 @@ def conclude_again(finished: FinishedRun) -> Reread:
         collector.add(message)
     plan = finished.plan
     planned = [(one.recipe, one.case) for one in plan.cases]
-    ends = (message.duration_s for message in finished.messages if isinstance(message, RunEnd))
+    end = last_end(finished.messages)
     verdict = conclude(
         collector,
-        run=finished.run.header,
-        duration_s=next(ends, 0.0),
+        run=resumed_header(finished.run.header, finished.messages),
+        duration_s=end.duration_s if end else 0.0,
         planned=planned,
         roles=Roles(candidates=plan.candidates, baseline=plan.baseline, control=plan.control),
         gates=tuple(map(read_gate, plan.gates)),
         require_proof=plan.require_proof,
         allow_missing=plan.allow_missing,
+        interrupted=end is None or end.interrupted,
     )
     return Reread(verdict=verdict, planned=planned, collected=collector)
+
+
+def last_end(messages: Sequence[Message]) -> RunEnd | None:
+    """Return how the last part of a run ended; None where it was killed."""
+    found = [message for message in messages if isinstance(message, (RunEnd, RunResumed))]
+    return found[-1] if found and isinstance(found[-1], RunEnd) else None
+
+
+def resumed_header(header: RunHeader, messages: Sequence[Message]) -> RunHeader:
+    """Return the header with the times at which the run went on."""
+    return replace(header, resumed=tuple(asdict(one) for one in messages if isinstance(one, RunResumed)))
 
 
 def plan_gate(gate: Gate) -> PlannedGate:

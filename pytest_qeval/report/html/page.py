@@ -77,7 +77,7 @@ def page_of(summary: Summary, gates: Sequence[GateResult], records: Mapping[tupl
         title=one_line(f"{_joined(summary.candidates)} of {summary.run.model['id']}"),
         model=one_line(str(summary.run.model["id"])),
         benchmarks=one_line(", ".join(names)) or "no benchmark",
-        verdict=overall_verdict(gates),
+        verdict=overall_verdict(gates, interrupted=summary.interrupted),
         candidates=verdicts(summary, gates),
         doubts=tuple(one for one in summary.comparability if one.level == "inconclusive"),
         baseline=one_line(summary.baseline or ""),

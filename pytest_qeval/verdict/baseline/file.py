@@ -9,6 +9,7 @@ import gzip
 import json
 import os
 import re
+import tempfile
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
@@ -86,10 +87,9 @@ def check_writable(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise IsADirectoryError(0, "it is a folder")
-        with path.open("ab"):
+        # A file that is not there is not made: another run may write it meanwhile.
+        with path.open("ab") if path.exists() else tempfile.TemporaryFile(dir=path.parent):
             pass
-        if not path.stat().st_size:
-            path.unlink()
     except OSError as error:
         raise _not_writable(path, error) from error
 

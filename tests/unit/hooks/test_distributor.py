@@ -25,7 +25,7 @@ def test_workers_share_the_memory_and_the_commits(monkeypatch: pytest.MonkeyPatc
     resolved = ResolvedModel(engine=TRANSFORMERS, source=model, original=original)
     settings = RunSettings(model=ModelSettings(name="org/name"), resolved=resolved, candidates=("int8",), baseline=None)
     config: Any = SimpleNamespace(getoption=lambda _: "load", add_cleanup=lambda _: None)
-    context: Any = SimpleNamespace(settings=settings, n_workers=2)
+    context: Any = SimpleNamespace(settings=settings, n_workers=2, resumed=None)
     distributor = xdist.Distributor(config, context, baseline=None, announce=lambda _: None)
     nodes = [SimpleNamespace(workerinput={}) for _ in range(3)]
     for node in nodes:

@@ -28,6 +28,7 @@ from pytest_qeval.records.messages import (
     PlannedCase,
     PlannedGate,
     RunEnd,
+    RunResumed,
     RunStart,
 )
 from pytest_qeval.schema import Json
@@ -81,6 +82,7 @@ MESSAGES: Sequence[Message] = (
         gates=(PlannedGate(expression="pass@1 drop <= 2pt", recipe="int*", require_proof=True, reason="as agreed"),),
         allow_missing=True,
     ),
+    RunResumed(at="2026-01-31T10:20:00+00:00", records=3, earlier_s=60.5, cut=("int8",), changed=("costs.threads: 2",)),
     RunEnd(duration_s=12.5),
     record("int8", 0, "+-"),
     PERTURBED,

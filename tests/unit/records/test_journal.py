@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_qeval.errors import DataError
+from pytest_qeval.errors import DataError, UsageError
 from pytest_qeval.records import journal
-from pytest_qeval.records.journal import Journal, read_journal
+from pytest_qeval.records.journal import Journal, check_unlocked, read_journal, whole_lines
 from pytest_qeval.records.messages import Message, RunStart, to_plain
 from pytest_qeval.schema import Execution, Record
 from tests.unit.summary.builders import BASELINE, HEADER, record
@@ -46,6 +46,41 @@ def test_an_earlier_journal_is_kept_beside_the_new_one(path: Path) -> None:
     before = path.read_bytes()
     Journal(path).close()
     assert path.with_name("records.jsonl.bak").read_bytes() == before
+
+
+def test_a_journal_goes_on_after_its_last_whole_line(path: Path) -> None:
+    """What a crash has left of the next line is cut off; so are zeros, which a power cut may leave."""
+    content = path.read_bytes()
+    for torn in (b'{"type": "rec', b"\0" * 100, b""):
+        path.write_bytes(content[: -len(content.splitlines(keepends=True)[-1])] + torn)
+        written = Journal(path, keep_bytes=whole_lines(path))
+        written.write(MESSAGES[-1])
+        written.close()
+        assert path.read_bytes() == content
+    assert not path.with_name("records.jsonl.bak").exists()
+
+
+def test_only_one_run_writes_a_journal(path: Path) -> None:
+    """Neither a new run nor one that goes on takes the file of one that is under way."""
+    before = path.read_bytes()
+    first = Journal(path, keep_bytes=len(before))
+    with pytest.raises(UsageError, match="another run is writing to"):
+        Journal(path)
+    with pytest.raises(UsageError, match="another run is writing to"):
+        Journal(path, keep_bytes=0)
+    with pytest.raises(UsageError, match="another run is writing to"):
+        check_unlocked(path)
+    assert path.read_bytes() == before
+    first.close()
+    check_unlocked(path)
+
+
+def test_a_part_of_a_journal_can_be_read(path: Path) -> None:
+    """Workers read what was there when the run went on, whatever has come since."""
+    n_bytes = path.stat().st_size
+    with path.open("ab") as file:
+        file.write(b'{"type": "rec')
+    assert read_journal(path, n_bytes=n_bytes) == (RUN, MESSAGES)
 
 
 def test_text_that_utf8_cannot_encode_does_not_end_a_run(path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pytest_qeval.errors import UsageError
-from pytest_qeval.report.files import check_folder, write_report, write_samples
+from pytest_qeval.report.files import check_folder, claim_folder, write_report, write_samples
 from pytest_qeval.schema import Case, Record
 from pytest_qeval.summary.summarize import summarize
 from tests.unit.summary.builders import INT8, record, session
@@ -57,6 +57,12 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"reports cannot be written to .*Name a folder that can be made"):
         check_folder(tmp_path / "file" / "folder")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_two_runs_of_one_second_have_folders_of_their_own(tmp_path: Path) -> None:
+    """The second one takes the next name."""
+    folder = tmp_path / ".qeval" / "20260131-101500-int8"
+    assert [claim_folder(folder).name for _ in range(3)] == [f"{folder.name}{end}" for end in ("", "-2", "-3")]
 
 
 def test_the_table_of_layers_is_written_where_there_are_any(tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def test_a_stream_is_measured_and_posted() -> None:
     engine: Any = FakeEngine()
 
     context.measurements.watch = QuietWatch()
-    facts = context.measurements.stream("int8", engine)
+    facts = context.measurements.stream("int8", lambda: engine)
 
     assert posted(context, StreamFacts) == [facts]
     assert (facts.recipe, facts.decode_s[:2], set(facts.prefill_s)) == ("int8", (0.02, 0.03), {0.1})
@@ -198,7 +198,7 @@ def test_a_disturbed_stream_is_measured_once_more(busy: tuple[bool, ...], *, con
     context.measurements.watch = QuietWatch(busy)
     engine: Any = FakeEngine()
 
-    facts = context.measurements.stream("int8", engine)
+    facts = context.measurements.stream("int8", lambda: engine)
 
     assert facts.contended == ("other processes took 50% of the machine" if contended else "")
 

@@ -50,6 +50,8 @@ def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
     if run.baseline_model:
         yield "Baseline’s model", _model(run.baseline_model)
     yield "Started", f"{run.started_at}" + (f", took {summary.duration_s:.0f} s" if summary.duration_s else "")
+    for part in run.resumed:
+        yield "Resumed", f"{part['at']} with {counted(part['records'], 'record')}, after {part['earlier_s']:.0f} s"
     missing = f", {summary.missing} missing" if summary.missing else ""
     yield "Cases", f"{summary.received} of {counted(summary.planned, 'case')} finished{missing}"
     if origin := run.saved_baseline:

@@ -111,6 +111,7 @@ OF_THE_COMPARISON: dict[str, Any] = {
     "allow_missing": True,
     "strict": True,
     "output": Path("out"),
+    "resume": Path("out"),
     "open_page": True,
     "prompt_reason": "because",
     "prompt_doubt": "perhaps",
@@ -124,7 +125,7 @@ HEADER_ROLES = {
     **dict.fromkeys(("model", "baseline_model", "engine", "generation", "versions", "sandbox", "conditions"), "answer"),
     **dict.fromkeys(("host", "energy"), "cost"),
     **dict.fromkeys(
-        ("id", "started_at", "command", "saved_baseline", "prompt_reason", "prompt_doubt", "ci"), "neither"
+        ("id", "started_at", "command", "saved_baseline", "prompt_reason", "prompt_doubt", "ci", "resumed"), "neither"
     ),
 }
 

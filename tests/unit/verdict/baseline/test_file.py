@@ -218,6 +218,25 @@ def test_where_nothing_can_be_written_is_known_at_once(tmp_path: Path) -> None:
     assert (tmp_path / "kept.json.gz").read_bytes() == b"kept"
 
 
+def test_a_probe_does_not_touch_what_another_run_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run may end, and write the same file, in the midst of the probe of one that begins."""
+    path = tmp_path / "b.json.gz"
+
+    class Slow:
+        def __init__(self, **_: object) -> None:
+            write_baseline(path, SAVED)
+
+        def __enter__(self) -> None:
+            pass
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setattr(module.tempfile, "TemporaryFile", Slow)
+    check_writable(path)
+    assert read_baseline(path).records == SAVED.records
+
+
 EXAMPLES = 300
 _FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
 
