@@ -31,7 +31,7 @@ class RunHeader:
     baseline_model: Json | None = None
     """The baseline's model, where it is another one."""
     saved_baseline: Json | None = None
-    """Origin of a baseline that was read instead of run: path, started_at, host, accepted_differences, model, versions;
+    """Origin of a baseline that was read: path, started_at, host, engine, accepted_differences, model, versions;
     of two runs that are compared also left_out."""
     energy: Json = field(default_factory=dict)
     """What the user told of the machine's energy: country, power_w, embodied (grams, lifetime_s)."""
@@ -55,7 +55,10 @@ class RecipeFacts:
     weights: Json | None = None
     activations: Json | None = None
     kept: tuple[str, ...] = ()
-    execution: Literal["native", "simulated", "full precision", "replay"] = "replay"
+    execution: Literal["native", "simulated", "full precision", "replay", "server"] = "replay"
+    """server: computed elsewhere, in an arithmetic that is not known here."""
+    engine: str = ""
+    """Who ran it, such as `transformers` or `openai (llama.cpp b9876)`; empty in files of older versions."""
     dtype: str | None = None
     device: str | None = None
     architecture: str | None = None

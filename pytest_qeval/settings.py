@@ -69,11 +69,27 @@ class GenerationSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """How a server with OpenAI's interface is asked."""
+
+    endpoint: str
+    """Base address, such as `http://localhost:8080/v1`."""
+    concurrency: int | None = None
+    """Requests at a time, of all processes together; None takes what the server says, or a constant."""
+    processes: int = 1
+    """How many processes send requests."""
+    key_variable: str | None = None
+    """Name of the environment variable that holds the key; the key itself is in no settings."""
+    patience_s: float = 300.0
+    """How long nothing may come before a request is sent again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSettings:
     """Which model, who runs it, and where."""
 
     name: str
-    """Hub id, directory, GGUF file or `demo`, as the user wrote it."""
+    """Hub id, directory, GGUF file or `demo`, as the user wrote it; or the name that a server gives the model."""
     revision: str | None = None
     engine: str = "transformers"
     device: str = "auto"
@@ -85,6 +101,8 @@ class ModelSettings:
     """Rows of the decoding batch; None lets the engine choose by device and free memory."""
     remote_code: bool = False
     """Whether classes that come with the model may be imported, which runs their code."""
+    server: ServerSettings | None = None
+    """How servers of this run are asked; None where there are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,11 @@ def _nothing_to_measure(suite: str, settings: RunSettings) -> str:
     """Say what a suite needs that the run has not; empty where it can measure."""
     if suite in MEASURING and settings.replays:
         return "measures a model, and this run has none: add a suite of completions, such as --qeval-suite humaneval"
+    if suite in MEASURING and suite != "efficiency" and settings.all_served:
+        return (
+            "measures a model in this process, and the models of this run are on servers: add a suite of completions, "
+            "such as --qeval-suite humaneval"
+        )
     if suite == "divergence" and not settings.compares and settings.save_baseline is None:
         return (
             "compares a recipe with the baseline, and this run has only one of them: add --qeval-recipe int8, or "

@@ -74,7 +74,8 @@ def cost_lines(summary: Summary) -> Iterator[Line]:
         if costs.slower:
             yield Line(f"  {name}: {_describe_slowdown(costs.slower)}", "yellow")
     for name, facts in summary.recipes.items():
-        yield from (Line(f"  {name}: {note}", "yellow") for note in facts.notes)
+        if facts.execution != "server":  # what a server cannot do is said before the numbers
+            yield from (Line(f"  {name}: {note}", "yellow") for note in facts.notes)
         if facts.decoding and facts.decoding != "continuous batch":
             yield Line(f"  {name} was decoded by {facts.decoding}", "yellow")
 
