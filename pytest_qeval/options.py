@@ -160,6 +160,11 @@ OPTIONS = (
         "http://localhost:8080 (--qeval-model names one of several).",
     ),
     Option(
+        name="llama-server",
+        metavar="FILE",
+        help="Start this program for --qeval-engine llamacpp (default: llama-server in PATH).",
+    ),
+    Option(
         name="candidate",
         metavar="NAME=URL",
         repeatable=True,
@@ -169,7 +174,8 @@ OPTIONS = (
     Option(
         name="concurrency",
         metavar="N",
-        help="Send servers N requests at a time (default: as many as llama-server has slots, else 8).",
+        help="Send servers N requests at a time (default: as many as llama-server has slots, else 8; with "
+        "--qeval-engine llamacpp its slots).",
     ),
     Option(
         name="api-key-env",
@@ -269,7 +275,7 @@ OPTIONS = (
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "model": (*("model", "revision", "trust-remote-code", "engine", "completions", "device", "threads", "batch-size"),),
-    "servers": ("endpoint", "candidate", "concurrency", "api-key-env", "server-timeout"),
+    "servers": ("endpoint", "llama-server", "candidate", "concurrency", "api-key-env", "server-timeout"),
     "recipe": ("recipe", "calibration", "allow-overlap", "export"),
     "what is asked": (
         *("suite", "benchmark", "divergence-texts", "perturbation", "seeds", "data", "limit", "samples"),

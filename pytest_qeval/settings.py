@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 from pytest_qeval.schema import PromptStyle
@@ -85,6 +86,20 @@ class ServerSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LlamaSettings:
+    """How llama-server is started."""
+
+    program: Path | None = None
+    """None looks into `PATH`."""
+    slots: int | None = None
+    """Requests at a time, of all processes together; None for the engine's choice."""
+    processes: int = 1
+    """How many processes start one."""
+    logs: Path | None = None
+    """Folder for its output; None drops it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSettings:
     """Which model, who runs it, and where."""
 
@@ -103,6 +118,8 @@ class ModelSettings:
     """Whether classes that come with the model may be imported, which runs their code."""
     server: ServerSettings | None = None
     """How servers of this run are asked; None where there are none."""
+    llama: LlamaSettings | None = None
+    """None for other engines than llama.cpp."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

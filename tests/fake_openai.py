@@ -87,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._let_in():
             return
         entry = {"id": self.fake.model, "object": "model", "owned_by": self.fake.owner}
-        self._json(200 if self.path == "/v1/models" else 404, {"object": "list", "data": [entry]})
+        self._json(200 if self.path in {"/v1/models", "/health"} else 404, {"object": "list", "data": [entry]})
 
     def do_POST(self) -> None:
         fake = self.fake

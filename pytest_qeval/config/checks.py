@@ -150,6 +150,21 @@ def _check_early_stop(settings: RunSettings, *, distributed: bool) -> None:
         )
 
 
+def check_served(settings: RunSettings) -> None:
+    """Refuse recipes for a model that is not loaded by this program.
+
+    Raises:
+        UsageError: naming the first one.
+    """
+    for name in () if settings.replays else settings.run_names:
+        recipe = settings.recipe(name)
+        if not settings.in_process(name) and (recipe.quantizes or recipe.dtype != "checkpoint"):
+            raise UsageError(
+                f"--qeval-engine {settings.model.engine} runs a model as it is, and cannot give it the recipe {name}: "
+                "leave --qeval-recipe out."
+            )
+
+
 def check_export(settings: RunSettings) -> None:
     """Make sure that what is to be exported can be.
 

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.selftest import NAME
 from pytest_qeval.config.budget import with_budget
-from pytest_qeval.config.checks import calibrate, check_export, check_gates_of_run, check_output, check_suites
+from pytest_qeval.config.checks import (
+    calibrate,
+    check_export,
+    check_gates_of_run,
+    check_output,
+    check_served,
+    check_suites,
+)
 from pytest_qeval.config.option_groups import (
     existing,
     gate_texts,
@@ -37,7 +44,7 @@ from pytest_qeval.config.recipes import (
     without_inherited,
 )
 from pytest_qeval.config.run_settings import ResolvedModel, RunSettings
-from pytest_qeval.config.servers import Servers, find_servers, refuse_without_server
+from pytest_qeval.config.servers import Servers, find_servers, read_llama, refuse_without_server
 from pytest_qeval.config.suites import settle_suites
 from pytest_qeval.config.unused_options import settle_unused
 from pytest_qeval.config.values import Values
@@ -157,6 +164,7 @@ def _of_evaluation(values: Values, settings: RunSettings) -> dict[str, Any]:
             device=values.text("device") or "auto",
             threads=read_threads(values),
             batch_size=values.positive("batch-size"),
+            llama=read_llama(values),
         ),
         "baseline_force": values.flag("baseline-force"),
         "save_baseline": read_save_baseline(values),
@@ -218,6 +226,7 @@ def _with_suites(settings: RunSettings, values: Values, settled: Settled | None)
 
 
 def _check(settings: RunSettings, values: Values) -> None:
+    check_served(settings)
     check_suites(settings)
     check_export(settings)
     check_output(settings)

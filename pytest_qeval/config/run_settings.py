@@ -48,9 +48,9 @@ class ResolvedModel:
         own = [(self.engine, source) for source in self.sources]
         return tuple({(source.name, source.endpoint): (engine, source) for engine, source in (*own, *served)}.values())
 
-    def engine_of(self, recipe: Recipe) -> EngineSource:
-        """Return what runs a recipe."""
-        return self.server_engine if self.server_engine and recipe.name in self.served else self.engine
+    def engine_of(self, recipe: str) -> EngineSource:
+        """Return what runs a recipe of this name."""
+        return self.server_engine if self.server_engine and recipe in self.served else self.engine
 
     def source_of(self, recipe: Recipe) -> ModelSource:
         """Return the model that a recipe is applied to."""
@@ -161,7 +161,8 @@ class RunSettings:
 
     def in_process(self, name: str) -> bool:
         """Return whether a recipe's model is loaded by this program, and not by a server."""
-        return self.resolved is None or self.resolved.engine_of(self.recipe(name)).in_process
+        own = self.baseline if name == CONTROL and self.baseline else name
+        return self.resolved is None or self.resolved.engine_of(own).in_process
 
     @property
     def all_served(self) -> bool:

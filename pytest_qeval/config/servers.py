@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from pytest_qeval import registry
 from pytest_qeval.config.values import Values
@@ -13,7 +14,7 @@ from pytest_qeval.engines.openai.address import check_variable, is_address, read
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import ModelSourceError, UsageError, about
 from pytest_qeval.quantize.recipe import Recipe
-from pytest_qeval.settings import ModelSettings, ServerSettings
+from pytest_qeval.settings import LlamaSettings, ModelSettings, ServerSettings
 
 _LABEL = re.compile(r"[A-Za-z0-9][\w.+-]{0,79}")
 _TAKEN = ("auto", "as-is", "original", "control", "none", "run", "replay")
@@ -93,14 +94,31 @@ def find_servers(values: Values) -> Servers | None:
     return Servers(engine=engine, settings=settings, candidates=candidates, baseline=found)
 
 
+def read_llama(values: Values) -> LlamaSettings | None:
+    """Read how llama-server is started; None for other engines.
+
+    Raises:
+        UsageError: for a program that another engine would not start.
+    """
+    program = values.file("llama-server")
+    if values.text("engine") != "llamacpp":
+        if "--qeval-llama-server" in values.typed_options:
+            raise UsageError("--qeval-llama-server does nothing in this run: add --qeval-engine llamacpp.")
+        return None
+    return LlamaSettings(
+        program=Path(program) if program else None, slots=values.positive("concurrency"), processes=values.n_planned
+    )
+
+
 def refuse_without_server(values: Values) -> None:
     """Refuse options that only servers have.
 
     Raises:
         UsageError: naming the first one that was typed.
     """
+    slots = ("concurrency",) if values.text("engine") == "llamacpp" else ()
     for name in _OPTIONS:
-        if f"--qeval-{name}" in values.typed_options:
+        if name not in slots and f"--qeval-{name}" in values.typed_options:
             raise UsageError(
                 f"--qeval-{name} does nothing in this run, which asks no server: add --qeval-endpoint URL, or leave it "
                 "out."

@@ -113,7 +113,9 @@ def _reasons(settings: RunSettings, values: Values) -> Iterator[tuple[str, str]]
             if name != "seed" or not settings.until_decided:  # which draws the order of the problems
                 yield name, "the completions of a samples file are generated already"
     elif settings.all_served:
-        yield from ((name, "servers have loaded their models already, elsewhere") for name in _OF_LOADING)
+        used = ("threads",) if settings.model.llama else ()
+        reason = "the model is not loaded by this program: servers compute, in their own way"
+        yield from ((name, reason) for name in _OF_LOADING if name not in used)
     if values.names_files:
         yield "suite", "test files are named, which replace the suites: leave one of the two out"
     else:

@@ -177,12 +177,16 @@ def _begin_session(
     if saved:
         settings = replace(settings, baseline=saved.recipe)
         header = replace(header, saved_baseline=saved.origin())
+    output = settings.output or _new_folder(config.invocation_params.dir / ".qeval", header.id)
+    if settings.model.llama:  # its output lies beside the reports
+        llama = replace(settings.model.llama, logs=output)
+        settings = replace(settings, model=replace(settings.model, llama=llama))
     n_workers = Values(config).n_planned
     metered = not (settings.replays or settings.all_served)
     session = Session(
         settings,
         header,
-        output=settings.output or _new_folder(config.invocation_params.dir / ".qeval", header.id),
+        output=output,
         clock=monotonic,
         saved=saved,
         cache=cache,

@@ -57,7 +57,7 @@ class EngineLoader:
         settings, recipe, resolved = self.settings, self.settings.recipe(name), self.settings.resolved
         assert resolved is not None  # noqa: S101 - only a replay has no model
         exports = settings.export and recipe.quantizes and recipe.name in settings.candidates
-        runner = resolved.engine_of(recipe)
+        runner = resolved.engine_of(recipe.name)
         engine = runner.open(
             resolved.source_of(recipe),
             recipe,

@@ -48,6 +48,7 @@ def find_remarks(run: RunHeader, recipes: Mapping[str, RecipeFacts], *, baseline
         *(_on_baseline(run, recipes.get(baseline), baseline) if baseline else ()),
         *(_on_saved(run, run.saved_baseline, baseline) if baseline and run.saved_baseline else ()),
         *(_on_engines(run, recipes, baseline) if baseline else ()),
+        *_on_gguf(run, recipes),
         *_on_decoding(recipes.values()),
         *_on_servers(recipes.values()),
         *_on_prompt(run),
@@ -169,6 +170,16 @@ def _on_engines(run: RunHeader, recipes: Mapping[str, RecipeFacts], baseline: st
             level="note",
             text=f"{', '.join(those)} was run by another engine than the baseline's ({ours}; {baseline} by {theirs}): "
             "differences may come from the engine as well as from quantization",
+        )
+
+
+def _on_gguf(run: RunHeader, recipes: Mapping[str, RecipeFacts]) -> Iterator[Remark]:
+    """Say what is not judged where transformers runs a GGUF file."""
+    if run.model.get("source") == "gguf" and run.engine == "transformers" and recipes:
+        yield Remark(
+            level="note",
+            text="GGUF weights were unpacked to floating point: llama.cpp's own arithmetic was not judged "
+            "(--qeval-engine llamacpp does)",
         )
 
 

@@ -16,13 +16,12 @@ class BackgroundLoop:
     def __init__(self) -> None:
         """Start nothing yet."""
         self._loop = asyncio.new_event_loop()
-        self._thread: threading.Thread | None = None
+        self._thread = threading.Thread(target=self._loop.run_forever, name="qeval-server", daemon=True)
         self._closed = False
 
     def start(self) -> None:
         """Start the thread; once."""
-        if self._thread is None and not self._closed:
-            self._thread = threading.Thread(target=self._loop.run_forever, name="qeval-server", daemon=True)
+        if self._thread.ident is None and not self._closed:
             self._thread.start()
 
     def call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
@@ -35,11 +34,6 @@ class BackgroundLoop:
             future.cancel()
             raise
 
-    def spawn(self, coroutine: Coroutine[Any, Any, object]) -> None:
-        """Run a coroutine beside everything else; it has to handle its own errors."""
-        self.start()
-        asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-
     def soon(self, function: Callable[..., object], *arguments: object) -> None:
         """Call a function in the loop."""
         self._loop.call_soon_threadsafe(function, *arguments)
@@ -49,7 +43,7 @@ class BackgroundLoop:
         if self._closed:
             return
         self._closed = True
-        if self._thread is not None:
+        if self._thread.ident is not None:
             asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()

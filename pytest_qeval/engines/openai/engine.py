@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import queue
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -57,11 +57,13 @@ class ServerEngine:
         self._model, self._abilities, self._generation = model, abilities, generation
         self._concurrency, self._prompts, self._facts, self._on_close = concurrency, prompts, facts, on_close
         self._waiting: asyncio.Queue[tuple[Request, int]] = asyncio.Queue()
-        self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
+        self._results: list[Done] = []
+        self._came = threading.Event()
+        self._tasks: list[asyncio.Task[None]] = []
         self._traffic = Traffic(concurrency=concurrency, limit=generation.max_new_tokens)
         self._failed_in_a_row = 0
         self._dead = ""
-        self._started = self._closed = False
+        self._closed = False
 
     def submit(self, requests: Sequence[Request]) -> None:
         """Append requests to the queue; see `Engine.submit`."""
@@ -74,13 +76,14 @@ class ServerEngine:
         """Return what was finished since the last step, or wait for it a moment; see `Engine.step`."""
         if self._closed:
             return ()
-        self._start()
+        self._loop.start()
+        self._loop.soon(self._begin)
         started = time.perf_counter()
-        done = self._take()
+        self._wait()
         self._traffic.step(time.perf_counter() - started)
-        if not done and self._dead:
+        if self._dead and len(self._results) == self._traffic.finished:
             raise EngineError(self._dead)
-        return done
+        return self._take()
 
     @property
     def progress(self) -> EngineProgress:
@@ -123,31 +126,31 @@ class ServerEngine:
         finally:
             self._on_close()
 
-    def _start(self) -> None:
-        if not self._started:
-            self._started = True
-            for _ in range(self._concurrency):
-                self._loop.spawn(self._serve())
+    def _begin(self) -> None:
+        """Start to send requests, in the loop; once."""
+        if not self._tasks:
+            self._tasks = [asyncio.ensure_future(self._serve()) for _ in range(self._concurrency)]
+
+    def _wait(self) -> None:
+        """Wait a moment for a result, unless one is there, or none will come."""
+        handed = self._traffic.finished
+        self._came.clear()
+        if len(self._results) == handed < self._traffic.total and not self._dead:
+            self._came.wait(_TICK_S)
 
     def _take(self) -> list[Done]:
-        """Wait for one result, and take all others that are there as well."""
-        if self._traffic.finished == self._traffic.total:
-            return []
-        done: list[Done] = []
-        try:
-            done.append(self._done.get(block=not self._dead, timeout=_TICK_S))
-            while True:
-                done.append(self._done.get_nowait())
-        except queue.Empty:
-            pass
-        self._traffic.finished += len(done)
+        """Return all results that are there; the last statement hands them over, so that an interruption loses none."""
+        handed = self._traffic.finished
+        done = self._results[handed:]
+        self._traffic.finished = handed + len(done)
         return done
 
     async def _serve(self) -> None:
         """Answer one request after the other, as one of several."""
         while not self._dead:
             request, index = await self._waiting.get()
-            self._done.put(await self._answer(request, index))
+            self._results.append(await self._answer(request, index))
+            self._came.set()
 
     async def _answer(self, request: Request, index: int) -> Done:
         call = call_of(request, index, model=self._model, generation=self._generation, abilities=self._abilities)

@@ -61,7 +61,7 @@ class ServerSource:
             raise MissingPackageError("httpx2", extra="server", purpose="asking a server")
         key_of(server)
         try:
-            identity = self._ask(server.endpoint, server, identify)
+            identity = ask(server, identify)
         except EngineError as error:
             raise ModelSourceError(f"{str(error).rstrip('.')}.") from None
         self._found[server.endpoint] = identity, server
@@ -92,9 +92,7 @@ class ServerSource:
         if known not in self._chats:
             server = self._found[source.endpoint][1]
             try:
-                self._chats[known] = self._ask(
-                    source.endpoint, server, lambda client: answers_chats(client, source.name)
-                )
+                self._chats[known] = ask(server, lambda client: answers_chats(client, source.name))
             except EngineError as error:
                 raise ModelSourceError(f"{str(error).rstrip('.')}.") from None
         return self._chats[known]
@@ -143,18 +141,20 @@ class ServerSource:
         del recipe, solutions, model, texts
         raise EngineError(f"{source.name} is on a server: its blocks cannot be quantized one at a time.")
 
-    def _ask(
-        self, endpoint: str, server: ServerSettings, question: Callable[[ServerClient], Coroutine[Any, Any, _T]]
-    ) -> _T:
-        """Ask the server something before the run; errors come without a chain, which would hold the key."""
-        loop = BackgroundLoop()
-        try:
-            client = new_client(replace(server, endpoint=endpoint))
-            return loop.call(_closing(client, question))
-        except EngineError as error:
-            raise EngineError(str(error)) from None
-        finally:
-            loop.close()
+
+def ask(server: ServerSettings, question: Callable[[ServerClient], Coroutine[Any, Any, _T]]) -> _T:
+    """Ask a server something before the run; errors come without a chain, which would hold the key.
+
+    Raises:
+        EngineError: when it cannot be asked.
+    """
+    loop = BackgroundLoop()
+    try:
+        return loop.call(_closing(new_client(server), question))
+    except EngineError as error:
+        raise EngineError(str(error)) from None
+    finally:
+        loop.close()
 
 
 def open_server(
