@@ -13,7 +13,7 @@ from zlib import crc32
 
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.benchmarks.text.base import TextBenchmark
-from pytest_qeval.engines.base import Engine, Request
+from pytest_qeval.engines.base import Engine, FailedCompletion, Request
 from pytest_qeval.errors import EngineError, MissingCompletionError
 from pytest_qeval.schema import (
     PREFIX_ONLY,
@@ -67,6 +67,8 @@ class _Open:
     problem: Problem
     n_samples: int
     programs: dict[int, _Executed] = field(default_factory=dict)
+    failure: str = ""
+    """Why the engine cannot generate a sample."""
 
     @property
     def generated(self) -> bool:
@@ -148,7 +150,7 @@ class Evaluator:
         All other queued cases advance as well, and their programs are executed meanwhile.
 
         Raises:
-            EngineError: when the engine has nothing left to do and the case is still not generated.
+            EngineError: when the engine cannot go on, cannot generate this case, or has nothing left to do.
             MissingCompletionError: for a case that the samples file does not answer.
         """
         self.submit([case])
@@ -156,7 +158,11 @@ class Evaluator:
         if not waiting.n_samples:
             raise MissingCompletionError("the samples file has no completion")
         while not waiting.generated:
+            if waiting.failure:
+                raise EngineError(f"{case.label} has no completion: {waiting.failure}")
             self._step()
+            if waiting.failure:
+                continue
             progress = self.engine.progress
             if not waiting.generated and progress.finished == progress.total:
                 raise EngineError(f"the engine is idle, but {case.label} is not generated")
@@ -178,6 +184,9 @@ class Evaluator:
     def _step(self) -> None:
         for finished in self.engine.step():
             waiting = self._open[finished.key]
+            if isinstance(finished, FailedCompletion):
+                waiting.failure = finished.reason
+                continue
             waiting.programs[finished.index] = self._execute(waiting, finished.completion)
         self.on_step()
 

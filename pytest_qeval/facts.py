@@ -31,7 +31,7 @@ class RunHeader:
     baseline_model: Json | None = None
     """The baseline's model, where it is another one."""
     saved_baseline: Json | None = None
-    """Origin of a baseline that was read instead of run: path, started_at, host, accepted_differences, model, versions;
+    """Origin of a baseline that was read: path, started_at, host, engine, accepted_differences, model, versions;
     of two runs that are compared also left_out."""
     energy: Json = field(default_factory=dict)
     """What the user told of the machine's energy: country, power_w, embodied (grams, lifetime_s)."""
@@ -60,7 +60,10 @@ class RecipeFacts:
     cache: Json | None = None
     """A quantized key/value cache: bits, granularity, symmetric, and where the engine knows them execution, and the
     bytes of one token, token_bytes as packed and held_token_bytes as held. None for one in floating point."""
-    execution: Literal["native", "simulated", "full precision", "replay"] = "replay"
+    execution: Literal["native", "simulated", "full precision", "replay", "server"] = "replay"
+    """server: computed elsewhere, in an arithmetic that is not known here."""
+    engine: str = ""
+    """Who ran it, such as `transformers` or `openai (llama.cpp b9876)`; empty in files of older versions."""
     dtype: str | None = None
     device: str | None = None
     architecture: str | None = None

@@ -90,6 +90,7 @@ class QEval:
     def measure_stream(self) -> StreamFacts:
         """Measure prefill and decoding of a single stream, or skip the test when samples are replayed."""
         self._skip_replay()
+        self._skip_served("a single stream of fixed length")
         with untimed(self._item), self._context.timeline.spending("measuring"):
             return self._context.measurements.stream(self.recipe, self._run.model_engine)
 
@@ -99,7 +100,7 @@ class QEval:
         The test is skipped when samples are replayed, and for engines that hold no model in this process.
         """
         settings = self._context.settings
-        if settings.replays or settings.model.engine != "transformers":
+        if settings.replays or not settings.in_process(self.recipe) or settings.model.engine != "transformers":
             pytest.skip("there is no model in this process whose memory could be measured")
         try:
             with untimed(self._item):
@@ -122,6 +123,8 @@ class QEval:
         if workload == QUICK:
             self.measure_stream()
             return
+        if workload != "problems":
+            self._skip_served(workload)
         try:
             with untimed(self._item), self._context.timeline.spending("measuring"):
                 self._measure_alone(workload)
@@ -155,6 +158,11 @@ class QEval:
         if self._context.settings.replays:
             pytest.skip("a replay of samples has no speed to measure")
 
+    def _skip_served(self, what: str) -> None:
+        """Skip what needs a model in this process."""
+        if not self._context.settings.in_process(self.recipe):
+            pytest.skip(f"{self.recipe} is on a server, where {what} cannot be measured")
+
     def measure_sensitivity(self, benchmark: str | None = None) -> SensitivityFacts:
         """Quantize one block at a time, and rank the blocks by the divergence that this causes.
 
@@ -184,6 +192,9 @@ class QEval:
             pytest.skip("a replay of samples has no log-probabilities")
         if not (settings.compares or settings.save_baseline):
             pytest.skip("there is no baseline to compare with")
+        self._skip_served("divergence")
+        if settings.baseline and not settings.baseline_file and not settings.in_process(settings.baseline):
+            pytest.skip(f"the baseline {settings.baseline} is on a server, whose log-probabilities are not read")
         try:
             with untimed(self._item), self._context.timeline.spending("measuring"):
                 return self._context.measurements.divergence(self.recipe, name, self._run.model_engine)

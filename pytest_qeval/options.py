@@ -52,8 +52,8 @@ OPTIONS = (
         name="baseline",
         metavar="B",
         help="Compare with this baseline: 'auto' (the checkpoint's own precision, from the cache where possible), "
-        "'run' (the same, never from the cache), 'none', a recipe, a saved baseline (*.json.gz), or the model that a "
-        "quantized checkpoint was made from (default: auto).",
+        "'run' (the same, never from the cache), 'none', a recipe, a saved baseline (*.json.gz), the model that a "
+        "quantized checkpoint was made from, or the URL of a server (default: auto).",
     ),
     Option(
         name="baseline-force",
@@ -149,7 +149,46 @@ OPTIONS = (
         "'{prefix}', which shows nothing of what follows (default: the tokenizer's fill-in-the-middle tokens, else "
         "'{prefix}').",
     ),
-    Option(name="engine", metavar="E", help="Run the model with this engine (default: transformers)."),
+    Option(
+        name="engine",
+        metavar="E",
+        help="Run the model with this engine, see --qeval-list engines (default: transformers; openai with "
+        "--qeval-endpoint).",
+    ),
+    Option(
+        name="endpoint",
+        metavar="URL",
+        help="Evaluate the model that the server at URL has loaded: any with OpenAI's interface, such as "
+        "http://localhost:8080 (--qeval-model names one of several).",
+    ),
+    Option(
+        name="llama-server",
+        metavar="FILE",
+        help="Start this program for --qeval-engine llamacpp (default: llama-server in PATH).",
+    ),
+    Option(
+        name="candidate",
+        metavar="NAME=URL",
+        repeatable=True,
+        help="Evaluate what the server at URL has loaded, and call it NAME; of several models the one of that name "
+        "(repeatable; with --qeval-model its baseline is that model, in this process).",
+    ),
+    Option(
+        name="concurrency",
+        metavar="N",
+        help="Send servers N requests at a time (default: as many as llama-server has slots, else 8; with "
+        "--qeval-engine llamacpp its slots).",
+    ),
+    Option(
+        name="api-key-env",
+        metavar="NAME",
+        help="Send servers the key that the environment variable NAME holds (default: none).",
+    ),
+    Option(
+        name="server-timeout",
+        metavar="S",
+        help="Send a request again when the server sends nothing for S seconds (default: 300).",
+    ),
     Option(
         name="completions",
         metavar="FILE",
@@ -245,6 +284,7 @@ OPTIONS = (
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "model": (*("model", "revision", "trust-remote-code", "engine", "completions", "device", "threads", "batch-size"),),
+    "servers": ("endpoint", "llama-server", "candidate", "concurrency", "api-key-env", "server-timeout"),
     "recipe": ("recipe", "calibration", "allow-overlap", "export"),
     "what is asked": (
         *("suite", "benchmark", "divergence-texts", "perturbation", "seeds", "data", "limit", "samples"),

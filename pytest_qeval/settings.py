@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 from pytest_qeval.schema import PromptStyle
@@ -69,11 +70,41 @@ class GenerationSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """How a server with OpenAI's interface is asked."""
+
+    endpoint: str
+    """Base address, such as `http://localhost:8080/v1`."""
+    concurrency: int | None = None
+    """Requests at a time, of all processes together; None takes what the server says, or a constant."""
+    processes: int = 1
+    """How many processes send requests."""
+    key_variable: str | None = None
+    """Name of the environment variable that holds the key; the key itself is in no settings."""
+    patience_s: float = 300.0
+    """How long nothing may come before a request is sent again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlamaSettings:
+    """How llama-server is started."""
+
+    program: Path | None = None
+    """None looks into `PATH`."""
+    slots: int | None = None
+    """Requests at a time, of all processes together; None for the engine's choice."""
+    processes: int = 1
+    """How many processes start one."""
+    logs: Path | None = None
+    """Folder for its output; None drops it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSettings:
     """Which model, who runs it, and where."""
 
     name: str
-    """Hub id, directory, GGUF file or `demo`, as the user wrote it."""
+    """Hub id, directory, GGUF file or `demo`, as the user wrote it; or the name that a server gives the model."""
     revision: str | None = None
     engine: str = "transformers"
     device: str = "auto"
@@ -85,6 +116,10 @@ class ModelSettings:
     """Rows of the decoding batch; None lets the engine choose by device and free memory."""
     remote_code: bool = False
     """Whether classes that come with the model may be imported, which runs their code."""
+    server: ServerSettings | None = None
+    """How servers of this run are asked; None where there are none."""
+    llama: LlamaSettings | None = None
+    """None for other engines than llama.cpp."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

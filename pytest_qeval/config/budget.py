@@ -28,7 +28,8 @@ def with_budget(settings: RunSettings, budget_bytes: int | None, *, n_workers: i
         )
     share = budget_bytes // n_workers
     with about("ram-budget"):
-        found = {name: _predict(settings, resolved, name, share) for name in settings.run_names}
+        loaded = [name for name in settings.run_names if settings.in_process(name)]
+        found = {name: _predict(settings, resolved, name, share) for name in loaded}
         for one in found.values():
             _check(one, share, n_workers=n_workers)
     runtime = max((one.runtime_bytes for one in found.values()), default=0)

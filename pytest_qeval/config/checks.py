@@ -66,6 +66,11 @@ def _nothing_to_measure(suite: str, settings: RunSettings) -> str:
     """Say what a suite needs that the run has not; empty where it can measure."""
     if suite in MEASURING and settings.replays:
         return "measures a model, and this run has none: add a suite of completions, such as --qeval-suite humaneval"
+    if suite in MEASURING and suite != "efficiency" and settings.all_served:
+        return (
+            "measures a model in this process, and the models of this run are on servers: add a suite of completions, "
+            "such as --qeval-suite humaneval"
+        )
     if suite == "divergence" and not settings.compares and settings.save_baseline is None:
         return (
             "compares a recipe with the baseline, and this run has only one of them: add --qeval-recipe int8, or "
@@ -165,6 +170,21 @@ def _check_early_stop(settings: RunSettings, *, distributed: bool) -> None:
         raise UsageError(
             "--qeval-until-decided needs a gate on solved problems, such as --qeval-gate 'pass@1 drop <= 2pt'."
         )
+
+
+def check_served(settings: RunSettings) -> None:
+    """Refuse recipes for a model that is not loaded by this program.
+
+    Raises:
+        UsageError: naming the first one.
+    """
+    for name in () if settings.replays else settings.run_names:
+        recipe = settings.recipe(name)
+        if not settings.in_process(name) and (recipe.quantizes or recipe.dtype != "checkpoint"):
+            raise UsageError(
+                f"--qeval-engine {settings.model.engine} runs a model as it is, and cannot give it the recipe {name}: "
+                "leave --qeval-recipe out."
+            )
 
 
 def check_export(settings: RunSettings) -> None:

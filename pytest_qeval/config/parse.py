@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.selftest import NAME
 from pytest_qeval.config.budget import with_budget
-from pytest_qeval.config.checks import calibrate, check_export, check_gates_of_run, check_output, check_suites
+from pytest_qeval.config.checks import (
+    calibrate,
+    check_export,
+    check_gates_of_run,
+    check_output,
+    check_served,
+    check_suites,
+)
 from pytest_qeval.config.option_groups import (
     existing,
     gate_texts,
@@ -38,6 +45,7 @@ from pytest_qeval.config.recipes import (
 )
 from pytest_qeval.config.resume import read_resume
 from pytest_qeval.config.run_settings import ResolvedModel, RunSettings
+from pytest_qeval.config.servers import Servers, find_servers, read_llama, refuse_without_server
 from pytest_qeval.config.suites import settle_suites
 from pytest_qeval.config.unused_options import settle_unused
 from pytest_qeval.config.values import Values
@@ -76,17 +84,21 @@ def read_settings(config: pytest.Config, settled: Settled | None = None) -> RunS
     values = Values(config)
     if values.flag("selftest"):
         values = without_inherited(values)
-        model, completions, choice = NAME, None, selftest_recipes(values)
+        model, completions, choice, servers = NAME, None, selftest_recipes(values), None
     else:
-        name, completions = values.text("model"), values.file("completions")
+        name, completions, servers = values.text("model"), values.file("completions"), None
         if name and completions:
             raise UsageError(
                 "--qeval-model and --qeval-completions exclude each other: run a model, or replay samples."
             )
-        if not (name or completions):
+        if not (name or completions or values.text("endpoint") or values.texts("candidate")):
             return None
         values = without_inherited(values) if completions else values
-        model, choice = name or str(completions), replay_recipes(values) if completions else read_recipes(values)
+        servers = None if completions else find_servers(values)
+        if servers is None:
+            refuse_without_server(values)
+        model = name or str(completions or "")
+        choice = replay_recipes(values) if completions else read_recipes(values, servers)
     settings = _settings(values, model, completions, choice)
     if _only_nominal(settings) and values.inherited("perturbation") and "robustness" not in values.texts("suite"):
         values = values.without({"perturbation": "the samples file has no completion of a perturbed problem"})
@@ -94,7 +106,7 @@ def read_settings(config: pytest.Config, settled: Settled | None = None) -> RunS
     if settled:
         settings = replace(settings, model=replace(settings.model, memory_bytes=settled.memory_bytes))
     if not settings.replays:
-        settings = _resolved(settings, choice, settled.commits if settled else ())
+        settings = _resolved(settings, choice, servers, settled.commits if settled else ())
         settings = with_budget(settings, read_budget(values), n_workers=values.n_planned)
     settings = _with_suites(settings, values, settled)
     if not settings.selftest:
@@ -156,6 +168,7 @@ def _of_evaluation(values: Values, settings: RunSettings) -> dict[str, Any]:
             device=values.text("device") or "auto",
             threads=read_threads(values),
             batch_size=values.positive("batch-size"),
+            llama=read_llama(values),
         ),
         "baseline_force": values.flag("baseline-force"),
         "save_baseline": read_save_baseline(values),
@@ -179,8 +192,19 @@ def _only_nominal(settings: RunSettings) -> bool:
     return settings.samples is not None and not any(_PERTURBED.search(label) for label in settings.samples)
 
 
-def _resolved(settings: RunSettings, choice: RecipeChoice, commits: Sequence[str | None]) -> RunSettings:
+def _resolved(
+    settings: RunSettings, choice: RecipeChoice, servers: Servers | None, commits: Sequence[str | None]
+) -> RunSettings:
     """Find the models without loading them; a checkpoint that is quantized already has a say in the recipes."""
+    if servers:
+        settings = replace(settings, model=replace(settings.model, server=servers.settings))
+    served: dict[str, Any] = {"server_engine": servers.engine, "served": servers.sources} if servers else {}
+    if servers and choice.own == ():
+        source = next(iter({**servers.candidates, **servers.baseline}.values()))
+        model = replace(settings.model, name=source.name, engine=servers.engine.name)
+        return replace(
+            settings, model=model, resolved=ResolvedModel(engine=servers.engine, source=source, **served)
+        )  # fmt: skip
     with about("engine"):
         engine: EngineSource = registry.load("engines", settings.model.engine)
     commit, commit_of_original = (*commits, None, None)[:2]
@@ -193,7 +217,7 @@ def _resolved(settings: RunSettings, choice: RecipeChoice, commits: Sequence[str
     if choice.original is not None:
         with about("baseline"):
             original = engine.find(replace(settings.model, name=choice.original, revision=commit_of_original))
-    resolved = ResolvedModel(engine=engine, source=source, original=original)
+    resolved = ResolvedModel(engine=engine, source=source, original=original, **served)
     return replace(settings, resolved=resolved, **choice.settings)
 
 
@@ -208,6 +232,7 @@ def _with_suites(settings: RunSettings, values: Values, settled: Settled | None)
 
 
 def _check(settings: RunSettings, values: Values) -> None:
+    check_served(settings)
     check_suites(settings)
     check_export(settings)
     check_output(settings)

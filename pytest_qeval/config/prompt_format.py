@@ -44,23 +44,29 @@ def choose_prompt_format(wanted: PromptName, settings: RunSettings) -> PromptFor
         return _format_of_samples(settings) if wanted == "auto" else _as_wanted(wanted)
     if wanted == "completion":
         return _as_wanted(wanted)
-    engine, sources = settings.resolved.engine, settings.resolved.sources
+    models = settings.resolved.models
+    sources = [source for _, source in models]
     if wanted == "auto" and all(source.encoder_decoder for source in sources):
         return PromptFormat("source", "an encoder reads the prompt")
     generating = {*settings.suites} - {*MEASURING}
     if generating and generating <= {*INFILLING}:
         return PromptFormat("completion", "no chat message asks for code to be filled in")
-    lacking = next((source.name for source in sources if not engine.has_chat_template(source)), None)
+    lacking = next((source for engine, source in models if not engine.has_chat_template(source)), None)
     if lacking is None:
         names = [source.name for source in sources]
         return PromptFormat("chat", _TEMPLATE, _doubt_of(names)) if wanted == "auto" else _as_wanted(wanted)
+    if wanted != "auto" and lacking.endpoint:
+        raise UsageError(
+            f"--qeval-prompt {wanted}: {lacking.endpoint} does not answer messages to {lacking.name}. Ask for "
+            "completions: --qeval-prompt completion."
+        )
     if wanted != "auto":
         raise UsageError(
-            f"--qeval-prompt {wanted}: the tokenizer of {lacking} has no chat template, neither chat_template in "
+            f"--qeval-prompt {wanted}: the tokenizer of {lacking.name} has no chat template, neither chat_template in "
             "tokenizer_config.json (tokenizer.chat_template in a GGUF file) nor chat_template.jinja. Name a model that "
             "was trained to chat, or ask for completions: --qeval-prompt completion."
         )
-    return PromptFormat("completion", f"{lacking} has no chat template")
+    return PromptFormat("completion", f"{lacking.name} has no chat template")
 
 
 def _doubt_of(names: Sequence[str]) -> str:

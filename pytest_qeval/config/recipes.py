@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.selftest import RECIPES
+from pytest_qeval.config.servers import Servers, loads_model
 from pytest_qeval.config.suites import MEASURING
 from pytest_qeval.config.values import Values
 from pytest_qeval.engines.sources import ModelSource
@@ -47,43 +48,94 @@ class RecipeChoice:
     baseline_file: Path | None = None
     baseline_cached: bool = False
     control: bool = False
+    served: frozenset[str] = frozenset()
+    """Recipes that stand for what servers have loaded."""
 
     @property
     def settings(self) -> dict[str, Any]:
         """Those of the fields that `RunSettings` has as well."""
-        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "original"}
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in {"original", "served"}}
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Recipes whose model is loaded by this program."""
+        names = (*([self.baseline] if self.baseline else []), *self.candidates)
+        return tuple(name for name in names if name not in self.served)
 
 
-def read_recipes(values: Values) -> RecipeChoice:
-    """Find every recipe, and what the candidates are compared with.
+def read_recipes(values: Values, servers: Servers | None = None) -> RecipeChoice:
+    """Find every recipe, and what the candidates are compared with; servers are recipes as well.
 
     Raises:
         UsageError: for an unknown recipe, two recipes of one name, or options that exclude each other.
     """
-    found = _named(values)
-    saved = _saved_baseline(values)
+    found = _named(values) if not servers or loads_model(values) else _Recipes()
+    saved = None if servers and servers.baseline else _saved_baseline(values)
+    served = servers.recipes if servers else {}
+    if servers and saved and found.recipes and not values.texts("recipe"):
+        raise UsageError(
+            "--qeval-model has nothing to do beside servers and a saved baseline: leave it out, or add --qeval-recipe."
+        )
+    candidates = (*found.recipes, *(servers.candidates if servers else ()))
+    recipes = {**found.recipes, **served}
     if saved:
-        return RecipeChoice(candidates=tuple(found.recipes), recipes=found.recipes, baseline_file=saved)
+        return RecipeChoice(candidates=candidates, recipes=recipes, baseline_file=saved, served=frozenset(served))
+    if servers and (servers.baseline or not found.recipes):
+        return _against_server(values, servers, found)
     baseline, original = _baseline(values, found)
-    if set(found.recipes) == {baseline} and values.typed("baseline") and values.text("baseline") not in {"auto", "run"}:
+    if (
+        not served
+        and set(found.recipes) == {baseline}
+        and values.typed("baseline")
+        and values.text("baseline") not in {"auto", "run"}
+    ):
         raise UsageError(
             f"--qeval-baseline {baseline} is the only recipe of this run, which cannot be compared with itself: add "
             "--qeval-recipe for another one, or leave --qeval-baseline out."
         )
-    others = tuple(name for name in found.recipes if name != baseline)
-    if baseline is None and len(found.recipes) > 1 and values.text("save-baseline"):
+    recipes = {**found.recipes, **served}
+    others = tuple(name for name in recipes if name != baseline)
+    if baseline is None and len(recipes) > 1 and values.text("save-baseline"):
         raise UsageError("--qeval-save-baseline: this run has several recipes and no baseline; leave one recipe.")
     # A recipe that could only be compared with itself is evaluated on its own.
     compared = bool(others) and baseline is not None
     if values.flag("control") and not compared:
         raise UsageError("--qeval-control runs the baseline a second time, but this run has none: add --qeval-recipe.")
     return RecipeChoice(
-        candidates=others if compared else tuple(found.recipes),
+        candidates=others if compared else tuple(recipes),
         baseline=baseline if compared else None,
-        recipes=found.recipes,
+        recipes=recipes,
         original=original,
+        served=frozenset(served),
         baseline_cached=compared and (values.text("baseline") or "auto") == "auto",
         control=values.flag("control"),
+    )
+
+
+def _against_server(values: Values, servers: Servers, found: _Recipes) -> RecipeChoice:
+    """Compare with a server, or with nothing where there is no model to make a baseline of."""
+    text = values.text("baseline") or "auto"
+    if not servers.baseline and text not in {"auto", "none"}:
+        raise UsageError(
+            f"--qeval-baseline {text} needs a model in this process: name it by --qeval-model, or name a server "
+            "(--qeval-baseline URL) or a saved baseline (*.json.gz)."
+        )
+    if values.flag("baseline-force"):
+        raise UsageError("--qeval-baseline-force is about a saved baseline: name one by --qeval-baseline FILE.json.gz.")
+    baseline = next(iter(servers.baseline), None)
+    candidates = (*found.recipes, *servers.candidates)
+    if not candidates:
+        raise UsageError("--qeval-baseline names a server, and there is nothing to compare it with: add a candidate.")
+    if baseline is None and len(candidates) > 1 and values.text("save-baseline"):
+        raise UsageError("--qeval-save-baseline: this run has several candidates and no baseline; leave one of them.")
+    if values.flag("control") and baseline is None:
+        raise UsageError("--qeval-control runs the baseline a second time, and this run has none: name a server.")
+    return RecipeChoice(
+        candidates=candidates,
+        baseline=baseline,
+        recipes={**found.recipes, **servers.recipes},
+        control=values.flag("control"),
+        served=frozenset(servers.sources),
     )
 
 
@@ -127,7 +179,9 @@ def settle_stored(choice: RecipeChoice, source: ModelSource) -> RecipeChoice:
         return choice
     choice = _auto_as_is(choice)
     first = [choice.baseline] if choice.baseline else []
-    others = [name for name in (*first, *choice.candidates) if not (is_as_is(name) or name == "original")]
+    others = [
+        name for name in (*first, *choice.candidates) if not (is_as_is(name) or name in {"original", *choice.served})
+    ]
     if others and source.stored != "gguf":  # whose blocks can be unpacked to floating point
         raise UsageError(
             f"{source.name} is already quantized ({source.stored}) and cannot be given the recipe {others[0]}. Leave "

@@ -31,14 +31,31 @@ class ResolvedModel:
     source: ModelSource
     original: ModelSource | None = None
     """The model that the recipe `original` loads, where the baseline is another model."""
+    server_engine: EngineSource | None = None
+    """Asks the servers, if there are any."""
+    served: Mapping[str, ModelSource] = field(default_factory=dict)
+    """By recipe, the models that servers have loaded."""
 
     @property
     def sources(self) -> tuple[ModelSource, ...]:
-        """All models of the run."""
+        """Models of the engine."""
         return (self.source, self.original) if self.original else (self.source,)
+
+    @property
+    def models(self) -> tuple[tuple[EngineSource, ModelSource], ...]:
+        """All models of the run, each once, with what runs them."""
+        served = [(self.server_engine, source) for source in self.served.values() if self.server_engine]
+        own = [(self.engine, source) for source in self.sources]
+        return tuple({(source.name, source.endpoint): (engine, source) for engine, source in (*own, *served)}.values())
+
+    def engine_of(self, recipe: str) -> EngineSource:
+        """Return what runs a recipe of this name."""
+        return self.server_engine if self.server_engine and recipe in self.served else self.engine
 
     def source_of(self, recipe: Recipe) -> ModelSource:
         """Return the model that a recipe is applied to."""
+        if recipe.name in self.served:
+            return self.served[recipe.name]
         return self.original if self.original and recipe.name == "original" else self.source
 
 
@@ -143,6 +160,16 @@ class RunSettings:
     def run_names(self) -> tuple[str, ...]:
         """Recipes that are run: all but a baseline that is read from the file that the user named."""
         return tuple(name for name in self.recipe_names if self.baseline_file is None or name != self.baseline)
+
+    def in_process(self, name: str) -> bool:
+        """Return whether a recipe's model is loaded by this program, and not by a server."""
+        own = self.baseline if name == CONTROL and self.baseline else name
+        return self.resolved is None or self.resolved.engine_of(own).in_process
+
+    @property
+    def all_served(self) -> bool:
+        """Whether no recipe that is run has its model in this process."""
+        return not self.replays and not any(map(self.in_process, self.run_names))
 
     def recipe(self, name: str) -> Recipe:
         """Return a recipe by name; the control is the baseline's."""

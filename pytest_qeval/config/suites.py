@@ -48,14 +48,15 @@ def default_suites(settings: RunSettings, *, replayed: Iterable[str] = ()) -> tu
     if settings.completions:
         return (*_suites_of(replayed), *(["robustness"] if settings.perturbations else []))
     metrics = {gate.metric for gate in settings.gates}
-    divergence = settings.save_baseline is not None or not metrics.isdisjoint(OF_DIVERGENCE)
+    saves = settings.save_baseline is not None and not settings.all_served
+    divergence = saves or not metrics.isdisjoint(OF_DIVERGENCE)
     robustness = bool(settings.perturbations) or not metrics.isdisjoint(_OF_ROBUSTNESS)
     wanted = {
         "divergence": divergence,
         default_benchmark(settings): True,
         "summarization": not metrics.isdisjoint(SCORES),
         "robustness": robustness,
-        "efficiency": True,
+        "efficiency": not settings.all_served or not metrics.isdisjoint(OF_EFFICIENCY),
     }
     return tuple(name for name, runs in wanted.items() if runs)
 

@@ -58,6 +58,11 @@ _OF_MODELS = (
     *("temperature", "top-p", "max-new-tokens", "seed", "fim", "device", "threads", "batch-size"),
     *("country", "power-watts", "embodied"),
 )
+_OF_LOADING = (
+    *("recipe", "revision", "trust-remote-code", "device", "threads", "batch-size", "export", "calibration"),
+    *("allow-overlap", "baseline-drafts", "country", "power-watts", "embodied"),
+)
+"""Options about a model in this process, and the energy of this machine."""
 _TOLD = ("seed", "samples", "temperature", "max-new-tokens", "prompt", "timeout", "memory", "batch-size", "data")
 """Not refused where no suite reads them: conditions of a saved baseline, and a folder, which a script may set for all.
 """
@@ -79,9 +84,14 @@ def settle_unused(settings: RunSettings, values: Values) -> RunSettings:
         if values.flag(name):
             found.setdefault(name, reason)
     for name, reason in found.items():
-        if name not in values.ignored and (name not in _TOLD or (settings.replays and name in _OF_MODELS)):
+        if name not in values.ignored and (name not in _TOLD or _needs_model(name, settings)):
             refuse_typed(name, reason, values)
     return replace(settings, unused=tuple(f"{name} ({reason})" for name, reason in found.items()))
+
+
+def _needs_model(name: str, settings: RunSettings) -> bool:
+    """Return whether an option is of no use to any suite of such a run."""
+    return (settings.replays and name in _OF_MODELS) or (settings.all_served and name in _OF_LOADING)
 
 
 def refuse_typed(name: str, reason: str, values: Values) -> None:
@@ -102,6 +112,10 @@ def _reasons(settings: RunSettings, values: Values) -> Iterator[tuple[str, str]]
         for name in _OF_MODELS:
             if name != "seed" or not settings.until_decided:  # which draws the order of the problems
                 yield name, "the completions of a samples file are generated already"
+    elif settings.all_served:
+        used = ("threads",) if settings.model.llama else ()
+        reason = "the model is not loaded by this program: servers compute, in their own way"
+        yield from ((name, reason) for name in _OF_LOADING if name not in used)
     if values.names_files:
         yield "suite", "test files are named, which replace the suites: leave one of the two out"
     else:

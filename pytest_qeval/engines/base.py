@@ -59,6 +59,16 @@ class FinishedCompletion:
     completion: Completion
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedCompletion:
+    """One completion that the engine cannot generate, while it goes on with the others."""
+
+    key: str
+    index: int
+    reason: str
+    """One sentence for a person, without a full stop."""
+
+
 class Engine(Protocol):
     """Generates completions. Constructors load and quantize the model."""
 
@@ -66,8 +76,10 @@ class Engine(Protocol):
         """Append requests to the queue; nothing is generated yet."""
         ...
 
-    def step(self) -> Sequence[FinishedCompletion]:
+    def step(self) -> Sequence[FinishedCompletion | FailedCompletion]:
         """Do one unit of work (one prefill group or one decoding step) and return the completions that it finished.
+
+        An engine in another process works on by itself; its step waits for a moment.
 
         An exception that passes through `step`, including a timeout or Ctrl-C, loses no request: rows in flight return
         to the queue and are generated again by the next call.
@@ -92,7 +104,7 @@ class Engine(Protocol):
 
 
 class ModelEngine(Engine, Protocol):
-    """An engine with a model in this process, which it can describe, time and score."""
+    """An engine with a model, which it can describe and, in this process, time and score."""
 
     def facts(self) -> Json:
         """Return those fields of `RecipeFacts` that only the loaded model knows, by name."""
@@ -128,6 +140,9 @@ class EngineSource(Protocol):
     name: str
     summary: str
     """One line for `--qeval-list engines`."""
+    in_process: bool
+    """Whether the model is loaded into this process: then it can be quantized, timed and scored, and its memory and
+    energy are those of this machine."""
 
     def find(self, model: ModelSettings) -> ModelSource:
         """Find a model without loading it; this may ask the hub, so call it once a model.

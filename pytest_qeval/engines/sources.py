@@ -24,9 +24,11 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 class ModelSource:
     """A model that was found, and where."""
 
-    kind: Literal["hub", "directory", "gguf", "demo"]
+    kind: Literal["hub", "directory", "gguf", "demo", "server"]
     name: str
-    """As the user wrote it; its name in reports."""
+    """As the user wrote it; its name in reports. On a server, the name that it gives the model."""
+    endpoint: str = ""
+    """Base address of the server that has loaded the model; empty for a model of this machine."""
     path: Path | None = None
     """Directory or GGUF file to load from; None for a hub model that has to be fetched."""
     revision: str | None = None

@@ -31,6 +31,7 @@ class TransformersSource:
 
     name = "transformers"
     summary = "Hugging Face transformers in this process, decoding all cases of a recipe in one continuous batch"
+    in_process = True
 
     def find(self, model: ModelSettings) -> ModelSource:
         """Find the model, and make sure that it can be loaded here."""

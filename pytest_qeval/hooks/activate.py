@@ -17,7 +17,7 @@ MARKERS = (
     "qeval_robustness(benchmark): run its perturbed problems beside the nominal ones; without a benchmark, the run's",
     "qeval_early: run this test under every recipe before anything is generated",
 )
-_ACTIVATING = ("model", "completions", "selftest")
+_ACTIVATING = ("model", "completions", "selftest", "endpoint", "candidate")
 
 
 def activate(config: pytest.Config) -> None:

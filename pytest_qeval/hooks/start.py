@@ -198,7 +198,7 @@ def _begin_session(
         cache = cache_path(header, baseline=settings.baseline, execution=settings.execution, model=settings.model)
     with about("baseline"):
         saved = find_saved(
-            key_of(header, execution=settings.execution, replays=settings.replays),
+            key_of(header, execution=settings.execution, replays=settings.replays, any_engine=settings.all_served),
             file=settings.baseline_file,
             # A run that goes on takes none that it did not begin with: it may be a part of its own.
             cached=cache if resumed is None or resumed.has_saved_baseline else None,
@@ -212,17 +212,22 @@ def _begin_session(
     if saved:
         settings = replace(settings, baseline=saved.recipe)
         header = replace(header, saved_baseline=saved.origin())
+    output = settings.output or _new_folder(config.invocation_params.dir / ".qeval", header.id)
+    if settings.model.llama:  # its output lies beside the reports
+        llama = replace(settings.model.llama, logs=output)
+        settings = replace(settings, model=replace(settings.model, llama=llama))
     n_workers = Values(config).n_planned
+    metered = not (settings.replays or settings.all_served)
     session = Session(
         settings,
         header,
-        output=settings.output or _new_folder(config.invocation_params.dir / ".qeval", header.id),
+        output=output,
         claims_output=settings.output is None,
         clock=monotonic,
         saved=saved,
         cache=cache,
         n_workers=n_workers,
-        machine=MachineMeter(EnergyMeter(settings.energy)) if n_workers > 1 and not settings.replays else None,
+        machine=MachineMeter(EnergyMeter(settings.energy)) if n_workers > 1 and metered else None,
         step_summary=step_summary(os.environ),
         resumed=resumed,
         resume_command=shlex.join(["pytest", *arguments, *([] if settings.resume else ["--qeval-resume"])]),
@@ -265,8 +270,11 @@ def _models(settings: RunSettings) -> tuple[Json, Json | None]:
         return {"id": NAME, "source": NAME}, None
     if settings.resolved is None:
         return {"id": settings.completions.name if settings.completions else "", "source": "samples"}, None
-    describe, original = settings.resolved.engine.describe, settings.resolved.original
-    return describe(settings.resolved.source), describe(original) if original else None
+    resolved = settings.resolved
+    model = resolved.engine.describe(resolved.source)
+    if settings.baseline and settings.baseline in resolved.served and resolved.server_engine:
+        return model, resolved.server_engine.describe(resolved.served[settings.baseline])
+    return model, resolved.engine.describe(resolved.original) if resolved.original else None
 
 
 def _allure_folder(config: pytest.Config) -> Path | None:

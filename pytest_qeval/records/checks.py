@@ -69,6 +69,7 @@ class _Generation(TypedDict, total=False):
 class _MoreOfOrigin(TypedDict, total=False):
     model: dict[str, Any]
     versions: dict[str, str]
+    engine: str
 
 
 class _Origin(_MoreOfOrigin):

@@ -74,7 +74,9 @@ def cost_lines(summary: Summary) -> Iterator[Line]:
     for name, costs in summary.efficiency.items():
         if costs.slower:
             yield Line(f"  {name}: {_describe_slowdown(costs.slower)}", "yellow")
-    for names, note in say_once((name, note) for name, facts in summary.recipes.items() for note in facts.notes):
+    told = {name: facts for name, facts in summary.recipes.items() if facts.execution != "server"}
+    # What a server cannot do is said before the numbers.
+    for names, note in say_once((name, note) for name, facts in told.items() for note in facts.notes):
         yield Line(f"  {names}: {note}", "yellow")
     decodings = ((name, facts.decoding) for name, facts in summary.recipes.items() if facts.decoding)
     for names, decoding in say_once((name, how) for name, how in decodings if how != "continuous batch"):

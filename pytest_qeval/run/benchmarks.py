@@ -126,7 +126,7 @@ class BenchmarkLoader:
         """The form of all benchmarks; models of a run that have different tokens see the prefix only."""
         resolved, template = self.settings.resolved, self.settings.fim
         assert resolved is not None  # noqa: S101 - only a replay has no model
-        forms = [resolved.engine.infilling_form(source, template) for source in resolved.sources]
+        forms = [engine.infilling_form(source, template) for engine, source in resolved.models]
         return forms[0] if all(form == forms[0] for form in forms) else PREFIX_ONLY
 
     @property

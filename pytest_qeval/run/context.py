@@ -108,7 +108,7 @@ class RunContext:
         )
         self._machine = SharedMachine(self.shared_folder, settle=self._settle)
         # Several meters would count the same joules again, and a replay uses none.
-        meters = self.n_workers == 1 and not settings.replays
+        meters = self.n_workers == 1 and not settings.replays and not settings.all_served
         self.meter = EnergyMeter(settings.energy) if meters else BusyTimes()
         self.efficiency = EfficiencyBench(
             load=self._engines.load_model,
@@ -236,6 +236,7 @@ class RunContext:
             timeline=self.timeline,
             forecast=self._forecast,
             on_progress=self.on_progress,
+            served=not self.settings.in_process(recipe),
             drafted=self._drafts(recipe),
             worker=self.worker,
             post=self._post,
@@ -287,7 +288,8 @@ class RunContext:
 
     def _drafts(self, recipe: str) -> bool:
         """Return whether completions of a recipe are drafted from the baseline's."""
-        return self.settings.baseline_drafts and recipe in self.settings.candidates
+        drafts = self.settings.baseline_drafts and recipe in self.settings.candidates
+        return drafts and self.settings.in_process(recipe)
 
     def _baseline_texts(self, case: Case) -> tuple[str, ...]:
         """Return the baseline's completions of a case; empty where this process has none."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
-from pytest_qeval.engines.base import ModelEngine, Request
+from pytest_qeval.engines.base import FailedCompletion, ModelEngine, Request
 from pytest_qeval.errors import EngineError, QEvalError
 from pytest_qeval.evaluator import Evaluator
 from pytest_qeval.measure.contention import Watch
@@ -172,6 +172,8 @@ def _complete(engine: ModelEngine, request: Request) -> Completion:
     engine.submit([request])
     while engine.progress.finished < engine.progress.total:
         for finished in engine.step():
+            if isinstance(finished, FailedCompletion):
+                raise EngineError(f"{request.task_id} has no completion: {finished.reason}")
             return finished.completion
     raise EngineError(f"the engine is idle, but {request.task_id} is not generated")
 

@@ -57,7 +57,8 @@ class EngineLoader:
         settings, recipe, resolved = self.settings, self.settings.recipe(name), self.settings.resolved
         assert resolved is not None  # noqa: S101 - only a replay has no model
         exports = settings.export and recipe.quantizes and recipe.name in settings.candidates
-        engine = resolved.engine.open(
+        runner = resolved.engine_of(recipe.name)
+        engine = runner.open(
             resolved.source_of(recipe),
             recipe,
             model=replace(settings.model, batch_size=self._batch_size),
@@ -66,11 +67,13 @@ class EngineLoader:
             export=settings.export / file_stem(recipe.name) if settings.export and exports else None,
             on_loading=lambda progress: self.on_loading(name, progress),
         )
-        facts = RecipeFacts(name=name, role=self._role(name), **{**recipe.to_dict(), **engine.facts()})
-        # One width for all recipes of a run: the first one's memory decides, or the user.
-        self._batch_size = facts.batch_size
+        described = {"engine": runner.name, **recipe.to_dict(), **engine.facts()}
+        facts = RecipeFacts(name=name, role=self._role(name), **described)
         try:
-            self.check_batch(facts)
+            if runner.in_process:  # a server decides for itself what it computes together
+                # One width for all recipes of a run: the first one's memory decides, or the user.
+                self._batch_size = facts.batch_size
+                self.check_batch(facts)
         except UsageError:
             engine.close()
             raise

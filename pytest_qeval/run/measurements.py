@@ -116,7 +116,7 @@ class Measurements:
         settings, recipe, resolved = self.settings, self.settings.recipe(name), self.settings.resolved
         assert resolved is not None  # noqa: S101 - the fixture skips replays
         solutions = self.benchmarks.first_solutions(benchmark, settings.limit or _SENSITIVITY_PROBLEMS)
-        facts = resolved.engine.sensitivity(
+        facts = resolved.engine_of(recipe.name).sensitivity(
             resolved.source_of(recipe),
             recipe,
             [(solution.prompt, solution.solution) for solution in solutions],

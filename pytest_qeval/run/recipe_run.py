@@ -25,6 +25,8 @@ from pytest_qeval.schema import NO_PROGRESS, Case, EngineProgress, Record
 from pytest_qeval.settings import CONTROL
 from pytest_qeval.stats.sequential import N_LOOKS
 
+_ELSEWHERE = "the model is on a server, whose energy is not measured"
+
 
 @dataclass(kw_only=True, eq=False)
 class RecipeRun:
@@ -53,6 +55,8 @@ class RecipeRun:
     """Takes messages for the session."""
     work: Callable[[], None] = lambda: None
     """Called before anything is loaded, generated or executed; see `SharedMachine.work`."""
+    served: bool = False
+    """Whether the model is on a server, whose memory and energy are not measured."""
     drafted: bool = False
     """Whether the baseline's completions are drafts; see `GenerationFacts.drafted`."""
     _memory: PeakMemory = field(default_factory=PeakMemory, init=False)
@@ -161,7 +165,7 @@ class RecipeRun:
             ("decode", self._seen.decode_s - before.decode_s),
         ):
             if spent_s > 0:
-                tokens = self._seen.new_tokens - before.new_tokens
+                tokens = max(0, self._seen.new_tokens - before.new_tokens)  # a server's broken answer is not counted
                 self.timeline.add(phase, now - spent_s, now, new_tokens=tokens if phase == "decode" else 0)
         self._switch_meter(engine)
         self.meter.poll()
@@ -172,7 +176,7 @@ class RecipeRun:
 
     def _switch_meter(self, engine: ReplayEngine | ModelEngine) -> None:
         """Measure energy while there is something to generate, and only then."""
-        if isinstance(engine, ReplayEngine):
+        if isinstance(engine, ReplayEngine) or self.served:
             return
         busy = engine.progress.finished < engine.progress.total
         if busy and not self._metering:
@@ -202,8 +206,8 @@ class RecipeRun:
             prompt_tokens=progress.prompt_tokens,
             prefill_s=progress.prefill_s,
             decode_s=progress.decode_s,
-            peak_memory_bytes=self._memory.read(),
-            energy=EnergyFacts.total(self._energy),
+            peak_memory_bytes=None if self.served else self._memory.read(),
+            energy=EnergyFacts(undefined=_ELSEWHERE) if self.served else EnergyFacts.total(self._energy),
             drafted=self.drafted,
         )
         self._energy, self._metering = [], False

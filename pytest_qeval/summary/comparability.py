@@ -47,7 +47,10 @@ def find_remarks(run: RunHeader, recipes: Mapping[str, RecipeFacts], *, baseline
     found = [
         *(_on_baseline(run, recipes.get(baseline), baseline) if baseline else ()),
         *(_on_saved(run, run.saved_baseline, baseline) if baseline and run.saved_baseline else ()),
+        *(_on_engines(run, recipes, baseline) if baseline else ()),
+        *_on_gguf(run, recipes),
         *_on_decoding(recipes.values()),
+        *_on_servers(recipes.values()),
         *_on_prompt(run),
         *_on_parts(run),
     ]
@@ -169,6 +172,43 @@ def _days_between(earlier: Any, later: str) -> int | None:
         return (datetime.fromisoformat(str(later)) - datetime.fromisoformat(str(earlier))).days
     except (TypeError, ValueError):  # an edited file; with and without a time zone
         return None
+
+
+def _on_engines(run: RunHeader, recipes: Mapping[str, RecipeFacts], baseline: str) -> Iterator[Remark]:
+    """Name the candidates that another engine than the baseline's has run."""
+    theirs = _engine_of(recipes.get(baseline)) or str((run.saved_baseline or {}).get("engine") or "")
+    names: dict[str, list[str]] = {}
+    for name, facts in recipes.items():
+        ours = _engine_of(facts)
+        if theirs and ours and facts.role == "candidate" and ours != theirs:
+            names.setdefault(ours, []).append(name)
+    for ours, those in names.items():
+        yield Remark(
+            level="note",
+            text=f"{', '.join(those)} was run by another engine than the baseline's ({ours}; {baseline} by {theirs}): "
+            "differences may come from the engine as well as from quantization",
+        )
+
+
+def _on_gguf(run: RunHeader, recipes: Mapping[str, RecipeFacts]) -> Iterator[Remark]:
+    """Say what is not judged where transformers runs a GGUF file."""
+    if run.model.get("source") == "gguf" and run.engine == "transformers" and recipes:
+        yield Remark(
+            level="note",
+            text="GGUF weights were unpacked to floating point: llama.cpp's own arithmetic was not judged "
+            "(--qeval-engine llamacpp does)",
+        )
+
+
+def _engine_of(facts: RecipeFacts | None) -> str:
+    return facts.engine if facts else ""
+
+
+def _on_servers(recipes: Iterable[RecipeFacts]) -> Iterator[Remark]:
+    """Say what a server cannot do."""
+    for facts in recipes:
+        if facts.execution == "server":
+            yield from (Remark(level="note", text=f"{facts.name}: {note}") for note in facts.notes)
 
 
 def _on_decoding(recipes: Iterable[RecipeFacts]) -> Iterator[Remark]:

@@ -20,7 +20,7 @@ _GENERATORS = ("torch", "transformers", "tokenizers")
 """Whose version may change a completion."""
 
 
-def key_of(run: RunHeader, *, execution: ExecutionSettings, replays: bool) -> Json:
+def key_of(run: RunHeader, *, execution: ExecutionSettings, replays: bool, any_engine: bool = False) -> Json:
     """Return the conditions that a baseline's results depend on, as a flat mapping: all that may change an outcome.
 
     `benchmark_key` has those of the data. What only changes costs is in `cost_key`, whatever else of a setting is
@@ -30,6 +30,8 @@ def key_of(run: RunHeader, *, execution: ExecutionSettings, replays: bool) -> Js
         run: The header.
         execution: Limits of the programs.
         replays: Whether completions come from a file: nothing is known then about their model.
+        any_engine: Whether a baseline may be of another engine, and so of other files, as for candidates on servers;
+            the comparability says what differs.
     """
     judging = {
         "execution.sandbox": run.sandbox,
@@ -37,14 +39,17 @@ def key_of(run: RunHeader, *, execution: ExecutionSettings, replays: bool) -> Js
         "execution.memory_bytes": execution.memory_bytes,
         **_versions(run, _JUDGES),
     }
+    generation = {f"generation.{name}": value for name, value in run.generation.items()}
     if replays:
         return judging
+    if any_engine:
+        return {**generation, **judging}
     model = run.baseline_model or run.model
     return {
         **{f"model.{name}": model.get(name) for name in _identity(model) or ("id", "revision")},
         "engine": run.engine,
         **run.conditions,
-        **{f"generation.{name}": value for name, value in run.generation.items()},
+        **generation,
         **judging,
         **_versions(run, _GENERATORS),
     }
@@ -89,7 +94,8 @@ def recipe_key(facts: RecipeFacts) -> Json:
 
 def batch_key(facts: RecipeFacts, composition: Mapping[str, Any]) -> Json:
     """Return what completions depend on where the engine is not batch-invariant, known once a model is loaded."""
-    return {"batch.size": facts.batch_size, **composition} if facts.batch_dependence else {}
+    ours = facts.batch_dependence and facts.execution != "server"  # whose batches nobody can repeat
+    return {"batch.size": facts.batch_size, **composition} if ours else {}
 
 
 def composition_of(cases: Iterable[Case], *, threads: int | None, n_workers: int) -> Json:

@@ -69,6 +69,7 @@ class SavedBaseline:
         return {
             "path": str(self.path),
             "started_at": run.started_at,
+            "engine": run.engine,
             "host": run.host,
             "accepted_differences": [*self.accepted, *more_accepted],
             "model": run.baseline_model or run.model,

@@ -18,6 +18,8 @@ NOW = datetime(2026, 1, 31, 10, 15, 0, tzinfo=timezone.utc)
 class FakeEngineSource:
     """Names the model, and one condition."""
 
+    in_process = True
+
     def describe(self, source: ModelSource) -> dict[str, Any]:
         return {"id": source.name}
 

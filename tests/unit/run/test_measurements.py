@@ -63,7 +63,7 @@ class FakeEngine:
 class FakeSource:
     """Opens fakes, and remembers what it was given."""
 
-    name, summary = "fake", "a fake"
+    name, summary, in_process = "fake", "a fake", True
 
     def __init__(self) -> None:
         self.engines: list[FakeEngine] = []

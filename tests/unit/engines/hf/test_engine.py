@@ -15,7 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 import pytest_qeval.engines.hf.engine as engine_module
 import pytest_qeval.engines.hf.loading as loading_module
-from pytest_qeval.engines.base import ModelEngine, Request
+from pytest_qeval.engines.base import FinishedCompletion, ModelEngine, Request
 from pytest_qeval.engines.hf.engine import TransformersEngine
 from pytest_qeval.engines.hf.loading import choose_device, free_bytes
 from pytest_qeval.engines.sources import resolve
@@ -53,7 +53,7 @@ def finish(engine: ModelEngine) -> dict[str, str]:
     engine.submit(REQUESTS)
     texts = {}
     while engine.progress.finished < engine.progress.total:
-        texts.update({one.key: one.completion.text for one in engine.step()})
+        texts.update({one.key: one.completion.text for one in engine.step() if isinstance(one, FinishedCompletion)})
     return texts
 
 

@@ -16,7 +16,7 @@ from pytest_qeval.facts import RunHeader
 from pytest_qeval.hooks.start import describe_run
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.schema import Json
-from pytest_qeval.settings import Embodied, ModelSettings
+from pytest_qeval.settings import Embodied, LlamaSettings, ModelSettings, ServerSettings
 from pytest_qeval.verdict.baseline.key import cost_key, key_of
 from pytest_qeval.verdict.gates.grammar import parse_gate
 
@@ -25,6 +25,8 @@ NOW = datetime(2026, 1, 31, tzinfo=timezone.utc)
 
 class FakeEngineSource:
     """Describes a hub model as the transformers engine does."""
+
+    in_process = True
 
     def describe(self, source: ModelSource) -> Json:
         return {"id": source.name, "source": source.kind, "revision": source.revision, "commit": source.commit}
@@ -71,6 +73,8 @@ FINDS_THE_MODEL: dict[str, Any] = {
     "model.revision": "v1",
     "model.remote_code": True,
     "model.memory_bytes": 1,
+    "model.llama": LlamaSettings(slots=2),
+    "model.server": ServerSettings(endpoint="http://localhost:8080/v1"),
     "budgets": {"int8": None},
 }
 """`resolved` is what they lead to; and a model that does not fit is refused."""

@@ -1,0 +1,1 @@
+"""GGUF files run by llama.cpp itself: a `llama-server` that is started, asked and stopped."""

@@ -1,0 +1,178 @@
+"""The engine of a server: some requests under way at a time, each answer taken once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from pytest_qeval.engines.base import FailedCompletion, FinishedCompletion, Request
+from pytest_qeval.engines.openai.answer import WrongModelError
+from pytest_qeval.engines.openai.background import BackgroundLoop
+from pytest_qeval.engines.openai.client import RefusedError, ServerClient
+from pytest_qeval.engines.openai.prompt_length import PromptCheck
+from pytest_qeval.engines.openai.request_body import Abilities, call_of
+from pytest_qeval.engines.openai.workload import Traffic
+from pytest_qeval.errors import EngineError
+from pytest_qeval.measure.timing_facts import Workload
+from pytest_qeval.measure.topk import Scores
+from pytest_qeval.schema import EngineProgress, Json
+from pytest_qeval.settings import GenerationSettings
+from pytest_qeval.stats.forecast import WorkLeft
+
+_TICK_S = 0.2
+"""Longest time of a step, so that progress is shown."""
+_LOG = logging.getLogger(__name__)
+_DEAD = 3
+"""So many requests that fail for good one after the other: the server is given up."""
+
+Done = FinishedCompletion | FailedCompletion
+
+
+class ServerEngine:
+    """Keeps a server busy with the queue's requests, `concurrency` at a time.
+
+    Requests are sent from the first step on, and the server goes on with those that are queued while nobody steps: it
+    is another process, and its answers would be late otherwise. `close` cancels what is under way.
+    """
+
+    def __init__(
+        self,
+        loop: BackgroundLoop,
+        client: ServerClient,
+        *,
+        model: str,
+        abilities: Abilities,
+        generation: GenerationSettings,
+        concurrency: int,
+        prompts: PromptCheck,
+        facts: Json,
+        on_close: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Take an open loop and client, which are closed with the engine; nothing is sent yet."""
+        self._loop, self._client = loop, client
+        self._model, self._abilities, self._generation = model, abilities, generation
+        self._concurrency, self._prompts, self._facts, self._on_close = concurrency, prompts, facts, on_close
+        self._waiting: asyncio.Queue[tuple[Request, int]] = asyncio.Queue()
+        self._results: list[Done] = []
+        self._came = threading.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._traffic = Traffic(concurrency=concurrency, limit=generation.max_new_tokens)
+        self._failed_in_a_row = 0
+        self._dead = ""
+        self._closed = False
+
+    def submit(self, requests: Sequence[Request]) -> None:
+        """Append requests to the queue; see `Engine.submit`."""
+        for request in requests:
+            for index in range(request.n_samples):
+                self._traffic.total += 1
+                self._loop.soon(self._waiting.put_nowait, (request, index))
+
+    def step(self) -> Sequence[Done]:
+        """Return what was finished since the last step, or wait for it a moment; see `Engine.step`."""
+        if self._closed:
+            return ()
+        self._loop.start()
+        self._loop.soon(self._begin)
+        started = time.perf_counter()
+        self._wait()
+        self._traffic.step(time.perf_counter() - started)
+        if self._dead and len(self._results) == self._traffic.finished:
+            raise EngineError(self._dead)
+        return self._take()
+
+    @property
+    def progress(self) -> EngineProgress:
+        """Counts so far, of answers that came to an end and of what is being streamed."""
+        return self._traffic.progress
+
+    def work_left(self) -> WorkLeft:
+        """Return what a forecast of the time left needs; see `Engine.work_left`."""
+        return self._traffic.work_left()
+
+    def facts(self) -> Json:
+        """Return what is known of the server; see `ModelEngine.facts`."""
+        return dict(self._facts)
+
+    def prepare(self, workload: Workload) -> NoReturn:
+        """Refuse: a server does not promise to read or write a given number of tokens.
+
+        Raises:
+            EngineError: always.
+        """
+        raise EngineError(f"{workload.name} cannot be timed on a server, only whole problems.")
+
+    def score(self, solutions: Sequence[tuple[str, str, str]], *, against: Scores | None = None) -> NoReturn:
+        """Refuse: log-probabilities of servers are not read.
+
+        Raises:
+            EngineError: always.
+        """
+        del solutions, against
+        raise EngineError("log-probabilities of a server are not read: leave the suite divergence out.")
+
+    def close(self) -> None:
+        """Cancel what is under way, and close all connections; calling it twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._loop.call(self._client.close())
+            self._loop.close()
+        finally:
+            self._on_close()
+
+    def _begin(self) -> None:
+        """Start to send requests, in the loop; once."""
+        if not self._tasks:
+            self._tasks = [asyncio.ensure_future(self._serve()) for _ in range(self._concurrency)]
+
+    def _wait(self) -> None:
+        """Wait a moment for a result, unless one is there, or none will come."""
+        handed = self._traffic.finished
+        self._came.clear()
+        if len(self._results) == handed < self._traffic.total and not self._dead:
+            self._came.wait(_TICK_S)
+
+    def _take(self) -> list[Done]:
+        """Return all results that are there; the last statement hands them over, so that an interruption loses none."""
+        handed = self._traffic.finished
+        done = self._results[handed:]
+        self._traffic.finished = handed + len(done)
+        return done
+
+    async def _serve(self) -> None:
+        """Answer one request after the other, as one of several."""
+        while not self._dead:
+            request, index = await self._waiting.get()
+            self._results.append(await self._answer(request, index))
+            self._came.set()
+
+    async def _answer(self, request: Request, index: int) -> Done:
+        call = call_of(request, index, model=self._model, generation=self._generation, abilities=self._abilities)
+        self._traffic.begin(call.answer)
+        try:
+            completion = await self._client.complete(call.path, call.body, call.answer)
+            self._prompts.check(request, call.answer)
+        except Exception as error:  # noqa: BLE001 - nobody else sees it: the task would end, and the run wait
+            if not isinstance(error, EngineError):
+                _LOG.exception("a request failed in an unexpected way")
+            self._traffic.end(call.answer, None)
+            return self._failure(request, index, error)
+        self._failed_in_a_row = 0
+        self._traffic.end(call.answer, completion)
+        return FinishedCompletion(key=request.key, index=index, completion=completion)
+
+    def _failure(self, request: Request, index: int, error: Exception) -> FailedCompletion:
+        """Give one completion up, and the server where it is of no use: no other one would come."""
+        status = error.status if isinstance(error, RefusedError) else None
+        self._failed_in_a_row += status is None
+        hopeless = isinstance(error, WrongModelError) or status in {401, 403}
+        if hopeless or self._failed_in_a_row >= _DEAD:
+            self._dead = str(error) or type(error).__name__
+        reason = str(error) if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"
+        return FailedCompletion(key=request.key, index=index, reason=reason)
