@@ -31,7 +31,7 @@ def test_a_table_of_results_and_the_flips_of_each_candidate() -> None:
         "  auto  float32 baseline  50.0%   15.7% – 84.3%  4/8     4 failed",
         "  int8  W8A8 native       50.0%   15.7% – 84.3%  4/8     3 failed · 1 timeout",
         "",
-        "  int8 against auto: +0.0 pt [−46.0, +46.0], McNemar p = 1; unproven at a margin of 2 pt",
+        "  int8 against auto: +0.0 pt [−46.7, +46.7], McNemar p = 1; unproven at a margin of 2 pt",
         "    1 regressed: micro/3",
         "    1 fixed: micro/4",
     ]
