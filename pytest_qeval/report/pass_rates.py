@@ -17,6 +17,7 @@ from pytest_qeval.report.text import (
     percent,
     points,
     shorten,
+    source_lines,
     table,
     value_and_interval,
 )
@@ -82,8 +83,10 @@ def pass_rate_lines(summary: Summary, benchmark: str) -> Iterator[Line]:
     heads = [cell for k in ks for cell in (f"pass@{k}", "95 % interval")]
     rows = [[benchmark, "", *heads, "solved", "unsolved because"]]
     yield from table([*rows, *(_row(summary.recipes.get(result.recipe), result, ks) for result in results)])
-    yield from excluded_lines(benchmark, summary.benchmarks.get(benchmark, {}))
-    if template := summary.benchmarks.get(benchmark, {}).get("infilling"):
+    facts = summary.benchmarks.get(benchmark, {})
+    yield from source_lines({label for one in results for label in (*one.solved, *one.unsolved)}, facts)
+    yield from excluded_lines(benchmark, facts)
+    if template := facts.get("infilling"):
         yield Line(f"  {InfillingForm(template=template).summary}")
     for result in results:
         for label, reason in list(result.unsupported.items())[:_UNSUPPORTED_SHOWN]:

@@ -14,6 +14,7 @@ from pytest_qeval.report.text import (
     evidence_at_margin,
     excluded_lines,
     p_value,
+    source_lines,
     table,
     value_and_interval,
 )
@@ -55,11 +56,13 @@ def score_lines(summary: Summary, benchmark: str) -> Iterator[Line]:
     rows = [[benchmark, "", *(cell for name in SCORES for cell in (_NAMES[name], "95 % interval")), "scored"]]
     results = [result for result in summary.score_results if result.benchmark == benchmark]
     yield from table([*rows, *(_row(one, describe_recipe(summary.recipes.get(one.recipe))) for one in results)])
+    facts = summary.benchmarks.get(benchmark, {})
+    yield from source_lines({label for one in results for label in one.cases}, facts)
     for comparison in summary.score_comparisons:
         if comparison.benchmark == benchmark:
             yield Line("")
             yield from _comparison_lines(comparison)
-    yield from excluded_lines(benchmark, summary.benchmarks.get(benchmark, {}))
+    yield from excluded_lines(benchmark, facts)
 
 
 def _row(result: ScoreResult, recipe: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from pytest_qeval.errors import counted
@@ -95,6 +95,14 @@ def describe_recipe(facts: RecipeFacts | None) -> str:
     exact = facts.execution == "full precision"
     words = (facts.dtype if exact else facts.scheme, None if exact else facts.execution)
     return " ".join(word for word in (*words, facts.role if facts.role != "candidate" else None) if word)
+
+
+def source_lines(labels: Collection[str], facts: Json) -> Iterator[Line]:
+    """Yield how many sources the cases of a run come from, if there are fewer than cases."""
+    shared = facts.get("clusters", {})
+    sources = len({shared.get(label, label) for label in labels})
+    if sources < len(labels):
+        yield Line(f"  {counted(len(labels), 'problem')} from {counted(sources, 'source')}; each source is one draw")
 
 
 def excluded_lines(benchmark: str, facts: Json) -> Iterator[Line]:
