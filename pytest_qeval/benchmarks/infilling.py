@@ -37,9 +37,7 @@ def _files(edition: str) -> tuple[str, str]:
     return f"HumanEval-{edition}.jsonl.gz", f"HumanEval-{edition}.jsonl"
 
 
-def _load(
-    data: Path | None, *, name: str, edition: str, stops: tuple[str, ...], covers: tuple[str, ...]
-) -> Benchmark:
+def _load(data: Path | None, *, name: str, edition: str, stops: tuple[str, ...], covers: tuple[str, ...]) -> Benchmark:
     """Read one edition from the user's data directory, the only place where it is looked for."""
     remedy = f"point --qeval-data at a folder with {_files(edition)[0]} of openai/human-eval-infilling on GitHub"
     path = find_file([data], _files(edition))

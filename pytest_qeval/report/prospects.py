@@ -8,7 +8,9 @@ from pytest_qeval.errors import counted
 from pytest_qeval.summary.pooled import POOL
 from pytest_qeval.summary.power import POWER, TYPICAL_DISCORDANCE, Prospect
 
-_ASSUMPTIONS = f"(in {100 * POWER:.0f} % of runs, if nothing is lost and {100 * TYPICAL_DISCORDANCE:.0f} % of them flip)"
+_ASSUMPTIONS = (
+    f"(in {100 * POWER:.0f} % of runs, if nothing is lost and {100 * TYPICAL_DISCORDANCE:.0f} % of them flip)"
+)
 
 
 def prospect_lines(prospects: Iterable[Prospect]) -> Iterator[str]:

@@ -141,8 +141,8 @@ def ratio_of_positive_sums(
     once. On the logarithmic scale the limits are r·exp(∓t·s / (r·√n)), with s the standard deviation of the residuals
     eᵢ = (xᵢ − r·yᵢ) / ȳ, the delta method (Cochran, 1977, "Sampling Techniques", chapter 6). t is Student's quantile;
     its degrees of freedom are not n − 1 but those of Satterthwaite (1946) for a spread that few problems make,
-    (Σeᵢ²)² / Σeᵢ⁴ − 1, at least 1. For each limit, r, s and n have one problem more, of average size. It stands for what
-    has not been seen. For the upper limit its ratio is twice the largest one, for the lower limit it is 0.
+    (Σeᵢ²)² / Σeᵢ⁴ − 1, at least 1. For each limit, r, s and n have one problem more, of average size, for what has not
+    been seen: for the upper limit its ratio is twice the largest one, for the lower limit it is 0.
     `benchmarks/divergence_interval.py` measures how often each limit errs, beside a percentile bootstrap. Problems
     whose denominator is 0 (no token) are left out.
 

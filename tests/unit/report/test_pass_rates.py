@@ -37,10 +37,16 @@ def test_a_table_of_results_and_the_flips_of_each_candidate() -> None:
     ]
 
 
+def test_a_benchmark_without_a_record_gets_one_line() -> None:
+    assert shown(session("  ", "  ")) == [Line("micro: none of its 4 cases has a record", "red")]
+
+
 def test_sources_of_the_cases_are_counted_where_they_are_fewer() -> None:
     facts = {**FOUND.benchmarks["micro"], "clusters": {"micro/0": "x", "micro/1": "x", "micro/2": "x", "micro/99": "y"}}
 
-    assert texts(replace(FOUND, benchmarks={"micro": facts}))[3] == "  8 problems from 6 sources; each source is one draw"
+    assert (
+        texts(replace(FOUND, benchmarks={"micro": facts}))[3] == "  8 problems from 6 sources; each source is one draw"
+    )
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def test_lines_name_drops_and_their_assumptions_once() -> None:
     assert lines(MICRO, pool) == [
         "micro: 164 problems can rule out a drop of more than 6.9 points",
         "all benchmarks together: 1000 problems from 500 sources can rule out a drop of more than 6.9 points",
-        "(in 80 % of runs, if nothing is lost and 8 % of them flip)",
+        "(in 80 % of runs, if nothing is lost and 8 % of the problems flip)",
     ]
     assert lines() == []
 

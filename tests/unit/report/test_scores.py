@@ -38,12 +38,20 @@ def test_the_terminal_shows_means_and_changes() -> None:
     assert "    1 higher, 3 lower" in text
 
 
+def test_a_benchmark_without_a_record_gets_one_line() -> None:
+    (line,) = score_lines(summarize(scored_session([None, None], [None, None])), "text")
+
+    assert line.text == "text: none of its 4 cases has a record"
+
+
 def test_sources_of_the_cases_are_counted() -> None:
     found = session_of_both_kinds()
     facts = {**found.benchmarks["text"], "clusters": {"text/0": "module", "text/5": "module"}}
     summary = summarize(replace(found, benchmarks={**found.benchmarks, "text": facts}))
 
-    assert "  6 problems from 5 sources; each source is one draw" in [line.text for line in score_lines(summary, "text")]
+    assert "  6 problems from 5 sources; each source is one draw" in [
+        line.text for line in score_lines(summary, "text")
+    ]
 
 
 def test_lost_cases_and_missing_pairs_are_shown() -> None:
