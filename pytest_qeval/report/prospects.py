@@ -9,7 +9,7 @@ from pytest_qeval.summary.pooled import POOL
 from pytest_qeval.summary.power import POWER, TYPICAL_DISCORDANCE, Prospect
 
 _ASSUMPTIONS = (
-    f"(in {100 * POWER:.0f} % of runs, if nothing is lost and {100 * TYPICAL_DISCORDANCE:.0f} % of them flip)"
+    f"(in {100 * POWER:.0f} % of runs, if nothing is lost and {100 * TYPICAL_DISCORDANCE:.0f} % of the problems flip)"
 )
 
 
