@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import exp
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ Interval = tuple[float, float]
 SIZES = (20, 40, 89, 164, 500)
 TOKENS, SPREAD_OF_TOKENS = 50, 0.6
 """Median and logarithmic standard deviation of a solution's number of tokens, as in HumanEval."""
+_TENFOLD = 10.0
 RUNS, RUNS_OF_BOOTSTRAP, RESAMPLES = 2000, 500, 400
 
 
@@ -42,12 +44,14 @@ class Divergences:
         """Draw the divergence and the tokens of each problem, [runs, problems]."""
         shape = (runs, n)
         tokens = np.maximum(1.0, np.round(rng.lognormal(np.log(TOKENS), SPREAD_OF_TOKENS, shape)))
-        per_token = rng.lognormal(0.0, self.spread, shape) * np.where(rng.random(shape) < self.outliers, 10.0, 1.0)
+        per_token = rng.lognormal(0.0, self.spread, shape) * np.where(rng.random(shape) < self.outliers, _TENFOLD, 1.0)
         per_token = np.where(rng.random(shape) < self.share, per_token, 0.0)
         return per_token * (TOKENS if self.longer_is_less else tokens), tokens
 
     def true_mean(self) -> float:
-        """Return the divergence per token of two million problems."""
+        """Return the divergence per token; where it depends on the number of tokens, of two million problems."""
+        if not self.longer_is_less:
+            return self.share * exp(self.spread**2 / 2) * (1 + (_TENFOLD - 1) * self.outliers)
         found, tokens = self.draw(np.random.default_rng(1), 2000, 1000)
         return float(found.sum() / tokens.sum())
 

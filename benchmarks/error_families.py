@@ -166,12 +166,13 @@ def rates(point: Point, n: int, runs: int, rng: np.random.Generator) -> Errors:
 
 def divergence(point: Point, n: int, runs: int, rng: np.random.Generator) -> Errors:
     """Diverge by a skewed amount in each problem; "not worse" is wrong when the upper limit is too low."""
-    case = Divergences(spread=point["spread"], share=point["share"])
+    case = Divergences(spread=point["spread"], share=point["share"], outliers=point["outliers"])
     return Errors(*errors(case, n, interval=in_use, runs=runs, seed=int(rng.integers(2**32))))
 
 
 SHAPE = Range(0.1, 20.0, log=True)
 OF_SAMPLES = {"alpha": SHAPE, "beta": SHAPE, "lost": Range(0.002, 0.3, log=True)}
+OF_DIVERGENCES = {"spread": Range(0.3, 1.25), "share": Range(0.1, 1.0)}
 FAMILIES: Mapping[str, Family] = {
     "greedy": Family(
         box={"loss": Range(0.001, 0.3, log=True), "more flips": Range(0.001, 0.6, log=True)}, errors=greedy, exact=True
@@ -197,6 +198,7 @@ FAMILIES: Mapping[str, Family] = {
         },
         errors=robustness,
     ),
-    "KL": Family(box={"spread": Range(0.3, 1.25), "share": Range(0.1, 1.0)}, errors=divergence),
+    "KL": Family(box={**OF_DIVERGENCES, "outliers": Range(0.0, 0.0)}, errors=divergence),
+    "KL, some tenfold": Family(box={**OF_DIVERGENCES, "outliers": Range(0.01, 0.05)}, errors=divergence),
     "pass@k alone": Family(box={"alpha": SHAPE, "beta": SHAPE, "k": Range(0.0, 3.0)}, errors=rates),
 }

@@ -21,7 +21,7 @@ POINTS, CLOSER = 300, 60
 SHRINK = (0.3, 0.1)
 """Of the box in each round after the first."""
 SEARCH_RUNS, CONFIRM_RUNS = 4000, 100_000
-EFFORT = {"KL": 0.1, "greedy": 5.0}
+EFFORT = {"KL": 0.1, "KL, some tenfold": 0.1, "greedy": 5.0}
 """Runs and points of a family, times those of others: KL is not drawn as counts, and greedy is not drawn at all."""
 GOALS: Mapping[str, Callable[[Errors], float]] = {
     "wrong not worse": lambda found: found.not_worse,
@@ -92,7 +92,7 @@ def _value_at(side: Range, share: float) -> float:
 def _share_of(side: Range, value: float) -> float:
     if side.log:
         return float(np.log(value / side.low) / np.log(side.high / side.low))
-    return (value - side.low) / (side.high - side.low)
+    return (value - side.low) / (side.high - side.low) if side.high > side.low else 0.0
 
 
 def _describe(point: Point) -> str:

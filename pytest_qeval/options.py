@@ -126,7 +126,10 @@ OPTIONS = (
         help="Apply each random perturbation with N seeds (default: 1; 5 for 'full'; all that ReCode's files have).",
     ),
     Option(
-        name="limit", metavar="N", help="Take the first N problems of each benchmark (default: the suite's choice)."
+        name="limit",
+        metavar="N",
+        help="Take the first N problems of each benchmark, of as many sources as there are (default: the suite's "
+        "choice).",
     ),
     Option(name="samples", metavar="N", help="Generate N completions per problem (default: 1)."),
     Option(name="temperature", metavar="T", help="Sample at temperature T (default: 0, which is greedy)."),

@@ -7,12 +7,33 @@ from itertools import islice, zip_longest
 from math import floor
 
 from pytest_qeval.benchmarks.base import Benchmark
-from pytest_qeval.schema import Case
+from pytest_qeval.schema import Case, Problem
 
 
 def cases_of(benchmark: Benchmark, *, limit: int | None) -> tuple[Case, ...]:
-    """Return the cases of a benchmark's first `limit` problems, or of all, in its own order."""
-    return tuple(Case(benchmark=benchmark.name, task_id=task_id) for task_id in islice(benchmark.problems, limit))
+    """Return the cases of `limit` problems of a benchmark, or of all, in its own order; see `first_problems`."""
+    found = first_problems([*benchmark.problems.values()], limit)
+    return tuple(Case(benchmark=benchmark.name, task_id=problem.task_id) for problem in found)
+
+
+def first_problems(problems: Sequence[Problem], limit: int | None) -> list[Problem]:
+    """Return the first `limit` problems, or all, in their order; of problems that share a source one of each source.
+
+    There is a second one of a source only if every source has a first one, and so on: twenty lines of one function say
+    less than a line of each of twenty. Of the i-th source the (i + r)-th problem is taken in round r, around the end,
+    so that they are not all first lines. A larger limit has all problems of a smaller one.
+    """
+    if limit is None:
+        return [*problems]
+    sources: dict[str, list[int]] = {}
+    for at, problem in enumerate(problems):
+        sources.setdefault(problem.cluster or problem.task_id, []).append(at)
+    turns = sorted(
+        (turn, source, members[(source + turn) % len(members)])
+        for source, members in enumerate(sources.values())
+        for turn in range(len(members))
+    )
+    return [problems[at] for at in sorted(at for _, _, at in turns[:limit])]
 
 
 def shares(

@@ -37,7 +37,7 @@ def _files(edition: str) -> tuple[str, str]:
     return f"HumanEval-{edition}.jsonl.gz", f"HumanEval-{edition}.jsonl"
 
 
-def _load(data: Path | None, *, name: str, edition: str, stops: tuple[str, ...]) -> Benchmark:
+def _load(data: Path | None, *, name: str, edition: str, stops: tuple[str, ...], covers: tuple[str, ...]) -> Benchmark:
     """Read one edition from the user's data directory, the only place where it is looked for."""
     remedy = f"point --qeval-data at a folder with {_files(edition)[0]} of openai/human-eval-infilling on GitHub"
     path = find_file([data], _files(edition))
@@ -47,7 +47,7 @@ def _load(data: Path | None, *, name: str, edition: str, stops: tuple[str, ...])
     # Problems before the checksum: of a torn or edited file the line says more than the digest.
     problems = parse_problems(content, benchmark=name, source=str(path), parse=_parse_problem)
     digest = verify_sha256(content, SHA256[edition], source=str(path), title=f"HumanEval-{edition}", remedy=remedy)
-    return Benchmark(name=name, version="1", sha256=digest, problems=problems, stops=stops)
+    return Benchmark(name=name, version="1", sha256=digest, problems=problems, stops=stops, covers=covers)
 
 
 def _parse_problem(row: Mapping[str, Any], benchmark: str, where: str) -> Problem:
@@ -62,11 +62,13 @@ def _parse_problem(row: Mapping[str, Any], benchmark: str, where: str) -> Proble
     return problem
 
 
-def _source(name: str, summary: str, *, edition: str, stops: tuple[str, ...]) -> BenchmarkSource:
+def _source(
+    name: str, summary: str, *, edition: str, stops: tuple[str, ...], covers: tuple[str, ...] = ()
+) -> BenchmarkSource:
     return BenchmarkSource(
         name=name,
         summary=f"{name}: {summary} (Bavarian et al., 2022); needs --qeval-data",
-        load=partial(_load, name=name, edition=edition, stops=stops),
+        load=partial(_load, name=name, edition=edition, stops=stops, covers=covers),
         is_here=lambda data: find_file([data], _files(edition)) is not None,
     )
 
@@ -84,6 +86,7 @@ MULTI_LINE = _source(
     "5,815 runs of lines to fill in, each missing from a solution of HumanEval",
     edition="MultiLineInfilling",
     stops=COMPLETION_STOPS,
+    covers=("infilling-single-line",),  # every single line is one of its runs
 )
 RANDOM_SPAN = _source(
     "infilling-random-span",

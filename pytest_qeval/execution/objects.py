@@ -33,6 +33,7 @@ REFUSED = _special_methods(
 """Special methods that the judge never asks for, as they could say what the test wants to hear."""
 _OF_OBJECT = ("__eq__", "__hash__", "__str__", "__repr__", "__format__")
 _LONGEST_LOOK_AHEAD_S = 0.001
+_CLASS_NAME = vars(type)["__name__"].__get__
 
 
 class ObjectTable:
@@ -49,7 +50,7 @@ class ObjectTable:
         if known is None:
             kind = type(value)
             known = Reference(
-                number=len(self._objects), name=kind.__name__, module=kind.__module__, abilities=_abilities(kind)
+                number=len(self._objects), name=_name_of(kind), module=_module_of(kind), abilities=_abilities(kind)
             )
             self._objects.append(value)  # kept, so that no other object gets its id
             self._references[id(value)] = known
@@ -67,11 +68,23 @@ class ObjectTable:
             return None
 
 
+def _name_of(kind: type) -> str:
+    """Return a class's own name, whatever its metaclass says, in characters that can be printed."""
+    name: str = _CLASS_NAME(kind)
+    return name if name.isprintable() else ascii(name)
+
+
+def _module_of(kind: type) -> str:
+    """Return the name of the module that defines a class; empty where a program has put something else there."""
+    module = kind.__module__
+    return module if type(module) is str else ""
+
+
 def _abilities(kind: type) -> frozenset[str]:
     """Return the special methods of a class that matter here, those of `object` left out, and its flags."""
     own = {name for base in kind.__mro__ if base is not object for name in vars(base)}
-    module = sys.modules.get(kind.__module__)
-    is_foreign = kind.__module__ != SOLUTION and getattr(module, kind.__qualname__, None) is kind
+    module = _module_of(kind)
+    is_foreign = module != SOLUTION and getattr(sys.modules.get(module), kind.__qualname__, None) is kind
     flags = {FOREIGN} if is_foreign else set()
     if kind in (list, tuple, dict, set, frozenset, str, bytes, bytearray, int):
         flags.add(LARGE)

@@ -169,7 +169,7 @@ async def _run(coroutine: Reference, border: Border) -> object:
 
 def _make_class(reference: Reference) -> type[RemoteObject]:
     """Make a class whose instances have the special methods of a reference and no others."""
-    if not reference.name.isidentifier() or not reference.name.isprintable():
+    if not reference.name or not reference.name.isprintable():  # but any other: builtins have a `method-wrapper`
         raise CodecError("not the name of a class")
     body: dict[str, Any] = {"__slots__": ()}
     for name in reference.abilities & ASKED - {"__str__", "__repr__"}:

@@ -13,10 +13,12 @@ from pytest_qeval.report.text import (
     change,
     describe_recipe,
     excluded_lines,
+    no_record_line,
     p_value,
     percent,
     points,
     shorten,
+    source_lines,
     table,
     value_and_interval,
 )
@@ -76,14 +78,28 @@ def _result_dict(result: BenchmarkResult) -> Json:
 
 
 def pass_rate_lines(summary: Summary, benchmark: str) -> Iterator[Line]:
-    """Yield a table of results, then each candidate's change."""
+    """Yield a table of results, then each candidate's change; one line where there is no record."""
     results = [result for result in summary.results if result.benchmark == benchmark]
+    if not any(result.received or result.unsupported for result in results):
+        yield no_record_line(benchmark, sum(result.missing for result in results))
+        return
     ks = list(dict.fromkeys(k for result in results for k in result.pass_at))
     heads = [cell for k in ks for cell in (f"pass@{k}", "95 % interval")]
     rows = [[benchmark, "", *heads, "solved", "unsolved because"]]
     yield from table([*rows, *(_row(summary.recipes.get(result.recipe), result, ks) for result in results)])
-    yield from excluded_lines(benchmark, summary.benchmarks.get(benchmark, {}))
-    if template := summary.benchmarks.get(benchmark, {}).get("infilling"):
+    yield from _remark_lines(summary, benchmark, results)
+    for comparison in summary.comparisons:
+        if comparison.benchmark == benchmark:
+            yield Line("")
+            yield from _comparison_lines(comparison, early=(comparison.recipe, benchmark) in summary.decided)
+
+
+def _remark_lines(summary: Summary, benchmark: str, results: Sequence[BenchmarkResult]) -> Iterator[Line]:
+    """Yield what has to be known of the problems and the prompts, and why results are missing."""
+    facts = summary.benchmarks.get(benchmark, {})
+    yield from source_lines({label for one in results for label in (*one.solved, *one.unsolved)}, facts)
+    yield from excluded_lines(benchmark, facts)
+    if template := facts.get("infilling"):
         yield Line(f"  {InfillingForm(template=template).summary}")
     for result in results:
         for label, reason in list(result.unsupported.items())[:_UNSUPPORTED_SHOWN]:
@@ -94,10 +110,6 @@ def pass_rate_lines(summary: Summary, benchmark: str) -> Iterator[Line]:
     for (recipe, name), reason in summary.decided.items():
         if name == benchmark:
             yield Line(f"  {recipe} was stopped early: {reason}")
-    for comparison in summary.comparisons:
-        if comparison.benchmark == benchmark:
-            yield Line("")
-            yield from _comparison_lines(comparison, early=(comparison.recipe, benchmark) in summary.decided)
 
 
 def _row(facts: RecipeFacts | None, result: BenchmarkResult, ks: Sequence[int]) -> list[str]:

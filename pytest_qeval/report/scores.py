@@ -13,7 +13,9 @@ from pytest_qeval.report.text import (
     describe_recipe,
     evidence_at_margin,
     excluded_lines,
+    no_record_line,
     p_value,
+    source_lines,
     table,
     value_and_interval,
 )
@@ -51,15 +53,20 @@ def _result_dict(result: ScoreResult) -> Json:
 
 
 def score_lines(summary: Summary, benchmark: str) -> Iterator[Line]:
-    """Yield a table of means, then the change of each candidate's scores."""
-    rows = [[benchmark, "", *(cell for name in SCORES for cell in (_NAMES[name], "95 % interval")), "scored"]]
+    """Yield a table of means, then the change of each candidate's scores; one line where there is no record."""
     results = [result for result in summary.score_results if result.benchmark == benchmark]
+    if not any(result.cases for result in results):
+        yield no_record_line(benchmark, sum(result.missing for result in results))
+        return
+    rows = [[benchmark, "", *(cell for name in SCORES for cell in (_NAMES[name], "95 % interval")), "scored"]]
     yield from table([*rows, *(_row(one, describe_recipe(summary.recipes.get(one.recipe))) for one in results)])
+    facts = summary.benchmarks.get(benchmark, {})
+    yield from source_lines({label for one in results for label in one.cases}, facts)
     for comparison in summary.score_comparisons:
         if comparison.benchmark == benchmark:
             yield Line("")
             yield from _comparison_lines(comparison)
-    yield from excluded_lines(benchmark, summary.benchmarks.get(benchmark, {}))
+    yield from excluded_lines(benchmark, facts)
 
 
 def _row(result: ScoreResult, recipe: str) -> list[str]:

@@ -18,7 +18,7 @@ from pytest_qeval.report.pooled import pooled_lines
 from pytest_qeval.report.robustness import robustness_lines
 from pytest_qeval.report.scores import score_lines
 from pytest_qeval.report.sentences import Status, evidence_of, verdicts
-from pytest_qeval.report.text import Colour, Line, excluded_lines, shorten, table
+from pytest_qeval.report.text import CORRECTED, Colour, Line, excluded_lines, p_value, shorten, table
 from pytest_qeval.report.throughput import throughput_lines
 from pytest_qeval.report.visible import one_line
 from pytest_qeval.schema import Case, Record
@@ -132,6 +132,8 @@ def _evaluation_lines(
         yield from _gate_lines(gates)
     if selection := selection_of(summary, gates):
         yield Line(f"  {_describe_selection(selection)}")
+    if _is_corrected(summary):
+        yield Line("  p-values are corrected because one of several comparisons may look like a loss by chance alone")
     if any(gate.outcome == "fail" and re.search(r"cases? missing\b", gate.reason) for gate in gates):
         yield Line("  to judge gates by the cases that are there, add --qeval-allow-missing")
 
@@ -175,16 +177,26 @@ def _received(summary: Summary) -> str:
     return f"{summary.received} of {counted(summary.planned, 'case')} finished" if summary.interrupted else ""
 
 
+def _is_corrected(summary: Summary) -> bool:
+    """Return whether any p-value of a comparison is shown with a corrected one beside it."""
+    found = [(one.mcnemar_p, one.mcnemar_p_adjusted) for one in summary.comparisons]
+    found += [(score.p, score.p_adjusted) for one in summary.score_comparisons for score in one.changes.values()]
+    found += [(one.p, one.p_adjusted) for one in summary.pooled if len(one.strata) > 1]
+    return any(p_value(p, corrected).endswith(CORRECTED) for p, corrected in found)
+
+
 def _describe_selection(selection: Selection) -> str:
     """Say how often the best of several candidates is wrongly called not worse."""
-    chance = f"a nominal chance of at most {selection.chance:.1%}".replace("%", " %")
+    chance = f"{selection.chance:.1%}".replace("%", " %")
     if selection.primary:
+        gates = "primary gate" if len(selection.primary) == 1 else "primary gates"
         return (
-            f"primary: {', '.join(selection.primary)}: wrongly proven with {chance}; all other evidence is exploratory"
+            f"{gates}: {', '.join(selection.primary)}; in up to {chance} of runs wrongly called not worse. "
+            "All other evidence is exploratory"
         )
     return (
-        f"{selection.comparisons} comparisons: at least one is wrongly called not worse with {chance}; "
-        "a gate file can declare a primary gate"
+        f"{selection.comparisons} comparisons: in up to {chance} of runs at least one is wrongly called not worse. "
+        "If one of them decides, make it the primary gate (primary = true in a gate file)"
     )
 
 

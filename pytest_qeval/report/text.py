@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from pytest_qeval.errors import counted
 from pytest_qeval.facts import RecipeFacts
 from pytest_qeval.schema import Estimate, Evidence, Json, Quantity, Undefined
 
+CORRECTED = "corrected)"
+"""End of a p-value that is corrected for the number of comparisons."""
 _LABELS_SHOWN = 12
 
 Colour = Literal["green", "red", "yellow", "bold"]
@@ -74,7 +76,7 @@ def p_value(p: float | None, adjusted: float | None) -> str:
     if p is None or adjusted is None:
         return "no p-value"
     own, corrected = f"{p:.2g}", f"{adjusted:.2g}"
-    return f"p = {own}" if own == corrected else f"p = {own} ({corrected} corrected)"
+    return f"p = {own}" if own == corrected else f"p = {own} ({corrected} {CORRECTED}"
 
 
 def evidence_at_margin(evidence: Evidence, margin: float) -> str:
@@ -103,6 +105,19 @@ def describe_recipe(facts: RecipeFacts | None) -> str:
     exact = facts.execution == "full precision"
     words = (facts.dtype if exact else facts.scheme, None if exact else facts.execution)
     return " ".join(word for word in (*words, facts.role if facts.role != "candidate" else None) if word)
+
+
+def no_record_line(benchmark: str, planned: int) -> Line:
+    """Say that nothing is known of a benchmark of the run."""
+    return Line(f"{benchmark}: none of its {counted(planned, 'case')} has a record", "red")
+
+
+def source_lines(labels: Collection[str], facts: Json) -> Iterator[Line]:
+    """Yield how many sources the cases of a run come from, if there are fewer than cases."""
+    shared = facts.get("clusters", {})
+    sources = len({shared.get(label, label) for label in labels})
+    if sources < len(labels):
+        yield Line(f"  {counted(len(labels), 'problem')} from {counted(sources, 'source')}; each source is one draw")
 
 
 def excluded_lines(benchmark: str, facts: Json) -> Iterator[Line]:

@@ -177,7 +177,7 @@ class BenchmarkLoader:
 
     def first_solutions(self, name: str, count: int) -> list[Solution]:
         """Return the canonical solutions of a benchmark's first problems, each with its prompt."""
-        return self._solutions(name, list(self.find(name).problems)[:count])
+        return self._solutions(name, [case.task_id for case in cases_of(self.find(name), limit=count)])
 
     def _solutions(self, name: str, task_ids: Sequence[str]) -> list[Solution]:
         benchmark = self.find(name)

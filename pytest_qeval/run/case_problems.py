@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.config.run_settings import RunSettings
@@ -14,6 +13,7 @@ from pytest_qeval.facts import InvalidCase, PerturbationFacts
 from pytest_qeval.perturb.catalogue import FULL, SCREEN, Catalogue, own_perturbations, select
 from pytest_qeval.perturb.perturbed_problems import AppliedPerturbation, PerturbedProblems, nominal_of, perturb_problems
 from pytest_qeval.perturb.prompt_diff import prompt_diff
+from pytest_qeval.plan import first_problems
 from pytest_qeval.records.messages import Message
 from pytest_qeval.schema import Case, Execution, Problem, Program
 
@@ -100,9 +100,9 @@ class CaseProblems:
             problems = [problem for problem in problems if problem.task_id in chosen]
             if not problems:
                 raise self._no_completion(name)
-            return problems[: self.settings.limit]
+            return first_problems(problems, self.settings.limit)
         if self.settings.limit:
-            return list(islice(problems, self.settings.limit))
+            return first_problems(problems, self.settings.limit)
         if SCREEN not in (self.settings.perturbations or (SCREEN,)):
             return problems
         step = len(problems) / min(_SCREENED_PROBLEMS, len(problems))

@@ -13,7 +13,7 @@ from pytest_qeval.stats.intervals import CONFIDENCE, Z
 _UNSEEN = 3
 """Whole flips that may not have been seen, see `Flips`. Without them, "not worse" is wrong in up to 22 % of runs with
 ten samples, as `benchmarks/error_rates.py` finds."""
-_INEXACT = 0.25
+_INEXACT = 0.5
 """More flips for each end of an interval whose flips are not whole ones. Found by the same search."""
 _ROUNDING = 1e-12
 _MOST = 1 - 1e-12

@@ -18,7 +18,7 @@ def detectable_drop(n: int, *, discordance: float = 0.08, power: float = 0.8) ->
     (z + z')·√(discordance / n) promises too much for a few hundred problems. The margin is rounded up to 0.0001.
 
     >>> detectable_drop(164)
-    0.0676
+    0.0687
     """
 
     def power_at(step: int) -> float:

@@ -1,9 +1,11 @@
-"""Tango's limits, widened where they err more often than they say: few flips, flips of one kind, very few problems.
+"""Tango's limits, widened so that they err no more often than they say: more where most flips are of one kind.
 
 Tango's statistic is normal in large samples. Where nearly all flips are losses their number is skewed and has gaps, and
 his lower limit of the loss errs in 5.6 % of runs instead of 2.5 %, however many problems there are. Each end is
 therefore computed as if a part of one more problem had flipped against it. With as many flips of one kind as of the
-other, or nearly, this part is 0 and the limits are Tango's own. `benchmarks/error_rates.py` searches the worst case.
+other, or nearly, this part is 0. What is left are steps: flips are whole ones, so that the error rate jumps up and down
+with the number of problems, by a twentieth of itself. All quantiles are therefore larger by 2 % (`SAFETY`).
+`benchmarks/error_rates.py` searches the worst case.
 
 numpy and scipy are imported at the top, so import this module inside of functions: they take half a second.
 """
@@ -14,7 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import norm
 
+from pytest_qeval.stats.intervals import SAFETY
 from pytest_qeval.stats.score_limits import (
     Floats,
     Limits,
@@ -48,14 +52,14 @@ def added_flips(fixed: ArrayLike, regressed: ArrayLike, n: float, *, least: Arra
     is less where the imbalance |b − c| / (b + c + 1) is below 1, in proportion, and 0 below 1/3. The skewness helps the
     far end, which needs a quarter of a flip. Both ends get more for few problems and where more than a fifth of the
     problems flip, and `least` in any case, for flips that only resemble differences; of these the end near 0 gets up to
-    twice `least` besides.
+    `least` besides.
     """
     b, c = np.broadcast_arrays(np.asarray(fixed, float), np.asarray(regressed, float))
     flips = b + c
     imbalance = np.maximum(np.abs(b - c) / (flips + 1) - _ONE_SIDED, 0) / (1 - _ONE_SIDED)
     other = max(_OF_FEW / n - _OF_FEW / _FEW, 0.0) + _OF_DENSE * np.clip((flips / n - _DENSE) / (1 - _DENSE), 0, 1)
     other = np.maximum(other, least)
-    nearer = (_NEAR + 2 * np.asarray(least)) * imbalance
+    nearer = (_NEAR + np.asarray(least)) * imbalance
     near, far = np.maximum(nearer, other), np.maximum(_FAR * imbalance, other)
     return Added(regressed=np.where(b > c, near, far), fixed=np.where(c > b, near, far))
 
@@ -64,7 +68,7 @@ def difference_limits(
     fixed: ArrayLike, regressed: ArrayLike, n: float, *, confidence: float, least: ArrayLike = 0.0
 ) -> Limits:
     """Return limits of candidate minus baseline pass rate, for arrays of flips among n problems; see `added_flips`."""
-    b, c = np.asarray(fixed, float), np.asarray(regressed, float)
+    b, c, confidence = np.asarray(fixed, float), np.asarray(regressed, float), _safe(confidence)
     more = added_flips(b, c, n, least=least)
     low = paired_difference_limits(b, c + more.regressed, n + more.regressed, confidence=confidence).low
     high = paired_difference_limits(b + more.fixed, c, n + more.fixed, confidence=confidence).high
@@ -74,7 +78,7 @@ def difference_limits(
 def difference_statistics(
     fixed: ArrayLike, regressed: ArrayLike, n: float, delta: ArrayLike, *, least: ArrayLike = 0.0
 ) -> Limits:
-    """Return Tango's z at `delta` as the lower limit sees it, above it if over the quantile; and as the upper one does.
+    """Return Tango's z at `delta`, over 1.02, as the lower limit sees it and as the upper one does.
 
     The lower limit lies above `delta` where the first is above the normal quantile, the upper limit below it where the
     second is below minus the quantile.
@@ -82,15 +86,20 @@ def difference_statistics(
     b, c = np.asarray(fixed, float), np.asarray(regressed, float)
     more = added_flips(b, c, n, least=least)
     return Limits(
-        paired_difference_statistic(b, c + more.regressed, n + more.regressed, delta),
-        paired_difference_statistic(b + more.fixed, c, n + more.fixed, delta),
+        paired_difference_statistic(b, c + more.regressed, n + more.regressed, delta) / SAFETY,
+        paired_difference_statistic(b + more.fixed, c, n + more.fixed, delta) / SAFETY,
     )
 
 
 def ratio_limits(both: ArrayLike, fixed: ArrayLike, regressed: ArrayLike, n: float, *, confidence: float) -> Limits:
     """Return limits of candidate over baseline pass rate; they hold 1 where those of the difference hold 0."""
-    b, c = np.asarray(fixed, float), np.asarray(regressed, float)
+    b, c, confidence = np.asarray(fixed, float), np.asarray(regressed, float), _safe(confidence)
     more = added_flips(b, c, n)
     low = paired_ratio_limits(both, b, c + more.regressed, n + more.regressed, confidence=confidence).low
     high = paired_ratio_limits(both, b + more.fixed, c, n + more.fixed, confidence=confidence).high
     return Limits(low, high)
+
+
+def _safe(confidence: float) -> float:
+    """Return the confidence whose normal quantile is larger by `SAFETY`."""
+    return float(2 * norm.cdf(SAFETY * norm.ppf((1 + confidence) / 2)) - 1)

@@ -27,14 +27,12 @@ class Prospect:
     problems: int
     sources: int
     """Problems that share nothing, and groups of those that share a source."""
-    independent: int
-    """Problems that stand alone and prove as much as these."""
     detectable: float
     """The smallest drop, as a fraction."""
     margin: float
     """The loss that the benchmark's evidence is about, as a fraction."""
     needed: int | None
-    """Problems that prove the margin; None if there are enough, or if no number is."""
+    """Problems that prove the margin, of sources as large as these; None if there are enough, or if no number is."""
 
 
 def estimate_prospects(
@@ -68,7 +66,6 @@ def _prospect(benchmark: str, cases: Collection[Case], margin: float, clusters: 
         benchmark=benchmark,
         problems=len(cases),
         sources=len(set(sources)),
-        independent=independent,
         detectable=within,
         margin=margin,
         needed=None if needed is None else round(needed * design_effect),

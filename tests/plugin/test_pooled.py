@@ -58,8 +58,8 @@ def test_a_pool_is_foretold_shown_and_judged(evaluate: Run, pytester: pytest.Pyt
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
         [
-            "qeval: first: 4 problems can rule out*they come from 3 sources*",
-            "qeval: all benchmarks together: 8 problems can rule out*; for 10 points take about*",
+            "qeval: first: 4 problems from 3 sources can rule out*",
+            "qeval: all benchmarks together: 8 problems from * sources can rule out*; 10 points take about*",
             "all benchmarks, replay against replay (saved): −12.5 pt *; unproven at a margin of 10 pt",
             "*FAIL  all:pass@1 drop <= 10pt  (replay, all): observed 12.5 pt, required <= 10.0 pt; unproven",
         ]

@@ -4,17 +4,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_qeval.benchmarks.base import Benchmark
-from pytest_qeval.plan import cases_of, shares
+from pytest_qeval.plan import cases_of, first_problems, shares
 from pytest_qeval.schema import Problem
 
 RECIPES = st.lists(st.sampled_from([None, "auto", "int8", "w2a16"]), max_size=60)
 
 
+def problem(task_id: str, cluster: str = "") -> Problem:
+    return Problem(
+        benchmark="b", task_id=task_id, prompt="", entry_point="f", test="", canonical_solution="pass", cluster=cluster
+    )
+
+
 def benchmark(*task_ids: str) -> Benchmark:
-    problems = {
-        task_id: Problem(benchmark="b", task_id=task_id, prompt="", entry_point="f", test="", canonical_solution="pass")
-        for task_id in task_ids
-    }
+    problems = {task_id: problem(task_id) for task_id in task_ids}
     return Benchmark(name="b", version="1", sha256="0" * 64, problems=problems)
 
 
@@ -74,3 +77,26 @@ def test_cases_keep_the_order_and_the_limit() -> None:
 
     assert [case.task_id for case in cases_of(found, limit=2)] == ["b/2", "b/0"]
     assert [case.task_id for case in cases_of(found, limit=None)] == ["b/2", "b/0", "b/1"]
+
+
+def test_a_limit_takes_one_problem_of_each_source_before_a_second_one() -> None:
+    """Of the i-th source the i-th problem, so that not all are first lines of a function; in the file's order."""
+    lines = [problem(f"{function}{line}", function) for function in "abc" for line in range(3)]
+    found = [problem("x"), *lines, problem("y")]
+
+    assert [one.task_id for one in first_problems(found, 5)] == ["x", "a1", "b2", "c0", "y"]
+    assert [one.task_id for one in first_problems(found, 7)] == ["x", "a1", "a2", "b0", "b2", "c0", "y"]
+
+
+@given(st.lists(st.sampled_from(["", "a", "b", "c"]), max_size=30), st.integers(0, 35))
+def test_a_larger_limit_has_all_problems_of_a_smaller_one(clusters: list[str], limit: int) -> None:
+    """Every source gives as many problems as any other that has as many, or one fewer."""
+    found = [problem(str(at), cluster) for at, cluster in enumerate(clusters)]
+    chosen = first_problems(found, limit)
+
+    assert len(chosen) == min(limit, len(found))
+    assert set(chosen) <= set(first_problems(found, limit + 1))
+    assert first_problems(found, None) == found == first_problems(found, len(found))
+    taken = [sum(one.cluster == name for one in chosen) for name in "abc"]
+    rest = [sum(one.cluster == name for one in found) - count for name, count in zip("abc", taken, strict=True)]
+    assert all(count >= max(taken) - 1 for count, left in zip(taken, rest, strict=True) if left)

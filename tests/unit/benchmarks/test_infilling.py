@@ -18,8 +18,11 @@ from pytest_qeval.benchmarks.selftest import RECIPES, make_completion
 from pytest_qeval.engines.samples_file import read_samples
 from pytest_qeval.errors import DataError
 from pytest_qeval.plan import cases_of
-from pytest_qeval.schema import Problem, Program, Prompt, PromptStyle
+from pytest_qeval.run.benchmarks import clusters_in
+from pytest_qeval.schema import Case, Problem, Program, Prompt, PromptStyle
 from pytest_qeval.settings import INFILLING
+from pytest_qeval.summary.clusters import clusters_of
+from pytest_qeval.summary.pooled import counted_once
 
 ROW = {
     "task_id": "SingleLineInfilling/HumanEval/0/L1",
@@ -39,11 +42,13 @@ def benchmark_of(problem: Problem = PROBLEM, stops: tuple[str, ...] = ("\n",)) -
     )
 
 
-def write(folder: Path, row: Mapping[str, object], monkeypatch: pytest.MonkeyPatch) -> Path:
+def write(
+    folder: Path, row: Mapping[str, object], monkeypatch: pytest.MonkeyPatch, edition: str = "SingleLineInfilling"
+) -> Path:
     """Write a file of one row, and take its checksum for the published one."""
     content = (json.dumps(row) + "\n").encode()
-    (folder / "HumanEval-SingleLineInfilling.jsonl.gz").write_bytes(gzip.compress(content))
-    monkeypatch.setitem(SHA256, "SingleLineInfilling", sha256(content).hexdigest())
+    (folder / f"HumanEval-{edition}.jsonl.gz").write_bytes(gzip.compress(content))
+    monkeypatch.setitem(SHA256, edition, sha256(content).hexdigest())
     return folder
 
 
@@ -55,6 +60,20 @@ def test_a_row_becomes_a_problem_of_its_function(tmp_path: Path, monkeypatch: py
     assert benchmark.infills
     assert SINGLE_LINE.is_here(tmp_path)
     assert not MULTI_LINE.is_here(tmp_path)
+
+
+def test_single_lines_count_as_runs_of_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every single line is one of the runs, so that a pool counts it there."""
+    row = {**ROW, "task_id": "MultiLineInfilling/HumanEval/0/L1_L1"}
+    runs = MULTI_LINE.load(write(tmp_path, row, monkeypatch, "MultiLineInfilling"))
+    lines = SINGLE_LINE.load(write(tmp_path, ROW, monkeypatch))
+    shared = clusters_of(
+        {one.name: {"clusters": clusters_in(one), "covers": one.covers} for one in (runs, lines)},
+    )
+    cases = {Case(benchmark=one.name, task_id=task_id) for one in (runs, lines) for task_id in one.problems}
+
+    found = counted_once(cases, clusters=shared, covers={one.name: one.covers for one in (runs, lines)})
+    assert {case.benchmark for case in found} == {"infilling-multi-line"}
 
 
 @pytest.mark.parametrize(

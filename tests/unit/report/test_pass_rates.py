@@ -31,10 +31,22 @@ def test_a_table_of_results_and_the_flips_of_each_candidate() -> None:
         "  auto  float32 baseline  50.0%   15.7% – 84.3%  4/8     4 failed",
         "  int8  W8A8 native       50.0%   15.7% – 84.3%  4/8     3 failed · 1 timeout",
         "",
-        "  int8 against auto: +0.0 pt [−46.0, +46.0], McNemar p = 1; unproven at a margin of 2 pt",
+        "  int8 against auto: +0.0 pt [−46.7, +46.7], McNemar p = 1; unproven at a margin of 2 pt",
         "    1 regressed: micro/3",
         "    1 fixed: micro/4",
     ]
+
+
+def test_a_benchmark_without_a_record_gets_one_line() -> None:
+    assert shown(session("  ", "  ")) == [Line("micro: none of its 4 cases has a record", "red")]
+
+
+def test_sources_of_the_cases_are_counted_where_they_are_fewer() -> None:
+    facts = {**FOUND.benchmarks["micro"], "clusters": {"micro/0": "x", "micro/1": "x", "micro/2": "x", "micro/99": "y"}}
+
+    assert (
+        texts(replace(FOUND, benchmarks={"micro": facts}))[3] == "  8 problems from 6 sources; each source is one draw"
+    )
 
 
 @pytest.mark.parametrize(

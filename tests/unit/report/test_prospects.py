@@ -1,43 +1,31 @@
-"""One line per benchmark before a run."""
+"""One line per benchmark before a run, and one of what they assume."""
+
+from dataclasses import replace
 
 from pytest_qeval.report.prospects import prospect_lines
+from pytest_qeval.summary.pooled import POOL
 from pytest_qeval.summary.power import Prospect
 
-
-def line(margin: float, needed: int | None) -> str:
-    prospect = Prospect(
-        benchmark="micro",
-        problems=164,
-        sources=164,
-        independent=164,
-        detectable=0.0676,
-        margin=margin,
-        needed=needed,
-    )
-    (found,) = prospect_lines([prospect])
-    return found
+MICRO = Prospect(benchmark="micro", problems=164, sources=164, detectable=0.0687, margin=0.1, needed=None)
 
 
-def test_the_line_names_drop_and_assumptions() -> None:
-    expected = "can rule out a drop of more than 6.8 points (in 80 % of runs, if nothing is lost and 8 % of them flip)"
-    assert line(0.1, None) == f"micro: 164 problems {expected}"
+def lines(*prospects: Prospect) -> list[str]:
+    return list(prospect_lines(prospects))
+
+
+def test_lines_name_drops_and_their_assumptions_once() -> None:
+    pool = replace(MICRO, benchmark=POOL, problems=1000, sources=500)
+
+    assert lines(MICRO, pool) == [
+        "micro: 164 problems can rule out a drop of more than 6.9 points",
+        "all benchmarks together: 1000 problems from 500 sources can rule out a drop of more than 6.9 points",
+        "(in 80 % of runs, if nothing is lost and 8 % of the problems flip)",
+    ]
+    assert lines() == []
 
 
 def test_the_number_needed_has_three_digits() -> None:
-    """The share of flips is a guess."""
-    assert "; for 2 points take about 1,610 (in 80 % of runs" in line(0.02, 1606)
-    assert "; for 2 points take about 89 (in 80 % of runs" in line(0.02, 89)
-
-
-def test_fractions_of_a_point_are_not_rounded() -> None:
-    assert "; for 0.5 points take about " in line(0.005, 25_600)
-
-
-def test_problems_of_one_source_are_said_to_be_so() -> None:
-    """Their number alone promises too much."""
-    prospect = Prospect(
-        benchmark="micro", problems=164, sources=82, independent=109, detectable=0.0676, margin=0.02, needed=None
-    )
-
-    (line,) = prospect_lines([prospect])
-    assert line.endswith("8 % of them flip; they come from 82 sources and count as about 109 independent ones)")
+    """The share of flips is a guess; fractions of a point are not rounded."""
+    for margin, needed, said in ((0.02, 1606, "2 points take about 1,610"), (0.005, 89, "0.5 points take about 89")):
+        line, _ = lines(replace(MICRO, margin=margin, needed=needed))
+        assert line == f"micro: 164 problems can rule out a drop of more than 6.9 points; {said}"

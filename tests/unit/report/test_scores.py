@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_qeval.report.scores import score_dict, score_lines
@@ -34,6 +36,24 @@ def test_the_terminal_shows_means_and_changes() -> None:
     assert "BLEU −6.2 pt [" in change
     assert change.endswith("; unproven at a margin of 1 pt")
     assert "    1 higher, 3 lower" in text
+
+
+def test_a_benchmark_without_a_record_gets_one_line() -> None:
+    summary = summarize(scored_session([0.5, 0.5], [None, None]))
+    lost = tuple(one for one in summary.score_results if one.recipe == "int8")
+    (line,) = score_lines(replace(summary, score_results=lost), "text")
+
+    assert line.text == "text: none of its 2 cases has a record"
+
+
+def test_sources_of_the_cases_are_counted() -> None:
+    found = session_of_both_kinds()
+    facts = {**found.benchmarks["text"], "clusters": {"text/0": "module", "text/5": "module"}}
+    summary = summarize(replace(found, benchmarks={**found.benchmarks, "text": facts}))
+
+    assert "  6 problems from 5 sources; each source is one draw" in [
+        line.text for line in score_lines(summary, "text")
+    ]
 
 
 def test_lost_cases_and_missing_pairs_are_shown() -> None:

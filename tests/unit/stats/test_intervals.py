@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import stdtrit
 from scipy.stats import binomtest
 
 from benchmarks.divergence_interval import CASES, errors, in_use, percentile
@@ -146,13 +147,15 @@ def test_an_interval_of_positive_sums_is_around_the_ratio_and_keeps_its_unit(
     assert (other.low, other.high) == pytest.approx((unit * found.low, unit * found.high), rel=1e-6)
 
 
-def test_the_upper_limit_of_positive_sums_by_hand() -> None:
-    """Ratios 1 and 3 of equal problems: a third has 4.5, the mean is 17/6, and t of one degree of freedom is 12.706."""
-    low, high = limits([10.0, 30.0], [10, 10])
-    spread = np.std([1, 3, 4.5], ddof=1) / np.sqrt(3) / (8.5 / 3)
+def test_the_limits_of_positive_sums_by_hand() -> None:
+    """Ratios 1 and 3 of equal problems: a third has 0 or 6, and t of one degree of freedom is 12.706."""
+    for found, third, side in zip(limits([10.0, 30.0], [10, 10]), (0, 6), (-1, 1), strict=True):
+        ratios = np.array([1, 3, third])
+        mean, error = ratios.mean(), ratios.std(ddof=1) / np.sqrt(3)
+        squares = (ratios - mean) ** 2
+        degrees = max(squares.sum() ** 2 / (squares**2).sum() - 1, 1)
 
-    assert low == pytest.approx(2 * np.exp(-12.7062 * 1 / 2), rel=1e-4)
-    assert high == pytest.approx(8.5 / 3 * np.exp(12.7062 * spread), rel=1e-4)
+        assert found == pytest.approx(mean * np.exp(side * 1.02 * stdtrit(degrees, 0.975) * error / mean), rel=1e-6)
 
 
 def test_positive_sums_know_their_edges() -> None:

@@ -90,15 +90,15 @@ def test_a_sequential_test_errs_twice_as_often() -> None:
         (
             DROP,
             (
-                "  2 comparisons: at least one is wrongly called not worse with a nominal chance of at most 5.0 %; "
-                "a gate file can declare a primary gate"
+                "  2 comparisons: in up to 5.0 % of runs at least one is wrongly called not worse. If one of them "
+                "decides, make it the primary gate (primary = true in a gate file)"
             ),
         ),
         (
             replace(DROP, recipe="w0", primary=True),
             (
-                "  primary: pass@1 drop <= 2pt (w0, micro): wrongly proven with a nominal chance of at most 2.5 %; "
-                "all other evidence is exploratory"
+                "  primary gate: pass@1 drop <= 2pt (w0, micro); in up to 2.5 % of runs wrongly called not worse. All "
+                "other evidence is exploratory"
             ),
         ),
     ],
