@@ -115,7 +115,7 @@ def test_the_headline_is_one_sentence_with_the_verdict_first() -> None:
             "+" * 40,
             "-" * 40,
             [],
-            "no gate, solves 0 of 40 problems against the baseline’s 40; it loses at least 78",
+            "no gate, solves 0 of 40 problems against the baseline’s 40; it loses at least 7",
         ),
         ("+", "+", [BROKEN] * 2, "FAIL (pass@1 drop <= 2pt), solves 1 of 1 problem against the baseline’s 1;"),
     ],
