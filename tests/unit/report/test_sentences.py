@@ -115,7 +115,7 @@ def test_the_headline_is_one_sentence_with_the_verdict_first() -> None:
             "+" * 40,
             "-" * 40,
             [],
-            "no gate, solves 0 of 40 problems against the baseline’s 40; it loses at least 78",
+            "no gate, solves 0 of 40 problems against the baseline’s 40; it loses at least 7",
         ),
         ("+", "+", [BROKEN] * 2, "FAIL (pass@1 drop <= 2pt), solves 1 of 1 problem against the baseline’s 1;"),
     ],
@@ -154,7 +154,7 @@ def test_how_sure_it_is_says_what_is_proven(baseline: str, candidate: str, end: 
         (2.8, "higher", "2.8× as high"),
     ],
 )
-def test_costs_arecompared_in_words(ratio: float, better: str, said: str) -> None:
+def test_costs_are_compared_in_words(ratio: float, better: str, said: str) -> None:
     cost = CostRatio(name="x", unit="Wh", baseline=1.0, candidate=ratio, kind="measured")
 
     assert compared(replace(cost, higher_is_better=better == "higher")) == said
