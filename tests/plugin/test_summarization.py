@@ -113,17 +113,17 @@ def test_several_samples_count_by_their_mean(run: Run, pytester: pytest.Pytester
 
 
 def test_allure_shows_the_sentences_and_their_scores(run: Run, pytester: pytest.Pytester) -> None:
-    """Code, completion and reference are attached; there is no test to show."""
+    """Code, completion and reference are attached; there is no test to show. Three modules give problems 0, 2 and 7."""
     samples = write_completions(pytester, "completions.jsonl", SHORTER)
-    run("--qeval-completions", samples, "--alluredir", "allure", "--qeval-limit", "2")
+    run("--qeval-completions", samples, "--alluredir", "allure", "--qeval-limit", "3")
     rows = [json.loads(path.read_text(encoding="utf-8")) for path in pytester.path.glob("allure/*-result.json")]
-    row = next(row for row in rows if row["name"] == "summarization/1 · replay")
+    row = next(row for row in rows if row["name"] == "summarization/7 · replay")
 
     assert row["status"] == "passed"
     attached = [one["name"] for step in row["steps"] for one in step["attachments"]]
     assert attached == ["prompt", "completion", "reference"]
     measured = {one["name"]: one["value"] for one in row["parameters"]}
-    assert measured["bleu"] == f"{smoothed_bleu(SHORTER[1], REFERENCES[1]):.3f}"
+    assert measured["bleu"] == f"{smoothed_bleu(SHORTER[7], REFERENCES[7]):.3f}"
 
 
 def test_the_harness_tests_its_scores(run: Run, pytester: pytest.Pytester) -> None:
