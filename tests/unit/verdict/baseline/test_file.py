@@ -232,7 +232,7 @@ def test_a_probe_does_not_touch_what_another_run_writes(tmp_path: Path, monkeypa
         def __exit__(self, *_: object) -> None:
             pass
 
-    monkeypatch.setattr(module.tempfile, "TemporaryFile", Slow)
+    monkeypatch.setattr("tempfile.TemporaryFile", Slow)
     check_writable(path)
     assert read_baseline(path).records == SAVED.records
 
