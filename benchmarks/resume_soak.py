@@ -98,7 +98,8 @@ def soak(command: Sequence[str], folder: Path, reference: Path, draw: random.Ran
     run = [*command, f"--qeval-output={folder}"]
     most, kills, resume = n_lines(reference / "records.jsonl"), 0, list[str]()
     while kills == 0 or draw.random() < _AGAIN:
-        at = draw.randint(n_lines(folder / "records.jsonl"), most)
+        present = n_lines(folder / "records.jsonl")
+        at = draw.randint(present, max(present, most))  # every part adds lines of its own
         if not kill_at([*run, *resume], folder, lines=at, more_s=draw.random() * _LINE_S):
             break
         kills += 1

@@ -52,6 +52,7 @@ def resume_settings(settings: RunSettings) -> Json:
     Whatever a baseline's key has is compared by that. Free are those of costs, where files are written, and where data
     lie, which are known by their checksums. What emissions are reckoned with holds for the whole run.
     """
+    served = settings.resolved.served if settings.resolved else {}
     digests: Json = {
         **{f"recipe.{name}": recipe for name, recipe in settings.recipes.items()},
         **{f"calibration.{name}": texts.sha256 for name, texts in settings.calibration_texts.items()},
@@ -60,6 +61,7 @@ def resume_settings(settings: RunSettings) -> Json:
     }
     return {
         "recipes": " ".join(settings.candidates),
+        "served": "; ".join(f"{name}: {one.name}" for name, one in served.items()),
         "baseline": settings.baseline,
         "baseline-file": str(settings.baseline_file.resolve()) if settings.baseline_file else None,
         "baseline-drafts": settings.baseline_drafts,

@@ -150,8 +150,11 @@ def test_a_run_that_was_killed_before_its_plan_begins_anew(run: Run, pytester: p
     assert read_report(pytester.path / "out")["run"]["resumed"] == []
 
 
-def test_an_interrupted_run_is_not_judged(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
-    """Neither pass nor fail, in every report; the last line goes on."""
+def test_an_interrupted_run_is_not_judged(run_afresh: Run, pytester: pytest.Pytester, samples: Path) -> None:
+    """Neither pass nor fail, in every report; the last line goes on.
+
+    In a process of its own: pytester takes an interruption of one in this process for that of the tests.
+    """
     pytester.makeconftest(INTERRUPTING)
     pytester.makepyfile(
         test_mine="""
@@ -162,7 +165,7 @@ def test_an_interrupted_run_is_not_judged(run: Run, pytester: pytest.Pytester, s
     """
     )
     asked = (*REPLAY, str(samples), *GATE, "--qeval-output", "out", "test_mine.py")
-    result = run(*asked, "--junitxml", "junit.xml")
+    result = run_afresh(*asked, "--junitxml", "junit.xml")
     folder = pytester.path / "out"
 
     assert result.ret == pytest.ExitCode.INTERRUPTED
@@ -176,10 +179,10 @@ def test_an_interrupted_run_is_not_judged(run: Run, pytester: pytest.Pytester, s
     assert "Interrupted before it was judged" in (folder / "report.html").read_text(encoding="utf-8")
     properties = ET.parse(pytester.path / "junit.xml").iter("property")  # noqa: S314 - our own
     assert {one.get("name"): one.get("value") for one in properties}["qeval.verdict"] == "interrupted"
-    assert run("--qeval-render", "out").ret == pytest.ExitCode.INTERRUPTED
+    assert run_afresh("--qeval-render", "out").ret == pytest.ExitCode.INTERRUPTED
 
     pytester.makeconftest(CLEAN)
-    assert run(*asked, "--qeval-resume").ret == 0
+    assert run_afresh(*asked, "--qeval-resume").ret == 0
     assert read_report(folder)["verdict"] == "pass"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_qeval.config.resume import resume_settings
+from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.schema import Completion
 from pytest_qeval.settings import CalibrationSettings, EnergySettings
@@ -56,6 +57,14 @@ def test_files_are_compared_by_their_content(changes: dict[str, Any]) -> None:
     """A recipe's file may have another content under the same name."""
     before = replace(SETTINGS, recipes={"int8": Recipe(name="int8", summary="")})
     assert resume_settings(before) != resume_settings(replace(before, **changes))
+
+
+def test_servers_are_compared_by_their_models() -> None:
+    """Where a recipe is a server's model."""
+    assert SETTINGS.resolved
+    served = {"int8": ModelSource(kind="hub", name="org/other")}
+    other = replace(SETTINGS, resolved=replace(SETTINGS.resolved, served=served))
+    assert resume_settings(SETTINGS) != resume_settings(other)
 
 
 def test_values_survive_a_journal() -> None:
