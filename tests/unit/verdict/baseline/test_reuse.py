@@ -208,6 +208,7 @@ def test_the_report_says_where_a_baseline_is_from() -> None:
         "started_at": HEADER.started_at,
         "host": HEADER.host,
         "accepted_differences": ["a", "b"],
+        "engine": "transformers",
         "model": HEADER.model,
         "versions": HEADER.versions,
     }
