@@ -226,7 +226,7 @@ class Session:
         self._planned = [(one.recipe, one.case) for one in resumed.plan.cases]
         goes_on = resumed.goes_on(self.now())
         self._cut = {*goes_on.cut}
-        self._journal = Journal(resumed.path, keep_bytes=resumed.n_bytes)
+        self._journal = Journal(resumed.path, keep_bytes=resumed.n_bytes, size=resumed.size)
         point_latest_at(self.output)
         for message in resumed.messages:
             self._collector.add(message)

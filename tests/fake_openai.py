@@ -31,6 +31,8 @@ class Fault:
     """Break the connection after so many pieces."""
     hang_s: float = 0.0
     """Say nothing for so long, and then hang up."""
+    comments: int = 0
+    """Send so many comments before the answer, one every 0.05 s."""
 
 
 @dataclass
@@ -50,6 +52,9 @@ class FakeServer:
     """Fields that it takes and does not use."""
     prefill: bool = True
     chat: bool = True
+    line_end: str = "\n"
+    escapes: bool = True
+    """Whether characters beyond ASCII are escaped in JSON."""
     context: int | None = None
     """Prompts are cut to so many characters, in silence."""
     first_s: float = 0.0
@@ -139,10 +144,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         time.sleep(self.fake.first_s)
+        for _ in range(fault.comments):
+            self.wfile.write(b": keep-alive\n\n")
+            time.sleep(0.05)
         for number, event in enumerate(events if fault.events is None else fault.events):
             if number == fault.reset_after:
                 return self._break()
-            self.wfile.write(f"data: {event}\n\n".encode())
+            self.wfile.write(f"data: {event}{self.fake.line_end * 2}".encode())
             self.wfile.flush()
         self.close_connection = True
         return None
@@ -150,7 +158,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _event(self, piece: str, reason: str | None, *, chat: bool) -> str:
         inner = {"delta": {"content": piece}} if chat else {"text": piece}
         choice = {"index": 0, **inner, "finish_reason": reason}
-        return json.dumps({"model": self.fake.answered_model or self.fake.model, "choices": [choice]})
+        chunk = {"model": self.fake.answered_model or self.fake.model, "choices": [choice]}
+        return json.dumps(chunk, ensure_ascii=self.fake.escapes)
 
     def _usage(self, body: Json, tokens: int) -> str:
         read = len(prompt_of(body)[: self.fake.context]) // 4 + 1

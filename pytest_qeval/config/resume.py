@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from pytest_qeval.verdict.reread import plan_gate
 if TYPE_CHECKING:
     from pytest_qeval.config.run_settings import RunSettings
     from pytest_qeval.schema import Json
+    from pytest_qeval.verdict.gates.grammar import Gate
 
 LATEST = "latest"
 """What the option means without a folder."""
@@ -40,10 +42,19 @@ def read_resume(values: Values) -> Path | None:
             )
     if not (folder / "records.jsonl").is_file():
         raise UsageError(
-            f"--qeval-resume: there is no run in {folder}: leave it out to begin one, or name a run's folder as "
-            "--qeval-resume=DIR."
+            f"--qeval-resume: there is no run in {folder}: leave the option out to begin one, or name the folder of a "
+            "run as --qeval-resume=DIR."
         )
     return folder.resolve() if folder.name == LATEST else folder
+
+
+def _gate_text(gate: Gate) -> str:
+    """Return all that a gate is, for people: what it says, and what else is not as usual."""
+    fields = asdict(plan_gate(gate))
+    more = [
+        f"{name} {value}" for name, value in fields.items() if name != "expression" and value not in {None, "", False}
+    ]
+    return f"{gate.expression} ({', '.join(more)})" if more else gate.expression
 
 
 def resume_settings(settings: RunSettings) -> Json:
@@ -67,7 +78,7 @@ def resume_settings(settings: RunSettings) -> Json:
         "baseline-drafts": settings.baseline_drafts,
         "control": settings.control,
         "calibration": settings.calibration.source,
-        "gates": "; ".join(str(plan_gate(gate)) for gate in settings.gates),
+        "gates": "; ".join(map(_gate_text, settings.gates)),
         "require-proof": settings.require_proof,
         "allow-missing": settings.allow_missing,
         "until-decided": settings.until_decided,

@@ -30,13 +30,18 @@ _SYNC_S = 1.0
 class Journal:
     """Writes JSON lines; only one process at a time writes those of a folder."""
 
-    def __init__(self, path: Path, *, keep_bytes: int | None = None) -> None:
+    def __init__(self, path: Path, *, keep_bytes: int | None = None, size: int | None = None) -> None:
         """Make the folder and an empty file, or go on with a file after so many bytes, see `whole_lines`.
 
         An earlier journal that is not gone on with is kept beside the new one as `records.jsonl.bak`.
 
+        Args:
+            path: Of the file.
+            keep_bytes: Bytes of the earlier journal that are kept; None begins a new one.
+            size: Bytes that the whole earlier journal had when it was read; None takes any.
+
         Raises:
-            UsageError: when another run writes there.
+            UsageError: when another run writes there, or has done so since the journal was read.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         if keep_bytes is None and path.exists():
@@ -46,6 +51,9 @@ class Journal:
         # A program under test may raise an error whose text holds half a surrogate pair, which UTF-8 cannot encode.
         self._file: IO[str] = path.open("a", encoding="utf-8", errors="replace")
         _lock(self._file, path)
+        if size is not None and path.stat().st_size != size:
+            self._file.close()
+            raise UsageError(f"another run has written to {path.parent} meanwhile: give the command again.")
         self._file.truncate(keep_bytes or 0)
         self._synced_s = monotonic()
 

@@ -103,6 +103,8 @@ def _rates(main: Change, delta: Estimate) -> str:
     if main.measure == "pass@1" and not main.is_pool and len(solved) == 2 and all(map(_is_whole, solved)):  # noqa: PLR2004 - both
         return f"solves {solved[0]:.0f} of {counted(delta.n, 'problem')} against the baseline’s {solved[1]:.0f}"
     own, base = (percent(one.value) if isinstance(one, Estimate) else "–" for one in (main.own, main.base))
+    if len({one.n for one in (main.own, main.base) if isinstance(one, Estimate)}) > 1:
+        return f"{main.measure} changes by {change(delta)} over the {counted(delta.n, 'problem')} that both have"
     return f"{main.measure} {own} against the baseline’s {base} over {counted(delta.n, 'problem')}"
 
 
@@ -119,8 +121,9 @@ def _limit(main: Change, delta: Estimate) -> str:
     if delta.low >= 0:
         return "any loss is ruled out"
     limit = f"losses above {-100 * delta.low:.1f} points are ruled out"
-    is_vague = main.evidence == "unproven" and -delta.low > _TOO_WIDE
-    return f"{limit}, too few problems to say more" if is_vague else limit
+    if main.evidence == "unproven" and -delta.low > _TOO_WIDE:
+        return f"too few problems to tell, a loss of up to {-100 * delta.low:.1f} points is possible"
+    return limit
 
 
 def _short_costs(costs: Sequence[CostRatio]) -> Iterator[str]:
@@ -184,6 +187,8 @@ def _lost(changes: Sequence[Change]) -> str:
     if not counted_ones:
         return "Nothing was compared problem by problem."
     main = counted_ones[0]
+    if isinstance(main.delta, Undefined):
+        return f"Nobody knows: {main.delta.reason}."
     if not main.regressed and not main.fixed:
         return "No problem: it solves the same ones as the baseline."
     lost = f"It lost {counted(len(main.regressed), 'problem')} that the baseline solved"
@@ -192,16 +197,23 @@ def _lost(changes: Sequence[Change]) -> str:
 
 
 def _saves(costs: Sequence[CostRatio]) -> str:
-    """Say what is better, and then what is worse; of simulated costs only that they are not known."""
+    """Say what is better, then what is worse, and what is not known."""
     known = [one for one in costs if one.ratio is not None and one.kind != "simulated"]
     better = [one for one in known if (one.speed_up or 1) > 1 + _SAME]
     worse = [one for one in known if (one.speed_up or 1) < 1 - _SAME]
     parts = [
         *([f"Better: {_list(better)}."] if better else ["Nothing that was measured."] if known else []),
         *([f"Worse: {_list(worse)}."] if worse else []),
-        *(["Speed and energy are not known, since it is only simulated here."] if len(known) < len(costs) else []),
+        *_unknown(costs),
     ]
     return " ".join(parts) or "No cost was measured beside the baseline’s."
+
+
+def _unknown(costs: Sequence[CostRatio]) -> Iterator[str]:
+    if any(one.kind == "simulated" for one in costs):
+        yield "Speed and energy are not known, since it is only simulated here."
+    elif missing := [one.name for one in costs if one.ratio is None]:
+        yield f"Not known of both it and the baseline: {', '.join(missing)}."
 
 
 def _list(costs: Sequence[CostRatio]) -> str:
@@ -235,7 +247,8 @@ def _sure(main: Change | None) -> str:
         verb = "proves" if main.evidence == "worse" else "rules out"
         return f"{text}. That {verb} a loss of more than {100 * main.margin:g} points."
     flips = max(len(main.regressed) + len(main.fixed), 1) / delta.n if main.measure == "pass@1" else None
-    needed = problems_needed(main.margin, discordance=min(flips, 1.0)) if flips and main.margin > 0 else None
+    may_hold = flips and main.margin > 0 and delta.value > -main.margin
+    needed = problems_needed(main.margin, discordance=min(flips or 0.0, 1.0)) if may_hold else None
     more = (
         f": if nothing is really lost, about {_round(needed):,} would prove it" if needed and needed > delta.n else ""
     )

@@ -33,6 +33,8 @@ class ResumedRun:
     """None where the run was killed before it had a plan: then there is nothing to take over."""
     plan: Plan | None
     messages: tuple[Message, ...]
+    size: int
+    """Bytes of the whole file when it was read."""
     modified: datetime
     """When the last line was written."""
     changed: tuple[str, ...] = ()
@@ -58,7 +60,8 @@ class ResumedRun:
             DataError: when the journal is damaged otherwise than by a last line that was cut off.
         """
         check_unlocked(path)
-        found = cls.read_part(path, n_bytes=whole_lines(path))
+        size = path.stat().st_size
+        found = replace(cls.read_part(path, n_bytes=whole_lines(path)), size=size)
         if found.is_finished:
             raise UsageError(
                 f"the run in {path.parent} is finished: leave --qeval-resume out to begin another one, or write its "
@@ -81,6 +84,7 @@ class ResumedRun:
             run=run if plan else None,
             plan=plan,
             messages=messages if plan else (),
+            size=path.stat().st_size,
             modified=datetime.fromtimestamp(path.stat().st_mtime, tz=timezone.utc),
         )
 

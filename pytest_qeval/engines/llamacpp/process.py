@@ -21,6 +21,8 @@ _LOADING_S = 600.0
 _STOPPING_S = 10.0
 _POLL_S = 0.1
 _TAIL = 3
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Asks this machine, whatever proxy the environment names."""
 _WATCHED = """
 exec 3<&0
 "$@" 3<&- </dev/null &
@@ -41,7 +43,7 @@ def find_program(named: Path | None) -> Path:
     if found is None:
         where = f"{named} is no program" if named else f"{PROGRAM} is not in PATH"
         raise UsageError(
-            f"--qeval-engine llamacpp: {where}. Install llama.cpp, and name the program by --qeval-llama-server FILE."
+            f"--qeval-engine llamacpp: {where}. Install llama.cpp, or name its program by --qeval-llama-server FILE."
         )
     return Path(found)
 
@@ -108,7 +110,7 @@ class LlamaServer:
             if self._process.poll() is not None:
                 raise EngineError(f"llama-server ended with status {self._process.returncode}: {self._last_lines()}")
             with contextlib.suppress(OSError):  # not listening yet, or still loading (HTTP 503)
-                urllib.request.urlopen(f"http://127.0.0.1:{self._port}/health", timeout=5).close()
+                _OPENER.open(f"http://127.0.0.1:{self._port}/health", timeout=5).close()
                 return
             time.sleep(_POLL_S)
         raise EngineError(f"llama-server has not loaded the model within {_LOADING_S:.0f} s: {self._last_lines()}")

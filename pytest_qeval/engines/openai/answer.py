@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,14 @@ from pytest_qeval.schema import Completion, FinishReason, Json
 END = "[DONE]"
 """The last event of a stream."""
 _SHOWN = 120
+_AT_LIMIT = ("length", "max_tokens")
+_AT_END = ("stop", "eos", "eos_token", "end_turn", "stop_sequence", "stop_sequence_reached")
+_BROKEN_OFF = ("abort", "aborted", "cancelled", "error")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+class UnusableAnswerError(EngineError):
+    """An answer that ended in a way that makes it no completion; the next one may be fine."""
 
 
 class WrongModelError(EngineError):
@@ -74,9 +83,11 @@ class Answer:
             raise TransientError("the stream ended in the middle of an answer")
         text = self.own_text
         cuts = [at for at in map(text.find, self.stops) if at >= 0]
+        # A server that went on behind a stop string has counted tokens that are none of the completion's.
+        went_on = bool(cuts) and text[min(cuts) :] not in self.stops
         return Completion(
             text=text[: min(cuts)] if cuts else text,
-            n_tokens=None if self.cut else self.new_tokens,
+            n_tokens=None if self.cut or went_on else self.new_tokens,
             finish_reason="stop" if cuts else self.reason,
             ttft_s=self.first_s,
             duration_s=duration_s,
@@ -97,13 +108,22 @@ class Answer:
         self.has_logprobs = self.has_logprobs or bool(choice.get("logprobs"))
         if finish := choice.get("finish_reason"):
             self.reason = self._reason_of(str(finish), choice)
-        elif any(stop in self.own_text for stop in self.stops):
+        elif not self.prefill.startswith(self.text) and any(stop in self.own_text for stop in self.stops):
             self.reason, self.cut = "stop", True
 
     def _reason_of(self, finish: str, choice: Json) -> FinishReason:
-        """Translate the server's words; most do not tell a stop string from the end of the sequence."""
-        if finish == "length":
+        """Translate the server's words; most do not tell a stop string from the end of the sequence.
+
+        Raises:
+            TransientError: for an answer that was broken off.
+            UnusableAnswerError: for one that ended for another reason.
+        """
+        if finish in _AT_LIMIT:
             return "length"
+        if finish in _BROKEN_OFF:
+            raise TransientError(f"the server broke the answer off ({finish})")
+        if finish not in _AT_END:  # such as content_filter and tool_calls
+            raise UnusableAnswerError(f"the answer is no completion: it ended by {finish!r}")
         if "stop_reason" in choice:  # vLLM and SGLang: the stop string, or null
             return "stop" if isinstance(choice["stop_reason"], str) else "eos"
         return "stop" if self.stops else "eos"
@@ -135,6 +155,8 @@ class Answer:
 def is_same_model(asked: str, found: str) -> bool:
     """Return whether an answer's model is the one that was asked for: a path, a date or a version may be added."""
     short, other = (name.rpartition("/")[2].removesuffix(".gguf").lower() for name in (asked, found))
+    if _HUB_ID.fullmatch(asked) and _HUB_ID.fullmatch(found) and asked.lower() != found.lower():
+        return False  # of another owner
     return short == other or other.startswith((f"{short}-20", f"{short}:", f"{short}@"))
 
 
@@ -152,9 +174,13 @@ def _parsed(event: str) -> Json:
         chunk = None
     if not isinstance(chunk, dict) or not isinstance(chunk.get("choices") or [], list):
         raise TransientError(f"the server sent something else than an answer: {event[:_SHOWN]!r}")
-    if not all(isinstance(choice, dict) for choice in chunk.get("choices") or ()):
+    if not all(map(_is_choice, chunk.get("choices") or ())):
         raise TransientError(f"the server sent something else than an answer: {event[:_SHOWN]!r}")
     return chunk
+
+
+def _is_choice(found: Any) -> bool:
+    return isinstance(found, dict) and all(isinstance(found.get(name), dict | None) for name in ("delta", "message"))
 
 
 def _text_of(choice: Json) -> str:

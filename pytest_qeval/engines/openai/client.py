@@ -8,19 +8,27 @@ checks answers against types that few servers keep to.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
 
 import httpx2
 
+from pytest_qeval.engines.openai.address import is_own_machine
 from pytest_qeval.engines.openai.answer import Answer, message_of
 from pytest_qeval.engines.openai.retries import Retries, TransientError, asked_to_wait_s, is_transient
-from pytest_qeval.errors import EngineError, counted
+from pytest_qeval.errors import EngineError, UsageError, counted
 from pytest_qeval.schema import Completion, Json
 
 _CONNECT_S = 10.0
 _HIDDEN = "***"
+_SECRET = 16
+"""Characters of a key from which on no program holds it by chance; local servers take keys such as `test`."""
+_LINE_END = re.compile(rb"\r\n|\n|\r(?=.)", re.DOTALL)
+"""Of server-sent events; a `\\r` at the end may be the first half of `\\r\\n`."""
 
 
 class RefusedError(EngineError):
@@ -32,20 +40,26 @@ class RefusedError(EngineError):
         self.status = status
 
 
-class _Key(httpx2.Auth):
+class Key(httpx2.Auth):
     """Sends the key; it appears in no representation, and in no local variable of a traceback."""
 
-    def __init__(self, key: str | None) -> None:
+    def __init__(self, key: str | None = None) -> None:
+        """Take the key; None where the server needs none."""
         self._key = key
 
     def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+        """Send a request with the key."""
         if self._key:
             request.headers["Authorization"] = f"Bearer {self._key}"
         yield request
 
     def hide(self, text: str) -> str:
-        """Return a text without the key, which some servers repeat in their messages."""
+        """Return a message without the key, which some servers repeat."""
         return text.replace(self._key, _HIDDEN) if self._key else text
+
+    def hide_in_answer(self, text: str) -> str:
+        """Return a model's text without the key, unless that is a short word which stands there by itself."""
+        return self.hide(text) if self._key and len(self._key) >= _SECRET else text
 
     def __repr__(self) -> str:
         return "<key>"
@@ -54,13 +68,18 @@ class _Key(httpx2.Auth):
 class ServerClient:
     """Sends requests to one server."""
 
-    def __init__(self, endpoint: str, *, key: str | None = None, retries: Retries, concurrency: int = 8) -> None:
-        """Connect to nothing yet."""
+    def __init__(self, endpoint: str, *, key: Key, retries: Retries, concurrency: int = 8) -> None:
+        """Connect to nothing yet.
+
+        Raises:
+            UsageError: when the proxy that the environment names cannot be used.
+        """
         self.endpoint = endpoint
-        self._key = _Key(key)
+        self._key = key
         self._retries = retries
-        self._http = httpx2.AsyncClient(
-            auth=self._key,
+        self._http = _http_client(
+            auth=key,
+            trust_env=not is_own_machine(endpoint),  # a proxy would look for this machine on its own
             verify=endpoint.startswith("https:"),  # reading certificates takes half a second
             timeout=httpx2.Timeout(retries.patience_s, connect=_CONNECT_S, pool=None),
             limits=httpx2.Limits(max_connections=concurrency + 2, max_keepalive_connections=concurrency + 2),
@@ -85,7 +104,8 @@ class ServerClient:
             answer.restart()
             try:
                 await self._stream(path, body, answer, started)
-                return answer.completion(time.perf_counter() - started)
+                found = answer.completion(time.perf_counter() - started)
+                return replace(found, text=self._key.hide_in_answer(found.text))
             except TransientError as error:
                 await self._wait(attempt, str(error), error.wait_s)
             except httpx2.RequestError as error:
@@ -118,7 +138,9 @@ class ServerClient:
             except TransientError as error:
                 await self._wait(attempt, str(error), error.wait_s)
             except httpx2.ConnectError as error:
-                raise EngineError(f"there is no server at {self.endpoint}: {_in_words(error)}.") from error
+                raise EngineError(
+                    f"there is no server at {self.endpoint} ({_in_words(error)}): start it, or check host and port."
+                ) from error
             except httpx2.RequestError as error:
                 await self._wait(attempt, _in_words(error), None)
             else:
@@ -133,9 +155,24 @@ class ServerClient:
             if response.status_code != httpx2.codes.OK:
                 self._check(response, (await response.aread()).decode(errors="replace"))
             async with _events(response) as events:
-                async for event in events:
-                    if answer.add(self._key.hide(event), time.perf_counter() - started):
-                        return
+                try:
+                    while (event := await self._next(events)) is not None:
+                        if answer.add(event, time.perf_counter() - started):
+                            return
+                except EngineError as error:
+                    error.args = (self._key.hide(str(error)),)
+                    raise
+
+    async def _next(self, events: AsyncGenerator[str]) -> str | None:
+        """Wait for the next event, None at the end; comments that keep a connection open are none.
+
+        Raises:
+            TransientError: when there is none in time.
+        """
+        try:
+            return await asyncio.wait_for(anext(events, None), self._retries.patience_s)
+        except asyncio.TimeoutError:
+            raise TransientError("nothing was sent in time") from None
 
     def _check(self, response: httpx2.Response, text: str) -> None:
         """Raise what a status stands for."""
@@ -174,7 +211,7 @@ async def _events(response: httpx2.Response) -> AsyncIterator[AsyncGenerator[str
         if not response.headers.get("content-type", "").startswith("text/event-stream"):
             yield (await response.aread()).decode(errors="replace")
             return
-        async for line in response.aiter_lines():
+        async for line in _lines(response):
             field, _, value = line.partition(":")
             if field == "data" and value.strip():
                 yield value.strip()
@@ -186,6 +223,25 @@ async def _events(response: httpx2.Response) -> AsyncIterator[AsyncGenerator[str
         yield found
     finally:
         await found.aclose()
+
+
+async def _lines(response: httpx2.Response) -> AsyncIterator[str]:
+    """Give lines as server-sent events have them: UTF-8, and no ends but CR and LF, whatever Unicode calls one."""
+    rest = b""
+    async for piece in response.aiter_bytes():
+        *whole, rest = _LINE_END.split(rest + piece)
+        for line in whole:
+            yield line.decode(errors="replace")
+    yield rest.decode(errors="replace").rstrip("\r")
+
+
+def _http_client(**settings: Any) -> httpx2.AsyncClient:
+    try:
+        return httpx2.AsyncClient(**settings)
+    except (ImportError, ValueError, httpx2.InvalidURL) as error:
+        raise UsageError(
+            f"the proxy that the environment names (HTTPS_PROXY, ALL_PROXY) cannot be used: {error}"
+        ) from None
 
 
 def _said(response: httpx2.Response, text: str) -> str:

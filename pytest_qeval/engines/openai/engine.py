@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from pytest_qeval.engines.base import FailedCompletion, FinishedCompletion, Request
-from pytest_qeval.engines.openai.answer import WrongModelError
+from pytest_qeval.engines.openai.answer import UnusableAnswerError, WrongModelError
 from pytest_qeval.engines.openai.background import BackgroundLoop
 from pytest_qeval.engines.openai.client import RefusedError, ServerClient
 from pytest_qeval.engines.openai.prompt_length import PromptCheck
@@ -170,7 +170,7 @@ class ServerEngine:
     def _failure(self, request: Request, index: int, error: Exception) -> FailedCompletion:
         """Give one completion up, and the server where it is of no use: no other one would come."""
         status = error.status if isinstance(error, RefusedError) else None
-        self._failed_in_a_row += status is None
+        self._failed_in_a_row += status is None and not isinstance(error, UnusableAnswerError)
         hopeless = isinstance(error, WrongModelError) or status in {401, 403}
         if hopeless or self._failed_in_a_row >= _DEAD:
             self._dead = str(error) or type(error).__name__

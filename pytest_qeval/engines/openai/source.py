@@ -201,10 +201,10 @@ def open_server(
 
 def new_client(server: ServerSettings, *, concurrency: int = 2) -> ServerClient:
     """Return a client with the key from the environment."""
-    from pytest_qeval.engines.openai.client import ServerClient  # noqa: PLC0415 - needs an extra
+    from pytest_qeval.engines.openai.client import Key, ServerClient  # noqa: PLC0415 - needs an extra
 
     retries = Retries(patience_s=server.patience_s)
-    return ServerClient(server.endpoint, key=key_of(server), retries=retries, concurrency=concurrency)
+    return ServerClient(server.endpoint, key=Key(key_of(server)), retries=retries, concurrency=concurrency)
 
 
 def key_of(server: ServerSettings) -> str | None:
@@ -217,9 +217,9 @@ def key_of(server: ServerSettings) -> str | None:
         return None
     key = os.environ.get(server.key_variable, "").strip()
     if not key:
-        raise UsageError(f"--qeval-api-key-env: the environment variable {server.key_variable} is not set, or empty.")
+        raise UsageError("--qeval-api-key-env: the environment variable that it names is not set, or empty.")
     if not (key.isascii() and key.isprintable()):
-        raise UsageError(f"--qeval-api-key-env: {server.key_variable} holds characters that no key has.")
+        raise UsageError("--qeval-api-key-env: the environment variable that it names holds characters no key has.")
     return key
 
 
@@ -240,11 +240,13 @@ def _chosen(asked: str, identity: ServerIdentity, endpoint: str) -> str:
         raise ModelSourceError(f"{endpoint} does not say which model to ask: name it by --qeval-model.{some}")
     if not names:  # it cannot be asked which it has; its answers name the model
         return asked
-    found = next((name for name in names if name == asked), None)
-    found = found or next((name for name in names if is_same_model(asked, name)), None)
-    if found is None:
+    exact = next((name for name in names if name in {asked, f"{asked}:latest"}), None)
+    found = [exact] if exact else [name for name in names if is_same_model(asked, name)]
+    if len(found) > 1:
+        raise ModelSourceError(f"{endpoint} serves {', '.join(found[:10])}: name one of these instead of {asked!r}.")
+    if not found:
         raise ModelSourceError(f"{endpoint} serves {', '.join(names[:10])}, and not {asked!r}: name one of these.")
-    return found
+    return found[0]
 
 
 def _facts(source: ModelSource, identity: ServerIdentity, probed: Probed, concurrency: int, engine: str) -> Json:

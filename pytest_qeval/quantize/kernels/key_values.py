@@ -28,12 +28,13 @@ def round_vectors(states: torch.Tensor, scheme: CacheScheme) -> torch.Tensor:
     """
     values = states.float()
     rounded = _symmetric(values, scheme.bits) if scheme.symmetric else _asymmetric(values, scheme.bits)
+    rounded = rounded.to(states.dtype)  # which is beyond float16 where rounding went up from its largest values
     if not bool(torch.isfinite(rounded).all()):
         raise EngineError(
             f"keys or values of the model are not finite, or too large for a cache of {scheme.bits} bits: this model "
             f"cannot be evaluated with +kv{scheme.bits}."
         )
-    return rounded.to(states.dtype)
+    return rounded
 
 
 def _symmetric(values: torch.Tensor, bits: int) -> torch.Tensor:

@@ -30,6 +30,6 @@ def nothing_to_lose(own: Quantity | None, baseline: str) -> Undefined | None:
     """Refuse a drop from 0, which would always pass; often the prompt is wrong then."""
     if isinstance(own, Estimate) and own.value < _NOTHING:
         return Undefined(
-            reason=f"{baseline} itself has 0, so that nothing can drop: is the prompt style right for the model?"
+            reason=f"{baseline} itself has 0, so that nothing can drop; check that --qeval-prompt fits the model"
         )
     return None

@@ -13,10 +13,12 @@ import pytest
 from pytest_qeval.engines.base import FinishedCompletion, Request
 from pytest_qeval.engines.llamacpp.process import LlamaServer, find_program
 from pytest_qeval.engines.llamacpp.source import LLAMACPP
+from pytest_qeval.engines.openai.identity import identify
+from pytest_qeval.engines.openai.source import ask
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import EngineError, ModelSourceError, UsageError
 from pytest_qeval.quantize.lookup import find_recipe
-from pytest_qeval.settings import GenerationSettings, LlamaSettings, ModelSettings
+from pytest_qeval.settings import GenerationSettings, LlamaSettings, ModelSettings, ServerSettings
 
 FAKE = Path(__file__).parents[2] / "fake_llama_server.py"
 
@@ -67,6 +69,19 @@ def test_a_file_is_served_and_the_server_stopped(program: Path, tmp_path: Path) 
     assert (facts["engine"], facts["batch_size"]) == ("llamacpp (llama.cpp)", 2)
     assert (tmp_path / "out" / "llama-server.log").read_text().startswith("listening\n")
     assert wait_until_gone(facts["summary"].partition(" at ")[2].partition(",")[0])
+
+
+def test_a_proxy_is_not_asked_for_this_machine(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in companies, where the environment names one for everything."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    server = start(program, "model.gguf")
+    try:
+        assert ask(ServerSettings(endpoint=server.endpoint), identify).models
+    finally:
+        server.stop()
 
 
 def test_stopping_twice_is_fine(program: Path) -> None:

@@ -75,6 +75,17 @@ def test_only_one_run_writes_a_journal(path: Path) -> None:
     check_unlocked(path)
 
 
+def test_what_another_run_has_written_meanwhile_is_not_cut_off(path: Path) -> None:
+    """Between reading a journal and going on with it, cases are collected."""
+    before, size = path.read_bytes(), path.stat().st_size
+    Journal(path, keep_bytes=size - 10, size=size).close()
+    assert path.read_bytes() == before[:-10]
+
+    with pytest.raises(UsageError, match=r"another run has written to .* meanwhile: give the command again"):
+        Journal(path, keep_bytes=size - 20, size=size)
+    assert path.read_bytes() == before[:-10]
+
+
 def test_a_part_of_a_journal_can_be_read(path: Path) -> None:
     """Workers read what was there when the run went on, whatever has come since."""
     n_bytes = path.stat().st_size

@@ -91,15 +91,42 @@ def test_how_sure_it_is_says_what_would_be_enough() -> None:
     assert "over 8 problems. That is too few to tell whether it loses more than 2 points: if nothing" in sure
 
 
+def test_nothing_is_promised_to_a_recipe_that_lost() -> None:
+    """More problems would not prove that it keeps what it has not kept."""
+    sure = verdict(session("++++----", "++------")).sure
+
+    assert "The change is −25.0 pt" in sure
+    assert sure.endswith("That is too few to tell whether it loses more than 2 points.")
+
+
+def test_what_was_never_compared_is_not_said_to_be_the_same() -> None:
+    """As of a recipe that an interruption kept from being loaded."""
+    found = session("++++----", "")
+    lost = verdict(found).lost
+
+    assert lost.startswith(("Nobody knows: ", "Nothing was compared"))
+
+
+def test_shares_of_different_problems_are_not_set_beside_each_other() -> None:
+    """Only the change over what both have compares."""
+    found = session("++--+-", "++--")
+    headline = verdict(found).headline
+
+    assert "pass@1 changes by +0.0 pt [−" in headline
+    assert "over the 4 problems that both have" in headline
+
+
 def test_the_headline_is_one_sentence_with_the_verdict_first() -> None:
     """Of several benchmarks it is about all of them together."""
     found = several_benchmarks(a=("++--", "++--"), b=("++", "+-"))
     headline = verdict(found, [BROKEN]).headline
 
     assert headline.startswith(
-        "int8: FAIL (pass@1 drop <= 2pt), pass@1 50.0% against the baseline’s 66.7% over 6 problems; losses above "
+        "int8: FAIL (pass@1 drop <= 2pt), pass@1 50.0% against the baseline’s 66.7% over 6 problems; too few "
     )
-    assert headline.endswith("ruled out, too few problems to say more; 62% smaller; 2× faster (in a batch).")
+    assert headline.endswith(
+        "problems to tell, a loss of up to 63.9 points is possible; 62% smaller; 2× faster (in a batch)."
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_qeval.engines.base import FailedCompletion, FinishedCompletion, Request
 from pytest_qeval.engines.openai.background import BackgroundLoop
-from pytest_qeval.engines.openai.client import ServerClient
+from pytest_qeval.engines.openai.client import Key, ServerClient
 from pytest_qeval.engines.openai.engine import ServerEngine
 from pytest_qeval.engines.openai.prompt_length import PromptCheck
 from pytest_qeval.engines.openai.request_body import Abilities
@@ -32,7 +32,7 @@ def engine_of(
     """Start the server and an engine for it, and close both."""
     with serving(fake):
         client = ServerClient(
-            f"{fake.url}/v1", retries=Retries(**{**QUICK, **retries}), concurrency=concurrency, key=fake.key
+            f"{fake.url}/v1", retries=Retries(**{**QUICK, **retries}), concurrency=concurrency, key=Key(fake.key)
         )
         engine = ServerEngine(
             BackgroundLoop(),

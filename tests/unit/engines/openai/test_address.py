@@ -32,7 +32,16 @@ def test_other_texts_are_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["https://me:secret@x", "https://secret@x", "https://x/v1?key=secret", "ftp://secret@x"]
+    "text",
+    [
+        "https://me:secret@x",
+        "https://secret@x",
+        "https://x/v1?key=secret",
+        "ftp://secret@x",
+        "http://me:pa/secret@x",
+        "http://me:80/secret@x",
+        "https://:80/?key=secret",
+    ],
 )
 def test_passwords_are_refused_and_not_repeated(text: str) -> None:
     """Addresses stand in reports."""

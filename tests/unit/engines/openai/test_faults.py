@@ -137,6 +137,45 @@ def test_a_server_that_never_answers_is_given_up() -> None:
     assert "gave no answer in 2 attempts: nothing was sent in time" in reason
 
 
+def test_comments_do_not_keep_a_request_alive() -> None:
+    """Proxies send them for as long as the server says nothing."""
+    fake = FakeServer(respond, faults=lambda *_: Fault(comments=20))
+    with engine_of(fake, patience_s=0.2, attempts=2) as engine:
+        (reason,) = texts(run(engine, requests("prompt 0"))).values()
+
+    assert "gave no answer in 2 attempts: nothing was sent in time" in reason
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("escapes", [True, False])
+def test_any_text_arrives(line_end: str, *, escapes: bool) -> None:
+    """Only CR and LF end a line of events; Unicode has more ends of lines, which may stand in a program."""
+    text = "a = '\u2028\u2029\x85\x1c\x0b\x0c'  # € 🎉 \ufeff"
+    with engine_of(FakeServer(lambda _: text, line_end=line_end, escapes=escapes)) as engine:
+        assert texts(run(engine, requests("prompt 0"))) == {("prompt 0", 0): text}
+
+
+def test_a_short_key_changes_no_program() -> None:
+    """Local servers take any word for one; a long key never stands in a program by chance."""
+    text = "def test(): return 'sk-0123456789abcdef'"
+    with engine_of(FakeServer(lambda _: text, key="test")) as engine:
+        assert texts(run(engine, requests("prompt 0"))) == {("prompt 0", 0): text}
+    with engine_of(FakeServer(lambda _: text, key="sk-0123456789abcdef")) as engine:
+        assert texts(run(engine, requests("prompt 0"))) == {("prompt 0", 0): "def test(): return '***'"}
+
+
+def test_answers_that_are_filtered_do_not_end_the_run() -> None:
+    """Each costs its own completion, however many come in a row."""
+    filtered = [json.dumps({"model": "fake", "choices": [{"index": 0, "text": "", "finish_reason": "content_filter"}]})]
+    fake = FakeServer(respond, faults=lambda body, _: Fault(events=filtered) if prompt_of(body) != "prompt 9" else None)
+    with engine_of(fake, concurrency=1) as engine:
+        found = texts(run(engine, requests(*PROMPTS)))
+
+    assert found.pop(("prompt 9", 0)) == "answer to prompt 9"
+    assert len(found) == len(PROMPTS) - 1
+    assert set(found.values()) == {"failed: the answer is no completion: it ended by 'content_filter'"}
+
+
 def test_another_models_answer_is_refused() -> None:
     """No completion of it is taken, and no further one is asked for."""
     fake = FakeServer(respond, answered_model="someone-else")

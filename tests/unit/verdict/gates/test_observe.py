@@ -108,7 +108,7 @@ def test_where_the_baseline_solves_nothing_no_gate_on_a_drop_holds(expression: s
     barren = replace(SUMMARY, results=(result("auto", 0.0), result("int8", 0.0)))
 
     assert seen(expression, barren) == Undefined(
-        reason="auto itself has 0, so that nothing can drop: is the prompt style right for the model?"
+        reason="auto itself has 0, so that nothing can drop; check that --qeval-prompt fits the model"
     )
     assert isinstance(seen("pass@1 >= 0", barren), Estimate)
 
