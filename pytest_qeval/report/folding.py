@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable, Iterator
 
@@ -14,10 +13,11 @@ _NARROWEST = 20
 
 
 def fit(lines: Iterable[Line], *, is_terminal: bool) -> Iterable[Line]:
-    """Return lines no wider than the terminal; as they are where there is none, and `COLUMNS` does not name a width."""
-    if is_terminal or "COLUMNS" in os.environ:
-        return fold_lines(lines, shutil.get_terminal_size().columns)
-    return lines
+    """Return lines no wider than the terminal; as they are where there is none, as in a pipe or a log.
+
+    `COLUMNS` alone names no width: readline, which pytest imports, sets it for every process that is started later.
+    """
+    return fold_lines(lines, shutil.get_terminal_size().columns) if is_terminal else lines
 
 
 def fold_lines(lines: Iterable[Line], width: int) -> Iterator[Line]:

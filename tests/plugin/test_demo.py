@@ -62,7 +62,10 @@ def test_baseline_drafts_change_no_completion(run_afresh: Run, pytester: pytest.
     efficiency = read_report(pytester.path / "drafted")["efficiency"]
     assert (efficiency["auto"]["drafted"], efficiency["int8"]["drafted"]) == (False, True)
     assert efficiency["int8"]["generation"]["throughput_tokens_per_s"] is None
-    assert efficiency["int8"]["energy"] == {"undefined": "completions were drafted from the baseline's"}
+    assert efficiency["int8"]["energy"] == {
+        "undefined": "completions were drafted from the baseline's",
+        "blocks": {},
+    }
 
 
 def texts_of(folder: Path) -> list[tuple[str, str, list[str]]]:
@@ -125,7 +128,7 @@ def test_a_broken_recipe_is_seen_and_fails_the_gate(run: Run, pytester: pytest.P
     assert comparison["evidence"] == "worse"
     assert len(comparison["regressed"]) >= 5
     result.stdout.fnmatch_lines(["*W2A16 simulated*", "*verdict: FAIL*"])
-    failed = re.findall(r"^FAILED .*w2a16-(micro/\d+)\].*regressed: auto solved it", result.stdout.str(), re.MULTILINE)
+    failed = re.findall(r"^FAILED .*w2a16-(micro/\d+) - .*regressed: auto solved it", result.stdout.str(), re.MULTILINE)
     assert sorted(failed) == sorted(comparison["regressed"])
 
 

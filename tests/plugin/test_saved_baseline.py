@@ -96,6 +96,7 @@ def test_a_saved_baseline_gives_the_results_of_the_live_one(
         "started_at": there["run"]["started_at"],
         "host": there["run"]["host"],
         "accepted_differences": [],
+        "engine": "transformers",
         "model": there["run"]["model"],
         "versions": there["run"]["versions"],
     }

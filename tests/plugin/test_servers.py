@@ -166,7 +166,10 @@ def test_the_key_is_nowhere(run: Run, start: Start, pytester: pytest.Pytester, m
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--qeval-endpoint", "http://127.0.0.1:9"), "*there is no server at http://127.0.0.1:9/v1: *"),
+        (
+            ("--qeval-endpoint", "http://127.0.0.1:9"),
+            "*there is no server at http://127.0.0.1:9/v1 (*): start it, or check host and port.*",
+        ),
         (("--qeval-endpoint", "URL", "--qeval-model", "other"), "*serves fake, and not 'other': name one of these.*"),
         (("--qeval-engine", "openai", "--qeval-model", "fake"), "*needs a server: add --qeval-endpoint*"),
         (("--qeval-endpoint", "URL", "--qeval-recipe", "int8"), "*--qeval-recipe quantizes a model in this process*"),
@@ -178,7 +181,10 @@ def test_the_key_is_nowhere(run: Run, start: Start, pytester: pytest.Pytester, m
         (("--qeval-endpoint", "URL", "--qeval-suite", "divergence"), "*measures a model in this process*"),
         (("--qeval-candidate", "URL"), "*--qeval-candidate expects NAME=URL*"),
         (("--qeval-candidate", "int8=URL"), "*the name 'int8' is taken*"),
-        (("--qeval-endpoint", "URL", "--qeval-api-key-env", "NO_SUCH"), "*variable NO_SUCH is not set, or empty.*"),
+        (
+            ("--qeval-endpoint", "URL", "--qeval-api-key-env", "NO_SUCH"),
+            "*the environment variable that it names is not set, or empty.*",
+        ),
         (("--qeval-model", "demo", "--qeval-concurrency", "2"), "*--qeval-concurrency does nothing in this run*"),
         (("--qeval-endpoint", "URL", "--qeval-model", "x", "--qeval-engine", "transformers"), "*leave one of the two*"),
     ],

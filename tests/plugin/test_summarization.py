@@ -18,7 +18,9 @@ Run = Callable[..., pytest.RunResult]
 pytestmark = pytest.mark.timeout(300)
 
 N = 8
-ROWS: Sequence[Json] = [json.loads(line) for line in PATH.read_text(encoding="utf-8").splitlines()[:N]]
+ALL: Sequence[Json] = [json.loads(line) for line in PATH.read_text(encoding="utf-8").splitlines()]
+ROWS: Sequence[Json] = [ALL[number] for number in (0, 2, 7, 11, 16, 33, 44, 46)]
+"""What a limit of eight takes: of every module one function, before any has two."""
 REFERENCES = [row["reference"] for row in ROWS]
 SHORTER = [" ".join(reference.split()[:-2]) if n % 2 else reference for n, reference in enumerate(REFERENCES)]
 WORSE = [*SHORTER[:6], "", "Something else entirely."]
@@ -40,8 +42,9 @@ def test_completions_are_scored(run: Run, pytester: pytest.Pytester, mode: tuple
     result = run(*mode, "-v", *REPLAY, samples, "--qeval-output", "out")
 
     assert result.ret == pytest.ExitCode.OK
+    empty = f"*SCORED bleu {100 * smoothed_bleu('', REFERENCES[6]):.1f} chrf 0.0*"
     result.stdout.fnmatch_lines_random(
-        ["*SCORED bleu 100.0 chrf 100.0*", "*SCORED bleu 0.1 chrf 0.0*", "*replay*8, 1 empty*", "*8 scored in*"]
+        ["*SCORED bleu 100.0 chrf 100.0*", empty, "*replay*8, 1 empty*", "*8 scored in*"]
     )
     records = by_task(pytester.path / "out")
     for row, text in zip(ROWS, WORSE, strict=True):
@@ -117,13 +120,13 @@ def test_allure_shows_the_sentences_and_their_scores(run: Run, pytester: pytest.
     samples = write_completions(pytester, "completions.jsonl", SHORTER)
     run("--qeval-completions", samples, "--alluredir", "allure", "--qeval-limit", "3")
     rows = [json.loads(path.read_text(encoding="utf-8")) for path in pytester.path.glob("allure/*-result.json")]
-    row = next(row for row in rows if row["name"] == "summarization/7 · replay")
+    row = next(row for row in rows if row["name"] == "summarization/2 · replay")
 
     assert row["status"] == "passed"
     attached = [one["name"] for step in row["steps"] for one in step["attachments"]]
     assert attached == ["prompt", "completion", "reference"]
     measured = {one["name"]: one["value"] for one in row["parameters"]}
-    assert measured["bleu"] == f"{smoothed_bleu(SHORTER[7], REFERENCES[7]):.3f}"
+    assert measured["bleu"] == f"{smoothed_bleu(SHORTER[1], REFERENCES[1]):.3f}"
 
 
 def test_the_harness_tests_its_scores(run: Run, pytester: pytest.Pytester) -> None:

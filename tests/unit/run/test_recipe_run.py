@@ -222,7 +222,7 @@ def test_a_saved_record_needs_no_model_and_is_not_posted_again() -> None:
 
     assert not parts.run.needs_model(CASES[3])
     assert parts.run.evaluate(CASES[3]) is saved
-    assert (parts.loads, parts.posted, parts.outcomes) == (0, [], {})
+    assert (parts.loads, parts.posted, parts.outcomes) == (0, [], {("int8", CASES[3]): saved})
 
 
 def test_energy_is_measured_only_while_there_is_something_to_generate() -> None:
