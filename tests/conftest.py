@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -12,6 +13,7 @@ import sys
 import sysconfig
 import tempfile
 import types
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -159,6 +161,9 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, warm_pytest:
     def run_pytest(*given: str) -> pytest.RunResult:
         arguments = accept_weakest(given)
         if "--qeval-model" not in arguments and "-n2" not in arguments:
+            with warnings.catch_warnings():  # else a session is failed for a socket that an earlier test left open
+                warnings.simplefilter("ignore", ResourceWarning)
+                gc.collect()
             # In this process pytest cannot be started again where a path among the options moved its rootdir.
             return pytester.runpytest_inprocess(*WITHOUT, *join_paths(arguments))
         temporary = f"--basetemp={pytester.path / 'temporary'}"

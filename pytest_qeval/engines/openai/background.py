@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 
+_TURNS = 3
+
 
 class BackgroundLoop:
     """Runs coroutines until it is closed; the thread starts on first use."""
@@ -55,3 +57,5 @@ async def _cancel_others() -> None:
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    for _ in range(_TURNS):  # connections that were closed end in the loop's next turns
+        await asyncio.sleep(0)
