@@ -17,7 +17,7 @@ from pytest_qeval.schema import Case, Record
 from pytest_qeval.verdict.baseline.key import benchmark_key, differences
 from pytest_qeval.verdict.reread import last_end, resumed_header
 
-_ANEW = "Give the command of that run, or leave --qeval-resume out to begin anew"
+_ANEW = "Repeat the command of that run, or leave --qeval-resume out to begin anew"
 _WORDS = "{ours} here, {theirs} in that run"
 
 

@@ -205,7 +205,7 @@ class ServerClient:
 
 @asynccontextmanager
 async def _events(response: httpx2.Response) -> AsyncIterator[AsyncGenerator[str]]:
-    """Give the events of a stream, or the one of a server that does not stream."""
+    """Yield the events of a stream, or the one of a server that does not stream."""
 
     async def read() -> AsyncGenerator[str]:
         if not response.headers.get("content-type", "").startswith("text/event-stream"):
@@ -226,7 +226,7 @@ async def _events(response: httpx2.Response) -> AsyncIterator[AsyncGenerator[str
 
 
 async def _lines(response: httpx2.Response) -> AsyncIterator[str]:
-    """Give lines as server-sent events have them: UTF-8, and no ends but CR and LF, whatever Unicode calls one."""
+    """Yield lines as server-sent events have them: UTF-8, and no ends but CR and LF, whatever Unicode calls one."""
     rest = b""
     async for piece in response.aiter_bytes():
         *whole, rest = _LINE_END.split(rest + piece)

@@ -168,7 +168,7 @@ class ServerEngine:
         return FinishedCompletion(key=request.key, index=index, completion=completion)
 
     def _failure(self, request: Request, index: int, error: Exception) -> FailedCompletion:
-        """Give one completion up, and the server where it is of no use: no other one would come."""
+        """Abandon one completion, and the server where it is of no use: no other one would come."""
         status = error.status if isinstance(error, RefusedError) else None
         self._failed_in_a_row += status is None and not isinstance(error, UnusableAnswerError)
         hopeless = isinstance(error, WrongModelError) or status in {401, 403}
