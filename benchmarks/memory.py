@@ -1,6 +1,6 @@
 """Compare the predicted peak of memory with the measured one, each recipe in a process of its own.
 
-python benchmarks/memory.py --model MODEL --recipe fp32 --recipe int8 --batch-size 4 --context 256
+python -m benchmarks.memory --model MODEL --recipe fp32 --recipe int8 --batch-size 4 --context 256
 
 It prints rows of a Markdown table, in GB (10^9 bytes).
 """

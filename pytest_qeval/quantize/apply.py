@@ -14,6 +14,7 @@ from transformers.pytorch_utils import Conv1D
 from pytest_qeval import registry
 from pytest_qeval.errors import RecipeError
 from pytest_qeval.quantize.experts import unpack_experts_
+from pytest_qeval.quantize.heap import ReplacedWeights, trim_heap
 from pytest_qeval.quantize.kernels.activations import ActivationQuantizer, StaticRange
 from pytest_qeval.quantize.kernels.int8_product import onednn_is_exact
 from pytest_qeval.quantize.kernels.linear import Int8Linear
@@ -110,10 +111,12 @@ def _quantize_layers(
 ) -> list[LayerRecord]:
     """Replace all layers that are not kept; the records are in the order of `plans`."""
     records = {plan.name: record_kept(plan, model) for plan in plans if plan.kept}
-    files = MappedFiles()
+    files, replaced = MappedFiles(), ReplacedWeights()
     for group in _groups(model, [plan for plan in plans if not plan.kept], ranges):
         for record in _quantize_group(model, group, ranges, rounding, files):
             records[record.name] = record
+            replaced.add(record.bytes_before)
+    trim_heap()
     return [records[plan.name] for plan in plans]
 
 

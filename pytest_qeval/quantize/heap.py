@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import sys
 
-_TRIM_BYTES = 2**28
+_TRIM_BYTES = 2**26
 
 
 def trim_heap() -> None:
