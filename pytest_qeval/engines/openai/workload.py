@@ -24,6 +24,8 @@ class Traffic:
     _prompt_tokens: int = 0
     _busy_s: float = 0.0
     _stepped_s: float = 0.0
+    _unpaid_s: float = 0.0
+    """Of the steps since the last token."""
     _since: float = 0.0
     _steps: StepCosts = field(default_factory=StepCosts)
     _seen_tokens: int = 0
@@ -44,12 +46,16 @@ class Traffic:
             self._prompt_tokens += answer.prompt_tokens or 0
 
     def step(self, duration_s: float) -> None:
-        """Note how long a step of the engine took."""
+        """Note how long a step of the engine took; one that brings no tokens is part of the next that does.
+
+        The server reads prompts meanwhile, and answers to come will cost that time again.
+        """
         rows, tokens = len(self._live), self._tokens
+        self._stepped_s += duration_s
+        self._unpaid_s += duration_s
         if rows and tokens > self._seen_tokens:
-            self._steps.add(rows, tokens - self._seen_tokens, duration_s)
-            self._stepped_s += duration_s
-        self._seen_tokens = max(tokens, self._seen_tokens)
+            self._steps.add(rows, tokens - self._seen_tokens, self._unpaid_s)
+            self._seen_tokens, self._unpaid_s = tokens, 0.0
 
     @property
     def progress(self) -> EngineProgress:
