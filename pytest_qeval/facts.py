@@ -164,6 +164,8 @@ class GenerationFacts:
     energy: EnergyFacts
     drafted: bool = False
     """Whether the baseline's completions were drafts, so that all costs here are of another way of generating."""
+    contended: str = ""
+    """What disturbed the machine meanwhile; empty where nothing did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

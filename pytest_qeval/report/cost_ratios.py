@@ -13,6 +13,11 @@ CostKind = Literal["exact", "measured", "estimated", "declared", "simulated"]
 """declared: from the watts that the user named. simulated: of weights that are rounded and computed in float, so that
 it is not the recipe's own cost."""
 _Get = Callable[[Efficiency], float | None]
+_WATCHES: dict[str, Callable[[Efficiency], str]] = {
+    "ms": lambda one: one.stream_contended,
+    "tokens/s": lambda one: one.contended,
+}
+"""What disturbed the machine, by the unit of what was timed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +30,8 @@ class CostRatio:
     candidate: float | None
     kind: CostKind
     higher_is_better: bool = False
+    contended: bool = False
+    """Whether the machine was disturbed while one of the two was timed."""
 
     @property
     def ratio(self) -> float | None:
@@ -70,6 +77,7 @@ def _ratios(own: Efficiency | None, base: Efficiency | None) -> Iterator[CostRat
                 candidate=candidate,
                 kind="simulated" if simulated and kind != "exact" else kind,
                 higher_is_better=higher,
+                contended=any(unit in _WATCHES and _WATCHES[unit](one) for one in (own, base) if one),
             )
 
 

@@ -26,6 +26,7 @@ def cost_dict(costs: Efficiency) -> Json:
             "throughput_tokens_per_s": costs.throughput,
             "new_tokens": costs.new_tokens,
             "busy_s": costs.busy_s,
+            "contended": costs.contended,
         },
         "prefill": {"latency_s": row["prefill_s"], "prompt_tokens": costs.stream_prompt_tokens},
         "decode": {"latency_per_token_s": row["decode_s"]},

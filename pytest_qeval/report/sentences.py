@@ -128,7 +128,7 @@ def _limit(main: Change, delta: Estimate) -> str:
 
 def _short_costs(costs: Sequence[CostRatio]) -> Iterator[str]:
     for one in costs:
-        if one.ratio is None or one.kind == "simulated":
+        if one.ratio is None or one.kind == "simulated" or one.contended:
             continue
         if one.unit == "B" and one.kind == "exact":
             yield _smaller(one.ratio)

@@ -90,6 +90,8 @@ def _contended(summary: Summary) -> Iterator[tuple[str, str]]:
             found = {"single stream": costs.stream_contended}
         if costs.problems and costs.problems.contended:
             found["problems"] = costs.problems.contended
+        if costs.contended:
+            found["generating"] = costs.contended
         if found:
             yield name, f"({', '.join(found)}), up to: {next(iter(found.values()))}"
 

@@ -12,6 +12,7 @@ from pytest_qeval.engines.replay import ReplayEngine
 from pytest_qeval.errors import InvalidProblemError, MissingCompletionError
 from pytest_qeval.evaluator import Evaluator
 from pytest_qeval.facts import EnergyFacts, GenerationFacts
+from pytest_qeval.measure.contention import Watch
 from pytest_qeval.measure.energy import EnergyMeter
 from pytest_qeval.measure.memory import PeakMemory
 from pytest_qeval.measure.shared_energy import BusyTimes
@@ -59,11 +60,14 @@ class RecipeRun:
     """Whether the model is on a server, whose memory and energy are not measured."""
     drafted: bool = False
     """Whether the baseline's completions are drafts; see `GenerationFacts.drafted`."""
+    watch: Watch = field(default_factory=Watch)
+    """Looks for what disturbs the machine while there is something to generate."""
     _memory: PeakMemory = field(default_factory=PeakMemory, init=False)
     _loaded: tuple[ReplayEngine | ModelEngine, Evaluator] | None = field(default=None, init=False)
     _failure: BaseException | None = field(default=None, init=False)
     _metering: bool = field(default=False, init=False)
     _energy: list[EnergyFacts] = field(default_factory=list, init=False)
+    _contended: str = field(default="", init=False)
     _seen: EngineProgress = field(default=NO_PROGRESS, init=False)
 
     def needs_model(self, case: Case) -> bool:
@@ -175,15 +179,20 @@ class RecipeRun:
         )
 
     def _switch_meter(self, engine: ReplayEngine | ModelEngine) -> None:
-        """Measure energy while there is something to generate, and only then."""
+        """Measure energy, and watch the machine, while there is something to generate, and only then."""
         if isinstance(engine, ReplayEngine) or self.served:
             return
         busy = engine.progress.finished < engine.progress.total
         if busy and not self._metering:
             self.meter.start(self.recipe)
+            self.watch.start()
         elif self._metering and not busy:
-            self._energy.append(self.meter.stop())
+            self._stop_meter()
         self._metering = busy
+
+    def _stop_meter(self) -> None:
+        self._energy.append(self.meter.stop())
+        self._contended = self._contended or self.watch.stop().reason
 
     def close(self) -> None:
         """Free the model's memory, and post what generation cost; a later case would load it again."""
@@ -193,7 +202,7 @@ class RecipeRun:
         progress = engine.progress
         self.forecast.end(engine)
         if self._metering:
-            self._energy.append(self.meter.stop())
+            self._stop_meter()
         engine.close()
         self.post(self.timeline.facts(self.worker))
         if isinstance(engine, ReplayEngine):
@@ -209,6 +218,7 @@ class RecipeRun:
             peak_memory_bytes=None if self.served else self._memory.read(),
             energy=EnergyFacts(undefined=_ELSEWHERE) if self.served else EnergyFacts.total(self._energy),
             drafted=self.drafted,
+            contended=self._contended,
         )
-        self._energy, self._metering = [], False
+        self._energy, self._metering, self._contended = [], False, ""
         self.post(facts)

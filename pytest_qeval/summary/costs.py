@@ -58,6 +58,8 @@ class Efficiency:
     """Whether `model_bytes` are those of packed storage, while the weights are held in floating point."""
     stream_contended: str = ""
     """What disturbed the machine while the single stream was measured; empty where nothing did."""
+    contended: str = ""
+    """The same, while the suites' completions were generated."""
     timings: Mapping[str, WorkloadTimes] = field(default_factory=dict)
     """By the workload's name; empty where only a single stream was measured."""
     problems: ProblemTimes | None = None
@@ -113,6 +115,7 @@ def summarize_costs(
         decode_s=percentiles(value for stream in streams for value in stream.decode_s),
         stream_prompt_tokens=streams[0].prompt_tokens if streams else None,
         stream_contended=next((one.contended for one in streams if one.contended), ""),
+        contended=next((part.contended for part in generation if part.contended), ""),
         timings={one.workload.name: one for one in timings},
         problems=problems,
         block_energies={one.workload.name: one for one in block_energies},
@@ -148,7 +151,8 @@ def _slowdown(own: Efficiency, base: Efficiency) -> Slowdown | None:
     contended = own.stream_contended or base.stream_contended
     if not contended and own.decode_s and base.decode_s and own.decode_s.p50 > _SLOWER * base.decode_s.p50:
         stream = base.decode_s.p50, own.decode_s.p50
-    if own.throughput and base.throughput and min(own.new_tokens, base.new_tokens) >= _BATCH_TOKENS:
+    undisturbed = not (own.contended or base.contended)
+    if undisturbed and own.throughput and base.throughput and min(own.new_tokens, base.new_tokens) >= _BATCH_TOKENS:
         throughput = (base.throughput, own.throughput) if base.throughput > _SLOWER * own.throughput else None
     if stream is None and throughput is None:
         return None

@@ -129,6 +129,15 @@ def test_the_headline_is_one_sentence_with_the_verdict_first() -> None:
     )
 
 
+def test_no_speed_is_told_that_was_timed_on_a_busy_machine() -> None:
+    found = session("++", "++")
+    reason = "other processes took 50% of the machine"
+    disturbed = replace(found, generation=[replace(one, contended=reason) for one in found.generation])
+
+    assert "in a batch" in verdict(found).headline
+    assert "in a batch" not in verdict(disturbed).headline
+
+
 @pytest.mark.parametrize(
     ("baseline", "candidate", "gates", "start"),
     [

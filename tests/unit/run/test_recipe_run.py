@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ from pytest_qeval.errors import InvalidProblemError, QEvalError
 from pytest_qeval.evaluator import Executions
 from pytest_qeval.facts import EnergyFacts, GenerationFacts
 from pytest_qeval.measure.timeline import Timeline
+from pytest_qeval.measure.timing_facts import Contention
 from pytest_qeval.run.forecast import Forecast
 from pytest_qeval.run.recipe_run import RecipeRun
 from pytest_qeval.schema import Case, Record
 from pytest_qeval.settings import CONTROL
+from tests.unit.measure.timings import BUSY, QUIET
 from tests.unit.summary.builders import case, record
 
 CASES = [case(number) for number in range(8)]
@@ -45,6 +48,7 @@ class Parts:
         self.faults: dict[Case, str] = {}
         self.outcomes: dict[tuple[str, Case], Record] = {}
         self.finished, self.total = 0, 0
+        self.busy_machine = False
         self.prepared = self.polled = 0
         self.prefill_s = self.decode_s = 0.0
         self.timeline = Timeline()
@@ -67,6 +71,7 @@ class Parts:
             on_progress=lambda progress, /, *, done: self.shown.append((progress().finished, done)),
             worker="gw0",
             post=self.posted.append,
+            watch=parts.watched(),
         )
 
     def load(self, _recipe: str) -> Any:
@@ -117,6 +122,12 @@ class Parts:
     def prepare(self) -> None:
         assert not self.loads or self.prepared  # idle power is that of a machine without a model
         self.prepared += 1
+
+    def watched(self) -> Any:
+        """Return a watch that finds a busy machine, or a quiet one."""
+        return SimpleNamespace(
+            start=lambda: self.metered.append("watch"), stop=lambda: BUSY if self.busy_machine else QUIET
+        )
 
     def poll(self) -> None:
         self.polled += 1
@@ -230,10 +241,10 @@ def test_energy_is_measured_only_while_there_is_something_to_generate() -> None:
     parts = Parts()
     for asked in CASES[:-1]:
         parts.run.evaluate(asked)
-    assert parts.metered == ["start int8"]
+    assert parts.metered == ["start int8", "watch"]
     parts.run.evaluate(CASES[-1])
 
-    assert parts.metered == ["start int8", "stop"]
+    assert parts.metered == ["start int8", "watch", "stop"]
 
 
 @pytest.mark.parametrize("evaluated", [3, 8])
@@ -246,11 +257,22 @@ def test_what_generating_cost_is_posted_at_the_end(evaluated: int) -> None:
     parts.run.close()
 
     assert parts.closed
-    assert parts.metered == ["start int8", "stop"]
+    assert parts.metered == ["start int8", "watch", "stop"]
     timeline, generation = parts.posted
     assert timeline.phases.keys() == {"loading", "decode"}
     assert timeline.cases == evaluated
     assert generation.decode_s == 0.25 * evaluated
+
+
+@pytest.mark.parametrize("found", [BUSY, QUIET], ids=["busy", "quiet"])
+def test_a_busy_machine_is_told_with_the_costs_of_generating(found: Contention) -> None:
+    parts = Parts()
+    parts.busy_machine = found is BUSY
+    for asked in CASES:
+        parts.run.evaluate(asked)
+    parts.run.close()
+
+    assert parts.posted[-1].contended == found.reason
 
 
 def test_every_step_is_shown_and_the_last_one_as_done() -> None:

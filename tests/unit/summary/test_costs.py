@@ -154,6 +154,16 @@ def test_a_candidate_is_slower_by_more_than_three_percent(
     assert slowdown(stream_s=stream_s, throughput=throughput, tokens=tokens) == expected
 
 
+@pytest.mark.parametrize("disturbed", ["auto", "int8"])
+def test_a_batch_on_a_busy_machine_is_not_compared(disturbed: str) -> None:
+    found = {
+        name: replace(costs(), recipe=name, throughput=rate, new_tokens=500, contended="busy" * (name == disturbed))
+        for name, rate in (("auto", 100.0), ("int8", 50.0))
+    }
+
+    assert mark_slower(found, ["int8"], "auto")["int8"].slower is None
+
+
 @pytest.mark.parametrize("base", [{}, {"auto": replace(costs(), simulated=True)}], ids=["absent", "simulated"])
 def test_nothing_is_slower_than_a_baseline_without_a_speed_of_its_own(base: Mapping[str, Efficiency]) -> None:
     slow = replace(costs(), decode_s=percentiles([9.0]))
