@@ -209,6 +209,7 @@ class RecipeRun:
             peak_memory_bytes=None if self.served else self._memory.read(),
             energy=EnergyFacts(undefined=_ELSEWHERE) if self.served else EnergyFacts.total(self._energy),
             drafted=self.drafted,
+            batch_size=engine.facts().get("batch_size") if self.served else None,
         )
         self._energy, self._metering = [], False
         self.post(facts)
