@@ -22,12 +22,12 @@ import httpx2
 
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import COMPLETION_STOPS, BenchmarkSource
-from pytest_qeval.engines.base import FinishedCompletion, Request
+from pytest_qeval.engines.base import FailedCompletion, FinishedCompletion, Request
 from pytest_qeval.engines.llamacpp.process import LlamaServer, find_program
+from pytest_qeval.engines.openai.connection import ask
 from pytest_qeval.engines.openai.identity import identify
 from pytest_qeval.engines.openai.opening import open_server
 from pytest_qeval.engines.openai.request_body import Abilities, call_of
-from pytest_qeval.engines.openai.source import ask
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.settings import GenerationSettings, ServerSettings
 
@@ -115,7 +115,7 @@ def _ask_by_engine(endpoint: str, args: argparse.Namespace, generation: Generati
     try:
         started = time.perf_counter()
         engine.submit(requests)
-        done = []
+        done: list[FinishedCompletion | FailedCompletion] = []
         while len(done) < len(requests):
             done += engine.step()
         spent_s = time.perf_counter() - started

@@ -198,11 +198,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _scored(fake: FakeServer, path: str, body: Json) -> tuple[int, Json]:
     """Return the status and the answer to a request about given tokens."""
-    listed = body.get("prompt_logprobs", body.get("n_probs", 0))
+    listed = int(body.get("prompt_logprobs") or body.get("n_probs") or 0)
     if fake.next_tokens is None or listed > fake.max_listed:
         return 400, {"error": {"message": "not here"}}
     if path == "/tokenize":
-        return 200, {"tokens": [ord(one) for one in body.get("content", body.get("prompt"))]}
+        return 200, {"tokens": [ord(one) for one in prompt_of(body)]}
     prompt: list[int] = body["prompt"]
     solution = [int(one) for one in re.findall(r"<\[(\d+)\]>", body.get("grammar", ""))]
     tokens = [*prompt, *solution]

@@ -10,8 +10,8 @@ from typing import NoReturn
 from pytest_qeval.engines.base import EngineSource, ModelEngine
 from pytest_qeval.engines.llamacpp.cache_types import cache_arguments, cache_facts, cache_type
 from pytest_qeval.engines.llamacpp.process import LlamaServer, find_program
+from pytest_qeval.engines.openai.connection import ask
 from pytest_qeval.engines.openai.identity import identify
-from pytest_qeval.engines.openai.source import ask
 from pytest_qeval.engines.sources import ModelSource, resolve
 from pytest_qeval.engines.templates import has_chat_template
 from pytest_qeval.engines.transformers import TRANSFORMERS

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from pytest_qeval.engines.base import ModelEngine
 from pytest_qeval.engines.openai.background import BackgroundLoop
+from pytest_qeval.engines.openai.connection import new_client
 from pytest_qeval.engines.openai.engine import ServerEngine
 from pytest_qeval.engines.openai.identity import ServerIdentity
 from pytest_qeval.engines.openai.in_flight import FIRST, MOST, InFlight
 from pytest_qeval.engines.openai.probe import Probed, explain, probe
 from pytest_qeval.engines.openai.prompt_length import PromptCheck
-from pytest_qeval.engines.openai.source import new_client
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import EngineError
 from pytest_qeval.schema import Json

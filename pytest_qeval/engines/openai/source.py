@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import NoReturn
 
 from pytest_qeval.engines.base import EngineSource, ModelEngine
 from pytest_qeval.engines.openai.answer import is_same_model
-from pytest_qeval.engines.openai.background import BackgroundLoop
+from pytest_qeval.engines.openai.connection import ask, key_of
 from pytest_qeval.engines.openai.identity import ServerIdentity, identify
-from pytest_qeval.engines.openai.retries import Retries
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import EngineError, MissingPackageError, ModelSourceError, UsageError
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.schema import PREFIX_ONLY, InfillingForm, Json, LoadingProgress
 from pytest_qeval.settings import GenerationSettings, ModelSettings, ServerSettings
-
-if TYPE_CHECKING:
-    from pytest_qeval.engines.openai.client import ServerClient
-
-_T = TypeVar("_T")
 
 
 @dataclass(eq=False)
@@ -137,52 +130,6 @@ class ServerSource:
         """
         del recipe, solutions, model, texts
         raise EngineError(f"{source.name} is on a server: its blocks cannot be quantized one at a time.")
-
-
-def ask(server: ServerSettings, question: Callable[[ServerClient], Coroutine[Any, Any, _T]]) -> _T:
-    """Ask a server something before the run; errors come without a chain, which would hold the key.
-
-    Raises:
-        EngineError: when it cannot be asked.
-    """
-    loop = BackgroundLoop()
-    try:
-        return loop.call(_closing(new_client(server), question))
-    except EngineError as error:
-        raise EngineError(str(error)) from None
-    finally:
-        loop.close()
-
-
-def new_client(server: ServerSettings, *, concurrency: int = 2) -> ServerClient:
-    """Return a client with the key from the environment."""
-    from pytest_qeval.engines.openai.client import Key, ServerClient  # noqa: PLC0415 - needs an extra
-
-    retries = Retries(patience_s=server.patience_s)
-    return ServerClient(server.endpoint, key=Key(key_of(server)), retries=retries, concurrency=concurrency)
-
-
-def key_of(server: ServerSettings) -> str | None:
-    """Return the key; None where the server needs none.
-
-    Raises:
-        UsageError: when the variable that should hold it is empty, or holds what no header can.
-    """
-    if server.key_variable is None:
-        return None
-    key = os.environ.get(server.key_variable, "").strip()
-    if not key:
-        raise UsageError("--qeval-api-key-env: the environment variable that it names is not set, or empty.")
-    if not (key.isascii() and key.isprintable()):
-        raise UsageError("--qeval-api-key-env: the environment variable that it names holds characters no key has.")
-    return key
-
-
-async def _closing(client: ServerClient, question: Callable[[ServerClient], Coroutine[Any, Any, _T]]) -> _T:
-    try:
-        return await question(client)
-    finally:
-        await client.close()
 
 
 def _chosen(asked: str, identity: ServerIdentity, endpoint: str) -> str:

@@ -19,7 +19,7 @@ def settings_of(configure: Configure, folder: Path, *arguments: str) -> RunSetti
     """Return the settings of a run with any program for llama-server, which is not started."""
     file = write_gguf(folder / "tiny.gguf")
     config = configure(
-        *("--qeval-model", str(file), "--qeval-engine", "llamacpp", f"--qeval-llama-server={sys.executable}"),
+        *(f"--qeval-model={file}", "--qeval-engine", "llamacpp", f"--qeval-llama-server={sys.executable}"),
         *("--qeval-suite", "micro", "--qeval-prompt", "completion", *arguments),
     )
     return config.stash[CONTEXT].settings

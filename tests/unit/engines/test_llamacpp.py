@@ -13,8 +13,8 @@ import pytest
 from pytest_qeval.engines.base import FinishedCompletion, Request
 from pytest_qeval.engines.llamacpp.process import LlamaServer, find_program
 from pytest_qeval.engines.llamacpp.source import LLAMACPP
+from pytest_qeval.engines.openai.connection import ask
 from pytest_qeval.engines.openai.identity import identify
-from pytest_qeval.engines.openai.source import ask
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import EngineError, ModelSourceError, UsageError
 from pytest_qeval.quantize.lookup import find_recipe

@@ -17,12 +17,12 @@ from pytest_qeval.errors import EngineError, NoScoresError
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, divergence_facts
 from pytest_qeval.measure.topk import Scores, digest
 from tests.fake_openai import FakeServer, NextTokens, serving
-from tests.unit.engines.openai.servers import QUICK, engine_of
+from tests.unit.engines.openai.servers import engine_of
 
 TEXTS = [("t/0", "def f(x):\n", "    return x\n"), ("t/1", "def g(y):\n", "    y += 1\n"), ("t/2", "a = ", "17")]
 TOKENS = [10, *range(32, 127)]
 """Those of the vocabulary: 96."""
-FORCINGS = [LlamaForcing(), VllmForcing(model="fake", listed=96)]
+FORCINGS: Sequence[Forcing] = [LlamaForcing(), VllmForcing(model="fake", listed=96)]
 
 
 def model(sharpness: float) -> NextTokens:
@@ -182,7 +182,7 @@ def test_the_way_is_found_by_the_software_and_tried(software: str, most: int, ex
     """A server lists as many tokens as it is willing to."""
     loop = BackgroundLoop()
     with serving(FakeServer(lambda _: "", next_tokens=model(0.1), max_listed=most)) as fake:
-        client = ServerClient(f"{fake.url}/v1", key=Key(), retries=Retries(**QUICK))
+        client = ServerClient(f"{fake.url}/v1", key=Key(), retries=Retries(attempts=4, first_s=0.01))
         try:
             assert loop.call(find_forcing(client, "fake", software)) == expected
         finally:
