@@ -21,6 +21,8 @@ from pytest_qeval.schema import Json
 
 _LISTED = 4 * DEFAULT_K
 """Likeliest tokens to ask for: more than are kept, so that a candidate's list holds those that a baseline has kept."""
+_PIECE = 64
+"""Tokens that llama-server decodes in one request."""
 _VLLM_LISTED = (_LISTED, DEFAULT_K, 20, 5)
 """vLLM lists `--max-logprobs` tokens at most, by default 20; what is above that is refused."""
 NO_SCORES = "the server scores no text that it is given, as llama-server and vLLM do: its divergence is not measured"
@@ -82,9 +84,9 @@ async def _works(client: ServerClient, way: Forcing) -> bool:
 class LlamaForcing:
     """llama-server: a grammar that allows one token at each position, and `n_probs`.
 
-    The probabilities are those of the plain softmax, before any sampler and the grammar. The solution is decoded token
-    by token as completions are, and not read at once like a prompt. No earlier prompt is reused, so that a text's
-    scores do not depend on what was asked before.
+    The probabilities are those of the plain softmax, before any sampler and the grammar. A solution is decoded token by
+    token as completions are, in pieces, so that no answer takes longer than a busy server is waited for. No earlier
+    prompt is reused: a text's scores do not depend on what was asked before.
     """
 
     listed: int = _LISTED
@@ -98,6 +100,16 @@ class LlamaForcing:
         self, client: ServerClient, prompt: Sequence[int], solution: Sequence[int]
     ) -> list[TokenRow] | None:
         """See `Forcing`; llama-server leaves tokens out that end in the middle of a character."""
+        rows: list[TokenRow] = []
+        for start in range(0, len(solution), _PIECE):
+            piece = solution[start : start + _PIECE]
+            found = await self._score_piece(client, [*prompt, *solution[:start]], piece)
+            if found is None:
+                return None
+            rows += found
+        return rows
+
+    async def _score_piece(self, client: ServerClient, prompt: Tokens, solution: Tokens) -> list[TokenRow] | None:
         body: Json = {
             "prompt": list(prompt),
             "n_predict": len(solution),

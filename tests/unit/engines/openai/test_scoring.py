@@ -213,3 +213,15 @@ def test_an_answer_of_another_form_is_refused(answer: object) -> None:
             loop.call(LlamaForcing().score(Client(), [97], [49]))  # type: ignore[arg-type]
     finally:
         loop.close()
+
+
+def test_a_long_solution_is_decoded_in_pieces() -> None:
+    """A busy server would be given up otherwise; each piece follows the text before it."""
+    long = [("t/0", "def f(x):\n", "    x += 1\n" * 20)]
+    fake = FakeServer(lambda _: "", next_tokens=model(0.3))
+    with engine_of(fake, forcing=LlamaForcing()) as engine:
+        found = engine.score(long)
+
+    asked = [body for body in fake.requests if "grammar" in body]
+    assert [(len(body["prompt"]), body["n_predict"]) for body in asked] == [(10, 64), (74, 64), (138, 64), (202, 28)]
+    assert found.texts == score(model(0.3), FORCINGS[1], texts=long).texts
