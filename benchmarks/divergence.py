@@ -21,6 +21,7 @@ from pytest_qeval.engines.hf.scoring import score, tokenize_solution
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.measure.divergence import causal_logits, compare_logits
 from pytest_qeval.measure.divergence_facts import divergence_facts
+from pytest_qeval.measure.topk import LEAST_RATIO
 from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.records.messages import BaselineScores, to_plain
 from pytest_qeval.settings import ModelSettings
@@ -70,10 +71,10 @@ def main() -> None:
     parser.add_argument("--benchmark", default="micro")
     parser.add_argument("--limit", type=int, default=20)
     parser.add_argument("--k", type=int, nargs="+", default=[1, 4, 8, 16, 32, 64])
-    parser.add_argument("--ratio", type=float, default=scoring._LEAST_RATIO)  # noqa: SLF001 - what is measured
+    parser.add_argument("--ratio", type=float, default=LEAST_RATIO)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-    scoring._LEAST_RATIO = args.ratio  # noqa: SLF001
+    vars(scoring)["LEAST_RATIO"] = args.ratio
     source: BenchmarkSource = registry.load("benchmarks", args.benchmark)
     problems = list(source.load(None).problems.values())[: args.limit]
     solutions = [(problem.task_id, problem.prompt, problem.canonical_solution) for problem in problems]

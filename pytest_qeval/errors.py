@@ -12,7 +12,8 @@
     ├── MissingCompletionError  a problem that the samples file does not answer
     ├── SandboxError            programs cannot be executed safely on this machine
     └── EngineError             the engine died or cannot go on
-        └── NoRoomError         a workload that is longer than the model's context
+        ├── NoRoomError         a workload that is longer than the model's context
+        └── NoScoresError       a server that gives no log-probabilities of given tokens
 
 Every message says what was found, what was expected and what to do. A `UsageError` ends the session with exit status 4
 before any model is loaded; a bug keeps its traceback and is never one of these.
@@ -84,6 +85,10 @@ class EngineError(QEvalError):
 
 class NoRoomError(EngineError):
     """A workload of the suite `efficiency` that does not fit in the model's context."""
+
+
+class NoScoresError(EngineError):
+    """A server that gives no log-probabilities of tokens that it is given, so that no divergence can be measured."""
 
 
 @contextmanager

@@ -71,7 +71,7 @@ class RecipeFacts:
     decoding: str | None = None
     """`continuous batch`, or plain `generate` and why."""
     batch_size: int | None = None
-    """Rows that are decoded together at most."""
+    """Rows that are decoded together at most; of a server, requests at a time, None until they are found."""
     batch_dependence: str | None = None
     """Why completions may depend on what else is in the batch, its width or the threads; empty where they do not."""
     parameters: int | None = None
@@ -166,6 +166,8 @@ class GenerationFacts:
     """Whether the baseline's completions were drafts, so that all costs here are of another way of generating."""
     contended: str = ""
     """What disturbed the machine meanwhile; empty where nothing did."""
+    batch_size: int | None = None
+    """As in `RecipeFacts`, where it became known meanwhile: how many requests at a time a server is worth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from pytest_qeval.errors import (
     MissingCompletionError,
     MissingPackageError,
     NoRoomError,
+    NoScoresError,
     QEvalError,
 )
 
@@ -184,20 +185,19 @@ class QEval:
     def measure_divergence(self, benchmark: str | None = None) -> DivergenceFacts | None:
         """Compare next-token distributions with those of the baseline, on the solutions of a benchmark's problems.
 
-        Return None for the baseline itself. The test is skipped when samples are replayed, and where there is neither
-        a baseline to compare with nor one to save.
+        Return None for the baseline itself. The test is skipped when samples are replayed, where there is neither a
+        baseline to compare with nor one to save, and where a server scores no given tokens.
         """
         name, settings = benchmark or self._context.benchmarks.default_name, self._context.settings
         if settings.replays:
             pytest.skip("a replay of samples has no log-probabilities")
         if not (settings.compares or settings.save_baseline):
             pytest.skip("there is no baseline to compare with")
-        self._skip_served("divergence")
-        if settings.baseline and not settings.baseline_file and not settings.in_process(settings.baseline):
-            pytest.skip(f"the baseline {settings.baseline} is on a server, whose log-probabilities are not read")
         try:
             with untimed(self._item), self._context.timeline.spending("measuring"):
                 return self._context.measurements.divergence(self.recipe, name, self._run.model_engine)
+        except NoScoresError as error:
+            pytest.skip(f"{self.recipe}: {error}")
         except QEvalError as error:
             raise pytest.fail.Exception(str(error), pytrace=False) from None  # else pytest says it twice
 

@@ -178,9 +178,9 @@ OPTIONS = (
     ),
     Option(
         name="concurrency",
-        metavar="N",
-        help="Send servers N requests at a time (default: as many as llama-server has slots, else 8; with "
-        "--qeval-engine llamacpp its slots).",
+        metavar="N|auto",
+        help="Send servers N requests at a time (default: auto, as many as llama-server has slots, else as many as "
+        "raise the throughput; with --qeval-engine llamacpp its slots, 8).",
     ),
     Option(
         name="api-key-env",

@@ -76,7 +76,7 @@ class ServerSettings:
     endpoint: str
     """Base address, such as `http://localhost:8080/v1`."""
     concurrency: int | None = None
-    """Requests at a time, of all processes together; None takes what the server says, or a constant."""
+    """Requests at a time, of all processes together; None takes the server's slots, or searches."""
     processes: int = 1
     """How many processes send requests."""
     key_variable: str | None = None

@@ -24,7 +24,7 @@ def main() -> int:
     if options.model.endswith("broken.gguf"):
         sys.stderr.write("loading\nerror: the file is broken\n")
         return 3
-    sys.stdout.write("listening\n")
+    sys.stdout.write(f"listening\n{' '.join(sys.argv[1:])}\n")
     sys.stdout.flush()
     fake = FakeServer(lambda _: "    return 1\n", model=options.alias, owner="llamacpp")
     ThreadingHTTPServer(("127.0.0.1", int(options.port)), type("Handler", (_Handler,), {"fake": fake})).serve_forever()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +18,8 @@ from typing import Any
 Json = dict[str, Any]
 Respond = Callable[[Json], str]
 """Returns the whole text that a model would write for the body of a request."""
+NextTokens = Callable[[Sequence[int]], Mapping[int, float]]
+"""Returns the probability of every token that may follow the given ones; a token is a character's code."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,12 @@ class FakeServer:
     """Prompts are cut to so many characters, in silence."""
     first_s: float = 0.0
     """Before the first piece."""
+    next_tokens: NextTokens | None = None
+    """Scores given tokens: as llama-server does, and as vLLM does; None for a server that cannot."""
+    max_listed: int = 10**6
+    """Likeliest tokens that it lists, as vLLM's `--max-logprobs`."""
+    drops: Collection[int] = ()
+    """Tokens that are missing in its scores, as those in the middle of a character are in llama-server's."""
     faults: Callable[[Json, int], Fault | None] = lambda _body, _attempt: None
     """Decides by the body, and how often this prompt was sent."""
     url: str = ""
@@ -77,8 +87,10 @@ class FakeServer:
 
 
 def prompt_of(body: Json) -> str:
-    """Return what a request is about: the prompt, or the user's message."""
-    return str(body["prompt"]) if "prompt" in body else str(body["messages"][0]["content"])
+    """Return what a request is about: the prompt, the user's message, or a text to tokenize."""
+    if "messages" in body:
+        return str(body["messages"][0]["content"])
+    return str(body.get("prompt", body.get("content", "")))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -120,6 +132,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: Json, fault: Fault | None) -> None:
         fake, chat = self.fake, self.path.endswith("/chat/completions")
+        if self.path in {"/tokenize", "/completion"} or "prompt_logprobs" in body:
+            return self._json(*_scored(fake, self.path, body))
         refused = next((name for name in fake.rejects if name in body), None)
         if chat and not fake.chat:
             return self._json(404, {"error": {"message": "no such path"}})
@@ -180,6 +194,37 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
+
+
+def _scored(fake: FakeServer, path: str, body: Json) -> tuple[int, Json]:
+    """Return the status and the answer to a request about given tokens."""
+    listed = int(body.get("prompt_logprobs") or body.get("n_probs") or 0)
+    if fake.next_tokens is None or listed > fake.max_listed:
+        return 400, {"error": {"message": "not here"}}
+    if path == "/tokenize":
+        return 200, {"tokens": [ord(one) for one in prompt_of(body)]}
+    prompt: list[int] = body["prompt"]
+    solution = [int(one) for one in re.findall(r"<\[(\d+)\]>", body.get("grammar", ""))]
+    tokens = [*prompt, *solution]
+    rows = [_row(fake.next_tokens(tokens[:at]), tokens[at], listed) for at in range(len(tokens))]
+    if path == "/completion":
+        entries = [
+            {"id": token, "logprob": given, "top_logprobs": [{"id": key, "logprob": one} for key, one in top.items()]}
+            for token, (top, given) in zip(solution, rows[len(prompt) :], strict=True)
+            if token not in fake.drops
+        ]
+        return 200, {"completion_probabilities": entries}
+    found = [
+        {str(key): {"logprob": one} for key, one in {**top, token: given}.items()}
+        for token, (top, given) in zip(tokens, rows, strict=True)
+    ]
+    return 200, {"model": fake.model, "choices": [{"index": 0, "text": "x", "prompt_logprobs": [None, *found[1:]]}]}
+
+
+def _row(probabilities: Mapping[int, float], token: int, listed: int) -> tuple[dict[int, float], float]:
+    """Return the log-probabilities of the likeliest tokens, and of the given one."""
+    ordered = sorted(probabilities, key=lambda one: -probabilities[one])[:listed]
+    return {one: math.log(probabilities[one]) for one in ordered}, math.log(probabilities.get(token, 1e-30))
 
 
 def _written(fake: FakeServer, body: Json, *, chat: bool) -> tuple[str, str]:

@@ -22,6 +22,8 @@ from pytest_qeval.verdict.gates.checks import check_gates, check_provable, check
 from pytest_qeval.verdict.gates.decider import is_decidable, needs_everything
 from pytest_qeval.verdict.gates.metrics import METRICS, OF_GENERATION
 
+_CACHES = ", or quantize the key/value cache only (+kv8, +kv4)"
+
 
 def calibrate(settings: RunSettings) -> RunSettings:
     """Read the texts of every recipe that is calibrated.
@@ -66,7 +68,7 @@ def _nothing_to_measure(suite: str, settings: RunSettings) -> str:
     """Say what a suite needs that the run has not; empty where it can measure."""
     if suite in MEASURING and settings.replays:
         return "measures a model, and this run has none: add a suite of completions, such as --qeval-suite humaneval"
-    if suite in MEASURING and suite != "efficiency" and settings.all_served:
+    if suite in {"memory", "sensitivity"} and settings.all_served:
         return (
             "measures a model in this process, and the models of this run are on servers: add a suite of completions, "
             "such as --qeval-suite humaneval"
@@ -173,17 +175,21 @@ def _check_early_stop(settings: RunSettings, *, distributed: bool) -> None:
 
 
 def check_served(settings: RunSettings) -> None:
-    """Refuse recipes for a model that is not loaded by this program.
+    """Refuse recipes for a model that is not loaded by this program; llama.cpp can quantize its cache.
 
     Raises:
         UsageError: naming the first one.
     """
     for name in () if settings.replays else settings.run_names:
         recipe = settings.recipe(name)
-        if not settings.in_process(name) and (recipe.quantizes or recipe.dtype != "checkpoint"):
+        if settings.in_process(name):
+            continue
+        engine = settings.model.engine
+        has_caches = engine == "llamacpp"
+        if recipe.quantizes or recipe.dtype != "checkpoint" or (recipe.cache and not has_caches):
             raise UsageError(
-                f"--qeval-engine {settings.model.engine} runs a model as it is, and cannot give it the recipe {name}: "
-                "leave --qeval-recipe out."
+                f"--qeval-engine {engine} runs a model as it is, and cannot give it the recipe {name}: leave "
+                f"--qeval-recipe out{_CACHES if has_caches else ''}."
             )
 
 

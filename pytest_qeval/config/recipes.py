@@ -157,7 +157,8 @@ def _named(values: Values) -> _Recipes:
 
 
 def _with_path(values: Values, text: str, option: str = "recipe") -> str:
-    """Return a recipe as it is written; of a file, the path."""
+    """Return a recipe as it is written; of a file, the path. `+kv8` alone quantizes the cache of the model as it is."""
+    text = f"auto{text}" if text.startswith("+kv") else text
     base, ending = split_cache(text)
     return f"{values.path(base, option)}{ending}" if base.endswith(".toml") else text
 

@@ -106,7 +106,7 @@ def read_llama(values: Values) -> LlamaSettings | None:
             raise UsageError("--qeval-llama-server does nothing in this run: add --qeval-engine llamacpp.")
         return None
     return LlamaSettings(
-        program=Path(program) if program else None, slots=values.positive("concurrency"), processes=values.n_planned
+        program=Path(program) if program else None, slots=_concurrency(values), processes=values.n_planned
     )
 
 
@@ -153,11 +153,16 @@ def _check_own(values: Values) -> None:
         )
 
 
+def _concurrency(values: Values) -> int | None:
+    """Read how many requests are sent at a time; None for `auto`."""
+    return None if values.text("concurrency") == "auto" else values.positive("concurrency")
+
+
 def _settings(values: Values, endpoint: str) -> ServerSettings:
     variable = values.text("api-key-env")
     return ServerSettings(
         endpoint=endpoint,
-        concurrency=values.positive("concurrency"),
+        concurrency=_concurrency(values),
         processes=values.n_planned,
         key_variable=check_variable(variable) if variable else None,
         patience_s=values.number(

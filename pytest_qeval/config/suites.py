@@ -48,8 +48,7 @@ def default_suites(settings: RunSettings, *, replayed: Iterable[str] = ()) -> tu
     if settings.completions:
         return (*_suites_of(replayed), *(["robustness"] if settings.perturbations else []))
     metrics = {gate.metric for gate in settings.gates}
-    saves = settings.save_baseline is not None and not settings.all_served
-    divergence = saves or not metrics.isdisjoint(OF_DIVERGENCE)
+    divergence = settings.save_baseline is not None or not metrics.isdisjoint(OF_DIVERGENCE)
     robustness = bool(settings.perturbations) or not metrics.isdisjoint(_OF_ROBUSTNESS)
     wanted = {
         "divergence": divergence,

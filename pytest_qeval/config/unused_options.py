@@ -113,7 +113,7 @@ def _reasons(settings: RunSettings, values: Values) -> Iterator[tuple[str, str]]
             if name != "seed" or not settings.until_decided:  # which draws the order of the problems
                 yield name, "the completions of a samples file are generated already"
     elif settings.all_served:
-        used = ("threads",) if settings.model.llama else ()
+        used = ("threads", "recipe") if settings.model.llama else ()
         reason = "the model is not loaded by this program: servers compute, in their own way"
         yield from ((name, reason) for name in _OF_LOADING if name not in used)
     if values.names_files:

@@ -73,6 +73,10 @@ class DivergenceFacts:
     """Problems that could not be compared: see `Scores.incomparable`."""
     texts: Literal["solutions", "completions"] = "solutions"
     """What both models read: canonical solutions, or the completions of the user's file."""
+    listed: int | None = None
+    """Likeliest tokens that the candidate's server lists at each position; None where all are known."""
+    unlisted_share: float = 0.0
+    """Mean baseline probability of tokens that were kept and not listed, and so count as one with the rest, 0 to 1."""
 
     @property
     def tokens(self) -> int:
@@ -102,6 +106,8 @@ def divergence_facts(
         duration_s=candidate.duration_s,
         texts=texts,
         incomparable=len(candidate.incomparable),
+        listed=candidate.listed,
+        unlisted_share=math.fsum(text.unlisted for text in compared) / max(1, sum(len(text.kl) for text in compared)),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from pytest_qeval.errors import DataError
 
 DEFAULT_K = 32
 """Tokens that are kept of a distribution, at most."""
+LEAST_RATIO = 1e-5
+"""A token this much less likely than the likeliest is not kept, whatever k is."""
 _DECIMALS = 5
 _LOWEST = -100.0
 """Nats, below what a float32 softmax can return; a finite number can be written as JSON."""
@@ -32,7 +34,8 @@ class TextScores:
     choices: tuple[int, ...]
     """The most likely token; the first of equals, as in greedy decoding."""
     top_ids: tuple[tuple[int, ...], ...]
-    """The baseline's likeliest tokens, at least one; a candidate's scores are of the same tokens."""
+    """The baseline's likeliest tokens, at least one; a candidate's scores are of the same tokens, as far as its server
+    has listed them."""
     top_log_probs: tuple[tuple[float, ...], ...]
     tail_log_probs: tuple[float, ...]
     """Of all other tokens together: kept, because 1 minus rounded probabilities would be mostly rounding."""
@@ -62,6 +65,8 @@ class Scores:
     incomparable: tuple[str, ...]
     """Task ids of texts that were left out: the baseline has seen other tokens or none, or the context has no room."""
     duration_s: float
+    listed: int | None = None
+    """Likeliest tokens that a server lists at each position; None where all are known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +84,8 @@ class TextDivergence:
     baseline_log_probs: tuple[float, ...]
     """Of the solution's token."""
     candidate_log_probs: tuple[float, ...]
+    unlisted: float = 0.0
+    """Baseline probability, over all tokens, of what joined the tail because the candidate's server did not list it."""
 
 
 def kept_log_prob(value: float) -> float:
@@ -98,12 +105,14 @@ def digest(token_ids: Sequence[int], n_prompt: int) -> str:
 def compare_scores(baseline: TextScores, candidate: TextScores) -> TextDivergence:
     """Compare two models over the same text, with the baseline's likeliest tokens and the tail as outcomes.
 
+    Tokens that the candidate's server has not listed join the tail, of both: the divergence is a lower bound still.
+
     Raises:
         DataError: when the candidate's scores are of other texts or tokens.
     """
-    if (baseline.tokens_sha256, baseline.top_ids) != (candidate.tokens_sha256, candidate.top_ids):
+    if not _comparable(baseline, candidate):
         raise DataError(f"the scores of {baseline.task_id} are of other tokens than the baseline's: measure them anew.")
-    p, q = _outcomes(baseline), _outcomes(candidate)
+    p, q = _outcomes(baseline, candidate.top_ids), _outcomes(candidate, candidate.top_ids)
     references = (baseline.reference_log_probs, candidate.reference_log_probs)
     return TextDivergence(
         task_id=baseline.task_id,
@@ -113,13 +122,42 @@ def compare_scores(baseline: TextScores, candidate: TextScores) -> TextDivergenc
         delta_p=tuple(math.exp(q) - math.exp(p) for p, q in zip(*references, strict=True)),
         baseline_log_probs=references[0],
         candidate_log_probs=references[1],
+        unlisted=math.fsum(_unlisted(baseline, candidate.top_ids)),
     )
 
 
-def _outcomes(scores: TextScores) -> list[tuple[float, ...]]:
-    """Return the log-probabilities of the k + 1 outcomes of each token."""
-    pairs = zip(scores.top_log_probs, scores.tail_log_probs, strict=True)
-    return [(*top, tail) for top, tail in pairs]
+def _comparable(baseline: TextScores, candidate: TextScores) -> bool:
+    """Return whether scores are of the same text, and the candidate's of no other tokens than the baseline's."""
+    if baseline.tokens_sha256 != candidate.tokens_sha256 or len(baseline.top_ids) != len(candidate.top_ids):
+        return False
+    pairs = zip(baseline.top_ids, candidate.top_ids, strict=True)
+    return all(ids == known or ids == tuple(one for one in known if one in ids) for known, ids in pairs)
+
+
+def _outcomes(scores: TextScores, top_ids: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
+    """Return the log-probabilities of these tokens at each position, and of all others together."""
+    return [tuple(_lumped(*row)) for row in _rows(scores, top_ids)]
+
+
+def _lumped(log_probs: Mapping[int, float], ids: Sequence[int], tail: float) -> Iterator[float]:
+    others = [log_probs[token] for token in log_probs.keys() - set(ids)]
+    yield from (log_probs[token] for token in ids)
+    yield math.log(math.fsum(map(math.exp, (tail, *others)))) if others else tail
+
+
+def _unlisted(scores: TextScores, top_ids: Sequence[Sequence[int]]) -> Iterator[float]:
+    """Yield the probability of tokens that were kept, and are not among these, at each position."""
+    for log_probs, ids, _ in _rows(scores, top_ids):
+        yield math.fsum(math.exp(log_probs[token]) for token in log_probs.keys() - set(ids))
+
+
+def _rows(
+    scores: TextScores, top_ids: Sequence[Sequence[int]]
+) -> Iterator[tuple[Mapping[int, float], Sequence[int], float]]:
+    """Yield each position's log-probabilities by token, the tokens to keep of them, and the tail."""
+    own = zip(scores.top_ids, scores.top_log_probs, scores.tail_log_probs, top_ids, strict=True)
+    for known, log_probs, tail, ids in own:
+        yield dict(zip(known, log_probs, strict=True)), ids, tail
 
 
 def _divergence(log_p: Sequence[float], log_q: Sequence[float]) -> float:

@@ -117,6 +117,7 @@ class Collector:
                 self.recipes[message.name] = message
             case GenerationFacts():
                 self.generation.append(message)
+                self._complete(message)
             case StreamFacts():
                 self.streams.append(message)
             case TimingFacts():
@@ -133,6 +134,12 @@ class Collector:
                 self.memory[message.recipe] = message
             case BudgetFacts():
                 self.budgets[message.recipe] = message
+
+    def _complete(self, facts: GenerationFacts) -> None:
+        """Add to what is known of a recipe how many requests at a time its server was found to be worth."""
+        known = self.recipes.get(facts.recipe)
+        if known and known.batch_size is None and facts.batch_size is not None:
+            self.recipes[facts.recipe] = replace(known, batch_size=facts.batch_size)
 
     def perturbations(self) -> Mapping[tuple[str, str], PerturbationFacts]:
         """Return what perturbations did, by benchmark and name; cases found invalid during the run count as invalid."""

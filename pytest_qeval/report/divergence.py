@@ -27,6 +27,8 @@ def divergence_dict(summary: DivergenceSummary) -> Json:
         "benchmark": facts.benchmark,
         "texts": facts.texts,
         "k": facts.k,
+        "listed": facts.listed,
+        "unlisted_share": facts.unlisted_share,
         "tokens": facts.tokens,
         "incomparable": facts.incomparable,
         "duration_s": facts.duration_s,
@@ -41,7 +43,7 @@ def divergence_dict(summary: DivergenceSummary) -> Json:
 
 
 def divergence_lines(summary: DivergenceSummary) -> Iterator[Line]:
-    """Yield eight lines, one more where problems had to be left out, and one more with a control."""
+    """Yield eight lines, and one more each where problems were left out, for a server, and with a control."""
     facts = summary.facts
     yield Line(
         f"divergence of {facts.recipe} from {facts.baseline}: {counted(facts.tokens, 'token')} of "
@@ -60,6 +62,9 @@ def divergence_lines(summary: DivergenceSummary) -> Iterator[Line]:
         f"  both KL are lower bounds: tokens beyond the {facts.k} likeliest count as one, by which the reverse one may "
         "lose half"
     )
+    if facts.listed is not None:
+        share = f"{facts.unlisted_share:.2%} of the baseline's probability is on others, which count as one, too"
+        yield Line(f"  the server lists {facts.listed} tokens at a time: {share}")
     if summary.floor is not None:
         own, interval = value_and_interval(summary.floor, "{:.3g}".format, interval="[{}, {}]")
         yield Line(f"  KL of {facts.baseline} from itself, in the control: {own} {interval}")

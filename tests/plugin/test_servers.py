@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from pytest_qeval.benchmarks.micro import PATH as MICRO
-from tests.fake_openai import FakeServer, Fault, Json, prompt_of, serving
+from tests.fake_openai import FakeServer, Fault, Json, NextTokens, prompt_of, serving
 from tests.plugin.runs import check_refusal, read_records, read_report
 
 Run = Callable[..., pytest.RunResult]
@@ -178,7 +179,9 @@ def test_the_key_is_nowhere(run: Run, start: Start, pytester: pytest.Pytester, m
             "*--qeval-threads does nothing in this run: *",
         ),
         (("--qeval-endpoint", "URL", "--qeval-baseline", "int8"), "*--qeval-baseline int8 needs a model in this*"),
-        (("--qeval-endpoint", "URL", "--qeval-suite", "divergence"), "*measures a model in this process*"),
+        (("--qeval-endpoint", "URL", "--qeval-suite", "divergence"), "*compares a recipe with the baseline*"),
+        (("--qeval-endpoint", "URL", "--qeval-suite", "memory"), "*measures a model in this process*"),
+        (("--qeval-endpoint", "URL", "--qeval-concurrency", "some"), "*--qeval-concurrency expects a whole number*"),
         (("--qeval-candidate", "URL"), "*--qeval-candidate expects NAME=URL*"),
         (("--qeval-candidate", "int8=URL"), "*the name 'int8' is taken*"),
         (
@@ -214,3 +217,79 @@ def test_whole_problems_are_timed(run: Run, start: Start, pytester: pytest.Pytes
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["*fake is on a server, where prefill-128 cannot be measured*", "*1 passed*"])
     assert read_report(Path(pytester.path / "out"))["efficiency"]["fake"]
+
+
+def next_tokens(sharpness: float) -> NextTokens:
+    """Return a model that predicts characters by the number of those before; a sharper one is surer of them."""
+    alphabet = [10, *range(32, 127)]
+
+    def predict(before: Sequence[int]) -> Mapping[int, float]:
+        weights = {token: math.exp(-sharpness * ((token + len(before)) % 96)) for token in alphabet}
+        return {token: weight / sum(weights.values()) for token, weight in weights.items()}
+
+    return predict
+
+
+def test_the_divergence_of_servers_is_measured(run: Run, start: Start, pytester: pytest.Pytester) -> None:
+    """Of llama-server and of vLLM, each in its own way, with the control as the floor; a gate judges it."""
+    full = start(model="full", owner="llamacpp", next_tokens=next_tokens(0.1))
+    small = start(model="small", owner="vllm", next_tokens=next_tokens(0.12), max_listed=20)
+    result = run(
+        *("--qeval-baseline", full.url, "--qeval-candidate", f"q4={small.url}", "--qeval-control"),
+        *("--qeval-suite", "divergence", "--qeval-benchmark", "micro", "--qeval-limit", "3", "--qeval-output", "out"),
+        *("--qeval-gate", "kl <= 0.001", "--qeval-concurrency", "auto"),
+    )
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        [
+            "divergence of q4 from full: *",
+            "*the server lists 20 tokens at a time: * of the baseline's probability is on others*",
+            "*KL of full from itself, in the control: 0 [[]0, 0]",
+            "verdict: FAIL*",
+        ]
+    )
+    report = read_report(pytester.path / "out")
+    assert report["divergence"]["q4"]["kl"]["value"] > 0.001
+    assert report["divergence"]["q4"]["floor"]["value"] == 0
+    assert report["divergence"]["q4"]["incomparable"] == 0
+
+
+def test_servers_that_score_no_texts_are_skipped(run: Run, start: Start, pytester: pytest.Pytester) -> None:
+    """With the reason; a gate on it is broken."""
+    result = run(
+        *("--qeval-baseline", start(model="full").url, "--qeval-candidate", f"q4={start(model='small').url}"),
+        *(*SUITE, "--qeval-suite", "divergence", "--qeval-benchmark", "micro", "-rs", "--qeval-gate", "kl <= 0.1"),
+    )
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*SKIPPED*the server scores no text that it is given*"])
+    assert read_report(pytester.path / "out")["gates"][0]["outcome"] == "fail"
+
+
+def test_a_server_with_another_tokenizer_than_the_baseline_is_refused(
+    run: Run, start: Start, pytester: pytest.Pytester
+) -> None:
+    """Its numbers would be those of other texts."""
+    saving = run(
+        *("--qeval-model", "demo", "--qeval-save-baseline", "base.json.gz", "--qeval-suite", "divergence"),
+        *(
+            "--qeval-suite",
+            "micro",
+            "--qeval-limit",
+            "2",
+            "--qeval-prompt",
+            "completion",
+            "--qeval-max-new-tokens",
+            "8",
+        ),
+    )
+    assert saving.ret == pytest.ExitCode.OK
+    result = run(
+        *("--qeval-endpoint", start(owner="llamacpp", next_tokens=next_tokens(0.1)).url, "--qeval-baseline"),
+        *("base.json.gz", "--qeval-suite", "divergence", "--qeval-benchmark", "micro", "--qeval-limit", "2"),
+        *("--qeval-prompt", "completion", "--qeval-max-new-tokens", "8"),
+    )
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*none of 2 texts has the tokens that the baseline has read: compare models with*"])

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from pytest_qeval.engines.fit.config_values import find_or_none, find_value, head_size
-from pytest_qeval.quantize.recipe import CacheScheme
 
 _DRAFTS = 15
 """Columns for draft tokens behind a row's end (`engines.hf.drafts`)."""
@@ -19,6 +18,14 @@ _LEAST_ROWS = 2
 """Rows that the continuous batch has at least (`engines.hf.cache`)."""
 _COLUMN_STEP, _OTHER_COLUMN_STEP = 64, 512
 """Columns are a multiple of it: of the first in bfloat16, of the second in other types (`engines.hf.cache`)."""
+
+
+class CacheGrid(Protocol):
+    """How a quantized cache packs what a head writes for one token."""
+
+    def vector_bytes(self, size: int) -> int:
+        """Return the bytes of the keys, or the values, of `size` channels: payload and scales."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +58,7 @@ class CacheLayout:
 
 
 def cache_layout(
-    config: Mapping[str, Any], *, dtype: str, itemsize: int, scheme: CacheScheme | None = None
+    config: Mapping[str, Any], *, dtype: str, itemsize: int, scheme: CacheGrid | None = None
 ) -> CacheLayout:
     """Read a model's cache from its config.
 

@@ -13,12 +13,10 @@ from pytest_qeval.engines.hf.encoder_decoder import encoder_decoder_of
 from pytest_qeval.engines.hf.forward import context_length
 from pytest_qeval.errors import EngineError
 from pytest_qeval.measure.divergence import LogitsFunction, ScoredText, causal_logits, seq2seq_logits, solution_text
-from pytest_qeval.measure.topk import DEFAULT_K, Scores, TextScores, digest, kept_log_prob
+from pytest_qeval.measure.topk import DEFAULT_K, LEAST_RATIO, Scores, TextScores, digest, kept_log_prob
 
 _CHUNK_ELEMENTS = 2**22
 """Logits per chunk: 16 MB in float32, 27 tokens of a vocabulary of 152 thousand."""
-_LEAST_RATIO = 1e-5
-"""A token this much less likely than the likeliest is not kept, whatever k is."""
 
 
 class TeacherForcing(NamedTuple):
@@ -145,7 +143,7 @@ def _chunks(logits: torch.Tensor, references: torch.Tensor, k: int, known: TextS
 def _choose_top(logits: torch.Tensor, k: int) -> _TopTokens:
     """Choose the k likeliest tokens of each row, without those that are very unlikely."""
     values, ids = logits.topk(min(k, logits.shape[-1]))
-    kept = values - values[:, :1] >= torch.tensor(_LEAST_RATIO).log()
+    kept = values - values[:, :1] >= torch.tensor(LEAST_RATIO).log()
     kept[:, 0] = True  # also in a row of NaN, which `_score_rows` refuses
     return _TopTokens(ids=ids.where(kept, ids[:, :1]), kept=kept)
 

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -52,7 +53,15 @@ class LlamaServer:
     """A running server."""
 
     def __init__(
-        self, program: Path, model: Path, *, slots: int, context_tokens: int, threads: int | None, log: Path | None
+        self,
+        program: Path,
+        model: Path,
+        *,
+        slots: int,
+        context_tokens: int,
+        threads: int | None,
+        log: Path | None,
+        arguments: Sequence[str] = (),
     ) -> None:
         """Start it, and wait until the model is loaded.
 
@@ -63,6 +72,7 @@ class LlamaServer:
             context_tokens: Of each slot, prompt and completion together.
             threads: None leaves that to llama.cpp.
             log: Where its output goes; None drops it with the server.
+            arguments: More of its arguments.
 
         Raises:
             EngineError: when it does not come up, with the last lines of its output.
@@ -74,6 +84,7 @@ class LlamaServer:
             *("--host", "127.0.0.1", "--port", str(self._port)),
             *("--parallel", str(slots), "--ctx-size", str(slots * context_tokens)),
             *(("--threads", str(threads)) if threads else ()),
+            *arguments,
         ]
         self._process = subprocess.Popen(
             ["/bin/sh", "-c", _WATCHED, PROGRAM, *command],

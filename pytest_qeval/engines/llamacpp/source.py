@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from pytest_qeval.engines.base import EngineSource, ModelEngine
+from pytest_qeval.engines.llamacpp.cache_types import cache_arguments, cache_facts, cache_type
 from pytest_qeval.engines.llamacpp.process import LlamaServer, find_program
+from pytest_qeval.engines.openai.connection import ask
 from pytest_qeval.engines.openai.identity import identify
-from pytest_qeval.engines.openai.source import ask, open_server
 from pytest_qeval.engines.sources import ModelSource, resolve
 from pytest_qeval.engines.templates import has_chat_template
 from pytest_qeval.engines.transformers import TRANSFORMERS
@@ -80,14 +81,17 @@ class LlamaCppSource:
         export: Path | None,
         on_loading: Callable[[LoadingProgress], None] = lambda _: None,
     ) -> ModelEngine:
-        """Start the server, and return what sends it requests and stops it.
+        """Start the server, and return what sends it requests and stops it; of the recipe it takes the cache.
 
         Raises:
             EngineError: when the server does not come up.
         """
-        del recipe, texts, export
+        from pytest_qeval.engines.openai.opening import open_server  # noqa: PLC0415 - needs an extra
+
+        del texts, export
         assert source.path is not None  # noqa: S101 - a GGUF file
         llama = model.llama or LlamaSettings()
+        cache = cache_type(recipe.cache)
         slots = max(1, (llama.slots or _SLOTS) // llama.processes)
         on_loading(LoadingProgress(action=f"llama-server loads {source.path.name}", share=0.0))
         if llama.logs:
@@ -99,6 +103,7 @@ class LlamaCppSource:
             context_tokens=_PROMPT_TOKENS + generation.max_new_tokens,
             threads=model.threads,
             log=llama.logs / "llama-server.log" if llama.logs else None,
+            arguments=cache_arguments(cache),
         )
         settings = ServerSettings(endpoint=server.endpoint, concurrency=slots)
         try:
@@ -108,6 +113,7 @@ class LlamaCppSource:
                 generation=generation,
                 identity=ask(settings, identify),
                 engine=self.name,
+                more_facts=cache_facts(source, cache),
                 on_close=server.stop,
             )
         except BaseException:

@@ -46,7 +46,6 @@ class Answer:
     """Pieces of text so far: about as many as tokens."""
     first_s: float | None = None
     """When the first of them came, in seconds after the request."""
-    has_logprobs: bool = False
     cut: bool = field(default=False, init=False)
     """Whether a stop string was found that the server did not stop at."""
 
@@ -105,7 +104,6 @@ class Answer:
             self.first_s = now_s if self.first_s is None else self.first_s
             self.chunks += 1
             self.text += piece
-        self.has_logprobs = self.has_logprobs or bool(choice.get("logprobs"))
         if finish := choice.get("finish_reason"):
             self.reason = self._reason_of(str(finish), choice)
         elif not self.prefill.startswith(self.text) and any(stop in self.own_text for stop in self.stops):

@@ -8,10 +8,8 @@ checks answers against types that few servers keep to.
 from __future__ import annotations
 
 import asyncio
-import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Generator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +17,7 @@ import httpx2
 
 from pytest_qeval.engines.openai.address import is_own_machine
 from pytest_qeval.engines.openai.answer import Answer, message_of
+from pytest_qeval.engines.openai.events import events_of
 from pytest_qeval.engines.openai.retries import Retries, TransientError, asked_to_wait_s, is_transient
 from pytest_qeval.errors import EngineError, UsageError, counted
 from pytest_qeval.schema import Completion, Json
@@ -27,8 +26,6 @@ _CONNECT_S = 10.0
 _HIDDEN = "***"
 _SECRET = 16
 """Characters of a key from which on no program holds it by chance; local servers take keys such as `test`."""
-_LINE_END = re.compile(rb"\r\n|\n|\r(?=.)", re.DOTALL)
-"""Of server-sent events; a `\\r` at the end may be the first half of `\\r\\n`."""
 
 
 class RefusedError(EngineError):
@@ -121,12 +118,11 @@ class ServerClient:
         Raises:
             EngineError: when the server cannot be reached, or does not let us in.
         """
-        url = httpx2.URL(self.endpoint).join(path) if root else f"{self.endpoint}{path}"
         attempt = 0
         while True:
             attempt += 1
             try:
-                response = await self._http.get(url)
+                response = await self._http.get(self._url(path, root=root))
                 self._check(response, response.text)
                 found = response.json()
             except RefusedError as error:
@@ -146,15 +142,52 @@ class ServerClient:
             else:
                 return found if isinstance(found, dict) else None
 
+    async def post(self, path: str, body: Json, *, root: bool = False) -> Json:
+        """Send a request that is answered in one piece, until it is, and return the answer.
+
+        Args:
+            path: Below the endpoint, or at the `root` of the server.
+            body: The request.
+            root: As in `get`.
+
+        Raises:
+            RefusedError: when the server does not accept the request.
+            EngineError: when it has failed too often.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._post(self._url(path, root=root), body)
+            except TransientError as error:
+                reason, asked_s = str(error), error.wait_s
+            except httpx2.RequestError as error:
+                reason, asked_s = _in_words(error), None
+            await self._wait(attempt, reason, asked_s)
+
     async def close(self) -> None:
         """Close all connections."""
         await self._http.aclose()
+
+    def _url(self, path: str, *, root: bool) -> httpx2.URL:
+        return httpx2.URL(self.endpoint).join(path) if root else httpx2.URL(f"{self.endpoint}{path}")
+
+    async def _post(self, url: httpx2.URL, body: Json) -> Json:
+        response = await self._http.post(url, json=body)
+        self._check(response, response.text)
+        try:
+            found = response.json()
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise TransientError("the server sent something else than a JSON object")
+        return found
 
     async def _stream(self, path: str, body: Json, answer: Answer, started: float) -> None:
         async with self._http.stream("POST", f"{self.endpoint}{path}", json=body) as response:
             if response.status_code != httpx2.codes.OK:
                 self._check(response, (await response.aread()).decode(errors="replace"))
-            async with _events(response) as events:
+            async with events_of(response) as events:
                 try:
                     while (event := await self._next(events)) is not None:
                         if answer.add(event, time.perf_counter() - started):
@@ -201,38 +234,6 @@ class ServerClient:
             tries = counted(attempt, "attempt")
             raise EngineError(f"{self.endpoint} gave no answer in {tries}: {self._key.hide(reason)}{asked}")
         await asyncio.sleep(delay_s)
-
-
-@asynccontextmanager
-async def _events(response: httpx2.Response) -> AsyncIterator[AsyncGenerator[str]]:
-    """Yield the events of a stream, or the one of a server that does not stream."""
-
-    async def read() -> AsyncGenerator[str]:
-        if not response.headers.get("content-type", "").startswith("text/event-stream"):
-            yield (await response.aread()).decode(errors="replace")
-            return
-        async for line in _lines(response):
-            field, _, value = line.partition(":")
-            if field == "data" and value.strip():
-                yield value.strip()
-            elif field == "error":  # llama-server, in the middle of a stream
-                yield f'{{"error": {value.strip()}}}'
-
-    found = read()
-    try:
-        yield found
-    finally:
-        await found.aclose()
-
-
-async def _lines(response: httpx2.Response) -> AsyncIterator[str]:
-    """Yield lines as server-sent events have them: UTF-8, and no ends but CR and LF, whatever Unicode calls one."""
-    rest = b""
-    async for piece in response.aiter_bytes():
-        *whole, rest = _LINE_END.split(rest + piece)
-        for line in whole:
-            yield line.decode(errors="replace")
-    yield rest.decode(errors="replace").rstrip("\r")
 
 
 def _http_client(**settings: Any) -> httpx2.AsyncClient:

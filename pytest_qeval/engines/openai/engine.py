@@ -13,10 +13,13 @@ from pytest_qeval.engines.base import FailedCompletion, FinishedCompletion, Requ
 from pytest_qeval.engines.openai.answer import UnusableAnswerError, WrongModelError
 from pytest_qeval.engines.openai.background import BackgroundLoop
 from pytest_qeval.engines.openai.client import RefusedError, ServerClient
+from pytest_qeval.engines.openai.forcing import NO_SCORES, Forcing
+from pytest_qeval.engines.openai.in_flight import InFlight
 from pytest_qeval.engines.openai.prompt_length import PromptCheck
 from pytest_qeval.engines.openai.request_body import Abilities, call_of
+from pytest_qeval.engines.openai.scoring import ServerScorer
 from pytest_qeval.engines.openai.workload import Traffic
-from pytest_qeval.errors import EngineError
+from pytest_qeval.errors import EngineError, NoScoresError
 from pytest_qeval.measure.timing_facts import Workload
 from pytest_qeval.measure.topk import Scores
 from pytest_qeval.schema import EngineProgress, Json
@@ -33,7 +36,7 @@ Done = FinishedCompletion | FailedCompletion
 
 
 class ServerEngine:
-    """Keeps a server busy with the queue's requests, `concurrency` at a time.
+    """Keeps a server busy with the queue's requests, as many at a time as `InFlight` says.
 
     Requests are sent from the first step on, and the server goes on with those that are queued while nobody steps: it
     is another process, and its answers would be late otherwise. `close` cancels what is under way.
@@ -47,20 +50,37 @@ class ServerEngine:
         model: str,
         abilities: Abilities,
         generation: GenerationSettings,
-        concurrency: int,
+        in_flight: InFlight,
         prompts: PromptCheck,
         facts: Json,
+        forcing: Forcing | None = None,
+        context_tokens: int | None = None,
         on_close: Callable[[], None] = lambda: None,
     ) -> None:
-        """Take an open loop and client, which are closed with the engine; nothing is sent yet."""
+        """Take an open loop and client, which are closed with the engine; nothing is sent yet.
+
+        Args:
+            loop: For all requests.
+            client: Sends them.
+            model: The server's name of it.
+            abilities: What the server can do.
+            generation: How completions are generated.
+            in_flight: How many requests are under way at a time.
+            prompts: Notices truncated prompts.
+            facts: Fields of `RecipeFacts`.
+            forcing: How the server scores given tokens; None where it does not.
+            context_tokens: Of a prompt and its completion together; None where the server does not tell.
+            on_close: Called at the end.
+        """
         self._loop, self._client = loop, client
         self._model, self._abilities, self._generation = model, abilities, generation
-        self._concurrency, self._prompts, self._facts, self._on_close = concurrency, prompts, facts, on_close
+        self._in_flight, self._prompts, self._facts, self._on_close = in_flight, prompts, facts, on_close
+        self._forcing, self._context_tokens = forcing, context_tokens
         self._waiting: asyncio.Queue[tuple[Request, int]] = asyncio.Queue()
         self._results: list[Done] = []
         self._came = threading.Event()
-        self._tasks: list[asyncio.Task[None]] = []
-        self._traffic = Traffic(concurrency=concurrency, limit=generation.max_new_tokens)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._traffic = Traffic(concurrency=in_flight.limit, limit=generation.max_new_tokens)
         self._failed_in_a_row = 0
         self._dead = ""
         self._closed = False
@@ -95,8 +115,8 @@ class ServerEngine:
         return self._traffic.work_left()
 
     def facts(self) -> Json:
-        """Return what is known of the server; see `ModelEngine.facts`."""
-        return dict(self._facts)
+        """Return what is known of the server, some of it only at the end; see `ModelEngine.facts`."""
+        return {**self._facts, "batch_size": self._in_flight.limit if self._in_flight.settled else None}
 
     def prepare(self, workload: Workload) -> NoReturn:
         """Refuse: a server does not promise to read or write a given number of tokens.
@@ -106,14 +126,22 @@ class ServerEngine:
         """
         raise EngineError(f"{workload.name} cannot be timed on a server, only whole problems.")
 
-    def score(self, solutions: Sequence[tuple[str, str, str]], *, against: Scores | None = None) -> NoReturn:
-        """Refuse: log-probabilities of servers are not read.
+    def score(self, solutions: Sequence[tuple[str, str, str]], *, against: Scores | None = None) -> Scores:
+        """Score solutions behind their prompts, by the likeliest tokens that the server lists; see `ServerScorer`.
 
         Raises:
-            EngineError: always.
+            NoScoresError: when the server scores no given tokens.
+            EngineError: when it fails, or has other tokens than the baseline.
         """
-        del solutions, against
-        raise EngineError("log-probabilities of a server are not read: leave the suite divergence out.")
+        if self._forcing is None:
+            raise NoScoresError(NO_SCORES)
+        scorer = ServerScorer(
+            client=self._client,
+            forcing=self._forcing,
+            concurrency=self._in_flight.limit,
+            context_tokens=self._context_tokens,
+        )
+        return self._loop.call(scorer.score(solutions, against=against))
 
     def close(self) -> None:
         """Cancel what is under way, and close all connections; calling it twice is fine."""
@@ -127,9 +155,11 @@ class ServerEngine:
             self._on_close()
 
     def _begin(self) -> None:
-        """Start to send requests, in the loop; once."""
-        if not self._tasks:
-            self._tasks = [asyncio.ensure_future(self._serve()) for _ in range(self._concurrency)]
+        """Start to send requests, in the loop; again when more may be under way at a time."""
+        while len(self._tasks) < self._in_flight.limit and not self._dead:
+            task = asyncio.ensure_future(self._serve())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def _wait(self) -> None:
         """Wait a moment for a result, unless one is there, or none will come."""
@@ -146,15 +176,19 @@ class ServerEngine:
         return done
 
     async def _serve(self) -> None:
-        """Answer one request after the other, as one of several."""
-        while not self._dead:
+        """Answer one request after the other, as one of several, until there are too many of them."""
+        while not self._dead and len(self._tasks) <= self._in_flight.limit:
             request, index = await self._waiting.get()
-            self._results.append(await self._answer(request, index))
+            done = await self._answer(request, index)
+            self._traffic.concurrency = self._in_flight.limit
+            self._results.append(done)
             self._came.set()
+            self._begin()
 
     async def _answer(self, request: Request, index: int) -> Done:
         call = call_of(request, index, model=self._model, generation=self._generation, abilities=self._abilities)
         self._traffic.begin(call.answer)
+        self._note(answered=False)
         try:
             completion = await self._client.complete(call.path, call.body, call.answer)
             self._prompts.check(request, call.answer)
@@ -162,10 +196,17 @@ class ServerEngine:
             if not isinstance(error, EngineError):
                 _LOG.exception("a request failed in an unexpected way")
             self._traffic.end(call.answer, None)
+            self._note(answered=True)
             return self._failure(request, index, error)
         self._failed_in_a_row = 0
         self._traffic.end(call.answer, completion)
+        self._note(answered=True)
         return FinishedCompletion(key=request.key, index=index, completion=completion)
+
+    def _note(self, *, answered: bool) -> None:
+        traffic = self._traffic
+        now_s = time.perf_counter()
+        self._in_flight.note(active=traffic.active, tokens=traffic.tokens, now_s=now_s, answered=answered)
 
     def _failure(self, request: Request, index: int, error: Exception) -> FailedCompletion:
         """Abandon one completion, and the server where it is of no use: no other one would come."""

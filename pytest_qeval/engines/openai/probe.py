@@ -9,6 +9,7 @@ from typing import Any
 from pytest_qeval.engines.base import Request
 from pytest_qeval.engines.openai.answer import Answer
 from pytest_qeval.engines.openai.client import RefusedError, ServerClient
+from pytest_qeval.engines.openai.forcing import NO_SCORES, Forcing, find_forcing
 from pytest_qeval.engines.openai.request_body import (
     CHAT,
     CHAT_FORMS,
@@ -33,7 +34,6 @@ _TRIED: Mapping[str, Mapping[str, Any]] = {
     "neutral": NEUTRAL,
     "stops": {"stop": list(_STOPS)},
     "few_stops": {"stop": list(_STOPS[:FEW_STOPS])},
-    "logprobs": {"logprobs": 1},
 }
 
 
@@ -44,12 +44,18 @@ class Probed:
     abilities: Abilities
     characters_per_token: float | None = None
     """Of a piece of Python code; None where the server does not count tokens."""
+    forcing: Forcing | None = None
+    """How it scores tokens that it is given; None where it does not."""
     notes: tuple[str, ...] = field(default=())
     """What it cannot do, one clause each."""
 
 
-async def probe(client: ServerClient, model: str, *, chat: bool, generation: GenerationSettings) -> Probed:
+async def probe(
+    client: ServerClient, model: str, *, chat: bool, generation: GenerationSettings, software: str = ""
+) -> Probed:
     """Ask for a few tokens in several ways; `chat` is whether the run asks by messages.
+
+    `software` is the server's, which may score given tokens in a way of its own.
 
     Raises:
         EngineError: when the server does not answer the plainest request of the run's kind.
@@ -60,7 +66,6 @@ async def probe(client: ServerClient, model: str, *, chat: bool, generation: Gen
     await _ask(client, path, base, model)
     found: dict[str, Answer | None] = {}
     for name, more in _TRIED.items():
-        more = {"logprobs": True} if name == "logprobs" and chat else more  # noqa: PLW2901 - of chats
         found[name] = await _try(client, path, {**base, **more}, model)
     usage = found["usage"]
     abilities = Abilities(
@@ -68,17 +73,18 @@ async def probe(client: ServerClient, model: str, *, chat: bool, generation: Gen
         n_stops=len(_STOPS) * 10 if found["stops"] else FEW_STOPS if found["few_stops"] else 0,
         usage=usage is not None and usage.new_tokens is not None,
         neutral=found["neutral"] is not None,
-        logprobs=found["logprobs"] is not None and found["logprobs"].has_logprobs,
     )
     if chat:
         abilities = await _with_chat_form(client, model, base, abilities)
     if generation.temperature and abilities.seed:
         abilities = await _with_checked_seed(client, model, abilities, generation, chat=chat)
     counted = usage.prompt_tokens if usage and not chat else None
+    forcing = await find_forcing(client, model, software)
     return Probed(
         abilities=abilities,
         characters_per_token=len(_PROMPT) / counted if counted else None,
-        notes=tuple(_notes(abilities, chat=chat, sampled=bool(generation.temperature))),
+        forcing=forcing,
+        notes=tuple(_notes(abilities, forcing, chat=chat, sampled=bool(generation.temperature))),
     )
 
 
@@ -132,7 +138,7 @@ async def _ask(client: ServerClient, path: str, body: Json, model: str, prefill:
     return answer
 
 
-def _notes(abilities: Abilities, *, chat: bool, sampled: bool) -> Iterator[str]:
+def _notes(abilities: Abilities, forcing: Forcing | None, *, chat: bool, sampled: bool) -> Iterator[str]:
     if sampled and not abilities.seed:
         yield "the server draws no sample twice: seeds have no effect, and a rerun gives other completions"
     if not abilities.n_stops:
@@ -145,8 +151,8 @@ def _notes(abilities: Abilities, *, chat: bool, sampled: bool) -> Iterator[str]:
         yield "the server takes no top_k, min_p and repetition_penalty: those of its own apply"
     if chat and not abilities.prefill:
         yield "the server continues no begun reply: the code is taken out of whole replies"
-    if not abilities.logprobs:
-        yield "the server gives no log-probabilities"
+    if forcing is None:
+        yield NO_SCORES
 
 
 def explain(error: EngineError, *, chat: bool) -> str:

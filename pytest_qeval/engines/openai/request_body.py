@@ -40,7 +40,6 @@ class Abilities:
     """One of `CHAT_FORMS`."""
     prefill: bool = True
     """Whether it continues a reply that is begun."""
-    logprobs: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

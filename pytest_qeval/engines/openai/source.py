@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import NoReturn
 
 from pytest_qeval.engines.base import EngineSource, ModelEngine
 from pytest_qeval.engines.openai.answer import is_same_model
-from pytest_qeval.engines.openai.background import BackgroundLoop
+from pytest_qeval.engines.openai.connection import ask, key_of
 from pytest_qeval.engines.openai.identity import ServerIdentity, identify
-from pytest_qeval.engines.openai.prompt_length import PromptCheck
-from pytest_qeval.engines.openai.retries import Retries
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import EngineError, MissingPackageError, ModelSourceError, UsageError
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.schema import PREFIX_ONLY, InfillingForm, Json, LoadingProgress
 from pytest_qeval.settings import GenerationSettings, ModelSettings, ServerSettings
-
-if TYPE_CHECKING:
-    from pytest_qeval.engines.openai.client import ServerClient
-    from pytest_qeval.engines.openai.probe import Probed
-
-_T = TypeVar("_T")
-_CONCURRENCY = 8
-"""Requests at a time where the server does not say how many it works on."""
-BATCHED = "the server decides which requests it computes together"
 
 
 @dataclass(eq=False)
@@ -114,6 +102,8 @@ class ServerSource:
         on_loading: Callable[[LoadingProgress], None] = lambda _: None,
     ) -> ModelEngine:
         """Probe the server, and return what sends it requests; the recipe is only a label."""
+        from pytest_qeval.engines.openai.opening import open_server  # noqa: PLC0415 - needs an extra
+
         del recipe, texts, export, on_loading
         server = model.server or self._found[source.endpoint][1]
         return open_server(
@@ -142,94 +132,6 @@ class ServerSource:
         raise EngineError(f"{source.name} is on a server: its blocks cannot be quantized one at a time.")
 
 
-def ask(server: ServerSettings, question: Callable[[ServerClient], Coroutine[Any, Any, _T]]) -> _T:
-    """Ask a server something before the run; errors come without a chain, which would hold the key.
-
-    Raises:
-        EngineError: when it cannot be asked.
-    """
-    loop = BackgroundLoop()
-    try:
-        return loop.call(_closing(new_client(server), question))
-    except EngineError as error:
-        raise EngineError(str(error)) from None
-    finally:
-        loop.close()
-
-
-def open_server(
-    source: ModelSource,
-    server: ServerSettings,
-    *,
-    generation: GenerationSettings,
-    identity: ServerIdentity,
-    engine: str,
-    on_close: Callable[[], None] = lambda: None,
-) -> ModelEngine:
-    """Probe a server, and return the engine that sends it requests.
-
-    Raises:
-        EngineError: when it does not answer.
-    """
-    from pytest_qeval.engines.openai.engine import ServerEngine  # noqa: PLC0415 - needs an extra
-    from pytest_qeval.engines.openai.probe import explain, probe  # noqa: PLC0415 - as above
-
-    chat = generation.prompt_style.startswith("chat")
-    concurrency = max(1, (server.concurrency or identity.slots or _CONCURRENCY) // server.processes)
-    loop = BackgroundLoop()
-    try:
-        client = new_client(server, concurrency=concurrency)
-        probed = loop.call(probe(client, source.name, chat=chat, generation=generation))
-    except EngineError as error:
-        loop.close()
-        raise EngineError(explain(error, chat=chat)) from None
-    except BaseException:
-        loop.close()
-        raise
-    return ServerEngine(
-        loop,
-        client,
-        model=source.name,
-        abilities=probed.abilities,
-        generation=generation,
-        concurrency=concurrency,
-        prompts=PromptCheck(characters_per_token=probed.characters_per_token, context_tokens=identity.context_tokens),
-        facts=_facts(source, identity, probed, concurrency, engine),
-        on_close=on_close,
-    )
-
-
-def new_client(server: ServerSettings, *, concurrency: int = 2) -> ServerClient:
-    """Return a client with the key from the environment."""
-    from pytest_qeval.engines.openai.client import Key, ServerClient  # noqa: PLC0415 - needs an extra
-
-    retries = Retries(patience_s=server.patience_s)
-    return ServerClient(server.endpoint, key=Key(key_of(server)), retries=retries, concurrency=concurrency)
-
-
-def key_of(server: ServerSettings) -> str | None:
-    """Return the key; None where the server needs none.
-
-    Raises:
-        UsageError: when the variable that should hold it is empty, or holds what no header can.
-    """
-    if server.key_variable is None:
-        return None
-    key = os.environ.get(server.key_variable, "").strip()
-    if not key:
-        raise UsageError("--qeval-api-key-env: the environment variable that it names is not set, or empty.")
-    if not (key.isascii() and key.isprintable()):
-        raise UsageError("--qeval-api-key-env: the environment variable that it names holds characters no key has.")
-    return key
-
-
-async def _closing(client: ServerClient, question: Callable[[ServerClient], Coroutine[Any, Any, _T]]) -> _T:
-    try:
-        return await question(client)
-    finally:
-        await client.close()
-
-
 def _chosen(asked: str, identity: ServerIdentity, endpoint: str) -> str:
     """Return the name by which the server knows the model that is asked for."""
     names = identity.models
@@ -247,21 +149,6 @@ def _chosen(asked: str, identity: ServerIdentity, endpoint: str) -> str:
     if not found:
         raise ModelSourceError(f"{endpoint} serves {', '.join(names[:10])}, and not {asked!r}: name one of these.")
     return found[0]
-
-
-def _facts(source: ModelSource, identity: ServerIdentity, probed: Probed, concurrency: int, engine: str) -> Json:
-    """Describe a server by those fields of `RecipeFacts` that are known."""
-    model = f"{source.name} at {source.endpoint}"
-    return {
-        "summary": f"{model}, served by {identity.software}" if identity.software else model,
-        "engine": f"{engine} ({identity.software})" if identity.software else engine,
-        "scheme": None,
-        "dtype": None,
-        "execution": "server",
-        "batch_size": concurrency,
-        "batch_dependence": BATCHED,
-        "notes": probed.notes,
-    }
 
 
 OPENAI: EngineSource = ServerSource()

@@ -15,7 +15,9 @@ class Traffic:
     """Counts requests, tokens and time; pieces of a stream count as tokens until the server has counted."""
 
     concurrency: int
+    """Requests at a time."""
     limit: int
+    """Tokens of a completion, at most."""
     total: int = 0
     finished: int = 0
     """Those that were handed over."""
@@ -50,7 +52,7 @@ class Traffic:
 
         The server reads prompts meanwhile, and answers to come will cost that time again.
         """
-        rows, tokens = len(self._live), self._tokens
+        rows, tokens = len(self._live), self.tokens
         self._stepped_s += duration_s
         self._unpaid_s += duration_s
         if rows and tokens > self._seen_tokens:
@@ -64,7 +66,7 @@ class Traffic:
         return EngineProgress(
             finished=self.finished,
             total=self.total,
-            new_tokens=self._tokens,
+            new_tokens=self.tokens,
             prompt_tokens=self._prompt_tokens,
             busy_s=self._busy_s + running_s,
             decode_s=self._stepped_s,
@@ -86,5 +88,11 @@ class Traffic:
         )
 
     @property
-    def _tokens(self) -> int:
+    def active(self) -> int:
+        """Requests under way."""
+        return len(self._live)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens so far, of requests under way as well."""
         return sum(self._lengths) + sum(one.chunks for one in self._live)

@@ -13,12 +13,13 @@ import pytest
 from pytest_qeval.engines.base import FinishedCompletion, Request
 from pytest_qeval.engines.llamacpp.process import LlamaServer, find_program
 from pytest_qeval.engines.llamacpp.source import LLAMACPP
+from pytest_qeval.engines.openai.connection import ask
 from pytest_qeval.engines.openai.identity import identify
-from pytest_qeval.engines.openai.source import ask
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import EngineError, ModelSourceError, UsageError
 from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.settings import GenerationSettings, LlamaSettings, ModelSettings, ServerSettings
+from tests.tiny_gguf import write_gguf
 
 FAKE = Path(__file__).parents[2] / "fake_llama_server.py"
 
@@ -69,6 +70,30 @@ def test_a_file_is_served_and_the_server_stopped(program: Path, tmp_path: Path) 
     assert (facts["engine"], facts["batch_size"]) == ("llamacpp (llama.cpp)", 2)
     assert (tmp_path / "out" / "llama-server.log").read_text().startswith("listening\n")
     assert wait_until_gone(facts["summary"].partition(" at ")[2].partition(",")[0])
+
+
+def test_a_recipe_of_the_cache_is_an_argument_of_the_server(program: Path, tmp_path: Path) -> None:
+    """The report has llama.cpp's type, and the bytes of a token: 2 layers, 1 head of 64 channels, keys and values."""
+    file = write_gguf(tmp_path / "tiny.gguf")
+    model = ModelSettings(name="m", engine="llamacpp", llama=LlamaSettings(program=program, slots=2, logs=tmp_path))
+    source = ModelSource(kind="gguf", name="m", path=file)
+    engine = LLAMACPP.open(
+        source, find_recipe("auto+kv8"), model=model, generation=GenerationSettings(), texts=None, export=None
+    )
+    facts = engine.facts()
+    engine.close()
+
+    assert "--cache-type-k q8_0 --cache-type-v q8_0 --flash-attn on" in (tmp_path / "llama-server.log").read_text()
+    assert (facts["scheme"], facts["execution"], facts["batch_size"]) == ("KV8", "server", 2)
+    assert facts["cache"] == {
+        "bits": 8,
+        "granularity": "per_32_channels",
+        "symmetric": True,
+        "type": "q8_0",
+        "execution": "native",
+        "token_bytes": 2 * 2 * 68,
+        "held_token_bytes": 2 * 2 * 68,
+    }
 
 
 def test_a_proxy_is_not_asked_for_this_machine(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,3 +135,22 @@ def test_a_digest_tells_tokens_and_borders_apart() -> None:
     texts = [([1, 2, 3], 1), ([1, 2, 3], 2), ([12, 3], 1), ([1, 23], 1)]
     assert len({digest(ids, n_prompt) for ids, n_prompt in texts}) == 4
     assert digest((1, 2, 3), 1) == digest([1, 2, 3], 1)
+
+
+@settings(deadline=None)
+@given(p=DISTRIBUTIONS, q=DISTRIBUTIONS, kept=st.sets(st.integers(0, 3)))
+def test_tokens_that_a_server_has_not_listed_join_the_tail_of_both(
+    p: list[float], q: list[float], kept: set[int]
+) -> None:
+    """As if the baseline had not kept them either; their probability is told."""
+    ids = tuple(sorted(kept))
+    baseline = scores(p[:4], sum(p[4:]))
+    candidate = replace(
+        scores([q[one] for one in ids], 1 - sum(q[one] for one in ids)), top_ids=(ids,), tokens_sha256="0" * 64
+    )
+    smaller = replace(scores([p[one] for one in ids], 1 - sum(p[one] for one in ids)), top_ids=(ids,))
+
+    found = compare_scores(baseline, candidate)
+    assert found.kl == pytest.approx(compare_scores(smaller, candidate).kl, abs=1e-4)
+    assert found.unlisted == pytest.approx(sum(p[:4]) - sum(p[one] for one in ids), abs=1e-4)
+    assert compare_scores(baseline, scores(q[:4], sum(q[4:]))).unlisted == 0

@@ -89,3 +89,12 @@ def test_the_last_record_of_a_case_counts(collector: Collector) -> None:
     collector.add(record("int8", 0, "-"))
 
     assert collector.records["int8", case(0)] == record("int8", 0, "-")
+
+
+def test_how_many_requests_a_server_is_worth_is_known_at_the_end(collector: Collector) -> None:
+    """A number that was known before stays."""
+    recipe, generation = collector.recipes["int8"], collector.generation[0]
+    for known, found, expected in ((None, 16, 16), (None, None, None), (8, 16, 8)):
+        collector.add(replace(recipe, batch_size=known))
+        collector.add(replace(generation, batch_size=found))
+        assert collector.recipes["int8"].batch_size == expected

@@ -81,3 +81,14 @@ def test_the_terminal_shows_why_nothing_is_predicted() -> None:
 
 def test_without_texts_the_report_has_no_problems() -> None:
     assert divergence_dict(summarize_divergence(facts(), set()))["problems"] == {}
+
+
+def test_the_terminal_shows_what_a_server_has_not_listed() -> None:
+    """It limits what can be said; of a model in this process there is no such line."""
+    served = replace(rising(10), listed=20, unlisted_share=0.0123)
+    summary = summarize_divergence(served, None)
+
+    (line,) = (one for one in texts(divergence_lines(summary)) if "the server lists" in one)
+    assert line.startswith("  the server lists 20 tokens at a time: 1.23% of the baseline's probability is on others")
+    assert not any("the server lists" in one for one in texts(divergence_lines(summarize_divergence(rising(10), None))))
+    assert (divergence_dict(summary)["listed"], divergence_dict(summary)["unlisted_share"]) == (20, 0.0123)

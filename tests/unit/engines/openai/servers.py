@@ -10,6 +10,8 @@ from pytest_qeval.engines.base import FailedCompletion, FinishedCompletion, Requ
 from pytest_qeval.engines.openai.background import BackgroundLoop
 from pytest_qeval.engines.openai.client import Key, ServerClient
 from pytest_qeval.engines.openai.engine import ServerEngine
+from pytest_qeval.engines.openai.forcing import Forcing
+from pytest_qeval.engines.openai.in_flight import InFlight
 from pytest_qeval.engines.openai.prompt_length import PromptCheck
 from pytest_qeval.engines.openai.request_body import Abilities
 from pytest_qeval.engines.openai.retries import Retries
@@ -27,6 +29,9 @@ def engine_of(
     abilities: Abilities | None = None,
     prompts: PromptCheck | None = None,
     concurrency: int = 4,
+    in_flight: InFlight | None = None,
+    forcing: Forcing | None = None,
+    context_tokens: int | None = None,
     **retries: Any,
 ) -> Iterator[ServerEngine]:
     """Start the server and an engine for it, and close both."""
@@ -40,7 +45,9 @@ def engine_of(
             model=fake.model,
             abilities=abilities or Abilities(),
             generation=generation or GenerationSettings(),
-            concurrency=concurrency,
+            in_flight=in_flight or InFlight.fixed(concurrency),
+            forcing=forcing,
+            context_tokens=context_tokens,
             prompts=prompts or PromptCheck(),
             facts={},
         )
