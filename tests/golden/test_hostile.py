@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,7 +86,7 @@ class _Canaries:
         self._before = self._state()
         self.breaches: list[str] = []
 
-    def check(self, name: str) -> None:
+    def check(self, name: str, _: Future[Execution]) -> None:
         """Note the attacks during which something has changed; others may have run at the same time."""
         if self._state() != self._before:
             self.breaches.append(f"{name}: the file or the process is another one")
@@ -143,7 +145,7 @@ def battle(isolation: IsolationName, victim: Path, scratch: Path) -> Iterator[_B
             for attack in _ATTACKS:
                 if attack.needs in provided:
                     futures[attack.name] = future = pool.submit(_program(f"{tools}\n{attack.code}"))
-                    future.add_done_callback(lambda _, name=attack.name: canaries.check(name))
+                    future.add_done_callback(partial(canaries.check, attack.name))
                     planter = attack.name == "read another program's file"
                     honest.append(pool.submit(_program(_PLANTER if planter else _HONEST)))
             executions = {name: future.result() for name, future in futures.items()}
