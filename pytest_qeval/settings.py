@@ -20,7 +20,7 @@ CONTROL = "control"
 """Name of the baseline's second run."""
 ISOLATIONS: tuple[IsolationName, ...] = get_args(IsolationName)
 SANDBOX_GAPS: Mapping[str, str] = {
-    "landlock": "programs can see which processes run, and whether a file exists and how large it is",
+    "landlock": "programs can find out which processes and files exist, and how large those are",
     "process": "programs are kept from files, network and processes only as far as this system can do so without "
     "namespaces, which is not at all outside Linux: nothing may be lost by them",
 }

@@ -95,7 +95,7 @@ def describe_limits() -> str:
     try:
         make_control_group().remove()
     except NoControlGroupError as error:
-        return f"no cgroup ({error})"
+        return f"no cgroup: {error}"
     return "cgroup"
 
 

@@ -99,7 +99,7 @@ def test_the_limits_are_described(monkeypatch: pytest.MonkeyPatch) -> None:
         raise NoControlGroupError("this system has no cgroup v2")
 
     monkeypatch.setattr(cgroup, "make_control_group", refuse)
-    assert describe_limits() == "no cgroup (this system has no cgroup v2)"
+    assert describe_limits() == "no cgroup: this system has no cgroup v2"
     monkeypatch.setattr("sys.platform", "darwin")
     assert describe_limits() == ""
 
