@@ -1,6 +1,6 @@
 """Measure what one trivial program costs in a pool of sandboxes.
 
-    python benchmarks/sandbox.py [--programs 400] [--workers 2] [bwrap namespace process]
+    python benchmarks/sandbox.py [--programs 400] [--workers 2] [bwrap namespace landlock process]
 
 Prints for each isolation that works here: the time to start the pool and judge its first program; the median and the
 90th percentile of the time that a program occupies its sandbox, clean-up included; the pool's throughput; the CPU time
@@ -118,7 +118,9 @@ def _drain(futures: list[Future[Execution]]) -> None:
 def main() -> None:
     """Print one line per isolation."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("isolations", nargs="*", metavar="ISOLATION", default=["bwrap", "namespace", "process"])
+    parser.add_argument(
+        "isolations", nargs="*", metavar="ISOLATION", default=["bwrap", "namespace", "landlock", "process"]
+    )
     parser.add_argument("--programs", type=int, default=400)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()

@@ -25,6 +25,8 @@ class RunHeader:
     versions: Json
     host: Json
     sandbox: str
+    sandbox_limits: str = ""
+    """What bounds a whole sandbox: `cgroup`, or why only its processes are bounded; empty outside Linux."""
     conditions: Json = field(default_factory=dict)
     """What completions depend on besides model, generation and versions, such as the class of the device; see
     `EngineSource.conditions`."""

@@ -225,8 +225,9 @@ OPTIONS = (
     Option(
         name="sandbox",
         metavar="S",
-        help="Isolate programs by 'bwrap', 'namespace' or 'process', where 'process' sets limits only and protects "
-        "neither network nor files; 'auto' takes the first of bwrap and namespace that works (default: auto).",
+        help="Isolate programs by 'bwrap', 'namespace', 'landlock' or 'process'; 'auto' takes the first of these that "
+        "works, but never process, which protects files and network only as far as it can, and not at all outside "
+        "Linux (default: auto).",
     ),
     Option(name="timeout", metavar="S", help="Stop a program after S seconds (default: 5)."),
     Option(name="memory", metavar="MB", help="Limit the memory of a program to MB megabytes (default: 1024)."),

@@ -6,18 +6,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from pytest_qeval.schema import PromptStyle
 
-IsolationName = Literal["auto", "bwrap", "namespace", "process"]
+IsolationName = Literal["auto", "bwrap", "namespace", "landlock", "process"]
 PromptName = Literal["auto", "completion", "chat", "chat-prefilled"]
 PROMPTS: tuple[PromptName, ...] = get_args(PromptName)
 CONTROL = "control"
 """Name of the baseline's second run."""
 ISOLATIONS: tuple[IsolationName, ...] = get_args(IsolationName)
+SANDBOX_GAPS: Mapping[str, str] = {
+    "landlock": "programs can find out which processes and files exist, and how large those are",
+    "process": "programs are kept from files, network and processes only as far as this system can do so without "
+    "namespaces, which is not at all outside Linux: nothing may be lost by them",
+}
+"""What programs may still do in the sandboxes without namespaces; docs/security.md has the whole list."""
 
 SUITES = (
     "memory",

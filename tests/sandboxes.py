@@ -10,7 +10,7 @@ import pytest
 from pytest_qeval.execution.isolation import try_isolation
 from pytest_qeval.settings import IsolationName
 
-_STRONGEST_FIRST: tuple[IsolationName, ...] = ("bwrap", "namespace", "process")
+_STRONGEST_FIRST: tuple[IsolationName, ...] = ("bwrap", "namespace", "landlock", "process")
 
 find_problem = cache(try_isolation)
 
@@ -34,6 +34,6 @@ def skip_unless_usable(name: IsolationName) -> None:
     """Skip a test where an isolation does not work."""
     if name == "auto":
         if strongest_isolation() == "process":
-            pytest.skip("neither bubblewrap nor user namespaces work here")
+            pytest.skip("neither bubblewrap, nor user namespaces, nor Landlock work here")
     elif problem := find_problem(name):
         pytest.skip(f"{name} does not work here: {problem}")

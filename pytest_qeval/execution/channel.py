@@ -47,13 +47,20 @@ class Channel:
             EOFError: when the other end is closed before a frame is complete.
             CodecError: for bytes that are no frame.
         """
-        (length,) = _LENGTH.unpack(self._read(_LENGTH.size))
-        if length > _MAX_FRAME:
-            raise CodecError(f"a frame of {length} bytes")
-        values = decode(self._read(length), self.resolve)
-        if type(values) is not tuple or not values:
-            raise CodecError("a frame that holds no tuple")
-        return values
+        length = _length_of(self._read(_LENGTH.size))
+        return _values_of(self._read(length), self.resolve)
+
+    @staticmethod
+    def unframe(data: bytes) -> tuple[Any, ...]:
+        """Return the values of the frame that `data` begins with.
+
+        Raises:
+            EOFError: when it is not complete.
+            CodecError: for bytes that are no frame.
+        """
+        if len(data) < _LENGTH.size or len(data) < (end := _LENGTH.size + _length_of(data[: _LENGTH.size])):
+            raise EOFError("the frame is not complete")
+        return _values_of(data[_LENGTH.size : end], None)
 
     def is_quiet(self) -> bool:
         """Return whether nothing can be read: neither bytes nor the end of the stream."""
@@ -77,3 +84,17 @@ class Channel:
                 raise EOFError("the other end is closed")
             block += part
         return bytes(block)
+
+
+def _length_of(head: bytes) -> int:
+    length: int = _LENGTH.unpack(head)[0]
+    if length > _MAX_FRAME:
+        raise CodecError(f"a frame of {length} bytes")
+    return length
+
+
+def _values_of(payload: bytes, resolve: Resolve | None) -> tuple[Any, ...]:
+    values = decode(payload, resolve)
+    if type(values) is not tuple or not values:
+        raise CodecError("a frame that holds no tuple")
+    return values

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import stat
+import sys
 import time
 from pathlib import Path
 
@@ -18,6 +19,18 @@ def kill_everybody_else() -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(-1, signal.SIGKILL)
     _reap(0)
+
+
+def kill_remains(group: int) -> None:
+    """Kill what a program has started; its own process leads `group`.
+
+    On Linux these are all its descendants, elsewhere those that have not left the group.
+    """
+    if sys.platform == "linux":
+        kill_children()
+    else:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS refuses to signal zombies
+            os.killpg(group, signal.SIGKILL)
 
 
 def kill_children() -> None:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import select
 import socket
 import subprocess
+import sys
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pytest_qeval.execution.carried import CodecError
+from pytest_qeval.execution.cgroup import ControlGroup, NoControlGroupError, make_control_group
 from pytest_qeval.execution.channel import LIMITS, Channel
 from pytest_qeval.execution.cleanup import remove_contents
+from pytest_qeval.execution.confinement import NAMESPACED
 from pytest_qeval.execution.judge import Request
 from pytest_qeval.execution.launch import worker_command, worker_environment, worker_profile
 from pytest_qeval.execution.limits import LONGEST_S, MAX_EXTENSION, MOST_BYTES
@@ -27,6 +32,8 @@ _READY_TIMEOUT_S = 120.0
 _GRACE_S = 15.0
 _END_TIMEOUT_S = 3.0
 _NONCE_BYTES = 16
+_BLOCK_BYTES = 2**18
+_LONGEST_REPLY_BYTES = 2**20
 
 
 class WorkerLostError(Exception):
@@ -45,12 +52,13 @@ class WorkerClient:
         self._settings = settings
         self._is_ready = True
         self._control, theirs = socket.socketpair()
-        self._scratch = tempfile.mkdtemp(prefix="pytest-qeval-") if isolation == "process" else ""
+        self._scratch = "" if isolation in NAMESPACED else tempfile.mkdtemp(prefix="pytest-qeval-")
+        self._group = _control_group()
         with theirs, tempfile.TemporaryFile() as messages:
             try:
                 command = worker_command(worker_profile(isolation, settings, self._scratch, language))
                 self._process = subprocess.Popen(
-                    command,
+                    [*(self._group.command() if self._group else ()), *command],
                     stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
                     stderr=messages,
@@ -82,6 +90,8 @@ class WorkerClient:
         settings = self._settings_of(program)
         nonce = secrets.token_bytes(_NONCE_BYTES)
         request = Channel.frame(nonce, *_request(program, settings))
+        if self._group:
+            self._group.bound_memory(settings.memory_bytes)
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:
@@ -90,9 +100,11 @@ class WorkerClient:
             ours.settimeout(longest_s)
             with contextlib.suppress(OSError):  # the judge died; the report says how
                 ours.sendall(request)
+            reply = self._read_until_report(ours, longest_s)
             report = WorkerReport(*self._receive(longest_s))
             ours.setblocking(False)  # noqa: FBT003 - every process that could write is dead
-            return interpret(report, _read_reply(ours), nonce, settings)
+            reply += _read_rest(ours)
+            return interpret(report, _values_of(reply), nonce, settings)
 
     def _settings_of(self, program: Program) -> ExecutionSettings:
         """Return the session's settings with the program's own limits."""
@@ -121,9 +133,31 @@ class WorkerClient:
 
     def _clean_up(self) -> None:
         self._control.close()
+        if self._group:
+            self._group.remove()
         if self._scratch and Path(self._scratch).is_dir():  # a killed worker could not remove it
             remove_contents(self._scratch)
             Path(self._scratch).rmdir()
+
+    def _read_until_report(self, ours: socket.socket, longest_s: float) -> bytes:
+        """Return what a judge sends before the worker reports: a socket may hold less than its reply."""
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        poll.register(ours, select.POLLIN)
+        reply = bytearray()
+        deadline = time.monotonic() + longest_s
+        while True:
+            ready = {fd for fd, _ in poll.poll(1000 * max(0.0, deadline - time.monotonic()))}
+            if not ready:
+                raise WorkerLostError(f"the worker did not reply within {longest_s:g} s")
+            if self._control.fileno() in ready:
+                return bytes(reply)
+            if ours.fileno() in ready:
+                with contextlib.suppress(ConnectionResetError):
+                    reply += (block := ours.recv(_BLOCK_BYTES))
+                    if block and len(reply) <= _LONGEST_REPLY_BYTES:
+                        continue
+                poll.unregister(ours)  # it has ended, or says more than any judge
 
     def _send_job(self, sock: socket.socket, settings: ExecutionSettings) -> None:
         limits = LIMITS.pack(settings.timeout_s, settings.memory_bytes)
@@ -155,11 +189,30 @@ def _request(program: Program, settings: ExecutionSettings) -> Request:
     )
 
 
-def _read_reply(sock: socket.socket) -> tuple[Any, ...] | None:
-    """Read the reply of a judge that has ended; None when it sent none."""
+def _control_group() -> ControlGroup | None:
+    """Return a cgroup for a worker; None where there is none to be had."""
+    if sys.platform != "linux":
+        return None
     try:
-        return Channel(sock).receive()
-    except (EOFError, OSError):
+        return make_control_group()
+    except NoControlGroupError:
+        return None
+
+
+def _read_rest(sock: socket.socket) -> bytes:
+    """Return what lies in the socket of a judge that has ended."""
+    rest = bytearray()
+    with contextlib.suppress(OSError):
+        while len(rest) <= _LONGEST_REPLY_BYTES and (block := sock.recv(_BLOCK_BYTES)):
+            rest += block
+    return bytes(rest)
+
+
+def _values_of(reply: bytes) -> tuple[Any, ...] | None:
+    """Return the values of a judge's reply; None when it sent none."""
+    try:
+        return Channel.unframe(reply)
+    except EOFError:
         return None
     except CodecError as error:
         return (b"", "tampered", str(error))

@@ -9,17 +9,22 @@ from contextlib import closing
 from pytest_qeval.errors import SandboxError
 from pytest_qeval.execution.client import WorkerClient, WorkerLostError
 from pytest_qeval.schema import Program
-from pytest_qeval.settings import ExecutionSettings, IsolationName
+from pytest_qeval.settings import SANDBOX_GAPS, ExecutionSettings, IsolationName
+
+STRONGEST_FIRST: tuple[IsolationName, ...] = ("bwrap", "namespace", "landlock")
+"""What `auto` tries."""
 
 _PROBE = Program(prelude="", code="def f(): return 1", test="def check(f): assert f() == 1", entry_point="f")
 
 
 def try_isolation(isolation: IsolationName) -> str | None:
     """Execute a trivial program; return the reason why that does not work, or None."""
+    if isolation != "process" and sys.platform != "linux":
+        return "Linux is needed"
     try:
         with closing(WorkerClient(isolation, ExecutionSettings())) as client:
             execution = client.run(_PROBE)
-    except WorkerLostError as error:
+    except (WorkerLostError, SandboxError) as error:
         return str(error)
     return None if execution.status == "passed" else f"a program that must pass: {execution.status} {execution.detail}"
 
@@ -32,18 +37,25 @@ def choose_isolation(
     Raises:
         SandboxError: when none works; the message has the reasons and the remedies.
     """
-    candidates: tuple[IsolationName, ...] = ("bwrap", "namespace") if name == "auto" else (name,)
     reasons = []
-    for candidate in candidates:
-        reason = "Linux is needed" if sys.platform != "linux" else probe(candidate)
+    for candidate in STRONGEST_FIRST if name == "auto" else (name,):
+        reason = probe(candidate)
         if reason is None:
             return candidate
         reasons.append(f"  {candidate}: {reason}")
-    advice = (
-        "Programs written by a model are not run without protection. Install bubblewrap or allow unprivileged user "
-        "namespaces; inside a container or on a machine that you can throw away, --qeval-sandbox process accepts plain "
-        "process limits."
-    )
+    raise SandboxError("\n".join(["No sandbox can be started:", *reasons, _advice(name)]))
+
+
+def _advice(name: IsolationName) -> str:
+    """Return the remedies where the isolation `name` does not work."""
     if name == "process":
-        advice = "Run the evaluation on Linux, with a Python that can be started as a plain subprocess."
-    raise SandboxError("\n".join(["No sandbox can be started:", *reasons, advice]))
+        return "Run the evaluation on Linux or another POSIX system, with a Python that can be started as a subprocess."
+    remedy = (
+        "Install bubblewrap, allow unprivileged user namespaces, or use a kernel with Landlock (Linux 5.13)"
+        if sys.platform == "linux"
+        else "Run the evaluation in a container (docs/containers.md)"
+    )
+    return (
+        f"Programs written by a model are not run without protection. {remedy}. Inside a container or on a machine "
+        f"that you can throw away, --qeval-sandbox process accepts less: {SANDBOX_GAPS['process']}."
+    )

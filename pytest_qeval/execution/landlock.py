@@ -22,6 +22,7 @@ _READ_ONE = _EXECUTE | _READ_FILE
 _FILE_BITS = ((1, 13), (2, 14), (3, 15), (5, 16))
 _NETWORK_BITS = ((4, 2),)
 _SCOPE_BITS = ((6, 2),)
+_TRUNCATION_VERSION = 3
 _ATTRIBUTE_SIZES = ((1, 8), (4, 16), (6, 24))
 
 
@@ -41,6 +42,11 @@ def landlock_version() -> int:
         return syscall(_CREATE_RULESET, "landlock_create_ruleset", None, 0, 1)
     except OSError:
         return 0
+
+
+def guards_truncation() -> bool:
+    """Return whether a file that may not be written to can also not be truncated by its path (Linux 6.2)."""
+    return landlock_version() >= _TRUNCATION_VERSION
 
 
 def build_ruleset(readable: Iterable[str], hidden: Collection[str], writable: Iterable[str]) -> int:

@@ -13,9 +13,8 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from pytest_qeval.execution.confinement import Profile
+from pytest_qeval.execution.confinement import DEVICES, NAMESPACED, Profile
 from pytest_qeval.execution.limits import ProgramLimits
-from pytest_qeval.execution.namespaces import DEVICES
 from pytest_qeval.execution.node import RESERVED_BYTES
 from pytest_qeval.schema import Language
 from pytest_qeval.settings import ExecutionSettings, IsolationName
@@ -42,7 +41,7 @@ def worker_profile(
     readable = tuple(readable_paths(*([node] if node else [])))
     return Profile(
         isolation=isolation,
-        scratch=scratch if isolation == "process" else private_scratch(readable),
+        scratch=private_scratch(readable) if isolation in NAMESPACED else scratch,
         readable=readable,
         hidden=tuple(hidden_paths(readable)),
         import_paths=tuple(_import_paths()),

@@ -14,12 +14,13 @@ from pathlib import Path
 
 from pytest_qeval.execution import linux
 
-DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 # The new root is built over /proc: that directory exists everywhere and no Python is installed below it.
 _STAGE = "/proc"
 
 
-def enter(readable: Iterable[str], hidden: Iterable[str], scratch: str, scratch_bytes: int) -> None:
+def enter(
+    readable: Iterable[str], hidden: Iterable[str], devices: Iterable[str], scratch: str, scratch_bytes: int
+) -> None:
     """Return in the first process of the new namespaces; the calling process waits for it and exits like it.
 
     Raises:
@@ -34,7 +35,7 @@ def enter(readable: Iterable[str], hidden: Iterable[str], scratch: str, scratch_
     if pid:
         _wait_and_exit(pid)
     linux.set_death_signal(signal.SIGKILL)
-    _build_root(readable, hidden, scratch, scratch_bytes)
+    _build_root(readable, hidden, devices, scratch, scratch_bytes)
     socket.sethostname("sandbox")
 
 
@@ -68,7 +69,9 @@ def _wait_and_exit(pid: int) -> None:
     os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
-def _build_root(readable: Iterable[str], hidden: Iterable[str], scratch: str, scratch_bytes: int) -> None:
+def _build_root(
+    readable: Iterable[str], hidden: Iterable[str], devices: Iterable[str], scratch: str, scratch_bytes: int
+) -> None:
     linux.make_private("/")
     linux.mount_tmpfs(_STAGE, 2**20)
     for path in readable:
@@ -76,7 +79,7 @@ def _build_root(readable: Iterable[str], hidden: Iterable[str], scratch: str, sc
             linux.restrict_mount(_bind_below_stage(path), "readonly", "nosuid", "nodev")
     for path in hidden:
         linux.mount_tmpfs(_STAGE + path, 2**14)
-    for path in DEVICES:
+    for path in devices:
         _bind_below_stage(path)
     target = Path(_STAGE + scratch)
     target.mkdir(parents=True, exist_ok=True)

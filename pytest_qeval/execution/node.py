@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from pathlib import Path
 from typing import NoReturn
 
-from pytest_qeval.execution import linux
 from pytest_qeval.execution.confinement import Abilities, Profile, close_others, confine
+
+if sys.platform == "linux":
+    from pytest_qeval.execution import linux
 
 RESERVED_BYTES = 2 * 2**30
 """Address space that V8 reserves and does not use: 0.7 GiB at the start, and stacks of its threads."""
@@ -35,5 +38,9 @@ def become_node(profile: Profile, abilities: Abilities, file_rules: int | None, 
         "--no-warnings",
     )
     environment = {name: os.environ[name] for name in ("PATH", "LANG", "HOME", "TMPDIR")}
-    linux.execute(path, [profile.node, *options, str(_SCRIPT), str(channel)], environment)
+    arguments = [profile.node, *options, str(_SCRIPT), str(channel)]
+    if sys.platform == "linux":  # the filter of system calls knows where the path lies
+        linux.execute(path, arguments, environment)
+    else:
+        os.execve(profile.node, arguments, environment)  # noqa: S606
     raise AssertionError("execve returned")  # pragma: no cover

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from pytest_qeval.errors import SandboxError
 from pytest_qeval.execution.judge import FAULT
-from pytest_qeval.execution.limits import cpu_limit_s
+from pytest_qeval.execution.limits import SCRATCH_BYTES, SCRATCH_FILES, cpu_limit_s
 from pytest_qeval.execution.proxy import LOST
 from pytest_qeval.schema import EXECUTION_STATUSES, Execution, ReferenceExecution
 from pytest_qeval.settings import ExecutionSettings
@@ -22,7 +22,8 @@ _OUT_OF_MEMORY = frozenset({signal.SIGKILL, signal.SIGABRT, signal.SIGSEGV, sign
 class WorkerReport(NamedTuple):
     """What a worker observed from outside of a program, in the order of its message."""
 
-    timed_out: bool
+    stopped_for: str
+    """The limit that the worker enforced: `timeout`, `disk` or `memory`; empty where it did not have to."""
     duration_s: float
     judge_code: int
     """Exit code, or minus the signal."""
@@ -53,8 +54,13 @@ def interpret(
 def _verdict(
     report: WorkerReport, reply: Sequence[Any] | None, nonce: bytes, settings: ExecutionSettings
 ) -> tuple[Any, str]:
-    if report.timed_out:
-        return "timeout", f"no result within {settings.timeout_s:g} s"
+    match report.stopped_for:
+        case "timeout":
+            return "timeout", f"no result within {settings.timeout_s:g} s"
+        case "disk":
+            return "error", f"wrote more than {SCRATCH_BYTES // 2**20} MiB or {SCRATCH_FILES} files to its folder"
+        case "memory":
+            return "memory", f"used more than {settings.memory_bytes // 2**20} MiB"
     match reply:
         case (bytes(token), str(status), str(detail), bytes()) if hmac.compare_digest(token, nonce):
             return (status, detail) if status != LOST else _verdict_of_end(report, settings)

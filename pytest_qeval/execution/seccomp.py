@@ -17,7 +17,9 @@ from pytest_qeval.execution.linux import prctl
 
 _AUDIT_ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _NEWEST_KNOWN = 462  # mseal, Linux 6.10
-_CLONE3 = 435  # keeps its flags in memory, where a filter cannot look; the C library falls back to clone
+# They keep their flags in memory, where a filter cannot look; the C library uses older calls where they are missing.
+_FLAGS_IN_MEMORY = (435, 437)  # clone3, openat2
+_TRUNCATE = (76, 45)
 
 # name: number on x86_64 and on aarch64 (None: the call does not exist there)
 _DENIED: dict[str, tuple[int | None, int | None]] = {
@@ -61,7 +63,7 @@ _DENIED: dict[str, tuple[int | None, int | None]] = {
 class _CallRule(NamedTuple):
     """A call that is allowed or denied by the value of one argument."""
 
-    numbers: tuple[int, int]
+    numbers: tuple[int | None, int | None]
     argument: int
     mask: int
     values: tuple[int, ...]
@@ -73,6 +75,7 @@ _ANY_BITS = 0xFFFFFFFF
 _CLONE_THREAD = 0x00010000
 _CLONE_NAMESPACES = 0x7E020000
 _SOCK_TYPE_MASK, _SOCK_STREAM = 0xF, 1
+_ACCESS_MODE, _TRUNCATING = 0o3, 0o1000  # of open
 _PR_SET_PDEATHSIG = 1
 _F_SETOWN, _F_SETSIG, _F_SETOWN_EX, _FIOSETOWN, _SIOCSPGRP = 8, 10, 15, 0x8901, 0x8902
 
@@ -97,18 +100,21 @@ def is_supported() -> bool:
     return platform.machine() in _AUDIT_ARCHITECTURES
 
 
-def restrict_system_calls(pid: int, *, execute_at: int | None = None) -> None:
+def restrict_system_calls(pid: int, *, execute_at: int | None = None, deny_truncation: bool = False) -> None:
     """Put the calling process, whose id is `pid`, under the filter; this cannot be undone.
 
     `set_no_new_privileges` must have been called. With `execute_at`, the address of a path, the process can still
-    become the program of that path; that has other addresses, so it cannot do the same again.
+    become the program of that path; that has other addresses, so it cannot do the same again. With
+    `deny_truncation` no file can be truncated by its path, which Landlock does not guard before version 3.
     """
-    instructions = _build_filter(platform.machine(), pid, execute_at)
+    instructions = _build_filter(platform.machine(), pid, execute_at, deny_truncation=deny_truncation)
     program = (_SockFilter * len(instructions))(*(_SockFilter(*instruction) for instruction in instructions))
     prctl("SECCOMP", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(_SockProgram(len(instructions), program)))
 
 
-def _build_filter(machine: str, pid: int, execute_at: int | None) -> list[_Instruction]:
+def _build_filter(
+    machine: str, pid: int, execute_at: int | None, *, deny_truncation: bool = False
+) -> list[_Instruction]:
     """Return the BPF program for the process `pid`, which may signal and limit only itself."""
     column = list(_AUDIT_ARCHITECTURES).index(machine)
     program = [
@@ -118,21 +124,27 @@ def _build_filter(machine: str, pid: int, execute_at: int | None) -> list[_Instr
         (_LOAD, 0, 0, _OFFSET_NUMBER),
         (_GREATER, 0, 1, _NEWEST_KNOWN),
         (_RETURN, 0, 0, _ERRNO | errno.ENOSYS),
-        (_EQUAL, 0, 1, _CLONE3),
-        (_RETURN, 0, 0, _ERRNO | errno.ENOSYS),
     ]
-    for name, numbers in _DENIED.items():
+    for unreadable in _FLAGS_IN_MEMORY:
+        program += [(_EQUAL, 0, 1, unreadable), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
+    denied = {**_DENIED, "truncate": _TRUNCATE} if deny_truncation else _DENIED
+    for name, numbers in denied.items():
         number = numbers[column]
         if number is not None and (name != "execve" or execute_at is None):
             program += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | errno.EPERM)]
     for rule in (*_rules(pid), *([] if execute_at is None else [_execute_rule(execute_at)])):
-        program += _rule_block(rule, rule.numbers[column])
+        number = rule.numbers[column]
+        program += [] if number is None else _rule_block(rule, number)
     return [*program, (_RETURN, 0, 0, _ALLOW)]
 
 
 def _rules(pid: int) -> tuple[_CallRule, ...]:
     thread_only = _CLONE_THREAD | _CLONE_NAMESPACES
+    emptying = (_TRUNCATING, _TRUNCATING | _ACCESS_MODE)
     return (
+        # a file that is opened for reading must not be emptied by that
+        _CallRule((2, None), 1, _TRUNCATING | _ACCESS_MODE, emptying, allow=False),  # open
+        _CallRule((257, 56), 2, _TRUNCATING | _ACCESS_MODE, emptying, allow=False),  # openat
         _CallRule((56, 220), 0, thread_only, (_CLONE_THREAD,), allow=True),  # clone
         _CallRule((62, 129), 0, _ANY_BITS, (pid,), allow=True),  # kill
         _CallRule((234, 131), 0, _ANY_BITS, (pid,), allow=True),  # tgkill

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import math
 import os
 import random
 import select
@@ -19,15 +20,26 @@ import time
 from dataclasses import asdict, replace
 from typing import NamedTuple, NoReturn
 
-from pytest_qeval.execution import linux, namespaces
 from pytest_qeval.execution.channel import LIMITS, Channel
-from pytest_qeval.execution.cleanup import kill_children, kill_everybody_else, remove_contents
-from pytest_qeval.execution.confinement import Abilities, Profile, close_others, confine, prepare_file_rules
+from pytest_qeval.execution.cleanup import kill_everybody_else, kill_remains, remove_contents
+from pytest_qeval.execution.confinement import (
+    DEVICES,
+    Abilities,
+    Profile,
+    close_others,
+    confine,
+    die_with_parent,
+    guard_worker,
+    prepare_file_rules,
+)
 from pytest_qeval.execution.judge import judge
-from pytest_qeval.execution.limits import MAX_EXTENSION, STARVATION_CHECK_S, cpu_time_s, is_starved
-from pytest_qeval.execution.namespaces import enter_process_tree, leave_process_tree
+from pytest_qeval.execution.limits import MAX_EXTENSION, SCRATCH_FILES, STARVATION_CHECK_S, cpu_time_s, is_starved
 from pytest_qeval.execution.node import become_node
+from pytest_qeval.execution.quota import CHECK_S, exceeds, resident_bytes
 from pytest_qeval.execution.solver import serve
+
+if sys.platform == "linux":
+    from pytest_qeval.execution import namespaces
 
 # Imported once, so that programs which use them start fast.
 _PRELOADED = (
@@ -38,6 +50,7 @@ _PRELOADED = (
 _SOLVER_LOST = 3
 # A solver that closed its channel and is not dead within this time closed it on purpose.
 _ENDING_S = 0.25
+_POLL_S = 0.001
 
 
 class _Solver(NamedTuple):
@@ -51,17 +64,20 @@ class _Solver(NamedTuple):
 def main(profile_json: str) -> NoReturn:
     """Serve programs until the plugin closes the connection; `profile_json` is a `Profile`."""
     profile = Profile.from_json(profile_json)
-    linux.set_death_signal(signal.SIGKILL if profile.isolation != "process" else signal.SIGTERM)
+    die_with_parent(signal.SIGKILL if profile.has_namespaces else signal.SIGTERM)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    if profile.isolation == "namespace":
-        namespaces.enter(profile.readable, profile.hidden, profile.scratch, profile.limits.scratch_bytes)
+    if sys.platform == "linux" and profile.isolation == "namespace":
+        namespaces.enter(profile.readable, profile.hidden, DEVICES, profile.scratch, profile.limits.scratch_bytes)
+    abilities = Abilities.probe(profile.isolation)
+    if reason := abilities.reason_against(profile.isolation):
+        sys.exit(reason)
     control = socket.socket(fileno=os.dup(0))
     _silence()
     _warm_up(profile)
     try:
-        _WorkerProcess(profile, control).serve()
+        _WorkerProcess(profile, control, abilities).serve()
     finally:
-        if profile.isolation == "process":  # elsewhere a file system that ends with the process
+        if not profile.has_namespaces:  # elsewhere a file system that ends with the process
             remove_contents(profile.scratch)
             os.rmdir(profile.scratch)  # noqa: PTH106
     sys.exit(0)
@@ -80,8 +96,7 @@ def _warm_up(profile: Profile) -> None:
     sys.path += [path for path in profile.import_paths if path not in sys.path]
     for name in _PRELOADED:
         importlib.import_module(name)
-    linux.set_undumpable()
-    linux.set_child_subreaper()
+    guard_worker()
     sys.argv[:] = [""]
     gc.collect()
     gc.freeze()
@@ -99,11 +114,11 @@ class _Job(NamedTuple):
 class _WorkerProcess:
     """Run one program after the other, with a solver ready before each."""
 
-    def __init__(self, profile: Profile, control: socket.socket) -> None:
+    def __init__(self, profile: Profile, control: socket.socket, abilities: Abilities) -> None:
         self.profile = profile
         self.control = control
-        self.abilities = Abilities.probe(profile.isolation)
-        self.file_rules = prepare_file_rules(profile, self.abilities)
+        self.abilities = abilities
+        self.file_rules = prepare_file_rules(profile, abilities)
 
     def serve(self) -> None:
         """Announce a solver, take a program, send the report, then clean up."""
@@ -129,12 +144,14 @@ class _WorkerProcess:
     def start_solver(self) -> _Solver:
         """Fork a solver before its program arrives: its memory holds nothing of the request."""
         ours, theirs = socket.socketpair()
-        own_tree = enter_process_tree() if self.abilities.nested else None
+        own_tree = None
+        if sys.platform == "linux" and self.abilities.nested:
+            own_tree = namespaces.enter_process_tree()
         pid = os.fork()
         if pid == 0:
             self.become_solver(theirs)
-        if own_tree is not None:
-            leave_process_tree(own_tree)
+        if sys.platform == "linux" and own_tree is not None:
+            namespaces.leave_process_tree(own_tree)
         theirs.close()
         return _Solver(pid, Channel(ours))
 
@@ -170,40 +187,59 @@ class _WorkerProcess:
     def run(self, job: _Job, solver: _Solver) -> tuple[object, ...] | None:
         """Have the job judged; return the values of a `WorkerReport`, or None when the plugin is gone."""
         started = time.monotonic()
+        judging, held = os.pipe()  # ends with the judge, which alone holds the other end
         pid = os.fork()
         if pid == 0:
             self.become_judge(job, solver)
+        os.close(held)
         job.sock.close()
         solver.channel.close()
-        ending = self.wait_for(pid, solver.pid, limit_s=job.timeout_s)
-        os.kill(pid, signal.SIGKILL)  # not reaped yet: the id still belongs to the judge
-        _, judge_status = os.waitpid(pid, 0)
-        lost = ending == "judged" and os.waitstatus_to_exitcode(judge_status) == _SOLVER_LOST
-        solver_end = _wait_for_end(solver.pid) if lost else ()
+        ending = self.wait_for(judging, pid, solver.pid, job)
+        os.close(judging)
+        if ending != "judged":
+            os.kill(pid, signal.SIGKILL)  # not reaped yet: the id still belongs to the judge
+        judge_code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         if ending == "hung up":
             return None
-        duration_s = time.monotonic() - started
-        return ending == "timeout", duration_s, os.waitstatus_to_exitcode(judge_status), *solver_end
+        if ending == "judged" and self.fills_folder():
+            ending = "disk"
+        solver_end = _wait_for_end(solver.pid) if ending == "judged" and judge_code == _SOLVER_LOST else ()
+        return "" if ending == "judged" else ending, time.monotonic() - started, judge_code, *solver_end
 
-    def wait_for(self, judge_pid: int, solver_pid: int, *, limit_s: float) -> str:
-        """Wait until the judge has ended, their time is up, or the plugin closes the connection."""
-        pidfd = os.pidfd_open(judge_pid)
-        try:
-            poll = select.poll()
-            poll.register(pidfd, select.POLLIN)
-            poll.register(self.control, select.POLLIN)
-            waited_s, total_s, used_s = limit_s, limit_s, 0.0
-            while not (events := {fd for fd, _ in poll.poll(waited_s * 1000)}):
-                before_s, used_s = used_s, cpu_time_s(judge_pid, solver_pid)
-                gained_s = used_s - before_s
-                starved = is_starved(used_s=used_s, gained_s=gained_s, waited_s=waited_s, limit_s=limit_s)
-                if not starved or total_s >= MAX_EXTENSION * limit_s:
-                    return "timeout"
-                waited_s = STARVATION_CHECK_S
-                total_s += waited_s
-        finally:
-            os.close(pidfd)
+    def wait_for(self, judging: int, judge_pid: int, solver_pid: int, job: _Job) -> str:
+        """Wait until the judge has ended, a limit is exceeded, or the plugin closes the connection; say which."""
+        poll = select.poll()
+        for stream in (judging, self.control.fileno()):
+            poll.register(stream, select.POLLIN)
+        check_s = math.inf if self.profile.has_namespaces else CHECK_S
+        begun = time.monotonic()
+        elapsed_s, due_s, seen_s, used_s = 0.0, job.timeout_s, 0.0, 0.0
+        while not (events := {fd for fd, _ in poll.poll(1000 * max(0.0, min(due_s - elapsed_s, check_s)))}):
+            elapsed_s = time.monotonic() - begun
+            if excess := self.find_excess(solver_pid, job):
+                return excess
+            if elapsed_s < due_s:
+                continue
+            before_s, used_s = used_s, cpu_time_s(judge_pid, solver_pid)
+            gained_s, waited_s = used_s - before_s, elapsed_s - seen_s
+            starved = is_starved(used_s=used_s, gained_s=gained_s, waited_s=waited_s, limit_s=job.timeout_s)
+            if not starved or elapsed_s >= MAX_EXTENSION * job.timeout_s:
+                return "timeout"
+            seen_s, due_s = elapsed_s, elapsed_s + STARVATION_CHECK_S
         return "hung up" if self.control.fileno() in events else "judged"
+
+    def find_excess(self, solver_pid: int, job: _Job) -> str:
+        """Return which limit a program exceeds that no kernel enforces: `disk`, `memory` or none."""
+        if self.fills_folder():
+            return "disk"
+        if not self.abilities.memory_limit and resident_bytes(solver_pid) > job.memory_bytes:
+            return "memory"
+        return ""
+
+    def fills_folder(self) -> bool:
+        """Return whether a program has more in its folder than it may, where that is no file system of its own."""
+        profile = self.profile
+        return not profile.has_namespaces and exceeds(profile.scratch, profile.limits.scratch_bytes, SCRATCH_FILES)
 
     def clean_up(self, solver: _Solver) -> None:
         """Kill what is left of a program and remove its files."""
@@ -214,28 +250,28 @@ class _WorkerProcess:
                 os.waitpid(solver.pid, 0)
         if self.abilities.nested:
             return  # the kernel killed the whole tree with its first process, and freed its file system
-        if self.profile.isolation == "process":
-            kill_children()
-        else:
+        if self.profile.has_namespaces:
             kill_everybody_else()
+        else:
+            kill_remains(solver.pid)
         remove_contents(self.profile.scratch)
 
 
 def _start_clean() -> None:
     """Die with the worker, restore its signal handler, and start from the same random state every time."""
-    linux.set_death_signal(signal.SIGKILL)
+    die_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     random.seed(0)  # Python seeds anew after a fork; verdicts must be reproducible
 
 
 def _wait_for_end(pid: int) -> tuple[int, float, int] | tuple[()]:
     """Reap a child that is about to end; return exit code (negative: signal), CPU seconds and peak bytes, or ()."""
-    pidfd = os.pidfd_open(pid)
-    try:
-        ended, _, _ = select.select([pidfd], [], [], _ENDING_S)
-    finally:
-        os.close(pidfd)
-    if not ended:
-        return ()
-    _, status, usage = os.wait4(pid, 0)
-    return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+    deadline = time.monotonic() + _ENDING_S
+    while True:
+        ended, status, usage = os.wait4(pid, os.WNOHANG)
+        if ended:
+            peak_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+            return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, peak_bytes
+        if time.monotonic() > deadline:
+            return ()
+        time.sleep(_POLL_S)

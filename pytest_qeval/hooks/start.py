@@ -25,6 +25,7 @@ from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.config.suites import default_suites, suite_files
 from pytest_qeval.config.values import Values
 from pytest_qeval.errors import UsageError, about
+from pytest_qeval.execution.cgroup import describe_limits
 from pytest_qeval.execution.isolation import choose_isolation
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.facts import RunHeader
@@ -188,6 +189,7 @@ def _begin_session(
     header = describe_run(
         settings,
         sandbox=isolation(),
+        sandbox_limits=describe_limits(),
         arguments=arguments,
         now=datetime.now(timezone.utc),
         ci=read_ci(os.environ),
@@ -239,6 +241,7 @@ def describe_run(
     settings: RunSettings,
     *,
     sandbox: str,
+    sandbox_limits: str = "",
     arguments: Sequence[str],
     now: datetime,
     ci: Mapping[str, str] | None = None,
@@ -256,6 +259,7 @@ def describe_run(
         versions=versions(),
         host=host(),
         sandbox=sandbox,
+        sandbox_limits=sandbox_limits,
         conditions=settings.resolved.engine.conditions(settings.model) if settings.resolved else {},
         energy=asdict(settings.energy),
         prompt_reason=settings.prompt_reason,

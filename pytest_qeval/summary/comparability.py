@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pytest_qeval.errors import counted
 from pytest_qeval.facts import RecipeFacts, RunHeader
 from pytest_qeval.schema import Json
+from pytest_qeval.settings import SANDBOX_GAPS
 
 OLD_DAYS = 30
 """Days after which the age of a saved baseline is worth a word."""
@@ -52,6 +53,7 @@ def find_remarks(run: RunHeader, recipes: Mapping[str, RecipeFacts], *, baseline
         *_on_decoding(recipes.values()),
         *_on_servers(recipes.values()),
         *_on_prompt(run),
+        *_on_sandbox(run),
         *_on_parts(run),
     ]
     return tuple(sorted(found, key=lambda remark: remark.level == "note"))
@@ -229,3 +231,8 @@ def _on_prompt(run: RunHeader) -> Iterator[Remark]:
     if run.prompt_doubt:
         style = run.generation.get("prompt_style")
         yield Remark(level="note", text=f"the prompt style {style} is a guess: {run.prompt_doubt}")
+
+
+def _on_sandbox(run: RunHeader) -> Iterator[Remark]:
+    if gap := SANDBOX_GAPS.get(run.sandbox):
+        yield Remark(level="note", text=f"the sandbox {run.sandbox} is not the strongest: {gap}")

@@ -11,8 +11,12 @@ import contextlib
 import os
 import re
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +27,7 @@ from pytest_qeval.execution.client import WorkerClient
 from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.schema import Execution, Program
 from pytest_qeval.settings import ExecutionSettings, IsolationName
-from tests.sandboxes import skip_unless_usable, strongest_isolation
+from tests.sandboxes import skip_unless_usable
 
 _MARKER = f"qeval-hostile-marker-{os.getpid()}"
 _TIMEOUT_S = 1.0 + os.getpid() / 1e9  # identifies our workers by their command lines
@@ -56,7 +60,7 @@ class _Attack(NamedTuple):
     code: str
     expected: frozenset[str]
     needs: str
-    """What must exist where there are no namespaces: `filter` (of system calls), `landlock`, `never`, or nothing."""
+    """What must exist where there are no namespaces: `filter` (of system calls), `landlock`, or nothing."""
 
 
 def _read_attacks() -> list[_Attack]:
@@ -69,15 +73,47 @@ def _read_attacks() -> list[_Attack]:
     ]
 
 
-_ATTACKS = _read_attacks()
+_ATTACKS = tuple(_read_attacks())
+
+
+class _Canaries:
+    """What stands outside of the sandboxes, and is looked at after each attack: a file, ports and a process."""
+
+    def __init__(self, file: Path, listeners: tuple[socket.socket, ...], process: psutil.Process) -> None:
+        self._file = file
+        self._listeners = listeners
+        self._process = process
+        self._before = self._state()
+        self.breaches: list[str] = []
+
+    def check(self, name: str, _: Future[Execution]) -> None:
+        """Note the attacks during which something has changed; others may have run at the same time."""
+        if self._state() != self._before:
+            self.breaches.append(f"{name}: the file or the process is another one")
+        for listener in self._listeners:
+            with contextlib.suppress(BlockingIOError):
+                listener.accept()[0].close()
+                self.breaches.append(f"{name}: a connection")
+
+    def _state(self) -> tuple[object, ...]:
+        status = self._file.stat()
+        return (
+            self._file.read_text(encoding="utf-8"),
+            (status.st_mode, status.st_uid, status.st_mtime_ns, status.st_nlink),
+            sorted(path.name for path in self._file.parent.iterdir()),
+            self._process.status() in {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE},
+            (self._process.nice(), self._process.cpu_affinity()),
+            self._process.rlimit(psutil.RLIMIT_NOFILE),
+        )
 
 
 class _Battle(NamedTuple):
     """Executions of attacks under one isolation, and of the honest programs between them."""
 
-    attacks: tuple[_Attack, ...]
     executions: Mapping[str, Execution]
     honest: tuple[Execution, ...]
+    breaches: tuple[str, ...]
+    """What has changed outside, and after which attack."""
     survivors: tuple[str, ...]
     """Processes of ours that were there after the pool was closed."""
 
@@ -95,25 +131,26 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def battle(isolation: IsolationName, victim: Path, scratch: Path, step: int) -> Iterator[_Battle]:
+def battle(isolation: IsolationName, victim: Path, scratch: Path) -> Iterator[_Battle]:
     """Run attacks that this isolation claims to withstand, an honest program after each."""
     provided = _abilities(isolation)
-    attacks = _choose(isolation, step)
-    with _listeners(victim.parent / "unix") as names:
-        constants = {**names, "VICTIM": str(victim), "TMP": str(scratch)}
+    with _listeners(victim.parent / "unix") as (names, listeners), _sleeper() as sleeper:
+        canaries = _Canaries(victim, listeners, sleeper)
+        constants = {**names, "VICTIM": str(victim), "TMP": str(scratch), "SLEEPER": sleeper.pid}
         tools = _TOOLS + "".join(f"{name} = {value!r}\n" for name, value in constants.items())
         settings = ExecutionSettings(isolation=isolation, timeout_s=_TIMEOUT_S, memory_bytes=_MEMORY_BYTES, workers=4)
         with SandboxPool(settings) as pool:
             futures = {}
             honest = []
-            for attack in attacks:
+            for attack in _ATTACKS:
                 if attack.needs in provided:
-                    futures[attack.name] = pool.submit(_program(f"{tools}\n{attack.code}"))
+                    futures[attack.name] = future = pool.submit(_program(f"{tools}\n{attack.code}"))
+                    future.add_done_callback(partial(canaries.check, attack.name))
                     planter = attack.name == "read another program's file"
                     honest.append(pool.submit(_program(_PLANTER if planter else _HONEST)))
             executions = {name: future.result() for name, future in futures.items()}
             finished = tuple(future.result() for future in honest)
-        yield _Battle(attacks, executions, finished, tuple(_survivors()))
+        yield _Battle(executions, finished, tuple(canaries.breaches), tuple(_survivors()))
 
 
 @pytest.fixture(scope="module")
@@ -125,33 +162,26 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield path
 
 
-@pytest.fixture(scope="module", params=["bwrap", "namespace", "process"])
+@pytest.fixture(scope="module", params=["bwrap", "namespace", "landlock", "process"])
 def isolation(request: pytest.FixtureRequest) -> IsolationName:
     """Return each isolation in turn."""
     name: IsolationName = request.param
     return name
 
 
-def _choose(isolation: IsolationName, step: int) -> tuple[_Attack, ...]:
-    """Return all attacks for one isolation, and for others a sample with all that a single layer prevents."""
-    if isolation == strongest_isolation():
-        return tuple(_ATTACKS)
-    return tuple(attack for index, attack in enumerate(_ATTACKS) if attack.needs or index % step == 0)
-
-
 def _abilities(isolation: IsolationName) -> set[str]:
-    """Return the needs that are met; namespaces meet all."""
+    """Return the needs that are met; namespaces meet all, and Landlock has both layers by definition."""
     skip_unless_usable(isolation)
     client = WorkerClient(isolation, ExecutionSettings())
     client.close()
     if isolation != "process":
-        return {"", "filter", "landlock", "never"}
+        return {"", "filter", "landlock"}
     layers = {"filter": client.abilities["system_call_filter"], "landlock": client.abilities["landlock"]}
     return {"", *(name for name, there in layers.items() if there)}
 
 
 @contextlib.contextmanager
-def _listeners(path: Path) -> Iterator[dict[str, object]]:
+def _listeners(path: Path) -> Iterator[tuple[dict[str, object], tuple[socket.socket, ...]]]:
     """Listen where programs will try to connect."""
     tcp, named, abstract = socket.socket(), socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
     with tcp, named, abstract:
@@ -160,14 +190,26 @@ def _listeners(path: Path) -> Iterator[dict[str, object]]:
         abstract.bind(f"\0{_MARKER}")
         for listener in (tcp, named, abstract):
             listener.listen()
-        yield {
+            listener.settimeout(0)
+        names = {
             "PORT": tcp.getsockname()[1],
             "UNIX_SOCKET": str(path),
             "MARKER": _MARKER,
             "HOME": str(Path.home()),
             "HERE": str(Path(__file__).parent),
         }
+        yield names, (tcp, named, abstract)
     path.unlink()
+
+
+@contextlib.contextmanager
+def _sleeper() -> Iterator[psutil.Process]:
+    """Start a process that no program may touch."""
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as process:
+        try:
+            yield psutil.Process(process.pid)
+        finally:
+            process.kill()
 
 
 def _survivors() -> Iterator[str]:
@@ -181,15 +223,20 @@ def _survivors() -> Iterator[str]:
 
 def test_there_are_many_kinds_of_attack() -> None:
     """The table is read whole, and no name stands for two attacks."""
-    assert len(_ATTACKS) > 120
+    assert len(_ATTACKS) > 150
     assert len({attack.name for attack in _ATTACKS}) == len(_ATTACKS)
 
 
 def test_no_attack_passes(battle: _Battle) -> None:
     """Every hostile program has one of the statuses that say what it did."""
-    expected = {attack.name: attack.expected for attack in battle.attacks}
+    expected = {attack.name: attack.expected for attack in _ATTACKS}
     wrong = {name: found for name, found in battle.executions.items() if found.status not in expected[name]}
     assert wrong == {}
+
+
+def test_nothing_outside_changes(battle: _Battle) -> None:
+    """The file, the ports and the process that stand outside are as before after each attack."""
+    assert battle.breaches == ()
 
 
 def test_honest_programs_between_attacks_pass(battle: _Battle) -> None:
@@ -208,9 +255,9 @@ def test_attacks_leave_nothing_behind(battle: _Battle, victim: Path, scratch: Pa
 
 def test_plain_processes_withstand_what_the_kernel_lets_them(isolation: IsolationName, battle: _Battle) -> None:
     """Where an isolation is spared an attack, it is for a layer that it does not have, and never with namespaces."""
-    spared = {attack.name for attack in battle.attacks} - battle.executions.keys()
+    spared = {attack.name for attack in _ATTACKS} - battle.executions.keys()
     if isolation != "process":
         assert spared == set()
     else:
-        unmet = {"filter", "landlock", "never"} - _abilities(isolation)
-        assert spared == {attack.name for attack in battle.attacks if attack.needs in unmet}
+        unmet = {"filter", "landlock"} - _abilities(isolation)
+        assert spared == {attack.name for attack in _ATTACKS if attack.needs in unmet}

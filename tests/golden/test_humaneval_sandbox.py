@@ -56,7 +56,7 @@ def test_there_are_164_problems() -> None:
     assert len(_PROBLEMS) == 164
 
 
-@pytest.mark.parametrize("isolation", ["bwrap", "namespace", "process"])
+@pytest.mark.parametrize("isolation", ["bwrap", "namespace", "landlock", "process"])
 def test_every_canonical_solution_passes(isolation: IsolationName, sample: Problems) -> None:
     """A sandbox that fails a correct program measures itself."""
     executions = _execute(isolation, sample(_PROBLEMS), lambda problem: str(problem["canonical_solution"]))

@@ -119,3 +119,36 @@ def test_the_filter_guards_processes_and_the_network(confined: Confined) -> None
     if not abilities["system_call_filter"]:
         pytest.skip("this machine's system calls cannot be filtered")
     assert not {"fork", "open a socket"} & set(allowed)
+
+
+_TRUNCATE = """
+import os, sys
+from pytest_qeval.execution import linux, seccomp
+
+linux.set_no_new_privileges()
+seccomp.restrict_system_calls(os.getpid(), deny_truncation=sys.argv[2] == "deny")
+for name, action in (
+    ("by path", lambda: os.truncate(sys.argv[1], 0)),
+    ("by reading", lambda: os.open(sys.argv[1], os.O_RDONLY | os.O_TRUNC)),
+    ("by writing", lambda: os.open(sys.argv[1], os.O_WRONLY | os.O_TRUNC)),
+):
+    try:
+        action()
+        print(name)
+    except PermissionError:
+        pass
+"""
+
+
+@pytest.mark.parametrize(("mode", "allowed"), [("deny", ["by writing"]), ("allow", ["by path", "by writing"])])
+def test_the_filter_guards_sizes_where_landlock_does_not(
+    confined: Confined, tmp_path: Path, mode: str, allowed: list[str]
+) -> None:
+    """Landlock before version 3 lets a file be truncated by its path; nobody needs to empty a file that he reads."""
+    if not confined[0]["system_call_filter"]:
+        pytest.skip("this machine's system calls cannot be filtered")
+    (tmp_path / "file").write_text("precious", encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    command = [sys.executable, "-c", _TRUNCATE, str(tmp_path / "file"), mode]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.splitlines() == allowed

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from pytest_qeval.errors import SandboxError
-from pytest_qeval.execution.isolation import choose_isolation
-from pytest_qeval.settings import IsolationName
+from pytest_qeval.execution import launch
+from pytest_qeval.execution.isolation import choose_isolation, try_isolation
+from pytest_qeval.settings import SANDBOX_GAPS, IsolationName
 
 
 class _Prober:
@@ -29,10 +30,11 @@ class _Prober:
     [
         (("bwrap", "namespace", "process"), "bwrap", ["bwrap"]),
         (("namespace", "process"), "namespace", ["bwrap", "namespace"]),
+        (("landlock", "process"), "landlock", ["bwrap", "namespace", "landlock"]),
     ],
 )
 def test_auto_takes_the_strongest_that_works(working: tuple[str, ...], chosen: str, tried: list[str]) -> None:
-    """Bubblewrap comes before our own namespaces; the search ends at the first that works."""
+    """Bubblewrap comes before our own namespaces, these before Landlock; the search ends at the first that works."""
     prober = _Prober(*working)
     assert choose_isolation("auto", prober) == chosen
     assert prober.tried == tried
@@ -43,12 +45,12 @@ def test_auto_never_falls_back_to_plain_processes() -> None:
     prober = _Prober("process")
     with pytest.raises(SandboxError) as caught:
         choose_isolation("auto", prober)
-    assert prober.tried == ["bwrap", "namespace"]
-    for expected in ("bwrap is broken", "namespace is broken", "--qeval-sandbox process"):
+    assert prober.tried == ["bwrap", "namespace", "landlock"]
+    for expected in ("bwrap is broken", "namespace is broken", "landlock is broken", "--qeval-sandbox process"):
         assert expected in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["bwrap", "namespace"])
+@pytest.mark.parametrize("name", ["bwrap", "namespace", "landlock"])
 def test_a_named_isolation_has_no_substitute(name: IsolationName) -> None:
     """A named isolation is used or refused."""
     with pytest.raises(SandboxError, match="--qeval-sandbox process"):
@@ -75,3 +77,21 @@ def test_the_reason_of_a_worker_that_cannot_start_is_reported(tmp_path: Path, mo
     monkeypatch.setattr(sys, "executable", str(broken))
     with pytest.raises(SandboxError, match="no such luck"):
         choose_isolation("process")
+
+
+@pytest.mark.parametrize("name", ["auto", "bwrap", "namespace", "landlock"])
+def test_other_systems_have_plain_processes_only(name: IsolationName, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The refusal names a container, and what `process` does not stop."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(SandboxError, match="Linux is needed") as caught:
+        choose_isolation(name)
+    assert "docs/containers.md" in str(caught.value)
+    assert SANDBOX_GAPS["process"] in str(caught.value)
+
+
+def test_a_kernel_without_landlock_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The level promises it, while `process` does without."""
+    start = "from pytest_qeval.execution import landlock; landlock.landlock_version = lambda: 0; from pytest_qeval"
+    monkeypatch.setattr(launch, "_START", launch._START.replace("from pytest_qeval", start, 1))
+    assert try_isolation("landlock") == "this kernel has no Landlock, or it is switched off"
+    assert try_isolation("process") is None

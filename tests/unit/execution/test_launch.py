@@ -35,7 +35,7 @@ def test_a_worker_gets_nothing_of_the_environment(monkeypatch: pytest.MonkeyPatc
     assert environment["PYTHONHASHSEED"] == "0"
 
 
-@pytest.mark.parametrize("isolation", ["bwrap", "namespace", "process"])
+@pytest.mark.parametrize("isolation", ["bwrap", "namespace", "landlock", "process"])
 def test_every_isolation_starts_the_same_worker(isolation: IsolationName, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only bubblewrap adds a command in front."""
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")

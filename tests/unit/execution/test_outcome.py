@@ -17,7 +17,13 @@ _NONCE = b"n" * 16
 @pytest.mark.parametrize(
     ("report", "reply", "expected"),
     [
-        ({"timed_out": True}, (_NONCE, "passed", "", b""), ("timeout", "no result within 2 s")),
+        ({"stopped_for": "timeout"}, (_NONCE, "passed", "", b""), ("timeout", "no result within 2 s")),
+        (
+            {"stopped_for": "disk"},
+            (_NONCE, "passed", "", b""),
+            ("error", "wrote more than 64 MiB or 4096 files to its folder"),
+        ),
+        ({"stopped_for": "memory"}, (_NONCE, "passed", "", b""), ("memory", "used more than 256 MiB")),
         ({}, (_NONCE, "passed", "", b""), ("passed", "")),
         ({}, (b"m" * 16, "passed", "", b""), ("tampered", "a verdict without the right nonce")),
         ({}, (b"", "tampered", "a frame of 9 bytes"), ("tampered", "a verdict without the right nonce")),
@@ -44,18 +50,18 @@ _NONCE = b"n" * 16
     ],
 )
 def test_verdict_and_end_give_the_status(
-    report: dict[str, int], reply: tuple[object, ...] | None, expected: tuple[str, str]
+    report: dict[str, object], reply: tuple[object, ...] | None, expected: tuple[str, str]
 ) -> None:
     """A verdict needs the nonce; without a verdict, the end of the processes decides."""
-    seen = WorkerReport(**{"timed_out": False, "duration_s": 0.1, "judge_code": 0, **report})  # type: ignore[arg-type]
+    seen = WorkerReport(**{"stopped_for": "", "duration_s": 0.1, "judge_code": 0, **report})  # type: ignore[arg-type]
     execution = interpret(seen, reply, _NONCE, _SETTINGS)
     assert (execution.status, execution.detail) == expected
 
 
 def test_what_a_test_noted_of_a_reference_is_part_of_a_pass() -> None:
     """And of nothing else: a reference that ran out of time is not one to go by."""
-    seen = WorkerReport(timed_out=False, duration_s=0.1, judge_code=0)
-    late = WorkerReport(timed_out=True, duration_s=0.1, judge_code=-9)
+    seen = WorkerReport(stopped_for="", duration_s=0.1, judge_code=0)
+    late = WorkerReport(stopped_for="timeout", duration_s=0.1, judge_code=-9)
     noted = (_NONCE, "passed", "", b"noted")
 
     assert interpret(seen, noted, _NONCE, _SETTINGS) == ReferenceExecution(
@@ -67,6 +73,6 @@ def test_what_a_test_noted_of_a_reference_is_part_of_a_pass() -> None:
 
 def test_a_fault_of_the_sandbox_is_no_execution() -> None:
     """A fault of the harness is raised and not counted as a failed program."""
-    seen = WorkerReport(timed_out=False, duration_s=0.1, judge_code=0)
+    seen = WorkerReport(stopped_for="", duration_s=0.1, judge_code=0)
     with pytest.raises(SandboxError, match="no mount"):
         interpret(seen, (_NONCE, "fault", "no mount", b""), _NONCE, _SETTINGS)

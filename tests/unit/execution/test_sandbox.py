@@ -41,9 +41,9 @@ def double(n):
 """
 
 
-@pytest.fixture(scope="module", params=["auto", "process"])
+@pytest.fixture(scope="module", params=["auto", "landlock", "process"])
 def pool(request: pytest.FixtureRequest) -> Iterator[SandboxPool]:
-    """Return a pool of the strongest isolation, and one of the weakest."""
+    """Return a pool of the strongest isolation, and those without namespaces."""
     name: IsolationName = request.param
     skip_unless_usable(name)
     settings = ExecutionSettings(isolation=name, timeout_s=2.0, memory_bytes=256 * 2**20, workers=2)
@@ -216,7 +216,7 @@ def _workers(before: set[psutil.Process]) -> list[psutil.Process]:
     return [child for child in psutil.Process().children() if child not in before]
 
 
-@pytest.mark.parametrize("name", ["auto", "process"])
+@pytest.mark.parametrize("name", ["auto", "landlock", "process"])
 def test_a_worker_that_dies_is_replaced(name: IsolationName) -> None:
     """The program that was running gets another worker; those after it notice nothing."""
     skip_unless_usable(name)
@@ -246,7 +246,7 @@ def test_a_worker_that_dies_twice_on_a_program_is_a_fault_of_the_harness() -> No
         assert pool.submit(_HONEST).result().status == "passed"
 
 
-@pytest.mark.parametrize("name", ["auto", "process"])
+@pytest.mark.parametrize("name", ["auto", "landlock", "process"])
 def test_close_leaves_no_process_and_no_file(
     name: IsolationName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,7 +288,7 @@ time.sleep(60)
 """
 
 
-@pytest.mark.parametrize("name", ["auto", "namespace", "process"])
+@pytest.mark.parametrize("name", ["auto", "namespace", "landlock", "process"])
 def test_nothing_survives_a_killed_plugin(name: IsolationName, tmp_path: Path) -> None:
     """`kill -9` of pytest ends every process below it and removes its temporary directories."""
     skip_unless_usable(name)

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_qeval.facts import RecipeFacts, RunHeader
 from pytest_qeval.schema import Json
+from pytest_qeval.settings import SANDBOX_GAPS
 from pytest_qeval.summary.comparability import OLD_DAYS, Remark, find_remarks
 from pytest_qeval.summary.summarize import summarize
 from tests.unit.summary.builders import BASELINE, HEADER, INT8, session
@@ -217,3 +218,10 @@ def test_the_summary_has_the_remarks() -> None:
     found = replace(session("+", "+"), run=replace(HEADER, prompt_doubt="perhaps"))
 
     assert summarize(found).comparability == note("the prompt style completion is a guess: perhaps")
+
+
+@pytest.mark.parametrize("sandbox", ["landlock", "process"])
+def test_a_sandbox_without_namespaces_is_a_note(sandbox: str) -> None:
+    text = f"the sandbox {sandbox} is not the strongest: {SANDBOX_GAPS[sandbox]}"
+
+    assert remarks(replace(RUN, sandbox=sandbox)) == note(text)

@@ -57,7 +57,8 @@ def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
     if origin := run.saved_baseline:
         yield "Saved baseline", f"of {origin.get('started_at')}, read from {origin.get('path')}"
     yield "Generation", _generation(run.generation)
-    yield "Engine", f"{run.engine}, sandbox {run.sandbox}"
+    limits = f" ({run.sandbox_limits})" if run.sandbox_limits else ""
+    yield "Engine", f"{run.engine}, sandbox {run.sandbox}{limits}"
     yield "Machine", _machine(run.host)
     if commit := run.ci.get("commit"):
         yield "Commit", commit

@@ -129,7 +129,18 @@ HEADER_ROLES = {
     **dict.fromkeys(("model", "baseline_model", "engine", "generation", "versions", "sandbox", "conditions"), "answer"),
     **dict.fromkeys(("host", "energy"), "cost"),
     **dict.fromkeys(
-        ("id", "started_at", "command", "saved_baseline", "prompt_reason", "prompt_doubt", "ci", "resumed"), "neither"
+        (
+            "id",
+            "started_at",
+            "command",
+            "saved_baseline",
+            "prompt_reason",
+            "prompt_doubt",
+            "ci",
+            "resumed",
+            "sandbox_limits",
+        ),
+        "neither",
     ),
 }
 
