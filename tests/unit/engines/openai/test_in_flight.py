@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_qeval.engines.openai import in_flight
 from pytest_qeval.engines.openai.in_flight import FIRST, MOST, InFlight
 from pytest_qeval.engines.openai.opening import requests_at_a_time
 from pytest_qeval.settings import ServerSettings
@@ -86,8 +87,9 @@ def test_what_the_user_says_goes_before_the_servers_slots(
     assert (found.limit, found.settled) == expected
 
 
-def test_the_search_loses_no_request() -> None:
+def test_the_search_loses_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every request is answered once while their number changes, up to more at a time and back."""
+    monkeypatch.setattr(in_flight, "_LEAST_S", float("inf"))  # only what is decided here is
     fake = FakeServer(lambda body: f"answer to {prompt_of(body)}", first_s=0.01)
     asked = requests(*(f"prompt {number}" for number in range(120)))
     with engine_of(fake, in_flight=InFlight(most=16)) as engine:
