@@ -69,6 +69,12 @@ def _program(code: str, test: str = _CHECK, **more: object) -> Program:
 
 
 @pytest.fixture
+def others() -> set[psutil.Process]:
+    """Return the children that this process has before the pool: tests share processes that start runs."""
+    return set(psutil.Process().children())
+
+
+@pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SandboxPool]:
     """Return a pool whose workers run on what looks like macOS."""
     monkeypatch.setattr(launch, "_START", f"exec({_PLAY_MACOS!r}); {launch._START}")
@@ -140,16 +146,18 @@ def test_a_reply_may_be_larger_than_a_socket(pool: SandboxPool) -> None:
     assert len(execution.expected) > 2**18  # type: ignore[attr-defined] # a ReferenceExecution
 
 
-def test_a_program_does_not_outlive_a_killed_worker(pool: SandboxPool) -> None:
+def test_a_program_does_not_outlive_a_killed_worker(others: set[psutil.Process], pool: SandboxPool) -> None:
     """Nothing kills it with its parent; a timer of its own does."""
     assert pool.submit(_program(_HONEST)).result().status == "passed"
-    before = psutil.Process().children(recursive=True)
+    workers = [child for child in psutil.Process().children() if child not in others]
+    assert workers
     future = pool.submit(_program("import time\ndef double(n):\n    time.sleep(60)\n", timeout_s=0.3))
-    time.sleep(0.5)
-    below = [one for one in psutil.Process().children(recursive=True) if one not in before] or before
-    for worker in psutil.Process().children():
-        if worker in before:
-            worker.kill()
+    deadline = time.monotonic() + 20
+    while not (below := _descendants(workers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert below
+    for worker in workers:
+        worker.kill()
     future.result(timeout=60)
     deadline = time.monotonic() + 20
     while any(_is_alive(one.pid) for one in below) and time.monotonic() < deadline:
@@ -171,6 +179,10 @@ def test_the_plugin_imports_nothing_that_only_linux_has() -> None:
     """Its own process never asks for the modules that fail to import here."""
     done = subprocess.run([sys.executable, "-c", _IMPORTS], capture_output=True, text=True, check=True, env=os.environ)
     assert "landlock" in done.stdout
+
+
+def _descendants(workers: list[psutil.Process]) -> list[psutil.Process]:
+    return [process for worker in workers for process in worker.children(recursive=True)]
 
 
 def _is_alive(pid: int) -> bool:
