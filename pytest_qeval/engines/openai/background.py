@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 _T = TypeVar("_T")
 
 _TURNS = 3
+"""Of the loop, until closed connections have ended, generously."""
 
 
 class BackgroundLoop:
