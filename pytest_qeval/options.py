@@ -188,8 +188,8 @@ OPTIONS = (
     Option(
         name="memory-share",
         metavar="F",
-        help="Give vLLM this part of each GPU's memory for weights and cache, such as 0.6, with --qeval-engine vllm "
-        "(default: vLLM's own).",
+        help="Give vLLM this part of the memory of each GPU, or on a CPU of the machine, such as 0.6, with "
+        "--qeval-engine vllm (default: vLLM's own, 0.92).",
     ),
     Option(
         name="candidate",

@@ -117,7 +117,7 @@ class VllmSettings:
     executor: Literal["mp", "ray"] | None = None
     """Processes of this machine, or Ray's on several; None leaves that to vLLM."""
     memory_share: float | None = None
-    """Part of each GPU's memory for weights and cache, above 0 and at most 1; None for vLLM's default."""
+    """Part of the memory of each GPU, or of a machine without one, above 0 and at most 1; None for vLLM's default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
