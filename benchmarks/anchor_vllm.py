@@ -19,7 +19,7 @@ if "--no-amx" in sys.argv:
 
 def answer(llm: Any, job: dict[str, Any]) -> dict[str, Any]:
     """Complete prompts greedily."""
-    from vllm import SamplingParams  # type: ignore[import-not-found] # noqa: PLC0415 # vLLM's environment has it
+    from vllm import SamplingParams  # noqa: PLC0415 - vLLM's environment has it
 
     sampling = SamplingParams(
         temperature=0, max_tokens=job["max_new_tokens"], stop=job["stops"] or None, ignore_eos=job["exact"]

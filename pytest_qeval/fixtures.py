@@ -161,8 +161,10 @@ class QEval:
 
     def _skip_served(self, what: str) -> None:
         """Skip what needs a model in this process."""
-        if not self._context.settings.in_process(self.recipe):
-            pytest.skip(f"{self.recipe} is on a server, where {what} cannot be measured")
+        settings = self._context.settings
+        if not settings.in_process(self.recipe):
+            where = "run by vLLM" if settings.model.vllm else "on a server"
+            pytest.skip(f"{self.recipe} is {where}, where {what} cannot be measured")
 
     def measure_sensitivity(self, benchmark: str | None = None) -> SensitivityFacts:
         """Quantize one block at a time, and rank the blocks by the divergence that this causes.

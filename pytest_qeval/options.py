@@ -170,6 +170,28 @@ OPTIONS = (
         help="Start this program for --qeval-engine llamacpp (default: llama-server in PATH).",
     ),
     Option(
+        name="tensor-parallel",
+        metavar="N",
+        help="Split each layer over N devices, with --qeval-engine vllm (default: 1).",
+    ),
+    Option(
+        name="pipeline-parallel",
+        metavar="N",
+        help="Split the layers into N parts on other devices, with --qeval-engine vllm (default: 1).",
+    ),
+    Option(
+        name="distributed-executor",
+        metavar="E",
+        help="Let vLLM start its workers by 'mp' (processes of this machine) or 'ray' (a cluster), with --qeval-engine "
+        "vllm (default: vLLM's choice).",
+    ),
+    Option(
+        name="memory-share",
+        metavar="F",
+        help="Give vLLM this part of the memory of each GPU, or on a CPU of the machine, such as 0.6, with "
+        "--qeval-engine vllm (default: vLLM's own, 0.92).",
+    ),
+    Option(
         name="candidate",
         metavar="NAME=URL",
         repeatable=True,
@@ -289,6 +311,7 @@ OPTIONS = (
 GROUPS: dict[str, tuple[str, ...]] = {
     "model": (*("model", "revision", "trust-remote-code", "engine", "completions", "device", "threads", "batch-size"),),
     "servers": ("endpoint", "llama-server", "candidate", "concurrency", "api-key-env", "server-timeout"),
+    "vLLM": ("tensor-parallel", "pipeline-parallel", "distributed-executor", "memory-share"),
     "recipe": ("recipe", "calibration", "allow-overlap", "export"),
     "what is asked": (
         *("suite", "benchmark", "divergence-texts", "perturbation", "seeds", "data", "limit", "samples"),

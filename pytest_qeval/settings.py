@@ -107,6 +107,20 @@ class LlamaSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VllmSettings:
+    """How vLLM is started."""
+
+    tensor_parallel: int = 1
+    """Devices that share each layer."""
+    pipeline_parallel: int = 1
+    """Groups of these devices, each with a part of the layers."""
+    executor: Literal["mp", "ray"] | None = None
+    """Processes of this machine, or Ray's on several; None leaves that to vLLM."""
+    memory_share: float | None = None
+    """Part of the memory of each GPU, or of a machine without one, above 0 and at most 1; None for vLLM's default."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSettings:
     """Which model, who runs it, and where."""
 
@@ -127,6 +141,8 @@ class ModelSettings:
     """How servers of this run are asked; None where there are none."""
     llama: LlamaSettings | None = None
     """None for other engines than llama.cpp."""
+    vllm: VllmSettings | None = None
+    """None for other engines than vLLM."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,10 +13,12 @@ from pytest_qeval.config.suites import MEASURING, OF_DIVERGENCE
 from pytest_qeval.errors import DataError, GateError, UsageError
 from pytest_qeval.measure.powercap import Powercap
 from pytest_qeval.perturb.catalogue import Catalogue, own_perturbations, select
+from pytest_qeval.quantize.backends.vllm import NAME as OF_VLLM
+from pytest_qeval.quantize.backends.vllm import refuse_elsewhere
 from pytest_qeval.quantize.corpus import calibration_texts
 from pytest_qeval.quantize.lookup import split_cache
 from pytest_qeval.quantize.overlap import find_overlap
-from pytest_qeval.quantize.recipe import EXPORT_FILE
+from pytest_qeval.quantize.recipe import EXPORT_FILE, Recipe
 from pytest_qeval.settings import file_stem
 from pytest_qeval.verdict.gates.checks import check_gates, check_provable, check_samples
 from pytest_qeval.verdict.gates.decider import is_decidable, needs_everything
@@ -70,8 +72,8 @@ def _nothing_to_measure(suite: str, settings: RunSettings) -> str:
         return "measures a model, and this run has none: add a suite of completions, such as --qeval-suite humaneval"
     if suite in {"memory", "sensitivity"} and settings.all_served:
         return (
-            "measures a model in this process, and the models of this run are on servers: add a suite of completions, "
-            "such as --qeval-suite humaneval"
+            "measures a model in this process, and those of this run are in others, or on servers: add a suite of "
+            "completions, such as --qeval-suite humaneval"
         )
     if suite == "divergence" and not settings.compares and settings.save_baseline is None:
         return (
@@ -175,7 +177,7 @@ def _check_early_stop(settings: RunSettings, *, distributed: bool) -> None:
 
 
 def check_served(settings: RunSettings) -> None:
-    """Refuse recipes for a model that is not loaded by this program; llama.cpp can quantize its cache.
+    """Refuse recipes that the engine cannot give a model; only transformers takes all but vLLM's own.
 
     Raises:
         UsageError: naming the first one.
@@ -183,14 +185,27 @@ def check_served(settings: RunSettings) -> None:
     for name in () if settings.replays else settings.run_names:
         recipe = settings.recipe(name)
         if settings.in_process(name):
+            if recipe.quantizer == OF_VLLM:
+                refuse_elsewhere(recipe)
             continue
         engine = settings.model.engine
+        if engine == "vllm" and settings.resolved and name not in settings.resolved.served:
+            _check_vllm(recipe)
+            continue
         has_caches = engine == "llamacpp"
         if recipe.quantizes or recipe.dtype != "checkpoint" or (recipe.cache and not has_caches):
             raise UsageError(
                 f"--qeval-engine {engine} runs a model as it is, and cannot give it the recipe {name}: leave "
                 f"--qeval-recipe out{_CACHES if has_caches else ''}."
             )
+
+
+def _check_vllm(recipe: Recipe) -> None:
+    if recipe.cache or (recipe.quantizes and recipe.quantizer != OF_VLLM):
+        raise UsageError(
+            f"--qeval-engine vllm cannot give a model the recipe {recipe.name}: choose one of vLLM's, such as "
+            "vllm:fp8_per_tensor, or bf16, or name a checkpoint that is quantized already."
+        )
 
 
 def check_export(settings: RunSettings) -> None:

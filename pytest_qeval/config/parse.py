@@ -49,6 +49,7 @@ from pytest_qeval.config.servers import Servers, find_servers, read_llama, refus
 from pytest_qeval.config.suites import settle_suites
 from pytest_qeval.config.unused_options import settle_unused
 from pytest_qeval.config.values import Values
+from pytest_qeval.config.vllm import read_vllm
 from pytest_qeval.engines.base import EngineSource
 from pytest_qeval.engines.fit.cache_checks import check_cache
 from pytest_qeval.engines.samples_file import read_samples
@@ -169,6 +170,7 @@ def _of_evaluation(values: Values, settings: RunSettings) -> dict[str, Any]:
             threads=read_threads(values),
             batch_size=values.positive("batch-size"),
             llama=read_llama(values),
+            vllm=read_vllm(values),
         ),
         "baseline_force": values.flag("baseline-force"),
         "save_baseline": read_save_baseline(values),

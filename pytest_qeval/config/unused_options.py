@@ -63,6 +63,8 @@ _OF_LOADING = (
     *("allow-overlap", "baseline-drafts", "country", "power-watts", "embodied"),
 )
 """Options about a model in this process, and the energy of this machine."""
+_OF_VLLM = ("recipe", "revision", "trust-remote-code", "batch-size")
+"""Those of them that vLLM reads all the same."""
 _TOLD = ("seed", "samples", "temperature", "max-new-tokens", "prompt", "timeout", "memory", "batch-size", "data")
 """Not refused where no suite reads them: conditions of a saved baseline, and a folder, which a script may set for all.
 """
@@ -113,8 +115,9 @@ def _reasons(settings: RunSettings, values: Values) -> Iterator[tuple[str, str]]
             if name != "seed" or not settings.until_decided:  # which draws the order of the problems
                 yield name, "the completions of a samples file are generated already"
     elif settings.all_served:
-        used = ("threads", "recipe") if settings.model.llama else ()
-        reason = "the model is not loaded by this program: servers compute, in their own way"
+        used = ("threads", "recipe") if settings.model.llama else _OF_VLLM if settings.model.vllm else ()
+        who = "vLLM computes, in its own way" if settings.model.vllm else "servers compute, in their own way"
+        reason = f"the model is not loaded by this program: {who}"
         yield from ((name, reason) for name in _OF_LOADING if name not in used)
     if values.names_files:
         yield "suite", "test files are named, which replace the suites: leave one of the two out"

@@ -142,7 +142,7 @@ class EngineSource(Protocol):
     """One line for `--qeval-list engines`."""
     in_process: bool
     """Whether the model is loaded into this process: then it can be quantized, timed and scored, and its memory and
-    energy are those of this machine."""
+    energy are those of this process and machine."""
 
     def find(self, model: ModelSettings) -> ModelSource:
         """Find a model without loading it; this may ask the hub, so call it once a model.

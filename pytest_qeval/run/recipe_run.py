@@ -26,7 +26,7 @@ from pytest_qeval.schema import NO_PROGRESS, Case, EngineProgress, Record
 from pytest_qeval.settings import CONTROL
 from pytest_qeval.stats.sequential import N_LOOKS
 
-_ELSEWHERE = "the model is on a server, whose energy is not measured"
+_ELSEWHERE = "the model is not in this process: its energy is not measured"
 
 
 @dataclass(kw_only=True, eq=False)
@@ -57,7 +57,7 @@ class RecipeRun:
     work: Callable[[], None] = lambda: None
     """Called before anything is loaded, generated or executed; see `SharedMachine.work`."""
     served: bool = False
-    """Whether the model is on a server, whose memory and energy are not measured."""
+    """Whether the model is on a server or in another process, whose memory and energy are not measured."""
     drafted: bool = False
     """Whether the baseline's completions are drafts; see `GenerationFacts.drafted`."""
     watch: Watch = field(default_factory=Watch)

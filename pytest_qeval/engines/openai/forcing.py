@@ -13,31 +13,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pytest_qeval.engines.listed_scores import LISTED, TokenRow
 from pytest_qeval.engines.openai.client import ServerClient
 from pytest_qeval.engines.openai.request_body import COMPLETIONS
 from pytest_qeval.errors import EngineError
 from pytest_qeval.measure.topk import DEFAULT_K
 from pytest_qeval.schema import Json
 
-_LISTED = 4 * DEFAULT_K
-"""Likeliest tokens to ask for: more than are kept, so that a candidate's list holds those that a baseline has kept."""
 _PIECE = 64
 """Tokens that llama-server decodes in one request."""
-_VLLM_LISTED = (_LISTED, DEFAULT_K, 20, 5)
+_VLLM_LISTED = (LISTED, DEFAULT_K, 20, 5)
 """vLLM lists `--max-logprobs` tokens at most, by default 20; what is above that is refused."""
 NO_SCORES = "the server scores no text that it is given, as llama-server and vLLM do: its divergence is not measured"
 Tokens = Sequence[int]
 _TEXT = "def add_numbers(first, second):\n    return first + second\n"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenRow:
-    """What a server says of one position."""
-
-    log_probs: Mapping[int, float]
-    """Of the likeliest tokens, by token id; in nats, over the whole vocabulary."""
-    reference: float
-    """Of the token that was given there."""
 
 
 class Forcing(Protocol):
@@ -89,7 +78,7 @@ class LlamaForcing:
     prompt is reused: a text's scores do not depend on what was asked before.
     """
 
-    listed: int = _LISTED
+    listed: int = LISTED
 
     async def tokenize(self, client: ServerClient, text: str, *, special: bool = True) -> list[int]:
         """See `Forcing`."""

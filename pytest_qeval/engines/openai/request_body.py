@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from zlib import crc32
 
 from pytest_qeval.engines.base import Request
 from pytest_qeval.engines.openai.answer import Answer
+from pytest_qeval.engines.sample_seed import seed_of
 from pytest_qeval.schema import Json
 from pytest_qeval.settings import GenerationSettings
 
@@ -22,7 +22,6 @@ CHAT_FORMS: tuple[Mapping[str, Any], ...] = ({**_CONTINUES, **_SILENT}, _CONTINU
 """How servers are told to continue a reply that is begun, and not to think; the best one first."""
 FEW_STOPS = 4
 """Stop strings that the interface promises; many servers take more."""
-_SEEDS = 2**31
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +79,3 @@ def call_of(request: Request, index: int, *, model: str, generation: GenerationS
     form = {name: value for name, value in abilities.chat_form.items() if not whole or name not in _CONTINUES}
     answer = Answer(model=model, stops=stops, prefill="" if whole else request.prompt)
     return Call(path=CHAT, body={**body, "messages": messages, **form}, answer=answer)
-
-
-def seed_of(request: Request, index: int, generation: GenerationSettings) -> int:
-    """Return the seed of a sample: another one for every sample, the same in every run, whatever else is sent."""
-    return crc32(f"{generation.seed}:{request.seed}:{index}".encode()) % _SEEDS

@@ -16,10 +16,12 @@ import pytest
 from pytest_qeval.engines.base import Engine, FailedCompletion, FinishedCompletion, Request
 from pytest_qeval.engines.replay import ReplayEngine
 from pytest_qeval.engines.transformers import TRANSFORMERS
+from pytest_qeval.engines.vllm.source import VLLM
 from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.schema import Completion
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 from tests.fake_openai import FakeServer, Json, prompt_of
+from tests.fake_vllm import fake_vllm
 from tests.unit.engines.openai.servers import engine_of
 
 PAGE = Path(__file__).parents[3] / "docs" / "your-engine.md"
@@ -68,6 +70,17 @@ def open_server(generation: GenerationSettings) -> AbstractContextManager[Engine
 
 
 @contextmanager
+def open_vllm(generation: GenerationSettings) -> Iterator[Engine]:
+    model = ModelSettings(name="demo", engine="vllm")
+    with fake_vllm():
+        engine = VLLM.open(
+            VLLM.find(model), find_recipe("auto"), model=model, generation=generation, texts=None, export=None
+        )
+        yield engine
+        engine.close()
+
+
+@contextmanager
 def open_documented(generation: GenerationSettings) -> Iterator[Engine]:
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     names: dict[str, Any] = {}
@@ -83,6 +96,7 @@ ENGINES = {
     "replay": Specimen(open_replay, replays=True),
     "transformers": Specimen(open_demo),
     "openai": Specimen(open_server),
+    "vllm": Specimen(open_vllm),
     "docs": Specimen(open_documented),
 }
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from pytest_qeval.engines.listed_scores import TokenRow, text_scores
 from pytest_qeval.engines.openai.background import BackgroundLoop
 from pytest_qeval.engines.openai.client import Key, ServerClient
-from pytest_qeval.engines.openai.forcing import Forcing, LlamaForcing, TokenRow, VllmForcing, find_forcing
+from pytest_qeval.engines.openai.forcing import Forcing, LlamaForcing, VllmForcing, find_forcing
 from pytest_qeval.engines.openai.retries import Retries
-from pytest_qeval.engines.openai.scoring import text_scores
 from pytest_qeval.errors import EngineError, NoScoresError
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, divergence_facts
 from pytest_qeval.measure.topk import Scores, digest

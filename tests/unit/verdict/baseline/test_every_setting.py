@@ -16,7 +16,7 @@ from pytest_qeval.facts import RunHeader
 from pytest_qeval.hooks.start import describe_run
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.schema import Json
-from pytest_qeval.settings import Embodied, LlamaSettings, ModelSettings, ServerSettings
+from pytest_qeval.settings import Embodied, LlamaSettings, ModelSettings, ServerSettings, VllmSettings
 from pytest_qeval.verdict.baseline.key import cost_key, key_of
 from pytest_qeval.verdict.gates.grammar import parse_gate
 
@@ -74,6 +74,7 @@ FINDS_THE_MODEL: dict[str, Any] = {
     "model.remote_code": True,
     "model.memory_bytes": 1,
     "model.llama": LlamaSettings(slots=2),
+    "model.vllm": VllmSettings(memory_share=0.5),
     "model.server": ServerSettings(endpoint="http://localhost:8080/v1"),
     "budgets": {"int8": None},
 }
