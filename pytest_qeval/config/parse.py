@@ -226,7 +226,7 @@ def _resolved(
 def _with_suites(settings: RunSettings, values: Values, settled: Settled | None) -> RunSettings:
     if settled:
         return replace(settings, suites=settled.suites)
-    named = values.texts("suite")
+    named = values.texts("suite") or values.named_suites
     suites = read_suites(named)
     if values.names_files:  # which replace the suites
         return settings

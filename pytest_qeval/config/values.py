@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pytest_qeval.config.named_tests import named_tests
 from pytest_qeval.config.origins import overridden_keys, typed_options
 from pytest_qeval.errors import UsageError
 
@@ -45,8 +46,13 @@ class Values:
 
     @property
     def names_files(self) -> bool:
-        """Whether the command line names test files, so that suites have no say."""
-        return self._config.args_source.name == "ARGS"
+        """Whether the command line names test files, so that suites have no say; a suite's test is no file."""
+        return self._config.args_source.name == "ARGS" and not named_tests(self._config)
+
+    @property
+    def named_suites(self) -> Sequence[str]:
+        """Suites of the tests whose ids the command line names."""
+        return [name.partition("::")[0] for name in named_tests(self._config)]
 
     @property
     def is_distributed(self) -> bool:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_qeval.config.named_tests import named_tests
 from pytest_qeval.config.origins import with_origin
 from pytest_qeval.config.suites import measures_efficiency
 from pytest_qeval.config.values import Values
-from pytest_qeval.errors import QEvalError, UsageError
+from pytest_qeval.errors import QEvalError, UsageError, did_you_mean
 from pytest_qeval.hooks.items import case_of, plan_of, recipe_of, workload_of
 from pytest_qeval.measure.timing_facts import CASES, QUICK
 
@@ -133,6 +134,32 @@ def _check_forked(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
         asked = f"the marker `forked` of {forked.nodeid}" if forked else "--forked"
         error = UsageError(f"{asked} ends a process with every test, and the model in it: leave it out.")
         config.stash.setdefault(ERROR, error)
+
+
+def select_named(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep only the tests of suites whose ids the command line names, if it names any.
+
+    Raises:
+        pytest.UsageError: for an id that no collected test has.
+    """
+    names = named_tests(config)
+    if not names or config.stash.get(ERROR, None):
+        return
+    ids = {item.nodeid for item in items}
+    unknown = next((name for name in names if name not in ids), None)
+    others = [item for item in items if item.nodeid not in names]
+    if unknown is not None:
+        error = UsageError(
+            f"No test of this run is called {unknown!r}. {did_you_mean(unknown, ids)}"
+            "`--collect-only -q` with the same options shows all names."
+        )
+        items.clear()  # what is not run is not planned either
+        if not hasattr(config, "workerinput"):
+            raise pytest.UsageError(str(error))
+        config.stash[ERROR] = error  # the controller ends the session
+    elif others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item.nodeid in names]
 
 
 def reuse(config: pytest.Config, context: RunContext, items: list[pytest.Item]) -> None:

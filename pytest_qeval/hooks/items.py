@@ -37,7 +37,7 @@ def name_after_suite(item: pytest.Item) -> None:
     """Let the id of a suite's test be `humaneval::int8-HumanEval/0`, wherever the suites are installed.
 
     pytest has no public way to give an item another id; pytest-xdist sets the same attribute. Since pytest 9.2 the id
-    is an object that is parsed from the text.
+    is an object that is parsed from the text. `-k` finds the whole id as well.
     """
     callspec = getattr(item, "callspec", None)
     if callspec is None:
@@ -48,6 +48,7 @@ def name_after_suite(item: pytest.Item) -> None:
         named._id = type(named._id).parse(text)  # noqa: SLF001
     else:
         named._nodeid = text  # noqa: SLF001
+    item.extra_keyword_matches.add(text)
 
 
 def deselect_exactly(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -59,7 +59,7 @@ def start(config: pytest.Config) -> None:
     """
     if is_distributed(config) and config.getoption("dist") == "each":
         raise UsageError("--dist each would evaluate every case in every worker: leave it out.")
-    names_files = config.args_source is pytest.Config.ArgsSource.ARGS
+    names_files = Values(config).names_files
     settings = read_settings(config, _settled(config))
     if settings is None:
         return

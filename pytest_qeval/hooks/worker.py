@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_qeval.fixtures import ITEM, RECORD, TIMER, untimed
-from pytest_qeval.hooks.collect import check, reuse
+from pytest_qeval.hooks.collect import check, reuse, select_named
 from pytest_qeval.hooks.items import case_of, deselect_exactly, end_test, name_after_suite, recipe_of
 from pytest_qeval.hooks.xdist import plan_ahead
 from pytest_qeval.records.messages import Message, from_plain, to_plain
@@ -52,6 +52,7 @@ class Worker:
         check(config, self._context, items)
         if self._runs_suites:
             deselect_exactly(config, items)
+            select_named(config, items)
         yield  # pytest selects and sorts
         reuse(config, self._context, items)
 

@@ -117,7 +117,7 @@ def _row(facts: RecipeFacts | None, result: BenchmarkResult, ks: Sequence[int]) 
     cells = [cell for k in ks for cell in value_and_interval(_pass_at(result, k), percent)]
     missing = f" ({result.missing} missing!)" if result.missing else ""
     failures = " · ".join(f"{count} {status}" for status, count in result.failures.items())
-    solved = f"{len(result.solved)}/{result.received}{missing}"
+    solved = f"{len(result.solved)}/{result.received + result.missing}{missing}"
     return [f"  {result.recipe}", describe_recipe(facts), *cells, solved, failures or "–"]
 
 

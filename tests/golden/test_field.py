@@ -87,7 +87,7 @@ def test_unusual_values_as_in_plain_python() -> None:
 @pytest.mark.parametrize(
     ("name", "lines"),
     {
-        "missing": ["*answers 3 of 4 problems*", "*3/3 (1 missing!)*", "*FAIL*1 case missing*"],
+        "missing": ["*answers 3 of 4 problems*", "*3/4 (1 missing!)*", "*FAIL*1 case missing*"],
         "solution": ["*4/4*", "*PASS*"],
         "null": ["*3/4*1 empty*"],
         "fenced": ["*4 of 4 recorded completions are fenced code*--qeval-prompt*", "*4/4*"],

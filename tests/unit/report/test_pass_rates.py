@@ -64,7 +64,7 @@ def test_evidence_has_a_colour(candidate: str, evidence: str, colour: str) -> No
 
 
 def test_lost_cases_are_shown_beside_the_solved_ones() -> None:
-    assert texts(session("++", "  "))[2].endswith("0/0 (2 missing!)  –")
+    assert texts(session("++", "  "))[2].endswith("0/2 (2 missing!)  –")
     assert shown(session("++", "  "))[-1] == Line(
         "  int8 against auto: no problem was evaluated under both recipes", "yellow"
     )
