@@ -129,6 +129,8 @@ class ModelSettings:
     revision: str | None = None
     engine: str = "transformers"
     device: str = "auto"
+    place: int = 0
+    """Number of this process among those that share the run: which GPU is its own, where `device` names none."""
     threads: int | None = None
     """CPU threads of the engine; None leaves torch's own choice. Under xdist an equal share."""
     memory_bytes: int | None = None

@@ -74,6 +74,8 @@ class Settled(NamedTuple):
     """Of `ResolvedModel.sources`: the hub's default branch may move meanwhile."""
     memory_bytes: int
     """Share of the memory that was free before any worker loaded a model."""
+    place: int = 0
+    """Number of this worker."""
 
 
 def read_settings(config: pytest.Config, settled: Settled | None = None) -> RunSettings | None:
@@ -105,7 +107,8 @@ def read_settings(config: pytest.Config, settled: Settled | None = None) -> RunS
         values = values.without({"perturbation": "the samples file has no completion of a perturbed problem"})
         settings = replace(settings, perturbations=())
     if settled:
-        settings = replace(settings, model=replace(settings.model, memory_bytes=settled.memory_bytes))
+        model_settings = replace(settings.model, memory_bytes=settled.memory_bytes, place=settled.place)
+        settings = replace(settings, model=model_settings)
     if not settings.replays:
         settings = _resolved(settings, choice, servers, settled.commits if settled else ())
         settings = with_budget(settings, read_budget(values), n_workers=values.n_planned)

@@ -76,9 +76,20 @@ class Values:
         """Number of processes that share the cases, as a worker and its controller know it."""
         if not self.is_distributed or hasattr(self._config, "workerinput"):
             return self.n_workers
+        return len(self._workers)
+
+    @property
+    def uses_other_machines(self) -> bool:
+        """Whether some workers are started elsewhere, such as by `--tx ssh=…`."""
+        return self.is_distributed and not self.in_worker and not all(map(_is_local, self._workers))
+
+    @property
+    def _workers(self) -> Sequence[str]:
+        """How each worker is started, one line each: `2*popen` are two."""
         from xdist.workermanage import parse_tx_spec_config  # noqa: PLC0415 - installed, since `tx` is its option
 
-        return len(parse_tx_spec_config(self._config))  # `2*popen` are two
+        found: Sequence[str] = parse_tx_spec_config(self._config)
+        return found
 
     def _raw(self, name: str) -> Any:
         if name in self.ignored:
@@ -164,3 +175,9 @@ class Values:
     def positive(self, name: str) -> int | None:
         """Read a count, or megabytes."""
         return self.number(name, int, lambda value: 0 < value <= _MOST, f"a whole number from 1 to {_MOST}")
+
+
+def _is_local(worker: str) -> bool:
+    """Return whether pytest-xdist starts a worker as a process of this machine, as by `popen//python=…`."""
+    parts = worker.split("//")
+    return "popen" in parts and not any(part.startswith("via=") for part in parts)

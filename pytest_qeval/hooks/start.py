@@ -19,8 +19,7 @@ import pytest
 from pytest_qeval.benchmarks.selftest import NAME
 from pytest_qeval.config.checks import calibration_warnings, check_perturbations
 from pytest_qeval.config.ci import read_ci, step_summary
-from pytest_qeval.config.parse import Settled, read_settings
-from pytest_qeval.config.prompt_format import PromptFormat
+from pytest_qeval.config.parse import read_settings
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.config.suites import default_suites, suite_files
 from pytest_qeval.config.values import Values
@@ -31,6 +30,7 @@ from pytest_qeval.execution.sandbox import SandboxPool
 from pytest_qeval.facts import RunHeader
 from pytest_qeval.fixtures import CONTEXT
 from pytest_qeval.hooks.controller import Controller
+from pytest_qeval.hooks.handed import Handed, handed_to
 from pytest_qeval.hooks.interrupts import Interrupts
 from pytest_qeval.hooks.own_perturbations import call_hook
 from pytest_qeval.hooks.worker import Worker
@@ -60,13 +60,14 @@ def start(config: pytest.Config) -> None:
     if is_distributed(config) and config.getoption("dist") == "each":
         raise UsageError("--dist each would evaluate every case in every worker: leave it out.")
     names_files = Values(config).names_files
-    settings = read_settings(config, _settled(config))
+    handed = handed_to(config)
+    settings = read_settings(config, handed.settled() if handed else None)
     if settings is None:
         return
     isolation = cache(partial(choose_isolation, settings.execution.isolation))  # probe for a sandbox only once
-    if hasattr(config, "workerinput"):
-        session, (settings, saved) = None, _worker_settings(config, settings)
-        resumed = _handed_run(config)
+    if handed:
+        session, (settings, saved) = None, _worker_settings(handed, settings)
+        resumed = handed.resumed()
     else:
         _warn(config, calibration_warnings(settings))
         if not names_files:  # else a `conftest.py` beside the tests, which is read later, may have further ones
@@ -81,7 +82,7 @@ def start(config: pytest.Config) -> None:
         saved=saved,
         own_perturbations=partial(call_hook, config),
         sandboxes=lambda execution: SandboxPool(execution, isolation=isolation()),
-        shared_folder=_shared_folder(config),
+        shared_folder=Path(handed.folder) if handed else None,
         resumed=resumed,
     )
     config.stash[CONTEXT] = context
@@ -112,18 +113,18 @@ def _register(
             context,
             baseline=str(saved.path) if saved else None,
             announce=partial(controller.announce, config) if controller else lambda _: None,
+            baseline_record=session.baseline_record if session else lambda *_: None,
         )
         interrupts.add_clean_up(distributor.remove_folder)
         plugins.register(distributor, "qeval-distributor")
     else:
-        worker = Worker(context, allure=allure is not None, runs_suites=runs_suites)
+        worker = Worker(
+            context,
+            is_one_of_many=hasattr(config, "workerinput"),
+            allure=allure is not None,
+            runs_suites=runs_suites,
+        )
         plugins.register(worker, "qeval-worker")
-
-
-def _shared_folder(config: pytest.Config) -> Path | None:
-    """Return the folder that the workers of a run share; None outside of workers."""
-    handed: Json | None = getattr(config, "workerinput", {}).get("qeval")
-    return Path(handed["folder"]) if handed else None
 
 
 def _runs_nothing(config: pytest.Config) -> bool:
@@ -131,36 +132,15 @@ def _runs_nothing(config: pytest.Config) -> bool:
     return any(config.getoption(name, default=False) for name in _SHOWING)
 
 
-def _settled(config: pytest.Config) -> Settled | None:
-    """Return what the controller has settled; None outside of workers."""
-    handed: Json | None = getattr(config, "workerinput", {}).get("qeval")
-    if handed is None:
-        return None
-    return Settled(
-        prompt=PromptFormat(*handed["prompt"]),
-        suites=tuple(handed["suites"]),
-        commits=tuple(handed["commits"]),
-        memory_bytes=handed["memory_bytes"],
-    )
-
-
-def _worker_settings(config: pytest.Config, settings: RunSettings) -> tuple[RunSettings, SavedBaseline | None]:
+def _worker_settings(handed: Handed, settings: RunSettings) -> tuple[RunSettings, SavedBaseline | None]:
     """Read the saved baseline that the controller has checked."""
-    path = config.workerinput["qeval"]["baseline"]  # type: ignore[attr-defined] # xdist's
-    if path is None:
+    if handed.baseline is None:
         return settings, None
     named = settings.baseline_file is not None
-    saved = open_saved(Path(path), named=named, candidates=settings.candidates, force=settings.baseline_force)
+    saved = open_saved(
+        Path(handed.baseline), named=named, candidates=settings.candidates, force=settings.baseline_force
+    )
     return replace(settings, baseline=saved.recipe), saved
-
-
-def _handed_run(config: pytest.Config) -> ResumedRun | None:
-    """Read the run that goes on as the controller has read it."""
-    handed = config.workerinput["qeval"]["resumed"]  # type: ignore[attr-defined] # xdist's
-    if handed is None:
-        return None
-    path, n_bytes, changed = handed
-    return replace(ResumedRun.read_part(Path(path), n_bytes=n_bytes), changed=tuple(changed))
 
 
 def _resumed(settings: RunSettings) -> ResumedRun | None:
@@ -219,7 +199,7 @@ def _begin_session(
         llama = replace(settings.model.llama, logs=output)
         settings = replace(settings, model=replace(settings.model, llama=llama))
     n_workers = Values(config).n_planned
-    metered = not (settings.replays or settings.all_served)
+    metered = not (settings.replays or settings.all_served or Values(config).uses_other_machines)
     session = Session(
         settings,
         header,

@@ -11,7 +11,7 @@ import pytest
 from pytest_qeval.fixtures import ITEM, RECORD, TIMER, untimed
 from pytest_qeval.hooks.collect import check, reuse, select_named
 from pytest_qeval.hooks.items import case_of, deselect_exactly, end_test, name_after_suite, recipe_of
-from pytest_qeval.hooks.xdist import plan_ahead
+from pytest_qeval.hooks.share import plan_ahead, take_share
 from pytest_qeval.records.messages import Message, from_plain, to_plain
 from pytest_qeval.schema import Record
 
@@ -27,15 +27,17 @@ _REUSED = "qeval_reused"
 class Worker:
     """Hooks between test items and a `RunContext`."""
 
-    def __init__(self, context: RunContext, *, allure: bool, runs_suites: bool) -> None:
+    def __init__(self, context: RunContext, *, is_one_of_many: bool, allure: bool, runs_suites: bool) -> None:
         """Take the parts of this process.
 
         Args:
             context: What evaluates.
+            is_one_of_many: Whether pytest-xdist runs this process for a controller, which sends its share.
             allure: Whether Allure results are written.
             runs_suites: Whether the tests are those of suites, and not of files that the user names.
         """
         self._context = context
+        self._awaits_share = is_one_of_many
         self._allure = allure
         self._runs_suites = runs_suites
         self._item: pytest.Item | None = None
@@ -60,6 +62,13 @@ class Worker:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Plan every case that survived selection, to generate ahead."""
         plan_ahead(session.config, self._context, session.items)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
+        """Plan the share of a worker of pytest-xdist, which is sent before its first test."""
+        if self._awaits_share:
+            self._awaits_share = False
+            take_share(item.session, self._context)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:

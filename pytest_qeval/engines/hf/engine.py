@@ -16,7 +16,7 @@ from pytest_qeval.engines.hf.calibration import Calibration
 from pytest_qeval.engines.hf.decoder import Decoder
 from pytest_qeval.engines.hf.decoding import make_decoder
 from pytest_qeval.engines.hf.invariance import find_batch_dependence
-from pytest_qeval.engines.hf.loading import Loaded, check_fits, free_bytes, load
+from pytest_qeval.engines.hf.loading import Loaded, check_fits, choose_device, free_bytes, load
 from pytest_qeval.engines.hf.scoring import score
 from pytest_qeval.engines.hf.stream import prepare
 from pytest_qeval.engines.sources import ModelSource
@@ -56,7 +56,7 @@ class TransformersEngine:
         loaded = load(
             source,
             recipe,
-            device=model.device,
+            device=str(choose_device(model.device, place=model.place)),
             threads=model.threads,
             texts=texts,
             export=export,

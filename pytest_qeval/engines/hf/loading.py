@@ -204,14 +204,19 @@ def _fallback_reason(source: ModelSource, language_model: LanguageModel, *, roun
     return _fallback_reasons[key]
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str, *, place: int = 0) -> torch.device:
     """Turn `--qeval-device` into a torch device; `auto` is CUDA where there is one.
+
+    Args:
+        name: What the user named.
+        place: Number of this process among those that share the run. Each has a GPU of its own where the user names
+            none; with more processes than GPUs, the first GPU has the next process.
 
     Raises:
         ModelSourceError: when torch does not know the device, or this machine does not have it.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -223,6 +228,8 @@ def choose_device(name: str) -> torch.device:
             f"--qeval-device {name}: torch {torch.__version__} finds no CUDA device here. "
             "Choose cpu, or leave the option out."
         )
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", place % torch.cuda.device_count())
     return device
 
 
@@ -240,7 +247,7 @@ def check_fits(source: ModelSource, recipe: Recipe, model: ModelSettings) -> Non
     Raises:
         ModelSourceError: when they do not, or there is no such device.
     """
-    device = choose_device(model.device)
+    device = choose_device(model.device, place=model.place)
     check_memory(source, recipe, available_bytes=free_bytes(device, model.memory_bytes), device=str(device))
 
 

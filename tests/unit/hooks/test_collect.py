@@ -9,7 +9,7 @@ import pytest
 
 from pytest_qeval.config.suites import measures_efficiency
 from pytest_qeval.hooks.collect import _sort
-from pytest_qeval.hooks.xdist import scope_of
+from pytest_qeval.hooks.share import scope_of
 from pytest_qeval.verdict.gates.grammar import parse_gate
 
 

@@ -26,15 +26,29 @@ def test_workers_share_the_memory_and_the_commits(monkeypatch: pytest.MonkeyPatc
     settings = RunSettings(model=ModelSettings(name="org/name"), resolved=resolved, candidates=("int8",), baseline=None)
     config: Any = SimpleNamespace(getoption=lambda _: "load", add_cleanup=lambda _: None)
     context: Any = SimpleNamespace(settings=settings, n_workers=2, resumed=None)
-    distributor = xdist.Distributor(config, context, baseline=None, announce=lambda _: None)
-    nodes = [SimpleNamespace(workerinput={}) for _ in range(3)]
-    for node in nodes:
-        distributor.pytest_configure_node(node)
+    distributor = xdist.Distributor(
+        config, context, baseline=None, announce=lambda _: None, baseline_record=lambda *_: None
+    )
+    workers = [worker(f"gw{number}") for number in range(3)]
+    for one in workers:
+        distributor.pytest_configure_node(one)
 
-    handed = [node.workerinput["qeval"] for node in nodes]
+    handed = [one.workerinput["qeval"] for one in workers]
     assert [one["memory_bytes"] for one in handed] == [500, 500, 500]
     assert [one["commits"] for one in handed] == [["a1", "b2"]] * 3
-    assert [one["index"] for one in handed] == [0, 1, 2]
+    assert [one["place"] for one in handed] == [0, 1, 2]
+    assert [one["contents"] for one in handed] == [None] * 3
+
+    distributor.pytest_testnodedown(workers[1], error="killed")
+    distributor.pytest_configure_node(replacement := worker("gw3"))
+    assert replacement.workerinput["qeval"]["place"] == 1
+
+
+def worker(name: str) -> Any:
+    """Return what pytest-xdist passes for a worker of this machine."""
+    spec = SimpleNamespace(popen=True, via=None)
+    gateway = SimpleNamespace(spec=spec, newchannel=lambda: None)
+    return SimpleNamespace(gateway=gateway, workerinput={"workerid": name})
 
 
 def test_a_worker_loads_the_controllers_commits(

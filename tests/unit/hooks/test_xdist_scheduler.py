@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from pytest_qeval.hooks.xdist import scope_of
+from pytest_qeval.hooks.share import scope_of
 from pytest_qeval.plan import shares
 
 scheduler = pytest.importorskip("pytest_qeval.hooks.xdist_scheduler")
@@ -17,11 +18,17 @@ ITEMS = [f"test_{number}" for number in range(len(RECIPES))]
 class Node:
     """A worker that keeps what it is sent."""
 
-    def __init__(self, index: int) -> None:
-        self.workerinput = {"qeval": {"index": index}}
-        self.gateway = type("Gateway", (), {"id": f"gw{index}"})()
+    def __init__(self, place: int) -> None:
+        self.place = place
+        self.gateway = type("Gateway", (), {"id": f"gw{place}"})()
+        self.told: list[int] = []
+        self.is_replacement = False
         self.received: list[int] = []
         self.shutting_down = False
+
+    def hand(self, share: Sequence[int], *, is_replacement: bool) -> None:
+        self.told += share
+        self.is_replacement = is_replacement
 
     def send_runtest_some(self, indices: list[int]) -> None:
         self.received += indices
@@ -30,13 +37,31 @@ class Node:
         self.shutting_down = True
 
 
-def scheduled(config: pytest.Config, nodes: list[Node], *, together: bool, collected: Any = None) -> None:
-    scheduling = scheduler.ShareScheduling(config, None, deal=lambda count: shares(RECIPES, count, together=together))
+def scheduled(
+    config: pytest.Config, nodes: list[Node], *, together: bool, collected: Any = None, replaces: bool = True
+) -> Any:
+    scheduling = scheduler.ShareScheduling(
+        config,
+        None,
+        deal=lambda count: shares(RECIPES, count, together=together),
+        hand=Node.hand,
+        place=lambda node: node.place,
+        replaces=lambda: replaces,
+    )
     for node in nodes:
         scheduling.add_node(node)
     for node in nodes:
         scheduling.add_node_collection(node, collected(node) if collected else ITEMS)
     scheduling.schedule()
+    return scheduling
+
+
+def replace(scheduling: Any, place: int) -> Node:
+    """Add a worker in place of a lost one, as xdist does."""
+    scheduling.add_node(node := Node(place))
+    scheduling.add_node_collection(node, ITEMS)
+    scheduling.schedule()
+    return node
 
 
 @pytest.fixture
@@ -52,6 +77,8 @@ def test_a_worker_is_sent_its_share_and_nothing_else(config: pytest.Config, *, t
     scheduled(config, nodes, together=together)
 
     assert (tuple(nodes[1].received), tuple(nodes[0].received)) == shares(RECIPES, 2, together=together)
+    assert [node.told for node in nodes] == [node.received for node in nodes]
+    assert not any(node.is_replacement for node in nodes)
     assert all(node.shutting_down for node in nodes)
 
 
@@ -61,6 +88,49 @@ def test_workers_that_collect_otherwise_get_nothing(config: pytest.Config) -> No
     scheduled(config, nodes, together=False, collected=lambda node: [*ITEMS[1:], node.gateway.id])
 
     assert [node.received for node in nodes] == [[], []]
+
+
+def test_another_worker_runs_what_a_lost_one_left(config: pytest.Config) -> None:
+    """From the item that it was running on."""
+    nodes = [Node(0), Node(1)]
+    scheduling = scheduled(config, nodes, together=False)
+    scheduling.mark_test_complete(nodes[0], nodes[0].received[0])
+
+    assert scheduling.remove_node(nodes[0]) is None
+    assert not scheduling.tests_finished
+
+    replacement = replace(scheduling, 0)
+    assert replacement.received == replacement.told == nodes[0].received[1:]
+    assert replacement.is_replacement
+    assert replacement.shutting_down
+
+
+def test_an_item_that_lost_two_workers_is_given_up(config: pytest.Config) -> None:
+    """It is named as the one that crashed; what follows it is run."""
+    nodes = [Node(0), Node(1)]
+    scheduling = scheduled(config, nodes, together=False)
+    scheduling.remove_node(nodes[0])
+    second = replace(scheduling, 0)
+
+    assert scheduling.remove_node(second) == ITEMS[nodes[0].received[0]]
+    assert replace(scheduling, 0).received == nodes[0].received[1:]
+
+
+def test_without_a_replacement_the_running_item_is_named_at_once(config: pytest.Config) -> None:
+    nodes = [Node(0), Node(1)]
+    scheduling = scheduled(config, nodes, together=False, replaces=False)
+
+    assert scheduling.remove_node(nodes[1]) == ITEMS[nodes[1].received[0]]
+
+
+def test_a_worker_that_had_finished_leaves_nothing(config: pytest.Config) -> None:
+    nodes = [Node(0), Node(1)]
+    scheduling = scheduled(config, nodes, together=False)
+    for index in nodes[0].received:
+        scheduling.mark_test_complete(nodes[0], index)
+
+    assert scheduling.remove_node(nodes[0]) is None
+    assert scheduling.pending == []
 
 
 SCOPES = """

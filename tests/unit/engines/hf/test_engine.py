@@ -254,6 +254,16 @@ def test_devices_are_named_as_in_torch() -> None:
         choose_device("tpu-9")
 
 
+def test_each_process_takes_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the user names none; with more processes than GPUs they begin again."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for name in ("auto", "cuda"):
+        assert [str(choose_device(name, place=place)) for place in range(3)] == ["cuda:0", "cuda:1", "cuda:0"]
+    assert str(choose_device("cuda:1", place=0)) == "cuda:1"
+    assert str(choose_device("cpu", place=1)) == "cpu"
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_device_that_is_not_there_is_refused() -> None:
     with pytest.raises(ModelSourceError, match="finds no CUDA device"):

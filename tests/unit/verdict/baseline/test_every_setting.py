@@ -73,6 +73,7 @@ FINDS_THE_MODEL: dict[str, Any] = {
     "model.revision": "v1",
     "model.remote_code": True,
     "model.memory_bytes": 1,
+    "model.place": 1,
     "model.llama": LlamaSettings(slots=2),
     "model.vllm": VllmSettings(memory_share=0.5),
     "model.server": ServerSettings(endpoint="http://localhost:8080/v1"),
