@@ -36,7 +36,9 @@ SCRIPTS = types.ModuleType("benchmarks")
 SCRIPTS.__path__ = [str(Path(__file__).parents[1] / "benchmarks")]
 sys.modules.setdefault("benchmarks", SCRIPTS)
 
-WITHOUT = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:anyio")
+WITHOUT = tuple(
+    f"-pno:{name}" for name in ("cacheprovider", "hypothesispytest", "anyio", "randomly", "repeat", "rerunfailures")
+)
 IMPORTED = (
     *("scipy.stats", "pytest_qeval.hooks.start", "pytest_qeval.report.json", "pytest_qeval.verdict.compare"),
     *("torch", "transformers.conversion_mapping", "transformers.models.auto.tokenization_auto"),

@@ -110,8 +110,8 @@ class Controller:
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
         """Show solved, unsolved, regressed, fixed and scored cases by their own words."""
-        if report.when != "call" or report.outcome == "failed" or self.session.is_selftest:
-            return None
+        if report.when != "call" or report.outcome not in {"passed", "skipped"} or self.session.is_selftest:
+            return None  # pytest's word for it, or another plugin's, such as `rerun`
         record = _record_of(report)
         if record is None:
             return None

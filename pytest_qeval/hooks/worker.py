@@ -122,7 +122,7 @@ class Worker:
         with untimed(item) if messages else nullcontext():
             setattr(report, _ATTRIBUTE, list(map(to_plain, messages)))
         record = item.stash.get(RECORD, None)
-        if record is not None and self._context.reuses(record.recipe, record.case):
+        if record is not None and call.when == "call" and record not in messages:
             setattr(report, _REUSED, to_plain(record))
         return report
 
@@ -140,7 +140,7 @@ class Worker:
 
 
 def reused_record(report: TestReport) -> Record | None:
-    """Return the saved baseline's record that a test has shown instead of a new one."""
+    """Return the record that a test has shown instead of a new one: the saved baseline's, or one of this run."""
     row = getattr(report, _REUSED, None)
     found = from_plain(row) if row else None
     return found if isinstance(found, Record) else None

@@ -120,7 +120,7 @@ class RecipeRun:
         return engine
 
     def evaluate(self, case: Case) -> Record:
-        """Return the record of one case, and post it; one that is reused is the session's already.
+        """Return the record of one case, and post it; one that is reused, or was evaluated before, is there already.
 
         Raises:
             InvalidProblemError: for a perturbed case whose own solution does not pass.
@@ -130,6 +130,8 @@ class RecipeRun:
             record = self.outcomes[self.recipe, case] = self.reused[case]
             self.early_stop.decide(self.recipe, case.benchmark)
             return record
+        if evaluated := self.outcomes.get((self.recipe, case)):  # a test that is run again, or shares its case
+            return evaluated
         if fault := self.problems.fault_of(case):
             raise InvalidProblemError(fault)
         self.work()

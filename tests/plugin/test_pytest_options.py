@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from tests.plugin.runs import REPLAY, check_refusal
+from pytest_qeval.schema import Json
+from tests.plugin.runs import REPLAY, check_refusal, read_records, write_samples
 
 Run = Callable[..., pytest.RunResult]
 PAGE = Path(__file__).parents[2] / "docs" / "pytest.md"
 ROW = re.compile(r"^\| `(?P<arguments>[^`]+)` \| (?P<run>\d+) \| (?P<left_out>\d+) \| (?P<status>\d) \|", re.MULTILINE)
+FAILING = re.compile(r"^\| `([^`]+)` \| (\d+) \| (\d+) \| [^|\d]", re.MULTILINE)
+NEEDS = {"--reruns": "pytest_rerunfailures", "--count": "pytest_repeat", "randomly": "pytest_randomly"}
 RAN = ("passed", "unsolved", "failed", "regressed", "fixed")
 DIST = ("load", "loadscope", "loadfile", "loadgroup", "worksteal")
 
@@ -30,6 +33,14 @@ class Row(NamedTuple):
     status: int
 
 
+class Failing(NamedTuple):
+    """A row of the table of failures: tests that run at first, and the second time."""
+
+    arguments: str
+    first: int
+    second: int
+
+
 def rows() -> Iterator[object]:
     """Yield the rows of the table."""
     text = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
@@ -42,6 +53,12 @@ def counts(result: pytest.RunResult) -> dict[str, int]:
     """Return the numbers in the last line of a run."""
     last = next((line for line in reversed(result.outlines) if re.search(r" in [\d.]+s", line)), "")
     return {word: int(number) for number, word in re.findall(r"(\d+) (\w+)", last)}
+
+
+def failing() -> Iterator[object]:
+    """Yield the rows of the table of failures."""
+    for arguments, first, second in FAILING.findall(PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""):
+        yield pytest.param(Failing(arguments, int(first), int(second)), id=arguments)
 
 
 @pytest.mark.parametrize("row", list(rows()))
@@ -60,7 +77,42 @@ def test_a_row_does_what_it_says(run: Run, pytester: pytest.Pytester, samples: P
 
 def test_the_table_has_rows() -> None:
     """A table in another form would have no row for the pattern, and every test above would be gone."""
-    assert len(list(rows())) == PAGE.read_text(encoding="utf-8").count("\n| `")
+    assert len(list(rows())) + len(list(failing())) == PAGE.read_text(encoding="utf-8").count("\n| `")
+
+
+@pytest.mark.parametrize("row", list(failing()))
+def test_a_row_of_failures_does_what_it_says(
+    run: Run, pytester: pytest.Pytester, compared: Sequence[str], row: Failing
+) -> None:
+    """Both runs, and that none of them evaluates a case twice."""
+    for option, package in NEEDS.items():
+        if option in row.arguments:
+            pytest.importorskip(package)
+    words = [part for word in shlex.split(row.arguments.replace("-n 2", "-n2")) for part in plugged(word)]
+
+    for expected, folder in zip((row.first, row.second), ("first", "second"), strict=True):
+        result = run("-p", "cacheprovider", "-p", "stepwise", *compared, *words, "--qeval-output", folder)
+        found = counts(result)
+
+        assert sum(found.get(word, 0) for word in RAN) == expected, result.stdout.str()
+        assert result.ret == (pytest.ExitCode.INTERRUPTED if "--sw" in row.arguments else pytest.ExitCode.TESTS_FAILED)
+        records = [record["task_id"] for record in read_records(pytester.path / folder) if record["recipe"] == "replay"]
+        assert len(set(records)) == len(records)
+
+
+@pytest.fixture
+def compared(run: Run, pytester: pytest.Pytester, samples: Path, micro_rows: Sequence[Json]) -> Sequence[str]:
+    """Return the arguments of a run whose regressed cases fail; its baseline solves everything."""
+    solved = ({"task_id": row["task_id"], "completion": row["canonical_solution"]} for row in micro_rows[:8])
+    good = write_samples(pytester.path / "good.jsonl", solved)
+    assert run("-p", "no:xdist", *REPLAY, good, "--qeval-save-baseline", "b.json.gz").ret == pytest.ExitCode.OK
+    return [*REPLAY, str(samples), "--qeval-baseline", "b.json.gz", "--qeval-strict"]
+
+
+def plugged(word: str) -> list[str]:
+    """Return an argument, after what loads the plugin that knows it: other runs here are without such plugins."""
+    name = {"--reruns": "rerunfailures", "--count": "repeat"}.get(word)
+    return ["-p", name, word] if name else [word]
 
 
 def test_a_name_that_no_test_has_is_refused_by_workers(run: Run, samples: Path) -> None:
