@@ -46,7 +46,7 @@ import pytest_qeval
 pytest_side = {"plugin", "hooks", "fixtures", "options", "suites"}
 with_torch = {"engines.hf", "measure.divergence", "quantize.apply", "quantize.layers", "quantize.experts",
               "quantize.memory_mapped", "quantize.kernels", "quantize.backends", "quantize.checkpoints",
-              "quantize.early", "engines.fit.meta_device"}
+              "quantize.early", "engines.fit.meta_device", "engines.vllm.loading"}
 for found in pkgutil.walk_packages(pytest_qeval.__path__, "pytest_qeval."):
     name = found.name.removeprefix("pytest_qeval.")
     if not any(f"{name}.".startswith(f"{other}.") for other in pytest_side | with_torch):

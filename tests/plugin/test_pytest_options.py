@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -113,6 +114,13 @@ def plugged(word: str) -> list[str]:
     """Return an argument, after what loads the plugin that knows it: other runs here are without such plugins."""
     name = {"--reruns": "rerunfailures", "--count": "repeat"}.get(word)
     return ["-p", name, word] if name else [word]
+
+
+@pytest.mark.skipif(find_spec("pytest_qeval.suites") is None, reason="suites lie beside a package that is edited")
+def test_a_suite_is_a_module_of_the_package(run: Run, samples: Path) -> None:
+    result = run("-p", "no:xdist", *REPLAY, str(samples), "--pyargs", "pytest_qeval.suites.test_micro")
+
+    assert counts(result) == {"passed": 6, "unsolved": 2}
 
 
 def test_a_name_that_no_test_has_is_refused_by_workers(run: Run, samples: Path) -> None:

@@ -14,7 +14,7 @@ def test_unknown_names_get_a_suggestion() -> None:
 
 def test_a_name_that_resembles_nothing_gets_the_list() -> None:
     """No guess is better than a wild one."""
-    found = r"^there is no engine 'qqq'\. Available: llamacpp, openai, transformers\.$"
+    found = r"^there is no engine 'qqq'\. Available: llamacpp, openai, transformers, vllm\.$"
     with pytest.raises(UnknownNameError, match=found):
         registry.load("engines", "qqq")
 
