@@ -1,6 +1,7 @@
 """A program that is started like llama-server: `python fake_llama_server.py --port N --model FILE …`.
 
-It ends at once for a model that is called `broken.gguf`, after it has said why.
+It writes something that depends on prompt and seed, longer than any limit, and ends at once for a model that is called
+`broken.gguf`, after it has said why.
 """
 
 from __future__ import annotations
@@ -12,7 +13,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.fake_openai import FakeServer, _Handler
+from tests.fake_openai import FakeServer, Json, _Handler, prompt_of
+
+
+def write(body: Json) -> str:
+    """Write a program that is never the same for two prompts."""
+    return f"    return {len(prompt_of(body))}\n    # {prompt_of(body)} {body.get('seed')}\n" * 8
 
 
 def main() -> int:
@@ -26,7 +32,7 @@ def main() -> int:
         return 3
     sys.stdout.write(f"listening\n{' '.join(sys.argv[1:])}\n")
     sys.stdout.flush()
-    fake = FakeServer(lambda _: "    return 1\n", model=options.alias, owner="llamacpp")
+    fake = FakeServer(write, model=options.alias, owner="llamacpp")
     ThreadingHTTPServer(("127.0.0.1", int(options.port)), type("Handler", (_Handler,), {"fake": fake})).serve_forever()
     return 0
 

@@ -19,6 +19,10 @@ class EngineDeadError(Exception):
     """As in `vllm.v1.engine.exceptions`."""
 
 
+class VLLMValidationError(Exception):
+    """As in `vllm.exceptions`: no `ValueError` since vLLM 0.32."""
+
+
 @dataclass
 class SamplingParams:
     """As in vLLM, with the arguments that are used."""
@@ -64,7 +68,7 @@ class FakeEngine:
         assert key not in self.live
         ids = prompt["prompt_token_ids"]
         if len(ids) >= self.vllm_config.model_config.max_model_len:
-            raise ValueError(f"This prompt has {len(ids)} tokens, which is too long.\nMore.")
+            raise VLLMValidationError(f"This prompt has {len(ids)} tokens, which is too long.\nMore.")
         self.live[key] = _Request(ids, params)
         self.widest = max(self.widest, len(self.live))
 
@@ -146,10 +150,12 @@ def fake_vllm(
         made.append((arguments, FakeEngine(config, write, log_probs)))
         return SimpleNamespace(llm_engine=made[-1][1])
 
-    modules = {name: ModuleType(name) for name in ("vllm", "vllm.v1", "vllm.v1.engine", "vllm.v1.engine.exceptions")}
+    names = ("vllm", "vllm.exceptions", "vllm.v1", "vllm.v1.engine", "vllm.v1.engine.exceptions")
+    modules = {name: ModuleType(name) for name in names}
     for name, module in modules.items():
         module.__spec__ = ModuleSpec(name, None)
-        vars(module).update(EngineDeadError=EngineDeadError, LLM=load, SamplingParams=SamplingParams)
+        vars(module).update(VLLMValidationError=VLLMValidationError, EngineDeadError=EngineDeadError)
+        vars(module).update(LLM=load, SamplingParams=SamplingParams)
         vars(module)["__version__"] = "0.32.0"
     with patch.dict(sys.modules, modules):
         yield made

@@ -74,7 +74,7 @@ class DivergenceFacts:
     texts: Literal["solutions", "completions"] = "solutions"
     """What both models read: canonical solutions, or the completions of the user's file."""
     listed: int | None = None
-    """Likeliest tokens that the candidate's server lists at each position; None where all are known."""
+    """Likeliest tokens that the candidate's engine lists at each position; None where all are known."""
     unlisted_share: float = 0.0
     """Mean baseline probability of tokens that were kept and not listed, and so count as one with the rest, 0 to 1."""
 

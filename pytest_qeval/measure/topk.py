@@ -66,7 +66,7 @@ class Scores:
     """Task ids of texts that were left out: the baseline has seen other tokens or none, or the context has no room."""
     duration_s: float
     listed: int | None = None
-    """Likeliest tokens that a server lists at each position; None where all are known."""
+    """Likeliest tokens that an engine lists at each position; None where all are known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,7 +64,7 @@ def divergence_lines(summary: DivergenceSummary) -> Iterator[Line]:
     )
     if facts.listed is not None:
         share = f"{facts.unlisted_share:.2%} of the baseline's probability is on others, which count as one, too"
-        yield Line(f"  the server lists {facts.listed} tokens at a time: {share}")
+        yield Line(f"  the engine lists {facts.listed} tokens at a time: {share}")
     if summary.floor is not None:
         own, interval = value_and_interval(summary.floor, "{:.3g}".format, interval="[{}, {}]")
         yield Line(f"  KL of {facts.baseline} from itself, in the control: {own} {interval}")

@@ -147,7 +147,8 @@ def test_the_key_is_nowhere(run: Run, start: Start, pytester: pytest.Pytester, m
     monkeypatch.setenv("SERVER_KEY", KEY)
     named = ("--qeval-api-key-env", "SERVER_KEY")
     server = start(key=KEY, faults=lambda body, _: Fault(status=400) if "messages" not in body else None)
-    logged = ("--showlocals", "--log-file=log.txt", "--log-file-level=DEBUG", "-o", "log_cli=true", "--log-level=DEBUG")
+    logged = ("--showlocals", "--log-file=log.txt", "--log-file-level=DEBUG", "-o", "log_cli=true", "--log-level=DEBUG",
+              "--junitxml=junit.xml", "-o", "junit_logging=all")  # fmt: skip
     result = run("--qeval-endpoint", server.url, *named, *SUITE, *logged)
     assert result.ret == pytest.ExitCode.OK
     # Refused after the start, while a recipe is loaded, and by a server that repeats what it was sent.
@@ -244,7 +245,7 @@ def test_the_divergence_of_servers_is_measured(run: Run, start: Start, pytester:
     result.stdout.fnmatch_lines(
         [
             "divergence of q4 from full: *",
-            "*the server lists 20 tokens at a time: * of the baseline's probability is on others*",
+            "*the engine lists 20 tokens at a time: * of the baseline's probability is on others*",
             "*KL of full from itself, in the control: 0 [[]0, 0]",
             "verdict: FAIL*",
         ]

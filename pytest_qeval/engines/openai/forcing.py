@@ -150,10 +150,6 @@ class VllmForcing:
             ]
 
 
-def _by_id(row: Mapping[str, Mapping[str, float]]) -> dict[int, float]:
-    return {int(token): one["logprob"] for token, one in row.items()}
-
-
 def _row(log_probs: Mapping[int, float], given: Mapping[str, Any]) -> TokenRow:
     """Make a row of what a server has listed.
 

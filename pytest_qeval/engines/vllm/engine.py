@@ -141,6 +141,8 @@ class VllmEngine:
         self._interrupted = False
 
     def _feed(self) -> None:
+        from vllm.exceptions import VLLMValidationError  # noqa: PLC0415 - as above
+
         while self._waiting and len(self._live) < self._width:
             sample = self._waiting.popleft()
             key = self._next_key()
@@ -148,7 +150,7 @@ class VllmEngine:
             sample.begun_s = time.perf_counter()
             try:
                 self._vllm.add_request(key, *self._call(sample))
-            except ValueError as error:  # such as a prompt that is longer than the context
+            except (ValueError, VLLMValidationError) as error:  # such as a prompt that is longer than the context
                 del self._live[key]
                 sample.fail(str(error).splitlines()[0].rstrip(".") if str(error) else "vLLM refuses the prompt")
 

@@ -9,19 +9,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import pytest
 
 from pytest_qeval.engines.base import Engine, FailedCompletion, FinishedCompletion, Request
+from pytest_qeval.engines.llamacpp.source import LLAMACPP
 from pytest_qeval.engines.replay import ReplayEngine
+from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.engines.transformers import TRANSFORMERS
 from pytest_qeval.engines.vllm.source import VLLM
 from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.schema import Completion
-from pytest_qeval.settings import GenerationSettings, ModelSettings
+from pytest_qeval.settings import GenerationSettings, LlamaSettings, ModelSettings
 from tests.fake_openai import FakeServer, Json, prompt_of
 from tests.fake_vllm import fake_vllm
+from tests.unit.engines.llama_program import write_program
 from tests.unit.engines.openai.servers import engine_of
 
 PAGE = Path(__file__).parents[3] / "docs" / "your-engine.md"
@@ -70,6 +74,19 @@ def open_server(generation: GenerationSettings) -> AbstractContextManager[Engine
 
 
 @contextmanager
+def open_llamacpp(generation: GenerationSettings) -> Iterator[Engine]:
+    with TemporaryDirectory() as folder:
+        llama = LlamaSettings(program=write_program(Path(folder)), slots=2)
+        model = ModelSettings(name="m", engine="llamacpp", llama=llama)
+        source = ModelSource(kind="gguf", name="m", path=Path(folder, "tiny.gguf"))
+        engine = LLAMACPP.open(
+            source, find_recipe("as-is"), model=model, generation=generation, texts=None, export=None
+        )
+        yield engine
+        engine.close()
+
+
+@contextmanager
 def open_vllm(generation: GenerationSettings) -> Iterator[Engine]:
     model = ModelSettings(name="demo", engine="vllm")
     with fake_vllm():
@@ -96,6 +113,7 @@ ENGINES = {
     "replay": Specimen(open_replay, replays=True),
     "transformers": Specimen(open_demo),
     "openai": Specimen(open_server),
+    "llamacpp": Specimen(open_llamacpp),
     "vllm": Specimen(open_vllm),
     "docs": Specimen(open_documented),
 }

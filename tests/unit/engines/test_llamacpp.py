@@ -20,17 +20,13 @@ from pytest_qeval.errors import EngineError, ModelSourceError, UsageError
 from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.settings import GenerationSettings, LlamaSettings, ModelSettings, ServerSettings
 from tests.tiny_gguf import write_gguf
-
-FAKE = Path(__file__).parents[2] / "fake_llama_server.py"
+from tests.unit.engines.llama_program import write_program
 
 
 @pytest.fixture
 def program(tmp_path: Path) -> Path:
     """Return an executable that behaves like llama-server."""
-    path = tmp_path / "llama-server"
-    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE}" "$@"\n')
-    path.chmod(0o755)
-    return path
+    return write_program(tmp_path)
 
 
 def listens(endpoint: str) -> bool:
@@ -66,7 +62,8 @@ def test_a_file_is_served_and_the_server_stopped(program: Path, tmp_path: Path) 
     finally:
         engine.close()
 
-    assert [one.completion.text for one in done if isinstance(one, FinishedCompletion)] == ["    return 1\n"]
+    (completion,) = (one.completion for one in done if isinstance(one, FinishedCompletion))
+    assert completion.text.startswith("    return 11\n")
     assert (facts["engine"], facts["batch_size"]) == ("llamacpp (llama.cpp)", 2)
     assert (tmp_path / "out" / "llama-server.log").read_text().startswith("listening\n")
     assert wait_until_gone(facts["summary"].partition(" at ")[2].partition(",")[0])

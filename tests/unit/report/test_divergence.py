@@ -88,7 +88,7 @@ def test_the_terminal_shows_what_a_server_has_not_listed() -> None:
     served = replace(rising(10), listed=20, unlisted_share=0.0123)
     summary = summarize_divergence(served, None)
 
-    (line,) = (one for one in texts(divergence_lines(summary)) if "the server lists" in one)
-    assert line.startswith("  the server lists 20 tokens at a time: 1.23% of the baseline's probability is on others")
-    assert not any("the server lists" in one for one in texts(divergence_lines(summarize_divergence(rising(10), None))))
+    (line,) = (one for one in texts(divergence_lines(summary)) if "the engine lists" in one)
+    assert line.startswith("  the engine lists 20 tokens at a time: 1.23% of the baseline's probability is on others")
+    assert not any("the engine lists" in one for one in texts(divergence_lines(summarize_divergence(rising(10), None))))
     assert (divergence_dict(summary)["listed"], divergence_dict(summary)["unlisted_share"]) == (20, 0.0123)
