@@ -219,7 +219,7 @@ class RecipeRun:
             energy=EnergyFacts(undefined=_ELSEWHERE) if self.served else EnergyFacts.total(self._energy),
             drafted=self.drafted,
             contended=self._contended,
-            batch_size=engine.facts().get("batch_size") if self.served else None,
+            batch_size=engine.facts().get("batch_size"),
         )
         self._energy, self._metering, self._contended = [], False, ""
         self.post(facts)
