@@ -15,20 +15,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from benchmarks.anchor_tables import print_head, print_row
-from benchmarks.engine import versions
-from pytest_qeval.measure.memory import PeakMemory
 
 CASES = (41_000, 82_000, 164_000)
 PARTS = ("collect", "judge", "report")
@@ -58,15 +57,12 @@ class Recorder:
     def __init__(self) -> None:
         """Begin here, after the imports."""
         self.marks: list[Mark] = []
-        self._memory = PeakMemory()
         self.end("")
 
     def end(self, part: str) -> None:
         """Note the end of a part, which began at the end of the one before."""
-        peak_bytes = self._memory.read() or 0
-        self.marks.append(
-            Mark(part=part, wall_s=time.perf_counter(), cpu_s=time.process_time(), peak_bytes=peak_bytes)
-        )
+        peak_bytes = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        self.marks.append(Mark(part=part, wall_s=time.perf_counter(), cpu_s=time.process_time(), peak_bytes=peak_bytes))
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self) -> None:
@@ -90,9 +86,10 @@ def write_inputs(folder: Path, n_cases: int, executed: float) -> None:
     """Write so many problems, their completions, and the suite."""
     folder.joinpath("test_many.py").write_text(_SUITE, encoding="utf-8")
     every = round(1 / executed) if executed else n_cases + 1
-    with (folder / "many.jsonl").open("w", encoding="utf-8") as problems, (folder / "completions.jsonl").open(
-        "w", encoding="utf-8"
-    ) as completions:
+    with (
+        (folder / "many.jsonl").open("w", encoding="utf-8") as problems,
+        (folder / "completions.jsonl").open("w", encoding="utf-8") as completions,
+    ):
         for at in range(n_cases):
             name, solution = f"add_{at}", f"    return n + {at}\n"
             problem = {
@@ -132,7 +129,7 @@ def measure(n_cases: int, executed: float) -> dict[str, Any]:
         marks = [Mark(**mark) for mark in json.loads((folder / _MARKS).read_text(encoding="utf-8"))]
         written = {path.name: path.stat().st_size for path in (folder / "out").iterdir()}
     found: dict[str, Any] = {"cases": n_cases, "written_bytes": written}
-    for before, mark in zip(marks, marks[1:], strict=False):
+    for before, mark in pairwise(marks):
         found[mark.part] = {
             "wall_s": mark.wall_s - before.wall_s,
             "cpu_s": mark.cpu_s - before.cpu_s,
@@ -158,6 +155,17 @@ def print_found(found: dict[str, Any]) -> None:
     )
 
 
+def print_head(*cells: str) -> None:
+    """Print the head of a table in Markdown."""
+    print_row(*cells)
+    print_row(*("---" for _ in cells))
+
+
+def print_row(*cells: str) -> None:
+    """Print a row of it."""
+    print(f"| {' | '.join(cells)} |", flush=True)
+
+
 def main(given: Sequence[str] | None = None) -> int:
     """Run the script."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -176,9 +184,13 @@ def main(given: Sequence[str] | None = None) -> int:
     for n_cases in options.cases:
         found.append(measure(n_cases, options.executed))
         print_found(found[-1])
-        sys.stdout.flush()
     if options.out:
-        content = {"executed": options.executed, "versions": versions(), "sizes": found}
+        content = {
+            "executed": options.executed,
+            "python": platform.python_version(),
+            "pytest": pytest.__version__,
+            "sizes": found,
+        }
         options.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return 0
 
