@@ -14,8 +14,6 @@ from pytest_qeval.quantize.checkpoints.weight_files import check_pointer, safete
 _PACKED = ("F8_", "F6_", "F4")
 """Types of weights that need scales, as safetensors writes them."""
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "spiece.model", "vocab.json")
-_OF_TOKENIZERS = ("*token*", "*vocab*", "*.model")
-"""Patterns of which a file of any tokenizer has one: `vocab.txt`, `sentencepiece.bpe.model`, `qwen.tiktoken`."""
 
 
 def check_checkpoint(source: ModelSource) -> None:
@@ -75,11 +73,6 @@ def _check_tokenizer(source: ModelSource) -> None:
     for name in _TOKENIZER_FILES if source.path else ():  # the hub resolves pointers itself
         if file := find_file(source, name):
             check_pointer(file)
-    if source.path and not any(next(source.path.glob(pattern), None) for pattern in _OF_TOKENIZERS):
-        raise ModelSourceError(
-            f"{source.name} has no tokenizer: expected tokenizer.json or the like beside its config.json. Copy it from "
-            "the model that this one was made of, or fetch the model again."
-        )
     file, config = find_file(source, "tokenizer.json"), find_file(source, "config.json")
     if file is None or config is None:
         return

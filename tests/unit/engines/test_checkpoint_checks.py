@@ -124,15 +124,6 @@ def test_a_tokenizer_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         find(path)
 
 
-def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
-    """It was exported without one; transformers would say so only after it was asked for weights."""
-    path = copy_demo(tmp_path / "model")
-    for file in path.glob("tokenizer*"):
-        file.unlink()
-    with pytest.raises(ModelSourceError, match=r"has no tokenizer: expected tokenizer\.json.*Copy it from the model"):
-        find(path)
-
-
 @pytest.mark.parametrize("special", [True, False])
 def test_a_token_without_an_embedding_is_named(tmp_path: Path, *, special: bool) -> None:
     """Unless no text has it, such as the mark of an image in a model that reads images too."""
