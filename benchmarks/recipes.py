@@ -28,7 +28,7 @@ import transformers
 
 from pytest_qeval import registry
 from pytest_qeval.benchmarks.base import Benchmark
-from pytest_qeval.engines.base import Request
+from pytest_qeval.engines.base import Request, require_finished
 from pytest_qeval.engines.hf.decoding import make_decoder
 from pytest_qeval.engines.hf.loading import Loaded, load
 from pytest_qeval.engines.sources import resolve
@@ -116,7 +116,7 @@ class Bench:
         batch.submit(requests)
         futures = []
         while batch.progress.finished < batch.progress.total:
-            for one in batch.step():
+            for one in require_finished(batch.step()):
                 program = self.humaneval.program(self.humaneval.problems[one.key], one.completion.text)
                 futures.append(self.pool.submit(program))
         return sum(future.result().status == "passed" for future in futures)

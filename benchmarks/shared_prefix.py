@@ -20,7 +20,7 @@ import torch
 
 from pytest_qeval.benchmarks.base import Benchmark
 from pytest_qeval.benchmarks.cruxeval.output import load as load_cruxeval
-from pytest_qeval.engines.base import Request
+from pytest_qeval.engines.base import Request, require_finished
 from pytest_qeval.engines.hf.decoding import make_decoder
 from pytest_qeval.engines.hf.loading import Loaded, load
 from pytest_qeval.engines.sources import resolve
@@ -56,7 +56,7 @@ def complete(loaded: Loaded, requests: Sequence[Request], new_tokens: int) -> Co
     texts: dict[str, str] = {}
     decoder.submit(requests)
     while decoder.progress.finished < decoder.progress.total:
-        texts.update({one.key: one.completion.text for one in decoder.step()})
+        texts.update({one.key: one.completion.text for one in require_finished(decoder.step())})
     return Completed(time.perf_counter() - wall, time.process_time() - cpu, texts)
 
 

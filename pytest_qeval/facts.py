@@ -169,7 +169,7 @@ class GenerationFacts:
     contended: str = ""
     """What disturbed the machine meanwhile; empty where nothing did."""
     batch_size: int | None = None
-    """As in `RecipeFacts`, where it became known meanwhile: how many requests at a time a server is worth."""
+    """As in `RecipeFacts`, at the end: how many requests at a time a server is worth, or fewer where memory ran out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,12 +11,14 @@ import pytest
 
 from pytest_qeval.errors import (
     DataError,
+    EngineError,
     InvalidProblemError,
     MissingCompletionError,
     MissingPackageError,
     NoRoomError,
     NoScoresError,
     QEvalError,
+    SandboxError,
 )
 
 if TYPE_CHECKING:
@@ -85,6 +87,8 @@ class QEval:
             pytest.skip(f"{case.label} is invalid: {error}")
         except MissingCompletionError as error:
             pytest.skip(f"{case.label} is missing: {error}")
+        except (EngineError, SandboxError) as error:
+            raise pytest.fail.Exception(str(error), pytrace=False) from None  # else pytest says it twice
         self._item.stash[RECORD] = record
         return record
 

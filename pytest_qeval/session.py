@@ -117,7 +117,9 @@ class Session:
         self._cut: set[str] = set()
         """Recipes of which a part of the cases was finished before the run was resumed."""
         self.fault = ""
-        """Why the run fails although its gates hold: the user's file of the baseline could not be written."""
+        """Why the run fails although its gates hold: a report or the user's baseline could not be written."""
+        self.stop = ""
+        """Why the run cannot go on: its records cannot be written."""
 
     @property
     def is_selftest(self) -> bool:
@@ -186,7 +188,8 @@ class Session:
             benchmarks: Those of the cases.
 
         Raises:
-            UsageError: when another run writes to the same folder, or the run to be resumed had another plan.
+            UsageError: when another run writes to the same folder, nothing can be written there, or the run to be
+                resumed had another plan.
         """
         cases = list(dict.fromkeys((recipe, case) for recipe, case in planned if case))  # two tests may share a case
         if self._journal is not None or not planned:
@@ -240,21 +243,25 @@ class Session:
         self._planned = planned
         if self.claims_output:
             self.output = claim_folder(self.output)
-        self._journal = Journal(self.output / "records.jsonl")
+        journal = Journal(self.output / "records.jsonl")
         point_latest_at(self.output)
-        self._journal.write(RunStart(**asdict(self.run), planned=len(self._planned)))
         cases = tuple(PlannedCase(recipe=recipe, **asdict(case)) for recipe, case in planned)
-        self._journal.write(
-            Plan(
-                **asdict(self._roles),
-                conditions={**self._key, **self._costs},
-                cases=cases,
-                gates=tuple(map(plan_gate, self.settings.gates)),
-                require_proof=self.settings.require_proof,
-                allow_missing=self.settings.allow_missing,
-                settings=self._settings(),
-            )
+        plan = Plan(
+            **asdict(self._roles),
+            conditions={**self._key, **self._costs},
+            cases=cases,
+            gates=tuple(map(plan_gate, self.settings.gates)),
+            require_proof=self.settings.require_proof,
+            allow_missing=self.settings.allow_missing,
+            settings=self._settings(),
         )
+        try:
+            for message in (RunStart(**asdict(self.run), planned=len(self._planned)), plan):
+                journal.write(message)
+        except UsageError:
+            journal.close()
+            raise
+        self._journal = journal
 
     def preview(
         self, executed: Collection[Case], counted: Collection[Case] = (), clusters: Clusters = each_alone
@@ -279,7 +286,10 @@ class Session:
             yield from prospect_lines([*each, *estimate_pool(pool, margin=margin(POOL), clusters=clusters)])
 
     def add(self, message: Message) -> None:
-        """Take one message and append it to the journal; energy that is shared is known at the end."""
+        """Take one message and append it to the journal; energy that is shared is known at the end.
+
+        Once the journal cannot be written, `stop` says why, and no message is taken: what is reported is on the disk.
+        """
         if isinstance(message, GenerationFacts) and message.recipe in self._cut:
             message = replace(message, energy=EnergyFacts(undefined=_CUT))
         if self.machine and isinstance(message, GenerationFacts):
@@ -288,6 +298,14 @@ class Session:
             self._add(message)
 
     def _add(self, message: Message) -> None:
+        if self.stop:
+            return
+        try:
+            self._keep(message)
+        except UsageError as error:
+            self.stop = self.fault = str(error)
+
+    def _keep(self, message: Message) -> None:
         if self._writer:
             self._writer.add(message)
         if isinstance(message, StreamFacts):  # only then is there anything to compare the saved ones with
@@ -319,7 +337,7 @@ class Session:
     def finish(self, *, interrupted: bool = False) -> bool:
         """Conclude, judge the gates and write every file; True when all gates hold and everything is written.
 
-        Of a run that was cut short no gate is judged.
+        Of a run that was cut short no gate is judged. What cannot be written is said in the summary.
         """
         if self._journal is None:
             if self.machine:
@@ -338,25 +356,35 @@ class Session:
             gates=self.settings.gates,
             require_proof=self.settings.require_proof,
             allow_missing=self.settings.allow_missing,
-            interrupted=interrupted,
+            interrupted=interrupted or bool(self.stop),
         )
-        write_report(self.output, self._verdict.summary, self._verdict.gates)
-        if not self.is_selftest:  # no model wrote those completions
-            write_samples(self.output, self._planned, self._collector.records)
-        self._notes += write_pages(
-            self.output,
-            self._verdict.summary,
-            self._verdict.gates,
-            self._collector.records,
-            step_summary=self.step_summary,
-        )
-        is_written = self._write_baseline()
+        is_written = self._written(self._write_reports, advice=f" Make room, then: pytest --qeval-render {self.output}")
+        is_written &= self._written(self._write_baseline)
         if not self.is_selftest:
             results = RunResults.of(self._collector, self._planned, self._verdict.summary, self._verdict.gates)
             self._notes += call_reporters(results, self.output)
-        self._journal.write(RunEnd(duration_s=duration_s, interrupted=interrupted))  # now nothing is left to be done
+        end = RunEnd(duration_s=duration_s, interrupted=self._verdict.summary.interrupted)
+        is_written &= self._written(partial(self._journal.write, end))  # now nothing is left to be done
         self._journal.close()
         return is_written and self._verdict.holds
+
+    def _written(self, write: Callable[[], None], *, advice: str = "") -> bool:
+        """Write something; False, and a sentence in the summary, when that is not possible."""
+        try:
+            write()
+        except UsageError as error:
+            self.fault = self.fault or f"{error}{advice}"
+            return False
+        return True
+
+    def _write_reports(self) -> None:
+        """Write the files of the run, but its baseline's."""
+        assert self._verdict is not None  # noqa: S101 - it was concluded just before
+        summary, gates, records = self._verdict.summary, self._verdict.gates, self._collector.records
+        write_report(self.output, summary, gates)
+        if not self.is_selftest:  # no model wrote those completions
+            write_samples(self.output, self._planned, records)
+        self._notes += write_pages(self.output, summary, gates, records, step_summary=self.step_summary)
 
     def lines(self, verbosity: int = 0) -> Iterator[Line]:
         """Yield the terminal summary; without a plan, only that gates were not judged.
@@ -373,29 +401,25 @@ class Session:
                 records=self._collector.records,
             )
             yield from (note for note in self._notes if verbosity >= 0 or note.colour)
+            if self.fault:
+                yield Line(self.fault, "red")
             if self._verdict.summary.interrupted and self.resume_command:
                 yield Line(f"go on with: {self.resume_command}")
         elif self.is_unjudged:
             yield Line(UNJUDGED, "yellow")
 
-    def _write_baseline(self) -> bool:
-        """Write the baseline to where later runs find it; False when the user's file cannot be written."""
+    def _write_baseline(self) -> None:
+        """Write the baseline to where later runs find it."""
         if self._writer is None:
-            return True
-        try:
-            note = self._writer.write(
-                {**self._key, **self._costs},
-                self.run,
-                planned=self._planned,
-                composition=composition_of(
-                    (case for _, case in self._planned),
-                    threads=self.settings.model.threads,
-                    n_workers=self.n_workers,
-                ),
-            )
-        except UsageError as error:
-            self.fault = str(error)
-            self._notes.append(Line(self.fault, "red"))
-            return False
+            return
+        note = self._writer.write(
+            {**self._key, **self._costs},
+            self.run,
+            planned=self._planned,
+            composition=composition_of(
+                (case for _, case in self._planned),
+                threads=self.settings.model.threads,
+                n_workers=self.n_workers,
+            ),
+        )
         self._notes += [Line(note)] if note else []
-        return True

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pytest_qeval.engines.sources import ModelSource
+from pytest_qeval.errors import EngineError
 from pytest_qeval.facts import SensitivityFacts
 from pytest_qeval.measure.timing_facts import Workload
 from pytest_qeval.measure.topk import Scores
@@ -67,6 +68,20 @@ class FailedCompletion:
     index: int
     reason: str
     """One sentence for a person, without a full stop."""
+
+
+def require_finished(step: Sequence[FinishedCompletion | FailedCompletion]) -> list[FinishedCompletion]:
+    """Return what a step has finished, for a caller that needs all completions.
+
+    Raises:
+        EngineError: when the engine has given one of them up.
+    """
+    finished = []
+    for one in step:
+        if isinstance(one, FailedCompletion):
+            raise EngineError(f"{one.key} has no completion: {one.reason}")
+        finished.append(one)
+    return finished
 
 
 class Engine(Protocol):

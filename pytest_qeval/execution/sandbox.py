@@ -119,18 +119,35 @@ class _Lane(threading.Thread):
         """Execute on a worker; replace a worker that dies and try once more."""
         reasons = []
         for _ in range(_ATTEMPTS):
+            client = self.clients.get(program.language) or self._start_worker(program.language)
+            if self.stopped.is_set():  # checked after the client is set: `stop` either sees it or is seen here
+                break
             try:
-                if program.language not in self.clients:
-                    self.clients[program.language] = WorkerClient(self.isolation, self.settings, program.language)
-                if self.stopped.is_set():  # checked after the client is set: `stop` either sees it or is seen here
-                    break
-                return self.clients[program.language].run(program)
+                return client.run(program)
             except WorkerLostError as error:
                 reasons.append(str(error))
                 self._end_worker(program.language)
         if self.stopped.is_set():
             raise SandboxError("The pool of sandboxes was closed while this program ran.")
         raise SandboxError(f"The sandbox died {_ATTEMPTS} times on one program: {'; '.join(reasons)}")
+
+    def _start_worker(self, language: Language) -> WorkerClient:
+        """Start a worker; try once more, as a busy machine may be too slow.
+
+        Raises:
+            SandboxError: when none starts, as where the sandbox has been uninstalled meanwhile, or the disk is full.
+        """
+        for _ in range(_ATTEMPTS):
+            try:
+                client = self.clients[language] = WorkerClient(self.isolation, self.settings, language)
+            except (WorkerLostError, OSError) as error:  # noqa: PERF203 - twice at most
+                reason = str(error)
+            else:
+                return client
+        raise SandboxError(
+            f"No sandbox ({self.isolation}) can be started: {reason}. Put that right, then go on by --qeval-resume: "
+            "finished cases are kept."
+        )
 
     def _end_worker(self, language: Language) -> None:
         client = self.clients.pop(language, None)

@@ -61,6 +61,7 @@ class Controller:
     @pytest.hookimpl
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Begin."""
+        self._pytest_session = session
         self.session.begin()
         self._junit = JUnit.of(session.config, self.session)
 
@@ -104,8 +105,17 @@ class Controller:
         """Pass the messages on a report to the session."""
         for message in messages_of(report):
             self.session.add(message)
+        if self.session.stop:
+            self._stop()
         if self._junit and report.when == "call" and (record := _record_of(report)):
             self._junit.add(report, record)
+
+    def _stop(self) -> None:
+        """Let pytest end after this test, and pytest-xdist, which looks at an object of its own."""
+        distributed = self._pytest_session.config.pluginmanager.getplugin("dsession")
+        for one in (self._pytest_session, distributed):
+            if one is not None:
+                one.shouldstop = "the records cannot be written"
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
@@ -131,6 +141,8 @@ class Controller:
             from pytest_qeval.report.allure.run import finish_results  # noqa: PLC0415 - an extra
 
             finish_results(self._allure, self.session.finished(), self.session.gates)
+        if self.session.stop and session.exitstatus == pytest.ExitCode.OK:  # none was left to be stopped
+            session.exitstatus = pytest.ExitCode.INTERRUPTED
         succeeded = session.exitstatus == pytest.ExitCode.OK
         if not holds and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

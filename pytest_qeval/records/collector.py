@@ -136,10 +136,15 @@ class Collector:
                 self.budgets[message.recipe] = message
 
     def _complete(self, facts: GenerationFacts) -> None:
-        """Add to what is known of a recipe how many requests at a time its server was found to be worth."""
-        known = self.recipes.get(facts.recipe)
-        if known and known.batch_size is None and facts.batch_size is not None:
-            self.recipes[facts.recipe] = replace(known, batch_size=facts.batch_size)
+        """Add to what is known of a recipe what its batch's size became: that of a server, or less, out of memory."""
+        known, size = self.recipes.get(facts.recipe), facts.batch_size
+        if known is None or size is None:
+            return
+        if known.batch_size is None:
+            self.recipes[facts.recipe] = replace(known, batch_size=size)
+        elif size < known.batch_size:
+            note = f"out of memory with a batch of {known.batch_size}: went on with {size}"
+            self.recipes[facts.recipe] = replace(known, batch_size=size, notes=(*known.notes, note))
 
     def perturbations(self) -> Mapping[tuple[str, str], PerturbationFacts]:
         """Return what perturbations did, by benchmark and name; cases found invalid during the run count as invalid."""

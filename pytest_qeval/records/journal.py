@@ -9,6 +9,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import IO, Any
@@ -41,26 +42,46 @@ class Journal:
             size: Bytes that the whole earlier journal had when it was read; None takes any.
 
         Raises:
-            UsageError: when another run writes there, or has done so since the journal was read.
+            UsageError: when another run writes there, or has done so since the journal was read, or the file cannot be
+                written.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if keep_bytes is None and path.exists():
-            with path.open("ab") as earlier:
-                _lock(earlier, path)
-                path.replace(path.with_name(f"{path.name}.bak"))
-        # A program under test may raise an error whose text holds half a surrogate pair, which UTF-8 cannot encode.
-        self._file: IO[str] = path.open("a", encoding="utf-8", errors="replace")
-        _lock(self._file, path)
-        if size is not None and path.stat().st_size != size:
-            self._file.close()
-            raise UsageError(f"another run has written to {path.parent} meanwhile: give the command again.")
-        self._file.truncate(keep_bytes or 0)
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if keep_bytes is None and path.exists():
+                with path.open("ab") as earlier:
+                    _lock(earlier, path)
+                    path.replace(path.with_name(f"{path.name}.bak"))
+            self._file = path.open("ab", buffering=0)  # what a full disk refuses must not be left in a buffer
+            _lock(self._file, path)
+            if size is not None and path.stat().st_size != size:
+                self._file.close()
+                raise UsageError(f"another run has written to {path.parent} meanwhile: give the command again.")
+            self._n_bytes = self._file.truncate(keep_bytes or 0)
+        except OSError as error:
+            raise _not_writable(path, error) from error
         self._synced_s = monotonic()
 
     def write(self, message: Message) -> None:
-        """Append one line and hand it to the operating system, and to the disk where that is a second ago."""
-        self._file.write(json.dumps(to_plain(message), ensure_ascii=False) + "\n")
-        self._file.flush()
+        """Append one line and hand it to the operating system, and to the disk where that is a second ago.
+
+        Raises:
+            UsageError: when the line cannot be written; no part of it is left, and the lines before it are kept.
+        """
+        # A program under test may raise an error whose text holds half a surrogate pair, which UTF-8 cannot encode.
+        line = (json.dumps(to_plain(message), ensure_ascii=False) + "\n").encode("utf-8", "replace")
+        try:
+            self._append(line)
+        except OSError as error:
+            with suppress(OSError):
+                self._file.truncate(self._n_bytes)
+            raise _not_writable(self._path, error) from error
+        self._n_bytes += len(line)
+
+    def _append(self, line: bytes) -> None:
+        left = memoryview(line)
+        while left:  # a disk that is nearly full takes a part
+            left = left[self._file.write(left) :]
         if monotonic() - self._synced_s >= _SYNC_S:
             os.fsync(self._file.fileno())
             self._synced_s = monotonic()
@@ -68,6 +89,13 @@ class Journal:
     def close(self) -> None:
         """Close the file; calling it twice is fine."""
         self._file.close()
+
+
+def _not_writable(path: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"{path} cannot be written: {error.strerror}. The finished cases in it are kept. Make room, or make the folder "
+        "writable."
+    )
 
 
 def _lock(file: IO[Any], path: Path) -> None:

@@ -34,19 +34,30 @@ def check_folder(output: Path) -> None:
         with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as error:
-        raise UsageError(
-            f"reports cannot be written to {output}: {error.strerror}. "
-            "Name a folder that can be made and written to by --qeval-output."
-        ) from error
+        raise _no_folder(output, error) from error
+
+
+def _no_folder(output: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"reports cannot be written to {output}: {error.strerror}. "
+        "Name a folder that can be made and written to by --qeval-output."
+    )
 
 
 def claim_folder(output: Path) -> Path:
-    """Make a folder for one run alone, or one beside it, where another run has made the same in this second."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    for path in (output, *(output.with_name(f"{output.name}-{number}") for number in range(2, 100))):
-        with suppress(FileExistsError):
-            path.mkdir()
-            return path
+    """Make a folder for one run alone, or one beside it, where another run has made the same in this second.
+
+    Raises:
+        UsageError: when no folder can be made.
+    """
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        for path in (output, *(output.with_name(f"{output.name}-{number}") for number in range(2, 100))):
+            with suppress(FileExistsError):
+                path.mkdir()
+                return path
+    except OSError as error:
+        raise _no_folder(output, error) from error
     return output
 
 
@@ -59,13 +70,35 @@ def point_latest_at(output: Path) -> None:
             link.symlink_to(output.name)
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a file as a whole, or leave none: neither a part of it nor what was there before.
+
+    A failing program's message may hold half a surrogate pair, which UTF-8 cannot encode: it becomes a question mark.
+
+    Raises:
+        UsageError: when it cannot be written.
+    """
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        unfinished.write_text(text, encoding="utf-8", errors="replace")
+        unfinished.replace(path)
+    except OSError as error:
+        for one in (unfinished, path):  # what an earlier run has left would contradict this one
+            with suppress(OSError):
+                one.unlink(missing_ok=True)
+        raise UsageError(f"{path} cannot be written: {error.strerror}.") from error
+
+
 def write_report(folder: Path, summary: Summary, gates: Sequence[GateResult]) -> None:
-    """Write `report.json`, and `layers.csv` where a recipe has layers."""
+    """Write `report.json`, and `layers.csv` where a recipe has layers.
+
+    Raises:
+        UsageError: when a file cannot be written.
+    """
     text = json.dumps(report_dict(summary, gates), indent=2, ensure_ascii=False, allow_nan=False)
-    # A failing program's message may hold half a surrogate pair, which UTF-8 cannot encode.
-    (folder / "report.json").write_text(text + "\n", encoding="utf-8", errors="replace")
+    write_whole(folder / "report.json", text + "\n")
     if table := layers_csv(summary.recipes.values()):
-        (folder / "layers.csv").write_text(table, encoding="utf-8")
+        write_whole(folder / "layers.csv", table)
 
 
 def write_pages(
@@ -84,11 +117,14 @@ def write_pages(
         gates: All gates.
         records: The cases with their completions.
         step_summary: A file of the CI job that the Markdown is appended to as well.
+
+    Raises:
+        UsageError: when a file cannot be written.
     """
     if summary.selftest is not None:
         return []
     text = markdown(summary, gates, records)
-    (folder / COMMENT).write_text(text, encoding="utf-8")
+    write_whole(folder / COMMENT, text)
     notes = _append(step_summary, text) if step_summary else []
     absent = next((package for package in PACKAGES if find_spec(package) is None), None)
     if absent:
@@ -97,7 +133,7 @@ def write_pages(
         return [*notes, Line(str(missing), "yellow")]
     from pytest_qeval.report.html.page import page_of, render  # noqa: PLC0415 - needs the extra
 
-    (folder / PAGE).write_text(render(page_of(summary, gates, records)), encoding="utf-8")
+    write_whole(folder / PAGE, render(page_of(summary, gates, records)))
     return [*notes, Line(f"page: {folder / PAGE}")]
 
 
@@ -142,7 +178,7 @@ def _write_samples(
             if (record := records.get(key))
             for sample in record.samples
         )
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        write_whole(folder / f"{name}.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
 
 
 def _field(sample: Sample) -> str:

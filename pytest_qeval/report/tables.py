@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -62,9 +63,16 @@ class Tables:
         rows = list(case_rows(results))
         if not rows:
             return
-        write_csv(rows, folder / "cases.csv")
-        if find_spec("pyarrow"):
-            _write_parquet(rows, folder / "cases.parquet")
+        csv_table, parquet = folder / "cases.csv", folder / "cases.parquet"
+        try:
+            write_csv(rows, csv_table)
+            if find_spec("pyarrow"):
+                _write_parquet(rows, parquet)
+        except OSError:
+            for table in (csv_table, parquet):  # what lacks rows would be taken for a whole table
+                with suppress(OSError):
+                    table.unlink(missing_ok=True)
+            raise
 
 
 TABLES = Tables()

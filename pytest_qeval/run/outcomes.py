@@ -30,6 +30,8 @@ class EarlyStop:
     post: Callable[[Message], None]
     """Takes every decision."""
     _decider: Decider | None = field(default=None, init=False)
+    _cases: dict[tuple[str, str], list[Case]] = field(default_factory=dict, init=False)
+    """Planned cases by recipe and benchmark."""
 
     def __post_init__(self) -> None:
         """Take the gates, if the user wants to stop early."""
@@ -50,7 +52,10 @@ class EarlyStop:
         """Post the decisions on a candidate's gates on a benchmark, once the last of them is made."""
         if self._decider is None or not self.applies_to(recipe) or self.is_scored(benchmark):
             return
-        cases = [case for case in self.planned.get(recipe, ()) if case.benchmark == benchmark]
+        key = recipe, benchmark
+        if key not in self._cases:  # once, and not for every record
+            self._cases[key] = [case for case in self.planned.get(recipe, ()) if case.benchmark == benchmark]
+        cases = self._cases[key]
         if not all(case.is_own for case in cases):
             return  # perturbed completions are compared with all nominal ones
         for decision in self._decider.decide(recipe, benchmark, cases, self.outcomes):

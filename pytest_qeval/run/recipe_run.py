@@ -69,6 +69,8 @@ class RecipeRun:
     _energy: list[EnergyFacts] = field(default_factory=list, init=False)
     _contended: str = field(default="", init=False)
     _seen: EngineProgress = field(default=NO_PROGRESS, init=False)
+    _places: Mapping[Case, int] = field(default_factory=dict, init=False)
+    """Indices of the planned cases, once a portion is asked for."""
 
     def needs_model(self, case: Case) -> bool:
         """Return whether a case has to be generated: it is neither reused nor invalid."""
@@ -155,10 +157,12 @@ class RecipeRun:
 
     def _portion(self, case: Case) -> Sequence[Case]:
         """Return the cases up to the next look at the evidence, which may end the recipe."""
-        if case not in self.planned:
+        if not self._places:
+            self._places = {one: at for at, one in enumerate(self.planned)}
+        if case not in self._places:
             return [case]
         size = ceil(len(self.planned) / N_LOOKS)
-        start = self.planned.index(case) // size * size
+        start = self._places[case] // size * size
         return self.planned[start : start + size]
 
     def _after_step(self) -> None:
@@ -221,7 +225,7 @@ class RecipeRun:
             energy=EnergyFacts(undefined=_ELSEWHERE) if self.served else EnergyFacts.total(self._energy),
             drafted=self.drafted,
             contended=self._contended,
-            batch_size=engine.facts().get("batch_size") if self.served else None,
+            batch_size=engine.facts().get("batch_size"),
         )
         self._energy, self._metering, self._contended = [], False, ""
         self.post(facts)

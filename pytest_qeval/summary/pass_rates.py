@@ -57,7 +57,7 @@ def _result(
         solved=tuple(record.case.label for record in found if record.outcome == "solved"),
         unsolved=tuple(record.case.label for record in unsolved),
         missing=len(cases) - len(found),
-        unsupported={record.case.label: record.reason for record in finished if record not in found},
+        unsupported={record.case.label: record.reason for record in finished if record.outcome == "unsupported"},
         pass_at=_pass_at(found, [clusters(record.case) for record in found]),
         failures=dict(Counter(str(record.samples[0].execution.status) for record in unsolved).most_common()),
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_qeval.config.run_settings import RunSettings
+from pytest_qeval.errors import UsageError
 from pytest_qeval.facts import StreamFacts
 from pytest_qeval.records.journal import read_journal
 from pytest_qeval.records.messages import Message, Plan, RunEnd
@@ -21,6 +22,7 @@ from pytest_qeval.verdict.baseline.file import read_baseline
 from pytest_qeval.verdict.baseline.key import cost_key
 from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
 from pytest_qeval.verdict.gates.grammar import parse_gate
+from tests.full_disk import full_disk
 from tests.unit.summary.builders import BASELINE, HEADER, INT8, case, record
 from tests.unit.verdict.baseline.baselines import SAVED, SCORES
 
@@ -91,6 +93,50 @@ def test_the_journal_holds_the_run_the_plan_and_the_messages(make: Make) -> None
     assert plan.conditions["engine"] == HEADER.engine
     assert plan.conditions["costs.workers"] == 1
     assert tuple(messages) == (*MESSAGES, RunEnd(duration_s=1.0))
+
+
+def test_a_full_disk_ends_the_run_with_what_is_on_it(make: Make) -> None:
+    """Nothing counts that the journal does not hold; no gate is judged, and the summary says what to do."""
+    session = make("regressed <= 0")
+    session.plan(PLANNED)
+    for message in MESSAGES[:-1]:
+        session.add(message)
+    journal = session.output / "records.jsonl"
+    with full_disk(journal.stat().st_size + 10):
+        session.add(MESSAGES[-1])
+        assert "cannot be written" in session.stop
+        session.add(MESSAGES[-2])
+        session.finish()
+
+    assert read_journal(journal)[1][1:] == MESSAGES[:-1]
+    assert session.summary is not None
+    assert (session.summary.interrupted, session.gates) == (True, ())
+    assert session.stop in [line.text for line in session.lines(-1)]
+
+
+def test_reports_that_cannot_be_written_fail_the_run(make: Make) -> None:
+    """The gates hold, the records are kept, and the reports can be written later."""
+    session = make("regressed <= 1")
+    session.plan(PLANNED)
+    for message in MESSAGES:
+        session.add(message)
+    with full_disk((session.output / "records.jsonl").stat().st_size + 100):
+        assert not session.finish()
+
+    assert not (session.output / "report.json").exists()
+    assert [gate.outcome for gate in session.gates] == ["pass"]
+    assert f"Make room, then: pytest --qeval-render {session.output}" in session.fault
+    assert read_journal(session.output / "records.jsonl")[1][-1] == RunEnd(duration_s=1.0)
+
+
+def test_a_journal_that_cannot_begin_is_a_usage_error(make: Make) -> None:
+    """Before anything is loaded; nothing is concluded then."""
+    session = make()
+    with full_disk(10), pytest.raises(UsageError, match="cannot be written"):
+        session.plan(PLANNED)
+
+    assert session.finish()
+    assert list(session.lines()) == []
 
 
 def test_without_a_plan_nothing_is_written(make: Make) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, islice
 
 import torch
@@ -55,9 +55,20 @@ class ContinuousBatch(Decoder):
 
     def __init__(self, language_model: LanguageModel, generation: GenerationSettings, *, shape: BatchShape) -> None:
         """Take the model, the user's settings, and the batch's shape."""
-        super().__init__(language_model, generation)
+        super().__init__(language_model, generation, rows=shape.rows)
         self._shape = shape
         self._model = batch_model(language_model, rows=shape.rows)
+
+    def _narrow(self) -> None:
+        """Begin with an empty cache of fewer rows, and read fewer prompts together."""
+        shape = self._shape
+        self._shape = replace(
+            shape,
+            rows=self.rows,
+            group_prompts=max(1, shape.group_prompts // 2),
+            group_tokens=max(1, shape.group_tokens // 2),
+        )
+        self._model = batch_model(self._language_model, rows=self.rows)
 
     @property
     def cache_bytes(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -10,27 +12,34 @@ from itertools import groupby
 
 import torch
 
-from pytest_qeval.engines.base import FinishedCompletion, Request
+from pytest_qeval.engines.base import FailedCompletion, FinishedCompletion, Request
 from pytest_qeval.engines.hf.drafts import Drafts
 from pytest_qeval.engines.hf.language_model import LanguageModel
+from pytest_qeval.engines.hf.memory_faults import is_out_of_memory
 from pytest_qeval.engines.hf.rows import PendingSample, Row
-from pytest_qeval.engines.hf.sampling import choose, sample_rng
+from pytest_qeval.engines.hf.sampling import NOT_FINITE, choose, sample_rng
+from pytest_qeval.errors import EngineError, counted
+from pytest_qeval.quantize.heap import trim_heap
 from pytest_qeval.schema import EngineProgress
 from pytest_qeval.settings import GenerationSettings
 from pytest_qeval.stats.forecast import StepCosts, WorkLeft
+
+_LOG = logging.getLogger(__name__)
 
 
 class Decoder(ABC):
     """A queue of requests whose unfinished samples survive any exception; subclasses do the decoding."""
 
-    def __init__(self, language_model: LanguageModel, generation: GenerationSettings) -> None:
-        """Take the model and the user's settings."""
+    def __init__(self, language_model: LanguageModel, generation: GenerationSettings, *, rows: int) -> None:
+        """Take the model, the user's settings, and how many samples are decoded together."""
+        self.rows = rows
+        """Samples that are decoded together at most; fewer than at first once memory ran out."""
         self._language_model = language_model
         self._codec = language_model.codec
         self._generation = generation
         # All unfinished samples: queue and rows can be rebuilt from it after an exception.
         self._unfinished: dict[tuple[str, int], PendingSample] = {}
-        self._outbox: list[FinishedCompletion] = []
+        self._outbox: list[FinishedCompletion | FailedCompletion] = []
         self._total = self._finished = self._new_tokens = self._prompt_tokens = 0
         self._busy_s = self._prefill_s = self._decode_s = 0.0
         self._steps = StepCosts()
@@ -44,6 +53,10 @@ class Decoder(ABC):
     @abstractmethod
     def _work(self) -> None:
         """Do one unit of work, passing every row that ends to `_finish`."""
+
+    @abstractmethod
+    def _narrow(self) -> None:
+        """Decode no more than `rows` samples together from now on, and free what more would need."""
 
     @property
     def cache_bytes(self) -> int | None:
@@ -105,10 +118,39 @@ class Decoder(ABC):
             for sample in samples:
                 self._finish(self._row(sample, time.perf_counter()))
 
-    def step(self) -> Sequence[FinishedCompletion]:
-        """Do one unit of work and return the finished completions; see `Engine.step`."""
+    def step(self) -> Sequence[FinishedCompletion | FailedCompletion]:
+        """Do one unit of work and return the finished completions; see `Engine.step`.
+
+        Out of memory, the step is given up, and the next one decodes half as many samples together.
+
+        Raises:
+            EngineError: when memory is too small for a single one.
+        """
+        try:
+            return self._step()
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        self._halve()  # not above, where the exception still holds the tensors of the step
+        return ()
+
+    def _halve(self) -> None:
+        if self.rows == 1:
+            raise EngineError(
+                "there is not enough memory for a single completion: choose a smaller model or recipe, or a smaller "
+                "--qeval-max-new-tokens; finished cases are kept"
+            )
+        self.rows //= 2
+        _LOG.warning("Out of memory: from now on %s decoded together.", counted(self.rows, "sample"))
+        self._narrow()
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        trim_heap()
+
+    def _step(self) -> Sequence[FinishedCompletion | FailedCompletion]:
         started = time.perf_counter()
-        finished: list[FinishedCompletion] = []
+        finished: list[FinishedCompletion | FailedCompletion] = []
         try:
             self._work()
             finished, self._outbox = self._outbox, []
@@ -160,11 +202,23 @@ class Decoder(ABC):
         return choose(logits, rngs, temperature=settings.temperature, top_p=settings.top_p)
 
     def _append(self, row: Row, token: int) -> None:
+        if token == NOT_FINITE:
+            row.reason, row.failure = "length", _not_finite(len(row.ids))
+            return
         self._new_tokens += 1
         self._codec.append(row, token)
         row.drafts.append(token)
 
     def _finish(self, row: Row) -> None:
-        self._outbox.append(self._codec.finish(row))
+        key, index = row.sample.name
+        failed = FailedCompletion(key=key, index=index, reason=row.failure) if row.failure else None
+        self._outbox.append(failed or self._codec.finish(row))
         self._ended.append(len(row.ids))
         self._unfinished.pop(row.sample.name, None)
+
+
+def _not_finite(n_tokens: int) -> str:
+    return (
+        f"the model's logits are NaN or infinite after {counted(n_tokens, 'token')}: a number overflows, so take a "
+        "recipe with a wider range, such as bf16 or fp32"
+    )

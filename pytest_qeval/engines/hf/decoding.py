@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_qeval.engines.base import Request
+from pytest_qeval.engines.base import FinishedCompletion, Request
 from pytest_qeval.engines.hf.continuous_batch import BatchShape, ContinuousBatch
 from pytest_qeval.engines.hf.decoder import Decoder
 from pytest_qeval.engines.hf.forward import context_length
@@ -24,13 +24,14 @@ def make_decoder(language_model: LanguageModel, generation: GenerationSettings, 
 
 
 def complete(language_model: LanguageModel, prompts: Sequence[str], new_tokens: int) -> list[str]:
-    """Complete prompts greedily, without stop strings."""
+    """Complete prompts greedily, without stop strings; one that the model cannot complete gets an empty text."""
     decoder = make_decoder(language_model, GenerationSettings(max_new_tokens=new_tokens), rows=_ROWS)
     decoder.submit([Request(key=str(at), prompt=prompt) for at, prompt in enumerate(prompts)])
     found: dict[int, str] = {}
     while decoder.progress.finished < decoder.progress.total:
-        found.update({int(one.key): one.completion.text for one in decoder.step()})
-    return [found[at] for at in range(len(prompts))]
+        done = (one for one in decoder.step() if isinstance(one, FinishedCompletion))
+        found.update({int(one.key): one.completion.text for one in done})
+    return [found.get(at, "") for at in range(len(prompts))]
 
 
 def continue_texts(language_model: LanguageModel, texts: Sequence[str], new_tokens: int) -> list[tuple[int, ...]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from pytest_qeval.engines.base import FinishedCompletion, Request
+from pytest_qeval.engines.base import FailedCompletion, FinishedCompletion, Request
 from pytest_qeval.engines.fit.batch_width import default_rows
 from pytest_qeval.engines.fit.cache_layout import CacheLayout, cache_layout
 from pytest_qeval.engines.hf.calibration import Calibration
@@ -86,7 +86,7 @@ class TransformersEngine:
         """Append requests to the queue; see `Engine.submit`."""
         self._decoder.submit(requests)
 
-    def step(self) -> Sequence[FinishedCompletion]:
+    def step(self) -> Sequence[FinishedCompletion | FailedCompletion]:
         """Prefill a group of prompts or decode one token of every row; see `Engine.step`."""
         return self._decoder.step()
 
@@ -100,8 +100,11 @@ class TransformersEngine:
         return self._decoder.work_left()
 
     def facts(self) -> Json:
-        """Return what was loaded, and how, as plain values; see `ModelEngine.facts`."""
-        return dict(self._facts)
+        """Return what was loaded, and how, as plain values; see `ModelEngine.facts`.
+
+        The batch's size is less than at first where memory ran out meanwhile.
+        """
+        return {**self._facts, "batch_size": self._decoder.rows} if self._open else dict(self._facts)
 
     def prepare(self, workload: Workload) -> Callable[[], tuple[float, ...]]:
         """Return what does a workload once, without touching the queue; see `ModelEngine.prepare`."""
@@ -116,7 +119,7 @@ class TransformersEngine:
         """Return the model's memory to the operating system and drop unfinished requests."""
         if self._open is None:
             return
-        self._progress = self._decoder.progress
+        self._progress, self._facts = self._decoder.progress, self.facts()
         self._open = None
         gc.collect()
         if torch.cuda.is_available():

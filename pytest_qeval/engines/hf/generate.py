@@ -26,10 +26,12 @@ class GenerateQueue(Decoder):
 
     def __init__(self, language_model: LanguageModel, generation: GenerationSettings, *, rows: int) -> None:
         """Take the model, the user's settings, and the number of rows in a group."""
-        super().__init__(language_model, generation)
+        super().__init__(language_model, generation, rows=rows)
         self._model = language_model.model
-        self._rows = rows
         self._marked_at = 0.0
+
+    def _narrow(self) -> None:
+        """Take smaller groups; `generate` makes a cache for each."""
 
     def _restart(self) -> None:
         self._waiting: deque[PendingSample] = deque()
@@ -42,8 +44,8 @@ class GenerateQueue(Decoder):
         if not self._waiting:
             return
         started = time.perf_counter()
-        window = list(self._waiting)[: 4 * self._rows]
-        picked = pick_group([len(sample.prompt_ids) for sample in window], self._rows)
+        window = list(self._waiting)[: 4 * self.rows]
+        picked = pick_group([len(sample.prompt_ids) for sample in window], self.rows)
         rows = [self._row(window[at], started) for at in picked]
         self._generate(rows)
         for at in reversed(picked):
@@ -54,7 +56,7 @@ class GenerateQueue(Decoder):
 
     def work_left(self) -> WorkLeft:
         """Return what a forecast of the time left needs; between groups there is no row under way."""
-        return self._work_left(((sample,) for sample in self._waiting), rows=self._rows)
+        return self._work_left(((sample,) for sample in self._waiting), rows=self.rows)
 
     def _generate(self, rows: Sequence[Row]) -> None:
         self._marked_at = time.perf_counter()

@@ -52,6 +52,8 @@ class Row:
     """Generated tokens; the last one is not in the cache yet."""
     first_token_at: float = 0.0
     reason: FinishReason | None = None
+    failure: str = ""
+    """Why the model cannot go on with the row, as in `FailedCompletion.reason`."""
 
     @property
     def cached_tokens(self) -> int:

@@ -246,6 +246,38 @@ def test_a_worker_that_dies_twice_on_a_program_is_a_fault_of_the_harness() -> No
         assert pool.submit(_HONEST).result().status == "passed"
 
 
+@pytest.mark.parametrize(
+    ("where", "error"),
+    [
+        ("worker_command", FileNotFoundError("bwrap is not installed")),
+        ("tempfile.mkdtemp", OSError(28, "No space left")),
+    ],
+    ids=["uninstalled", "full disk"],
+)
+def test_a_sandbox_that_vanishes_meanwhile_is_a_fault_of_the_harness(
+    where: str, error: OSError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Programs that were judged before stay so; the next ones say what is missing, and once it is back all is well."""
+    before = _children()
+
+    def vanished(*_: object, **__: object) -> None:
+        raise error
+
+    with SandboxPool(ExecutionSettings(isolation="process", timeout_s=5.0, workers=1)) as pool:
+        assert pool.submit(_HONEST).result().status == "passed"
+        with monkeypatch.context() as patch:
+            patch.setattr(f"pytest_qeval.execution.client.{where}", vanished)
+            for worker in _workers(before):
+                worker.kill()
+            with pytest.raises(
+                SandboxError, match=r"No sandbox \(process\) can be started: .*--qeval-resume"
+            ) as caught:
+                pool.submit(_HONEST).result()
+            assert str(error) in str(caught.value)
+        assert pool.submit(_HONEST).result().status == "passed"
+    assert _children() == before
+
+
 @pytest.mark.parametrize("name", ["auto", "landlock", "process"])
 def test_close_leaves_no_process_and_no_file(
     name: IsolationName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -92,9 +92,10 @@ def test_the_last_record_of_a_case_counts(collector: Collector) -> None:
 
 
 def test_how_many_requests_a_server_is_worth_is_known_at_the_end(collector: Collector) -> None:
-    """A number that was known before stays."""
+    """A number that was known before stays, unless memory ran out: then fewer are left, and a note says so."""
     recipe, generation = collector.recipes["int8"], collector.generation[0]
-    for known, found, expected in ((None, 16, 16), (None, None, None), (8, 16, 8)):
+    for known, found, expected in ((None, 16, 16), (None, None, None), (8, 16, 8), (8, 8, 8), (8, 4, 4)):
         collector.add(replace(recipe, batch_size=known))
         collector.add(replace(generation, batch_size=found))
         assert collector.recipes["int8"].batch_size == expected
+        assert ("out of memory with a batch of 8: went on with 4" in collector.recipes["int8"].notes) == (found == 4)

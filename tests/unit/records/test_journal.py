@@ -14,6 +14,7 @@ from pytest_qeval.records import journal
 from pytest_qeval.records.journal import Journal, check_unlocked, read_journal, whole_lines
 from pytest_qeval.records.messages import Message, RunStart, to_plain
 from pytest_qeval.schema import Execution, Record
+from tests.full_disk import full_disk
 from tests.unit.summary.builders import BASELINE, HEADER, record
 
 RUN = RunStart(**asdict(HEADER), planned=2)
@@ -58,6 +59,27 @@ def test_a_journal_goes_on_after_its_last_whole_line(path: Path) -> None:
         written.close()
         assert path.read_bytes() == content
     assert not path.with_name("records.jsonl.bak").exists()
+
+
+@pytest.mark.parametrize("room", [0, 1, 100], ids=lambda room: f"{room} bytes left")
+def test_a_full_disk_keeps_whole_lines(path: Path, room: int) -> None:
+    """A part of a line that was written is cut off again; once there is room, the journal goes on."""
+    content = path.read_bytes()
+    written = Journal(path, keep_bytes=len(content))
+    with full_disk(len(content) + room), pytest.raises(UsageError, match=r"cannot be written: .*Make room"):
+        written.write(MESSAGES[-1])
+    assert path.read_bytes() == content
+
+    written.write(MESSAGES[-1])
+    written.close()
+    assert read_journal(path) == (RUN, (*MESSAGES, MESSAGES[-1]))
+
+
+def test_a_journal_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    """Where a file is in the way of its folder, or the folder can no longer be written."""
+    (tmp_path / "run").write_text("", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"records\.jsonl cannot be written: "):
+        Journal(tmp_path / "run" / "records.jsonl")
 
 
 def test_only_one_run_writes_a_journal(path: Path) -> None:

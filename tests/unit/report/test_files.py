@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from pytest_qeval.errors import UsageError
-from pytest_qeval.report.files import check_folder, claim_folder, write_report, write_samples
+from pytest_qeval.report.files import check_folder, claim_folder, write_report, write_samples, write_whole
 from pytest_qeval.schema import Case, Record
 from pytest_qeval.summary.summarize import summarize
+from tests.full_disk import full_disk
 from tests.unit.summary.builders import INT8, record, session
 
 
@@ -57,6 +58,22 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"reports cannot be written to .*Name a folder that can be made"):
         check_folder(tmp_path / "file" / "folder")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_is_written_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+    """On a full disk not even an earlier run's file is left, which would contradict this run."""
+    path = tmp_path / "report.json"
+    write_whole(path, "earlier")
+    with full_disk(10), pytest.raises(UsageError, match=r"report\.json cannot be written: "):
+        write_whole(path, "x" * 100)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_can_no_longer_be_made_is_refused(tmp_path: Path) -> None:
+    """As when a file has taken its place since the run began."""
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(UsageError, match="reports cannot be written to "):
+        claim_folder(tmp_path / "file" / "run")
 
 
 def test_two_runs_of_one_second_have_folders_of_their_own(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pytest_qeval.measure.timeline import Timeline
 from pytest_qeval.measure.timing_facts import Contention
 from pytest_qeval.run.forecast import Forecast
 from pytest_qeval.run.recipe_run import RecipeRun
-from pytest_qeval.schema import Case, Record
+from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.settings import CONTROL
 from tests.unit.measure.timings import BUSY, QUIET
 from tests.unit.summary.builders import case, record
@@ -131,6 +131,10 @@ class Parts:
 
     def poll(self) -> None:
         self.polled += 1
+
+    def facts(self) -> Json:
+        """Fewer samples at a time than at first, as where memory ran out."""
+        return {"batch_size": 4}
 
     def work_left(self) -> None:
         pass
@@ -262,6 +266,7 @@ def test_what_generating_cost_is_posted_at_the_end(evaluated: int) -> None:
     assert timeline.phases.keys() == {"loading", "decode"}
     assert timeline.cases == evaluated
     assert generation.decode_s == 0.25 * evaluated
+    assert generation.batch_size == 4
 
 
 @pytest.mark.parametrize("found", [BUSY, QUIET], ids=["busy", "quiet"])

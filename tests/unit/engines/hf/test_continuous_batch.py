@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from pytest_qeval.engines.base import FinishedCompletion, Request
+from pytest_qeval.engines.base import FailedCompletion, FinishedCompletion, Request
 from pytest_qeval.engines.hf.attention import use_grouped_attention
 from pytest_qeval.engines.hf.continuous_batch import BatchShape, ContinuousBatch
 from pytest_qeval.engines.hf.decoder import Decoder
@@ -25,6 +25,7 @@ from pytest_qeval.engines.hf.generate import GenerateQueue, pick_group
 from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.engines.hf.rows import PendingSample, Row, TokenCodec
 from pytest_qeval.engines.hf.trial import find_fallback_reason
+from pytest_qeval.errors import EngineError
 from pytest_qeval.schema import Completion
 from pytest_qeval.settings import GenerationSettings
 
@@ -66,8 +67,9 @@ def run(decoder: Decoder, requests: Sequence[Request] = ()) -> Results:
     return results
 
 
-def _collect(results: Results, finished: Sequence[FinishedCompletion]) -> None:
+def _collect(results: Results, finished: Sequence[FinishedCompletion | FailedCompletion]) -> None:
     for one in finished:
+        assert isinstance(one, FinishedCompletion)
         assert (one.key, one.index) not in results, "handed out twice"
         results[one.key, one.index] = one.completion
 
@@ -445,6 +447,95 @@ def interrupted_at(line: int, where: str) -> Iterator[None]:
         yield
     finally:
         sys.settrace(before)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        MemoryError(),
+        RuntimeError("CPU: can't allocate memory"),
+    ],
+    ids=["GPU", "Python", "CPU"],
+)
+@pytest.mark.parametrize("kind", ["batch", "queue"])
+def test_out_of_memory_the_batch_is_halved_and_goes_on(
+    kind: str, error: Exception, make_model: Callable[[str], Any], tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it fits; completions are those of a batch that was never wider."""
+    model, requests = make_model("llama"), requests_for(prompts(9))
+    wanted = run(batch(model, tokenizer, rows=2), requests)
+    owner, name = (CausalBatchModel, "advance") if kind == "batch" else (GenerateQueue, "_generate")
+    original, widths = getattr(owner, name), list[int]()
+
+    def short_of_memory(self: Any, rows: Sequence[Any], *given: Any) -> Any:
+        widths.append(len(rows))
+        if len(rows) > 2:
+            raise error
+        return original(self, rows, *given)
+
+    monkeypatch.setattr(owner, name, short_of_memory)
+    queue = GenerateQueue(language_model(model, tokenizer), GREEDY, rows=8)
+    decoder: Decoder = batch(model, tokenizer, rows=8, group=8) if kind == "batch" else queue
+    found = run(decoder, requests)
+
+    assert decoder.rows == 2 < max(widths)
+    assert {key: one.text for key, one in found.items()} == {key: one.text for key, one in wanted.items()}
+
+
+def test_memory_that_is_too_small_for_one_row_is_one_sentence(
+    make_model: Callable[[str], Any], tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is finished stays finished."""
+
+    def always(*_: Any) -> None:
+        raise MemoryError
+
+    decoder = batch(make_model("llama"), tokenizer, rows=4)
+    monkeypatch.setattr(CausalBatchModel, "advance", always)
+    with pytest.raises(EngineError, match="not enough memory for a single completion: choose a smaller"):
+        run(decoder, requests_for(prompts(3)))
+
+
+def test_another_error_is_no_lack_of_memory(make_model: Callable[[str], Any], tokenizer: Any) -> None:
+    """A bug keeps its traceback, and the batch its width."""
+    decoder = batch(make_model("llama"), tokenizer, rows=4)
+    decoder._model = None  # type: ignore[assignment]
+    with pytest.raises(AttributeError):
+        run(decoder, requests_for(prompts(3)))
+    assert decoder.rows == 4
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf], ids=str)
+@pytest.mark.parametrize("settings", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
+def test_logits_that_are_not_finite_cost_their_own_row_only(
+    settings: GenerationSettings,
+    value: float,
+    make_model: Callable[[str], Any],
+    tokenizer: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A quantized model that overflows on a prompt has no completion of it; a token drawn from NaN would be noise."""
+    model, requests = make_model("llama"), requests_for(prompts(6))
+    wanted = run(batch(model, tokenizer, settings), requests)
+    choose = Decoder._choose
+
+    def overflowing(self: Decoder, logits: torch.Tensor, rows: Sequence[Row]) -> list[int]:
+        broken = [row.sample.request.key == "r2" and len(row.ids) == 3 for row in rows]
+        return choose(self, logits.masked_fill(torch.tensor(broken)[:, None], value), rows)
+
+    monkeypatch.setattr(Decoder, "_choose", overflowing)
+    decoder = batch(model, tokenizer, settings)
+    decoder.submit(requests)
+    found = list[FinishedCompletion | FailedCompletion]()
+    while decoder.progress.finished < decoder.progress.total:
+        found += decoder.step()
+
+    (failed,) = (one for one in found if isinstance(one, FailedCompletion))
+    assert (failed.key, failed.index) == ("r2", 0)
+    assert "logits are NaN or infinite after 3 tokens" in failed.reason
+    others = {one.key: one.completion.text for one in found if isinstance(one, FinishedCompletion)}
+    assert others == {key: one.text for (key, _), one in wanted.items() if key != "r2"}
 
 
 def test_early_requests_finish_early(make_model: Callable[[str], Any], tokenizer: Any) -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from transformers import AutoModelForSeq2SeqLM, LEDConfig
 
-from pytest_qeval.engines.base import FinishedCompletion, Request
+from pytest_qeval.engines.base import FinishedCompletion, Request, require_finished
 from pytest_qeval.engines.hf.aligned_cache import AlignedCache
 from pytest_qeval.engines.hf.attention import use_grouped_attention
 from pytest_qeval.engines.hf.cache import Prefilled
@@ -80,7 +80,7 @@ def run(decoder: Decoder, requests: Sequence[Request] = ()) -> Results:
     decoder.submit(requests)
     results: Results = {}
     while decoder.progress.finished < decoder.progress.total:
-        collect(results, decoder.step())
+        collect(results, require_finished(decoder.step()))
     return results
 
 
@@ -152,7 +152,7 @@ def test_any_pattern_of_joining_and_leaving_gives_the_same(seed: int, family: st
         count = rng.choice([0, 0, 0, 1, 3])
         decoder.submit(waiting[:count])
         del waiting[:count]
-        collect(together, decoder.step())
+        collect(together, require_finished(decoder.step()))
     assert texts_of(together) == texts_of(alone)
 
 
@@ -220,7 +220,7 @@ def test_an_exception_in_mid_step_loses_nothing(where: str, monkeypatch: pytest.
     results, interruptions = Results(), 0
     while decoder.progress.finished < decoder.progress.total:
         try:
-            collect(results, decoder.step())
+            collect(results, require_finished(decoder.step()))
         except KeyboardInterrupt:  # noqa: PERF203
             interruptions += 1
     assert interruptions >= 1

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from pytest_qeval.engines.base import Request
+from pytest_qeval.engines.base import Request, require_finished
 from pytest_qeval.engines.hf.encoder_decoder import encoder_decoder_of
 from pytest_qeval.engines.hf.engine import TransformersEngine
 from pytest_qeval.engines.hf.scoring import score
@@ -46,7 +46,7 @@ def completions(engine: TransformersEngine) -> list[str]:
     engine.submit([Request(key=key, prompt=prompt) for key, prompt, _ in SOLUTIONS])
     found = {}
     while engine.progress.finished < engine.progress.total:
-        found.update({one.key: one.completion.text for one in engine.step()})
+        found.update({one.key: one.completion.text for one in require_finished(engine.step())})
     return [found[key] for key, *_ in SOLUTIONS]
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from pytest_qeval.engines.base import Request
+from pytest_qeval.engines.base import Request, require_finished
 from pytest_qeval.engines.hf.attention import use_grouped_attention
 from pytest_qeval.engines.hf.continuous_batch import BatchShape, ContinuousBatch
 from pytest_qeval.engines.hf.decoder import Decoder
@@ -41,7 +41,9 @@ def complete(engine: TransformersEngine | Decoder, prompts: Sequence[int], *, at
         group = prompts[start : start + at_once]
         engine.submit([Request(key=str(at), prompt=PROMPTS[at], n_samples=1) for at in group])
         while engine.progress.finished < engine.progress.total:
-            found.update({one.key: (one.completion.text, one.completion.n_tokens) for one in engine.step()})
+            found.update(
+                {one.key: (one.completion.text, one.completion.n_tokens) for one in require_finished(engine.step())}
+            )
     return found
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers.cache_utils import DynamicCache
 
-from pytest_qeval.engines.base import Request
+from pytest_qeval.engines.base import Request, require_finished
 from pytest_qeval.engines.hf.attention import attends_in_packs, use_grouped_attention
 from pytest_qeval.engines.hf.continuous_batch import BatchShape, ContinuousBatch
 from pytest_qeval.engines.hf.engine import TransformersEngine
@@ -131,7 +131,7 @@ def completed(model: Any, tokenizer: Any, *, rows: int, group: int, bits: int = 
     batch.submit([*REQUESTS[first:], *REQUESTS[:first]])
     found: dict[str, str] = {}
     while batch.progress.finished < batch.progress.total:
-        found.update({one.key: one.completion.text for one in batch.step()})
+        found.update({one.key: one.completion.text for one in require_finished(batch.step())})
     return found
 
 
