@@ -49,6 +49,9 @@ def name_after_suite(item: pytest.Item) -> None:
     else:
         named._nodeid = text  # noqa: SLF001
     item.extra_keyword_matches.add(text)
+    for parent in item.listchain():
+        if isinstance(parent, pytest.Directory):  # `-k "not 11"` is not about `lib/python3.11`
+            parent.name = "qeval"
 
 
 def deselect_exactly(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
+from pytest_qeval.config.suites import suite_files
 from pytest_qeval.schema import Json
 from tests.plugin.runs import REPLAY, check_refusal, read_records, write_samples
 
@@ -121,6 +122,14 @@ def test_a_suite_is_a_module_of_the_package(run: Run, samples: Path) -> None:
     result = run("-p", "no:xdist", *REPLAY, str(samples), "--pyargs", "pytest_qeval.suites.test_micro")
 
     assert counts(result) == {"passed": 6, "unsolved": 2}
+
+
+def test_words_are_not_sought_in_the_folder_of_the_suites(run: Run, samples: Path) -> None:
+    """`lib/python3.11` is no reason to leave every test out for `-k "not 11"`."""
+    folders = suite_files(["micro"])[0].parent.parts[1:]
+    result = run("-p", "no:xdist", *REPLAY, str(samples), "-k", " or ".join(folders))
+
+    assert counts(result).get("deselected") == 8
 
 
 def test_a_name_that_no_test_has_is_refused_by_workers(run: Run, samples: Path) -> None:
