@@ -23,7 +23,7 @@ from pytest_qeval.benchmarks.micro import PATH as MICRO
 from pytest_qeval.hooks.rootdir import join_paths
 from pytest_qeval.schema import Json
 from tests.sandboxes import accept_weakest
-from tests.warm import EMPTY_PLOT
+from tests.warm import EMPTY_PLOT, WITHOUT
 
 Run = Callable[..., pytest.RunResult]
 RunIn = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -36,9 +36,6 @@ SCRIPTS = types.ModuleType("benchmarks")
 SCRIPTS.__path__ = [str(Path(__file__).parents[1] / "benchmarks")]
 sys.modules.setdefault("benchmarks", SCRIPTS)
 
-WITHOUT = tuple(
-    f"-pno:{name}" for name in ("cacheprovider", "hypothesispytest", "anyio", "randomly", "repeat", "rerunfailures")
-)
 IMPORTED = (
     *("scipy.stats", "pytest_qeval.hooks.start", "pytest_qeval.report.json", "pytest_qeval.verdict.compare"),
     *("torch", "transformers.conversion_mapping", "transformers.models.auto.tokenization_auto"),

@@ -46,6 +46,10 @@ IMPORTED = {
         "transformers.models.llama.modeling_llama",
     ),
 }
+WITHOUT = tuple(
+    f"-pno:{name}" for name in ("cacheprovider", "hypothesispytest", "anyio", "randomly", "repeat", "rerunfailures")
+)
+"""Plugins of the development tools, which runs of tests have only where they ask for them."""
 EMPTY_PLOT = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
 _LONGEST_REQUEST = 1 << 20
 _LONGEST_REPLY = 16

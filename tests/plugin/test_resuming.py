@@ -22,6 +22,7 @@ from benchmarks import resume_soak
 from tests.plugin.runs import REPLAY, check_refusal, read_journal, read_records, read_report, write_samples
 from tests.plugin.test_stopping import family
 from tests.sandboxes import accept_weakest
+from tests.warm import WITHOUT
 
 Run = Callable[..., pytest.RunResult]
 Warm = Callable[[Sequence[str]], list[str]]
@@ -225,7 +226,7 @@ def test_a_second_ctrl_c_ends_at_once(pytester: pytest.Pytester, warm_pytest: Wa
 @pytest.mark.usefixtures("ctrl_c")
 def test_sigterm_writes_a_report(pytester: pytest.Pytester) -> None:
     """As a CI system ends a job that takes too long."""
-    process = _start(pytester, [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *accept_weakest(SLOW)])
+    process = _start(pytester, [sys.executable, "-m", "pytest", *WITHOUT, *accept_weakest(SLOW)])
     _wait_for_programs(process, pytester.path / "out")
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=120)

@@ -16,6 +16,7 @@ import pytest
 
 from tests.plugin.runs import REPLAY
 from tests.sandboxes import accept_weakest
+from tests.warm import WITHOUT
 
 Run = Callable[..., pytest.RunResult]
 Warm = Callable[[Sequence[str]], list[str]]
@@ -61,7 +62,7 @@ def test_ctrl_c_leaves_no_child_and_keeps_every_finished_case(pytester: pytest.P
     """The two cases before the one in flight are in the journal, the report says what is missing, no process stays."""
     pytester.makepyfile(test_mine=SUITE.format("time.sleep(60)"))
     command = [
-        sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *accept_weakest(REPLAY), str(samples),
+        sys.executable, "-m", "pytest", *WITHOUT, *accept_weakest(REPLAY), str(samples),
         "--qeval-output", "out", "test_mine.py",
     ]  # fmt: skip
     process = subprocess.Popen(command, cwd=pytester.path, stdout=subprocess.PIPE, text=True)

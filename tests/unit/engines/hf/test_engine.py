@@ -203,10 +203,11 @@ def test_memory_is_checked_before_loading(
     """That of the device which the model is loaded on, here of a machine that has a GPU."""
     free = {"cpu": 10 * 2**30, "cuda": 10 * 2**30, "cpu" if device == "cpu" else "cuda": 1}
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free["cuda"], 0))
     monkeypatch.setattr(loading_module, "available_memory_bytes", lambda: free["cpu"])
     monkeypatch.setattr(engine_module, "load", None)
-    where = "" if device == "cpu" else " on cuda"
+    where = "" if device == "cpu" else " on cuda:0"
     with pytest.raises(ModelSourceError, match=rf"needs about 0\.0 GiB .* are free{where}\. Close"):
         open_engine(save("llama"), BF16, device=device)
 
