@@ -6,7 +6,8 @@
 Without a model, recorded completions of `micro` are judged. A run is killed by SIGKILL once its journal has a random
 number of lines and a random part of the next one's time has passed; then it is resumed, killed again with a chance of
 one in three, and so on. Its records, and its report but for times, have to equal those of a run that was not killed.
-Prints what differs, and how many runs were the same; the exit status is 1 unless all were.
+Every part is a fork of this process, which has imported what takes long. Prints what differs, and how many runs were
+the same; the exit status is 1 unless all were.
 """
 
 from __future__ import annotations
@@ -17,14 +18,16 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+import scipy.stats  # noqa: F401 - every report takes it
+
+import pytest_qeval.hooks.start  # noqa: F401 - as every run does
 from pytest_qeval.benchmarks.micro import PATH as MICRO
 
 _TIMES = ("duration_s", "ttft_s", "worker")
@@ -72,15 +75,40 @@ def n_lines(journal: Path) -> int:
     return journal.read_bytes().count(b"\n") if journal.exists() else 0
 
 
+class Run:
+    """One run of pytest, in a fork."""
+
+    def __init__(self, arguments: Sequence[str], output: Path) -> None:
+        """Start it; what it prints goes to a file."""
+        self.status: int | None = None
+        self._pid = os.fork()
+        if self._pid == 0:
+            os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
+            os.dup2(1, 2)
+            os._exit(int(pytest.main([*arguments])))
+
+    def wait(self, options: int = 0) -> int | None:
+        """Return its exit status; None while it goes on, with os.WNOHANG."""
+        if self.status is None:
+            pid, status = os.waitpid(self._pid, options)
+            self.status = os.waitstatus_to_exitcode(status) if pid else None
+        return self.status
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        os.kill(self._pid, signal.SIGKILL)
+        self.wait()
+
+
 def kill_at(command: Sequence[str], folder: Path, *, lines: int, more_s: float) -> bool:
     """Start a run, and kill it once its journal has so many lines and some time has passed; False if it ended first."""
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        while process.poll() is None and n_lines(folder / "records.jsonl") < lines:
-            time.sleep(_POLL_S)
-        time.sleep(more_s)
-        if process.poll() is not None:
-            return False
-        os.kill(process.pid, signal.SIGKILL)
+    run = Run(command, folder.with_suffix(".txt"))
+    while run.wait(os.WNOHANG) is None and n_lines(folder / "records.jsonl") < lines:
+        time.sleep(_POLL_S)
+    time.sleep(more_s)
+    if run.wait(os.WNOHANG) is not None:
+        return False
+    run.kill()
     return True
 
 
@@ -104,9 +132,10 @@ def soak(command: Sequence[str], folder: Path, reference: Path, draw: random.Ran
             break
         kills += 1
         resume = ["--qeval-resume"] if (folder / "records.jsonl").exists() else []
-    last = subprocess.run([*run, *resume], capture_output=True, text=True, check=False)
-    if last.returncode not in {0, 1} and not (last.returncode == 4 and "is finished" in last.stderr):  # noqa: PLR2004
-        return kills, [f"status {last.returncode}: {last.stderr.strip()[-300:]}"]
+    printed = folder.with_suffix(".txt")
+    status, said = Run([*run, *resume], printed).wait(), printed.read_text(encoding="utf-8")
+    if status not in {0, 1} and not (status == pytest.ExitCode.USAGE_ERROR and "is finished" in said):
+        return kills, [f"status {status}: {said.strip()[-300:]}"]
     return kills, list(differences(folder, reference))
 
 
@@ -123,14 +152,15 @@ def main() -> int:
     options = parser.parse_args()
     folder, draw = Path(tempfile.mkdtemp(prefix="qeval-soak-")), random.Random(options.seed)  # noqa: S311 - chance, not security
     os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
+    os.chdir(folder)  # else every run would load this project's conftest.py
     write_completions(folder / "completions.jsonl", options.problems)
     asked = ["--qeval-model", options.model, "--qeval-recipe", options.recipe, "--qeval-baseline", "run"]
     replayed = [f"--qeval-completions={folder / 'completions.jsonl'}"]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={folder}"]
+    command = ["-q", "-p", "no:cacheprovider", f"--rootdir={folder}"]
     command += [*(asked if options.model else replayed), "--qeval-suite", "micro", f"--qeval-limit={options.problems}"]
     command += ([f"-n{options.workers}"] if options.workers else []) + options.more
     reference = folder / "reference"
-    subprocess.run([*command, f"--qeval-output={reference}"], check=False, stdout=subprocess.DEVNULL)
+    Run([*command, f"--qeval-output={reference}"], folder / "reference.txt").wait()
     same = kills = 0
     for number in range(options.runs):
         killed, found = soak(command, folder / f"run-{number}", reference, draw)

@@ -114,6 +114,7 @@ class Session:
         self._journal: Journal | None = None
         self._notes: list[Line] = []
         self._verdict: Verdict | None = None
+        self._is_reported = False
         self._cut: set[str] = set()
         """Recipes of which a part of the cases was finished before the run was resumed."""
         self.fault = ""
@@ -358,7 +359,7 @@ class Session:
             allow_missing=self.settings.allow_missing,
             interrupted=interrupted or bool(self.stop),
         )
-        is_written = self._written(self._write_reports, advice=f" Make room, then: pytest --qeval-render {self.output}")
+        self._is_reported = is_written = self._written(self._write_reports, advice=f" Make room, then: pytest --qeval-render {self.output}")
         is_written &= self._written(self._write_baseline)
         if not self.is_selftest:
             results = RunResults.of(self._collector, self._planned, self._verdict.summary, self._verdict.gates)
@@ -396,7 +397,7 @@ class Session:
             yield from lines(
                 self._verdict.summary,
                 self._verdict.gates,
-                output=self.output,
+                output=self.output if self._is_reported else None,
                 verbosity=verbosity,
                 records=self._collector.records,
             )

@@ -13,6 +13,8 @@ from pytest_qeval.quantize.checkpoints.weight_files import check_pointer, safete
 
 _PACKED = ("F8_", "F6_", "F4")
 """Types of weights that need scales, as safetensors writes them."""
+_OF_TOKENIZERS = ("token", "vocab", "merges", "spiece", "spm", "bpe", "sentencepiece", "tekken", "dict")
+"""One of these is in the name of every file that transformers reads a tokenizer from."""
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "spiece.model", "vocab.json")
 
 
@@ -70,6 +72,7 @@ def _check_tokenizer(source: ModelSource) -> None:
     """
     if source.kind == "gguf":
         return
+    _check_tokenizer_is_there(source)
     for name in _TOKENIZER_FILES if source.path else ():  # the hub resolves pointers itself
         if file := find_file(source, name):
             check_pointer(file)
@@ -87,6 +90,17 @@ def _check_tokenizer(source: ModelSource) -> None:
         raise ModelSourceError(
             f"{file} has {found}, and the model has embeddings for {rows} tokens only (vocab_size): it could not read "
             "every text. Take the tokenizer that belongs to the model, or resize the model's embeddings."
+        )
+
+
+def _check_tokenizer_is_there(source: ModelSource) -> None:
+    """Refuse a local model without any file of a tokenizer; one with its own code may have its own files."""
+    if source.path is None or not source.path.is_dir() or source.remote_code:
+        return
+    names = [file.name.casefold() for file in source.path.iterdir()]
+    if not any(part in name for name in names for part in _OF_TOKENIZERS):
+        raise ModelSourceError(
+            f"{source.path} has no tokenizer, such as a tokenizer.json: copy the files of the model's tokenizer there."
         )
 
 

@@ -48,7 +48,9 @@ class Controller:
         self.session = session
         self._distributed = distributed
         self._junit: JUnit | None = None
-        self._ended = False
+        self._loop_ended = False
+        self._ended: set[str] = set()
+        """Ids of the tests that were run to their ends."""
 
     @pytest.hookimpl
     def pytest_report_header(self, config: pytest.Config) -> list[str]:
@@ -95,9 +97,9 @@ class Controller:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self) -> Generator[None, object, object]:
-        """Note whether all tests were run: an interruption, `-x` and the like leave the loop by an exception."""
+        """Note whether the loop came to its end: an interruption, `-x` and the like leave it by an exception."""
         found = yield
-        self._ended = True
+        self._loop_ended = True
         return found
 
     @pytest.hookimpl(tryfirst=True)
@@ -107,6 +109,8 @@ class Controller:
             self.session.add(message)
         if self.session.stop:
             self._stop()
+        if report.when == "teardown":
+            self._ended.add(report.nodeid)
         if self._junit and report.when == "call" and (record := _record_of(report)):
             self._junit.add(report, record)
 
@@ -136,7 +140,8 @@ class Controller:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Conclude, before other plugins write their reports; what fails the run turns success into failure."""
         self._interrupts.begin_end()
-        holds = self.session.finish(interrupted=not self._ended)
+        are_all_run = len(self._ended) == session.testscollected  # `-x` may also stop at the last one
+        holds = self.session.finish(interrupted=not (self._loop_ended or are_all_run))
         if self._allure:
             from pytest_qeval.report.allure.run import finish_results  # noqa: PLC0415 - an extra
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -49,6 +50,14 @@ class Interrupts:
                 signal.signal(number, self._on_signal)
                 config.add_cleanup(partial(_restore, number, default))
 
+    def end_with_parent(self) -> None:
+        """End this worker at once when its controller is gone, even by SIGKILL; only Linux tells."""
+        if sys.platform == "linux" and threading.current_thread() is threading.main_thread():
+            from pytest_qeval.execution.linux import set_death_signal  # noqa: PLC0415 - for Linux alone
+
+            signal.signal(signal.SIGTERM, self._on_orphaned)
+            set_death_signal(signal.SIGTERM)
+
     def add_clean_up(self, clean_up: Callable[[], object]) -> None:
         """Call this before the process is ended at once."""
         self._clean_ups.append(clean_up)
@@ -63,6 +72,9 @@ class Interrupts:
             raise KeyboardInterrupt
         if number == signal.SIGINT:
             self._end_at_once()
+
+    def _on_orphaned(self, _number: int, _frame: FrameType | None) -> NoReturn:
+        self._end_at_once()
 
     def _end_at_once(self) -> NoReturn:
         """End this process and all that it has started; what is on the disk is enough to resume the run."""

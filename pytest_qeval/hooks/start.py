@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -87,6 +88,8 @@ def start(config: pytest.Config) -> None:
     )
     config.stash[CONTEXT] = context
     _register(config, context, session, saved, runs_suites=not names_files)
+    if handed:
+        _end_with_controller(handed)
     if not names_files:
         suites = default_suites(settings, replayed=settings.samples or ())
         config.args = [str(path) for path in suite_files(suites)]
@@ -125,6 +128,13 @@ def _register(
             runs_suites=runs_suites,
         )
         plugins.register(worker, "qeval-worker")
+
+
+def _end_with_controller(handed: Handed) -> None:
+    """Let a worker remove what workers share when nobody else is left to do so."""
+    interrupts = Interrupts()
+    interrupts.add_clean_up(partial(shutil.rmtree, handed.folder, ignore_errors=True))
+    interrupts.end_with_parent()
 
 
 def _runs_nothing(config: pytest.Config) -> bool:

@@ -36,7 +36,7 @@ def lines(
     summary: Summary,
     gates: Sequence[GateResult],
     *,
-    output: Path,
+    output: Path | None,
     verbosity: int = 0,
     records: Mapping[tuple[str, Case], Record] | None = None,
 ) -> Iterator[Line]:
@@ -45,7 +45,7 @@ def lines(
     Args:
         summary: What is shown.
         gates: All gates.
-        output: Folder of the reports.
+        output: Folder of the reports; None where they could not be written.
         verbosity: pytest's: below 0 only the sentences and the verdict, above 0 every flip with its reason as well.
         records: The cases, which have the reasons.
     """
@@ -68,7 +68,8 @@ def lines(
         yield from _selftest_lines(summary, summary.selftest)
     if summary.interrupted:
         yield _overall(gates, interrupted=_received(summary))
-    yield Line(f"report: {output / 'report.json'}")
+    if output:
+        yield Line(f"report: {output / 'report.json'}")
 
 
 def _verdict_lines(summary: Summary, gates: Sequence[GateResult]) -> Iterator[Line]:

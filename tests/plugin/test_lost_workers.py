@@ -103,7 +103,7 @@ def test_without_replacements_the_cases_of_a_lost_worker_are_missing(
 
 
 def test_recipes_have_the_same_records_however_they_are_distributed(run: Run, pytester: pytest.Pytester) -> None:
-    """Four recipes and perturbed problems, in one process, in two, and in two of which one is killed."""
+    """Four recipes and perturbed problems, in one process, in two, in four, and in two of which one is killed."""
     given = (*ROBUST, "--qeval-output")
     plain = run("-p", "no:xdist", *given, "plain")
     assert plain.ret == pytest.ExitCode.OK, plain.stdout.str() + plain.stderr.str()
@@ -111,8 +111,9 @@ def test_recipes_have_the_same_records_however_they_are_distributed(run: Run, py
     assert {recipe for recipe, *_ in expected} == {"auto", "int8", "int4", "w4a16", "w2a16"}
     assert {perturbation for *_, perturbation, _ in expected} >= {None, "name_camel_case"}
 
-    run("-n2", *given, "two")
-    assert outcomes(pytester.path / "two") == expected
+    for n_workers in ("2", "4"):
+        run(f"-n{n_workers}", *given, n_workers)
+        assert outcomes(pytester.path / n_workers) == expected
 
     kill_at(pytester, "int8-micro/2", times=1)
     result = run("-n2", *KILLER, *given, "killed")

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_qeval.config.suites import suite_files
 from pytest_qeval.schema import Json
-from tests.plugin.runs import REPLAY, check_refusal, read_records, write_samples
+from tests.plugin.runs import REPLAY, check_refusal, read_records, read_report, write_samples
 
 Run = Callable[..., pytest.RunResult]
 PAGE = Path(__file__).parents[2] / "docs" / "pytest.md"
@@ -100,6 +100,14 @@ def test_a_row_of_failures_does_what_it_says(
         assert result.ret == (pytest.ExitCode.INTERRUPTED if "--sw" in row.arguments else pytest.ExitCode.TESTS_FAILED)
         records = [record["task_id"] for record in read_records(pytester.path / folder) if record["recipe"] == "replay"]
         assert len(set(records)) == len(records)
+        is_whole = found_whole(pytester.path / folder)
+        assert (read_report(pytester.path / folder)["verdict"] == "interrupted") != is_whole
+
+
+def found_whole(folder: Path) -> bool:
+    """Return whether a run has all cases that it has planned: then it is not interrupted, however it ended."""
+    run = read_report(folder)["run"]
+    return bool(run["received"] == run["planned"])
 
 
 @pytest.fixture

@@ -114,6 +114,33 @@ def test_ctrl_c_while_a_model_generates_leaves_no_child(
     assert not alive
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent is gone")
+def test_workers_end_with_a_controller_that_is_killed(pytester: pytest.Pytester, samples: Path) -> None:
+    """A worker in the midst of a test ends, its sandboxes too, and the folder that workers share is removed."""
+    pytester.makepyfile(test_mine=SUITE.format("time.sleep(600)"))
+    command = [
+        sys.executable, "-m", "pytest", "-n2", *WITHOUT, *accept_weakest(REPLAY), str(samples),
+        "--qeval-output", "out", "test_mine.py",
+    ]  # fmt: skip
+    temporary = pytester.mkdir("temporary")
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    process = subprocess.Popen(
+        command, cwd=pytester.path, stdout=subprocess.DEVNULL, env=environment, start_new_session=True
+    )
+    while len(finished(pytester.path / "out" / "records.jsonl")) < 2:
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(0.5)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+
+    assert len(children) > 2
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive
+    assert not list(temporary.iterdir())
+
+
 def test_a_timeout_fails_its_case_and_the_others_go_on(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
     """pytest-timeout ends one test; it is a fault, so its case is missing, and everything else is evaluated."""
     pytester.makepyfile(test_mine=SUITE.format("time.sleep(60)"))

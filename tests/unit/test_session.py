@@ -125,6 +125,7 @@ def test_reports_that_cannot_be_written_fail_the_run(make: Make) -> None:
 
     assert not (session.output / "report.json").exists()
     assert [gate.outcome for gate in session.gates] == ["pass"]
+    assert not [line.text for line in session.lines() if line.text.startswith("report:")]
     assert f"Make room, then: pytest --qeval-render {session.output}" in session.fault
     assert read_journal(session.output / "records.jsonl")[1][-1] == RunEnd(duration_s=1.0)
 

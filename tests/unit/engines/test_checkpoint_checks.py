@@ -110,6 +110,16 @@ def test_an_adapter_is_refused(tmp_path: Path, *, whole: bool) -> None:
         find(path)
 
 
+def test_a_model_without_a_tokenizer_is_refused_before_it_is_loaded(tmp_path: Path) -> None:
+    path = copy_demo(tmp_path / "model")
+    for file in path.glob("tokenizer*"):
+        file.unlink()
+    with pytest.raises(ModelSourceError, match=r"model has no tokenizer, such as a tokenizer\.json: copy the files"):
+        find(path)
+    (path / "vocab.txt").write_text("a\n", encoding="utf-8")  # of which transformers may make one
+    assert find(path)
+
+
 def test_a_tokenizer_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     """It is newer than the package, damaged, or a pointer."""
     path = copy_demo(tmp_path / "model")
