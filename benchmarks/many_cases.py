@@ -1,7 +1,7 @@
 """How do time and memory of a run grow with its cases, the model aside?
 
-    python benchmarks/many_cases.py
-    python benchmarks/many_cases.py --cases 1000 2000 4000 --executed 1
+    python -m benchmarks.many_cases --plot cases.svg
+    python -m benchmarks.many_cases --cases 1000 2000 4000 --executed 1
 
 Problems of one's own are answered by recorded completions, so that collecting, judging, keeping records and reporting
 is all that takes time. Most completions are empty, which needs no sandbox; `--executed` is the share that is executed,
@@ -138,6 +138,17 @@ def measure(n_cases: int, executed: float) -> dict[str, Any]:
     return found
 
 
+def plot_found(path: Path, found: Sequence[dict[str, Any]]) -> None:
+    """Draw what each size took."""
+    from benchmarks.plots import plot  # noqa: PLC0415 - a size is measured by this file alone, without its package
+
+    panels = {
+        "CPU s per 1000 cases": [1000 * sum(one[part]["cpu_s"] for part in PARTS) / one["cases"] for one in found],
+        "peak memory, MB": [max(one[part]["peak_bytes"] for part in PARTS) / 1e6 for one in found],
+    }
+    plot(path, "cases", [one["cases"] for one in found], panels)
+
+
 def print_found(found: dict[str, Any]) -> None:
     """Print one size as a row."""
     thousands = found["cases"] / 1000
@@ -173,6 +184,7 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--executed", type=float, default=0.0, help="share of completions that are executed")
     parser.add_argument("--out", type=Path, help="a file for all figures as JSON")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--plot", type=Path, help="an SVG file")
     options = parser.parse_args(given)
     if options.folder:
         return run_session(options.folder)
@@ -192,6 +204,8 @@ def main(given: Sequence[str] | None = None) -> int:
             "sizes": found,
         }
         options.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    if options.plot:
+        plot_found(options.plot, found)
     return 0
 
 

@@ -20,7 +20,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ _COSTS = ("evaluation", "efficiency", "memory", "recipes", "comparability")
 """Parts of a report that hold times; the last one says what they cover."""
 _AGAIN = 1 / 3
 _POLL_S, _LINE_S = 0.002, 0.05
+_WRITING, _MODE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644
 
 
 def without_times(value: Any) -> Any:
@@ -76,16 +77,12 @@ def n_lines(journal: Path) -> int:
 
 
 class Run:
-    """One run of pytest, in a fork."""
+    """One run of pytest, in a process of its own."""
 
-    def __init__(self, arguments: Sequence[str], output: Path) -> None:
-        """Start it; what it prints goes to a file."""
+    def __init__(self, pid: int) -> None:
+        """Take a process that was started."""
         self.status: int | None = None
-        self._pid = os.fork()
-        if self._pid == 0:
-            os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
-            os.dup2(1, 2)
-            os._exit(int(pytest.main([*arguments])))
+        self._pid = pid
 
     def wait(self, options: int = 0) -> int | None:
         """Return its exit status; None while it goes on, with os.WNOHANG."""
@@ -100,9 +97,28 @@ class Run:
         self.wait()
 
 
-def kill_at(command: Sequence[str], folder: Path, *, lines: int, more_s: float) -> bool:
-    """Start a run, and kill it once its journal has so many lines and some time has passed; False if it ended first."""
-    run = Run(command, folder.with_suffix(".txt"))
+Start = Callable[[Sequence[str], Path], Run]
+"""Takes what is to be run, and the file that its output goes to."""
+
+
+def fork(arguments: Sequence[str], output: Path) -> Run:
+    """Run pytest with these arguments in a fork of this process."""
+    pid = os.fork()
+    if pid == 0:
+        os.dup2(os.open(output, _WRITING, _MODE), 1)
+        os.dup2(1, 2)
+        os._exit(int(pytest.main([*arguments])))
+    return Run(pid)
+
+
+def spawn(command: Sequence[str], output: Path) -> Run:
+    """Run a command."""
+    actions = [(os.POSIX_SPAWN_OPEN, 1, output, _WRITING, _MODE), (os.POSIX_SPAWN_DUP2, 1, 2)]
+    return Run(os.posix_spawn(command[0], command, os.environ, file_actions=actions))
+
+
+def is_killed_at(run: Run, folder: Path, *, lines: int, more_s: float) -> bool:
+    """Kill a run once its journal has so many lines and some time has passed; False if it ended first."""
     while run.wait(os.WNOHANG) is None and n_lines(folder / "records.jsonl") < lines:
         time.sleep(_POLL_S)
     time.sleep(more_s)
@@ -121,19 +137,22 @@ def differences(folder: Path, reference: Path) -> Iterator[str]:
     yield from (f"report: {name}" for name in expected if report.get(name) != expected[name])
 
 
-def soak(command: Sequence[str], folder: Path, reference: Path, draw: random.Random) -> tuple[int, list[str]]:
+def soak(
+    start: Start, command: Sequence[str], folder: Path, reference: Path, draw: random.Random
+) -> tuple[int, list[str]]:
     """Kill and resume one run until it ends; return how often it was killed, and what differs."""
+    printed = folder.with_suffix(".txt")
     run = [*command, f"--qeval-output={folder}"]
     most, kills, resume = n_lines(reference / "records.jsonl"), 0, list[str]()
     while kills == 0 or draw.random() < _AGAIN:
         present = n_lines(folder / "records.jsonl")
         at = draw.randint(present, max(present, most))  # every part adds lines of its own
-        if not kill_at([*run, *resume], folder, lines=at, more_s=draw.random() * _LINE_S):
+        part = start([*run, *resume], printed)
+        if not is_killed_at(part, folder, lines=at, more_s=draw.random() * _LINE_S):
             break
         kills += 1
         resume = ["--qeval-resume"] if (folder / "records.jsonl").exists() else []
-    printed = folder.with_suffix(".txt")
-    status, said = Run([*run, *resume], printed).wait(), printed.read_text(encoding="utf-8")
+    status, said = start([*run, *resume], printed).wait(), printed.read_text(encoding="utf-8")
     if status not in {0, 1} and not (status == pytest.ExitCode.USAGE_ERROR and "is finished" in said):
         return kills, [f"status {status}: {said.strip()[-300:]}"]
     return kills, list(differences(folder, reference))
@@ -160,10 +179,10 @@ def main() -> int:
     command += [*(asked if options.model else replayed), "--qeval-suite", "micro", f"--qeval-limit={options.problems}"]
     command += ([f"-n{options.workers}"] if options.workers else []) + options.more
     reference = folder / "reference"
-    Run([*command, f"--qeval-output={reference}"], folder / "reference.txt").wait()
+    fork([*command, f"--qeval-output={reference}"], folder / "reference.txt").wait()
     same = kills = 0
     for number in range(options.runs):
-        killed, found = soak(command, folder / f"run-{number}", reference, draw)
+        killed, found = soak(fork, command, folder / f"run-{number}", reference, draw)
         kills += killed
         same += not found
         print(f"run {number}: killed {killed} times: {'; '.join(found) or 'the same'}", flush=True)

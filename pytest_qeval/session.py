@@ -359,7 +359,9 @@ class Session:
             allow_missing=self.settings.allow_missing,
             interrupted=interrupted or bool(self.stop),
         )
-        self._is_reported = is_written = self._written(self._write_reports, advice=f" Make room, then: pytest --qeval-render {self.output}")
+        self._is_reported = is_written = self._written(
+            self._write_reports, advice=f" Make room, then: pytest --qeval-render {self.output}"
+        )
         is_written &= self._written(self._write_baseline)
         if not self.is_selftest:
             results = RunResults.of(self._collector, self._planned, self._verdict.summary, self._verdict.gates)

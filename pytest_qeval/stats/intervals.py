@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from math import exp, fsum, sqrt
 from statistics import NormalDist
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from pytest_qeval.schema import Estimate, Quantity, Undefined
 from pytest_qeval.stats.clusters import cluster_sums, stand_alone, typical_size
@@ -22,8 +22,8 @@ NO_PROBLEM = Undefined(reason="no problem was evaluated")
 
 _NOTHING = Undefined(reason="no problem has anything to take the mean of")
 _RESAMPLES = 2000
-_UNSEEN = 2.0
-"""How much more than the worst problem an unseen one may diverge, see `ratio_of_positive_sums`."""
+_UNSEEN = 3.5
+"""How many times as much as the worst problem an unseen one may diverge, see `ratio_of_positive_sums`."""
 
 
 def proportion(successes: int, n: int) -> Quantity:
@@ -138,13 +138,13 @@ def ratio_of_positive_sums(
     """Estimate Σ numerators / Σ denominators, one of each per problem, of numerators that are at least 0 and skewed.
 
     Divergences are such: a few problems make most of the sum, and a sample that lacks them looks small and certain at
-    once. On the logarithmic scale the limits are r·exp(∓t·s / (r·√n)), with s the standard deviation of the residuals
-    eᵢ = (xᵢ − r·yᵢ) / ȳ, the delta method (Cochran, 1977, "Sampling Techniques", chapter 6). t is Student's quantile;
-    its degrees of freedom are not n − 1 but those of Satterthwaite (1946) for a spread that few problems make,
-    (Σeᵢ²)² / Σeᵢ⁴ − 1, at least 1. For each limit, r, s and n have one problem more, of average size, for what has not
-    been seen: for the upper limit its ratio is twice the largest one, for the lower limit it is 0.
-    `benchmarks/divergence_interval.py` measures how often each limit errs, beside a percentile bootstrap. Problems
-    whose denominator is 0 (no token) are left out.
+    once. The standard error is that of the delta method, q = s / √n, with s the standard deviation of the residuals
+    eᵢ = (xᵢ − r·yᵢ) / ȳ (Cochran, 1977, "Sampling Techniques", chapter 6). The upper limit is r + t·q, and the lower
+    one r·exp(−t·q / r), which is not negative. t is Student's quantile; its degrees of freedom are not n − 1 but those
+    of Satterthwaite (1946) for a spread that few problems make, (Σeᵢ²)² / Σeᵢ⁴ − 1, at least 1. For each limit, r, s
+    and n have one problem more, of average size, for what has not been seen: for the upper limit its ratio is 3.5 times
+    the largest one, for the lower limit it is 0. `benchmarks/divergence_interval.py` measures how often each limit
+    errs, beside a percentile bootstrap. Problems whose denominator is 0 (no token) are left out.
 
     With `clusters`, one name per problem, a cluster counts once, by its sums.
 
@@ -161,8 +161,9 @@ def ratio_of_positive_sums(
     if len(ratios) == 1:
         return Estimate(value=value, low=None, high=None, n=n, method=_equal(n, pairs))
     less, more = (_Ratio.of([*pairs, (unseen * size, size)]) for unseen in (0.0, _UNSEEN * max(ratios)))
-    method = "log scale, one unseen problem" if len(pairs) == n else "log scale, one unseen cluster"
-    return Estimate(value=value, low=less.limit(-1), high=more.limit(1), n=n, method=method)
+    method = f"delta method, one unseen {'problem' if len(pairs) == n else 'cluster'}"
+    low, high = less.ratio * exp(-less.width), more.ratio * (1 + more.width)
+    return Estimate(value=value, low=low, high=high, n=n, method=method)
 
 
 class _Ratio(NamedTuple):
@@ -181,11 +182,12 @@ class _Ratio(NamedTuple):
         error = sqrt(spread / (n * (n - 1))) / (ratio * size) if ratio and n > 1 else 0.0
         return cls(ratio, error, max(spread * spread / fourth - 1, 1.0) if fourth else n - 1.0)
 
-    def limit(self, side: Literal[-1, 1]) -> float:
+    @property
+    def width(self) -> float:
+        """Half of the interval's width, as a share of the ratio."""
         from scipy.special import stdtrit  # noqa: PLC0415 - scipy takes some time, which an inert plugin must not
 
-        quantile = SAFETY * float(stdtrit(self.degrees, (1 + CONFIDENCE) / 2))
-        return self.ratio * exp(side * quantile * self.error)
+        return SAFETY * float(stdtrit(self.degrees, (1 + CONFIDENCE) / 2)) * self.error
 
 
 def transform(quantity: Quantity, monotone: Callable[[float], float], *, method: str | None = None) -> Quantity:

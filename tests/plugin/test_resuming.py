@@ -245,6 +245,6 @@ def test_killed_at_random_moments_it_ends_the_same(
     reference = pytester.path / "reference"
     subprocess.run([*command, f"--qeval-output={reference}"], check=True, stdout=subprocess.DEVNULL)
     draw: Any = random.Random(4)  # noqa: S311 - chance, not security
-    for number in range(5):
-        _, found = resume_soak.soak(command, pytester.path / f"run-{number}", reference, draw)
+    for number in range(10):
+        _, found = resume_soak.soak(resume_soak.spawn, command, pytester.path / f"run-{number}", reference, draw)
         assert found == []

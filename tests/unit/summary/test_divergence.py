@@ -36,7 +36,7 @@ def test_intervals_are_over_problems() -> None:
         if quantity.method == "all problems equal":
             continue
         has_sign = name in {"delta_p", "perplexity_ratio"}
-        method = "bootstrap over problems" if has_sign else "log scale, one unseen problem"
+        method = "bootstrap over problems" if has_sign else "delta method, one unseen problem"
         assert (quantity.n, quantity.method) == (20, method)
         assert quantity.low is not None
         assert quantity.high is not None
