@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pytest_qeval.engines.sources import ModelSource
 from pytest_qeval.errors import EngineError
@@ -219,6 +219,11 @@ class EngineSource(Protocol):
             on_loading: Takes the progress meanwhile.
         """
         ...
+
+
+@runtime_checkable
+class BlockwiseSource(Protocol):
+    """An engine that can quantize a single block of a model, for the suite `sensitivity`."""
 
     def sensitivity(
         self,

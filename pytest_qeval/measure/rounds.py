@@ -12,6 +12,8 @@ from pytest_qeval.measure.timing_facts import Block
 
 MIN_ROUNDS = 6
 """Of so many, smallest and largest value enclose the median with a confidence of 97 %; of five it is 94 %."""
+STREAM_ROUNDS = 12
+"""Of a single stream, whose steps vary most: its blocks are half as long instead."""
 _MORE_ROUNDS = 3
 """How many disturbed rounds are measured again."""
 LONGEST_S = 120.0
@@ -38,20 +40,20 @@ class Rounds:
     around: Callable[[str], AbstractContextManager[object]] = _around
     """Returns what a recipe's block is run in, such as a meter of energy."""
 
-    def measure(self, timers: Mapping[str, Timer]) -> Mapping[str, tuple[Block, ...]]:
+    def measure(self, timers: Mapping[str, Timer], *, n_rounds: int = MIN_ROUNDS) -> Mapping[str, tuple[Block, ...]]:
         """Return the blocks of every recipe, disturbed ones included.
 
-        Every workload is done once to warm up. Then there are six rounds of at least half a second a block. A round in
-        which any block was disturbed is followed by one more, at most three times, and by none after
-        40 seconds; after 120 seconds there are fewer than six.
+        Every workload is done once to warm up. Then there are `n_rounds` rounds of at least half a second a block. A
+        round in which any block was disturbed is followed by one more, at most three times, and by none after
+        40 seconds; after 120 seconds there are fewer.
         """
         started = self.clock()
         for timer in timers.values():
             timer()
         found: dict[str, list[Block]] = {name: [] for name in timers}
         number = undisturbed = 0
-        while undisturbed < MIN_ROUNDS and number < MIN_ROUNDS + _MORE_ROUNDS:
-            limit_s = LONGEST_S if number < MIN_ROUNDS else _AGAIN_S
+        while undisturbed < n_rounds and number < n_rounds + _MORE_ROUNDS:
+            limit_s = LONGEST_S if number < n_rounds else _AGAIN_S
             if undisturbed < number and self.clock() - started > limit_s:
                 break
             for name in [*timers] if number % 2 == 0 else [*timers][::-1]:

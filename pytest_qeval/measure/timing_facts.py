@@ -44,9 +44,9 @@ WORKLOADS: Mapping[str, Workload] = {
     for one in (
         Workload(kind="prefill", prompt_tokens=128),
         Workload(kind="prefill", prompt_tokens=512),
-        Workload(kind="decode", prompt_tokens=128, new_tokens=16),
-        Workload(kind="decode", prompt_tokens=128, new_tokens=16, batch=8),
-        Workload(kind="decode", prompt_tokens=128, new_tokens=16, batch=32),
+        Workload(kind="decode", prompt_tokens=128, new_tokens=8),
+        Workload(kind="decode", prompt_tokens=128, new_tokens=12, batch=8),
+        Workload(kind="decode", prompt_tokens=128, new_tokens=12, batch=32),
     )
 }
 """By name."""

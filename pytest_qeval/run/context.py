@@ -39,7 +39,7 @@ from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
 from pytest_qeval.verdict.gates.checks import check_benchmark_kinds, check_gates
 from pytest_qeval.verdict.resume import ResumedRun
 
-_TIMED_PROBLEMS = 10
+_TIMED_PROBLEMS = 6
 """Problems that are answered one at a time unless `--qeval-limit` says otherwise: the fewest that have a p90."""
 
 
@@ -129,7 +129,12 @@ class RunContext:
             kept=kept_facts(self.resumed) if self.resumed else {},
         )
         self.timeline = Timeline()
-        self._forecast = Forecast(planned=self._ahead, sandboxes=settings.execution.workers, solution=self._solution)
+        self._forecast = Forecast(
+            planned=self._ahead,
+            sandboxes=settings.execution.workers,
+            solution=self._solution,
+            lengths=self.saved.lengths if self.saved else lambda _: (),
+        )
 
     @cached_property
     def pool(self) -> PacedPool:

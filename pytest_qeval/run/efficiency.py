@@ -13,7 +13,7 @@ from pytest_qeval.evaluator import Evaluator
 from pytest_qeval.measure.contention import Watch
 from pytest_qeval.measure.energy import EnergyMeter, Window
 from pytest_qeval.measure.machine import available_memory_bytes
-from pytest_qeval.measure.rounds import LONGEST_S, Rounds
+from pytest_qeval.measure.rounds import LONGEST_S, MIN_ROUNDS, STREAM_ROUNDS, Rounds
 from pytest_qeval.measure.shared_energy import BusyTimes
 from pytest_qeval.measure.timing_facts import (
     WORKLOADS,
@@ -26,7 +26,7 @@ from pytest_qeval.records.messages import Message
 from pytest_qeval.run.shared_machine import SharedMachine
 from pytest_qeval.schema import Case, Completion
 
-_PROBLEM_TOKENS = 128
+_PROBLEM_TOKENS = 96
 """New tokens of a whole problem at most, so that a model that never stops does not take minutes."""
 _ROOM = 2
 """Another model is kept beside those that are open if so many times the largest of them is free: a checkpoint is loaded
@@ -73,7 +73,9 @@ class EfficiencyBench:
         windows: dict[str, list[Window]] = {one: [] for one in engines}
         rounds = replace(self.rounds, around=lambda one: self._metered(windows[one], name))
         with self.machine.alone():
-            found = rounds.measure({one: engine.prepare(workload) for one, engine in engines.items()})
+            timers = {one: engine.prepare(workload) for one, engine in engines.items()}
+            n_rounds = STREAM_ROUNDS if workload.kind == "decode" and workload.batch == 1 else MIN_ROUNDS
+            found = rounds.measure(timers, n_rounds=n_rounds)
         for one, blocks in found.items():
             self.post(TimingFacts(recipe=one, workload=workload, beside=_others(engines, one), blocks=blocks))
             energies = tuple(window.energy for window in windows[one])

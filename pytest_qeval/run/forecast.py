@@ -30,6 +30,8 @@ class Forecast:
     """Programs that are executed at a time."""
     solution: Callable[[Case], str] = lambda _: ""
     """Returns the known solution of a case, whose length is a first guess of a completion's."""
+    lengths: Callable[[Case], Sequence[int]] = lambda _: ()
+    """Returns the tokens of the saved baseline's completions of a case, as far as there is one: a better guess."""
     clock: Callable[[], float] = time.monotonic
     _loads_s: dict[str, float] = field(default_factory=dict, init=False)
     _lengths: list[int] = field(default_factory=list, init=False)
@@ -44,6 +46,8 @@ class Forecast:
         solutions = [len(self.solution(case)) for case in self.planned.get(recipe, ())[:_SOLUTIONS]]
         characters = sum(solutions) / len(solutions) if solutions else 0.0
         self._prior_tokens = characters / _CHARACTERS or PRIOR_TOKENS
+        if not self._lengths:
+            self._lengths = [length for case in self.planned.get(recipe, ()) for length in self.lengths(case)]
         self._since = self.clock()
         self._first = None
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from pytest_qeval.config.run_settings import RunSettings
-from pytest_qeval.engines.base import ModelEngine
+from pytest_qeval.engines.base import BlockwiseSource, ModelEngine
 from pytest_qeval.engines.fit.predict import predict
 from pytest_qeval.engines.fit.read import shape_of
 from pytest_qeval.engines.fresh_process import MemoryJob, measure_memory
+from pytest_qeval.errors import EngineError
 from pytest_qeval.facts import SensitivityFacts, StreamFacts
 from pytest_qeval.measure.contention import Watch
 from pytest_qeval.measure.divergence_facts import DivergenceFacts, divergence_facts
@@ -28,7 +29,7 @@ _SENSITIVITY_PROBLEMS = 20
 _BATCH_SIZE, _CONTEXT_TOKENS = 4, 512
 """What is decoded to measure memory, unless `--qeval-batch-size` says otherwise: seconds for half a billion parameters.
 """
-_STREAM_ROUNDS, _STREAM_S = 3, 0.5
+_STREAM_ROUNDS, _STREAM_S = 6, 0.5
 """Rounds and seconds of a single stream at least."""
 
 
@@ -112,12 +113,15 @@ class Measurements:
         """Quantize one block at a time, and compare on a benchmark's solutions; this loads a model of its own."""
         if isinstance(kept := self.kept.get((SensitivityFacts, name)), SensitivityFacts):
             return kept
-        self.machine.work()
         settings, recipe, resolved = self.settings, self.settings.recipe(name), self.settings.resolved
         assert resolved is not None  # noqa: S101 - the fixture skips replays
+        source, engine = resolved.source_of(recipe), resolved.engine_of(recipe.name)
+        if not isinstance(engine, BlockwiseSource):
+            raise EngineError(f"{source.name} is run by {engine.name}: its blocks cannot be quantized one at a time.")
+        self.machine.work()
         solutions = self.benchmarks.first_solutions(benchmark, settings.limit or _SENSITIVITY_PROBLEMS)
-        facts = resolved.engine_of(recipe.name).sensitivity(
-            resolved.source_of(recipe),
+        facts = engine.sensitivity(
+            source,
             recipe,
             [(solution.prompt, solution.solution) for solution in solutions],
             model=settings.model,

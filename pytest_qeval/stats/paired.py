@@ -14,7 +14,7 @@ from typing import Literal
 from pytest_qeval.schema import Estimate, Evidence, Quantity, Undefined
 from pytest_qeval.stats.clusters import stand_alone, typical_size
 from pytest_qeval.stats.flips import Flips, confidence_of_clusters, flips_of_clusters
-from pytest_qeval.stats.intervals import CONFIDENCE, transform
+from pytest_qeval.stats.intervals import CONFIDENCE, exact_limits, transform
 
 NO_PAIRS = Undefined(reason="no problem was evaluated under both recipes")
 
@@ -54,24 +54,28 @@ class PairedCounts:
 
 
 def mcnemar_p(counts: PairedCounts) -> float:
-    """Return the two-sided p-value of the exact McNemar test: regressed ~ Binomial(regressed + fixed, 1/2)."""
+    """Return the two-sided p-value of the exact McNemar test: regressed ~ Binomial(regressed + fixed, 1/2).
+
+    The distribution is symmetric, so that this is twice the chance of so few flips of the rarer kind, and at most 1.
+    """
     if not counts.flips:
         return 1.0
-    from scipy.stats import binomtest  # noqa: PLC0415 - scipy.stats takes half a second, which an inert plugin must not
+    from scipy.special import bdtr  # noqa: PLC0415 - scipy takes some time, which an inert plugin must not
 
-    return float(binomtest(counts.regressed, counts.flips, 0.5).pvalue)
+    return min(2 * float(bdtr(min(counts.regressed, counts.fixed), counts.flips, 0.5)), 1.0)
 
 
 def adjusted(p_values: Sequence[float]) -> tuple[float, ...]:
     """Adjust p-values so that of those below α at most a share α is expected to be false discoveries.
 
-    Benjamini & Hochberg (1995), through `scipy.stats.false_discovery_control`.
+    Benjamini & Hochberg (1995, "Controlling the false discovery rate", Journal of the Royal Statistical Society B
+    57:289-300): the i-th smallest of m becomes the smallest pⱼ·m/j of those from j = i on, and at most 1.
     """
-    if not p_values:
-        return ()
-    from scipy.stats import false_discovery_control  # noqa: PLC0415 - as above
-
-    return tuple(float(p) for p in false_discovery_control(p_values))
+    found, least = [0.0] * len(p_values), 1.0
+    for rank, at in reversed([*enumerate(sorted(range(len(p_values)), key=p_values.__getitem__), start=1)]):
+        least = min(least, p_values[at] * len(p_values) / rank)
+        found[at] = least
+    return tuple(found)
 
 
 def difference(counts: PairedCounts, *, confidence: float = CONFIDENCE) -> Quantity:
@@ -175,16 +179,14 @@ def odds_ratio(counts: PairedCounts) -> Quantity:
     """
     if not counts.flips:
         return Undefined(reason="no problem flipped, so losses and gains have no ratio")
-    from scipy.stats import binomtest  # noqa: PLC0415 - as above
-
-    interval = binomtest(counts.regressed, counts.flips).proportion_ci(method="exact")
-    low = float(interval.low / (1 - interval.low))
+    least, most = exact_limits(counts.regressed / counts.flips, counts.flips)
+    low = least / (1 - least)
     if counts.fixed == 0:
         return Undefined(
             reason=f"{counts.flips} regressed and none was fixed, so the odds ratio is infinite; "
             f"its 95% interval begins at {low:.2g}"
         )
-    ratio, high = counts.regressed / counts.fixed, float(interval.high / (1 - interval.high))
+    ratio, high = counts.regressed / counts.fixed, most / (1 - most)
     return Estimate(value=ratio, low=low, high=high, n=counts.flips, method="clopper-pearson of the flips")
 
 

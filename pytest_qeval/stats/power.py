@@ -8,6 +8,8 @@ from pytest_qeval.stats.intervals import CONFIDENCE
 
 _STEPS_PER_UNIT = 10_000
 """Detectable drops are multiples of 0.0001."""
+_RARE = 1e-9
+"""Chance of the numbers of flips that are left out on each side."""
 
 
 def detectable_drop(n: int, *, discordance: float = 0.08, power: float = 0.8) -> float:
@@ -47,16 +49,21 @@ def problems_needed(margin: float, *, discordance: float = 0.08, power: float = 
 
 def _power(n: int, margin: float, *, discordance: float) -> float:
     """Sum the chances of all outcomes that prove the margin: for each number of flips, those with enough fixed."""
-    import numpy as np  # noqa: PLC0415 - scipy.stats takes half a second, which an inert plugin must not
-    from scipy.stats import binom, norm  # noqa: PLC0415 - as above
+    import numpy as np  # noqa: PLC0415 - scipy takes some time, which an inert plugin must not
+    from scipy.special import bdtr, betainc, gammaln, ndtri, xlog1py, xlogy  # noqa: PLC0415 - as above
 
     from pytest_qeval.stats.widened_limits import difference_statistics  # noqa: PLC0415 - as above
 
-    z = norm.ppf((1 + CONFIDENCE) / 2)
-    flips = np.arange(binom.ppf(1e-9, n, discordance), binom.ppf(1 - 1e-9, n, discordance) + 1)
+    z = ndtri((1 + CONFIDENCE) / 2)
+    at_most = bdtr(np.arange(n + 1), n, discordance)
+    first, last = np.searchsorted(at_most, (_RARE, 1 - _RARE))
+    flips = np.arange(first, last + 1, dtype=float)
     low, high = np.zeros_like(flips), flips + 1  # the fewest fixed problems that prove it lie in [low, high]
     while np.any(low < high):
         middle = (low + high) // 2
         proven = difference_statistics(middle, flips - middle, n, -margin).low > z
         low, high = np.where(proven, low, middle + 1), np.where(proven, middle, high)
-    return float(np.sum(binom.pmf(flips, n, discordance) * binom.sf(high - 1, flips, 0.5)))
+    counts = gammaln(n + 1) - gammaln(flips + 1) - gammaln(n - flips + 1)
+    chances = np.exp(counts + xlogy(flips, discordance) + xlog1py(n - flips, -discordance))
+    at_least = betainc(np.maximum(high, 1), np.maximum(flips - high + 1, 1), 0.5)  # so many fixed, of all flips
+    return float(np.sum(chances * np.select([high == 0, high > flips], [1.0, 0.0], at_least)))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 Floats = NDArray[np.float64]
 
@@ -34,7 +34,7 @@ def paired_difference_limits(fixed: ArrayLike, regressed: ArrayLike, n: ArrayLik
     confidence interval for the difference in proportions for the paired-sample design", Statistics in Medicine
     17:891-908).
     """
-    z = float(norm.ppf((1 + confidence) / 2))
+    z = float(ndtri((1 + confidence) / 2))
     b, c, problems = np.broadcast_arrays(*(np.asarray(values, float) for values in (fixed, regressed, n)))
     observed = (b - c) / problems
     one = np.ones_like(observed)
@@ -68,7 +68,7 @@ def paired_ratio_limits(
     for matched-pair design", Statistics in Medicine 22:1217-1233). At ρ = 1 this is Tango's statistic at δ = 0, so the
     two intervals agree on "no change".
     """
-    z = float(norm.ppf((1 + confidence) / 2))
+    z = float(ndtri((1 + confidence) / 2))
     a, b, c, m = np.broadcast_arrays(*(np.asarray(values, float) for values in (both, fixed, regressed, n)))
     x, y, any_solved = a + b, a + c, a + b + c
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from pytest_qeval.stats.intervals import SAFETY
 from pytest_qeval.stats.score_limits import (
@@ -102,4 +102,4 @@ def ratio_limits(both: ArrayLike, fixed: ArrayLike, regressed: ArrayLike, n: flo
 
 def _safe(confidence: float) -> float:
     """Return the confidence whose normal quantile is larger by `SAFETY`."""
-    return float(2 * norm.cdf(SAFETY * norm.ppf((1 + confidence) / 2)) - 1)
+    return float(2 * ndtr(SAFETY * ndtri((1 + confidence) / 2)) - 1)

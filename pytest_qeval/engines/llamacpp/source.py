@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
 
 from pytest_qeval.engines.base import EngineSource, ModelEngine
 from pytest_qeval.engines.llamacpp.cache_types import cache_arguments, cache_facts, cache_type
@@ -15,7 +14,7 @@ from pytest_qeval.engines.openai.identity import identify
 from pytest_qeval.engines.sources import ModelSource, resolve
 from pytest_qeval.engines.templates import has_chat_template
 from pytest_qeval.engines.transformers import TRANSFORMERS
-from pytest_qeval.errors import EngineError, MissingPackageError, ModelSourceError
+from pytest_qeval.errors import MissingPackageError, ModelSourceError
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.schema import PREFIX_ONLY, InfillingForm, Json, LoadingProgress
@@ -121,23 +120,6 @@ class LlamaCppSource:
             raise
         on_loading(LoadingProgress(action="llama-server is ready", share=1.0))
         return engine
-
-    def sensitivity(
-        self,
-        source: ModelSource,
-        recipe: Recipe,
-        solutions: Sequence[tuple[str, str]],
-        *,
-        model: ModelSettings,
-        texts: CalibrationTexts | None,
-    ) -> NoReturn:
-        """Refuse: nothing is quantized here.
-
-        Raises:
-            EngineError: always.
-        """
-        del recipe, solutions, model, texts
-        raise EngineError(f"{source.name} is run by llama.cpp: its blocks cannot be quantized one at a time.")
 
 
 LLAMACPP: EngineSource = LlamaCppSource()

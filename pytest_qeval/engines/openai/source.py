@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
 
 from pytest_qeval.engines.base import EngineSource, ModelEngine
 from pytest_qeval.engines.openai.answer import is_same_model
@@ -113,23 +112,6 @@ class ServerSource:
             identity=self._found[source.endpoint][0],
             engine=self.name,
         )
-
-    def sensitivity(
-        self,
-        source: ModelSource,
-        recipe: Recipe,
-        solutions: Sequence[tuple[str, str]],
-        *,
-        model: ModelSettings,
-        texts: CalibrationTexts | None,
-    ) -> NoReturn:
-        """Refuse: nothing is quantized here.
-
-        Raises:
-            EngineError: always.
-        """
-        del recipe, solutions, model, texts
-        raise EngineError(f"{source.name} is on a server: its blocks cannot be quantized one at a time.")
 
 
 def _chosen(asked: str, identity: ServerIdentity, endpoint: str) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
 
 from pytest_qeval.engines.base import EngineSource, ModelEngine
 from pytest_qeval.engines.sources import ModelSource, resolve
 from pytest_qeval.engines.transformers import TRANSFORMERS
 from pytest_qeval.engines.vllm.devices import check_devices
-from pytest_qeval.errors import EngineError, ModelSourceError, UsageError
+from pytest_qeval.errors import ModelSourceError, UsageError
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.schema import InfillingForm, Json, LoadingProgress
@@ -84,23 +83,6 @@ class VllmSource:
         engine = open_engine(source, recipe, model=model, generation=generation)
         on_loading(LoadingProgress(action="vLLM is ready", share=1.0))
         return engine
-
-    def sensitivity(
-        self,
-        source: ModelSource,
-        recipe: Recipe,
-        solutions: Sequence[tuple[str, str]],
-        *,
-        model: ModelSettings,
-        texts: CalibrationTexts | None,
-    ) -> NoReturn:
-        """Refuse: nothing is quantized here.
-
-        Raises:
-            EngineError: always.
-        """
-        del recipe, solutions, model, texts
-        raise EngineError(f"{source.name} is run by vLLM: its blocks cannot be quantized one at a time.")
 
 
 def _refusal(source: ModelSource) -> str:

@@ -63,6 +63,11 @@ class SavedBaseline:
         """The baseline's records, by case."""
         return self.baseline.records
 
+    def lengths(self, case: Case) -> Sequence[int]:
+        """Return the generated tokens of a case's completions; none where they are not known."""
+        record = self.records.get(case)
+        return [sample.completion.n_tokens or 0 for sample in record.samples] if record else ()
+
     def origin(self, more_accepted: Sequence[str] = ()) -> Json:
         """Return where the baseline comes from: the report's `run.saved_baseline`."""
         run = self.baseline.run

@@ -141,8 +141,8 @@ def test_every_block_is_metered() -> None:
     parts.bench.measure("auto", "decode-1")
     found = {one.recipe: one.energies for one in parts.messages if isinstance(one, BlockEnergyFacts)}
 
-    assert [energy.energy_wh for energy in found["auto"]] == [1, 4, 5, 8, 9, 12]
-    assert [energy.energy_wh for energy in found["int8"]] == [2, 3, 6, 7, 10, 11]
+    assert [energy.energy_wh for energy in found["auto"]] == [1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24]
+    assert [energy.energy_wh for energy in found["int8"]] == [2, 3, 6, 7, 10, 11, 14, 15, 18, 19, 22, 23]
 
 
 def test_a_worker_that_meters_nothing_posts_no_energy() -> None:
@@ -184,7 +184,7 @@ def test_only_what_is_planned_is_measured() -> None:
 
 
 def test_problems_alternate_and_the_order_turns() -> None:
-    """After one to warm up; one sample each, of at most 128 tokens."""
+    """After one to warm up; one sample each, of at most 96 tokens."""
     parts = Parts()
     parts.bench.measure_problems("auto", "problems", CASES)
     parts.bench.measure_problems("int8", "problems", CASES)

@@ -99,6 +99,26 @@ def test_solutions_are_the_first_guess_of_lengths() -> None:
     assert left_with(0) == pytest.approx(left_with(320), rel=0.01)
 
 
+def test_the_saved_baselines_lengths_are_a_better_guess() -> None:
+    """Before anything has ended; afterwards those of the recipe before are nearer."""
+
+    def left_with(*lengths: int, before: bool = False) -> float:
+        forecast = Forecast(planned={"auto": CASES}, sandboxes=1, lengths=lambda _: lengths)
+        engine: Any = FakeEngine()
+        work = replace(engine.work_left(), live=[0] * 8, ended=[], limit=512)
+        engine.work_left = lambda: work
+        if before:
+            ended = replace(work, ended=[200] * 8)
+            engine.work_left = lambda: ended
+            forecast.end(engine)
+            engine.work_left = lambda: work
+        forecast.begin("auto", load_s=1.0)
+        return forecast.progress("auto", engine, Executions()).left_s or 0.0
+
+    assert left_with(20) < left_with(200) < left_with(500)
+    assert left_with(20, before=True) == left_with(500, before=True) == pytest.approx(left_with(200))
+
+
 def test_a_recipe_that_was_loaded_does_not_come_again() -> None:
     forecast = Forecast(planned={"auto": CASES, "int8": CASES}, sandboxes=1)
     engine: Any = FakeEngine()
