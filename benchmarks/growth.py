@@ -183,8 +183,10 @@ def measure(bench: Bench, axis: str) -> None:
     }
     path = bench.args.out / f"growth-{axis}.json"
     path.write_text(json.dumps({**about, "points": [asdict(one) for one in points]}, indent=1), encoding="utf-8")
-    each = [1000 * point.cpu_s / max(1, point.tokens) for point in points]
-    panels = {"CPU seconds": [point.cpu_s for point in points], "CPU milliseconds per new token": each}
+    panels = {
+        "CPU seconds": [point.cpu_s for point in points],
+        "CPU milliseconds per new token": [1000 * point.cpu_s / max(1, point.tokens) for point in points],
+    }
     plot(path.with_suffix(".svg"), title, [point.x for point in points], panels)
     print(flush=True)
 

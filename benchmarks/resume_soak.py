@@ -114,7 +114,7 @@ def fork(arguments: Sequence[str], output: Path) -> Run:
 def spawn(command: Sequence[str], output: Path) -> Run:
     """Run a command."""
     actions = [(os.POSIX_SPAWN_OPEN, 1, output, _WRITING, _MODE), (os.POSIX_SPAWN_DUP2, 1, 2)]
-    return Run(os.posix_spawn(command[0], command, os.environ, file_actions=actions))
+    return Run(os.posix_spawn(command[0], [*command], os.environ, file_actions=actions))
 
 
 def is_killed_at(run: Run, folder: Path, *, lines: int, more_s: float) -> bool:

@@ -15,7 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 import pytest_qeval.engines.hf.engine as engine_module
 import pytest_qeval.engines.hf.loading as loading_module
-from pytest_qeval.engines.base import FinishedCompletion, ModelEngine, Request
+from pytest_qeval.engines.base import BlockwiseSource, FinishedCompletion, ModelEngine, Request
 from pytest_qeval.engines.hf.engine import TransformersEngine
 from pytest_qeval.engines.hf.loading import choose_device, free_bytes
 from pytest_qeval.engines.sources import resolve
@@ -215,6 +215,7 @@ def test_memory_is_checked_before_loading(
 def test_sensitivity_checks_memory_too(save: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading_module, "available_memory_bytes", lambda: 1)
     source = resolve(ModelSettings(name=str(save("llama"))))
+    assert isinstance(TRANSFORMERS, BlockwiseSource)
     with pytest.raises(ModelSourceError, match="needs about"):
         TRANSFORMERS.sensitivity(source, INT8, [], model=ModelSettings(name="x", device="cpu"), texts=None)
 
