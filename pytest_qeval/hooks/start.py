@@ -131,9 +131,14 @@ def _register(
 
 
 def _end_with_controller(handed: Handed) -> None:
-    """Let a worker remove what workers share when nobody else is left to do so."""
-    interrupts = Interrupts()
-    interrupts.add_clean_up(partial(shutil.rmtree, handed.folder, ignore_errors=True))
+    """Let a worker end when its controller is gone, and remove what workers share, which nobody else is left to do."""
+    controller, interrupts = os.getppid(), Interrupts()
+
+    def remove_folder() -> None:
+        if os.getppid() != controller:  # else this worker alone was told to end
+            shutil.rmtree(handed.folder, ignore_errors=True)
+
+    interrupts.add_clean_up(remove_folder)
     interrupts.end_with_parent()
 
 

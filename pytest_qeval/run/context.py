@@ -39,7 +39,7 @@ from pytest_qeval.verdict.baseline.reuse import ReusableCases, SavedBaseline
 from pytest_qeval.verdict.gates.checks import check_benchmark_kinds, check_gates
 from pytest_qeval.verdict.resume import ResumedRun
 
-_TIMED_PROBLEMS = 6
+_TIMED_PROBLEMS = 10
 """Problems that are answered one at a time unless `--qeval-limit` says otherwise: the fewest that have a p90."""
 
 

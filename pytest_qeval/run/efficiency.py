@@ -26,7 +26,7 @@ from pytest_qeval.records.messages import Message
 from pytest_qeval.run.shared_machine import SharedMachine
 from pytest_qeval.schema import Case, Completion
 
-_PROBLEM_TOKENS = 96
+_PROBLEM_TOKENS = 64
 """New tokens of a whole problem at most, so that a model that never stops does not take minutes."""
 _ROOM = 2
 """Another model is kept beside those that are open if so many times the largest of them is free: a checkpoint is loaded

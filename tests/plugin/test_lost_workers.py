@@ -25,7 +25,7 @@ def pytest_runtest_setup(item):
         with times.open("a") as file:
             file.write("x")
         if times.stat().st_size <= {most}:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.{signal})
 """
 KILLER = ("-p", "killer")
 SSH = """#!/bin/sh
@@ -40,9 +40,9 @@ ROBUST = (
 )
 
 
-def kill_at(pytester: pytest.Pytester, case: str, *, times: int) -> None:
+def kill_at(pytester: pytest.Pytester, case: str, *, times: int, by: str = "SIGKILL") -> None:
     """Let a worker with the plugin `killer` kill itself before it runs a case, so many times."""
-    pytester.makepyfile(killer=KILLED.format(folder=pytester.path, case=case, most=times))
+    pytester.makepyfile(killer=KILLED.format(folder=pytester.path, case=case, most=times, signal=by))
 
 
 def without_times(value: Any) -> Any:
@@ -62,10 +62,12 @@ def outcomes(folder: Path) -> dict[tuple[Any, ...], Json]:
     return found
 
 
-def test_a_worker_that_is_killed_loses_nothing(run: Run, pytester: pytest.Pytester, samples: Path) -> None:
+@pytest.mark.parametrize("by", ["SIGKILL", "SIGTERM"])
+def test_a_worker_that_is_killed_loses_nothing(run: Run, pytester: pytest.Pytester, samples: Path, by: str) -> None:
+    """The folder that workers share stays with those that are left."""
     plain = run("-p", "no:xdist", *REPLAY, str(samples), "--qeval-output", "plain")
     assert plain.ret == pytest.ExitCode.OK
-    kill_at(pytester, "micro/2", times=1)
+    kill_at(pytester, "micro/2", times=1, by=by)
 
     result = run("-n2", *KILLER, *REPLAY, str(samples), "--qeval-output", "out")
 

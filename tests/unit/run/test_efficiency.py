@@ -184,7 +184,7 @@ def test_only_what_is_planned_is_measured() -> None:
 
 
 def test_problems_alternate_and_the_order_turns() -> None:
-    """After one to warm up; one sample each, of at most 96 tokens."""
+    """After one to warm up; one sample each, of at most 64 tokens."""
     parts = Parts()
     parts.bench.measure_problems("auto", "problems", CASES)
     parts.bench.measure_problems("int8", "problems", CASES)
