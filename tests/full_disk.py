@@ -6,10 +6,13 @@ import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-CONFTEST = """
+CONFTEST = f"""
+import sys
 from pathlib import Path
 import pytest
+sys.path.append({str(Path(__file__).parents[1])!r})
 from tests.full_disk import limit_files
 
 class FullDisk:

@@ -112,6 +112,7 @@ def test_a_divergence_is_measured_from_a_baseline_or_for_a_later_run() -> None:
 def test_an_export_has_a_folder_of_its_own(tmp_path: Path) -> None:
     """Neither the model under test nor anybody's files are overwritten; an earlier export is."""
     model = checkpoint(tmp_path / "out" / "int8")
+    (tmp_path / "out" / "int8" / "tokenizer_config.json").touch()
     for name, sentence in ((model, "would overwrite the model under test"), ("demo", "holds no earlier export")):
         with pytest.raises(UsageError, match=sentence):
             check_export(settings_of(name, "int8", export=tmp_path / "out"))

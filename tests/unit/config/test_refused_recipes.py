@@ -126,6 +126,7 @@ def test_a_quantized_checkpoint_is_not_quantized_again(configure: Configure, pyt
     stored = {"quantization_config": {"quant_method": "bitsandbytes"}}
     (directory / "config.json").write_text(json.dumps({**config, **stored}))
     (directory / "model.safetensors").write_bytes(b"\2" + b"\0" * 7 + b"{}")
+    (directory / "tokenizer_config.json").touch()
 
     with pytest.raises(pytest.UsageError, match=r"already quantized \(bitsandbytes\) and cannot be given the rec"):
         configure("--qeval-model=quantized", "--qeval-recipe", "int8", "--qeval-baseline", "none")

@@ -1,6 +1,7 @@
 """Peaks are the kernel's, and each object has its own."""
 
 import gc
+import mmap
 import sys
 from pathlib import Path
 
@@ -18,8 +19,7 @@ def test_the_peak_is_remembered_and_can_be_reset() -> None:
     """A hundred megabytes that came and went are seen by the object made before them, and not by the one made after."""
     before = PeakMemory()
     start = before.read()
-    block = bytearray(100 * MEGABYTE)
-    del block
+    touch(100)
     peak = before.read()
     after = PeakMemory().read()
 
@@ -31,9 +31,10 @@ def test_the_peak_is_remembered_and_can_be_reset() -> None:
 
 
 def touch(megabytes: int) -> None:
-    """Take memory, write to every page of it, and give it back."""
-    block = bytearray(megabytes * MEGABYTE)
-    block[::4096] = b"x" * len(block[::4096])
+    """Take memory, write to every page of it, and give it back; the heap would keep it, or have it already."""
+    with mmap.mmap(-1, megabytes * MEGABYTE) as block:
+        for page in range(0, len(block), mmap.PAGESIZE):
+            block[page] = 1
 
 
 def read(peak: PeakMemory) -> int:
