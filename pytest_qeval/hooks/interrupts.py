@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -84,3 +85,18 @@ class Interrupts:
             with suppress(Exception):
                 clean_up()
         os._exit(int(pytest.ExitCode.INTERRUPTED))
+
+
+def end_with_controller(folder: str) -> None:
+    """Let this worker end when its controller is gone, even by SIGKILL, with the folder that workers share.
+
+    Nobody else is left to remove it then.
+    """
+    controller, interrupts = os.getppid(), Interrupts()
+
+    def remove_folder() -> None:
+        if os.getppid() != controller:  # else this worker alone was told to end
+            shutil.rmtree(folder, ignore_errors=True)
+
+    interrupts.add_clean_up(remove_folder)
+    interrupts.end_with_parent()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -32,7 +31,7 @@ from pytest_qeval.facts import RunHeader
 from pytest_qeval.fixtures import CONTEXT
 from pytest_qeval.hooks.controller import Controller
 from pytest_qeval.hooks.handed import Handed, handed_to
-from pytest_qeval.hooks.interrupts import Interrupts
+from pytest_qeval.hooks.interrupts import Interrupts, end_with_controller
 from pytest_qeval.hooks.own_perturbations import call_hook
 from pytest_qeval.hooks.worker import Worker
 from pytest_qeval.hooks.xdist import Distributor, is_distributed, worker_name
@@ -89,7 +88,7 @@ def start(config: pytest.Config) -> None:
     config.stash[CONTEXT] = context
     _register(config, context, session, saved, runs_suites=not names_files)
     if handed:
-        _end_with_controller(handed)
+        end_with_controller(handed.folder)
     if not names_files:
         suites = default_suites(settings, replayed=settings.samples or ())
         config.args = [str(path) for path in suite_files(suites)]
@@ -128,18 +127,6 @@ def _register(
             runs_suites=runs_suites,
         )
         plugins.register(worker, "qeval-worker")
-
-
-def _end_with_controller(handed: Handed) -> None:
-    """Let a worker end when its controller is gone, and remove what workers share, which nobody else is left to do."""
-    controller, interrupts = os.getppid(), Interrupts()
-
-    def remove_folder() -> None:
-        if os.getppid() != controller:  # else this worker alone was told to end
-            shutil.rmtree(handed.folder, ignore_errors=True)
-
-    interrupts.add_clean_up(remove_folder)
-    interrupts.end_with_parent()
 
 
 def _runs_nothing(config: pytest.Config) -> bool:
