@@ -35,14 +35,7 @@ from pytest_qeval.config.option_groups import (
     read_threads,
 )
 from pytest_qeval.config.prompt_format import PromptFormat, choose_prompt_format
-from pytest_qeval.config.recipes import (
-    RecipeChoice,
-    read_recipes,
-    replay_recipes,
-    selftest_recipes,
-    settle_stored,
-    without_inherited,
-)
+from pytest_qeval.config.recipes import RecipeChoice, read_recipes, settle_stored
 from pytest_qeval.config.resume import read_resume
 from pytest_qeval.config.run_settings import ResolvedModel, RunSettings
 from pytest_qeval.config.servers import Servers, find_servers, read_llama, refuse_without_server
@@ -50,6 +43,7 @@ from pytest_qeval.config.suites import settle_suites
 from pytest_qeval.config.unused_options import settle_unused
 from pytest_qeval.config.values import Values
 from pytest_qeval.config.vllm import read_vllm
+from pytest_qeval.config.without_model import replay_recipes, selftest_recipes, without_inherited
 from pytest_qeval.engines.base import EngineSource
 from pytest_qeval.engines.fit.cache_checks import check_cache
 from pytest_qeval.engines.samples_file import read_samples

@@ -7,32 +7,18 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from pytest_qeval import registry
-from pytest_qeval.benchmarks.selftest import RECIPES
+from pytest_qeval.config.baseline_name import is_recipe, saved_baseline, saved_beside
 from pytest_qeval.config.servers import Servers, loads_model
-from pytest_qeval.config.suites import MEASURING
 from pytest_qeval.config.values import Values
 from pytest_qeval.engines.sources import ModelSource
-from pytest_qeval.errors import RecipeError, UnknownNameError, UsageError, about
-from pytest_qeval.quantize.grammar import expand_braces, looks_like_scheme, parse_recipe
+from pytest_qeval.errors import UnknownNameError, UsageError, about
+from pytest_qeval.quantize.grammar import expand_braces
 from pytest_qeval.quantize.lookup import find_recipe, is_as_is, split_cache
 from pytest_qeval.quantize.recipe import Recipe
 from pytest_qeval.settings import file_stem
-from pytest_qeval.verdict.baseline.file import is_baseline_file
 
 _RESERVED = ("auto", "as-is", "original", "control")
 _LONGEST_NAME = 100
-NOT_IN_SELFTEST = (
-    *("model", "completions", "recipe", "baseline", "gate", "samples", "save-baseline", "control", "export"),
-    *("calibration", "strict", "until-decided", "require-proof", "allow-missing", "prompt", "revision", "engine"),
-    *("baseline-force", "allow-overlap", "temperature", "top-p", "max-new-tokens", "seed", "device", "threads"),
-    *("batch-size", "trust-remote-code", "baseline-drafts", "open", "country", "power-watts", "embodied", "ram-budget"),
-)
-"""Options about what a self-test does not have: a model, a baseline, gates."""
-_NOT_IN_REPLAY = (
-    *("recipe", "samples", "revision", "trust-remote-code", "engine", "export", "calibration", "allow-overlap"),
-    *("control", "baseline-drafts", "ram-budget"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +56,7 @@ def read_recipes(values: Values, servers: Servers | None = None) -> RecipeChoice
         UsageError: for an unknown recipe, two recipes of one name, or options that exclude each other.
     """
     found = _named(values) if not servers or loads_model(values) else _Recipes()
-    saved = None if servers and servers.baseline else _saved_baseline(values)
+    saved = None if servers and servers.baseline else saved_baseline(values)
     served = servers.recipes if servers else {}
     if servers and saved and found.recipes and not values.texts("recipe"):
         raise UsageError(
@@ -207,65 +193,6 @@ def _auto_as_is(choice: RecipeChoice) -> RecipeChoice:
     return replace(choice, baseline=None, baseline_cached=False)  # it would be the very same model
 
 
-def replay_recipes(values: Values) -> RecipeChoice:
-    """Return the one recipe of a replay.
-
-    Raises:
-        UsageError: for an option that needs a model.
-    """
-    for name in _NOT_IN_REPLAY:
-        if values.flag(name):
-            raise UsageError(f"--qeval-{name} needs a model; --qeval-completions replays what was generated before.")
-    saved = _saved_baseline(values)
-    if not saved and values.text("baseline") not in {None, "none"}:
-        raise UsageError(
-            "--qeval-baseline: a replay of one samples file can only be compared with a saved baseline (*.json.gz)."
-            f"{_saved_beside(values)}"
-        )
-    return RecipeChoice(candidates=("replay",), baseline_file=saved)
-
-
-def without_inherited(values: Values) -> Values:
-    """Leave out of a replay, or a self-test, what the ini file or `addopts` says about runs of a model.
-
-    A gate is never left out: it is judged, or refused.
-    """
-    what = "a self-test" if values.flag("selftest") else "a replay"
-    reason = f"it is for runs of a model, and this is {what}"
-    names = list(() if values.flag("selftest") else _NOT_IN_REPLAY)
-    if set(values.texts("suite")) <= set(MEASURING):
-        names.append("suite")
-    if not (values.flag("selftest") or _may_be_saved(values)):
-        names += ["baseline", "baseline-force"]
-    return values.without({name: reason for name in names if values.inherited(name)})
-
-
-def _may_be_saved(values: Values) -> bool:
-    """Return whether the baseline is a saved one, or none, or looks like a misspelled one."""
-    text = values.text("baseline") or "auto"
-    if text == "none" or _is_recipe(text):
-        return text == "none"
-    return text.endswith((".json", ".json.gz")) or bool(_saved_beside(values))
-
-
-def selftest_recipes(values: Values) -> RecipeChoice:
-    """Return the recipes of a self-test.
-
-    An ini file may name model and gates all the same, and so may `addopts`: only what was typed is refused.
-
-    Raises:
-        UsageError: for an option that a self-test does not use, or beside a self-test that was not typed.
-    """
-    typed = () if values.in_worker else values.typed_options
-    for name in () if values.in_worker else NOT_IN_SELFTEST:
-        given = values.typed(name) if values.typed("selftest") else values.flag(name)
-        if f"--qeval-{name}" in typed or (given and "--qeval-selftest" not in typed):
-            raise UsageError(
-                f"--qeval-selftest and --qeval-{name} exclude each other: test the harness, or evaluate with it."
-            )
-    return RecipeChoice(candidates=tuple(RECIPES))
-
-
 class _Recipes:
     """Recipes by name; two of one name, or of one file name, are refused."""
 
@@ -297,38 +224,6 @@ class _Recipes:
         return name
 
 
-def _saved_baseline(values: Values) -> Path | None:
-    """Return the saved baseline that is named, if one is; it is read later."""
-    text = values.text("baseline") or "auto"
-    path = Path(values.path(text, "baseline"))
-    if not _is_recipe(text) and is_baseline_file(path):
-        if values.flag("control"):
-            raise UsageError(
-                "--qeval-control runs the baseline twice, and a saved one is not run at all: name the recipe instead, "
-                "as in --qeval-baseline run."
-            )
-        if values.text("save-baseline"):
-            raise UsageError(
-                "--qeval-save-baseline has nothing new to save where --qeval-baseline names a saved one: copy the file."
-            )
-        return path
-    if text.endswith(".json"):
-        raise UsageError(
-            f"--qeval-baseline {text}: a saved baseline is a file that ends in .json.gz.{_saved_beside(values)}"
-        )
-    if values.flag("baseline-force"):
-        raise UsageError("--qeval-baseline-force is about a saved baseline: name one by --qeval-baseline FILE.json.gz.")
-    return None
-
-
-def _saved_beside(values: Values) -> str:
-    """Suggest, after a blank, the saved baseline whose name lacks its ending; empty where there is none."""
-    text = values.text("baseline") or ""
-    names = (f"{text}{ending}" for ending in (".gz", ".json.gz"))
-    near = next((name for name in names if Path(values.path(name, "baseline")).is_file()), None)
-    return f" Did you mean {near}?" if near else ""
-
-
 @about("baseline")
 def _baseline(values: Values, found: _Recipes) -> tuple[str | None, str | None]:
     """Return the baseline's recipe, and the model that it is applied to where that is another one."""
@@ -337,7 +232,7 @@ def _baseline(values: Values, found: _Recipes) -> tuple[str | None, str | None]:
         return None, None
     if text == "run":
         text = "auto"
-    if split_cache(text)[0].endswith(".toml") or _is_recipe(text):
+    if split_cache(text)[0].endswith(".toml") or is_recipe(text):
         return found.add(_with_path(values, text, "baseline")), None
     if text == "demo" or "/" in text or Path(text).expanduser().exists():
         found.recipes["original"] = find_recipe("original")
@@ -346,21 +241,5 @@ def _baseline(values: Values, found: _Recipes) -> tuple[str | None, str | None]:
         return found.add(text), None
     except UnknownNameError as error:
         raise UnknownNameError(
-            f"--qeval-baseline {text} names neither a recipe nor a model: {error}{_saved_beside(values)}"
+            f"--qeval-baseline {text} names neither a recipe nor a model: {error}{saved_beside(values)}"
         ) from error
-
-
-def _is_recipe(text: str) -> bool:
-    """Return whether a baseline is a recipe by its spelling, whatever files there are: `./int8` names the folder.
-
-    `--qeval-export .` makes folders that are called like recipes.
-    """
-    if text in {"none", "run"}:
-        return True
-    base, _ = split_cache(text)
-    if base in registry.names("recipes"):
-        return True
-    try:
-        return looks_like_scheme(base) and bool(parse_recipe(base))
-    except RecipeError:
-        return False

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from pytest_qeval.config.recipes import NOT_IN_SELFTEST
 from pytest_qeval.config.run_settings import RunSettings
 from pytest_qeval.config.suites import MEASURING, default_suites
 from pytest_qeval.config.values import Values
+from pytest_qeval.config.without_model import NOT_IN_SELFTEST
 from pytest_qeval.errors import UsageError
 from pytest_qeval.settings import INFILLING, MORE_SUITES, SUITES
 
