@@ -27,7 +27,7 @@ INT8_STATIC = _alias(
 INT4 = _alias(
     "int4",
     "w4a16-g128",
-    "4-bit weights in groups of 128, activations in floating point; fastest for a single stream; lm_head kept",
+    "4-bit weights in groups of 128, activations in floating point; made for single streams; lm_head kept",
 )
 W2A16 = _alias(
     "w2a16",

@@ -32,6 +32,15 @@ class CostRatio:
     higher_is_better: bool = False
     contended: bool = False
     """Whether the machine was disturbed while one of the two was timed."""
+    packed: bool = False
+    """Whether it is of weights that a simulated recipe only would have."""
+
+    @property
+    def provenance(self) -> str:
+        """How the number was found, for a sentence."""
+        if self.packed:
+            return "counted, not packed here"
+        return "measured once" if self.unit == "tokens/s" and self.kind == "measured" else self.kind
 
     @property
     def ratio(self) -> float | None:
@@ -70,14 +79,16 @@ def _ratios(own: Efficiency | None, base: Efficiency | None) -> Iterator[CostRat
     )
     for name, unit, get, kind, higher in rows:
         if (candidate := get(own)) is not None:
+            packed = own.packed and kind == "exact"
             yield CostRatio(
-                name=name,
+                name="weights, if packed" if packed else name,
                 unit=unit,
                 baseline=get(base) if base else None,
                 candidate=candidate,
                 kind="simulated" if simulated and kind != "exact" else kind,
                 higher_is_better=higher,
                 contended=any(unit in _WATCHES and _WATCHES[unit](one) for one in (own, base) if one),
+                packed=packed,
             )
 
 

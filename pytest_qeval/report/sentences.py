@@ -120,10 +120,12 @@ def _limit(main: Change, delta: Estimate) -> str:
         return f"it loses at least {-100 * delta.high:.1f} points"
     if delta.low >= 0:
         return "any loss is ruled out"
-    limit = f"losses above {-100 * delta.low:.1f} points are ruled out"
-    if main.evidence == "unproven" and -delta.low > _TOO_WIDE:
-        return f"too few problems to tell, a loss of up to {-100 * delta.low:.1f} points is possible"
-    return limit
+    if main.evidence == "not worse":
+        return f"losses above {-100 * delta.low:.1f} points are ruled out"
+    if delta.high is not None and delta.high < 0:
+        return f"some loss is certain, {-100 * delta.low:.1f} points are possible"
+    few = "too few problems to tell, " if -delta.low > _TOO_WIDE else ""
+    return f"{few}a loss of up to {-100 * delta.low:.1f} points is possible"
 
 
 def _short_costs(costs: Sequence[CostRatio]) -> Iterator[str]:
@@ -131,7 +133,7 @@ def _short_costs(costs: Sequence[CostRatio]) -> Iterator[str]:
         if one.ratio is None or one.kind == "simulated" or one.contended:
             continue
         if one.unit == "B" and one.kind == "exact":
-            yield _smaller(one.ratio)
+            yield f"weights {_smaller(one.ratio)}{' if packed' if one.packed else ''}"
         elif one.unit in {"ms", "tokens/s"}:
             yield f"{_faster(one)} ({'one request' if one.unit == 'ms' else 'in a batch'})"
 
@@ -168,18 +170,19 @@ def _may_ship(summary: Summary, gates: Sequence[GateResult], main: Change | None
     every = "every gate holds" if gates else "no gate was judged" if summary.interrupted else "no gate was set"
     if main is None or isinstance(main.delta, Undefined):
         return f"This run compares it with no baseline; {every}."
-    return f"{_by_evidence(main, bool(gates))}; {every}."
+    return _by_evidence(main, every, bool(gates))
 
 
-def _by_evidence(main: Change, gated: bool) -> str:  # noqa: FBT001 - whether there are gates
-    margin = f"{100 * main.margin:g} points"
+def _by_evidence(main: Change, every: str, gated: bool) -> str:  # noqa: FBT001 - whether there are gates
+    loss = f"a loss of more than {100 * main.margin:g} points"
     if main.early:
-        return "Yes, by the gates" if gated else "Not decided"
-    if main.evidence == "worse":
-        return f"{'The gates allow it' if gated else 'Rather not'}: a loss of more than {margin} is proven"
+        return f"{'Yes, by the gates' if gated else 'Not decided'}: {every}."
     if main.evidence == "not worse":
-        return f"Yes: a loss of more than {margin} is ruled out"
-    return f"{'Yes, by the gates' if gated else 'Not decided'}: a loss of more than {margin} is not ruled out"
+        return f"Yes: {loss} is ruled out; {every}."
+    but = "but" if gated else "and"
+    if main.evidence == "worse":
+        return f"{'The gates allow it' if gated else 'Rather not'}: {every}, {but} {loss} is proven."
+    return f"{'Yes, by the gates' if gated else 'Not decided'}: {every}, {but} {loss} is not ruled out."
 
 
 def _lost(changes: Sequence[Change]) -> str:
@@ -201,9 +204,11 @@ def _saves(costs: Sequence[CostRatio]) -> str:
     known = [one for one in costs if one.ratio is not None and one.kind != "simulated"]
     better = [one for one in known if (one.speed_up or 1) > 1 + _SAME]
     worse = [one for one in known if (one.speed_up or 1) < 1 - _SAME]
+    same = [one for one in known if one not in better and one not in worse]
     parts = [
         *([f"Better: {_list(better)}."] if better else ["Nothing that was measured."] if known else []),
         *([f"Worse: {_list(worse)}."] if worse else []),
+        *([f"Nearly the same: {'; '.join(map(_both, same))}."] if same else []),
         *_unknown(costs),
     ]
     return " ".join(parts) or "No cost was measured beside the baseline’s."
@@ -217,11 +222,12 @@ def _unknown(costs: Sequence[CostRatio]) -> Iterator[str]:
 
 
 def _list(costs: Sequence[CostRatio]) -> str:
-    return "; ".join(
-        f"{one.name} {compared(one)} ({amount(one.candidate, one.unit)} instead of "
-        f"{amount(one.baseline, one.unit)}, {one.kind})"
-        for one in costs
-    )
+    return "; ".join(_both(one, f" {compared(one)}") for one in costs)
+
+
+def _both(one: CostRatio, said: str = "") -> str:
+    amounts = f"{amount(one.candidate, one.unit)} instead of {amount(one.baseline, one.unit)}"
+    return f"{one.name}{said} ({amounts}, {one.provenance})"
 
 
 def compared(one: CostRatio) -> str:
@@ -249,10 +255,11 @@ def _sure(main: Change | None) -> str:
     flips = max(len(main.regressed) + len(main.fixed), 1) / delta.n if main.measure == "pass@1" else None
     may_hold = flips and main.margin > 0 and delta.value > -main.margin
     needed = problems_needed(main.margin, discordance=min(flips or 0.0, 1.0)) if may_hold else None
-    more = (
-        f": if nothing is really lost, about {_round(needed):,} would prove it" if needed and needed > delta.n else ""
-    )
-    return f"{text}. That is too few to tell whether it loses more than {100 * main.margin:g} points{more}."
+    more = ""
+    if needed and needed > delta.n:
+        more = f": if nothing is really lost, about {_round(needed):,} would rule that out in 80 % of runs"
+    some = "Some loss is certain. " if delta.high is not None and delta.high < 0 else ""
+    return f"{text}. {some}They are too few to tell whether it loses more than {100 * main.margin:g} points{more}."
 
 
 def evidence_of(gate: GateResult) -> str:

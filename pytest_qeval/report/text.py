@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pytest_qeval.errors import counted
-from pytest_qeval.facts import RecipeFacts
+from pytest_qeval.facts import RecipeFacts, RunHeader
 from pytest_qeval.schema import Estimate, Evidence, Json, Quantity, Undefined
 
 CORRECTED = "corrected)"
@@ -96,6 +97,12 @@ def say_once(notes: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     for recipe, note in notes:
         recipes.setdefault(note, []).append(recipe)
     return ((", ".join(dict.fromkeys(named)), note) for note, named in recipes.items())
+
+
+def model_name(run: RunHeader) -> str:
+    """Return the model's name for a title: of a path its last part; a name of the hub stays whole."""
+    model = str(run.model["id"])
+    return (Path(model).name or model) if model.startswith(("/", "./", "../", "~")) else model
 
 
 def describe_recipe(facts: RecipeFacts | None) -> str:

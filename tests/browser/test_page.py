@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ from pytest_qeval.report.html.page import page_of, render
 from pytest_qeval.schema import Record
 from pytest_qeval.summary.summarize import SummaryInput, summarize
 from tests.hostile_texts import HOSTILE, hostile_session
-from tests.unit.report.html.test_page import SENSITIVITY, STREAMS
+from tests.unit.report.html.test_page import SENSITIVITY, STREAMS, quickly
 from tests.unit.report.test_sentences import BROKEN, PASSED
-from tests.unit.summary.builders import BASELINE, INT8, generation
+from tests.unit.summary.builders import BASELINE, INT8, generation, session
 from tests.unit.summary.divergences import rising
 from tests.unit.summary.perturbed import BASE, OWN, robust_session
 
@@ -152,6 +152,39 @@ def test_a_row_opens_by_keyboard_and_marks_the_first_difference(opened: Opened) 
     assert page.locator("#ledger .opened .line.del").count() == page.locator("#ledger .opened .line.ins").count() == 2
     page.keyboard.press("Enter")
     assert page.locator("#ledger .opened").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("texts", "note", "marks"),
+    [
+        (("x = f(n):\n", "x = f(n + 1):\n"), 'line 1, column 8: " + 1" was added', ["", " + 1"]),
+        (("x = f(n, m)\ny\n", "x = f(n)\nz\n"), 'line 1, column 8: ", m" is missing', [", m", ""]),
+        (("x = one\n", "x = two\n"), 'line 1, column 5: "one" became "two"', ["one", "two"]),
+        (("x\ny\n", "x\n"), 'line 2, column 1: "y" is missing', ["y"]),
+    ],
+    ids=["added", "missing", "changed", "shorter"],
+)
+def test_what_differs_is_named(
+    browser: Any, tmp_path: Path, texts: tuple[str, str], note: str, marks: Sequence[str]
+) -> None:
+    """What was put in, or left out, on a line is marked as a whole, and its place in the other program."""
+    found, path = session("+", "-"), tmp_path / "report.html"
+    written = dict(zip(("auto", "int8"), texts, strict=True))
+    records = {
+        (one.recipe, one.case): replace(
+            one, samples=(replace(sample, completion=replace(sample.completion, text=written[one.recipe])),)
+        )
+        for one in found.records
+        for sample in one.samples
+    }
+    path.write_text(quickly(page_of(summarize(found), [], records)), encoding="utf-8")
+    opened = Opened(browser, path.as_uri())
+    opened.page.locator("#ledger tbody button").first.click()
+
+    assert opened.page.inner_text("#ledger .note") == f"First difference: {note}."
+    shown = opened.page.locator("#ledger .opened mark").all_text_contents()
+    assert [one.replace("⏎", "") for one in shown if one != "⏎"] == list(marks)
+    opened.page.context.close()
 
 
 def test_tables_are_sorted_by_their_heads(opened: Opened) -> None:

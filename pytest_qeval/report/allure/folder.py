@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pytest_qeval.report.allure.text import writable
-from pytest_qeval.report.text import describe_recipe
+from pytest_qeval.report.text import describe_recipe, model_name
 from pytest_qeval.schema import Json
 from pytest_qeval.summary.results import Summary
 
@@ -45,7 +45,7 @@ def categories() -> list[Json]:
 def configuration(summary: Summary) -> Json:
     """Return a configuration for Allure 3: name, categories, a history beside the report, and a tree by model."""
     return {
-        "name": f"{Path(str(summary.run.model['id'])).name}: {', '.join(summary.candidates)}",
+        "name": f"{model_name(summary.run)}: {', '.join(summary.candidates)}",
         "historyPath": "./allure-history.jsonl",
         "categories": categories(),
         "plugins": {"awesome": {"options": {"groupBy": ["epic", "feature", "story"]}}},

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pytest_qeval.report.allure.text import identity
 from pytest_qeval.report.costs import cost_lines
+from pytest_qeval.report.text import model_name
 from pytest_qeval.summary.results import GateResult, Summary
 
 
@@ -34,7 +35,7 @@ def write_costs(folder: Path, summary: Summary) -> None:
             folder,
             name="costs of all recipes",
             full_name="costs",
-            labels=(str(summary.run.model["id"]), "costs", "all recipes"),
+            labels=(model_name(summary.run), "costs", "all recipes"),
             passed=True,
             message="",
             severity="normal",

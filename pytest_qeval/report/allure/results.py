@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from pytest_qeval.report.allure.case import KEY_LABEL, key_of
 from pytest_qeval.report.allure.text import identity, writable
+from pytest_qeval.report.text import model_name
 from pytest_qeval.schema import Case, Json, Record
 from pytest_qeval.summary.results import Summary
 
@@ -101,7 +102,7 @@ def _identify(result: Json, recipe: str, feature: str, *case: str, run: AllureRu
     if not case:
         result["parameters"] = [{"name": "recipe", "value": recipe}]
     labels = [
-        ("epic", str(run.summary.run.model["id"])),
+        ("epic", model_name(run.summary.run)),
         ("feature", feature),
         ("story", recipe),
         ("parentSuite", feature),

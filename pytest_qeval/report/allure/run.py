@@ -8,6 +8,7 @@ from pathlib import Path
 from pytest_qeval.report.allure.folder import write_folder
 from pytest_qeval.report.allure.gates import write_costs, write_gates
 from pytest_qeval.report.allure.results import AllureRun, finish_cases
+from pytest_qeval.report.text import model_name
 from pytest_qeval.summary.results import GateResult
 
 
@@ -16,6 +17,6 @@ def finish_results(folder: Path, run: AllureRun | None, gates: Sequence[GateResu
     if run is None:
         return
     finish_cases(folder, run)
-    write_gates(folder, gates, model=str(run.summary.run.model["id"]))
+    write_gates(folder, gates, model=model_name(run.summary.run))
     write_costs(folder, run.summary)
     write_folder(folder, run.summary)

@@ -36,6 +36,7 @@ def chart(values: Sequence[Json], *, width: int, height: float | Json, **parts: 
         "width": width,
         "height": height,
         "autosize": {"type": "fit-x", "contains": "padding"},
+        "padding": {"left": 14, "top": 5, "right": 5, "bottom": 5},
         "background": None,
         "config": LOOK,
         **parts,

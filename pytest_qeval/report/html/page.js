@@ -62,7 +62,8 @@
 
   // --- what differs in two programs -----------------------------------------------------------------------------------
   const MOST_LINES = 600;
-  // The first place at which two texts differ, widened to the word there; null where they are equal.
+  // The first place at which two texts differ, widened to the word there, or to all that was put in or left out on that
+  // line; null where they are equal.
   const firstDifference = (one, other) => {
     if (one === other) return null;
     let at = 0;
@@ -74,6 +75,14 @@
       return { from: text.length, to: text.length };
     };
     const before = one.slice(0, at);
+    const [rest, changed] = [one, other].map((text) => text.slice(at).split("\n", 1)[0]);
+    const more = Math.abs(rest.length - changed.length);
+    const put = rest.length < changed.length && changed.endsWith(rest);
+    if (more && (put || (rest.length > changed.length && rest.endsWith(changed)))) {
+      const whole = { from: at, to: at + more };
+      const none = { from: at, to: at };
+      return { line: before.split("\n").length, column: at - before.lastIndexOf("\n"), one: put ? none : whole, other: put ? whole : none };
+    }
     return { line: before.split("\n").length, column: at - before.lastIndexOf("\n"), one: word(one), other: word(other) };
   };
   // Put the lines of a change on the same rows: those that were there first stand in a run, those that replace them next.
@@ -127,7 +136,7 @@
       const line = lines[number];
       const from = marked ? marked.from - starts[number] : -1;
       const parts = marked && from >= 0 && from <= line.length
-        ? [line.slice(0, from), make("mark", {}, line.slice(from, marked.to - starts[number]) || "⏎"),
+        ? [line.slice(0, from), make("mark", {}, line.slice(from, marked.to - starts[number]) || (from === line.length ? "⏎" : "")),
           line.slice(marked.to - starts[number])]
         : [line];
       return make("span", { class: `line ${isSame[row] ? "same" : sign === "−" ? "del" : "ins"}` },
@@ -146,9 +155,12 @@
     const panes = [];
     if (base !== null) panes.push(side(names[0], one, pairs.map((pair) => pair[0]), isSame, first?.one, "−"));
     panes.push(side(names[1], other, pairs.map((pair) => pair[1]), isSame, first?.other, "+"));
-    const said = (text, part) => JSON.stringify(text.slice(part.from, part.to) || "the end");
+    const said = (text, part) => JSON.stringify(text.slice(part.from, part.to));
+    const what = () => (first.one.from === first.one.to ? `${said(own, first.other)} was added`
+      : first.other.from === first.other.to ? `${said(base, first.one)} is missing`
+        : `${said(base, first.one)} became ${said(own, first.other)}`);
     const note = base === null ? "" : first === null ? "Both wrote the same text."
-      : `First difference: line ${first.line}, column ${first.column}: ${said(base, first.one)} became ${said(own, first.other)}.`;
+      : `First difference: line ${first.line}, column ${first.column}: ${what()}.`;
     return { panes, note };
   };
 
@@ -158,7 +170,7 @@
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
     return JSON.parse(await new Response(stream).text());
   };
-  const FLIPS = "all flips";
+  const FLIPS = "regressed and fixed";
   const OTHER_TEXT = "other text, same outcome";
   const ALL = "all";
   const PAGE = 100;
@@ -250,7 +262,7 @@
         && (recipe.value === ALL || entry.recipe === recipe.value) && entry.words.includes(words));
       found.sort((one, other) => sign * compare(COLUMNS[column][1](one), COLUMNS[column][1](other)));
       body.replaceChildren(...found.slice(0, limit).map(row));
-      $("#count").textContent = `${found.length} of ${entries.length} cases`;
+      $("#count").textContent = `${found.length} of ${entries.length} cases, each under one recipe${found.length > limit ? `; the first ${limit} are shown` : ""}`;
       $("#more").hidden = found.length <= limit;
     };
     const filter = () => { limit = PAGE; update(); };

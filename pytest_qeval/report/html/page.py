@@ -9,6 +9,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
+from pytest_qeval.report.choice import options_of, pick
 from pytest_qeval.report.html.blocks import Figure, Section
 from pytest_qeval.report.html.ledger import KINDS, Payload, entries_of, pack
 from pytest_qeval.report.html.sections.choice import choice_section
@@ -23,6 +24,7 @@ from pytest_qeval.report.html.sections.robustness import robustness_section
 from pytest_qeval.report.html.sections.sensitivity import sensitivity_section
 from pytest_qeval.report.html.svg import draw
 from pytest_qeval.report.sentences import CandidateVerdict, verdicts
+from pytest_qeval.report.text import describe_recipe, model_name
 from pytest_qeval.report.visible import one_line
 from pytest_qeval.schema import Case, Record
 from pytest_qeval.summary.comparability import Remark
@@ -43,10 +45,16 @@ class Page:
     model: str
     benchmarks: str
     verdict: str
+    banner: str
+    """The verdict in words."""
+    pick: str
+    """The recipe to take; empty where there is no choice, or none is to be taken."""
     candidates: tuple[CandidateVerdict, ...]
     doubts: tuple[Remark, ...]
     """What makes the comparison inconclusive."""
     baseline: str
+    baseline_is: str
+    """What the baseline is, such as `bfloat16`."""
     before: tuple[Section, ...]
     """Sections before the problems."""
     payload: Payload
@@ -70,17 +78,22 @@ def page_of(summary: Summary, gates: Sequence[GateResult], records: Mapping[tupl
         conditions_section(summary),
         reproduce_section(summary),
     )
+    found, verdict = verdicts(summary, gates), overall_verdict(gates, interrupted=summary.interrupted)
     entries = entries_of(summary, records)
+    chosen = pick(summary, gates, options_of(summary, gates)) if len(found) > 1 else None
     present = {one.kind for one in entries}
     names = list(dict.fromkeys(case.benchmark for _, case in records))
     return Page(
-        title=one_line(f"{_joined(summary.candidates)} of {summary.run.model['id']}"),
+        title=one_line(f"{_joined(summary.candidates)} of {model_name(summary.run)}"),
         model=one_line(str(summary.run.model["id"])),
         benchmarks=one_line(", ".join(names)) or "no benchmark",
-        verdict=overall_verdict(gates, interrupted=summary.interrupted),
-        candidates=verdicts(summary, gates),
+        verdict=verdict,
+        banner=_banner(verdict, found),
+        pick=one_line((chosen and chosen.recipe) or ""),
+        candidates=found,
         doubts=tuple(one for one in summary.comparability if one.level == "inconclusive"),
         baseline=one_line(summary.baseline or ""),
+        baseline_is=one_line(describe_recipe(summary.recipes.get(summary.baseline or "")).removesuffix(" baseline")),
         before=tuple(one for one in before if one),
         payload=pack(entries),
         kinds=tuple(kind for kind in KINDS if kind in present),
@@ -115,6 +128,23 @@ def render(page: Page, *, plot: Callable[[Figure, str], str] | None = None) -> s
         script=script,
         policy=_policy(style, script),
     )
+
+
+def _banner(verdict: str, candidates: Sequence[CandidateVerdict]) -> str:
+    """Say the verdict; where candidates differ, whose."""
+    if verdict == "interrupted":
+        return "Interrupted before it was judged"
+    if verdict != "fail":
+        return "Every gate holds" if verdict == "pass" else "No gate was set"
+    names = {status: [one.recipe for one in candidates if one.status == status] for status in ("pass", "fail")}
+    if not names["pass"]:
+        return "A gate is broken"
+    verb = "breaks" if len(names["fail"]) == 1 else "break"
+    return one_line(f"{_joined(names['fail'])} {verb} a gate; {_joined(names['pass'])} {_passes(names['pass'])}")
+
+
+def _passes(names: Sequence[str]) -> str:
+    return "passes" if len(names) == 1 else "pass"
 
 
 def _joined(names: Sequence[str]) -> str:

@@ -38,14 +38,19 @@ def verdict(found: SummaryInput, gates: Sequence[GateResult] = ()) -> CandidateV
         (
             session("++++----", "+++-+--t"),
             [PASSED],
-            "Yes, by the gates: a loss of more than 2 points is not ruled out; every gate holds.",
+            "Yes, by the gates: every gate holds, but a loss of more than 2 points is not ruled out.",
         ),
         (
             session("++++----", "+++-+--t"),
             [],
-            "Not decided: a loss of more than 2 points is not ruled out; no gate was set.",
+            "Not decided: no gate was set, and a loss of more than 2 points is not ruled out.",
         ),
-        (session("+" * 40, "-" * 40), [], "Rather not: a loss of more than 2 points is proven; no gate was set."),
+        (
+            session("+" * 40, "-" * 40),
+            [PASSED],
+            "The gates allow it: every gate holds, but a loss of more than 2 points is proven.",
+        ),
+        (session("+" * 40, "-" * 40), [], "Rather not: no gate was set, and a loss of more than 2 points is proven."),
         (
             session("+-" * 300, "+-" * 300),
             [PASSED],
@@ -58,7 +63,7 @@ def verdict(found: SummaryInput, gates: Sequence[GateResult] = ()) -> CandidateV
         ),
         (session("+++", "++ "), [PASSED], "Not yet: 1 case of the run is missing."),
     ],
-    ids=["gated, unproven", "unproven", "worse", "not worse", "broken", "missing"],
+    ids=["gated, unproven", "unproven", "gated, worse", "worse", "not worse", "broken", "missing"],
 )
 def test_whether_it_may_be_shipped(found: SummaryInput, gates: Sequence[GateResult], said: str) -> None:
     assert verdict(found, gates).may_ship == said
@@ -75,12 +80,12 @@ def test_what_is_saved_has_its_kind() -> None:
     """What is better first; what is only simulated is not claimed."""
     assert verdict(session("++", "++")).saves == (
         "Better: weights in memory 62% less (1.5 kB instead of 4 kB, exact); throughput of the batch 2× as high "
-        "(100 tokens/s instead of 50 tokens/s, measured); energy of generating 75% less (0.1 Wh instead of 0.4 Wh, "
-        "estimated)."
+        "(100 tokens/s instead of 50 tokens/s, measured once); energy of generating 75% less (0.1 Wh instead of "
+        "0.4 Wh, estimated). Nearly the same: peak memory of the process (5 kB instead of 5 kB, measured)."
     )
     assert verdict(simulating(session("++", "++"), "int8")).saves == (
-        "Better: weights in memory 62% less (1.5 kB instead of 4 kB, exact). Speed and energy are not known, since it "
-        "is only simulated here."
+        "Better: weights, if packed 62% less (1.5 kB instead of 4 kB, counted, not packed here). Speed and energy are "
+        "not known, since it is only simulated here."
     )
 
 
@@ -88,7 +93,7 @@ def test_how_sure_it_is_says_what_would_be_enough() -> None:
     sure = verdict(session("++++----", "+++-+--t")).sure
 
     assert sure.startswith("The change is +0.0 pt [−")
-    assert "over 8 problems. That is too few to tell whether it loses more than 2 points: if nothing" in sure
+    assert "over 8 problems. They are too few to tell whether it loses more than 2 points: if nothing" in sure
 
 
 def test_nothing_is_promised_to_a_recipe_that_lost() -> None:
@@ -96,7 +101,7 @@ def test_nothing_is_promised_to_a_recipe_that_lost() -> None:
     sure = verdict(session("++++----", "++------")).sure
 
     assert "The change is −25.0 pt" in sure
-    assert sure.endswith("That is too few to tell whether it loses more than 2 points.")
+    assert sure.endswith("They are too few to tell whether it loses more than 2 points.")
 
 
 def test_what_was_never_compared_is_not_said_to_be_the_same() -> None:
@@ -125,7 +130,7 @@ def test_the_headline_is_one_sentence_with_the_verdict_first() -> None:
         "int8: FAIL (pass@1 drop <= 2pt), pass@1 50.0% against the baseline’s 66.7% over 6 problems; too few "
     )
     assert headline.endswith(
-        "problems to tell, a loss of up to 63.9 points is possible; 62% smaller; 2× faster (in a batch)."
+        "problems to tell, a loss of up to 63.9 points is possible; weights 62% smaller; 2× faster (in a batch)."
     )
 
 
@@ -177,6 +182,24 @@ def test_without_a_baseline_the_headline_says_so() -> None:
 )
 def test_how_sure_it_is_says_what_is_proven(baseline: str, candidate: str, end: str) -> None:
     assert verdict(session(baseline, candidate)).sure.endswith(end)
+
+
+def test_a_loss_that_is_certain_is_told_though_its_size_is_not_proven() -> None:
+    """The whole interval lies below zero, and reaches to both sides of the margin."""
+    found = verdict(session("+" * 300, "+" * 290 + "-" * 10))
+
+    assert "; some loss is certain, " in found.headline
+    assert ". Some loss is certain. They are too few to tell whether it loses more than 2 points" in found.sure
+
+
+def test_what_is_nearly_the_same_is_told_too() -> None:
+    """Or a reader takes smaller weights for a smaller process."""
+    found = session("++", "++")
+    costs = [replace(one, peak_memory_bytes=1000 + 20 * (one.recipe == "int8")) for one in found.generation]
+
+    assert verdict(replace(found, generation=costs)).saves.endswith(
+        "Nearly the same: peak memory of the process (1.02 kB instead of 1 kB, measured)."
+    )
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ PASSED = GateResult(
 HOSTILE = Execution(status="failed", duration_s=0.1, detail="\x1b[2J\nbad")
 SENTENCE = (
     "int8: no gate, solves 4 of 8 problems against the baseline’s 4; too few problems to tell, a loss of up to "
-    "46.7 points is possible; 62% smaller; 2× faster (in a batch)."
+    "46.7 points is possible; weights 62% smaller; 2× faster (in a batch)."
 )
 FAILED = replace(PASSED, expression="energy ratio <= 1 rough", benchmark=None, outcome="fail", reason="observed 2")
 

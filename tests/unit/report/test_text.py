@@ -1,6 +1,7 @@
 """Numbers, tables and labels of the terminal summary."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from pytest_qeval.report.text import (
     change,
     describe_recipe,
     excluded_lines,
+    model_name,
     p_value,
     percent,
     points,
@@ -18,6 +20,7 @@ from pytest_qeval.report.text import (
     value_and_interval,
 )
 from pytest_qeval.schema import Estimate, Undefined
+from tests.unit.summary.builders import HEADER
 
 
 def estimate(value: float, low: float | None, high: float | None) -> Estimate:
@@ -89,3 +92,17 @@ def test_excluded_problems_are_listed_by_reason() -> None:
         Line("  micro: 3 of 11 problems left out: micro/90, micro/92 (too slow); micro/91 (of a class)")
     ]
     assert list(excluded_lines("micro", {"problems": 8})) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("/models/coder-0.5b", "coder-0.5b"),
+        ("./coder.gguf", "coder.gguf"),
+        ("Qwen/Qwen2.5-Coder-0.5B", "Qwen/Qwen2.5-Coder-0.5B"),
+        ("demo", "demo"),
+        ("/", "/"),
+    ],
+)
+def test_a_title_has_no_folders(model: str, name: str) -> None:
+    assert model_name(replace(HEADER, model={"id": model})) == name

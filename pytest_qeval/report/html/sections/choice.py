@@ -28,9 +28,9 @@ _LOW = 0.15
 """Of a recipe that solves less, the name would stand on the axis."""
 _KINDS = {
     "baseline": ("square", charts.INK),
-    "worth taking": ("circle", charts.ACCENT),
+    "breaks no gate": ("circle", charts.ACCENT),
     "dominated": ("diamond", charts.WARN),
-    "out of the question": ("triangle-down", charts.BAD),
+    "refused": ("triangle-down", charts.BAD),
 }
 """Shape and colour."""
 
@@ -69,8 +69,8 @@ def _kind(option: Option) -> str:
     if not option.is_candidate:
         return "baseline"
     if option.refused:
-        return "out of the question"
-    return "dominated" if option.dominated_by else "worth taking"
+        return "refused"
+    return "dominated" if option.dominated_by else "breaks no gate"
 
 
 def _table(options: Sequence[Option], chosen: str | None) -> Table:

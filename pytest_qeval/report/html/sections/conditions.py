@@ -20,7 +20,7 @@ _LEAD = "What the numbers depend on. Another machine, other versions or another 
 def conditions_section(summary: Summary) -> Section:
     """Return the section."""
     remarks = [_remark(one) for one in summary.comparability]
-    no_remark = Text(text="Nothing was found that limits the comparison.", tone="good")
+    no_remark = Text(text="All recipes had the same problems, prompts, limits and conditions.", tone="good")
     blocks: list[Block | Fold] = [*(remarks or [no_remark])]
     blocks.append(Facts(rows=tuple((key, one_line(value)) for key, value in _facts(summary))))
     blocks.append(_recipes(summary))
@@ -36,10 +36,10 @@ def reproduce_section(summary: Summary) -> Section:
     return Section(
         name="reproduce",
         title="How to reproduce",
-        lead="Run this in the folder of the project; the second one makes the reports again, from the records.",
+        lead="The run needs the model, the data and pytest-qeval in the versions above.",
         blocks=(
             listing("The run", summary.run.command),
-            listing("Its reports", "pytest --qeval-render FOLDER"),
+            listing("Its reports again, where FOLDER is the folder of this page", "pytest --qeval-render FOLDER"),
         ),
     )
 

@@ -16,8 +16,15 @@ from pytest_qeval.summary.results import Summary
 _LEAD = (
     "Both models worked on the same problems. Each row is one recipe’s score minus the baseline’s, in percentage "
     "points; left of zero is a loss. The line is the 95 % interval: the range of true changes that fit what was "
-    "seen. The dashed line is the margin, the largest loss that would be accepted. A recipe is safe if its whole "
-    "line is right of it."
+    "seen. It allows for chance in which problems were asked, not for other prompts, machines or settings. The "
+    "short upright line is the margin: the largest loss that a gate accepts, 2 points where no gate says. A recipe "
+    "is safe if its whole interval is right of it."
+)
+_NARROW = 500
+"""Pixels: a phone."""
+_CAPTION = (
+    "Scores of baseline and recipe, and their difference. p is of an exact McNemar test (of scores: a sign-flip test), "
+    "corrected for the number of comparisons; the intervals are not corrected"
 )
 
 
@@ -49,15 +56,17 @@ def _describe(rows: Sequence[Change]) -> str:
 
 
 def _table(rows: Sequence[Change], summary: Summary) -> Table:
+    margins = {one.margin for one in rows}
+    evidence = f"Evidence at {100 * min(margins):g} pt" if len(margins) == 1 else "Evidence"
     head = (
         *("Recipe", "Benchmark", "Measure", "Baseline", "Recipe’s", "Change, pt", "95 % interval, pt"),
-        *("Lost", "Won", "p", "Evidence"),
+        *("Lost", "Won", "p", evidence),
     )
-    cells = [_row(one, one.recipe in summary.candidates) for one in rows]
-    return table("Scores of baseline and recipe, and their difference", head, cells, numeric=(3, 4, 5, 6, 7, 8, 9))
+    cells = [_row(one, one.recipe in summary.candidates, len(margins) > 1) for one in rows]
+    return table(_CAPTION, head, cells, numeric=(3, 4, 5, 6, 7, 8, 9))
 
 
-def _row(one: Change, candidate: bool) -> tuple[Cell, ...]:  # noqa: FBT001 - whether it is one
+def _row(one: Change, candidate: bool, margins: bool) -> tuple[Cell, ...]:  # noqa: FBT001 - whether there are several
     value, interval = value_and_interval(one.delta, points, interval="[{}, {}]")
     counts = one.measure == "pass@1"
     rates = (value_and_interval(rate, percent)[0] for rate in (one.base, one.own))
@@ -71,7 +80,9 @@ def _row(one: Change, candidate: bool) -> tuple[Cell, ...]:  # noqa: FBT001 - wh
         cell(str(len(one.regressed)) if counts else "–", len(one.regressed)),
         cell(str(len(one.fixed)) if counts else "–", len(one.fixed)),
         cell("–" if one.p is None else f"{one.p:.2g}", one.p),
-        cell(f"{one.evidence} at {100 * one.margin:g} pt", tone=evidence_tone(one.evidence)),
+        cell(
+            f"{one.evidence} at {100 * one.margin:g} pt" if margins else one.evidence, tone=evidence_tone(one.evidence)
+        ),
     )
 
 
@@ -84,7 +95,7 @@ def _draw(rows: Sequence[Change], width: int) -> Json:
     colour = {"domain": kinds, "range": [charts.EVIDENCE[kind][1] for kind in kinds]}
     of_kind: Json = {"field": "evidence", "type": "nominal", "title": None}
     x = charts.number_axis("value", "points: loss ← 0 → gain")
-    if width < 500:  # noqa: PLR2004 - a phone: names stand above their rows
+    if width < _NARROW:  # names stand above their rows, and no numbers beside them
         y["axis"] = {
             **y["axis"],
             "labelAlign": "left",
@@ -123,6 +134,9 @@ def _draw(rows: Sequence[Change], width: int) -> Json:
             },
         },
     ]
+    if width >= _NARROW:
+        text = {"type": "text", "align": "left", "dx": 8, "clip": False}
+        layers.append({"mark": text, "encoding": {"x": {**x, "field": "high"}, "y": y, "text": {"field": "said"}}})
     return charts.chart(values, width=width, height={"step": charts.ROW}, layer=layers)
 
 
@@ -135,4 +149,6 @@ def _value(one: Change, row: str) -> Json:
     if not isinstance(delta, Estimate):
         raise TypeError(f"{row} has no value to draw")
     ends = {key: 100 * end for key, end in (("low", delta.low), ("high", delta.high)) if end is not None}
-    return {"row": row, "value": 100 * delta.value, "margin": -100 * one.margin, "evidence": one.evidence, **ends}
+    said = " ".join(value_and_interval(delta, points, interval="[{}, {}]"))
+    margin = -100 * one.margin
+    return {"row": row, "value": 100 * delta.value, "margin": margin, "evidence": one.evidence, "said": said, **ends}

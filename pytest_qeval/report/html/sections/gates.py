@@ -15,7 +15,8 @@ _IN_POINTS = ("drop", "increase")
 _LEAD = (
     "A gate is a condition that the run was given. It is judged by the observed value; the evidence says what the "
     "interval proves. “not worse” means that the whole interval keeps the condition, “worse” that none of it does, "
-    "and “unproven” that the interval reaches to both sides, or that there is none: chance may have decided."
+    "and “unproven” that the interval reaches to both sides, or that there is none: chance may have decided. An "
+    "“exact” value is counted, so that it needs no interval."
 )
 
 
@@ -24,7 +25,8 @@ def gates_section(summary: Summary, gates: Sequence[GateResult]) -> Section | No
     if not gates:
         return None
     head = ("Result", "Gate", "Recipe", "Benchmark", "Observed", "95 % interval", "Evidence", "Why")
-    selection = selection_of(summary, gates)
+    proven = any(gate.evidence == "not worse" for gate in gates)
+    selection = selection_of(summary, gates) if proven else None
     notes = () if selection is None else (Text(text=_selection(selection.comparisons, selection.chance)),)
     found = table("Every gate, for every recipe that it judges", head, [_row(gate) for gate in gates])
     return Section(name="gates", title="Gates", lead=_LEAD, blocks=(found, *notes))
@@ -33,16 +35,23 @@ def gates_section(summary: Summary, gates: Sequence[GateResult]) -> Section | No
 def _row(gate: GateResult) -> tuple[Cell, ...]:
     passed = gate.outcome == "pass"
     value, interval = observed(gate)
+    evidence = evidence_of(gate)
     return (
         cell("holds" if passed else "broken", tone="good" if passed else "bad"),
         name(gate.expression),
         name(gate.recipe),
         name(gate.benchmark) if gate.benchmark else cell("whole run"),
         cell(value, gate.observed.value if isinstance(gate.observed, Estimate) else None),
-        cell(interval),
-        cell(evidence_of(gate), tone=evidence_tone(evidence_of(gate))),
-        cell(f"{gate.reason}{' (primary)' if gate.primary else ''}"),
+        cell("none needed" if evidence == "exact" else interval),
+        cell(evidence, tone=evidence_tone(evidence)),
+        cell(_why(gate)),
     )
+
+
+def _why(gate: GateResult) -> str:
+    """Return the reason without the observed value, which has a column of its own."""
+    said = gate.reason.partition(", ")[2] if gate.reason.startswith("observed ") else gate.reason
+    return " ".join(filter(None, [said, "(primary)" if gate.primary else ""])) or "–"
 
 
 def observed(gate: GateResult) -> tuple[str, str]:

@@ -18,12 +18,13 @@ from pytest_qeval.summary.results import Summary
 
 _LEAD = (
     "A model that writes more is slower, whatever its kernels do. Each panel shows how many completions have which "
-    "length. The axis doubles at each step. A loop is a completion that ends by repeating itself."
+    "length; its bars have a scale of their own. The axis doubles at each step. A loop is a completion that ends "
+    "by repeating itself."
 )
 _GROWTH = 1.2
 _MOST_FIGURES = 4
 _PANEL = 46
-_AROUND = 125
+_AROUND = 175
 """Pixels of a plot beside its panels."""
 _SHARES = (0.1, 0.5, 0.9)
 
@@ -113,7 +114,7 @@ def _draw(counts: Mapping[str, Sequence[int]], width: int) -> Json:
                 "field": "recipe",
                 "sort": names,
                 "title": None,
-                "header": {"labelAngle": 0, "labelAlign": "left", "labelLimit": _AROUND - 70},
+                "header": {"labelAngle": 0, "labelAlign": "left", "labelLimit": _AROUND - 75},
                 "spacing": 8,
             },
             "x": charts.number_axis("from", "tokens", scale=scale, axis={"grid": False, "format": "d", "tickCount": 8}),
@@ -123,6 +124,7 @@ def _draw(counts: Mapping[str, Sequence[int]], width: int) -> Json:
         },
     )
     del spec["autosize"]
+    spec["resolve"] = {"scale": {"y": "independent"}}
     return spec
 
 

@@ -12,12 +12,14 @@ from html.parser import HTMLParser
 import pytest
 
 from pytest_qeval.facts import BlockSensitivity, SensitivityFacts, StreamFacts
-from pytest_qeval.report.html.blocks import Figure, Fold, Section
+from pytest_qeval.report.html.blocks import Figure, Fold, Section, Table
 from pytest_qeval.report.html.page import Page, page_of, render
 from pytest_qeval.report.visible import one_line
+from pytest_qeval.schema import Estimate
 from pytest_qeval.summary.results import GateResult
 from pytest_qeval.summary.summarize import SummaryInput, summarize
 from tests.hostile_texts import HOSTILE, hostile_session
+from tests.unit.report.test_choice import with_small
 from tests.unit.report.test_sentences import BROKEN, PASSED
 from tests.unit.summary.builders import session, several_benchmarks
 from tests.unit.summary.divergences import facts, problem
@@ -93,6 +95,38 @@ def test_sections_without_data_do_not_appear() -> None:
     assert names(page(replace(alone, recipes=bare, records=[], planned=[]))) == ["conditions", "reproduce"]
 
 
+@pytest.mark.parametrize(
+    ("broken", "banner", "pick"),
+    [
+        ((), "Every gate holds", "small"),
+        (("small",), "small breaks a gate; int8 passes", "int8"),
+        (("int8", "small"), "A gate is broken", ""),
+    ],
+)
+def test_the_banner_says_who_passes(broken: Sequence[str], banner: str, pick: str) -> None:
+    """And which recipe to take, where there are several."""
+    found = with_small(session("++--", "++--"), "++--")
+    gates = [replace(BROKEN if name in broken else PASSED, recipe=name) for name in ("int8", "small")]
+    shown = page(found, gates)
+
+    assert (shown.banner, shown.pick, shown.baseline_is) == (banner, pick, "float32")
+
+
+def test_gates_are_explained_without_their_values_again() -> None:
+    """They have a column of their own; an exact one needs no interval."""
+    exact = replace(
+        PASSED,
+        expression="model_bytes ratio <= 0.8",
+        observed=Estimate(value=0.5, low=None, high=None, n=1, method="ratio"),
+    )
+    (section,) = (one for one in page(session("++", "++"), [BROKEN, exact]).before if one.name == "gates")
+    (table,) = (block for block in section.blocks if isinstance(block, Table))
+    broken, held = ([cell.text for cell in row] for row in table.rows)
+
+    assert broken[-1] == "required <= 2.0 pt"
+    assert held[-3:] == ["none needed", "exact", "–"]
+
+
 def test_what_was_measured_has_a_section() -> None:
     """Robustness and sensitivity, each with a figure and its numbers."""
     found = page(replace(robust_session(BASE, OWN), sensitivity={"int8": SENSITIVITY}, streams=STREAMS))
@@ -130,7 +164,7 @@ def test_recipes_are_drawn_against_each_cost_that_is_known() -> None:
     ]
     assert [(one["recipe"], one["x"], one["kind"]) for one in panels[1]["data"]["values"]] == [
         ("auto", 10.0, "baseline"),
-        ("int8", 20.0, "out of the question"),
+        ("int8", 20.0, "refused"),
     ]
     assert "vconcat" in plot.draw(330)
 
