@@ -123,7 +123,7 @@ def _limit(main: Change, delta: Estimate) -> str:
     if main.evidence == "not worse":
         return f"losses above {-100 * delta.low:.1f} points are ruled out"
     if delta.high is not None and delta.high < 0:
-        return f"some loss is certain, {-100 * delta.low:.1f} points are possible"
+        return f"a loss of {-100 * delta.high:.1f} to {-100 * delta.low:.1f} points is likely"
     few = "too few problems to tell, " if -delta.low > _TOO_WIDE else ""
     return f"{few}a loss of up to {-100 * delta.low:.1f} points is possible"
 
@@ -156,8 +156,7 @@ def _may_ship(summary: Summary, gates: Sequence[GateResult], main: Change | None
     if broken:
         named = "; ".join(f"{gate.expression}: {gate.reason}" for gate in broken[:2])
         more = f"; and {len(broken) - 2} more" if len(broken) > 2 else ""  # noqa: PLR2004 - those that are named
-        are = "is" if len(broken) == 1 else "are"
-        return f"No. {len(broken)} of {counted(len(gates), 'gate')} {are} broken: {named}{more}."
+        return f"No: it breaks {len(broken)} of {counted(len(gates), 'gate')}. {named}{more}."
     doubts = [one.text for one in summary.comparability if one.level == "inconclusive"]
     if doubts:
         return f"This run does not say: {doubts[0]}."
@@ -257,9 +256,11 @@ def _sure(main: Change | None) -> str:
     needed = problems_needed(main.margin, discordance=min(flips or 0.0, 1.0)) if may_hold else None
     more = ""
     if needed and needed > delta.n:
-        more = f": if nothing is really lost, about {_round(needed):,} would rule that out in 80 % of runs"
-    some = "Some loss is certain. " if delta.high is not None and delta.high < 0 else ""
-    return f"{text}. {some}They are too few to tell whether it loses more than {100 * main.margin:g} points{more}."
+        more = f"; about {_round(needed):,} would rule it out in 80 % of runs, if nothing is really lost"
+    some = "A loss is likely. " if delta.high is not None and delta.high < 0 else ""
+    many = counted(delta.n, "problem")
+    are = "is" if delta.n == 1 else "are"
+    return f"{text}. {some}{many} {are} too few to tell whether a loss is more than {100 * main.margin:g} points{more}."
 
 
 def evidence_of(gate: GateResult) -> str:

@@ -195,13 +195,21 @@ _fallback_reasons: dict[Hashable, str] = {}
 
 
 def _fallback_reason(source: ModelSource, language_model: LanguageModel, *, rounds: bool = False) -> str:
-    """Return why `generate` has to decode a model, which a model of the same layers has been asked before."""
+    """Return why `generate` has to decode a model, which may have been found out before.
+
+    Linear layers do not matter, whatever has taken their place. What holds without rounded activations holds with them,
+    which are allowed more difference.
+    """
     model = language_model.model
-    modules = tuple(map(type, model.modules()))  # experts may have been unpacked
+    # Experts may have been unpacked.
+    modules = tuple(type(module) for module in model.modules() if not hasattr(module, "in_features"))
     key = (source, source_identity(source), model.dtype, model.device, modules)
-    if key not in _fallback_reasons:
-        _fallback_reasons[key] = find_fallback_reason(model, language_model.encoder_decoder, rounds=rounds)
-    return _fallback_reasons[key]
+    for asked in (key, (key, rounds)):
+        if asked in _fallback_reasons:
+            return _fallback_reasons[asked]
+    reason = find_fallback_reason(model, language_model.encoder_decoder, rounds=rounds)
+    _fallback_reasons[(key, rounds) if rounds else key] = reason
+    return reason
 
 
 def choose_device(name: str, *, place: int = 0) -> torch.device:

@@ -30,7 +30,7 @@ _KINDS = {
     "baseline": ("square", charts.INK),
     "breaks no gate": ("circle", charts.ACCENT),
     "dominated": ("diamond", charts.WARN),
-    "refused": ("triangle-down", charts.BAD),
+    "breaks a gate, or is worse": ("triangle-down", charts.BAD),
 }
 """Shape and colour."""
 
@@ -69,7 +69,7 @@ def _kind(option: Option) -> str:
     if not option.is_candidate:
         return "baseline"
     if option.refused:
-        return "refused"
+        return "breaks a gate, or is worse"
     return "dominated" if option.dominated_by else "breaks no gate"
 
 
@@ -81,7 +81,7 @@ def _table(options: Sequence[Option], chosen: str | None) -> Table:
 
 def _row(one: Option, chosen: bool) -> tuple[Cell, ...]:  # noqa: FBT001 - whether it is the pick
     value, interval = value_and_interval(one.quality, percent)
-    unknown = "simulated" if one.simulated else "–"
+    unknown = "simulated" if one.simulated else "not measured"
     if not one.is_candidate:
         standing = cell("baseline")
     elif one.refused:

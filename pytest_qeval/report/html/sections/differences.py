@@ -14,7 +14,7 @@ from pytest_qeval.schema import Estimate, Json
 from pytest_qeval.summary.results import Summary
 
 _LEAD = (
-    "Both models worked on the same problems. Each row is one recipe’s score minus the baseline’s, in percentage "
+    "All models worked on the same problems. Each row is one recipe’s score minus the baseline’s, in percentage "
     "points; left of zero is a loss. The line is the 95 % interval: the range of true changes that fit what was "
     "seen. It allows for chance in which problems were asked, not for other prompts, machines or settings. The "
     "short upright line is the margin: the largest loss that a gate accepts, 2 points where no gate says. A recipe "

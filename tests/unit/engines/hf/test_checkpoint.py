@@ -18,7 +18,7 @@ from pytest_qeval.engines.hf.checkpoint import from_pretrained, load_tokenizer, 
 from pytest_qeval.engines.hf.loading import load
 from pytest_qeval.engines.sources import ModelSource, resolve
 from pytest_qeval.errors import MissingPackageError, ModelSourceError
-from pytest_qeval.quantize.builtin import AS_IS, BF16, FP32, INT8
+from pytest_qeval.quantize.builtin import AS_IS, BF16, FP32, INT4, INT8
 from pytest_qeval.quantize.recipe import EXPORT_FILE
 from pytest_qeval.settings import ModelSettings
 from tests.unit.odd_checkpoints import copy_demo, edit_json
@@ -236,4 +236,20 @@ def test_the_continuous_batch_is_tried_once_per_precision_and_kind_of_layers(mon
     loaded = [load(DEMO, recipe, device="cpu") for recipe in (BF16, INT8, FP32, FP32, INT8)]
 
     assert [one.fallback_reason for one in loaded] == ["a reason"] * 5
-    assert len(tried) == len(set(tried))
+    assert tried == [(torch.bfloat16, False), (torch.float32, True), (torch.float32, False)]
+
+
+def test_a_quantized_model_is_not_tried_after_its_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same layers but for the linear ones, which do not matter to the cache."""
+    tried: list[bool] = []
+
+    def find_reason(_model: Any, _encoder_decoder: object, *, rounds: bool) -> str:
+        tried.append(rounds)
+        return ""
+
+    monkeypatch.setattr(loading, "_fallback_reasons", {})
+    monkeypatch.setattr(loading, "find_fallback_reason", find_reason)
+    for recipe in (FP32, INT8, INT4):
+        load(DEMO, recipe, device="cpu")
+
+    assert tried == [False]

@@ -164,7 +164,7 @@ def test_recipes_are_drawn_against_each_cost_that_is_known() -> None:
     ]
     assert [(one["recipe"], one["x"], one["kind"]) for one in panels[1]["data"]["values"]] == [
         ("auto", 10.0, "baseline"),
-        ("int8", 20.0, "refused"),
+        ("int8", 20.0, "breaks a gate, or is worse"),
     ]
     assert "vconcat" in plot.draw(330)
 
@@ -183,7 +183,7 @@ def test_the_answers_stand_on_top() -> None:
     text = " ".join(" ".join(shown).split())
 
     headline = text.index("int8: FAIL (pass@1 drop <= 2pt), solves 2 of 4 problems against the baseline’s 2")
-    assert text.index("A gate is broken") < headline < text.index("May I ship it? No. 1 of")
+    assert text.index("A gate is broken") < headline < text.index("May I ship it? No: it breaks 1 of")
 
 
 def test_the_policy_allows_just_the_style_and_the_script_of_the_page() -> None:
