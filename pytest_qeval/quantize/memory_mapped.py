@@ -10,13 +10,15 @@ import ctypes
 import mmap
 import sys
 from bisect import bisect_right
-from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 
 _MAPS = Path("/proc/self/maps")
-_PAGES = Path("/proc/self/smaps")
+_PAGES = Path("/proc/self/pagemap")
+_ENTRY_BYTES = 8
+_OF_FILE, _SWAPPED, _PRESENT = np.uint64(1 << 61), np.uint64(1 << 62), np.uint64(1 << 63)
 _MADV_DONTNEED = 4
 
 
@@ -56,8 +58,8 @@ class NewlyMapped:
         """
         if self._before is None:
             return
-        for start, end in _unchanged_ranges():
-            if start not in self._before:
+        for start, end in _mapped_ranges():
+            if start not in self._before and _is_unchanged(start, end):
                 _release(start, end)
 
 
@@ -65,15 +67,20 @@ def _release(start: int, end: int) -> None:
     ctypes.CDLL(None).madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _MADV_DONTNEED)
 
 
-def _unchanged_ranges() -> Iterator[tuple[int, int]]:
-    """Yield the mapped files of which no page differs from the file, by `Anonymous` in proc(5)."""
-    current = None
-    for line in _PAGES.read_text(encoding="utf-8", errors="replace").splitlines():
-        first, *rest = line.split()
-        if not first.endswith(":"):
-            current = _range(line)
-        elif first == "Anonymous:" and rest[0] == "0" and current:
-            yield current
+def _is_unchanged(start: int, end: int) -> bool:
+    """Return whether no page of a mapped file differs from the file; False where the system does not tell.
+
+    By the bits of pagemap (admin-guide/mm/pagemap.rst of Linux), which is ten times as fast as `smaps`: that is about
+    all that is mapped.
+    """
+    try:
+        with _PAGES.open("rb") as file:
+            file.seek(start // mmap.PAGESIZE * _ENTRY_BYTES)
+            bits = np.frombuffer(file.read((end - start) // mmap.PAGESIZE * _ENTRY_BYTES), dtype=np.uint64)
+    except OSError:
+        return False
+    own = bits & (_PRESENT | _OF_FILE) == _PRESENT
+    return len(bits) > 0 and not (own | (bits & _SWAPPED != 0)).any()
 
 
 def _mapped_ranges() -> list[tuple[int, int]]:

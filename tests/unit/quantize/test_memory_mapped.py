@@ -88,6 +88,16 @@ def test_files_mapped_since_are_given_back(tmp_path: Path) -> None:
     assert torch.equal(new, old)
 
 
+def test_where_pages_are_not_told_nothing_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a sandbox for containers that emulates the kernel."""
+    monkeypatch.setattr("pytest_qeval.quantize.memory_mapped._PAGES", tmp_path / "pagemap")
+    files = NewlyMapped()
+    new = mapped_file(tmp_path / "new")
+    files.release()
+
+    assert resident_pages(new) >= PAGES
+
+
 def test_elsewhere_nothing_is_released(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "darwin")
     tensor = torch.ones(PAGES * mmap.PAGESIZE)
