@@ -97,7 +97,7 @@ def _of_pool(pool: PooledComparison, compared: Sequence[Comparison]) -> Change:
         delta=pool.delta,
         evidence=pool.evidence,
         margin=pool.margin,
-        p=pool.p,
+        p=pool.p_adjusted,
         base=pool.pass_at_1[pool.baseline],
         own=pool.pass_at_1[pool.recipe],
         regressed=tuple(label for one in compared for label in one.regressed),

@@ -108,6 +108,8 @@ def pick(summary: Summary, gates: Sequence[GateResult], options: Sequence[Option
     candidates = [one for one in options if one.is_candidate]
     if not candidates or summary.baseline is None:
         return None
+    if doubt := _doubt(summary):
+        return Pick(recipe=None, reason=doubt)
     fit = [one for one in candidates if not one.refused]
     native = [one for one in fit if not one.simulated and one.model_bytes is not None]
     if not native:
@@ -119,6 +121,16 @@ def pick(summary: Summary, gates: Sequence[GateResult], options: Sequence[Option
         reason=_why(summary, best, options, gated=bool(gates)),
         is_proven=bool(changes) and changes[0].evidence == "not worse",
     )
+
+
+def _doubt(summary: Summary) -> str:
+    """Return why a run recommends nothing, whatever its numbers are; empty where it may."""
+    if summary.interrupted:
+        return "The run was interrupted."
+    if summary.missing:
+        return "Cases of the run are missing."
+    inconclusive = any(one.level == "inconclusive" for one in summary.comparability)
+    return "The comparison is inconclusive." if inconclusive else ""
 
 
 def _why_none(candidates: Sequence[Option], fit: Sequence[Option]) -> str:

@@ -203,7 +203,7 @@ def _saves(costs: Sequence[CostRatio]) -> str:
     known = [one for one in costs if one.ratio is not None and one.kind != "simulated"]
     better = [one for one in known if (one.speed_up or 1) > 1 + _SAME]
     worse = [one for one in known if (one.speed_up or 1) < 1 - _SAME]
-    same = [one for one in known if one not in better and one not in worse]
+    same = [one for one in known if one.speed_up is not None and one not in better and one not in worse]
     parts = [
         *([f"Better: {_list(better)}."] if better else ["Nothing that was measured."] if known else []),
         *([f"Worse: {_list(worse)}."] if worse else []),
@@ -252,12 +252,13 @@ def _sure(main: Change | None) -> str:
         verb = "proves" if main.evidence == "worse" else "rules out"
         return f"{text}. That {verb} a loss of more than {100 * main.margin:g} points."
     flips = max(len(main.regressed) + len(main.fixed), 1) / delta.n if main.measure == "pass@1" else None
-    may_hold = flips and main.margin > 0 and delta.value > -main.margin
+    is_likely = delta.high is not None and delta.high < 0
+    may_hold = flips and main.margin > 0 and delta.value > -main.margin and not is_likely
     needed = problems_needed(main.margin, discordance=min(flips or 0.0, 1.0)) if may_hold else None
     more = ""
     if needed and needed > delta.n:
         more = f"; about {_round(needed):,} would rule it out in 80 % of runs, if nothing is really lost"
-    some = "A loss is likely. " if delta.high is not None and delta.high < 0 else ""
+    some = "A loss is likely. " if is_likely else ""
     many = counted(delta.n, "problem")
     are = "is" if delta.n == 1 else "are"
     return f"{text}. {some}{many} {are} too few to tell whether a loss is more than {100 * main.margin:g} points{more}."
@@ -265,7 +266,8 @@ def _sure(main: Change | None) -> str:
 
 def evidence_of(gate: GateResult) -> str:
     """Return what is known of a gate beyond the observed value: nothing is unproven of an exact number."""
-    return "exact" if _EXACT.search(gate.expression) and gate.evidence == "unproven" else gate.evidence
+    is_counted = bool(_EXACT.search(gate.expression)) and isinstance(gate.observed, Estimate)
+    return "exact" if is_counted and gate.evidence == "unproven" else gate.evidence
 
 
 def _round(count: int) -> int:

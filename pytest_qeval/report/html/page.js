@@ -68,22 +68,22 @@
     if (one === other) return null;
     let at = 0;
     while (at < one.length && at < other.length && one[at] === other[at]) at += 1;
+    if (at && /[\ud800-\udbff]/.test(one[at - 1])) at -= 1; // not within a pair of surrogates
     const word = (text) => {
       for (const found of text.matchAll(/\w+|\s+|[^\w\s]/gu)) {
-        if (at < found.index + found[0].length) return { from: found.index, to: found.index + found[0].length };
+        const to = found.index + found[0].length;
+        if (at < to) return { from: found[0].trim() ? found.index : Math.max(found.index, at), to };
       }
       return { from: text.length, to: text.length };
     };
+    // How much of a line stands before what the other text goes on with; at the end of a line, if the next is the same.
+    const extra = (long, short) => (long[0].length > short[0].length && long[0].endsWith(short[0])
+      && (short[0] || long[1] === short[1]) ? long[0].length - short[0].length : 0);
+    const [rest, changed] = [one, other].map((text) => text.slice(at).split("\n"));
+    const [left, put] = [extra(rest, changed), extra(changed, rest)];
+    const part = (text, more) => (left || put ? { from: at, to: at + more } : word(text));
     const before = one.slice(0, at);
-    const [rest, changed] = [one, other].map((text) => text.slice(at).split("\n", 1)[0]);
-    const more = Math.abs(rest.length - changed.length);
-    const put = rest.length < changed.length && changed.endsWith(rest);
-    if (more && (put || (rest.length > changed.length && rest.endsWith(changed)))) {
-      const whole = { from: at, to: at + more };
-      const none = { from: at, to: at };
-      return { line: before.split("\n").length, column: at - before.lastIndexOf("\n"), one: put ? none : whole, other: put ? whole : none };
-    }
-    return { line: before.split("\n").length, column: at - before.lastIndexOf("\n"), one: word(one), other: word(other) };
+    return { line: before.split("\n").length, column: at - before.lastIndexOf("\n"), one: part(one, left), other: part(other, put) };
   };
   // Put the lines of a change on the same rows: those that were there first stand in a run, those that replace them next.
   const besideEachOther = (pairs) => {

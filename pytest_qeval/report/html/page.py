@@ -80,7 +80,8 @@ def page_of(summary: Summary, gates: Sequence[GateResult], records: Mapping[tupl
     )
     found, verdict = verdicts(summary, gates), overall_verdict(gates, interrupted=summary.interrupted)
     entries = entries_of(summary, records)
-    chosen = pick(summary, gates, options_of(summary, gates)) if len(found) > 1 else None
+    options = options_of(summary, gates)
+    chosen = pick(summary, gates, options) if len(found) > 1 and len(options) > 1 else None
     present = {one.kind for one in entries}
     names = list(dict.fromkeys(case.benchmark for _, case in records))
     return Page(
@@ -134,17 +135,18 @@ def _banner(verdict: str, candidates: Sequence[CandidateVerdict]) -> str:
     """Say the verdict; where candidates differ, whose."""
     if verdict == "interrupted":
         return "Interrupted before it was judged"
-    if verdict != "fail":
-        return "Every gate holds" if verdict == "pass" else "No gate was set"
-    names = {status: [one.recipe for one in candidates if one.status == status] for status in ("pass", "fail")}
-    if not names["pass"]:
-        return "A gate is broken"
-    verb = "breaks" if len(names["fail"]) == 1 else "break"
-    return one_line(f"{_joined(names['fail'])} {verb} a gate; {_joined(names['pass'])} {_passes(names['pass'])}")
-
-
-def _passes(names: Sequence[str]) -> str:
-    return "passes" if len(names) == 1 else "pass"
+    if verdict == "none":
+        return "No gate was set"
+    said = {
+        "fail": ("breaks a gate", "break a gate"),
+        "pass": ("passes", "pass"),
+        "none": ("has no gate", "have no gate"),
+    }
+    names = {status: [one.recipe for one in candidates if one.status == status] for status in said}
+    if not names[verdict] or sum(map(bool, names.values())) == 1:
+        return "Every gate holds" if verdict == "pass" else "A gate is broken"
+    parts = [f"{_joined(own)} {said[status][len(own) > 1]}" for status, own in names.items() if own]
+    return one_line("; ".join(parts), longest=_LONGEST_SENTENCE)
 
 
 def _joined(names: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_qeval.report.cost_ratios import CostRatio
 from pytest_qeval.report.sentences import CandidateVerdict, compared, evidence_of, verdicts
-from pytest_qeval.schema import Estimate
+from pytest_qeval.schema import Estimate, Undefined
 from pytest_qeval.summary.results import GateResult
 from pytest_qeval.summary.summarize import SummaryInput, summarize
 from tests.unit.summary.builders import session, several_benchmarks, simulating
@@ -190,7 +190,9 @@ def test_a_loss_that_is_likely_is_told_though_its_size_is_not_proven() -> None:
     found = verdict(session("+" * 300, "+" * 290 + "-" * 10))
 
     assert re.search(r"; a loss of 1\.\d to 6\.\d points is likely;", found.headline)
-    assert ". A loss is likely. 300 problems are too few to tell whether a loss is more than 2 points" in found.sure
+    assert found.sure.endswith(
+        ". A loss is likely. 300 problems are too few to tell whether a loss is more than 2 points."
+    )
 
 
 def test_what_is_nearly_the_same_is_told_too() -> None:
@@ -226,6 +228,23 @@ def test_a_recipe_that_was_never_loaded_has_no_answers() -> None:
 
     assert gone.headline == "int8: no gate, it was never loaded, so nothing is known of it."
     assert gone.may_ship == "This run does not say: it was never loaded."
+
+
+def test_what_costs_nothing_is_not_nearly_the_same() -> None:
+    found = session("++", "++")
+    free = [
+        replace(one, energy=replace(one.energy, energy_wh=0.0 if one.recipe == "int8" else 0.4))
+        for one in found.generation
+    ]
+
+    assert "Nearly the same: peak memory" in verdict(replace(found, generation=free)).saves
+    assert "0 Wh" not in verdict(replace(found, generation=free)).saves
+
+
+def test_what_was_not_counted_is_not_exact() -> None:
+    gone = replace(PASSED, expression="regressed <= 3", observed=Undefined(reason="int8 was never loaded"))
+
+    assert evidence_of(gone) == "unproven"
 
 
 def test_nothing_is_unproven_of_an_exact_number() -> None:

@@ -11,7 +11,7 @@ import pytest
 from pytest_qeval.facts import BlockSensitivity, SensitivityFacts
 from pytest_qeval.report.terminal import lines
 from pytest_qeval.report.text import Line
-from pytest_qeval.schema import Execution, Undefined
+from pytest_qeval.schema import Estimate, Execution, Undefined
 from pytest_qeval.summary.results import GateResult
 from pytest_qeval.summary.summarize import SummaryInput, summarize
 from tests.unit.summary.builders import HEADER, INT8, divergence, session, session_of_both_kinds
@@ -98,7 +98,10 @@ def test_a_gate_is_a_line_with_its_colour() -> None:
 
 
 def test_an_exact_number_is_not_unproven() -> None:
-    exact = replace(PASSED, expression="model_bytes ratio <= 0.8", benchmark=None, reason="observed 0.72")
+    ratio = Estimate(value=0.72, low=None, high=None, n=1, method="ratio")
+    exact = replace(
+        PASSED, expression="model_bytes ratio <= 0.8", benchmark=None, observed=ratio, reason="observed 0.72"
+    )
 
     assert Line("  PASS  model_bytes ratio <= 0.8  (int8): observed 0.72; exact", "green") in shown(FOUND, exact)
 

@@ -20,7 +20,7 @@ _LEAD = "What the numbers depend on. Another machine, other versions or another 
 def conditions_section(summary: Summary) -> Section:
     """Return the section."""
     remarks = [_remark(one) for one in summary.comparability]
-    no_remark = Text(text="All recipes had the same problems, prompts, limits and conditions.", tone="good")
+    no_remark = _no_remark(summary)
     blocks: list[Block | Fold] = [*(remarks or [no_remark])]
     blocks.append(Facts(rows=tuple((key, one_line(value)) for key, value in _facts(summary))))
     blocks.append(_recipes(summary))
@@ -29,6 +29,12 @@ def conditions_section(summary: Summary) -> Section:
     versions = Facts(rows=tuple((package, one_line(version)) for package, version in summary.run.versions.items()))
     blocks.append(Fold(title="Versions", blocks=(versions,)))
     return Section(name="conditions", title="Run conditions", lead=_LEAD, blocks=tuple(blocks))
+
+
+def _no_remark(summary: Summary) -> Text:
+    if not summary.baseline or summary.missing or summary.interrupted or summary.decided:
+        return Text(text="Nothing else was found that limits the comparison.", tone="mute")
+    return Text(text="All recipes had the same problems, prompts, limits and conditions.", tone="good")
 
 
 def reproduce_section(summary: Summary) -> Section:

@@ -17,14 +17,15 @@ _LEAD = (
     "All models worked on the same problems. Each row is one recipe’s score minus the baseline’s, in percentage "
     "points; left of zero is a loss. The line is the 95 % interval: the range of true changes that fit what was "
     "seen. It allows for chance in which problems were asked, not for other prompts, machines or settings. The "
-    "short upright line is the margin: the largest loss that a gate accepts, 2 points where no gate says. A recipe "
-    "is safe if its whole interval is right of it."
+    "short upright line is the margin: the largest loss that a gate accepts; where no gate says, 2 points of "
+    "pass@1 and 1 of a score. A recipe is safe if its whole interval is right of it."
 )
 _NARROW = 500
 """Pixels: a phone."""
 _CAPTION = (
-    "Scores of baseline and recipe, and their difference. p is of an exact McNemar test (of scores: a sign-flip test), "
-    "corrected for the number of comparisons; the intervals are not corrected"
+    "Scores of baseline and recipe, and their difference. p is of an exact McNemar test, or of a sign-flip test "
+    "(scores, several samples, shared sources, all benchmarks together), corrected for the number of comparisons; the "
+    "intervals are not corrected"
 )
 
 

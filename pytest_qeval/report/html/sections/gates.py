@@ -44,14 +44,8 @@ def _row(gate: GateResult) -> tuple[Cell, ...]:
         cell(value, gate.observed.value if isinstance(gate.observed, Estimate) else None),
         cell("none needed" if evidence == "exact" else interval),
         cell(evidence, tone=evidence_tone(evidence)),
-        cell(_why(gate)),
+        cell(f"{gate.reason}{' (primary)' if gate.primary else ''}"),
     )
-
-
-def _why(gate: GateResult) -> str:
-    """Return the reason without the observed value, which has a column of its own."""
-    said = gate.reason.partition(", ")[2] if gate.reason.startswith("observed ") else gate.reason
-    return " ".join(filter(None, [said, "(primary)" if gate.primary else ""])) or "–"
 
 
 def observed(gate: GateResult) -> tuple[str, str]:

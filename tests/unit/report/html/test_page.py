@@ -96,35 +96,55 @@ def test_sections_without_data_do_not_appear() -> None:
 
 
 @pytest.mark.parametrize(
-    ("broken", "banner", "pick"),
+    ("judged", "banner", "pick"),
     [
-        ((), "Every gate holds", "small"),
-        (("small",), "small breaks a gate; int8 passes", "int8"),
-        (("int8", "small"), "A gate is broken", ""),
+        ({"int8": PASSED, "small": PASSED}, "Every gate holds", "small"),
+        ({"int8": PASSED, "small": BROKEN}, "small breaks a gate; int8 passes", "int8"),
+        ({"int8": BROKEN, "small": BROKEN}, "A gate is broken", ""),
+        ({"int8": PASSED}, "int8 passes; small has no gate", "small"),
+        ({"int8": BROKEN}, "int8 breaks a gate; small has no gate", "small"),
+        ({"gone": BROKEN}, "A gate is broken", "small"),
+        ({}, "No gate was set", "small"),
     ],
 )
-def test_the_banner_says_who_passes(broken: Sequence[str], banner: str, pick: str) -> None:
+def test_the_banner_says_who_passes(judged: dict[str, GateResult], banner: str, pick: str) -> None:
     """And which recipe to take, where there are several."""
     found = with_small(session("++--", "++--"), "++--")
-    gates = [replace(BROKEN if name in broken else PASSED, recipe=name) for name in ("int8", "small")]
+    gates = [replace(gate, recipe=name) for name, gate in judged.items()]
     shown = page(found, gates)
 
     assert (shown.banner, shown.pick, shown.baseline_is) == (banner, pick, "float32")
 
 
-def test_gates_are_explained_without_their_values_again() -> None:
-    """They have a column of their own; an exact one needs no interval."""
+def test_a_run_that_does_not_say_recommends_nothing() -> None:
+    """Nor is there anything to choose from where the baseline has no result."""
+    found = with_small(session("++--", "++--"), "++--")
+    gone = replace(found, records=[one for one in found.records if one.recipe != "auto"])
+
+    assert page(found).pick == "small"
+    assert page(replace(found, interrupted=True)).pick == ""
+    assert page(replace(found, records=found.records[:-1])).pick == ""
+    assert page(gone).pick == ""
+
+
+def test_an_unfinished_run_is_not_said_to_be_alike() -> None:
+    whole, part = (quickly(page(found)) for found in (session("++", "++"), session("++", "+ ")))
+
+    assert "All recipes had the same problems" in whole
+    assert "All recipes had the same problems" not in part
+
+
+def test_an_exact_value_needs_no_interval() -> None:
     exact = replace(
         PASSED,
         expression="model_bytes ratio <= 0.8",
         observed=Estimate(value=0.5, low=None, high=None, n=1, method="ratio"),
     )
-    (section,) = (one for one in page(session("++", "++"), [BROKEN, exact]).before if one.name == "gates")
+    (section,) = (one for one in page(session("++", "++"), [exact]).before if one.name == "gates")
     (table,) = (block for block in section.blocks if isinstance(block, Table))
-    broken, held = ([cell.text for cell in row] for row in table.rows)
+    (row,) = table.rows
 
-    assert broken[-1] == "required <= 2.0 pt"
-    assert held[-3:] == ["none needed", "exact", "–"]
+    assert [cell.text for cell in row][5:7] == ["none needed", "exact"]
 
 
 def test_what_was_measured_has_a_section() -> None:
