@@ -31,6 +31,7 @@ from pytest_qeval.summary.comparability import Remark
 from pytest_qeval.summary.results import GateResult, Summary, overall_verdict
 
 _FOLDER = Path(__file__).parent
+_SCRIPTS = ("page.js", "diff.js", "ledger.js")
 _LONGEST_SENTENCE = 1000
 """Characters: the reason of a gate may hold what a program said."""
 _WIDTHS = {"wide": 1020, "narrow": 330}
@@ -120,7 +121,7 @@ def render(page: Page, *, plot: Callable[[Figure, str], str] | None = None) -> s
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style, script = (_read(name) for name in ("page.css", "page.js"))
+    style, script = _read("page.css"), _script()
     return environment.get_template("page.html.jinja").render(
         page=page,
         plot=plot or _plot,
@@ -162,6 +163,11 @@ def _policy(style: str, script: str) -> str:
 def _plot(figure: Figure, width: str) -> str:
     spec = figure.draw(_WIDTHS[width])
     return draw(spec, name=f"{figure.name}-{width}", title=figure.title, description=figure.description)
+
+
+def _script() -> str:
+    """Return what the page does, as one function, so that it leaves no names behind."""
+    return "".join(['"use strict";\n(() => {\n', *map(_read, _SCRIPTS), "})();\n"])
 
 
 def _read(name: str) -> str:
