@@ -204,11 +204,11 @@ def _fallback_reason(source: ModelSource, language_model: LanguageModel, *, roun
     # Experts may have been unpacked.
     modules = tuple(type(module) for module in model.modules() if not hasattr(module, "in_features"))
     key = (source, source_identity(source), model.dtype, model.device, modules)
-    for asked in (key, (key, rounds)):
-        if asked in _fallback_reasons:
-            return _fallback_reasons[asked]
+    for known in ((key, False), (key, rounds)):
+        if known in _fallback_reasons:
+            return _fallback_reasons[known]
     reason = find_fallback_reason(model, language_model.encoder_decoder, rounds=rounds)
-    _fallback_reasons[(key, rounds) if rounds else key] = reason
+    _fallback_reasons[key, rounds] = reason
     return reason
 
 
