@@ -25,7 +25,8 @@ from pytest_qeval.quantize.kernels.activations import ActivationQuantizer
 from pytest_qeval.quantize.kernels.grid import quantize_rows
 from pytest_qeval.quantize.kernels.int8_product import FloatKernel, Int8Kernel, IntMmKernel, OneDnnKernel
 from pytest_qeval.quantize.kernels.linear import Int8Linear
-from pytest_qeval.quantize.kernels.row_blocks import multiply, pack, undivided
+from pytest_qeval.quantize.kernels.onednn_product import pack
+from pytest_qeval.quantize.kernels.row_blocks import multiply, undivided
 from pytest_qeval.quantize.kernels.weight_only import Int4Kernel, Int8PackKernel, WeightOnlyKernel
 from pytest_qeval.quantize.kernels.weights import QuantizedWeight, quantize_weight
 from pytest_qeval.quantize.recipe import ActivationScheme, WeightScheme

@@ -33,7 +33,7 @@ _GROUP_TOKENS = 1024
 _WIDTHS, _INNERS = 8, 3
 """Hidden states and inner activations of a layer that are alive at once."""
 _TRIED_ROWS, _TRIED_WORK = 512, 2**35
-"""Rows of the largest product that is tried, and its multiplications at most (`kernels.row_blocks`)."""
+"""Rows of the largest product that is tried, and its multiplications at most (`kernels.block_trial`)."""
 _MOST_ROWS, _MOST_TOKENS = 4096, 2**20
 
 
@@ -101,7 +101,7 @@ class Predictor:
 
     @property
     def first_products(self) -> int:
-        """Bytes that the first products need: a layer is packed, and tried with many rows (`kernels.row_blocks`)."""
+        """Bytes that the first products need: a layer is packed, and tried with many rows (`kernels.block_trial`)."""
         features, width = self.weights.most_features, find_or_none(self.shape.config, "width") or 1
         rows = min(_TRIED_ROWS, _TRIED_WORK // max(1, features * width))
         return self.weights.packing + 2 * rows * features * self.itemsize

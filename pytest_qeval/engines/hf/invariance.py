@@ -18,7 +18,8 @@ from pytest_qeval.engines.hf.forward import CausalBatchModel, context_length
 from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.engines.hf.trial import feed, token_ids
 from pytest_qeval.quantize.heap import ReplacedWeights
-from pytest_qeval.quantize.kernels.row_blocks import multiply, pack, threads_matter
+from pytest_qeval.quantize.kernels.onednn_product import pack
+from pytest_qeval.quantize.kernels.row_blocks import multiply, threads_matter
 from pytest_qeval.quantize.layers import weight_of
 from pytest_qeval.quantize.memory_mapped import MappedFiles
 from pytest_qeval.quantize.recipe import CacheScheme, Recipe

@@ -20,7 +20,7 @@ from pytest_qeval.engines.hf.invariance import find_batch_dependence, multiply_i
 from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.engines.hf.trial import find_fallback_reason
 from pytest_qeval.engines.sources import resolve
-from pytest_qeval.quantize.kernels.row_blocks import pack
+from pytest_qeval.quantize.kernels.onednn_product import pack
 from pytest_qeval.quantize.lookup import find_recipe
 from pytest_qeval.settings import GenerationSettings, ModelSettings
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pytest_qeval.quantize.kernels.row_blocks import multiply, pack, undivided
+from pytest_qeval.quantize.kernels.onednn_product import pack
+from pytest_qeval.quantize.kernels.row_blocks import multiply, undivided
 
 SHAPES = [(4864, 64), (896, 256), (128, 384), (33, 17)]
 """Input and output features; the first one's sums depend on the number of rows with AMX, all of them with MKL."""
@@ -33,6 +34,22 @@ def test_rows_do_not_depend_on_other_rows_or_threads(shape: tuple[int, int], dty
                 assert torch.equal(multiply(rows[-count:, None], weight, bias)[:, 0], expected[-count:])
     finally:
         torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_no_number_of_rows_changes_a_row(threads: int) -> None:
+    """With AMX, 448 and 480 rows of this product differ from 447, 449 and 512 on two threads."""
+    torch.manual_seed(0)
+    weight, row = pack(torch.randn(896, 896).bfloat16()), torch.randn(1, 896).bfloat16()
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        bias = -multiply(row, weight, None)[0]  # leaves the last bits, which rounding would hide
+        expected = multiply(row, weight, bias)
+        for count in (*range(1, 80), *range(80, 700, 16), 447, 449):
+            assert torch.equal(multiply(row.expand(count, -1), weight, bias), expected.expand(count, -1)), count
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 600])
