@@ -15,6 +15,7 @@ from pytest_qeval.engines.hf.arrivals import Taker
 from pytest_qeval.engines.hf.attention import use_grouped_attention
 from pytest_qeval.engines.hf.calibration import Calibration, CalibrationRun, observe_ranges
 from pytest_qeval.engines.hf.checkpoint import from_pretrained, stored_checkpoint
+from pytest_qeval.engines.hf.compiled_layers import use_compiled_loops
 from pytest_qeval.engines.hf.direct_reads import find_direct_reads
 from pytest_qeval.engines.hf.early import plan_early
 from pytest_qeval.engines.hf.encoder_decoder import encoder_decoder_of
@@ -143,6 +144,7 @@ def load(
             raise RecipeError(cache_refusal(name, source.name, language_model.fallback_reason))
         language_model = replace(language_model, cache_scheme=cache_scheme)
     multiply_in_blocks(model)
+    use_compiled_loops(model)
     as_stored = bool(source.stored) and not (exported or recipe.quantizes)
     if as_stored:
         quantization = describe_stored(source, model)

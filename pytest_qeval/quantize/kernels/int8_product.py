@@ -25,7 +25,7 @@ class Int8Kernel(Protocol):
     def product(self, values: torch.Tensor) -> torch.Tensor:
         """Return float32 `(values @ weight.T) * weight_scales` `[rows, out_features]` of int8 `[rows, in_features]`.
 
-        The sum over `in_features` is an exact int32. There must be at least one row; `values` may be overwritten.
+        The sum over `in_features` is an exact int32. There must be at least one row.
         """
         ...
 
@@ -46,9 +46,12 @@ class OneDnnKernel:
         The operator gets the same numbers as uint8 with zero point 128, for which the weight is packed. int8 rows fall
         back to a reference loop, 20 times slower, if a layer is too small for AMX (128 × 896, one row).
         """
-        shifted = values.view(torch.uint8).bitwise_xor_(128)
+        return self.product_of_shifted(values.view(torch.uint8).bitwise_xor(128))
+
+    def product_of_shifted(self, values: torch.Tensor) -> torch.Tensor:
+        """Do the same with uint8 `values + 128`."""
         product: torch.Tensor = torch.ops.onednn.qlinear_pointwise(
-            shifted, 1.0, 128, self._packed, self._scales, self._zeros, None, 1.0, 0, torch.float32, "none", [], ""
+            values, 1.0, 128, self._packed, self._scales, self._zeros, None, 1.0, 0, torch.float32, "none", [], ""
         )
         return product
 

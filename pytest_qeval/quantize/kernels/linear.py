@@ -8,8 +8,10 @@ import torch
 from torch import nn
 
 from pytest_qeval.quantize.kernels.activations import ActivationQuantizer
+from pytest_qeval.quantize.kernels.compiled.loops import Loops
+from pytest_qeval.quantize.kernels.compiled.trial import compiled_loops
 from pytest_qeval.quantize.kernels.grid import QuantizedRows
-from pytest_qeval.quantize.kernels.int8_product import kernel_for
+from pytest_qeval.quantize.kernels.panels import Panel, in_panel_order, pack_panels
 from pytest_qeval.quantize.kernels.weights import QuantizedWeight
 
 CHUNK_ELEMENTS = 2**21
@@ -39,12 +41,15 @@ class FusedInt8Linear(nn.Module):
         super().__init__()
         self.sizes = tuple(weight.values.shape[0] for weight in weights)
         self.in_features = weights[0].values.shape[1]
-        values, scales = torch.cat([w.values for w in weights]), torch.cat([w.scales for w in weights])
-        sums = None if activations.scheme.symmetric else values.sum(1, dtype=torch.int32).float().mul_(scales[:, 0])
-        self._kernel = kernel_for(values, scales)
+        self.panels = pack_panels(weights)
         self._activations = activations
+        scheme = activations.scheme
+        per_row = scheme.symmetric and scheme.granularity == "per_token"
+        self.loops = compiled_loops() if per_row and self.panels[0].takes_shifted_rows else None
+        """The compiled loops, where they can do this layer's work."""
+        sums = None if scheme.symmetric else in_panel_order([_sum(weight) for weight in weights], self.panels)
         self.register_buffer("weight_sums", sums, persistent=False)
-        self.register_buffer("bias", _concatenate(biases, self.sizes), persistent=False)
+        self.register_buffer("bias", _join(biases, self.sizes, self.panels), persistent=False)
         self._input: torch.Tensor | None = None
         self._version = 0
         self._outputs: list[torch.Tensor | None] = []
@@ -52,7 +57,12 @@ class FusedInt8Linear(nn.Module):
     @property
     def packed_bytes(self) -> int:
         """Bytes of the packed weights and their scales, which are not buffers; the bias is one."""
-        return self._kernel.nbytes
+        return sum(panel.kernel.nbytes for panel in self.panels)
+
+    @property
+    def bits(self) -> int:
+        """Bits of the input's integers."""
+        return self._activations.scheme.bits
 
     def output(self, x: torch.Tensor, index: int) -> torch.Tensor:
         """Return the output of layer `index` for `x` `[..., in_features]`, in the dtype of `x`."""
@@ -70,26 +80,39 @@ class FusedInt8Linear(nn.Module):
         if rows.numel() == 0:
             return [rows.new_zeros(*x.shape[:-1], size) for size in self.sizes]
         quantize = self._activations.prepare(rows)
-        n_rows = max(1, CHUNK_ELEMENTS // max(self.in_features, sum(self.sizes)))
-        if rows.shape[0] <= n_rows:  # every call counts if there is one row
-            outs = [part.to(x.dtype).contiguous() for part in self._products(quantize(rows))]
-        else:
-            outs = [rows.new_empty(rows.shape[0], size) for size in self.sizes]
-            for start in range(0, rows.shape[0], n_rows):
-                chunk = slice(start, start + n_rows)
-                for out, part in zip(outs, self._products(quantize(rows[chunk])), strict=True):
-                    out[chunk].copy_(part)
+        outs = [rows.new_empty(len(rows), size) for size in self.sizes]
+        step = max(1, CHUNK_ELEMENTS // max(self.in_features, sum(self.panels[0].sizes)))
+        for start in range(0, len(rows), step):
+            chunk = slice(start, start + step)
+            if self.loops and x.dtype == torch.bfloat16:
+                self.multiply_compiled(self.loops, rows[chunk].contiguous(), [out[chunk] for out in outs])
+                continue
+            values = quantize(rows[chunk])
+            for panel in self.panels:
+                parts = self._product(panel, values).split_with_sizes(panel.sizes, -1)
+                for out, columns, part in zip(outs, panel.columns, parts, strict=True):
+                    out[chunk, columns].copy_(part)
         return [out.view(*x.shape[:-1], out.shape[-1]) for out in outs]
 
-    def _products(self, rows: QuantizedRows) -> Sequence[torch.Tensor]:
-        """Compute the float32 outputs of all layers for some rows."""
-        product = self._kernel.product(rows.values)
+    def multiply_compiled(self, loops: Loops, rows: torch.Tensor, outs: Sequence[torch.Tensor]) -> None:
+        """Write the outputs of all layers for some rows of bfloat16."""
+        shifted = loops.quantize(rows, self.bits)
+        for panel in self.panels:
+            parts = [out[:, columns] for out, columns in zip(outs, panel.columns, strict=True)]
+            loops.finish(panel.sums_of_shifted(shifted.values), shifted.scales, self.bias_of(panel), parts)
+
+    def bias_of(self, panel: Panel) -> torch.Tensor | None:
+        """Return a panel's part of the bias, float32."""
+        return None if self.bias is None else self.bias[panel.features]
+
+    def _product(self, panel: Panel, rows: QuantizedRows) -> torch.Tensor:
+        """Compute a panel's float32 outputs for some rows."""
+        product = panel.kernel.product(rows.values)
         if rows.offsets is not None and self.weight_sums is not None:  # Σ (x - z) w = Σ x w - z Σ w
-            product = product.addcmul_(rows.offsets, self.weight_sums, value=-1.0)
+            product = product.addcmul_(rows.offsets, self.weight_sums[panel.features], value=-1.0)
         product = product.mul_(rows.scales)
-        if self.bias is not None:
-            product.add_(self.bias)
-        return product.split_with_sizes(self.sizes, -1) if len(self.sizes) > 1 else (product,)
+        bias = self.bias_of(panel)
+        return product if bias is None else product.add_(bias)
 
 
 class Int8Linear(nn.Module):
@@ -140,13 +163,19 @@ class Int8Linear(nn.Module):
         return f"in_features={self.in_features}, out_features={self.out_features}"
 
 
-def _concatenate(biases: Sequence[torch.Tensor | None], sizes: Sequence[int]) -> torch.Tensor | None:
+def _sum(weight: QuantizedWeight) -> torch.Tensor:
+    """Return the scaled sum of every output feature's weights."""
+    return weight.values.sum(1, dtype=torch.int32).float().mul_(weight.scales[:, 0])
+
+
+def _join(biases: Sequence[torch.Tensor | None], sizes: Sequence[int], panels: Sequence[Panel]) -> torch.Tensor | None:
     """Return one float32 vector of all biases, with zeros for layers without one; None if no layer has one."""
     device = next((bias.device for bias in biases if bias is not None), None)
     if device is None:
         return None
     pairs = zip(biases, sizes, strict=True)
-    return torch.cat([torch.zeros(n, device=device) if bias is None else bias.detach().float() for bias, n in pairs])
+    every = [torch.zeros(n, device=device) if bias is None else bias.detach().float() for bias, n in pairs]
+    return in_panel_order(every, panels)
 
 
 def _version(x: torch.Tensor) -> int:

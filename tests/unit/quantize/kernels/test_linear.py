@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from pytest_qeval.quantize.kernels import activations, linear
+from pytest_qeval.quantize.kernels import activations, linear, panels
 from pytest_qeval.quantize.kernels import int8_product as kernels
 from pytest_qeval.quantize.kernels.activations import ActivationQuantizer, StaticRange
 from pytest_qeval.quantize.kernels.grid import quantize_rows
@@ -131,7 +131,7 @@ def test_a_layer_agrees_with_integer_arithmetic(
     integers = quantized(weight.to(dtype), replace(weights, bits=data.draw(st.integers(2, 8))))
     x = decorated(torch.randn(rows, columns, generator=rng).to(dtype), data.draw(st.sampled_from(KINDS)))
     given_bias = bias if data.draw(st.booleans()) else None
-    with mock.patch.object(linear, "kernel_for", make):
+    with mock.patch.object(panels, "kernel_for", make):
         (layer,) = Int8Linear.fuse([integers], [given_bias], quantizer(scheme))
     assert_exact(layer(x), x, integers, given_bias, scheme)
 
@@ -192,7 +192,7 @@ def test_leading_dimensions_are_kept(shape: tuple[int, ...], kind: str, *, symme
 def test_weights_need_not_be_contiguous() -> None:
     x, weight = torch.randn(6, 8), torch.randn(8, 5).T
     for make in (kernel_for, FloatKernel):
-        with mock.patch.object(linear, "kernel_for", make):
+        with mock.patch.object(panels, "kernel_for", make):
             (layer,) = Int8Linear.fuse([quantize_weight(weight.bfloat16(), WeightScheme(bits=8))], [None], quantizer())
         assert_exact(layer(x), x, quantized(weight.bfloat16()), None, TOKEN)
 
