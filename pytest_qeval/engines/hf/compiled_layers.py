@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
 from pytest_qeval.quantize.kernels.compiled.loops import Loops
-from pytest_qeval.quantize.kernels.compiled.trial import compiled_loops, lanes_of_sums
-from pytest_qeval.quantize.kernels.gated import gated_layer
+from pytest_qeval.quantize.kernels.compiled.trial import compiled_loops, lanes_of_sums, numbers_of_all_sizes
+from pytest_qeval.quantize.kernels.gated import gated_layer, takes_one_input
 
 
 def use_compiled_loops(model: nn.Module) -> None:
@@ -19,33 +18,50 @@ def use_compiled_loops(model: nn.Module) -> None:
     if loops is None:
         return
     for module in model.modules():
-        epsilon = _epsilon(module)
-        if epsilon is not None and (lanes := _norm_lanes(module, loops, epsilon)):
-            module.forward = partial(_normalize, module, loops, epsilon, lanes)
-        elif layer := gated_layer(module, loops):
+        if layer := _normalization(module, loops) or gated_layer(module, loops):
             module.forward = layer
 
 
-def _epsilon(module: Any) -> float | None:
-    """Return what a root mean square normalization adds to the mean; None for other modules."""
+class Normalization:
+    """The forward pass of a root mean square normalization."""
+
+    def __init__(self, module: Any, loops: Loops, epsilon: float, lanes: int) -> None:
+        """Take the module, what it adds to the mean, and how torch adds up; see `Loops.rms_norm`."""
+        self._module, self._loops, self._epsilon, self._lanes = module, loops, epsilon, lanes
+
+    def __call__(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Return the module's output for one input [..., features]; what is not bfloat16 is left to the module."""
+        module = self._module
+        if len(args) == 1 and not kwargs and _fits(args[0], module.weight):
+            return self._loops.rms_norm(args[0], module.weight, self._epsilon, self._lanes)
+        return type(module).forward(module, *args, **kwargs)  # type: ignore[no-any-return]
+
+
+def _normalization(module: Any, loops: Loops) -> Normalization | None:
+    """Return how to compute a module; None where it is something else, or the loops do not give its bits."""
     weight = getattr(module, "weight", None)
-    if "RMSNorm" not in type(module).__name__ or not isinstance(weight, torch.Tensor) or weight.dim() != 1:
+    if "RMSNorm" not in type(module).__name__ or not isinstance(weight, torch.Tensor) or not takes_one_input(module):
         return None
     names = ("variance_epsilon", "eps")
-    return next((value for name in names if isinstance(value := getattr(module, name, None), float)), None)
+    epsilon = next((value for name in names if isinstance(value := getattr(module, name, None), float)), None)
+    x = numbers_of_all_sizes(weight.numel())
+    if epsilon is None or not _fits(x, weight) or not (lanes := lanes_of_sums(weight.numel())):
+        return None
+    found = Normalization(module, loops, epsilon, lanes)
+    try:
+        with torch.inference_mode():
+            return found if torch.equal(type(module).forward(module, x), found(x)) else None
+    except Exception:  # noqa: BLE001 - a module of anyone's may raise anything
+        return None
 
 
-@torch.inference_mode()
-def _norm_lanes(module: Any, loops: Loops, epsilon: float) -> int:
-    """Return how to add up for a normalization; 0 where the loops do not give its bits."""
-    weight, lanes = module.weight, lanes_of_sums(module.weight.numel())
-    if weight.dtype != torch.bfloat16 or weight.device.type != "cpu" or not lanes:
-        return 0
-    x = torch.randn(5, weight.numel(), generator=torch.Generator().manual_seed(0)).bfloat16()
-    return lanes if torch.equal(module.forward(x), loops.rms_norm(x, weight, epsilon, lanes)) else 0
-
-
-def _normalize(module: Any, loops: Loops, epsilon: float, lanes: int, x: torch.Tensor) -> torch.Tensor:
-    if x.dtype != torch.bfloat16 or x.device.type != "cpu" or not x.is_contiguous():
-        return type(module).forward(module, x)  # type: ignore[no-any-return]
-    return loops.rms_norm(x, module.weight, epsilon, lanes)
+def _fits(x: torch.Tensor, weight: torch.Tensor) -> bool:
+    return (
+        x.dtype == weight.dtype == torch.bfloat16
+        and x.device.type == weight.device.type == "cpu"
+        and x.is_contiguous()
+        and weight.is_contiguous()
+        and weight.dim() == 1
+        and 0 < weight.numel() == x.shape[-1]
+        and x.numel() > 0
+    )

@@ -37,6 +37,7 @@ from pytest_qeval.quantize.checkpoints.prequantized import scheme_of
 from pytest_qeval.quantize.checkpoints.reader import ExportedCheckpoint
 from pytest_qeval.quantize.corpus import CalibrationTexts
 from pytest_qeval.quantize.experts import unpack_experts_
+from pytest_qeval.quantize.kernels.compiled.trial import compiled_loops
 from pytest_qeval.quantize.quantization import ExecutionKind, Quantization
 from pytest_qeval.quantize.recipe import Dtype, Recipe
 from pytest_qeval.schema import LoadingProgress
@@ -97,6 +98,7 @@ def load(
         ModelSourceError: when transformers cannot load it.
         RecipeError: when the recipe does not fit the model.
     """
+    compiled_loops()  # now, because compiling is no part of loading or quantizing
     started = time.perf_counter()
     exported = stored_checkpoint(source)
     cache_scheme, name = recipe.cache, recipe.name

@@ -34,13 +34,14 @@ _Tried = dict[int, torch.Tensor | None]
 class Blocks:
     """The numbers of rows by which weights of one shape may be multiplied on a number of threads."""
 
-    def __init__(self, sizes: tuple[int, ...], probe: _Probe, bits: torch.Tensor | None, *, any_threads: bool) -> None:
-        """Take sizes that gave the row `bits`, ascending. Others are tried when they are met, unless it is None.
+    def __init__(self, sizes: tuple[int, ...], *, any_threads: bool, open_ended: bool) -> None:
+        """Take sizes that gave the same row, ascending.
 
-        `any_threads` says whether other numbers of threads give the same row, too.
+        `any_threads` says whether other numbers of threads give it, too. Where `open_ended`, other sizes between the
+        smallest and the largest one are tried when they are met.
         """
         self.any_threads = any_threads
-        self._sizes, self._probe, self._bits = sizes, probe, bits
+        self._sizes, self._open_ended = sizes, open_ended
         self._tried = dict.fromkeys(sizes, True)
 
     def size_for(self, rows: int, weight: torch.Tensor) -> int:
@@ -53,7 +54,10 @@ class Blocks:
 
     def _agrees(self, size: int, weight: torch.Tensor) -> bool:
         if size not in self._tried:
-            self._tried[size] = self._bits is not None and _same(self._probe.try_size(weight, size), self._bits)
+            probe = _Probe(weight) if self._open_ended else None
+            self._tried[size] = probe is not None and _same(
+                probe.try_size(weight, size), probe.try_size(weight, self._sizes[0])
+            )
         return self._tried[size]
 
 
@@ -102,9 +106,8 @@ def find_blocks(weight: torch.Tensor, *, prefill: bool) -> Blocks:
     bits = tried[1][best]
     return Blocks(
         tuple(size for size in sizes if _same(tried[own].get(size), bits)) or (best,),
-        probe,
-        None if prefill else bits,
         any_threads=all(any(_same(row, bits) for row in one.values()) for one in tried.values()),
+        open_ended=not prefill and bits is not None,
     )
 
 
@@ -113,7 +116,7 @@ def _cores() -> int:
 
 
 def _try(probe: _Probe, weight: torch.Tensor, sizes: tuple[int, ...], threads: int) -> _Tried:
-    largest = max(_PREFILL_SIZES[0], _MOST_WORK // weight.numel())
+    largest = max(_PREFILL_SIZES[0], _MOST_WORK // max(1, weight.numel()))
     torch.set_num_threads(threads)
     return {size: probe.try_size(weight, size) for size in sizes if size <= largest}
 

@@ -103,7 +103,7 @@ class FusedInt8Linear(nn.Module):
 
     def bias_of(self, panel: Panel) -> torch.Tensor | None:
         """Return a panel's part of the bias, float32."""
-        return None if self.bias is None else self.bias[panel.features]
+        return None if self.bias is None else self.bias[panel.features].float()
 
     def _product(self, panel: Panel, rows: QuantizedRows) -> torch.Tensor:
         """Compute a panel's float32 outputs for some rows."""
@@ -145,6 +145,11 @@ class Int8Linear(nn.Module):
         """Make one or more layers that usually get the same input, with outputs in `dtype`."""
         fused = FusedInt8Linear(weights, biases, activations)
         return [cls(fused, index, dtype) for index in range(len(weights))]
+
+    @property
+    def is_plain_bfloat16(self) -> bool:
+        """Whether outputs for bfloat16 are bfloat16, and nobody watches the layer."""
+        return self._dtype in {None, torch.bfloat16} and not (self._forward_hooks or self._forward_pre_hooks)
 
     @property
     def weight_bytes(self) -> int:

@@ -43,7 +43,7 @@ def multiply(
         bias: `[out_features]`.
         prefill: Whether the rows belong to prompts; by default `x` says so by its shape, see `is_prefill`.
     """
-    if x.numel() == 0:
+    if x.numel() == 0 or weight.shape[0] == 0:
         return x.new_zeros(*x.shape[:-1], weight.shape[0])
     if x.device.type != "cpu" or x.dtype != weight.dtype:
         return linear(x, weight, bias)

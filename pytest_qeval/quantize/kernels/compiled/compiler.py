@@ -22,26 +22,29 @@ import platformdirs
 SWITCH = "QEVAL_COMPILED"
 """Environment variable; `0` leaves the loops out."""
 _SOURCE = Path(__file__).with_name("loops.c")
-_COMPILERS = ("cc", "gcc", "clang")
+_COMPILERS = ("gcc", "cc")
 _FLAGS = (
     *("-O3", "-march=native", "-std=c11", "-fopenmp", "-fPIC", "-shared", "-fvisibility=hidden"),
     *("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"),  # the last two change no result
 )
 _OPENMP = "libgomp.so.1"
 _TIMEOUT_S = 60
+_OTHERS_WRITE = 0o022
 
 
 @cache
 def load_library() -> ctypes.CDLL | None:
     """Return the compiled loops; None where they are switched off or cannot be had.
 
-    They share torch's threads, whose number they keep to. A second OpenMP beside torch's would have threads of its own,
-    which wait for work at the expense of torch's.
+    They share torch's threads, whose number they keep to. A second OpenMP beside torch's, such as clang's, would have
+    threads of its own, which wait for work at the expense of torch's.
     """
     if os.environ.get(SWITCH) == "0" or sys.platform != "linux" or not _is_loaded(_OPENMP):
         return None
     with suppress(OSError, subprocess.SubprocessError):
-        return ctypes.CDLL(str(_compiled()))
+        path = _kept() or _compile()
+        if _OPENMP.encode() in path.read_bytes():
+            return ctypes.CDLL(str(path))
     return None
 
 
@@ -53,31 +56,63 @@ def _is_loaded(name: str) -> bool:
     return True
 
 
-def _compiled() -> Path:
-    """Return the library's file, made now if need be.
+def _kept() -> Path | None:
+    """Return the library of an earlier session; None where there is none, or it is not as it was made.
+
+    A library runs in this process, so nobody else may have been able to write it. Its name has the hash of its content,
+    because loading half a file can kill the process.
+    """
+    folder = _folder()
+    for path in folder.glob(f"{_prefix()}-*.so") if folder.is_dir() and _is_ours(folder) else ():
+        if _is_ours(path) and path.stem.endswith(_hash(path.read_bytes())):
+            return path
+    return None
+
+
+def _is_ours(path: Path) -> bool:
+    facts = path.lstat()
+    return facts.st_uid == os.geteuid() and not facts.st_mode & _OTHERS_WRITE and not path.is_symlink()
+
+
+def _compile() -> Path:
+    """Return the library's file, made now.
 
     Raises:
-        OSError: when there is no compiler, or the file cannot be written.
+        OSError: when there is no compiler, or the file cannot be written where only this user can.
         subprocess.SubprocessError: when the compiler fails.
     """
+    folder = _folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not _is_ours(folder):
+        raise PermissionError(folder)
+    with tempfile.TemporaryDirectory(dir=folder) as own:
+        made = Path(own) / "loops.so"
+        command = [_compiler(), *_FLAGS, "-o", str(made), str(_SOURCE)]
+        subprocess.run(command, check=True, capture_output=True, timeout=_TIMEOUT_S)
+        made.chmod(0o600)
+        return made.replace(folder / f"{_prefix()}-{_hash(made.read_bytes())}.so")
+
+
+def _folder() -> Path:
+    return platformdirs.user_cache_path("pytest-qeval") / "compiled"
+
+
+def _compiler() -> str:
     compiler = next(filter(None, map(shutil.which, _COMPILERS)), None)
     if compiler is None:
         raise FileNotFoundError(_COMPILERS[0])
-    folder = platformdirs.user_cache_path("pytest-qeval") / "compiled"
-    path = folder / f"loops-{_digest(compiler)}.so"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as own:
-            made = Path(own) / path.name
-            command = [compiler, *_FLAGS, "-o", str(made), str(_SOURCE)]
-            subprocess.run(command, check=True, capture_output=True, timeout=_TIMEOUT_S)
-            made.replace(path)
-    return path
+    return compiler
 
 
-def _digest(compiler: str) -> str:
+def _prefix() -> str:
     """Return what tells libraries apart: source, flags, compiler and what the processor can do."""
-    facts = Path(compiler).resolve().stat()
-    parts = [_SOURCE.read_bytes(), *map(str.encode, (*_FLAGS, compiler, str(facts.st_size), str(facts.st_mtime_ns)))]
-    parts += [line for line in Path("/proc/cpuinfo").read_bytes().splitlines() if line.startswith(b"flags")][:1]
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+    facts = Path(_compiler()).resolve().stat()
+    parts = [_SOURCE.read_bytes(), *map(str.encode, (*_FLAGS, str(facts.st_size), str(facts.st_mtime_ns)))]
+    lines = Path("/proc/cpuinfo").read_bytes().splitlines()
+    parts += [line for line in lines if line.startswith((b"flags", b"Features"))][:1]
+    digest = _hash(b"".join(parts))
+    return f"loops-{digest}"
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

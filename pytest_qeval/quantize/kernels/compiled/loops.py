@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from pytest_qeval.quantize.kernels.compiled.compiler import load_library
 from pytest_qeval.quantize.kernels.grid import SMALLEST_SCALE
 
 _POINTER, _LONG, _FLOAT, _INT = ctypes.c_void_p, ctypes.c_long, ctypes.c_float, ctypes.c_int
@@ -36,12 +37,20 @@ class Loops:
     """The functions of `loops.c`. Tensors are on the CPU and contiguous, floating-point ones bfloat16 unless stated."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
-        """Take the loaded library."""
+        """Take the loaded library.
+
+        Raises:
+            AttributeError: when it has not all of the functions.
+        """
         self._call: dict[str, Any] = {}
         for name, arguments in _ARGUMENTS.items():
             function = getattr(library, name)
             function.argtypes, function.restype = arguments, None
             self._call[name] = function
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let models that use the loops be copied and pickled: they are loaded again."""
+        return _load_again, ()
 
     def quantize(self, rows: torch.Tensor, bits: int) -> ShiftedRows:
         """Round rows [rows, columns] as `grid.quantize_rows` does."""
@@ -126,6 +135,13 @@ def activation_table(activation: Any) -> torch.Tensor:
     every = torch.arange(-(2**15), 2**15, dtype=torch.int16).roll(2**15).view(torch.bfloat16)
     bits: torch.Tensor = activation(every).view(torch.int16)
     return bits.to(torch.int32) & 0xFFFF
+
+
+def _load_again() -> Loops:
+    library = load_library()
+    if library is None:
+        raise ImportError("the compiled loops of the model are not available in this process")
+    return Loops(library)
 
 
 def _steps(bits: int) -> float:

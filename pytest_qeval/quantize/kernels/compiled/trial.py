@@ -10,7 +10,8 @@ from pytest_qeval.quantize.kernels.compiled.compiler import load_library
 from pytest_qeval.quantize.kernels.compiled.loops import Loops
 from pytest_qeval.quantize.kernels.grid import quantize_rows
 
-_ROWS, _COLUMNS = 9, 1000
+_ROWS, _COLUMNS = 25, 1000
+_BITS = (8, 4)
 _LANES = (8, 16)
 
 
@@ -18,7 +19,10 @@ _LANES = (8, 16)
 def compiled_loops() -> Loops | None:
     """Return the loops; None where there are none, or rounding differs from torch's."""
     library = load_library()
-    loops = Loops(library) if library else None
+    try:
+        loops = Loops(library) if library else None
+    except AttributeError:
+        return None
     return loops if loops and _rounds_as_torch(loops) else None
 
 
@@ -28,24 +32,32 @@ def lanes_of_sums(columns: int) -> int:
     loops = compiled_loops()
     if loops is None:
         return 0
-    rows = _numbers(_ROWS, columns)
+    rows = numbers_of_all_sizes(columns)
     expected = rows.float().pow(2).sum(-1)
     return next((lanes for lanes in _LANES if torch.equal(loops.squares(rows, lanes), expected)), 0)
 
 
 @torch.inference_mode()
 def _rounds_as_torch(loops: Loops) -> bool:
-    rows, bias = _numbers(_ROWS, _COLUMNS), _numbers(1, _COLUMNS)[0].float()
+    rows = numbers_of_all_sizes(_COLUMNS)
+    sums, bias = rows.float(), rows[-1].float()
+    for bits in _BITS:
+        found, expected = loops.quantize(rows, bits), quantize_rows(rows, bits=bits)
+        out = torch.empty_like(rows)
+        loops.finish(sums, found.scales, bias, [out])
+        if not (
+            torch.equal(found.values, expected.values.view(torch.uint8) ^ 128)
+            and torch.equal(found.scales, expected.scales[:, 0])
+            and torch.equal(out, sums.mul(expected.scales).add(bias).to(torch.bfloat16))
+        ):
+            return False
+    return True
+
+
+def numbers_of_all_sizes(columns: int) -> torch.Tensor:
+    """Return bfloat16 [rows, columns]: rows from a millionth to a million large, one of zeros, one with an outlier."""
+    normal = torch.randn(_ROWS, columns, generator=torch.Generator().manual_seed(0))
+    rows = normal * torch.logspace(-6, 6, _ROWS)[:, None]
     rows[0] = 0
-    found, expected = loops.quantize(rows, 8), quantize_rows(rows)
-    same = torch.equal(found.values, expected.values.view(torch.uint8) ^ 128)
-    sums, out = rows.float(), torch.empty_like(rows)
-    loops.finish(sums, found.scales, bias, [out])
-    finished = sums.mul(expected.scales).add(bias).to(torch.bfloat16)
-    return same and torch.equal(found.scales, expected.scales[:, 0]) and torch.equal(out, finished)
-
-
-def _numbers(rows: int, columns: int) -> torch.Tensor:
-    """Return bfloat16 numbers whose rows are from a thousandth to a thousand large."""
-    generator = torch.Generator().manual_seed(0)
-    return (torch.randn(rows, columns, generator=generator) * torch.logspace(-3, 3, rows)[:, None]).bfloat16()
+    rows[_ROWS // 2, 0] = 1e4
+    return rows.bfloat16()

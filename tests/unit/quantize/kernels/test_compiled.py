@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import ctypes
+import pickle
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -147,6 +150,47 @@ def test_nothing_is_compiled_where_that_is_switched_off(fresh: Path, monkeypatch
     assert not fresh.exists()
 
 
+def test_a_library_that_was_damaged_is_compiled_again(loops: Loops, fresh: Path) -> None:
+    assert loops
+    assert compiler.load_library() is not None
+    (made,) = fresh.iterdir()
+    whole = made.read_bytes()
+    made.write_bytes(whole[:20_000])
+    compiler.load_library.cache_clear()
+    assert compiler.load_library() is not None
+    assert made.read_bytes() == whole
+
+
+@pytest.mark.parametrize("place", ["folder", "library"])
+def test_no_library_is_loaded_that_others_can_write(loops: Loops, fresh: Path, place: str) -> None:
+    assert loops
+    assert compiler.load_library() is not None
+    (made,) = fresh.iterdir()
+    assert not (made.stat().st_mode | fresh.stat().st_mode) & 0o077
+    (fresh if place == "folder" else made).chmod(0o777)
+    compiler.load_library.cache_clear()
+    if place == "folder":
+        assert compiler.load_library() is None
+    else:
+        assert compiler.load_library() is not None
+        assert not made.stat().st_mode & 0o077
+
+
+def test_a_library_without_the_functions_is_no_loops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_qeval.quantize.kernels.compiled.trial.load_library", lambda: ctypes.CDLL(None))
+    compiled_loops.cache_clear()
+    try:
+        assert compiled_loops() is None
+    finally:
+        compiled_loops.cache_clear()
+
+
+def test_loops_can_be_copied_and_pickled(loops: Loops) -> None:
+    rows = numbers(2, 8, 1.0, 0)
+    for twin in (copy.deepcopy(loops), pickle.loads(pickle.dumps(loops))):  # noqa: S301 - its own
+        assert torch.equal(twin.quantize(rows, 8).values, loops.quantize(rows, 8).values)
+
+
 @pytest.mark.parametrize("fault", ["none", "fails", "hangs", "writes nothing", "not a library"])
 def test_without_a_working_compiler_there_are_no_loops(
     fresh: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fault: str
@@ -155,7 +199,7 @@ def test_without_a_working_compiler_there_are_no_loops(
     bin_folder = tmp_path / "bin"
     bin_folder.mkdir()
     if fault != "none":
-        script = bin_folder / "cc"
+        script = bin_folder / "gcc"
         body = 'for LAST; do [ "$PREVIOUS" = -o ] && break; PREVIOUS=$LAST; done'
         script.write_text(f"#!/bin/sh\n{body}\n{scripts[fault]}\n")
         script.chmod(0o755)
