@@ -93,9 +93,7 @@ def test_a_table_has_an_activation_of_every_number(activation: Callable[[torch.T
     assert torch.equal(found, activation(x))
 
 
-@given(
-    shape=st.tuples(st.integers(1, 20), st.sampled_from((1, 64, 896, 1000, 2048, 17000))), seed=st.integers(0, 99)
-)
+@given(shape=st.tuples(st.integers(1, 20), st.sampled_from((1, 64, 896, 1000, 2048, 17000))), seed=st.integers(0, 99))
 def test_a_normalization_adds_up_as_torch_does(loops: Loops, shape: tuple[int, int], seed: int) -> None:
     x, weight = numbers(*shape, 3.0, seed), numbers(1, shape[1], 1.0, seed + 1)[0]
     lanes = lanes_of_sums(shape[1])
