@@ -15,11 +15,10 @@ from pytest_qeval.quantize.apply import quantize_
 from pytest_qeval.quantize.kernels.compiled.trial import compiled_loops
 from pytest_qeval.quantize.kernels.gated import gated_layer
 from pytest_qeval.quantize.lookup import find_recipe
+from tests.unit.quantize.loops import needs_loops
 from tests.unit.quantize.models import make_llama
 
 IDS = torch.arange(120).reshape(3, 40)
-
-needs_loops = pytest.mark.skipif(compiled_loops() is None, reason="there are no compiled loops here")
 
 
 @needs_loops
