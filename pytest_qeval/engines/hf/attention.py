@@ -8,6 +8,9 @@ the heads of Qwen2.5-0.5B and one thread (torch 2.13, bfloat16).
 The stack is padded, because torch multiplies one, a few or many positions in different orders. A row's result depends
 on its own keys then, and not on how many tokens a step has for every row.
 
+Where there is a compiled attention for steps in bfloat16 (`quantize.kernels.compiled`), it takes torch's place. Each
+row attends to as many keys as it has, not to those of the longest row.
+
 Prompts of a prefill stand one behind the other in a single row, without padding, and each attends to itself alone, and
 to the beginning that it shares with others (`packs`).
 """
@@ -24,6 +27,8 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+
+from pytest_qeval.quantize.kernels.compiled.attention import StepAttention, step_attention
 
 _NAME = "qeval_grouped"
 _STACK_STEP = 16
@@ -45,8 +50,17 @@ class _Pack(NamedTuple):
     """Queries and keys of all sequences."""
 
 
+class _Step(NamedTuple):
+    befores: torch.Tensor
+    """[rows], cached tokens of each row before the step's."""
+    mask: torch.Tensor
+    """The step's mask, which says the same."""
+
+
 _pack: _Pack | None = None
 """See `packed`."""
+_step: _Step | None = None
+"""See `in_step`."""
 
 
 @contextmanager
@@ -68,6 +82,22 @@ def packed(lengths: Sequence[int], prefixes: Sequence[int], dtype: torch.dtype, 
         yield
     finally:
         _pack = None
+
+
+@contextmanager
+def in_step(befores: torch.Tensor, mask: torch.Tensor) -> Iterator[None]:
+    """Let rows attend to their own keys only, in a decoding step.
+
+    Args:
+        befores: int64 [rows], tokens of each row before the step's, which the cache has.
+        mask: What the model is given; a layer that attends by another one, such as one with biases, is left to torch.
+    """
+    global _step  # noqa: PLW0603 - as `packed`
+    try:
+        _step = _Step(befores, mask)
+        yield
+    finally:
+        _step = None
 
 
 def _after(length: int, prefix: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor | None:
@@ -106,7 +136,11 @@ def _grouped(
     rows, heads, queries, _ = query.shape
     shared, columns = key.shape[1], key.shape[2]
     fits = attention_mask is not None and attention_mask.shape[1] == 1 and queries < columns
-    if attention_mask is None or not fits or kwargs.get("softcap") or kwargs.get("position_bias") is not None:
+    is_plain = not kwargs.get("softcap") and kwargs.get("position_bias") is None and kwargs.get("s_aux") is None
+    if is_plain and _step and _is_same(_step.mask, attention_mask) and (compiled := _compiled_for(query, key, value)):
+        scale = kwargs.get("scaling") or query.shape[-1] ** -0.5
+        return compiled.attend(query, key, value, _step.befores, scale=scale), None
+    if attention_mask is None or not fits or not is_plain:
         result: tuple[torch.Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
         return result
     group = heads // shared
@@ -119,6 +153,15 @@ def _grouped(
     output = scaled_dot_product_attention(stacked, key, value, attn_mask=mask, scale=kwargs.get("scaling"))
     output = output[:, :, : group * queries]
     return output.reshape(rows, heads, queries, -1).transpose(1, 2).contiguous(), None
+
+
+def _compiled_for(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> StepAttention | None:
+    compiled = step_attention()
+    return compiled if compiled and compiled.fits(query, key, value) else None
+
+
+def _is_same(one: torch.Tensor, other: torch.Tensor | None) -> bool:
+    return other is not None and one.shape == other.shape and one.data_ptr() == other.data_ptr()
 
 
 def _within_parts(

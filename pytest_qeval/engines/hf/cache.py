@@ -16,6 +16,7 @@ from transformers import PreTrainedConfig
 from transformers.cache_utils import CacheLayerMixin, DynamicCache, DynamicLayer
 
 from pytest_qeval.engines.hf.rounding_cache import RoundingCache
+from pytest_qeval.quantize.kernels.compiled.attention import step_attention
 from pytest_qeval.quantize.recipe import CacheScheme
 
 _COLUMN_STEP = 64
@@ -118,8 +119,8 @@ class _RowLayer(StoredLayer):
     def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any) -> Any:
         """Write a step's keys and values ([rows, kv_heads, queries, head_dim]) and return the attended ones."""
         owner, (keys, values) = self._owner, self.pair
-        keys[owner.row_index, :, owner.columns] = key_states.transpose(1, 2)
-        values[owner.row_index, :, owner.columns] = value_states.transpose(1, 2)
+        owner.write(key_states, keys)
+        owner.write(value_states, values)
         rows = key_states.shape[0]
         return keys[:rows, :, : owner.width], values[:rows, :, : owner.width]
 
@@ -145,6 +146,8 @@ class RowCache(RoundingCache):
         self._device, self._dtype = device, dtype
         self._step = _COLUMN_STEP if dtype == torch.bfloat16 else _MKL_COLUMN_STEP
         self.width = 0
+        self.befores = torch.empty(0, dtype=torch.long)
+        """Cached tokens of each row before the step."""
         self.columns = self.row_index = torch.empty((0, 0), dtype=torch.long)
 
     @property
@@ -168,13 +171,21 @@ class RowCache(RoundingCache):
             made once here instead of once per layer.
         """
         self.width = self._rounded(max(lengths) + queries)
-        start = torch.tensor(lengths, device=self._device)
-        self.columns = start[:, None] + torch.arange(queries, device=self._device)
+        self.befores = torch.tensor(lengths, device=self._device)
+        self.columns = self.befores[:, None] + torch.arange(queries, device=self._device)
         self.row_index = torch.arange(len(lengths), device=self._device)[:, None]
         hidden = torch.arange(self.width, device=self._device) > self.columns[:, :, None]
         mask = torch.zeros(hidden.shape, dtype=self._dtype, device=self._device)
         mask.masked_fill_(hidden, torch.finfo(self._dtype).min)
         return self.columns, mask[:, None]
+
+    def write(self, new: torch.Tensor, stored: torch.Tensor) -> None:
+        """Write a step's keys or values ([rows, kv_heads, queries, head_dim]) behind each row's length."""
+        compiled = step_attention() if new.device.type == "cpu" else None
+        if compiled and new.dtype == stored.dtype == torch.bfloat16 and new.stride(-1) == 1:
+            compiled.append(new, stored, self.befores)
+        else:
+            stored[self.row_index, :, self.columns] = new.transpose(1, 2)
 
     def _rounded(self, columns: int) -> int:
         return -(-columns // self._step) * self._step

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache
 
-from pytest_qeval.engines.hf.attention import attends_in_packs, packed
+from pytest_qeval.engines.hf.attention import attends_in_packs, in_step, packed
 from pytest_qeval.engines.hf.cache import MIN_ROWS, Prefilled, RowCache
 from pytest_qeval.engines.hf.packs import Pack
 from pytest_qeval.engines.hf.rounding_cache import RoundingDynamicCache
@@ -135,14 +135,15 @@ class CausalBatchModel:
         spare = max(0, MIN_ROWS - len(lengths))
         fed = [*tokens, *[tokens[0]] * spare]
         positions, mask = self.cache.begin_step([*lengths, *[lengths[0]] * spare], queries=len(tokens[0]))
-        output = self._model(
-            input_ids=self._tensor(fed),
-            attention_mask=mask,
-            # drafts may point past the context; their logits are never used, but learned positions end there
-            position_ids=positions.clamp(max=self._limit - 1),
-            past_key_values=self.cache,
-            use_cache=True,
-        )
+        with in_step(self.cache.befores, mask):
+            output = self._model(
+                input_ids=self._tensor(fed),
+                attention_mask=mask,
+                # drafts may point past the context; their logits are never used, but learned positions end there
+                position_ids=positions.clamp(max=self._limit - 1),
+                past_key_values=self.cache,
+                use_cache=True,
+            )
         return output.logits[: len(lengths)]  # type: ignore[no-any-return]
 
     @contextmanager

@@ -1,13 +1,12 @@
 """Batch invariance: a completion depends on the model, the recipe and the prompt, and on nothing that runs beside it.
 
-Shapes hold it: products are made of blocks of rows (`quantize.kernels.row_blocks`), a prompt attends to itself alone
-(`forward`), keys and queries of a step are padded to fixed numbers (`cache`, `attention`). Where it does not hold, this
-says why.
+Products are made row by row (`compiled/products.c`), or of blocks of rows (`quantize.kernels.row_blocks`). A prompt
+attends to itself alone (`forward`), and a row of a step to its own tokens (`compiled/attention.c`); torch's attention gets
+keys and queries that are padded to fixed numbers (`cache`, `attention`). Where it does not hold, this says why.
 """
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import torch
@@ -18,9 +17,8 @@ from pytest_qeval.engines.hf.forward import CausalBatchModel, context_length
 from pytest_qeval.engines.hf.language_model import LanguageModel
 from pytest_qeval.engines.hf.trial import feed, token_ids
 from pytest_qeval.quantize.heap import ReplacedWeights
-from pytest_qeval.quantize.kernels.onednn_product import pack
-from pytest_qeval.quantize.kernels.row_blocks import multiply, threads_matter
-from pytest_qeval.quantize.layers import weight_of
+from pytest_qeval.quantize.kernels.float_linear import PackingForward
+from pytest_qeval.quantize.kernels.row_blocks import threads_matter
 from pytest_qeval.quantize.memory_mapped import MappedFiles
 from pytest_qeval.quantize.recipe import CacheScheme, Recipe
 
@@ -41,22 +39,7 @@ def multiply_in_blocks(model: nn.Module) -> None:
     files, replaced = MappedFiles(), ReplacedWeights()
     for module in model.modules():
         if type(module) in {nn.Linear, Conv1D}:
-            module.forward = partial(_forward, module, files, replaced)
-
-
-def _forward(layer: Any, files: MappedFiles, replaced: ReplacedWeights, x: torch.Tensor) -> torch.Tensor:
-    if type(layer.weight) is not nn.Parameter:  # another package has quantized it
-        return type(layer).forward(layer, x)  # type: ignore[no-any-return]
-    if layer.weight.is_mkldnn:
-        return multiply(x, layer.weight.detach(), layer.bias)
-    plain = weight_of(layer)
-    weight = pack(plain)
-    if weight.is_mkldnn:
-        layer.weight = nn.Parameter(weight, requires_grad=False)
-        files.release(plain)
-        del plain
-        replaced.add(weight.nbytes)
-    return multiply(x, weight, layer.bias)
+            module.forward = PackingForward(module, files, replaced)
 
 
 def find_batch_dependence(language_model: LanguageModel, recipe: Recipe) -> str:

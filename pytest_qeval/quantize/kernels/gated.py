@@ -11,6 +11,7 @@ from torch import nn
 
 from pytest_qeval.quantize.kernels.compiled.loops import Loops, activation_table
 from pytest_qeval.quantize.kernels.compiled.trial import numbers_of_all_sizes
+from pytest_qeval.quantize.kernels.float_linear import PackedPair, PackingForward, pack_together
 from pytest_qeval.quantize.kernels.linear import CHUNK_ELEMENTS, FusedInt8Linear, Int8Linear
 
 _PARTS = {"gate_proj", "up_proj", "down_proj", "act_fn"}
@@ -25,6 +26,7 @@ class GatedLayer:
     def __init__(self, module: Any, loops: Loops, activated: torch.Tensor) -> None:
         """Take the module and the table of its activation."""
         self._module, self._loops, self._activated = module, loops, activated
+        self._pair: PackedPair | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Return the module's output for one input [..., features]; what is not bfloat16 is left to the module."""
@@ -33,15 +35,37 @@ class GatedLayer:
         if x is not None and _fits(x):
             if fused := _fused_int8(module):
                 return self._in_int8(x, *fused)
+            if pair := self._packed_pair():
+                gated = pair.gate(x.reshape(-1, x.shape[-1]), self._activated)
+                return module.down_proj(gated.view(*x.shape[:-1], -1))  # type: ignore[no-any-return]
             gates, ups = module.gate_proj(x), module.up_proj(x)
             if _fits(gates) and _fits(ups) and gates.shape == ups.shape:
                 return module.down_proj(self._loops.gate(gates, ups, self._activated))  # type: ignore[no-any-return]
         return type(module).forward(module, *args, **kwargs)  # type: ignore[no-any-return]
 
+    def _packed_pair(self) -> PackedPair | None:
+        """Return gate and up as one product, packed now if they have not been; None where they cannot be."""
+        gate, up = layers = self._module.gate_proj, self._module.up_proj
+        if any(one._forward_hooks or one._forward_pre_hooks for one in layers):  # noqa: SLF001 - no public name
+            return None
+        if self._pair is None:
+            first, second = gate.__dict__.get("forward"), up.__dict__.get("forward")
+            if not (isinstance(first, PackingForward) and isinstance(second, PackingForward)):
+                return None
+            same = first.plain_weight.shape == second.plain_weight.shape
+            if same and (products := first.products) and second.products:
+                self._pair = pack_together([first, second], products)
+        return self._pair
+
     def _in_int8(self, x: torch.Tensor, first: FusedInt8Linear, second: FusedInt8Linear) -> torch.Tensor:
         """Compute chunks of rows from the input to the output: what is between never becomes a whole matrix."""
         rows = x.reshape(-1, x.shape[-1])
         out = rows.new_empty(len(rows), second.sizes[0])
+        if first.packed and second.packed:
+            gated = rows.new_empty(len(rows), first.sizes[0])
+            first.multiply_packed(first.packed, rows, [gated], self._activated)
+            second.multiply_packed(second.packed, gated, [out])
+            return out.view(*x.shape[:-1], -1)
         step = max(1, CHUNK_ELEMENTS // max(sum(first.panels[0].sizes), second.in_features))
         for start in range(0, len(rows), step):
             chunk = slice(start, start + step)
@@ -80,7 +104,7 @@ def _fits(x: torch.Tensor) -> bool:
 def _fused_int8(module: Any) -> tuple[FusedInt8Linear, FusedInt8Linear] | None:
     """Return the int8 layers of a module whose gate and up projections are one product."""
     gate, up, down = layers = module.gate_proj, module.up_proj, module.down_proj
-    if not all(isinstance(one, Int8Linear) and one.is_plain_bfloat16 and one.fused.loops for one in layers):
+    if not all(isinstance(one, Int8Linear) and one.is_plain_bfloat16 and one.fused.is_compiled for one in layers):
         return None
     if gate.fused is not up.fused or (gate.index, up.index) != (0, 1) or len(down.fused.sizes) > 1:
         return None

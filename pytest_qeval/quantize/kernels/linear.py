@@ -11,6 +11,7 @@ from pytest_qeval.quantize.kernels.activations import ActivationQuantizer
 from pytest_qeval.quantize.kernels.compiled.loops import Loops
 from pytest_qeval.quantize.kernels.compiled.trial import compiled_loops
 from pytest_qeval.quantize.kernels.grid import QuantizedRows
+from pytest_qeval.quantize.kernels.packed_kernel import PackedKernel
 from pytest_qeval.quantize.kernels.panels import Panel, in_panel_order, pack_panels
 from pytest_qeval.quantize.kernels.weights import QuantizedWeight
 
@@ -47,9 +48,13 @@ class FusedInt8Linear(nn.Module):
         per_row = scheme.symmetric and scheme.granularity == "per_token"
         self.loops = compiled_loops() if per_row and self.panels[0].takes_shifted_rows else None
         """The compiled loops, where they can do this layer's work."""
+        kernel = self.panels[0].kernel
+        self.packed = kernel if per_row and isinstance(kernel, PackedKernel) else None
+        """The compiled products, where they can do all of this layer's work."""
         sums = None if scheme.symmetric else in_panel_order([_sum(weight) for weight in weights], self.panels)
         self.register_buffer("weight_sums", sums, persistent=False)
         self.register_buffer("bias", _join(biases, self.sizes, self.panels), persistent=False)
+        self._padded_bias = _pad(self.packed, self.bias, self.sizes)
         self._input: torch.Tensor | None = None
         self._version = 0
         self._outputs: list[torch.Tensor | None] = []
@@ -58,6 +63,11 @@ class FusedInt8Linear(nn.Module):
     def packed_bytes(self) -> int:
         """Bytes of the packed weights and their scales, which are not buffers; the bias is one."""
         return sum(panel.kernel.nbytes for panel in self.panels)
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether bfloat16 is multiplied by compiled loops or products."""
+        return self.loops is not None or self.packed is not None
 
     @property
     def bits(self) -> int:
@@ -79,8 +89,11 @@ class FusedInt8Linear(nn.Module):
         rows = x.detach().reshape(-1, self.in_features)
         if rows.numel() == 0:
             return [rows.new_zeros(*x.shape[:-1], size) for size in self.sizes]
-        quantize = self._activations.prepare(rows)
         outs = [rows.new_empty(len(rows), size) for size in self.sizes]
+        if self.packed and x.dtype == torch.bfloat16:
+            self.multiply_packed(self.packed, rows, outs)
+            return [out.view(*x.shape[:-1], out.shape[-1]) for out in outs]
+        quantize = self._activations.prepare(rows)
         step = max(1, CHUNK_ELEMENTS // max(self.in_features, sum(self.panels[0].sizes)))
         for start in range(0, len(rows), step):
             chunk = slice(start, start + step)
@@ -93,6 +106,16 @@ class FusedInt8Linear(nn.Module):
                 for out, columns, part in zip(outs, panel.columns, parts, strict=True):
                     out[chunk, columns].copy_(part)
         return [out.view(*x.shape[:-1], out.shape[-1]) for out in outs]
+
+    def multiply_packed(
+        self,
+        packed: PackedKernel,
+        rows: torch.Tensor,
+        outs: Sequence[torch.Tensor],
+        activated: torch.Tensor | None = None,
+    ) -> None:
+        """Write the outputs of all layers for rows of bfloat16; see `PackedKernel.multiply`."""
+        packed.multiply(rows, outs, bits=self.bits, bias=self._padded_bias, activated=activated)
 
     def multiply_compiled(self, loops: Loops, rows: torch.Tensor, outs: Sequence[torch.Tensor]) -> None:
         """Write the outputs of all layers for some rows of bfloat16."""
@@ -181,6 +204,11 @@ def _join(biases: Sequence[torch.Tensor | None], sizes: Sequence[int], panels: S
     pairs = zip(biases, sizes, strict=True)
     every = [torch.zeros(n, device=device) if bias is None else bias.detach().float() for bias, n in pairs]
     return in_panel_order(every, panels)
+
+
+def _pad(packed: PackedKernel | None, bias: torch.Tensor | None, sizes: Sequence[int]) -> torch.Tensor | None:
+    """Return the bias as the compiled products want it."""
+    return packed.pad(bias.split_with_sizes(list(sizes))) if packed and bias is not None else None
 
 
 def _version(x: torch.Tensor) -> int:

@@ -7,7 +7,9 @@ from itertools import accumulate, pairwise
 
 import torch
 
+from pytest_qeval.quantize.kernels.compiled.products import compiled_products
 from pytest_qeval.quantize.kernels.int8_product import Int8Kernel, OneDnnKernel, kernel_for
+from pytest_qeval.quantize.kernels.packed_kernel import PackedKernel
 from pytest_qeval.quantize.kernels.weights import QuantizedWeight
 
 _FEATURES = 2560
@@ -38,8 +40,14 @@ class Panel:
 
 
 def pack_panels(weights: Sequence[QuantizedWeight]) -> list[Panel]:
-    """Pack the weights of layers with one input into panels that each have an equal share of every layer."""
+    """Pack the weights of layers with one input into panels that each have an equal share of every layer.
+
+    The compiled products, which never write their sums, need a single one.
+    """
     sizes = [len(weight.values) for weight in weights]
+    products = compiled_products()
+    if products and weights[0].values.device.type == "cpu":
+        return [Panel(PackedKernel(products, weights), [(0, size) for size in sizes], (0, sum(sizes)))]
     count = _count(sizes)
     ends = accumulate([0] + [sum(sizes) // count] * count)
     return [

@@ -21,10 +21,10 @@ import platformdirs
 
 SWITCH = "QEVAL_COMPILED"
 """Environment variable; `0` leaves the loops out."""
-_SOURCE = Path(__file__).with_name("loops.c")
+_SOURCES = tuple(Path(__file__).with_name(name) for name in ("loops.c", "products.c", "attention.c", "numbers.h"))
 _COMPILERS = ("gcc", "cc")
 _FLAGS = (
-    *("-O3", "-march=native", "-std=c11", "-fopenmp", "-fPIC", "-shared", "-fvisibility=hidden"),
+    *("-O3", "-march=native", "-std=gnu11", "-fopenmp", "-fPIC", "-shared", "-fvisibility=hidden"),
     *("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"),  # the last two change no result
 )
 _OPENMP = "libgomp.so.1"
@@ -87,7 +87,7 @@ def _compile() -> Path:
         raise PermissionError(folder)
     with tempfile.TemporaryDirectory(dir=folder) as own:
         made = Path(own) / "loops.so"
-        command = [_compiler(), *_FLAGS, "-o", str(made), str(_SOURCE)]
+        command = [_compiler(), *_FLAGS, "-o", str(made), *(str(path) for path in _SOURCES if path.suffix == ".c")]
         subprocess.run(command, check=True, capture_output=True, timeout=_TIMEOUT_S)
         made.chmod(0o600)
         return made.replace(folder / f"{_prefix()}-{_hash(made.read_bytes())}.so")
@@ -107,7 +107,10 @@ def _compiler() -> str:
 def _prefix() -> str:
     """Return what tells libraries apart: source, flags, compiler and what the processor can do."""
     facts = Path(_compiler()).resolve().stat()
-    parts = [_SOURCE.read_bytes(), *map(str.encode, (*_FLAGS, str(facts.st_size), str(facts.st_mtime_ns)))]
+    parts = [
+        *(path.read_bytes() for path in _SOURCES),
+        *map(str.encode, (*_FLAGS, str(facts.st_size), str(facts.st_mtime_ns))),
+    ]
     lines = Path("/proc/cpuinfo").read_bytes().splitlines()
     parts += [line for line in lines if line.startswith((b"flags", b"Features"))][:1]
     digest = _hash(b"".join(parts))

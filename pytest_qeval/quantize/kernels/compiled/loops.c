@@ -3,50 +3,18 @@
    Matrices are contiguous, row after row. bfloat16 is passed as uint16_t. Compile with -ffp-contract=off: a fused
    multiply-add would round once where torch rounds twice. */
 
-#include <stdint.h>
-#include <string.h>
+#include "numbers.h"
 
-#define EXPORT __attribute__((visibility("default")))
-#define INLINE static inline __attribute__((always_inline))
 #define FEW 16384 /* elements up to which waking threads takes longer than the work */
 #define BLOCK 512 /* columns */
 #define LANES 16  /* of the widest vectors that torch adds up */
 
-typedef uint16_t bf16;
-
-INLINE float widen(bf16 x) {
-    uint32_t bits = (uint32_t)x << 16;
-    float wide;
-    memcpy(&wide, &bits, 4);
-    return wide;
-}
-
-/* Round to the nearest, ties to even. */
-INLINE bf16 narrow(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, 4);
-    uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-    return x != x ? 0x7fc0 : (bf16)rounded;
-}
-
-/* Round a row to -steps … steps, shifted to be unsigned; return the scale. */
-INLINE float quantize_row(const bf16 *row, long columns, float steps, float smallest, uint8_t *out) {
-    bf16 top = 0; /* magnitudes are in the order of their bits */
-    for (long j = 0; j < columns; j++) {
-        bf16 magnitude = row[j] & 0x7fff;
-        top = magnitude > top ? magnitude : top;
-    }
-    float scale = widen(top) / steps;
-    scale = scale < smallest ? smallest : scale;
-    for (long j = 0; j < columns; j++)
-        out[j] = (uint8_t)((int32_t)__builtin_rintf(widen(row[j]) / scale) + 128);
-    return scale;
-}
-
 EXPORT void quantize(const bf16 *x, long rows, long columns, float steps, float smallest, uint8_t *out, float *scales) {
 #pragma omp parallel for schedule(static) if (rows * columns > FEW)
-    for (long i = 0; i < rows; i++)
-        scales[i] = quantize_row(x + i * columns, columns, steps, smallest, out + i * columns);
+    for (long i = 0; i < rows; i++) {
+        scales[i] = scale_of_row(x + i * columns, columns, steps, smallest);
+        round_row(x + i * columns, columns, scales[i], out + i * columns);
+    }
 }
 
 /* (sums · scale) + bias, in bfloat16, of one row; `bias` may be none. */
@@ -71,11 +39,6 @@ EXPORT void finish(const float *sums, const float *scales, const float *bias, lo
             finish_row(row + first, scale, bias ? bias + first : 0, width, outs[p] + i * strides[p]);
         }
     }
-}
-
-/* activation(gate) · up; `activated` has the activation of every bfloat16. */
-INLINE bf16 gate_one(bf16 gate, bf16 up, const int32_t *activated) {
-    return narrow(widen((bf16)activated[gate]) * widen(up));
 }
 
 EXPORT void gate(const bf16 *gates, const bf16 *ups, long count, const int32_t *activated, bf16 *out) {

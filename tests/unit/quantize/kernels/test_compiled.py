@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import gelu, silu
 
+from pytest_qeval.quantize.kernels import panels
 from pytest_qeval.quantize.kernels.activations import ActivationQuantizer
 from pytest_qeval.quantize.kernels.compiled import compiler
 from pytest_qeval.quantize.kernels.compiled.loops import Loops, activation_table
@@ -107,11 +108,14 @@ def test_a_normalization_adds_up_as_torch_does(loops: Loops, shape: tuple[int, i
 
 @pytest.mark.parametrize("sizes", [(896, 32), (3072, 3072)], ids=str)
 @pytest.mark.parametrize("rows", [1, 5, 3000])
-def test_int8_layers_have_the_same_bits_without_the_loops(loops: Loops, rows: int, sizes: tuple[int, int]) -> None:
+def test_int8_layers_have_the_same_bits_without_the_loops(
+    loops: Loops, rows: int, sizes: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """3,000 rows are more than one chunk, and 6,144 features more than one panel."""
     if not onednn_is_exact():
         pytest.skip("this processor has no exact product by oneDNN")
     assert loops
+    monkeypatch.setattr(panels, "compiled_products", lambda: None)
     torch.manual_seed(0)
     weights = [quantize_weight(torch.randn(size, 96), WeightScheme(bits=8)) for size in sizes]
     layers = Int8Linear.fuse(weights, [torch.randn(sizes[0]), None], ActivationQuantizer(ActivationScheme()))
