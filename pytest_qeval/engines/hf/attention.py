@@ -28,7 +28,7 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-from pytest_qeval.quantize.kernels.compiled.attention import StepAttention, step_attention
+from pytest_qeval.quantize.kernels.compiled.attention import step_attention
 
 _NAME = "qeval_grouped"
 _STACK_STEP = 16
@@ -137,9 +137,10 @@ def _grouped(
     shared, columns = key.shape[1], key.shape[2]
     fits = attention_mask is not None and attention_mask.shape[1] == 1 and queries < columns
     is_plain = not kwargs.get("softcap") and kwargs.get("position_bias") is None and kwargs.get("s_aux") is None
-    if is_plain and _step and _is_same(_step.mask, attention_mask) and (compiled := _compiled_for(query, key, value)):
-        scale = kwargs.get("scaling") or query.shape[-1] ** -0.5
-        return compiled.attend(query, key, value, _step.befores, scale=scale), None
+    step, compiled = _own_step(query, key, attention_mask), step_attention()
+    if is_plain and fits and step and compiled and compiled.fits(query, key, value):
+        scale = query.shape[-1] ** -0.5 if (given := kwargs.get("scaling")) is None else given
+        return compiled.attend(query, key, value, step.befores, scale=scale), None
     if attention_mask is None or not fits or not is_plain:
         result: tuple[torch.Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
         return result
@@ -155,13 +156,12 @@ def _grouped(
     return output.reshape(rows, heads, queries, -1).transpose(1, 2).contiguous(), None
 
 
-def _compiled_for(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> StepAttention | None:
-    compiled = step_attention()
-    return compiled if compiled and compiled.fits(query, key, value) else None
-
-
-def _is_same(one: torch.Tensor, other: torch.Tensor | None) -> bool:
-    return other is not None and one.shape == other.shape and one.data_ptr() == other.data_ptr()
+def _own_step(query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor | None) -> _Step | None:
+    """Return the step, if these are its queries, keys and mask."""
+    if _step is None or mask is None or mask.data_ptr() != _step.mask.data_ptr():
+        return None
+    shape = (query.shape[0], 1, query.shape[2], key.shape[2])
+    return _step if mask.shape == _step.mask.shape == shape and len(_step.befores) == len(query) else None
 
 
 def _within_parts(

@@ -182,10 +182,16 @@ class RowCache(RoundingCache):
     def write(self, new: torch.Tensor, stored: torch.Tensor) -> None:
         """Write a step's keys or values ([rows, kv_heads, queries, head_dim]) behind each row's length."""
         compiled = step_attention() if new.device.type == "cpu" else None
-        if compiled and new.dtype == stored.dtype == torch.bfloat16 and new.stride(-1) == 1:
+        if compiled and self._has_room(new, stored):
             compiled.append(new, stored, self.befores)
         else:
             stored[self.row_index, :, self.columns] = new.transpose(1, 2)
+
+    def _has_room(self, new: torch.Tensor, stored: torch.Tensor) -> bool:
+        """Return whether tensors are those of the step; torch has to refuse others, and does."""
+        expected = (len(self.befores), stored.shape[1], self.columns.shape[1], stored.shape[3])
+        fits = new.shape == expected and len(new) <= len(stored) and self.width <= stored.shape[2]
+        return fits and new.dtype == stored.dtype == torch.bfloat16 and new.stride(-1) == 1
 
     def _rounded(self, columns: int) -> int:
         return -(-columns // self._step) * self._step

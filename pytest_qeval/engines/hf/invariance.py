@@ -1,8 +1,8 @@
 """Batch invariance: a completion depends on the model, the recipe and the prompt, and on nothing that runs beside it.
 
 Products are made row by row (`compiled/products.c`), or of blocks of rows (`quantize.kernels.row_blocks`). A prompt
-attends to itself alone (`forward`), and a row of a step to its own tokens (`compiled/attention.c`); torch's attention gets
-keys and queries that are padded to fixed numbers (`cache`, `attention`). Where it does not hold, this says why.
+attends to itself alone (`forward`), a row of a step to its own tokens (`compiled/attention.c`). Where torch attends,
+keys and queries are padded to fixed numbers (`cache`, `attention`). Where it does not hold, this says why.
 """
 
 from __future__ import annotations

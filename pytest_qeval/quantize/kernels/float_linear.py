@@ -25,8 +25,9 @@ class _Packed(NamedTuple):
 class PackingForward:
     """The forward pass of an `nn.Linear` or `Conv1D`.
 
-    The packed weight replaces the plain one. bfloat16 is multiplied by the compiled products where there are any, else by
-    oneDNN. A weight packed for the products leaves a tensor of its shape that holds NaN, for those who ask for its type.
+    The packed weight replaces the plain one. bfloat16 is multiplied by the compiled products where there are any, else
+    by oneDNN. A weight packed for the products leaves a tensor of its shape that holds NaN, for those who ask for its
+    type.
     """
 
     def __init__(self, layer: Any, files: MappedFiles, replaced: ReplacedWeights) -> None:
@@ -88,13 +89,10 @@ class PackingForward:
         return multiply(x, weight, layer.bias)
 
     def _multiply_packed(self, x: torch.Tensor, packed: _Packed) -> torch.Tensor:
-        if x.dtype != torch.bfloat16:
-            raise TypeError(f"expected an input in bfloat16, which the layer's weight is in, got {x.dtype}")
         weights = packed.weights
-        rows = x.reshape(-1, weights.columns).contiguous()
+        rows = x.reshape(-1, x.shape[-1]).contiguous()
         out = rows.new_empty(len(rows), weights.widths[0])
-        if len(rows):
-            packed.products.multiply(Rows.FLOATS, rows, weights, [out], bias=packed.bias)
+        packed.products.multiply(Rows.FLOATS, rows, weights, [out], bias=packed.bias)
         return out.view(*x.shape[:-1], weights.widths[0])
 
 

@@ -26,7 +26,7 @@ class GatedLayer:
     def __init__(self, module: Any, loops: Loops, activated: torch.Tensor) -> None:
         """Take the module and the table of its activation."""
         self._module, self._loops, self._activated = module, loops, activated
-        self._pair: PackedPair | None = None
+        self._pair: tuple[PackedPair, PackingForward, PackingForward] | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Return the module's output for one input [..., features]; what is not bfloat16 is left to the module."""
@@ -48,14 +48,14 @@ class GatedLayer:
         gate, up = layers = self._module.gate_proj, self._module.up_proj
         if any(one._forward_hooks or one._forward_pre_hooks for one in layers):  # noqa: SLF001 - no public name
             return None
+        first, second = gate.__dict__.get("forward"), up.__dict__.get("forward")
+        if not (isinstance(first, PackingForward) and isinstance(second, PackingForward)):
+            return None
         if self._pair is None:
-            first, second = gate.__dict__.get("forward"), up.__dict__.get("forward")
-            if not (isinstance(first, PackingForward) and isinstance(second, PackingForward)):
-                return None
             same = first.plain_weight.shape == second.plain_weight.shape
             if same and (products := first.products) and second.products:
-                self._pair = pack_together([first, second], products)
-        return self._pair
+                self._pair = pack_together([first, second], products), first, second
+        return self._pair[0] if self._pair and self._pair[1:] == (first, second) else None
 
     def _in_int8(self, x: torch.Tensor, first: FusedInt8Linear, second: FusedInt8Linear) -> torch.Tensor:
         """Compute chunks of rows from the input to the output: what is between never becomes a whole matrix."""

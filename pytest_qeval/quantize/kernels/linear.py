@@ -19,6 +19,9 @@ CHUNK_ELEMENTS = 2**21
 """Elements of the float32 copies before and after the product (8 MB). malloc gets larger blocks from the system page by
 page every time, and with smaller ones the weights are read more often (`benchmarks/linear.py`)."""
 
+_WIDEST = 2**13
+"""Output features that count for a chunk at most: all of a layer's weights are read for each."""
+
 
 class FusedInt8Linear(nn.Module):
     """Linear layers with the same input, computed in one product when the first of them is called.
@@ -90,11 +93,11 @@ class FusedInt8Linear(nn.Module):
         if rows.numel() == 0:
             return [rows.new_zeros(*x.shape[:-1], size) for size in self.sizes]
         outs = [rows.new_empty(len(rows), size) for size in self.sizes]
-        if self.packed and x.dtype == torch.bfloat16:
+        if self.packed and x.dtype == torch.bfloat16 and x.device.type == "cpu":
             self.multiply_packed(self.packed, rows, outs)
             return [out.view(*x.shape[:-1], out.shape[-1]) for out in outs]
         quantize = self._activations.prepare(rows)
-        step = max(1, CHUNK_ELEMENTS // max(self.in_features, sum(self.panels[0].sizes)))
+        step = max(1, CHUNK_ELEMENTS // max(self.in_features, min(_WIDEST, sum(self.panels[0].sizes))))
         for start in range(0, len(rows), step):
             chunk = slice(start, start + step)
             if self.loops and x.dtype == torch.bfloat16:

@@ -23,7 +23,7 @@ class PackedKernel:
     def product(self, values: torch.Tensor) -> torch.Tensor:
         """See `Int8Kernel.product`; the layers' features stand side by side."""
         sizes = self._weights.widths
-        whole = torch.empty(len(values), sum(sizes))
+        whole = values.new_empty(len(values), sum(sizes), dtype=torch.float32)
         outs = whole.split_with_sizes(sizes, -1)
         self._products.multiply(Rows.INTEGERS, values.contiguous(), self._weights, outs, scales=self._scales)
         return whole

@@ -89,6 +89,7 @@ INLINE void score_block(const bf16 *queries, long count, const bf16 *keys, long 
 
 /* e to the power of numbers of at most 0: the exponent's part that is not whole by its Taylor series. */
 INLINE __m512 exponential(__m512 x) {
+    x = _mm512_max_ps(_mm512_set1_ps(-200), x); /* as good as 0, and no infinity; NaN stays */
     __m512 whole = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 0); /* of 1 / ln 2 */
     __m512 rest = _mm512_fnmadd_ps(whole, _mm512_set1_ps(0.693359375f), x); /* ln 2, in two parts */
     rest = _mm512_fnmadd_ps(whole, _mm512_set1_ps(-2.12194440e-4f), rest);

@@ -28,8 +28,10 @@ _FLAGS = (
     *("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"),  # the last two change no result
 )
 _OPENMP = "libgomp.so.1"
-_TIMEOUT_S = 60
+_TIMEOUT_S = 120
 _OTHERS_WRITE = 0o022
+_PROCESSOR = (b"flags", b"Features", b"vendor_id", b"cpu family", b"model", b"stepping", b"CPU ")
+"""Lines of cpuinfo that tell kinds of processors apart; the compiler looks deeper than the flags."""
 
 
 @cache
@@ -111,8 +113,8 @@ def _prefix() -> str:
         *(path.read_bytes() for path in _SOURCES),
         *map(str.encode, (*_FLAGS, str(facts.st_size), str(facts.st_mtime_ns))),
     ]
-    lines = Path("/proc/cpuinfo").read_bytes().splitlines()
-    parts += [line for line in lines if line.startswith((b"flags", b"Features"))][:1]
+    first = Path("/proc/cpuinfo").read_bytes().partition(b"\n\n")[0].splitlines()
+    parts += [line for line in first if line.startswith(_PROCESSOR)]
     digest = _hash(b"".join(parts))
     return f"loops-{digest}"
 

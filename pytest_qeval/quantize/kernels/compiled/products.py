@@ -85,8 +85,10 @@ class Products:
         columns, size = weights[0].shape[1], weights[0].itemsize
         widths = tuple(map(len, weights))
         total = sum(-(-width // _PANEL) for width in widths)
-        panels = torch.empty(total * -(-columns * size // _STEP_BYTES) * _STEP_OF_PANEL, dtype=torch.uint8)
-        shifts = torch.empty(total * _PANEL, dtype=torch.int32) if size == 1 else None
+        panels = torch.empty(
+            total * -(-columns * size // _STEP_BYTES) * _STEP_OF_PANEL, dtype=torch.uint8, device="cpu"
+        )
+        shifts = torch.empty(total * _PANEL, dtype=torch.int32, device="cpu") if size == 1 else None
         packed = PackedWeights(panels, shifts, widths, columns)
         for index, weight in enumerate(weights):
             one, plain = packed.only(index), weight.detach().contiguous()
@@ -120,7 +122,18 @@ class Products:
             scales: Of the output features, padded (`PackedWeights.pad`); none for bfloat16.
             bias: In the same order.
             activated: The activation of every bfloat16 (`loops.activation_table`).
+
+        Raises:
+            ValueError: when rows are not what these weights are multiplied by.
         """
+        dtype = torch.int8 if kind is Rows.INTEGERS else torch.bfloat16
+        if rows.shape[1] != weights.columns or rows.dtype != dtype or rows.device.type != "cpu":
+            found = f"{tuple(rows.shape)} in {rows.dtype} on {rows.device}"
+            raise ValueError(f"expected rows of {weights.columns} numbers in {dtype} on the CPU, got {found}")
+        if not rows.is_contiguous():
+            raise ValueError("expected contiguous rows")
+        if not (rows.numel() and sum(weights.widths)):
+            return
         count = len(weights.widths)
         self._multiply(
             *(kind, rows.data_ptr(), len(rows), weights.columns, weights.panels.data_ptr(), _address(weights.shifts)),

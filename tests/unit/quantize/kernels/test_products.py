@@ -7,6 +7,7 @@ import ctypes
 import pickle
 import shutil
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -200,11 +201,57 @@ def test_products_can_be_copied(products: Products, again: Callable[[Products], 
     assert is_exact(again(products))
 
 
-def test_a_layer_tells_which_type_it_wants(make_packing: Callable[..., nn.Linear]) -> None:
+@pytest.mark.parametrize(
+    "x", [torch.ones(1, 64), torch.ones(2, 32).bfloat16(), torch.ones(1, 64, device="meta").bfloat16()]
+)
+def test_a_layer_tells_which_input_it_wants(make_packing: Callable[..., nn.Linear], x: torch.Tensor) -> None:
     layer = make_packing(nn.Linear(64, 32).bfloat16())
     assert layer(torch.ones(1, 64).bfloat16()).shape == (1, 32)
-    with pytest.raises(TypeError, match="expected an input in bfloat16"):
-        layer(torch.ones(1, 64))
+    with pytest.raises(ValueError, match=r"expected rows of 64 numbers in torch\.bfloat16 on the CPU"):
+        layer(x)
+
+
+def test_a_layer_without_output_features_gives_none(products: Products) -> None:
+    packed = products.pack([torch.ones(0, 64, dtype=torch.int8)])
+    products.multiply(
+        Rows.ROUNDED, torch.ones(1, 64).bfloat16(), packed, [torch.empty(1, 0).bfloat16()], scales=torch.ones(1)
+    )
+
+
+def test_a_pair_is_left_where_a_layer_was_replaced(make_gated: Callable[[], Any]) -> None:
+    torch.manual_seed(0)
+    module, x = make_gated(), torch.randn(1, 3, 64).bfloat16()
+    with torch.inference_mode():
+        before = module(x)
+        module.gate_proj = nn.Linear(64, 32, bias=False).bfloat16()
+        after = module(x)
+        expected = module.down_proj(silu(module.gate_proj(x)) * module.up_proj(x))
+    assert not torch.equal(before, after)
+    torch.testing.assert_close(after, expected)
+
+
+@pytest.fixture
+def make_gated() -> Callable[[], Any]:
+    from pytest_qeval.engines.hf.compiled_layers import use_compiled_loops  # noqa: PLC0415 - imports transformers
+    from pytest_qeval.engines.hf.invariance import multiply_in_blocks  # noqa: PLC0415 - as above
+
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gate_proj, self.up_proj = (nn.Linear(64, 32, bias=False).bfloat16() for _ in range(2))
+            self.down_proj, self.act_fn = nn.Linear(32, 64, bias=False).bfloat16(), nn.SiLU()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            """Compute a gated layer."""
+            return self.down_proj(self.act_fn(self.gate_proj(x)) * self.up_proj(x))  # type: ignore[no-any-return]
+
+    def make() -> Any:
+        module = Gated()
+        multiply_in_blocks(module)
+        use_compiled_loops(module)
+        return module
+
+    return make
 
 
 @pytest.fixture
