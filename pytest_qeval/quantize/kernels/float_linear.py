@@ -27,34 +27,37 @@ class PackingForward:
 
     The packed weight replaces the plain one. bfloat16 is multiplied by the compiled products where there are any, else
     by oneDNN. A weight packed for the products leaves a tensor of its shape that holds NaN, for those who ask for its
-    type.
+    type; the layer cannot be saved any more. Who sets another weight gets its product.
     """
 
     def __init__(self, layer: Any, files: MappedFiles, replaced: ReplacedWeights) -> None:
         """Take the layer, and who gives memory back."""
         self._layer, self._files, self._replaced = layer, files, replaced
         self._packed: _Packed | None = None
+        self._placeholder: nn.Parameter | None = None
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """Map [..., in_features] to [..., out_features]."""
         layer = self._layer
         if type(layer.weight) is not nn.Parameter:  # another package has quantized it
             return type(layer).forward(layer, x)  # type: ignore[no-any-return]
-        if self._packed is None and not layer.weight.is_mkldnn:
-            if (products := self.products) is not None:
-                pack_together([self], products)
-            else:
-                return self._multiply_first(x)
-        if self._packed is None:
-            return multiply(x, layer.weight.detach(), layer.bias)
-        return self._multiply_packed(x, self._packed)
+        if not self.is_packed and (products := self.products):
+            pack_together([self], products)
+        if self._packed and self.is_packed:
+            return self._multiply_packed(x, self._packed)
+        return multiply(x, layer.weight.detach(), layer.bias) if layer.weight.is_mkldnn else self._multiply_first(x)
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether the products have the layer's weight, and nobody has set another one."""
+        return self._placeholder is not None and self._layer.weight is self._placeholder
 
     @property
     def products(self) -> Products | None:
         """What can pack the layer's weight; None where it has to be oneDNN, or has happened."""
         weight = self._layer.weight
         fits = weight.dtype == torch.bfloat16 and weight.device.type == "cpu" and weight.numel() > 0
-        is_open = type(weight) is nn.Parameter and self._packed is None and not weight.is_mkldnn
+        is_open = type(weight) is nn.Parameter and not self.is_packed and not weight.is_mkldnn
         return compiled_products() if fits and is_open else None
 
     @property
@@ -72,7 +75,8 @@ class PackingForward:
         plain, bias = self._layer.weight, self.bias
         self._packed = _Packed(products, weights, None if bias is None else weights.pad([bias.detach()]))
         unreadable = torch.full((), torch.nan, dtype=plain.dtype).expand(plain.shape)
-        self._layer.weight = nn.Parameter(unreadable, requires_grad=False)
+        self._layer.weight = self._placeholder = nn.Parameter(unreadable, requires_grad=False)
+        self._layer.register_state_dict_pre_hook(_refuse_to_save)
         self._files.release(plain.detach())
         nbytes = plain.nbytes
         del plain
@@ -94,6 +98,11 @@ class PackingForward:
         out = rows.new_empty(len(rows), weights.widths[0])
         packed.products.multiply(Rows.FLOATS, rows, weights, [out], bias=packed.bias)
         return out.view(*x.shape[:-1], weights.widths[0])
+
+
+def _refuse_to_save(module: nn.Module, prefix: str, keep_vars: bool) -> None:  # noqa: FBT001 - torch calls it so
+    del module, keep_vars
+    raise RuntimeError(f"the weight of {prefix.rstrip('.')} has been packed: load the model again to save it")
 
 
 class PackedPair(NamedTuple):

@@ -55,7 +55,8 @@ class GatedLayer:
             same = first.plain_weight.shape == second.plain_weight.shape
             if same and (products := first.products) and second.products:
                 self._pair = pack_together([first, second], products), first, second
-        return self._pair[0] if self._pair and self._pair[1:] == (first, second) else None
+        is_current = self._pair and self._pair[1:] == (first, second) and first.is_packed and second.is_packed
+        return self._pair[0] if self._pair and is_current else None
 
     def _in_int8(self, x: torch.Tensor, first: FusedInt8Linear, second: FusedInt8Linear) -> torch.Tensor:
         """Compute chunks of rows from the input to the output: what is between never becomes a whole matrix."""

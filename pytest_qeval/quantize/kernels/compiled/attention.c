@@ -26,11 +26,13 @@ static __thread struct {
     long count;
 } kept;
 
+/* Memory of this thread that later calls use again; none where there is none. */
 static float *room(long count) {
     if (kept.count < count) {
         free(kept.start);
-        kept.count = (count + 4095) / 4096 * 4096;
-        kept.start = aligned_alloc(64, kept.count * sizeof(float));
+        count = (count + 4095) / 4096 * 4096;
+        kept.start = aligned_alloc(64, count * sizeof(float));
+        kept.count = kept.start ? count : 0;
     }
     return kept.start;
 }
@@ -165,11 +167,13 @@ static void add_all_values(const float *weights, long columns, const bf16 *value
 
 /* Attend with the query heads that share one head of keys and values.
 
-   The queries of token t attend to the first `before` + t + 1 keys. Keys have to be there up to a multiple of 16. */
-static void attend_group(const bf16 *queries, struct strides of_queries, const bf16 *keys, const bf16 *values, long stride,
+   The queries of token t attend to the first `before` + t + 1 keys. Keys have to be there up to a multiple of 16. Return
+   whether memory ran out. */
+static int attend_group(const bf16 *queries, struct strides of_queries, const bf16 *keys, const bf16 *values, long stride,
                          long before, long group, long tokens, long size, float scale, bf16 *out, struct strides of_out) {
     long count = before + tokens, columns = (count + BLOCK - 1) / BLOCK * BLOCK, many = group * tokens;
     float *scores = room(many * (columns + size + size / 2));
+    if (!scores) return 1;
     float *sums = scores + many * columns;
     bf16 *own = (bf16 *)(sums + many * size);
     for (long n = 0; n < many; n++)
@@ -182,24 +186,28 @@ static void attend_group(const bf16 *queries, struct strides of_queries, const b
         bf16 *to = out + n / tokens * of_out.head + n % tokens * of_out.token;
         for (long j = 0; j < size; j++) to[j] = narrow(sums[n * size + j]);
     }
+    return 0;
 }
 
 /* Attend in all rows. queries: [rows, heads, tokens, size]; keys and values: [rows, shared, columns, size], with the same
-   strides; befores: keys of each row before its first new token, whose own are there already; out: as queries. */
-EXPORT void attend(const bf16 *queries, const long *query_strides, const bf16 *keys, const bf16 *values,
+   strides; befores: keys of each row before its first new token, whose own are there already; out: as queries. Return
+   whether memory ran out. */
+EXPORT int attend(const bf16 *queries, const long *query_strides, const bf16 *keys, const bf16 *values,
                    const long *key_strides, const long *befores, long rows, long heads, long shared, long tokens, long size,
                    float scale, bf16 *out, const long *out_strides) {
     struct strides q = {query_strides[0], query_strides[1], query_strides[2]};
     struct strides k = {key_strides[0], key_strides[1], key_strides[2]};
     struct strides o = {out_strides[0], out_strides[1], out_strides[2]};
     long group = heads / shared;
-#pragma omp parallel for schedule(dynamic) collapse(2)
+    int failed = 0;
+#pragma omp parallel for schedule(dynamic) collapse(2) reduction(| : failed)
     for (long row = 0; row < rows; row++)
         for (long head = 0; head < shared; head++) {
             long start = row * k.row + head * k.head;
-            attend_group(queries + row * q.row + head * group * q.head, q, keys + start, values + start, k.token,
+            failed |= attend_group(queries + row * q.row + head * group * q.head, q, keys + start, values + start, k.token,
                          befores[row], group, tokens, size, scale, out + row * o.row + head * group * o.head, o);
         }
+    return failed;
 }
 
 /* Put each row's new keys, or values, [rows, heads, tokens, size], behind those that it has. */

@@ -8,9 +8,9 @@ from functools import cache
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from pytest_qeval.quantize.kernels.compiled.compiler import load_library
+from pytest_qeval.quantize.kernels.compiled.compiler import tried
 
-_POINTER, _LONG, _FLOAT = ctypes.c_void_p, ctypes.c_long, ctypes.c_float
+_POINTER, _LONG, _FLOAT, _INT = ctypes.c_void_p, ctypes.c_long, ctypes.c_float, ctypes.c_int
 _ATTEND = (
     *(_POINTER, _POINTER, _POINTER, _POINTER, _POINTER, _POINTER),
     *(_LONG, _LONG, _LONG, _LONG, _LONG, _FLOAT, _POINTER, _POINTER),
@@ -31,7 +31,7 @@ class StepAttention:
             AttributeError: when it was compiled for a processor that cannot attend so.
         """
         self._attend, self._append = library.attend, library.append
-        self._attend.argtypes, self._attend.restype = _ATTEND, None
+        self._attend.argtypes, self._attend.restype = _ATTEND, _INT
         self._append.argtypes, self._append.restype = _APPEND, None
 
     def fits(self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> bool:
@@ -64,14 +64,19 @@ class StepAttention:
 
         Returns:
             [rows, tokens, heads, size], contiguous.
+
+        Raises:
+            MemoryError: when there is none for the scores.
         """
         rows, heads, tokens, size = query.shape
         out = query.new_empty(rows, tokens, heads, size)
-        self._attend(
+        failed = self._attend(
             *(query.data_ptr(), _strides(query), keys.data_ptr(), values.data_ptr(), _strides(keys)),
             *(befores.data_ptr(), rows, heads, keys.shape[1], tokens, size, scale),
             *(out.data_ptr(), _strides(out.transpose(1, 2))),
         )
+        if failed:
+            raise MemoryError
         return out
 
     def append(self, new: torch.Tensor, stored: torch.Tensor, befores: torch.Tensor) -> None:
@@ -86,12 +91,7 @@ class StepAttention:
 @cache
 def step_attention() -> StepAttention | None:
     """Return the functions; None where there are none, or what they give is wrong."""
-    library = load_library()
-    try:
-        attention = StepAttention(library) if library else None
-    except AttributeError:
-        return None
-    return attention if attention and is_right(attention) else None
+    return tried(StepAttention, is_right)
 
 
 @torch.inference_mode()

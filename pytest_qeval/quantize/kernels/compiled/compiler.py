@@ -13,11 +13,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import platformdirs
+
+_T = TypeVar("_T")
 
 SWITCH = "QEVAL_COMPILED"
 """Environment variable; `0` leaves the loops out."""
@@ -48,6 +52,16 @@ def load_library() -> ctypes.CDLL | None:
         if _OPENMP.encode() in path.read_bytes():
             return ctypes.CDLL(str(path))
     return None
+
+
+def tried(make: Callable[[ctypes.CDLL], _T], is_right: Callable[[_T], bool]) -> _T | None:
+    """Return functions of the library; None where there is none, it lacks them, or what they give is wrong."""
+    library = load_library()
+    try:
+        functions = make(library) if library else None
+    except AttributeError:  # they were compiled for a processor that has not what they need
+        return None
+    return functions if functions is not None and is_right(functions) else None
 
 
 def _is_loaded(name: str) -> bool:

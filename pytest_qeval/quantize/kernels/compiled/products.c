@@ -294,12 +294,13 @@ static __thread struct {
     long bytes;
 } kept[2];
 
-/* Memory of this thread that later calls use again. */
+/* Memory of this thread that later calls use again; none where there is none. */
 static char *room(int which, long bytes) {
     if (kept[which].bytes < bytes) {
         free(kept[which].start);
-        kept[which].bytes = ratio(bytes, 4096) * 4096;
-        kept[which].start = aligned_alloc(4096, kept[which].bytes);
+        bytes = ratio(bytes, 4096) * 4096;
+        kept[which].start = aligned_alloc(4096, bytes);
+        kept[which].bytes = kept[which].start ? bytes : 0;
     }
     return kept[which].start;
 }
@@ -351,7 +352,8 @@ INLINE void multiply_block(struct block block, struct weights weights, long pane
             }
 }
 
-INLINE void multiply(const char *x, long rows, long columns, struct weights weights, float most, float smallest,
+/* Return whether memory ran out. */
+INLINE int multiply(const char *x, long rows, long columns, struct weights weights, float most, float smallest,
                      const struct layers *to, const enum rows_kind kind, const int gated, const int by_tiles) {
     const long size = kind == INTEGERS ? 1 : 2;
     long panels = 0, tiles = ratio(rows, TALL), steps = weights.steps, unit = 1 + gated;
@@ -361,7 +363,9 @@ INLINE void multiply(const char *x, long rows, long columns, struct weights weig
     long groups = ratio(panels, group);
     char *packed = room(0, tiles * (steps * TILE + TALL * 4));
     float *scales = (float *)(packed + tiles * steps * TILE);
-#pragma omp parallel
+    int failed = 0;
+    if (!packed) return 1;
+#pragma omp parallel reduction(| : failed)
     {
         uint8_t before[64] __attribute__((aligned(64)));
         if (by_tiles) begin_tiles(before);
@@ -370,43 +374,39 @@ INLINE void multiply(const char *x, long rows, long columns, struct weights weig
             scales[i] = pack_row(x + i * columns * size, columns, most, smallest,
                                  packed + i / TALL * steps * TILE + i % TALL * 64, kind);
         float *sums = (float *)room(1, 2L * GROUP * BLOCK * SUMS * 4);
+        failed = !sums;
 #pragma omp for schedule(static) collapse(2)
         for (long g = 0; g < groups; g++)
             for (long b = 0; b < blocks; b++) {
                 long row = b * BLOCK * TALL;
                 struct block block = {packed + b * BLOCK * steps * TILE, row, least(BLOCK * TALL, rows - row)};
-                multiply_block(block, weights, g * group, least(group, panels - g * group), sums, scales, to, gated, kind,
+                if (sums)
+                    multiply_block(block, weights, g * group, least(group, panels - g * group), sums, scales, to, gated, kind,
                                by_tiles);
             }
         if (by_tiles) end_tiles(before);
     }
+    return failed;
 }
 
 #define MULTIPLY(kind, gated) \
-    if (has_tiles) multiply(x, rows, columns, weights, most, smallest, &to, kind, gated, 1); \
-    else multiply(x, rows, columns, weights, most, smallest, &to, kind, gated, 0)
+    (has_tiles ? multiply(x, rows, columns, weights, most, smallest, &to, kind, gated, 1) \
+               : multiply(x, rows, columns, weights, most, smallest, &to, kind, gated, 0))
 
 /* Multiply rows by the weights of one or more layers.
 
    kind: 0 for bfloat16 by bfloat16; 1 for bfloat16 that is rounded to integers of -most … most, by integers; 2 for
-   integers by integers, whose results are float32 without scales of rows, and without bias. */
-EXPORT void multiply_packed(int kind, const char *x, long rows, long columns, const char *panels, const int32_t *shifts,
+   integers by integers, whose results are float32 without scales of rows, and without bias. Return whether memory ran
+   out. */
+EXPORT int multiply_packed(int kind, const char *x, long rows, long columns, const char *panels, const int32_t *shifts,
                             long start, long every, float most, float smallest, long count, const long *widths,
                             const float *scales, const float *bias, const int32_t *activated, void *const *outs,
                             const long *strides) {
     struct weights weights = {panels, shifts, start, every, ratio(columns, kind == FLOATS ? 32 : 64)};
     struct layers to = {count, widths, scales, bias, activated, outs, strides};
-    if (kind == INTEGERS) {
-        MULTIPLY(INTEGERS, 0);
-    } else if (kind == ROUNDED && activated) {
-        MULTIPLY(ROUNDED, 1);
-    } else if (kind == ROUNDED) {
-        MULTIPLY(ROUNDED, 0);
-    } else if (activated) {
-        MULTIPLY(FLOATS, 1);
-    } else {
-        MULTIPLY(FLOATS, 0);
-    }
+    if (kind == INTEGERS) return MULTIPLY(INTEGERS, 0);
+    if (kind == ROUNDED) return activated ? MULTIPLY(ROUNDED, 1) : MULTIPLY(ROUNDED, 0);
+    return activated ? MULTIPLY(FLOATS, 1) : MULTIPLY(FLOATS, 0);
 }
 
 #endif

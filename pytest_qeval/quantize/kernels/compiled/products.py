@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from pytest_qeval.quantize.kernels.compiled.compiler import load_library
+from pytest_qeval.quantize.kernels.compiled.compiler import tried
 from pytest_qeval.quantize.kernels.grid import SMALLEST_SCALE
 
 _PANEL = 32
@@ -77,7 +77,7 @@ class Products:
         """
         self._pack, self._multiply = library.pack_weight, library.multiply_packed
         self._pack.argtypes, self._pack.restype = _PACK, None
-        self._multiply.argtypes, self._multiply.restype = _MULTIPLY, None
+        self._multiply.argtypes, self._multiply.restype = _MULTIPLY, _INT
         self.has_tiles = bool(library.use_tiles(tiles))
 
     def pack(self, weights: Sequence[torch.Tensor]) -> PackedWeights:
@@ -125,6 +125,7 @@ class Products:
 
         Raises:
             ValueError: when rows are not what these weights are multiplied by.
+            MemoryError: when there is none for the packed rows.
         """
         dtype = torch.int8 if kind is Rows.INTEGERS else torch.bfloat16
         if rows.shape[1] != weights.columns or rows.dtype != dtype or rows.device.type != "cpu":
@@ -135,13 +136,15 @@ class Products:
         if not (rows.numel() and sum(weights.widths)):
             return
         count = len(weights.widths)
-        self._multiply(
+        failed = self._multiply(
             *(kind, rows.data_ptr(), len(rows), weights.columns, weights.panels.data_ptr(), _address(weights.shifts)),
             *(weights.start, weights.every, float(2 ** (bits - 1) - 1), SMALLEST_SCALE),
             *(count, (_LONG * count)(*weights.widths), _address(scales), _address(bias), _address(activated)),
             (_POINTER * len(outs))(*(out.data_ptr() for out in outs)),
             (_LONG * len(outs))(*(out.stride(0) for out in outs)),
         )
+        if failed:
+            raise MemoryError
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let models that use the products be copied and pickled: they are loaded again."""
@@ -151,12 +154,7 @@ class Products:
 @cache
 def compiled_products() -> Products | None:
     """Return the products; None where there are none, or what they give is wrong."""
-    library = load_library()
-    try:
-        products = Products(library) if library else None
-    except AttributeError:
-        return None
-    return products if products and is_exact(products) else None
+    return tried(Products, is_exact)
 
 
 @torch.inference_mode()

@@ -6,7 +6,7 @@ from functools import cache
 
 import torch
 
-from pytest_qeval.quantize.kernels.compiled.compiler import load_library
+from pytest_qeval.quantize.kernels.compiled.compiler import tried
 from pytest_qeval.quantize.kernels.compiled.loops import Loops
 from pytest_qeval.quantize.kernels.grid import quantize_rows
 
@@ -18,12 +18,7 @@ _LANES = (8, 16)
 @cache
 def compiled_loops() -> Loops | None:
     """Return the loops; None where there are none, or rounding differs from torch's."""
-    library = load_library()
-    try:
-        loops = Loops(library) if library else None
-    except AttributeError:
-        return None
-    return loops if loops and _rounds_as_torch(loops) else None
+    return tried(Loops, _rounds_as_torch)
 
 
 @cache

@@ -180,7 +180,7 @@ def test_no_library_is_loaded_that_others_can_write(loops: Loops, fresh: Path, p
 
 
 def test_a_library_without_the_functions_is_no_loops(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytest_qeval.quantize.kernels.compiled.trial.load_library", lambda: ctypes.CDLL(None))
+    monkeypatch.setattr("pytest_qeval.quantize.kernels.compiled.compiler.load_library", lambda: ctypes.CDLL(None))
     compiled_loops.cache_clear()
     try:
         assert compiled_loops() is None

@@ -278,3 +278,16 @@ def test_a_packed_layer_computes_what_torch_does(make_packing: Callable[..., nn.
             assert one(x[:, :0]).shape == (2, 0, 80)
             assert one.weight.shape == (80, 256)
             assert one.weight.isnan().all()
+        packed.weight = nn.Parameter(torch.ones(80, 256).bfloat16())
+        expected = (256 + packed.bias.double()).expand(1, 80)
+        torch.testing.assert_close(packed(torch.ones(1, 256).bfloat16()).double(), expected, rtol=0.01, atol=0.01)
+
+
+def test_a_packed_weight_is_not_saved(make_packing: Callable[..., nn.Linear]) -> None:
+    """Neither by itself nor as a part of a model; before its first product it is."""
+    model = nn.Sequential(make_packing(nn.Linear(64, 32).bfloat16()))
+    assert set(model.state_dict()) == {"0.weight", "0.bias"}
+    with torch.inference_mode():
+        model(torch.ones(1, 64).bfloat16())
+    with pytest.raises(RuntimeError, match=r"the weight of 0 has been packed: load the model again to save it"):
+        model.state_dict()
