@@ -1,100 +1,103 @@
-"""What do the compiled loops save? A prefill and steps of the continuous batch, with the loops and without, in turns.
+"""What do the compiled functions save? A prefill and steps of the continuous batch, with them and without, in turns.
 
     python -m benchmarks.compiled DIR --recipes bf16 int8
 
-Both ways take turns in one process, with the same model and the same rows, so that an unsteady machine is fair to both.
-Lower quartiles of the times are printed. Both must give the same logits, bit by bit.
+Two processes have the same model, one of them with `QEVAL_COMPILED=0`. They take turns, so that an unsteady machine is
+fair to both. Lower quartiles of the times are printed, and how far the logits are apart: the root mean square of the
+difference, relative to that of the logits themselves. It is 0 where both have the same bits.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
 
-from pytest_qeval.engines.hf.compiled_layers import Normalization
-from pytest_qeval.engines.hf.continuous_batch import batch_model
-from pytest_qeval.engines.hf.loading import Loaded, load
-from pytest_qeval.engines.sources import resolve
-from pytest_qeval.quantize.kernels.compiled.trial import compiled_loops
-from pytest_qeval.quantize.kernels.gated import GatedLayer
-from pytest_qeval.quantize.lookup import find_recipe
-from pytest_qeval.settings import ModelSettings
-
 _PROMPTS, _TOKENS, _CACHED, _CAPACITY = 8, 128, 250, 512
+_ROWS = (128, 64, 16, 2)
+_PAUSE_S = 0.05
+"""Between turns: waiting threads of the other process spin for some milliseconds."""
+
+Work = Callable[[], torch.Tensor]
 
 
-class Switch:
-    """Turns the loops of a model on and off."""
+def works_of(model: str, recipe: str, threads: int) -> dict[str, Work]:
+    """Load a model, and return what is timed by name; each gives logits."""
+    from pytest_qeval.engines.hf.continuous_batch import batch_model  # noqa: PLC0415 - see serve
+    from pytest_qeval.engines.hf.loading import load  # noqa: PLC0415 - see serve
+    from pytest_qeval.engines.sources import resolve  # noqa: PLC0415 - see serve
+    from pytest_qeval.quantize.lookup import find_recipe  # noqa: PLC0415 - see serve
+    from pytest_qeval.settings import ModelSettings  # noqa: PLC0415 - see serve
 
-    def __init__(self, model: Any) -> None:
-        """Note what uses them."""
-        modules = list(model.modules())
-        self._forwards = [(module, module.forward) for module in modules if _is_compiled(module)]
-        fused = {id(module.fused): module.fused for module in modules if hasattr(module, "fused")}
-        self._int8 = [(layers, layers.loops) for layers in fused.values()]
-
-    def set(self, *, on: bool) -> None:
-        """Turn all loops on, or all off."""
-        for module, forward in self._forwards:
-            vars(module).pop("forward", None)
-            if on:
-                module.forward = forward
-        for layers, loops in self._int8:
-            layers.loops = loops if on else None
-
-
-def _is_compiled(module: Any) -> bool:
-    return isinstance(vars(module).get("forward"), (GatedLayer, Normalization))
-
-
-def compare(switch: Switch, work: Callable[[], torch.Tensor], rounds: int) -> tuple[float, float]:
-    """Return the lower quartiles of the seconds without and with the loops.
-
-    Raises:
-        SystemExit: when the results differ.
-    """
-    times: dict[bool, list[float]] = {False: [], True: []}
-    for at in range(rounds):
-        found = {}
-        for on in (False, True) if at % 2 else (True, False):
-            switch.set(on=on)
-            started = time.perf_counter()
-            found[on] = work()
-            times[on].append(time.perf_counter() - started)
-        if not torch.equal(found[False], found[True]):
-            raise SystemExit("The loops change the logits.")
-    without, with_loops = (sorted(times[on])[rounds // 4] for on in (False, True))
-    return without, with_loops
-
-
-def measure(loaded: Loaded, name: str, rounds: int) -> None:
-    """Print the rows of one recipe."""
+    loaded = load(resolve(ModelSettings(name=model)), find_recipe(recipe), threads=threads)
     generator = torch.Generator().manual_seed(0)
     prompts = torch.randint(1000, 30_000, (_PROMPTS, _TOKENS), generator=generator).tolist()
-    switch, model = Switch(loaded.model), batch_model(loaded, rows=_PROMPTS)
-    prefilled = model.prefill(prompts)
-    show(name, "prefill", *compare(switch, lambda: torch.stack([one.logits for one in model.prefill(prompts)]), rounds))
-    for rows in (128, 64, 16, 2):
+    reader = batch_model(loaded, rows=_PROMPTS)
+    prefilled = reader.prefill(prompts)
+    works: dict[str, Work] = {"prefill": lambda: torch.stack([one.logits for one in reader.prefill(prompts)])}
+    for rows in _ROWS:
         batch = batch_model(loaded, rows=rows)
         for row in range(rows):
             batch.cache.place(row, prefilled[row % _PROMPTS], capacity=_CAPACITY)
-        lengths, tokens = [_CACHED] * rows, [[5]] * rows
-        show(name, f"step of {rows} rows", *compare(switch, step_of(batch, lengths, tokens), rounds))
+        works[f"step of {rows} rows"] = step_of(batch, rows)
+    return works
 
 
-def step_of(batch: Any, lengths: Sequence[int], tokens: Sequence[Sequence[int]]) -> Callable[[], torch.Tensor]:
+def step_of(batch: Any, rows: int) -> Work:
     """Return a step that can be repeated: it writes to the same columns every time."""
+    lengths, tokens = [_CACHED] * rows, [[5]] * rows
     return lambda: batch.advance(lengths, tokens)
 
 
-def show(recipe: str, work: str, without: float, with_loops: float) -> None:
-    """Print a row of the table."""
-    ratio = f"{with_loops / without:.2f}"
-    print(f"| `{recipe}` | {work} | {without * 1000:.0f} | {with_loops * 1000:.0f} | {ratio} |", flush=True)
+def serve(pipe: Connection, compiled: str, model: str, recipe: str, threads: int) -> None:
+    """Do what is asked for by name, and answer with the seconds and the logits; None ends it."""
+    os.environ["QEVAL_COMPILED"] = compiled  # read when the engine is imported and used, so only now
+    works = works_of(model, recipe, threads)
+    pipe.send([*works])
+    while name := pipe.recv():
+        started = time.perf_counter()
+        logits = works[name]()
+        pipe.send((time.perf_counter() - started, logits[:2].float().numpy()))
+
+
+@contextmanager
+def both(model: str, recipe: str, threads: int) -> Iterator[tuple[list[str], dict[str, Connection]]]:
+    """Start both processes, without and with the compiled functions."""
+    context = multiprocessing.get_context("spawn")
+    pipes: dict[str, Connection] = {}
+    names: list[str] = []
+    for compiled in ("0", "1"):
+        pipes[compiled], theirs = context.Pipe()
+        context.Process(target=serve, args=(theirs, compiled, model, recipe, threads), daemon=True).start()
+        names = pipes[compiled].recv()
+    try:
+        yield names, pipes
+    finally:
+        for pipe in pipes.values():
+            pipe.send(None)
+
+
+def compare(pipes: dict[str, Connection], name: str, rounds: int) -> tuple[float, float, float]:
+    """Return the lower quartiles of the seconds without and with, and the relative distance of the logits."""
+    times: dict[str, list[float]] = {compiled: [] for compiled in pipes}
+    logits: dict[str, torch.Tensor] = {}
+    for at in range(rounds + 1):
+        for compiled in sorted(pipes, reverse=at % 2 == 1):
+            time.sleep(_PAUSE_S)
+            pipes[compiled].send(name)
+            seconds, found = pipes[compiled].recv()
+            logits[compiled] = torch.from_numpy(found)
+            times[compiled] += [seconds] if at else []  # the first one packs weights
+    without, compiled_s = (sorted(times[compiled])[rounds // 4] for compiled in ("0", "1"))
+    distance = (logits["1"] - logits["0"]).norm() / logits["0"].norm()
+    return without, compiled_s, float(distance)
 
 
 def main() -> None:
@@ -105,12 +108,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=16)
     arguments = parser.parse_args()
-    if compiled_loops() is None:
-        raise SystemExit("There are no compiled loops here: a C compiler is needed, and torch with GNU OpenMP.")
-    print("| recipe | work | ms without | ms with the loops | ratio |\n| --- | --- | --- | --- | --- |")
-    for name in arguments.recipes:
-        source = resolve(ModelSettings(name=arguments.model))
-        measure(load(source, find_recipe(name), threads=arguments.threads), name, arguments.rounds)
+    print("| recipe | work | ms without | ms compiled | ratio | logits apart |\n| --- | --- | --- | --- | --- | --- |")
+    for recipe in arguments.recipes:
+        with both(arguments.model, recipe, arguments.threads) as (names, pipes):
+            for name in names:
+                without, compiled, distance = compare(pipes, name, arguments.rounds)
+                times = f"{without * 1000:.0f} | {compiled * 1000:.0f} | {compiled / without:.2f}"
+                print(f"| `{recipe}` | {name} | {times} | {distance:.2g} |", flush=True)
 
 
 if __name__ == "__main__":
